@@ -1,0 +1,74 @@
+"""Every error a user can cause, as one tree; `cli/` catches `PosebenchError` once.
+
+PosebenchError
+├── UsageError            an option or argument that cannot be used
+├── SpecError             a YAML/JSON record that does not fit its schema
+├── CheckpointError       a checkpoint that cannot be read or does not fit
+│   └── UnsafeCheckpointError   it asks for code to be run
+├── UnsupportedSizeError  an input size this checkpoint and policy cannot run at
+├── DataError             annotations, boxes, predictions or images
+├── EvaluationError       scoring was asked for something it cannot compute
+└── TrainingError         a recipe or a training run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PosebenchError(Exception):
+    """Say what happened, where, and what to do next.
+
+    `message` is one or more sentences; `hint` says what to do next and is shown on a
+    line of its own.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(PosebenchError):
+    """An option or argument cannot be used."""
+
+
+class SpecError(PosebenchError):
+    """A record read from YAML or JSON does not fit its schema."""
+
+
+class CheckpointError(PosebenchError):
+    """A checkpoint cannot be read, recognised or loaded."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """A checkpoint asks for code to be run."""
+
+
+class UnsupportedSizeError(PosebenchError):
+    """A checkpoint cannot run at this input size under this resize policy."""
+
+
+class DataError(PosebenchError):
+    """Annotations, boxes, predictions or images cannot be used."""
+
+
+class EvaluationError(PosebenchError):
+    """Scoring was asked for something it cannot compute."""
+
+
+class TrainingError(PosebenchError):
+    """A recipe or a training run cannot go on."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return a sentence that names the nearest valid name and lists all of them."""
+    import difflib
+
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    listing = ", ".join(names)
+    return f"Did you mean {close[0]!r}? Valid: {listing}." if close else f"Valid: {listing}."

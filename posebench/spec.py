@@ -1,0 +1,131 @@
+"""`ModelSpec`: everything besides the weights that decides what a checkpoint computes.
+
+Plain frozen records without torch, so that results and tables can be read without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from posebench.codecs import Codec, HeatmapCodec, SimccCodec
+from posebench.errors import SpecError
+from posebench.keypoints import COCO, KeypointSet, load_keypoint_set
+from posebench.records import mapping_from_record, read_yaml, record_from_mapping
+from posebench.sizes import InputSize
+
+Paradigm = Literal["heatmap", "simcc"]
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone family and its options; each family's file defines and checks them."""
+
+    family: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GauSpec:
+    """The gated attention unit of RTMCC heads (`gau_cfg` of MMPose)."""
+
+    hidden_dims: int = 256
+    s: int = 128
+    expansion_factor: float = 2.0
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """A head by its kind: `heatmap`, `simcc` (flatten + linear) or `rtmcc` (with GAU).
+
+    `deconv_channels` lists the output channels of the transposed convolutions in front of the
+    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it.
+    """
+
+    kind: Literal["heatmap", "simcc", "rtmcc"]
+    deconv_channels: tuple[int, ...] = ()
+    deconv_kernels: tuple[int, ...] = ()
+    deconv_groups: tuple[int, ...] = ()
+    final_layer_kernel: int = 1
+    gau: GauSpec | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.deconv_channels)
+        if len(self.deconv_kernels) != count:
+            raise SpecError(
+                f"Head: {count} deconv_channels but {len(self.deconv_kernels)} kernels."
+            )
+        if self.deconv_groups and len(self.deconv_groups) != count:
+            raise SpecError(f"Head: {count} deconv_channels, {len(self.deconv_groups)} groups.")
+        if (self.gau is not None) != (self.kind == "rtmcc"):
+            raise SpecError("Head: `gau` belongs to the kind `rtmcc`, and to it alone.")
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """How a box becomes a network input.
+
+    `mean` and `std` are per channel in the order `channels`, for pixel values 0-255.
+    """
+
+    padding: float = 1.25
+    udp: bool = False
+    channels: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class FlipSpec:
+    """The publisher's flip test: is it on, and do flipped heatmaps shift by one column."""
+
+    test: bool = True
+    shift_heatmap: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a checkpoint is: architecture, codec, crop, flip test, keypoints, trained size."""
+
+    backbone: BackboneSpec
+    head: HeadSpec
+    codec: Codec
+    input_size: InputSize
+    keypoints: KeypointSet = COCO
+    crop: CropSpec = CropSpec()
+    flip: FlipSpec = FlipSpec()
+
+    def __post_init__(self) -> None:
+        if (self.head.kind == "heatmap") != isinstance(self.codec, HeatmapCodec):
+            raise SpecError(f"A {self.head.kind} head cannot be decoded by {self.codec.kind}.")
+
+    @property
+    def paradigm(self) -> Paradigm:
+        return "simcc" if isinstance(self.codec, SimccCodec) else "heatmap"
+
+
+def spec_to_mapping(spec: ModelSpec) -> dict[str, Any]:
+    """Return plain data that `spec_from_mapping` reads back."""
+    return mapping_from_record(spec)
+
+
+def spec_from_mapping(mapping: Mapping[str, Any], *, where: str) -> ModelSpec:
+    """Build a `ModelSpec`; `keypoints` may be a built-in name. Raises `SpecError`."""
+    return record_from_mapping(ModelSpec, mapping_with_keypoints(mapping), where=where)
+
+
+def mapping_with_keypoints(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy in which a `keypoints` name or YAML path is replaced by its record."""
+    plain = dict(mapping)
+    if isinstance(plain.get("keypoints"), str):
+        plain["keypoints"] = mapping_from_record(load_keypoint_set(plain["keypoints"]))
+    return plain
+
+
+def spec_overrides(path: Path) -> dict[str, Any]:
+    """Read a `--spec` file: any subset of `ModelSpec`'s fields, laid over what the file says."""
+    return read_yaml(path)

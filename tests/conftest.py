@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Return the folder of real test material beside the checkout, or skip."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("needs the folder of real test data beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def coco_mini(shared_dir: Path) -> Path:
+    """Return the root of 79 real COCO images in COCO's own layout, or skip."""
+    return shared_dir / "data" / "coco-mini"
