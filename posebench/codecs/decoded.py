@@ -1,0 +1,28 @@
+"""What decoding returns, whatever the paradigm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.errors import EvaluationError
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Keypoints (N, K, 2) in input pixels (float64 from UDP, else float32), scores (N, K)."""
+
+    keypoints: NDArray[np.floating[Any]]
+    scores: NDArray[np.float32]
+
+
+def raise_if_nan(scores: NDArray[np.float32]) -> None:
+    """Raise `EvaluationError` if a maximum, and so the output it was taken of, is NaN."""
+    if np.isnan(scores).any():
+        raise EvaluationError(
+            "The network's outputs contain NaN.",
+            hint="Run in float32, and look at the weights with `posebench inspect`.",
+        )

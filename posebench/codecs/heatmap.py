@@ -1,0 +1,111 @@
+"""Heatmap codec: argmax, quarter-offset, DARK and UDP decoding, Gaussian targets.
+
+Numbers must match MMPose 1.3.2's `codecs/msra_heatmap.py` and `codecs/udp_heatmap.py`: Xiao et
+al. 2018 (quarter offset), Zhang et al. 2020 (DARK), Huang et al. 2020 (UDP).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.codecs.decoded import Decoded, raise_if_nan
+from posebench.codecs.refinement import dark_offsets, quarter_offsets, udp_offsets
+from posebench.codecs.targets import training_weights
+from posebench.errors import EvaluationError, SpecError
+from posebench.sizes import InputSize
+
+HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp"]
+
+
+@dataclass(frozen=True)
+class HeatmapCodec:
+    """How heatmaps stand for keypoints.
+
+    `sigma`, in heatmap cells, affects training targets only; `blur_kernel` is the odd width of
+    the Gaussian that DARK and UDP decoding smooth a heatmap with.
+    """
+
+    kind: Literal["heatmap"] = "heatmap"
+    decoder: HeatmapDecoder = "quarter"
+    sigma: float = 2.0
+    blur_kernel: int = 11
+
+    def __post_init__(self) -> None:
+        if self.blur_kernel < 3 or self.blur_kernel % 2 == 0:
+            raise SpecError(f"blur_kernel must be odd and at least 3, not {self.blur_kernel}.")
+
+    def decode(self, outputs: tuple[NDArray[Any], ...], size: InputSize) -> Decoded:
+        """Return the best cell of each heatmap, refined by `decoder`, in input pixels of `size`.
+
+        `outputs` is one array (N, K, h, w). The score is the maximum before any smoothing; where
+        it is not above 0 the cell is (−1, −1), still refined and scaled. Of equal cells the first
+        wins. Raises `EvaluationError` for NaN and for heatmaps too small for UDP.
+        """
+        heatmaps = np.asarray(outputs[0], dtype=np.float32)
+        count, keypoint_count, height, width = heatmaps.shape
+        flat = heatmaps.reshape(count, keypoint_count, height * width)
+        scores = flat.max(axis=-1)
+        raise_if_nan(scores)
+        row, column = np.divmod(flat.argmax(axis=-1), width)
+        cells = np.stack([column, row], axis=-1)
+        cells[scores <= 0] = -1
+        keypoints = cells.astype(np.float32)
+        if self.decoder == "quarter":
+            keypoints += quarter_offsets(heatmaps, cells)
+        elif self.decoder == "dark":
+            keypoints += dark_offsets(heatmaps, cells, self.blur_kernel)
+        elif self.decoder == "udp":
+            keypoints += udp_offsets(heatmaps, cells, self.blur_kernel)
+        return Decoded(self._to_input(keypoints, (height, width), size), scores)
+
+    def _to_input(
+        self, keypoints: NDArray[np.float32], heatmap_size: tuple[int, int], size: InputSize
+    ) -> NDArray[np.floating[Any]]:
+        sides = np.array([size.width, size.height])
+        cells = np.array(heatmap_size[::-1])
+        if self.decoder != "udp":
+            scaled: NDArray[np.float32] = keypoints * (sides / cells).astype(np.float32)
+            return scaled
+        if (cells < 2).any():
+            raise EvaluationError(f"UDP cannot decode heatmaps of {cells[1]}x{cells[0]} cells.")
+        # Times W, not W − 1: the map to the image divides by W again.
+        stretched: NDArray[np.float64] = keypoints / (cells - 1) * sides
+        return stretched
+
+    def encode(
+        self,
+        keypoints: NDArray[Any],
+        visible: NDArray[Any],
+        size: InputSize,
+        heatmap_size: tuple[int, int],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return Gaussian targets (N, K, h, w), peak 1, and weights (N, K).
+
+        `keypoints` (N, K, 2) are in input pixels, `heatmap_size` is (h, w). Decoders `argmax` and
+        `quarter`: centred on the nearest cell, cut off at 3 sigma; `udp`: centred on the
+        keypoint, cut off there too; `dark`: centred on the keypoint, not cut off. Targets of
+        weight 0 are 0.
+        """
+        weights = training_weights(keypoints, visible, size)
+        sides = np.array([size.width, size.height])
+        cells = np.array(heatmap_size[::-1])
+        last = 1 if self.decoder == "udp" else 0
+        exact = keypoints / sides * (cells - last)
+        # Truncation rounds halves up; kept although it misplaces cells below −0.5, as those
+        # belong to keypoints outside the input.
+        nearest = np.trunc(exact + 0.5)
+        center = nearest if self.decoder in ("argmax", "quarter") else exact
+        profiles = []
+        for axis in (0, 1):
+            index = np.arange(cells[axis], dtype=np.float32)
+            offset = index - center[..., axis, None].astype(np.float32)
+            profile = np.exp(offset * offset * np.float32(-0.5 / self.sigma**2))
+            if self.decoder != "dark":
+                profile *= np.abs(index - nearest[..., axis, None]) <= 3 * self.sigma
+            profiles.append(profile)
+        profiles[0] *= (weights > 0)[..., None]
+        return profiles[1][..., :, None] * profiles[0][..., None, :], weights
