@@ -1,0 +1,80 @@
+"""Backbones: one architecture per file, pure torch, parameter names as published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from posebench.backbones import cspnext, resnet
+from posebench.backbones.cspnext import CSPNEXT_VARIANTS, CSPNeXt, CSPNeXtOptions
+from posebench.backbones.resnet import ResNet, ResNetOptions
+from posebench.errors import SpecError, nearest
+from posebench.records import record_from_mapping
+from posebench.spec import BackboneSpec
+
+
+class Backbone(Protocol):
+    """A module from (N, 3, H, W) to (N, out_channels, H/stride, W/stride), sides rounded up."""
+
+    out_channels: int
+    stride: int
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class BackboneFamily:
+    """A family's options record, its constructor and its printed name, each for those options."""
+
+    options: type[Any]
+    build: Callable[[Any], Backbone]
+    describe: Callable[[Any], str]
+
+
+# The network of an exported file is in the file; it is no family that can be built.
+EXPORTED = "onnx"
+BACKBONES: dict[str, BackboneFamily] = {
+    "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe),
+    "resnet": BackboneFamily(ResNetOptions, ResNet, resnet.describe),
+}
+
+
+def build_backbone(spec: BackboneSpec) -> Backbone:
+    """Build a backbone; raise `SpecError` for an unknown family or options."""
+    return _family(spec).build(_options(spec))
+
+
+def describe(spec: BackboneSpec) -> str:
+    """Return the printed name, such as `ResNet-50`, `CSPNeXt-m` or `CSPNeXt(d=0.33,w=0.25)`."""
+    if spec.family == EXPORTED:
+        return "ONNX graph"
+    return _family(spec).describe(_options(spec))
+
+
+def _family(spec: BackboneSpec) -> BackboneFamily:
+    if spec.family not in BACKBONES:
+        raise SpecError(
+            f"There is no backbone family {spec.family!r}.", hint=nearest(spec.family, BACKBONES)
+        )
+    return BACKBONES[spec.family]
+
+
+def _options(spec: BackboneSpec) -> Any:
+    where = f"Options of the backbone {spec.family}"
+    return record_from_mapping(_family(spec).options, spec.options, where=where)
+
+
+__all__ = [
+    "BACKBONES",
+    "CSPNEXT_VARIANTS",
+    "EXPORTED",
+    "Backbone",
+    "BackboneFamily",
+    "CSPNeXtOptions",
+    "ResNetOptions",
+    "build_backbone",
+    "describe",
+]

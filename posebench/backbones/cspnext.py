@@ -1,0 +1,199 @@
+"""CSPNeXt P5 (RTMDet, arXiv:2212.07784) with the parameter names of MMDetection and MMPose.
+
+BatchNorm has eps 1e-5: MMPose's configs replace the class default of 1e-3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from posebench.errors import SpecError
+
+CSPNEXT_VARIANTS: dict[str, tuple[float, float]] = {
+    "t": (0.167, 0.375),
+    "s": (0.33, 0.5),
+    "m": (0.67, 0.75),
+    "l": (1.0, 1.0),
+    "x": (1.33, 1.25),
+}
+"""Deepen and widen factor of each published size."""
+
+_STEM_CHANNELS = 64
+# Output channels, blocks, identity in the blocks, spatial pyramid pooling.
+_STAGES = (
+    (128, 3, True, False),
+    (256, 6, True, False),
+    (512, 6, True, False),
+    (1024, 3, False, True),
+)
+_POOL_KERNELS = (5, 9, 13)
+_NARROWEST = 4
+
+
+@dataclass(frozen=True)
+class CSPNeXtOptions:
+    """Options of the family `cspnext`; `out_stage` 3 stops at stride 16, without stage 4."""
+
+    deepen_factor: float
+    widen_factor: float
+    out_stage: Literal[3, 4] = 4
+
+    def __post_init__(self) -> None:
+        if self.deepen_factor <= 0 or _STEM_CHANNELS * self.widen_factor < _NARROWEST:
+            raise SpecError(
+                f"CSPNeXt cannot have deepen_factor {self.deepen_factor} and "
+                f"widen_factor {self.widen_factor}.",
+                hint=f"Both must be positive, the second at least {_NARROWEST / _STEM_CHANNELS}.",
+            )
+
+
+class ConvModule(nn.Module):
+    """Convolution, BatchNorm and SiLU, named as in mmcv."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+        self.activate = nn.SiLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, out_channels, H/stride, W/stride)."""
+        result: Tensor = self.activate(self.bn(self.conv(x)))
+        return result
+
+
+class SeparableConv(nn.Module):
+    """A depthwise and a pointwise `ConvModule`."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.depthwise_conv = ConvModule(in_channels, in_channels, kernel, groups=in_channels)
+        self.pointwise_conv = ConvModule(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, out_channels, H, W)."""
+        result: Tensor = self.pointwise_conv(self.depthwise_conv(x))
+        return result
+
+
+class CSPNeXtBlock(nn.Module):
+    """A 3x3 and a separable 5x5 convolution, added to the input where `identity` says so."""
+
+    def __init__(self, channels: int, identity: bool) -> None:
+        super().__init__()
+        self.conv1 = ConvModule(channels, channels, 3)
+        self.conv2 = SeparableConv(channels, channels, 5)
+        self.identity = identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        y: Tensor = self.conv2(self.conv1(x))
+        return y + x if self.identity else y
+
+
+class ChannelAttention(nn.Module):
+    """Weight the channels by a gate computed from their means."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.global_avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Conv2d(channels, channels, 1)
+        self.act = nn.Hardsigmoid(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        gate: Tensor = self.act(self.fc(self.global_avgpool(x)))
+        return x * gate
+
+
+class CSPLayer(nn.Module):
+    """Half the channels through the blocks, half past them, then attention and a 1x1 conv."""
+
+    def __init__(self, channels: int, blocks: int, identity: bool) -> None:
+        super().__init__()
+        half = channels // 2
+        self.main_conv = ConvModule(channels, half, 1)
+        self.short_conv = ConvModule(channels, half, 1)
+        self.final_conv = ConvModule(2 * half, channels, 1)
+        self.blocks = nn.Sequential(*(CSPNeXtBlock(half, identity) for _ in range(blocks)))
+        self.attention = ChannelAttention(2 * half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        short = self.short_conv(x)
+        main = self.blocks(self.main_conv(x))
+        result: Tensor = self.final_conv(self.attention(torch.cat((main, short), dim=1)))
+        return result
+
+
+class SPPBottleneck(nn.Module):
+    """Spatial pyramid pooling: maxima over three neighbourhoods beside the features themselves."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.conv1 = ConvModule(channels, half, 1)
+        self.poolings = nn.ModuleList(
+            nn.MaxPool2d(kernel, stride=1, padding=kernel // 2) for kernel in _POOL_KERNELS
+        )
+        self.conv2 = ConvModule(half * (1 + len(_POOL_KERNELS)), channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        y = self.conv1(x)
+        result: Tensor = self.conv2(torch.cat([y, *(pool(y) for pool in self.poolings)], dim=1))
+        return result
+
+
+class CSPNeXt(nn.Module):
+    """The stem and the first `out_stage` stages; stride 2 to the power of `out_stage` + 1."""
+
+    def __init__(self, options: CSPNeXtOptions) -> None:
+        super().__init__()
+        widen = options.widen_factor
+        channels, half = int(_STEM_CHANNELS * widen), int(_STEM_CHANNELS * widen // 2)
+        self.stem = nn.Sequential(
+            ConvModule(3, half, 3, stride=2),
+            ConvModule(half, half, 3),
+            ConvModule(half, channels, 3),
+        )
+        self._stages: list[str] = []
+        stages = _STAGES[: options.out_stage]
+        for index, (base, blocks, identity, pyramid) in enumerate(stages, start=1):
+            out_channels = int(base * widen)
+            layers: list[nn.Module] = [ConvModule(channels, out_channels, 3, stride=2)]
+            if pyramid:
+                layers.append(SPPBottleneck(out_channels))
+            count = max(round(blocks * options.deepen_factor), 1)
+            layers.append(CSPLayer(out_channels, count, identity))
+            self.add_module(f"stage{index}", nn.Sequential(*layers))
+            self._stages.append(f"stage{index}")
+            channels = out_channels
+        self.out_channels = channels
+        self.stride = 2 ** (options.out_stage + 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to (N, out_channels, H/stride, W/stride), sides rounded up."""
+        x = self.stem(x)
+        for name in self._stages:
+            x = self.get_submodule(name)(x)
+        return x
+
+
+def describe(options: CSPNeXtOptions) -> str:
+    """Return the printed name: the published size's, or the factors where none has them."""
+    factors = (options.deepen_factor, options.widen_factor)
+    for letter, published in CSPNEXT_VARIANTS.items():
+        if factors == published and options.out_stage == len(_STAGES):
+            return f"CSPNeXt-{letter}"
+    shown = f"d={options.deepen_factor:g},w={options.widen_factor:g}"
+    stride = "" if options.out_stage == len(_STAGES) else f",stride={2 ** (options.out_stage + 1)}"
+    return f"CSPNeXt({shown}{stride})"

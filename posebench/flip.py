@@ -1,0 +1,47 @@
+"""Flip test: average a network's outputs with those of the mirrored crops (MMPose `tta.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from posebench.model import Network
+
+
+def flip_average(
+    outputs: tuple[Tensor, ...],
+    outputs_of_flipped: tuple[Tensor, ...],
+    flip_indices: Sequence[int],
+    shift_heatmap: bool,
+) -> tuple[Tensor, ...]:
+    """Return the mean of outputs and of mirrored outputs, flipped back.
+
+    Args:
+        outputs: `(heatmaps,)` or raw `(simcc_x, simcc_y)` of the crops.
+        outputs_of_flipped: The same of the crops mirrored left to right.
+        flip_indices: For each keypoint the one it becomes in a mirror.
+        shift_heatmap: Shift flipped heatmaps right by one column, keeping column 0: they are
+            one pixel off because the stride-2 layers align at the left. SimCC is never shifted.
+    """
+    mirrored = tuple(output[:, list(flip_indices)] for output in outputs_of_flipped)
+    if len(mirrored) == 1:
+        heatmaps = mirrored[0].flip(-1)
+        if shift_heatmap:
+            heatmaps = torch.cat((heatmaps[..., :1], heatmaps[..., :-1]), dim=-1)
+        returned: tuple[Tensor, ...] = (heatmaps,)
+    else:
+        returned = (mirrored[0].flip(-1), mirrored[1])
+    return tuple((one + other) * 0.5 for one, other in zip(outputs, returned, strict=True))
+
+
+def predict_outputs(network: Network, x: Tensor, flip_test: bool) -> tuple[Tensor, ...]:
+    """Run crops x (N, 3, H, W), and with `flip_test` their mirror images, in a second pass."""
+    outputs = network(x)
+    if not flip_test:
+        return outputs
+    spec = network.spec
+    return flip_average(
+        outputs, network(x.flip(-1)), spec.keypoints.flip_indices, spec.flip.shift_heatmap
+    )

@@ -1,0 +1,131 @@
+"""Size-locked weights and feature maps, resampled between input sizes.
+
+Every stride-2 layer pads symmetrically, so cell i lies at pixel i * stride and bin j at pixel
+j / split_ratio: grids of two sizes are aligned at index 0, not at half cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from posebench.codecs import SimccCodec
+from posebench.errors import UnsupportedSizeError
+from posebench.grids import Bins, Grid, SizeLockedLayer, map_grid, simcc_bins
+from posebench.heads import Head, RTMCCHead, SimCCHead, build_head
+from posebench.model import PoseModel
+from posebench.sizes import InputSize
+
+
+def resample_matrix(source: int, target: int, step: float) -> Tensor:
+    """Return the (target, source) float32 matrix that samples `source` values linearly.
+
+    Target i is taken at source index i * step, at the last index where that lies beyond it. The
+    linear kernel widens to `step` when shrinking, so that no source value is skipped. Rows sum
+    to 1; for step 1 and equal lengths it is the identity.
+    """
+    position = (torch.arange(target, dtype=torch.float64) * step).clamp(max=source - 1)
+    distance = (position[:, None] - torch.arange(source, dtype=torch.float64)).abs()
+    weights = (1 - distance / max(1.0, step)).clamp(min=0)
+    return (weights / weights.sum(dim=1, keepdim=True)).float()
+
+
+class PooledHead(nn.Module):
+    """A SimCC head whose maps are resampled to the trained grid before its first locked layer."""
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, head: SimCCHead | RTMCCHead, rows: Tensor, columns: Tensor) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return `(simcc_x, simcc_y)` in the bins of the trained size."""
+        maps = self.head.maps(features)
+        pooled = self.rows.to(maps.dtype) @ maps @ self.columns.to(maps.dtype).T
+        return self.head.vectors(pooled)
+
+
+def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
+    """Return `model` made to run at `size` by resampling its maps; its weights are shared."""
+    head = _simcc_head(model)
+    trained = model.spec.input_size
+    old, new = (map_grid(model.spec.head, model.stride, s) for s in (trained, size))
+    rows = resample_matrix(new.height, old.height, size.height / trained.height)
+    columns = resample_matrix(new.width, old.width, size.width / trained.width)
+    device = next(head.parameters()).device
+    pooled = PooledHead(head, rows.to(device), columns.to(device))
+    return _with_head(model, pooled)
+
+
+def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
+    """Return `model` with its size-locked weights resampled to `size`; the others are shared.
+
+    Columns over cells are multiplied by old over new number of cells, so that the sum over the
+    grid keeps its magnitude. At the trained size every weight stays as it is, bit for bit.
+    """
+    head = _simcc_head(model)
+    state = head.state_dict()
+    resampler = _WeightResampler(model, size)
+    for layer in head.size_locked:
+        for name in (f"{layer.name}.weight", f"{layer.name}.bias"):
+            if name in state:
+                state[name] = resampler.resample(layer, state[name])
+    with torch.device("meta"):
+        resized: Head = build_head(
+            replace(model.spec, input_size=size), model.backbone.out_channels, model.stride
+        )
+    resized.load_state_dict(state, assign=True)
+    return _with_head(model, resized.train(head.training))
+
+
+class _WeightResampler:
+    """The matrices from a model's trained size to another, applied to its size-locked weights."""
+
+    def __init__(self, model: PoseModel, size: InputSize) -> None:
+        spec, trained = model.spec, model.spec.input_size
+        assert isinstance(spec.codec, SimccCodec)
+        self.old: Grid = map_grid(spec.head, model.stride, trained)
+        self.new: Grid = map_grid(spec.head, model.stride, size)
+        down, right = trained.height / size.height, trained.width / size.width
+        self.rows = resample_matrix(self.old.height, self.new.height, down)
+        self.columns = resample_matrix(self.old.width, self.new.width, right)
+        old_bins: Bins = simcc_bins(spec.codec, trained)
+        new_bins: Bins = simcc_bins(spec.codec, size)
+        self.bins = {
+            "x": resample_matrix(old_bins.x, new_bins.x, right),
+            "y": resample_matrix(old_bins.y, new_bins.y, down),
+        }
+
+    def resample(self, layer: SizeLockedLayer, parameter: Tensor) -> Tensor:
+        """Return a weight (outputs, inputs) or bias (outputs,) of `layer` for the new size."""
+        result = parameter.detach().float().cpu()
+        if layer.bins is not None:
+            result = self.bins[layer.bins] @ result
+        if layer.cells and parameter.ndim == 2:
+            grid = result.reshape(-1, self.old.height, self.old.width)
+            grid = self.rows @ grid @ self.columns.T
+            result = grid.flatten(1) * (self.old.cells / self.new.cells)
+        return result.to(parameter)
+
+
+def _with_head(model: PoseModel, head: nn.Module) -> PoseModel:
+    """Return a model of the same backbone and mode with another head."""
+    result = PoseModel(model.spec, model.backbone, head)
+    result.training = model.training
+    return result
+
+
+def _simcc_head(model: PoseModel) -> SimCCHead | RTMCCHead:
+    """Return the head of `model`; raise `UnsupportedSizeError` if it has no size-locked layer."""
+    if not isinstance(model.head, SimCCHead | RTMCCHead):
+        raise UnsupportedSizeError(
+            f"A {model.spec.head.kind} head has no size-locked layer to resample.",
+            hint="Use the policy native.",
+        )
+    return model.head
