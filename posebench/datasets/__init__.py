@@ -1,0 +1,1 @@
+"""COCO-format data with boxes, and the procedural synthetic data set."""
