@@ -1,0 +1,152 @@
+"""Detected boxes as instances, as MMPose 1.3.2 reads a `bbox_file`, and optional box filters.
+
+MMPose applies no score threshold and no NMS to boxes (`base_coco_style_dataset.py:421-475`);
+the original HRNet code offers both, so they are options that are off by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.defects import PERSON
+from posebench.datasets.findings import are_numbers, finding, is_integer, is_number
+from posebench.datasets.json_file import read_json
+from posebench.errors import DataError, UsageError
+
+_FORMAT = "Each box is an object with image_id, category_id, bbox [x, y, w, h] and score."
+
+
+@dataclass(frozen=True)
+class BoxFilter:
+    """Which detected boxes to keep: score at least `min_score`, then box NMS, then the best few.
+
+    `nms_threshold` is the IoU above which the lower-scored box goes.
+    """
+
+    min_score: float = 0.0
+    nms_threshold: float | None = None
+    max_per_image: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.nms_threshold is not None and not 0 < self.nms_threshold <= 1:
+            raise UsageError(f"A box NMS threshold of {self.nms_threshold} is not in (0, 1].")
+        if self.max_per_image is not None and self.max_per_image < 1:
+            raise UsageError(f"At most {self.max_per_image} boxes per image leaves none.")
+
+
+def detected_instances(
+    dataset: PoseDataset, path: Path, box_filter: BoxFilter | None = None
+) -> Instances:
+    """Return the persons of a detections file, in file order, boxes as they are.
+
+    Boxes of other categories and of images that are not in the data set are left out, and so
+    are boxes that no crop can be made of (a negative side, or both sides 0; MMPose pads a box
+    with one side 0 to the aspect ratio, so it stays); `left_out` counts them. Raises
+    `DataError` for a malformed file or one without any box for this data set.
+    """
+    raw, _ = read_json(path, "boxes file")
+    _check_boxes(path, raw)
+    index_of = {image.id: index for index, image in enumerate(dataset.images)}
+    persons = [row for row in raw if row["category_id"] == PERSON]
+    known = [row for row in persons if row["image_id"] in index_of]
+    if not known:
+        raise DataError(
+            f"The boxes file {path} has no person box for any of the {len(dataset.images)} "
+            f"images of {dataset.annotations} ({len(raw)} boxes, {len(persons)} of persons).",
+            hint="Is it for another data set or split?",
+        )
+    bbox = np.asarray([row["bbox"][:4] for row in known], dtype=np.float32)
+    usable: NDArray[np.bool_] = np.logical_and(
+        bbox[:, 2:].min(axis=1) >= 0, bbox[:, 2:].any(axis=1)
+    )
+    bbox[:, 2:] += bbox[:, :2]
+    instances = Instances(
+        image_index=np.asarray([index_of[row["image_id"]] for row in known], dtype=np.int64),
+        ids=np.arange(len(known), dtype=np.int64),
+        bbox_xyxy=bbox,
+        bbox_scores=np.asarray([row["score"] for row in known], dtype=np.float32),
+    )
+    kept = _filtered(instances, usable, box_filter or BoxFilter())
+    counts = {
+        "of other categories": len(raw) - len(persons),
+        "of images that are not in the data set": len(persons) - len(known),
+        "of no size": int((~usable).sum()),
+        "dropped by the box filter": int(usable.sum()) - len(kept),
+    }
+    return Instances(
+        image_index=instances.image_index[kept],
+        ids=instances.ids[kept],
+        bbox_xyxy=instances.bbox_xyxy[kept],
+        bbox_scores=instances.bbox_scores[kept],
+        left_out=tuple(f"{count} boxes {why}" for why, count in counts.items() if count),
+    )
+
+
+def _check_boxes(path: Path, raw: Any) -> None:
+    """Raise `DataError` unless the file is a list of sound boxes."""
+    if not isinstance(raw, list):
+        raise DataError(f"The boxes file {path} does not hold a list.", hint=_FORMAT)
+    if not raw:
+        raise DataError(f"The boxes file {path} is empty: it lists no box.")
+    bad = finding("error", "Boxes that are malformed", _malformed(raw), _FORMAT)
+    if bad:
+        raise DataError(f"The boxes file {path} cannot be used. {bad[0]}", hint=_FORMAT)
+
+
+def _malformed(rows: list[Any]) -> list[str]:
+    return [
+        f"entry {index}"
+        for index, row in enumerate(rows)
+        if not (
+            isinstance(row, dict)
+            and is_integer(row.get("image_id"))
+            and is_integer(row.get("category_id"))
+            and is_number(row.get("score"))
+            and isinstance(row.get("bbox"), list)
+            and are_numbers(row["bbox"][:4], 4)
+        )
+    ]
+
+
+def _filtered(
+    instances: Instances, usable: NDArray[np.bool_], box_filter: BoxFilter
+) -> NDArray[np.int64]:
+    """Return the positions to keep, in file order."""
+    candidates = np.flatnonzero(usable & (instances.bbox_scores >= box_filter.min_score))
+    if box_filter.nms_threshold is None and box_filter.max_per_image is None:
+        return candidates.astype(np.int64)
+    kept: list[int] = []
+    images = instances.image_index[candidates]
+    for image in np.unique(images):
+        rows = candidates[images == image]
+        rows = rows[np.argsort(-instances.bbox_scores[rows], kind="stable")]
+        if box_filter.nms_threshold is not None:
+            rows = rows[box_nms(instances.bbox_xyxy[rows], box_filter.nms_threshold)]
+        kept.extend(rows[: box_filter.max_per_image].tolist())
+    return np.asarray(sorted(kept), dtype=np.int64)
+
+
+def box_nms(bbox_xyxy: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+    """Return the positions kept by greedy NMS of boxes (N, 4) sorted best first.
+
+    A box goes when its IoU with a kept one is above `threshold`; continuous coordinates.
+    """
+    corners = bbox_xyxy.astype(np.float64)
+    areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+    order = np.arange(len(corners))
+    kept = []
+    while order.size:
+        first, rest = order[0], order[1:]
+        kept.append(first)
+        top_left = np.maximum(corners[first, :2], corners[rest, :2])
+        bottom_right = np.minimum(corners[first, 2:], corners[rest, 2:])
+        overlap = np.prod(np.clip(bottom_right - top_left, 0, None), axis=1)
+        iou = overlap / np.maximum(areas[first] + areas[rest] - overlap, np.finfo(float).tiny)
+        order = rest[iou <= threshold]
+    return np.asarray(kept, dtype=np.int64)

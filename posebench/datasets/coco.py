@@ -1,0 +1,254 @@
+"""COCO-format keypoint data: records, loading, and the ground-truth instance list.
+
+The instance list is MMPose 1.3.2's (`datasets/datasets/base/base_coco_style_dataset.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.datasets.defects import (
+    KeypointNames,
+    annotation_rows,
+    category_keypoints,
+    find_defects,
+    labelled_count,
+)
+from posebench.datasets.json_file import read_json
+from posebench.errors import DataError, UsageError
+from posebench.keypoints import KEYPOINT_SETS, KeypointSet
+
+Kind = Literal["coco", "crowdpose"]
+AreaRule = Literal["annotation", "box"]
+# Share of the box that a person fills where an annotation has no area (xtcocotools, MMPose).
+BOX_AREA_SHARE = 0.53
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image; `width` and `height` in pixels, as its annotation file has them."""
+
+    id: int
+    path: Path
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class PoseDataset:
+    """Images with their annotated persons.
+
+    `kind` chooses the evaluator's rules. `area_rule` says where a person's area comes from:
+    its annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the
+    whole file, whatever part of its images is in `images`. `raw` is the parsed file, cut to
+    `images`, and must not be changed.
+    """
+
+    name: str
+    kind: Kind
+    annotations: Path
+    annotations_sha256: str
+    images: tuple[ImageRecord, ...]
+    keypoints: KeypointSet
+    area_rule: AreaRule
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def persons(self) -> list[dict[str, Any]]:
+        """The annotations of category 1, in file order."""
+        return annotation_rows(self.raw)
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """N persons to run a model on.
+
+    `image_index` (N,) points into the data set's `images`; `ids` (N,) are annotation ids
+    (ground truth) or running numbers (detections); `bbox_xyxy` (N, 4) float32 in pixels;
+    `bbox_scores` (N,) float32; `keypoints` (N, K, 3) float32 with x, y, visibility flag, for
+    ground truth only. `left_out` says in words what a boxes file held besides.
+    """
+
+    image_index: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    bbox_xyxy: NDArray[np.float32]
+    bbox_scores: NDArray[np.float32]
+    keypoints: NDArray[np.float32] | None = None
+    left_out: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def load_annotations(
+    path: Path,
+    images: Path,
+    *,
+    name: str | None = None,
+    keypoints: KeypointSet | None = None,
+    kind: Kind | None = None,
+    area_rule: AreaRule | None = None,
+) -> PoseDataset:
+    """Read a COCO-format keypoint annotation file; `images` is the folder of its images.
+
+    Left out, `keypoints` is found from the category's keypoint names and count, `kind` is
+    `crowdpose` where the images have a crowdIndex and 14 keypoints, and `area_rule` is `box`
+    for `crowdpose`. Raises `DataError` for anything that would make a score meaningless.
+    """
+    raw, digest = read_json(path, "annotation file")
+    check_structure(path, raw)
+    chosen = keypoints or guess_keypoints(path, raw)
+    kind = kind or guess_kind(raw, chosen)
+    rule: AreaRule = area_rule or ("box" if kind == "crowdpose" else "annotation")
+    errors = [
+        finding
+        for finding in find_defects(raw, chosen, needs_area=rule == "annotation", kind=kind)
+        if finding.level == "error"
+    ]
+    if errors:
+        more = f" ({len(errors) - 1} more kinds of error.)" if len(errors) > 1 else ""
+        raise DataError(
+            f"The annotation file {path} cannot be used. {errors[0]}{more}",
+            hint=errors[0].hint or f"`posebench data check {path}` lists everything.",
+        )
+    records = tuple(
+        ImageRecord(row["id"], images / row["file_name"], int(row["width"]), int(row["height"]))
+        for row in raw["images"]
+    )
+    return PoseDataset(
+        name=name or path.stem,
+        kind=kind,
+        annotations=path,
+        annotations_sha256=digest,
+        images=records,
+        keypoints=chosen,
+        area_rule=rule,
+        raw=raw,
+    )
+
+
+def check_structure(path: Path, raw: Any) -> None:
+    """Raise `DataError` unless `raw` has COCO's lists of images and annotations."""
+    hint = "A COCO file is an object with the lists `images`, `annotations` and `categories`."
+    if isinstance(raw, list):
+        raise DataError(
+            f"{path} is not a COCO annotation file: it holds a list, like a file of results or "
+            "of detected boxes.",
+            hint=hint,
+        )
+    if not isinstance(raw, dict):
+        raise DataError(f"{path} is not a COCO annotation file.", hint=hint)
+    for key in ("images", "annotations"):
+        if not isinstance(raw.get(key), list):
+            raise DataError(
+                f"{path} is not a COCO annotation file: it has no list {key!r}.", hint=hint
+            )
+    if not raw["images"]:
+        raise DataError(f"The annotation file {path} lists no images.")
+
+
+def guess_keypoints(path: Path, raw: Mapping[str, Any]) -> KeypointSet:
+    """Find the built-in keypoint set that fits the file; raise `DataError` if none does."""
+    names = category_keypoints(raw)
+    counts = {
+        len(row["keypoints"]) // 3
+        for row in annotation_rows(raw)
+        if isinstance(row.get("keypoints"), list) and row["keypoints"]
+    }
+    count = len(names) if names else (min(counts) if counts else 0)
+    for keypoint_set in KEYPOINT_SETS.values():
+        fits = len(keypoint_set) == count
+        if fits and (names is None or KeypointNames(names).fit(keypoint_set)):
+            return keypoint_set
+    if count == 0:
+        raise DataError(
+            f"{path} has no keypoints.", hint="Is it an instances file? Name a keypoints file."
+        )
+    raise DataError(
+        f"{path} has {count} keypoints per person that are no built-in set.",
+        hint="Describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it.",
+    )
+
+
+def guess_kind(raw: Mapping[str, Any], keypoints: KeypointSet) -> Kind:
+    """Return `crowdpose` for 14 CrowdPose keypoints with a crowdIndex on every image."""
+    crowded = all(isinstance(row, dict) and "crowdIndex" in row for row in raw["images"])
+    return "crowdpose" if crowded and keypoints.name == "crowdpose" else "coco"
+
+
+def limit_images(dataset: PoseDataset, count: int) -> PoseDataset:
+    """Return the data set with its first `count` images; raise `UsageError` below 1."""
+    if count < 1:
+        raise UsageError(f"A limit of {count} images leaves nothing to evaluate.")
+    images = dataset.images[:count]
+    kept = {image.id for image in images}
+    raw = {
+        **dataset.raw,
+        "images": [row for row in dataset.raw["images"] if row["id"] in kept],
+        "annotations": [row for row in dataset.raw["annotations"] if row["image_id"] in kept],
+    }
+    return dataclasses.replace(dataset, images=images, raw=raw)
+
+
+def annotation_area(row: Mapping[str, Any], rule: AreaRule) -> float:
+    """Return a person's area in square pixels under the area rule."""
+    if rule == "annotation":
+        return float(row["area"])
+    return float(row["bbox"][2]) * float(row["bbox"][3]) * BOX_AREA_SHARE
+
+
+def ground_truth_instances(dataset: PoseDataset) -> Instances:
+    """Return the persons MMPose evaluates with ground-truth boxes, in its order.
+
+    Boxes are clipped to the image. Left out are crowds, persons without labelled keypoints,
+    and boxes that are empty after clipping. Raises `DataError` if nobody is left.
+    """
+    by_image: dict[int, list[dict[str, Any]]] = {image.id: [] for image in dataset.images}
+    for row in dataset.persons:
+        by_image[row["image_id"]].append(row)
+    found = [
+        (index, row["id"], bbox, keypoints)
+        for index, image in enumerate(dataset.images)
+        for row in by_image[image.id]
+        for bbox, keypoints in [_clipped(row, image)]
+        if _is_instance(row, bbox, keypoints)
+    ]
+    if not found:
+        raise DataError(f"{dataset.annotations} has no person with labelled keypoints.")
+    index, ids, boxes, keypoints = zip(*found, strict=True)
+    return Instances(
+        image_index=np.asarray(index, dtype=np.int64),
+        ids=np.asarray(ids, dtype=np.int64),
+        bbox_xyxy=np.stack(boxes),
+        bbox_scores=np.ones(len(found), dtype=np.float32),
+        keypoints=np.stack(keypoints),
+    )
+
+
+def _clipped(
+    row: Mapping[str, Any], image: ImageRecord
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the box (4,) clipped to the image and the keypoints (K, 3), both float32."""
+    x, y, w, h = row["bbox"]
+    corners = np.clip(
+        [x, y, x + w, y + h], 0, [image.width - 1, image.height - 1] * 2, dtype=np.float64
+    )
+    keypoints = np.asarray(row["keypoints"], dtype=np.float32).reshape(-1, 3)
+    return corners.astype(np.float32), keypoints
+
+
+def _is_instance(
+    row: Mapping[str, Any], bbox: NDArray[np.float32], keypoints: NDArray[np.float32]
+) -> bool:
+    """Tell whether MMPose's filter keeps this annotation."""
+    if row.get("iscrowd") or labelled_count(row) == 0:
+        return False
+    width, height = bbox[2:] - bbox[:2]
+    return bool(width > 0 and height > 0 and keypoints[:, :2].max() > 0)

@@ -1,0 +1,58 @@
+"""Read JSON files of annotations, boxes and results, with errors that say what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from posebench.errors import DataError
+
+# A file cut off inside a literal or number fails at that token's start, this near to the end.
+_LONGEST_CUT_TOKEN = 5
+
+
+def read_json(path: Path, what: str) -> tuple[Any, str]:
+    """Return the parsed value of `path` and the sha256 of its bytes.
+
+    `what` names the file's role in errors ("annotation file"). Raises `DataError` for a
+    missing, empty, cut off or malformed file; a cut off one is told by its last byte.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"There is no {what} {path}.") from None
+    except OSError as error:
+        raise DataError(f"The {what} {path} cannot be read: {error.strerror}.") from None
+    if not data.strip():
+        raise DataError(f"The {what} {path} is empty.", hint="Get the file again.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"The {what} {path} is not JSON text (byte {error.start} is not UTF-8).",
+            hint="Is it an archive or a binary file? Unpack it, or name the .json file.",
+        ) from None
+    try:
+        return json.loads(text), hashlib.sha256(data).hexdigest()
+    except json.JSONDecodeError as error:
+        raise _decode_error(path, what, text, error) from None
+    except RecursionError:
+        raise DataError(f"The {what} {path} is nested too deeply.") from None
+
+
+def _decode_error(path: Path, what: str, text: str, error: json.JSONDecodeError) -> DataError:
+    """Tell a file that was cut off from one that is malformed."""
+    position = len(text[: error.pos].encode())
+    left = len(text.rstrip()) - error.pos
+    if error.msg.startswith("Unterminated string") or left <= _LONGEST_CUT_TOKEN:
+        return DataError(
+            f"The {what} {path} is cut off: it ends after {len(text.encode())} bytes in the "
+            f"middle of its JSON (near byte {position}, line {error.lineno}).",
+            hint="It is truncated, as after a broken download. Get the file again.",
+        )
+    return DataError(
+        f"The {what} {path} is not valid JSON: {error.msg} at byte {position} "
+        f"(line {error.lineno}, column {error.colno})."
+    )

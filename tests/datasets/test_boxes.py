@@ -1,0 +1,127 @@
+"""Detected boxes as MMPose lists them, filters, and malformed boxes files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posebench.datasets.boxes import BoxFilter, box_nms, detected_instances
+from posebench.datasets.coco import PoseDataset, load_annotations
+from posebench.errors import DataError, UsageError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> PoseDataset:
+    raw = {
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 100, "height": 80} for i in (4, 3)],
+        "annotations": [
+            {
+                "id": 1,
+                "image_id": 3,
+                "category_id": 1,
+                "bbox": [0, 0, 9, 9],
+                "area": 50,
+                "keypoints": [1, 1, 2] * 17,
+                "num_keypoints": 17,
+            }
+        ],
+        "categories": [{"id": 1}],
+    }
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(raw))
+    return load_annotations(path, tmp_path)
+
+
+def box(image: int, bbox: list[float], score: float = 0.5, category: int = 1) -> dict[str, Any]:
+    return {"image_id": image, "bbox": bbox, "score": score, "category_id": category}
+
+
+def write(folder: Path, value: Any) -> Path:
+    path = folder / "boxes.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_file_order_running_ids_and_no_clipping(dataset: PoseDataset, tmp_path: Path) -> None:
+    rows = [
+        box(3, [-5.5, 2, 300, 20], 0.01),
+        box(4, [1, 2, 3, 4], 0.9),
+        box(3, [0, 0, 5, 5], 0.7, category=18),
+        box(99, [0, 0, 5, 5]),
+        box(3, [0, 0, 0, 5]),
+        box(3, [0, 0, 0, 0]),
+        box(3, [0, 0, 5, -1]),
+    ]
+    found = detected_instances(dataset, write(tmp_path, rows))
+    assert found.image_index.tolist() == [1, 0, 1]
+    assert found.ids.tolist() == [0, 1, 2]
+    assert found.bbox_xyxy.tolist() == [[-5.5, 2, 294.5, 22], [1, 2, 4, 6], [0, 0, 0, 5]]
+    assert found.bbox_scores.tolist() == np.float32([0.01, 0.9, 0.5]).tolist()
+    assert found.left_out == (
+        "1 boxes of other categories",
+        "1 boxes of images that are not in the data set",
+        "2 boxes of no size",
+    )
+
+
+def test_real_boxes_are_all_listed(coco_mini: Path) -> None:
+    annotations = coco_mini / "annotations" / "person_keypoints_val2017.json"
+    boxes = coco_mini / "person_detection_results" / "rtmdet_nano.json"
+    found = detected_instances(load_annotations(annotations, coco_mini / "val2017"), boxes)
+    assert len(found) == 5286 and found.left_out == ()
+
+
+def test_filters_keep_file_order(dataset: PoseDataset, tmp_path: Path) -> None:
+    rows = [
+        box(3, [0, 0, 10, 10], 0.6),
+        box(3, [1, 0, 10, 10], 0.8),
+        box(3, [50, 0, 10, 10], 0.3),
+        box(4, [0, 0, 10, 10], 0.2),
+        box(3, [70, 0, 10, 10], 0.7),
+    ]
+    path = write(tmp_path, rows)
+
+    def kept(**options: Any) -> list[int]:
+        return detected_instances(dataset, path, BoxFilter(**options)).ids.tolist()
+
+    assert kept() == [0, 1, 2, 3, 4]
+    assert kept(min_score=0.3) == [0, 1, 2, 4]
+    assert kept(nms_threshold=0.5) == [1, 2, 3, 4]
+    assert kept(max_per_image=2) == [1, 3, 4]
+    assert kept(min_score=0.25, nms_threshold=0.5, max_per_image=2) == [1, 4]
+    left_out = detected_instances(dataset, path, BoxFilter(min_score=0.3)).left_out
+    assert left_out == ("1 boxes dropped by the box filter",)
+
+
+def test_box_nms_at_its_threshold() -> None:
+    boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4], [5, 5, 5, 5], [5, 5, 5, 5]])
+    assert box_nms(boxes, 0.5).tolist() == [0, 1, 3, 4]
+    assert box_nms(boxes, 0.45).tolist() == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize("options", [{"nms_threshold": 0}, {"max_per_image": 0}])
+def test_impossible_filters(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        BoxFilter(**options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"annotations": []}, "does not hold a list"),
+        ([], "lists no box"),
+        ([box(99, [0, 0, 5, 5])], "no person box for any of the 2 images"),
+        ([box(3, [0, 0, 5, 5], category=2)], "no person box"),
+        ([box(3, [0, 0, 5, 5]), box(3, [0, 0, float("nan"), 5])], "entry 1"),
+        ([box(3, [0, 0, 5])], "entry 0"),
+        ([{"image_id": 3, "category_id": 1, "bbox": [0, 0, 5, 5]}], "entry 0"),
+        ([7], "entry 0"),
+    ],
+)
+def test_bad_files(dataset: PoseDataset, tmp_path: Path, rows: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        detected_instances(dataset, write(tmp_path, rows))
