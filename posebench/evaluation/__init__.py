@@ -1,0 +1,1 @@
+"""From predictions to numbers: rescoring, OKS-NMS, the official scorers. No torch."""

@@ -1,0 +1,101 @@
+"""OKS-NMS, hard and soft, equal to MMPose 1.3.2's `evaluation/functional/nms.py`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.errors import EvaluationError
+
+NmsRule = Literal["hard", "soft", "none"]
+NMS_RULES: tuple[NmsRule, ...] = ("hard", "soft", "none")
+SOFT_MAX_DETECTIONS = 20
+
+
+def oks_between(
+    index: int,
+    others: NDArray[np.int64],
+    keypoints: NDArray[Any],
+    areas: NDArray[Any],
+    sigmas: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return the OKS of pose `index` with `others`, over all K keypoints and the mean area.
+
+    `keypoints` (N, K, 2) and `areas` (N,) in pixels, `sigmas` (K,). float32 as the reference
+    stores it, for its threshold decides on that value.
+    """
+    squared = ((keypoints[others] - keypoints[index]) ** 2).sum(axis=2)
+    area = (areas[index] + areas[others]) / 2 + np.spacing(1)
+    distance = squared / (sigmas * 2) ** 2 / area[:, None] / 2
+    similarity: NDArray[np.float32] = np.exp(-distance).mean(axis=1).astype(np.float32)
+    return similarity
+
+
+def oks_nms(
+    keypoints: NDArray[Any],
+    scores: NDArray[Any],
+    areas: NDArray[Any],
+    sigmas: NDArray[np.float32],
+    threshold: float = 0.9,
+) -> NDArray[np.int64]:
+    """Return the positions of one image's poses to keep, best first.
+
+    A pose goes when its OKS with a kept one is above `threshold`. `keypoints` (N, K, 2),
+    `scores` (N,), `areas` (N,), `sigmas` (K,). Of equal scores the last comes first.
+    """
+    order = _best_first(scores)
+    kept = []
+    while order.size:
+        first, rest = order[0], order[1:]
+        kept.append(first)
+        order = rest[oks_between(int(first), rest, keypoints, areas, sigmas) <= threshold]
+    return np.asarray(kept, dtype=np.int64)
+
+
+def soft_oks_nms(
+    keypoints: NDArray[Any],
+    scores: NDArray[Any],
+    areas: NDArray[Any],
+    sigmas: NDArray[np.float32],
+    threshold: float = 0.9,
+) -> NDArray[np.int64]:
+    """Return the positions of one image's at most 20 poses to keep, in order of decayed score.
+
+    Scores decay by exp(-OKS² / `threshold`) with each pose taken. Shapes as in `oks_nms`. The
+    decayed scores only choose and order: the reference reports the original ones.
+    """
+    order = _best_first(scores)
+    decayed = np.asarray(scores, dtype=np.float64)[order]
+    kept: list[int] = []
+    while order.size and len(kept) < SOFT_MAX_DETECTIONS:
+        first, rest = order[0], order[1:]
+        kept.append(int(first))
+        overlap = oks_between(int(first), rest, keypoints, areas, sigmas)
+        decayed = decayed[1:] * np.exp(-(overlap**2) / threshold)
+        again = _best_first(decayed)
+        order, decayed = rest[again], decayed[again]
+    return np.asarray(kept, dtype=np.int64)
+
+
+def apply_nms(
+    rule: NmsRule,
+    keypoints: NDArray[Any],
+    scores: NDArray[Any],
+    areas: NDArray[Any],
+    sigmas: NDArray[np.float32],
+    threshold: float,
+) -> NDArray[np.int64]:
+    """Return the positions of one image's poses that the rule keeps; `none` keeps the order."""
+    if rule == "none":
+        return np.arange(len(scores), dtype=np.int64)
+    if not 0 < threshold <= 1:
+        raise EvaluationError(f"An OKS-NMS threshold of {threshold} is not in (0, 1].")
+    suppress = oks_nms if rule == "hard" else soft_oks_nms
+    return suppress(keypoints, scores, areas, sigmas, threshold)
+
+
+def _best_first(scores: NDArray[Any]) -> NDArray[np.int64]:
+    """Order as the reference's `argsort()[::-1]` does for the lists where it is stable."""
+    return np.argsort(scores, kind="stable")[::-1].astype(np.int64)
