@@ -1,0 +1,197 @@
+"""Backbone and head of a state dict, from the names and shapes of its tensors alone.
+
+Names are those of MMPose 1.3.2 (`mmpose/models/backbones`, `mmpose/models/heads`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from posebench.backbones import CSPNEXT_VARIANTS
+from posebench.checkpoints.findings import Finding, findings_of
+from posebench.errors import CheckpointError
+from posebench.grids import map_grid
+from posebench.sizes import MAX_SIDE, InputSize
+from posebench.spec import HeadSpec
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Tried in this order: bins are a side times the ratio, cells are the area over the stride squared.
+SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
+_DEPTHS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
+_BASIC_DEPTHS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
+_CSPNEXT_BLOCKS = (3, 6, 6, 3)
+_CSPNEXT_STEM = 64
+# Layers whose rows are the bins on x and on y, and the layer whose columns are the grid's cells.
+_LINEAR = {
+    "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
+    "rtmcc": ("cls_x", "cls_y", "mlp.1"),
+}
+# A name that occurs in one family only, for the error about files that cannot be loaded yet.
+_OTHER_FAMILIES = (
+    (r"backbone\.stage\d\.\d+\.fuse_layers\.", "HRNet"),
+    (r"backbone\.(patch_embed|pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "ViT (ViTPose)"),
+    (r"backbone\.conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
+    (r"backbone\.layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
+    (r"backbone\.layer1\.0\.se_layer", "SEResNet"),
+    (r"backbone\.(stem\.0\.weight|layer1\.0\.downsample\.1\.weight)", "ResNetV1d"),
+    (r"backbone\.(patch_embed|stages\.0\.blocks)", "Swin"),
+    (r"^(conv1|layer1)\.", "a bare torchvision or HRNet-repository file"),
+)
+
+
+def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
+    """Return findings on backbone and head; raise `CheckpointError` for a family not known."""
+    try:
+        backbone = _resnet(shapes) or _cspnext(shapes)
+        head = _rtmcc(shapes) or _simcc(shapes) or _heatmap(shapes)
+    except (ValueError, IndexError, ZeroDivisionError):
+        raise CheckpointError("The tensors of this file have shapes that no network has.") from None
+    if backbone is None or head is None:
+        what = "backbone" if backbone is None else "head"
+        raise CheckpointError(
+            f"The {what} of this file is not one that can be loaded{_nearest_family(shapes)}."
+            f" Its first tensors: {', '.join(list(shapes)[:3])}.",
+            hint="Families that can be: ResNet-18/34/50/101/152 and CSPNeXt, with heatmap, SimCC or"
+            " RTMCC heads as MMPose names them. Anything else runs as ONNX.",
+        )
+    return findings_of({"backbone": backbone, "head": head}, "names and shapes")
+
+
+def keypoint_count(shapes: Shapes) -> int:
+    """Return K: the output channels of the head's final layer."""
+    for name in ("head.final_layer.weight", "head.deconv_head.final_layer.weight"):
+        if name in shapes:
+            return shapes[name][0]
+    raise CheckpointError("The head of this file has no final layer, so K is not known.")
+
+
+def find_trained_size(
+    shapes: Shapes, head: HeadSpec, stride: int, known_ratio: float | None
+) -> tuple[Finding, ...]:
+    """Return trained size and split ratio that fit a SimCC head's grid and bins.
+
+    `known_ratio` is what the config says, if anything. Returns nothing for a heatmap head: a
+    convolution does not know its input size.
+    """
+    names = [f"head.{layer}.weight" for layer in _LINEAR.get(head.kind, ())]
+    if not names or not all(len(shapes.get(name, ())) == 2 for name in names):
+        return ()
+    bins_x, bins_y, cells = shapes[names[0]][0], shapes[names[1]][0], shapes[names[2]][1]
+    for ratio in SPLIT_RATIOS if known_ratio is None else (known_ratio,):
+        height, width = round(bins_y / ratio), round(bins_x / ratio)
+        exact = (int(height * ratio), int(width * ratio)) == (bins_y, bins_x)
+        if not exact or not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+            continue
+        size = InputSize(height, width)
+        if map_grid(head, stride, size).cells == cells:
+            why = f"{bins_x}, {bins_y} bins over {cells} cells"
+            return (
+                Finding("input_size", str(size), why),
+                Finding("codec.split_ratio", ratio, why),
+            )
+    return ()
+
+
+def _resnet(shapes: Shapes) -> dict[str, Any] | None:
+    stem = shapes.get("backbone.conv1.weight")
+    if stem is None or "backbone.layer1.0.conv1.weight" not in shapes or stem[2:] != (7, 7):
+        return None
+    blocks = [_count(shapes, rf"backbone\.layer{stage}\.(\d+)\.") for stage in (1, 2, 3, 4)]
+    out_stage = 4 if blocks[3] else 3
+    depths = _DEPTHS if "backbone.layer1.0.conv3.weight" in shapes else _BASIC_DEPTHS
+    depth = next((d for b, d in depths.items() if list(b[:out_stage]) == blocks[:out_stage]), None)
+    if depth is None:
+        return None
+    options: dict[str, Any] = {"depth": depth}
+    if stem[0] != 64:
+        options["base_channels"] = stem[0]
+    if out_stage != 4:
+        options["out_stage"] = out_stage
+    return {"family": "resnet", "options": options}
+
+
+def _cspnext(shapes: Shapes) -> dict[str, Any] | None:
+    stem = shapes.get("backbone.stem.2.conv.weight")
+    if stem is None or "backbone.stage1.1.attention.fc.weight" not in shapes:
+        return None
+    blocks = [
+        _count(shapes, rf"backbone\.stage{stage}\.\d+\.blocks\.(\d+)\.") for stage in (1, 2, 3, 4)
+    ]
+    out_stage = 4 if blocks[3] else 3
+    widen = stem[0] / _CSPNEXT_STEM
+    published = [deepen for deepen, wide in CSPNEXT_VARIANTS.values() if wide == widen]
+    others = [deepen for deepen, _ in CSPNEXT_VARIANTS.values()]
+    for deepen in (*published, *others, blocks[1] / 6):
+        built = [max(round(count * deepen), 1) for count in _CSPNEXT_BLOCKS]
+        if built[:out_stage] == blocks[:out_stage]:
+            options = {"deepen_factor": deepen, "widen_factor": widen}
+            if out_stage != 4:
+                options["out_stage"] = out_stage
+            return {"family": "cspnext", "options": options}
+    return None
+
+
+def _rtmcc(shapes: Shapes) -> dict[str, Any] | None:
+    if not all(f"head.{name}.weight" in shapes for name in ("cls_x", "gau.o", "gau.uv", "mlp.1")):
+        return None
+    hidden, expanded = shapes["head.gau.o.weight"]
+    gau = {
+        "hidden_dims": hidden,
+        "s": shapes["head.gau.uv.weight"][0] - 2 * expanded,
+        "expansion_factor": expanded / hidden,
+    }
+    kernel = shapes["head.final_layer.weight"][-1] if "head.final_layer.weight" in shapes else 1
+    return {"kind": "rtmcc", "final_layer_kernel": kernel, "gau": gau}
+
+
+def _simcc(shapes: Shapes) -> dict[str, Any] | None:
+    if "head.mlp_head_x.weight" not in shapes:
+        return None
+    deconvolved = "head.deconv_head.final_layer.weight" in shapes
+    return {"kind": "simcc", **_layers(shapes, "head.deconv_head." if deconvolved else "head.")}
+
+
+def _heatmap(shapes: Shapes) -> dict[str, Any] | None:
+    if len(shapes.get("head.final_layer.weight", ())) != 4:
+        return None
+    return {"kind": "heatmap", **_layers(shapes, "head.")}
+
+
+def _layers(shapes: Shapes, prefix: str) -> dict[str, Any]:
+    """Return deconvolutions and final kernel: weights (in, out / groups, k, k), BatchNorm (out)."""
+    pattern = re.compile(re.escape(prefix) + r"deconv_layers\.(\d+)\.weight")
+    indices = sorted(
+        int(match[1])
+        for name, shape in shapes.items()
+        if (match := pattern.fullmatch(name)) and len(shape) == 4
+    )
+    weights = [shapes[f"{prefix}deconv_layers.{index}.weight"] for index in indices]
+    norms = [shapes.get(f"{prefix}deconv_layers.{index + 1}.weight") for index in indices]
+    channels = [
+        weight[1] if norm is None else norm[0] for weight, norm in zip(weights, norms, strict=True)
+    ]
+    final = shapes.get(f"{prefix}final_layer.weight", (0,))
+    layers: dict[str, Any] = {"final_layer_kernel": final[-1]}
+    if channels:
+        layers["deconv_channels"] = channels
+        layers["deconv_kernels"] = [weight[-1] for weight in weights]
+        groups = [channel // weight[1] for channel, weight in zip(channels, weights, strict=True)]
+        if any(group != 1 for group in groups):
+            layers["deconv_groups"] = groups
+    return layers
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """Return how many different numbers a name pattern is found with."""
+    compiled = re.compile(pattern)
+    return len({match[1] for name in shapes if (match := compiled.match(name))})
+
+
+def _nearest_family(shapes: Shapes) -> str:
+    for pattern, family in _OTHER_FAMILIES:
+        if any(re.match(pattern, name) for name in shapes):
+            return f"; the names look like {family}"
+    return ""

@@ -1,0 +1,82 @@
+"""What every adapter makes of a file: a spec, a network and an account of how both were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from posebench.backbones import describe
+from posebench.checkpoints.findings import Finding
+from posebench.checkpoints.report import LoadReport, check_report, reconcile
+from posebench.errors import CheckpointError
+from posebench.model import Network, PoseModel, build_model
+from posebench.spec import ModelSpec
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who wrote a file and what it says about itself, before any network is built."""
+
+    publisher: str
+    findings: tuple[Finding, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A loaded network. `parameters` is None where a file does not tell."""
+
+    identity: Identity
+    spec: ModelSpec
+    network: Network
+    report: LoadReport
+    parameters: int | None
+
+
+def empty_model(spec: ModelSpec) -> PoseModel:
+    """Build the network of a spec without memory for its weights."""
+    with torch.device("meta"):
+        return build_model(spec)
+
+
+def check_shapes(
+    model: PoseModel,
+    shapes: Mapping[str, tuple[int, ...]],
+    dropped: Iterable[tuple[str, tuple[str, ...]]] = (),
+) -> LoadReport:
+    """Account for every tensor of a file; raise `CheckpointError` where one has no place."""
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    report = reconcile(shapes, expected, dropped)
+    spec = model.spec
+    network = f"{describe(spec.backbone)} with a {spec.head.kind} head at {spec.input_size}"
+    check_report(report, network=network)
+    return report
+
+
+def fill_model(model: PoseModel, tensors: Mapping[str, Tensor]) -> PoseModel:
+    """Give an empty model its weights in float32, ready to predict.
+
+    Raise `CheckpointError` that names the first tensors with NaN or infinite values.
+    """
+    weights = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    broken = [name for name, tensor in weights.items() if not bool(torch.isfinite(tensor).all())]
+    if broken:
+        raise CheckpointError(
+            f"{len(broken)} of {len(weights)} tensors hold NaN or infinite values, first:"
+            f" {', '.join(broken[:_SHOWN])}.",
+            hint="The training that wrote this file diverged, or the file is damaged.",
+        )
+    for name, tensor in model.state_dict().items():
+        if name not in weights:
+            weights[name] = torch.zeros(tensor.shape, dtype=tensor.dtype)
+    model.load_state_dict(weights, strict=True, assign=True)
+    return model.eval()

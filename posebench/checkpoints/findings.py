@@ -1,0 +1,117 @@
+"""What a checkpoint says about itself, field by field, with the reason, and the spec made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from posebench.errors import CheckpointError, SpecError, UsageError, nearest
+from posebench.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.records import mapping_from_record
+from posebench.spec import ModelSpec, spec_from_mapping, spec_overrides
+
+REQUIRED = ("backbone.family", "head.kind", "codec.kind", "input_size", "keypoints")
+_WHOLE = ("keypoints",)
+_PLAIN = ("input_size", "keypoints")
+_EXAMPLE = """\
+    input_size: 256x192        # height x width
+    codec: {kind: heatmap, decoder: quarter}
+    keypoints: coco"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed."""
+
+    field: str
+    value: Any
+    why: str
+
+
+def findings_of(record: Mapping[str, Any], why: str, prefix: str = "") -> tuple[Finding, ...]:
+    """Return the leaves of a nested mapping that have a value; keypoint sets stay whole."""
+    found: list[Finding] = []
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and name not in _WHOLE:
+            found.extend(findings_of(value, why, f"{name}."))
+        elif value is not None:
+            found.append(Finding(name, value, why))
+    return tuple(found)
+
+
+def read_overrides(path: Path | None) -> tuple[Finding, ...]:
+    """Read a `--spec` file as findings that outrank all others."""
+    if path is None:
+        return ()
+    overrides = spec_overrides(path)
+    valid = [field.name for field in fields(ModelSpec)]
+    for key, value in overrides.items():
+        if key not in valid:
+            raise SpecError(f"{path}: unknown key {str(key)!r}. {nearest(str(key), valid)}")
+        if key not in _PLAIN and not isinstance(value, Mapping):
+            raise SpecError(f"{path}: {key} must be a mapping of fields, not {value!r}.")
+    return findings_of(overrides, f"--spec {path.name}")
+
+
+def settle(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return one finding per field: the last one that was given for it."""
+    last = {finding.field: finding for finding in findings}
+    return tuple(last.values())
+
+
+def nested_mapping(findings: Iterable[Finding]) -> dict[str, Any]:
+    """Return findings as the nested plain data of a record; a later one overrules an earlier."""
+    plain: dict[str, Any] = {}
+    for finding in findings:
+        *parents, leaf = finding.field.split(".")
+        place = plain
+        for parent in parents:
+            inner = place.get(parent)
+            if not isinstance(inner, dict):
+                inner = place[parent] = {}
+            place = inner
+        place[leaf] = finding.value
+    return plain
+
+
+def spec_from_findings(findings: Iterable[Finding], *, where: str) -> ModelSpec:
+    """Build the spec of settled findings.
+
+    Raise `CheckpointError` that lists what is missing and shows how to give it, `SpecError` for
+    a value that does not fit.
+    """
+    findings = settle(findings)
+    found = {finding.field for finding in findings}
+    missing = [name for name in REQUIRED if name not in found]
+    if missing:
+        raise CheckpointError(
+            f"{where} does not say: {', '.join(missing)}.",
+            hint=f"Give --spec FILE.yaml with what is missing, for example:\n{_EXAMPLE}",
+        )
+    plain = nested_mapping(findings)
+    try:
+        return spec_from_mapping(plain, where=where)
+    except UsageError as error:
+        raise SpecError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def keypoints_value(keypoints: KeypointSet) -> str | dict[str, Any]:
+    """Return the name of the built-in set that equals `keypoints`, else its plain record."""
+    for name, known in KEYPOINT_SETS.items():
+        if (known.keypoints, known.sigmas, known.flip_pairs) == (
+            keypoints.keypoints,
+            keypoints.sigmas,
+            keypoints.flip_pairs,
+        ):
+            return name
+    return mapping_from_record(keypoints)
+
+
+def keypoints_by_count(count: int) -> tuple[Finding, ...]:
+    """Return the built-in set with `count` keypoints, as a guess by number alone."""
+    why = f"default for {count} keypoints"
+    named = [name for name, known in KEYPOINT_SETS.items() if len(known) == count]
+    return tuple(Finding("keypoints", name, why) for name in named[:1])

@@ -1,0 +1,55 @@
+"""Which format a checkpoint file has, by its first bytes rather than its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from posebench.errors import CheckpointError
+
+Format = Literal["torch", "safetensors", "onnx"]
+_HEAD = 512
+_SAFETENSORS_HEADER = 8
+_AGAIN = "Download the file again: this is not the checkpoint itself."
+# First bytes, what they are, and what to do about it.
+_MISTAKES = (
+    (b"\xff\xd8\xff", "a JPEG image", "Give the checkpoint file, not an image."),
+    (b"\x89PNG", "a PNG image", "Give the checkpoint file, not an image."),
+    (b"version https://git-lfs", "a git-lfs pointer", "Run `git lfs pull` to get the file itself."),
+    (b"\x1f\x8b", "a gzip archive", "Unpack it first."),
+    (b"BZh", "a bzip2 archive", "Unpack it first."),
+    (b"7z\xbc\xaf", "a 7z archive", "Unpack it first."),
+    (b"Rar!", "a RAR archive", "Unpack it first."),
+    (b"\x89HDF", "an HDF5 (Keras) file", "Export the network to ONNX."),
+    (b"%PDF", "a PDF", "Give the checkpoint file."),
+)
+
+
+def recognise_format(path: Path) -> Format:
+    """Return the format of a checkpoint file; raise `CheckpointError` for anything else."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+    if not head:
+        raise CheckpointError(f"{path} is empty.", hint=_AGAIN)
+    if head[_SAFETENSORS_HEADER : _SAFETENSORS_HEADER + 1] == b"{":
+        return "safetensors"
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        return "torch"
+    for start, what, hint in _MISTAKES:
+        if head.startswith(start):
+            raise CheckpointError(f"{path} is {what}, not a checkpoint.", hint=hint)
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<")):
+        raise CheckpointError(f"{path} is a web page or XML, not a checkpoint.", hint=_AGAIN)
+    # An ONNX file is a protobuf that begins with its version, field 1 as a varint.
+    if head[:1] == b"\x08" or path.suffix == ".onnx":
+        return "onnx"
+    raise CheckpointError(
+        f"{path} is not a checkpoint that can be read.",
+        hint="Readable: MMPose .pth, posebench .safetensors, ONNX.",
+    )

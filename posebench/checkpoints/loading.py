@@ -1,0 +1,148 @@
+"""`load_checkpoint`: from the bytes of a file to a network that runs, nothing in it executed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posebench.checkpoints import mmpose, native, onnx
+from posebench.checkpoints.contents import Contents, Identity
+from posebench.checkpoints.findings import Finding, findings_of, read_overrides
+from posebench.checkpoints.formats import Format, recognise_format
+from posebench.checkpoints.report import LoadReport
+from posebench.errors import CheckpointError, PosebenchError
+from posebench.model import Network
+from posebench.spec import ModelSpec, spec_to_mapping
+
+_CHUNK = 2**20
+Evidence = tuple[tuple[str, Any, str], ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    `evidence` lists (field of the spec, value, why); `parameters` counts learned values and is
+    None where a file does not tell; `provenance` is what the file says about its making.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    publisher: str
+    spec: ModelSpec
+    network: Network
+    report: LoadReport
+    parameters: int | None
+    evidence: Evidence
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file says about itself; `problem` is why it cannot be loaded, if it cannot."""
+
+    name: str
+    path: Path
+    sha256: str
+    publisher: str
+    evidence: Evidence
+    provenance: Mapping[str, Any]
+    checkpoint: Checkpoint | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class _Adapter:
+    """How files of one format are identified and loaded."""
+
+    identify: Callable[[Path, tuple[Finding, ...]], Identity]
+    load: Callable[[Path, tuple[Finding, ...]], Contents]
+
+
+_ADAPTERS: dict[Format, _Adapter] = {
+    "torch": _Adapter(mmpose.identify, mmpose.load),
+    "safetensors": _Adapter(native.identify, native.load),
+    "onnx": _Adapter(onnx.identify, onnx.load),
+}
+
+
+def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
+    """Load a checkpoint file; `spec_file` overrules what it says about itself.
+
+    Raise `CheckpointError` for a file that cannot be read, recognised or matched tensor by tensor,
+    `UnsafeCheckpointError` for one that asks for code to be run, `SpecError` for a bad spec.
+    """
+    overrides = read_overrides(spec_file)
+    with _naming(path):
+        contents = _ADAPTERS[recognise_format(path)].load(path, overrides)
+    identity = contents.identity
+    return Checkpoint(
+        name=path.stem,
+        path=path,
+        sha256=sha256_of(path),
+        publisher=identity.publisher,
+        spec=contents.spec,
+        network=contents.network,
+        report=contents.report,
+        parameters=contents.parameters,
+        evidence=(*_evidence(identity), *_defaults(identity, contents.spec)),
+        provenance=identity.provenance,
+    )
+
+
+def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
+    """Find what a file is and why, also where it says too little to be loaded."""
+    overrides = read_overrides(spec_file)
+    with _naming(path):
+        identity = _ADAPTERS[recognise_format(path)].identify(path, overrides)
+    checkpoint, problem = None, None
+    try:
+        checkpoint = load_checkpoint(path, spec_file)
+    except PosebenchError as error:
+        problem = str(error)
+    return Inspection(
+        name=path.stem,
+        path=path,
+        sha256=checkpoint.sha256 if checkpoint else sha256_of(path),
+        publisher=identity.publisher,
+        evidence=checkpoint.evidence if checkpoint else _evidence(identity),
+        provenance=identity.provenance,
+        checkpoint=checkpoint,
+        problem=problem,
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, read piece by piece."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _evidence(identity: Identity) -> Evidence:
+    return tuple((found.field, found.value, found.why) for found in identity.findings)
+
+
+def _defaults(identity: Identity, spec: ModelSpec) -> Evidence:
+    """Return the fields of a spec that nothing was found for."""
+    found = {finding.field for finding in identity.findings}
+    leaves = findings_of(spec_to_mapping(spec), "default")
+    return tuple((leaf.field, leaf.value, leaf.why) for leaf in leaves if leaf.field not in found)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name before an error, and print nothing of the file's that moves a cursor."""
+    try:
+        yield
+    except CheckpointError as error:
+        message = "".join(c if c.isprintable() or c == "\n" else "?" for c in error.message)
+        named = message if path.name in message else f"{path.name}: {message}"
+        raise type(error)(named, hint=error.hint) from None

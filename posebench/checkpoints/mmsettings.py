@@ -1,0 +1,230 @@
+"""Codec, crop, flip test and keypoints from an MMPose 1.x config and `meta["dataset_meta"]`.
+
+Defaults are those of MMPose 1.3.2: `codecs/{msra_heatmap,udp_heatmap,simcc_label}.py`,
+`datasets/transforms/{common,topdown}_transforms.py`, `models/heads/heatmap_heads/heatmap_head.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from posebench.checkpoints.findings import Finding, findings_of, keypoints_value
+from posebench.checkpoints.mmconfig import lookup
+from posebench.checkpoints.rebuilding import NumpyArray
+from posebench.errors import CheckpointError, SpecError
+from posebench.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.sizes import InputSize
+
+Config = Mapping[str, Any]
+# Settings that change what a network computes, with the values that posebench computes too.
+_COMPUTED: dict[str, tuple[Any, ...]] = {
+    "model.type": ("TopdownPoseEstimator",),
+    "model.neck": (),
+    "model.backbone.type": ("ResNet", "CSPNeXt"),
+    "model.backbone.style": ("pytorch",),
+    "model.backbone.norm_cfg.eps": (1e-5,),
+    "model.backbone.act_cfg.type": ("SiLU", "ReLU"),
+    "model.head.type": ("HeatmapHead", "SimCCHead", "RTMCCHead"),
+    "model.head.gau_cfg.act_fn": ("SiLU",),
+    "model.head.gau_cfg.pos_enc": (False,),
+    "model.head.gau_cfg.use_rel_bias": (False,),
+    "model.test_cfg.flip_mode": ("heatmap",),
+}
+_PIPELINES = (
+    "test_dataloader.dataset.pipeline",
+    "val_dataloader.dataset.pipeline",
+    "test_pipeline",
+    "val_pipeline",
+)
+_DATASETS = {"CocoDataset": "coco", "CrowdPoseDataset": "crowdpose"}
+# MMPose stores sigmas as float32; rounding back gives the constants they were written as.
+_SIGMA_TOLERANCE = 1e-6
+
+
+def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[Finding, ...]:
+    """Return what a config says on codec, crop and flip test; nothing for an empty config.
+
+    Raise `CheckpointError` for a setting that posebench would compute differently.
+    """
+    if not isinstance(lookup(config, "model"), Mapping):
+        return ()
+    _check_computed(config)
+    overruled = any(finding.field == "codec.kind" for finding in overrides)
+    return (
+        *(() if overruled else _codec(config)),
+        *_crop(config),
+        *_flip(config),
+    )
+
+
+def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Finding, ...]:
+    """Return the keypoint set of `meta["dataset_meta"]`, else of the config's data set type.
+
+    Raise `CheckpointError` where it has another number of keypoints than the head.
+    """
+    if isinstance(dataset_meta, Mapping) and "keypoint_id2name" in dataset_meta:
+        keypoints, why = _keypoint_set(dataset_meta), "meta.dataset_meta"
+    else:
+        kind = lookup(config, "test_dataloader.dataset.type")
+        name = _DATASETS.get(kind) if isinstance(kind, str) else None
+        if name is None:
+            return ()
+        keypoints, why = KEYPOINT_SETS[name], f"meta.cfg data set {kind}"
+    if len(keypoints) != count:
+        raise CheckpointError(
+            f"The head has {count} outputs, {why} names {len(keypoints)} keypoints."
+        )
+    return (Finding("keypoints", keypoints_value(keypoints), why),)
+
+
+def _check_computed(config: Config) -> None:
+    for path, values in _COMPUTED.items():
+        value = lookup(config, path)
+        plain = value.rpartition(".")[2] if isinstance(value, str) else value
+        if value is not None and plain not in values:
+            known = ", ".join(map(str, values)) or "absent"
+            raise CheckpointError(
+                f"The config text sets {path} to {str(value)[:60]!r}, which is not supported.",
+                hint=f"Supported: {known}. Other networks run as ONNX.",
+            )
+
+
+def _codec(config: Config) -> tuple[Finding, ...]:
+    codec = config.get("codec", lookup(config, "model.head.decoder"))
+    if codec is None:
+        return ()
+    kind = codec.get("type") if isinstance(codec, Mapping) else None
+    if not isinstance(codec, Mapping) or kind not in _CODECS:
+        raise CheckpointError(
+            f"The config text has the codec {str(kind or codec)[:60]!r}, which is not supported.",
+            hint=f"Supported: {', '.join(_CODECS)}.",
+        )
+    width, height = _numbers(codec.get("input_size"), 2, "codec.input_size")
+    record = {"input_size": str(InputSize(int(height), int(width))), "codec": _CODECS[kind](codec)}
+    return findings_of(record, f"meta.cfg codec {kind}")
+
+
+def _msra(codec: Config) -> dict[str, Any]:
+    return {
+        "kind": "heatmap",
+        "decoder": "dark" if codec.get("unbiased", False) else "quarter",
+        "sigma": _number(codec.get("sigma", 2.0), "codec.sigma"),
+        "blur_kernel": codec.get("blur_kernel_size", 11),
+    }
+
+
+def _udp(codec: Config) -> dict[str, Any]:
+    variant = codec.get("heatmap_type", "gaussian")
+    if variant != "gaussian":
+        raise CheckpointError(f"UDPHeatmap of heatmap_type {variant!r} is not supported.")
+    return {
+        "kind": "heatmap",
+        "decoder": "udp",
+        "sigma": _number(codec.get("sigma", 2.0), "codec.sigma"),
+        "blur_kernel": codec.get("blur_kernel_size", 11),
+    }
+
+
+def _simcc(codec: Config) -> dict[str, Any]:
+    for setting in ("use_dark", "decode_visibility"):
+        if codec.get(setting, False):
+            raise CheckpointError(f"SimCCLabel with {setting} is not supported.")
+    sigma = codec.get("sigma", 6.0)
+    pair = (sigma, sigma) if isinstance(sigma, int | float) else sigma
+    return {
+        "kind": "simcc",
+        "split_ratio": _number(codec.get("simcc_split_ratio", 2.0), "codec.simcc_split_ratio"),
+        "sigma": _numbers(pair, 2, "codec.sigma"),
+        "normalize": bool(codec.get("normalize", True)),
+    }
+
+
+_CODECS: dict[str, Callable[[Config], dict[str, Any]]] = {
+    "MSRAHeatmap": _msra,
+    "UDPHeatmap": _udp,
+    "SimCCLabel": _simcc,
+}
+
+
+def _crop(config: Config) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    steps = _test_pipeline(config)
+    if "TopdownAffine" in steps:
+        udp = bool(steps["TopdownAffine"].get("use_udp", False))
+        found.append(Finding("crop.udp", udp, "meta.cfg TopdownAffine"))
+    if "GetBBoxCenterScale" in steps:
+        padding = _number(steps["GetBBoxCenterScale"].get("padding", 1.25), "padding")
+        found.append(Finding("crop.padding", padding, "meta.cfg GetBBoxCenterScale"))
+    inputs = lookup(config, "model.data_preprocessor")
+    if isinstance(inputs, Mapping):
+        record = {
+            "channels": "rgb" if inputs.get("bgr_to_rgb", False) else "bgr",
+            "mean": _numbers(inputs.get("mean") or (0, 0, 0), 3, "data_preprocessor.mean"),
+            "std": _numbers(inputs.get("std") or (1, 1, 1), 3, "data_preprocessor.std"),
+        }
+        found.extend(findings_of({"crop": record}, "meta.cfg data_preprocessor"))
+    return tuple(found)
+
+
+def _test_pipeline(config: Config) -> dict[str, Mapping[str, Any]]:
+    """Return the steps of the test pipeline by type."""
+    for path in _PIPELINES:
+        steps = lookup(config, path)
+        if isinstance(steps, list | tuple):
+            return {
+                str(step["type"]): step
+                for step in steps
+                if isinstance(step, Mapping) and "type" in step
+            }
+    return {}
+
+
+def _flip(config: Config) -> tuple[Finding, ...]:
+    test = lookup(config, "model.test_cfg")
+    if not isinstance(test, Mapping):
+        return ()
+    flip = {
+        "test": bool(test.get("flip_test", False)),
+        "shift_heatmap": bool(test.get("shift_heatmap", False)),
+    }
+    return findings_of({"flip": flip}, "meta.cfg test_cfg")
+
+
+def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
+    """Return the keypoint set of a `dataset_meta`, as the built-in one where it is equal."""
+    by_index, sigmas = dataset_meta["keypoint_id2name"], dataset_meta.get("sigmas")
+    flips = dataset_meta.get("flip_indices")
+    if isinstance(sigmas, NumpyArray):
+        sigmas = None if sigmas.values is None else sigmas.values
+    try:
+        names = tuple(str(by_index[index]) for index in range(len(by_index)))
+        constants = np.asarray(sigmas, dtype=np.float64)
+        for known in KEYPOINT_SETS.values():
+            if known.keypoints == names and np.allclose(
+                known.sigmas, constants, rtol=0, atol=_SIGMA_TOLERANCE
+            ):
+                return known
+        partners = [int(index) for index in flips]  # type: ignore[union-attr]
+        return KeypointSet(
+            name=str(dataset_meta.get("dataset_name", "custom")),
+            keypoints=names,
+            sigmas=tuple(float(str(np.float32(sigma))) for sigma in constants),
+            flip_pairs=tuple((i, j) for i, j in enumerate(partners) if i < j),
+        )
+    except (KeyError, TypeError, ValueError, SpecError) as error:
+        raise CheckpointError(f"meta.dataset_meta cannot be used: {error}.") from None
+
+
+def _number(value: Any, name: str) -> float:
+    if type(value) not in (int, float):
+        raise CheckpointError(f"The config text sets {name} to {str(value)[:60]!r}.")
+    return float(value)
+
+
+def _numbers(values: Any, count: int, name: str) -> tuple[float, ...]:
+    if not isinstance(values, list | tuple) or len(values) != count:
+        raise CheckpointError(f"The config text sets {name} to {str(values)[:60]!r}.")
+    return tuple(_number(value, name) for value in values)
