@@ -1,0 +1,48 @@
+"""Where posebench keeps what it can make again (rendered scenes)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def cache_directory() -> Path:
+    """Return `POSEBENCH_CACHE`, else `XDG_CACHE_HOME/posebench`, else `~/.cache/posebench`."""
+    own = os.environ.get("POSEBENCH_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "posebench"
+
+
+def cached_folder(name: str, make: Callable[[Path], object]) -> Path:
+    """Return the cached folder `name`, filled by `make(folder)` if it is not there yet.
+
+    The folder appears under its name only when complete, so an interrupted or concurrent run
+    never leaves or sees half of one. Where the cache cannot be written, a temporary folder is
+    used instead.
+    """
+    try:
+        root = cache_directory()
+        root.mkdir(parents=True, exist_ok=True)
+        final = root / name
+        if final.is_dir():
+            return final
+        work = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
+    except OSError:
+        work = Path(tempfile.mkdtemp(prefix="posebench-"))
+        make(work)
+        return work
+    try:
+        make(work)
+        try:
+            work.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return final

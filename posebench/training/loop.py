@@ -1,0 +1,211 @@
+"""The training loop: AdamW, cosine decay, averaged weights, resumable after every evaluation."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from posebench.checkpoints.native import save_checkpoint
+from posebench.codecs import HeatmapCodec
+from posebench.crops import normalise
+from posebench.errors import TrainingError
+from posebench.model import PoseModel, build_model, initialise
+from posebench.records import mapping_from_record, write_json
+from posebench.training.batches import TrainingBatch, training_batches
+from posebench.training.losses import heatmap_loss, simcc_loss
+from posebench.training.recipe import Recipe
+from posebench.training.scenes import load_scenes
+
+Progress = Callable[[str, int, int], None]
+Evaluate = Callable[[PoseModel], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """The written checkpoint, its curve file and the last evaluation."""
+
+    checkpoint: Path
+    curve: Path
+    metrics: dict[str, float]
+
+
+@dataclass
+class _State:
+    """What a run needs to go on exactly where it stopped."""
+
+    model: PoseModel
+    average: PoseModel
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    cpu_seconds: float = 0.0
+
+
+def train(recipe: Recipe, out: Path, evaluate: Evaluate, progress: Progress) -> TrainingOutcome:
+    """Train `recipe` and write `<name>.safetensors` and `<name>.curve.json` to `out`.
+
+    `evaluate` scores the averaged weights; it is called `recipe.evaluations` times. A run that
+    was stopped goes on from its last evaluation when called again with the same recipe.
+    Raises `TrainingError` when the loss is no longer finite.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    store = load_scenes(recipe.data, lambda done, total: progress("render", done, total))
+    state = _new_state(recipe)
+    curve_path, state_path = out / f"{recipe.name}.curve.json", out / f"{recipe.name}.state"
+    curve = _resume(recipe, state, curve_path, state_path)
+    losses: list[float] = []
+    clock = time.process_time()
+    for batch in training_batches(store, recipe, state.step):
+        losses.append(_train_step(recipe, state, batch))
+        state.step += 1
+        progress("train", state.step, recipe.steps)
+        if _is_evaluation(recipe, state.step):
+            state.cpu_seconds += time.process_time() - clock
+            point = {"samples": state.step * recipe.optimisation.batch_size}
+            curve.append({**point, "loss": sum(losses) / len(losses), **evaluate(state.average)})
+            _save(recipe, state, curve, curve_path, state_path)
+            losses, clock = [], time.process_time()
+    provenance = {
+        "recipe": mapping_from_record(recipe),
+        "made_with": f"posebench train, torch {torch.__version__}",
+        "cpu_seconds": round(state.cpu_seconds),
+        "final": curve[-1],
+    }
+    checkpoint = out / f"{recipe.name}.safetensors"
+    save_checkpoint(checkpoint, state.average, provenance)
+    state_path.unlink(missing_ok=True)
+    return TrainingOutcome(checkpoint, curve_path, curve[-1])
+
+
+def _new_state(recipe: Recipe) -> _State:
+    model = build_model(recipe.model)
+    initialise(model, recipe.seed)
+    average = build_model(recipe.model)
+    average.load_state_dict(model.state_dict())
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimisation = recipe.optimisation
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": optimisation.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ],
+        lr=optimisation.learning_rate,
+        betas=optimisation.betas,
+    )
+    return _State(model.train(), average.eval(), optimiser)
+
+
+def _learning_rate(recipe: Recipe, step: int) -> float:
+    done = (step + 1) / recipe.steps
+    warmup = recipe.optimisation.warmup
+    if done < warmup:
+        return recipe.optimisation.learning_rate * done / warmup
+    cosine = 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1 - warmup, 1e-9)))
+    return recipe.optimisation.learning_rate * cosine
+
+
+def _train_step(recipe: Recipe, state: _State, batch: TrainingBatch) -> float:
+    optimisation = recipe.optimisation
+    for group in state.optimiser.param_groups:
+        group["lr"] = _learning_rate(recipe, state.step)
+    inputs = normalised(batch, recipe)
+    with torch.autocast("cpu", torch.bfloat16, enabled=optimisation.precision == "bf16"):
+        outputs = state.model(inputs)
+    loss = _loss(recipe, outputs, batch)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{recipe.name}: the loss is {value} at step {state.step}.",
+            hint="Lower optimisation.learning_rate or set optimisation.precision to fp32.",
+        )
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.model.parameters(), optimisation.clip_norm)
+    state.optimiser.step()
+    _update_average(state, optimisation.ema_decay)
+    return value
+
+
+def normalised(batch: TrainingBatch, recipe: Recipe) -> Tensor:
+    """Return network inputs (N, 3, H, W) float32, channels last in memory."""
+    inputs = torch.from_numpy(normalise(batch.crops, recipe.model.crop))
+    return inputs.contiguous(memory_format=torch.channels_last)
+
+
+def _loss(recipe: Recipe, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+    spec = recipe.model
+    if isinstance(spec.codec, HeatmapCodec):
+        _, _, height, width = outputs[0].shape
+        target, weight = spec.codec.encode(
+            batch.keypoints, batch.visible, spec.input_size, (height, width)
+        )
+        return heatmap_loss(outputs, (torch.from_numpy(target),), torch.from_numpy(weight))
+    x, y, weight = spec.codec.encode(batch.keypoints, batch.visible, spec.input_size)
+    targets = (torch.from_numpy(x), torch.from_numpy(y))
+    return simcc_loss(outputs, targets, torch.from_numpy(weight), recipe.optimisation.simcc_beta)
+
+
+@torch.no_grad()
+def _update_average(state: _State, decay: float) -> None:
+    """Move the averaged weights; early on faster, so that they forget the initial ones."""
+    decay = min(decay, (1 + state.step) / (10 + state.step))
+    averaged = state.average.state_dict()
+    for name, value in state.model.state_dict().items():
+        if value.dtype.is_floating_point:
+            averaged[name].lerp_(value, 1 - decay)
+        else:
+            averaged[name].copy_(value)
+
+
+def _is_evaluation(recipe: Recipe, step: int) -> bool:
+    every = max(1, recipe.steps // max(1, recipe.evaluations))
+    return step == recipe.steps or (step % every == 0 and recipe.steps - step >= every)
+
+
+def _save(
+    recipe: Recipe, state: _State, curve: list[dict[str, Any]], curve_path: Path, state_path: Path
+) -> None:
+    write_json(curve_path, {"recipe": mapping_from_record(recipe), "curve": curve})
+    temporary = state_path.with_suffix(".writing")
+    torch.save(
+        {
+            "recipe": json.dumps(mapping_from_record(recipe), sort_keys=True),
+            "model": state.model.state_dict(),
+            "average": state.average.state_dict(),
+            "optimiser": state.optimiser.state_dict(),
+            "step": state.step,
+            "cpu_seconds": state.cpu_seconds,
+            "curve": json.dumps(curve),
+        },
+        temporary,
+    )
+    temporary.replace(state_path)
+
+
+def _resume(
+    recipe: Recipe, state: _State, curve_path: Path, state_path: Path
+) -> list[dict[str, Any]]:
+    """Restore `state` from an interrupted run of the same recipe; return its curve so far."""
+    if not state_path.is_file():
+        return []
+    saved = torch.load(state_path, weights_only=True)
+    if saved["recipe"] != json.dumps(mapping_from_record(recipe), sort_keys=True):
+        raise TrainingError(
+            f"{state_path} belongs to another recipe of the same name.",
+            hint=f"Remove it and {curve_path}, or choose another --out.",
+        )
+    state.model.load_state_dict(saved["model"])
+    state.average.load_state_dict(saved["average"])
+    state.optimiser.load_state_dict(saved["optimiser"])
+    state.step, state.cpu_seconds = saved["step"], saved["cpu_seconds"]
+    curve: list[dict[str, Any]] = json.loads(saved["curve"])
+    return curve

@@ -1,0 +1,82 @@
+"""Recipes: everything that decides a training run, read from YAML and kept with its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from posebench.errors import SpecError
+from posebench.records import read_yaml, record_from_mapping
+from posebench.spec import ModelSpec, mapping_with_keypoints
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Synthetic scenes to train on."""
+
+    level: str = "standard"
+    scenes: int = 8000
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a crop; shift is a fraction of the crop's size."""
+
+    rotation_degrees: float = 25.0
+    rotation_probability: float = 0.6
+    scale: tuple[float, float] = (0.875, 1.15)
+    shift: float = 0.04
+    flip_probability: float = 0.5
+    brightness: float = 0.25
+    contrast: float = 0.25
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW with warm-up and cosine decay; `samples` counts crops seen, so pairs get equal data."""
+
+    samples: int
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.02
+    warmup: float = 0.04
+    clip_norm: float = 5.0
+    ema_decay: float = 0.998
+    precision: Literal["bf16", "fp32"] = "bf16"
+    simcc_beta: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.samples < self.batch_size or self.batch_size < 2:
+            raise SpecError("A recipe needs batch_size >= 2 and at least one batch of samples.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run. Models of the same `pair` differ in one factor only."""
+
+    name: str
+    pair: str
+    model: ModelSpec
+    optimisation: Optimisation
+    data: TrainingData = field(default_factory=TrainingData)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    evaluations: int = 10
+
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps."""
+        return self.optimisation.samples // self.optimisation.batch_size
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; raise `SpecError` naming the nearest valid key for an unknown one."""
+    raw = read_yaml(path)
+    if isinstance(raw.get("model"), dict):
+        raw["model"] = mapping_with_keypoints(raw["model"])
+    recipe = record_from_mapping(Recipe, raw, where=str(path))
+    if not recipe.name.replace("-", "").replace("_", "").isalnum():
+        raise SpecError(f"{path}: name {recipe.name!r} must be letters, digits, '-' and '_'.")
+    return recipe
