@@ -1,0 +1,23 @@
+"""Options that take one or several of a few names."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from posebench.errors import UsageError, nearest
+
+Name = TypeVar("Name", bound=str)
+
+
+def one_of(value: str, valid: tuple[Name, ...], option: str) -> Name:
+    """Return `value` if it is valid, else raise `UsageError` naming the nearest."""
+    for name in valid:
+        if value == name:
+            return name
+    raise UsageError(f"{option} {value!r} is not known.", hint=nearest(value, valid))
+
+
+def several_of(text: str, valid: tuple[Name, ...], option: str) -> tuple[Name, ...]:
+    """Return the names of a comma-separated list, each once."""
+    names = (one_of(part.strip(), valid, option) for part in text.split(","))
+    return tuple(dict.fromkeys(names))

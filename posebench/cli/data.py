@@ -1,0 +1,67 @@
+"""`posebench data make` and `posebench data check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Make and check data sets.", no_args_is_help=True)
+make_app = typer.Typer(help="Make a data set.", no_args_is_help=True)
+app.add_typer(make_app, name="make")
+
+
+@make_app.command("synthetic")
+def make_synthetic_command(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    split: Annotated[str, typer.Option(help="val or train.")] = "val",
+    level: Annotated[str, typer.Option(help="standard or crowd.")] = "standard",
+    keypoints: Annotated[str, typer.Option(help="coco or crowdpose.")] = "coco",
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Scenes; by default as many as the split has.")
+    ] = None,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(help="Also write a picture of the first 24 scenes.")
+    ] = None,
+) -> None:
+    """Write the synthetic people as a COCO-format folder."""
+    from posebench.datasets.synthetic import write_dataset
+    from posebench.datasets.synthetic.contact_sheet import write_contact_sheet
+    from posebench.keypoints import load_keypoint_set
+    from posebench.progress import progress_bars
+
+    with progress_bars("scenes") as report:
+        annotations = write_dataset(
+            out,
+            split=split,
+            level=level,
+            count=count,
+            keypoints=load_keypoint_set(keypoints),
+            progress=lambda done, total: report("rendering", done, total),
+        )
+    typer.echo(str(annotations))
+    if contact_sheet is not None:
+        write_contact_sheet(contact_sheet, level=level, split=split)
+        typer.echo(str(contact_sheet))
+
+
+@app.command("check")
+def check_command(
+    path: Annotated[Path, typer.Argument(help="Annotation file, or the folder of a data set.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    boxes: Annotated[Path | None, typer.Option(help="File of detected boxes to check.")] = None,
+    keypoints: Annotated[
+        str | None, typer.Option(help="coco, crowdpose, or a YAML file of one's own.")
+    ] = None,
+) -> None:
+    """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
+    from posebench.datasets.check import check_path
+    from posebench.keypoints import load_keypoint_set
+    from posebench.listings import check_listing
+
+    chosen = load_keypoint_set(keypoints) if keypoints else None
+    reports = check_path(path, images, boxes, chosen)
+    for report in reports:
+        typer.echo(check_listing(report))
+    raise typer.Exit(0 if all(report.sound for report in reports) else 2)

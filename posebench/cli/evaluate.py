@@ -1,0 +1,135 @@
+"""`posebench eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Sizes of the embedded checkpoints' grid: the two they were trained at, and one above.
+EMBEDDED_SIZES = "64x48,128x96,192x144"
+EMBEDDED_POLICIES = "native,resample,interpolate"
+
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Checkpoint files or names of embedded ones; all embedded ones by default.",
+        show_default=False,
+    ),
+]
+
+
+def evaluate_command(
+    checkpoints: Checkpoints = None,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="synthetic, synthetic-crowd, coco, crowdpose, a folder, or an annotation file."
+        ),
+    ] = "synthetic",
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of COCO or CrowdPose; else the variable POSEBENCH_DATA."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Part of the data set.")] = "val",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images of an annotation file.")
+    ] = None,
+    keypoints: Annotated[
+        str | None,
+        typer.Option(help="coco, crowdpose, or a YAML file of one's own; else by annotations."),
+    ] = None,
+    boxes: Annotated[
+        str, typer.Option(help="gt (ground truth), or a file of detected boxes.")
+    ] = "gt",
+    min_box_score: Annotated[float, typer.Option(help="Leave out boxes scored below.")] = 0.0,
+    box_nms: Annotated[
+        float | None, typer.Option(help="IoU above which the lower-scored box goes.")
+    ] = None,
+    max_boxes: Annotated[int | None, typer.Option(help="Most boxes of an image.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N images.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Input sizes HxW, native, or factors: native,192x144,0.5x."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Resize policies: native, resample, pool, interpolate."),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Flip test; by default as the checkpoint says."),
+    ] = None,
+    spec: Annotated[
+        Path | None, typer.Option(help="YAML with what a checkpoint file does not say.")
+    ] = None,
+    rescoring: Annotated[
+        str, typer.Option(help="Instance score: bbox_keypoint, bbox_rle, bbox or keypoint.")
+    ] = "bbox_keypoint",
+    keypoint_threshold: Annotated[
+        float, typer.Option(help="Keypoint scores up to this do not count in rescoring.")
+    ] = 0.2,
+    nms: Annotated[str, typer.Option(help="OKS-NMS: hard, soft or none.")] = "hard",
+    nms_threshold: Annotated[float, typer.Option(help="OKS above which OKS-NMS acts.")] = 0.9,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops per forward pass.")] = 32,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write results with their whole protocol.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write COCO-results JSON (of a single cell).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for results.json, predictions of every cell, and a plot."),
+    ] = None,
+) -> None:
+    """Evaluate checkpoints over input sizes and print one table.
+
+    Without checkpoints: the embedded ones, at 64x48, 128x96 and 192x144. Without --dataset: the
+    embedded synthetic people.
+    """
+    from posebench.cli.choices import one_of, several_of
+    from posebench.datasets.boxes import BoxFilter
+    from posebench.evaluation.nms import NMS_RULES
+    from posebench.evaluation.protocol import ScoringOptions
+    from posebench.evaluation.rescoring import RESCORING_RULES
+    from posebench.evaluation_run import EvaluationRequest, Outputs, run_evaluation
+    from posebench.policies import POLICIES
+    from posebench.runner import Grid
+    from posebench.workload import DataRequest
+
+    sizes = size or ("native" if checkpoints else EMBEDDED_SIZES)
+    policies = policy or ("native" if checkpoints else EMBEDDED_POLICIES)
+    request = EvaluationRequest(
+        checkpoints=tuple(checkpoints or ()),
+        spec_file=spec,
+        data=DataRequest(
+            dataset=dataset,
+            data_root=data_root,
+            split=split,
+            images=images,
+            keypoints=keypoints,
+            boxes=boxes,
+            box_filter=BoxFilter(min_box_score, box_nms, max_boxes),
+            limit=limit,
+        ),
+        scoring=ScoringOptions(
+            rescoring=one_of(rescoring, RESCORING_RULES, "--rescoring"),
+            keypoint_threshold=keypoint_threshold,
+            nms=one_of(nms, NMS_RULES, "--nms"),
+            nms_threshold=nms_threshold,
+        ),
+        grid=Grid(
+            sizes=tuple(part.strip() for part in sizes.split(",")),
+            policies=several_of(policies, POLICIES, "--policy"),
+            flip_test=flip,
+            batch_size=batch_size,
+        ),
+        threads=threads,
+        outputs=Outputs(json, predictions, out),
+    )
+    raise typer.Exit(run_evaluation(request))

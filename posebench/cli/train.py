@@ -1,0 +1,31 @@
+"""`posebench train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train_command(
+    recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint and its curve.")],
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
+    ] = None,
+) -> None:
+    """Train one small model from a recipe; called again, a stopped run goes on."""
+    import torch
+
+    from posebench.progress import progress_bars
+    from posebench.training import load_recipe, train
+    from posebench.training.evaluation import validation
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    loaded = load_recipe(recipe)
+    with progress_bars("steps") as report:
+        outcome = train(loaded, out, validation(loaded, report), report)
+    scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in outcome.metrics.items())
+    typer.echo(f"{outcome.checkpoint}: {scores} (points)\ncurve: {outcome.curve}")

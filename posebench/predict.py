@@ -1,0 +1,174 @@
+"""Loop 1: images and boxes through one network at several sizes and policies, to keypoints.
+
+Each image is decoded once for all its boxes and all cells; each crop is cut once for all
+policies that use it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from posebench.codecs import Codec
+from posebench.crops import crop_image, normalise, resample_crop
+from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.images import read_image
+from posebench.errors import CheckpointError, PosebenchError
+from posebench.evaluation.predictions import Predictions
+from posebench.flip import predict_outputs
+from posebench.geometry import boxes_to_center_scale, input_to_image
+from posebench.policies import CellNetwork
+from posebench.sizes import InputSize
+from posebench.spec import CropSpec
+
+
+@dataclass(frozen=True)
+class PreparedCell:
+    """A network ready to run on crops of `size`, which it may want resampled first."""
+
+    network: CellNetwork
+    codec: Codec
+    size: InputSize
+    flip_test: bool
+
+
+@dataclass(frozen=True)
+class CellPredictions:
+    """Predictions of one cell and its end-to-end seconds, or the reason it failed."""
+
+    predictions: Predictions | None
+    seconds: float
+    failure: PosebenchError | None = None
+
+
+def predict(
+    cells: Sequence[PreparedCell],
+    dataset: PoseDataset,
+    instances: Instances,
+    *,
+    batch_size: int,
+    progress: Callable[[int], None],
+) -> list[CellPredictions]:
+    """Predict all `instances` in every cell; `progress` gets the number of new instances.
+
+    A cell that fails is left out from then on and the others go on. Seconds of a cell count
+    reading and cropping in full, as if it had run alone. Raises `DataError` for an image that
+    cannot be read.
+    """
+    running = [_RunningCell(cell, len(instances.ids)) for cell in cells]
+    reader = _ImageReader(dataset)
+    order = np.argsort(instances.image_index, kind="stable")
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        crops = _SharedCrops(reader, instances, rows)
+        for state in running:
+            if state.failure is None:
+                state.run(rows, crops)
+        if all(state.failure for state in running):
+            break
+        progress(len(rows))
+    return [state.finish(dataset, instances) for state in running]
+
+
+class _ImageReader:
+    """Reads images in order, keeping the last one: its boxes may go on in the next batch."""
+
+    def __init__(self, dataset: PoseDataset) -> None:
+        self._dataset = dataset
+        self._index = -1
+        self._image: NDArray[np.uint8] = np.empty((0, 0, 3), dtype=np.uint8)
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        if index != self._index:
+            self._image = read_image(self._dataset.images[index].path)
+            self._index = index
+        return self._image
+
+
+class _SharedCrops:
+    """Crops of one batch by size, cut once and used by every cell that asks for them."""
+
+    def __init__(self, reader: _ImageReader, instances: Instances, rows: NDArray[np.intp]) -> None:
+        start = time.perf_counter()
+        self.boxes = instances.bbox_xyxy[rows]
+        self._images = [reader.read(int(index)) for index in instances.image_index[rows]]
+        self._read_seconds = time.perf_counter() - start
+        self._made: dict[tuple[InputSize, CropSpec], tuple[NDArray[np.uint8], float]] = {}
+
+    def cut(self, size: InputSize, spec: CropSpec) -> tuple[NDArray[np.uint8], float]:
+        """Return crops (N, H, W, 3) BGR and the seconds that reading and cutting took."""
+        if (size, spec) not in self._made:
+            start = time.perf_counter()
+            center, scale = boxes_to_center_scale(self.boxes, size, spec.padding)
+            crops = [
+                crop_image(image, center[row], scale[row], size, udp=spec.udp)
+                for row, image in enumerate(self._images)
+            ]
+            seconds = self._read_seconds + time.perf_counter() - start
+            self._made[size, spec] = (np.stack(crops), seconds)
+        return self._made[size, spec]
+
+
+class _RunningCell:
+    """One cell's results so far."""
+
+    def __init__(self, cell: PreparedCell, count: int) -> None:
+        spec = cell.network.spec
+        self.cell = cell
+        self.failure: PosebenchError | None = None
+        self._keypoints = np.zeros((count, len(spec.keypoints), 2), dtype=np.float64)
+        self._scores = np.zeros((count, len(spec.keypoints)), dtype=np.float32)
+        self._areas = np.zeros(count, dtype=np.float32)
+        self._seconds = 0.0
+
+    def run(self, rows: NDArray[np.intp], shared: _SharedCrops) -> None:
+        """Predict one batch; keep the failure instead of raising it."""
+        cell, spec = self.cell, self.cell.network.spec
+        crops, seconds = shared.cut(cell.size, spec.crop)
+        start = time.perf_counter()
+        try:
+            outputs = _forward(cell, crops)
+            decoded = cell.codec.decode(outputs, cell.network.output_size)
+        except PosebenchError as error:
+            self.failure = error
+            return
+        except RuntimeError as error:
+            size = cell.network.input_size
+            self.failure = CheckpointError(f"The network failed at {size}: {error}")
+            return
+        center, scale = boxes_to_center_scale(shared.boxes, cell.size, spec.crop.padding)
+        answered = cell.network.output_size
+        self._keypoints[rows] = input_to_image(decoded.keypoints, center, scale, answered)
+        self._scores[rows] = decoded.scores
+        self._areas[rows] = scale.prod(axis=1)
+        self._seconds += seconds + time.perf_counter() - start
+
+    def finish(self, dataset: PoseDataset, instances: Instances) -> CellPredictions:
+        if self.failure is not None:
+            return CellPredictions(None, self._seconds, self.failure)
+        image_ids = np.array([image.id for image in dataset.images], dtype=np.int64)
+        predictions = Predictions(
+            image_ids=image_ids[instances.image_index],
+            ids=instances.ids,
+            keypoints=self._keypoints,
+            keypoint_scores=self._scores,
+            bbox_xyxy=instances.bbox_xyxy,
+            bbox_scores=instances.bbox_scores,
+            areas=self._areas,
+        )
+        return CellPredictions(predictions, self._seconds)
+
+
+def _forward(cell: PreparedCell, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    if cell.size != cell.network.input_size:
+        size, udp = cell.network.input_size, cell.network.spec.crop.udp
+        crops = np.stack([resample_crop(crop, size, udp) for crop in crops])
+    inputs = torch.from_numpy(normalise(crops, cell.network.spec.crop))
+    with torch.inference_mode():
+        outputs = predict_outputs(cell.network, inputs, cell.flip_test)
+    return tuple(output.float().numpy() for output in outputs)

@@ -1,0 +1,126 @@
+"""The record of one evaluated cell, with the whole protocol behind its numbers. No torch."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import posebench
+from posebench.records import mapping_from_record, write_json
+from posebench.sizes import InputSize
+
+SCHEMA_VERSION = 1
+Status = Literal["ok", "failed", "unsupported", "skipped"]
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """What was evaluated. Fields are `None` where the file could not be read."""
+
+    name: str
+    sha256: str | None = None
+    publisher: str | None = None
+    paradigm: str | None = None
+    backbone: str | None = None
+    trained_size: InputSize | None = None
+    parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything besides the model that moves AP."""
+
+    dataset: str
+    annotations_sha256: str
+    boxes: str
+    boxes_sha256: str | None
+    min_box_score: float
+    images: int
+    instances: int
+    flip_test: bool | None
+    decoder: str | None
+    crop: str | None
+    rescoring: str
+    keypoint_threshold: float
+    nms: str
+    nms_threshold: float
+    evaluator: str
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One checkpoint at one input size under one policy.
+
+    `metrics` holds fractions 0-1 as the evaluator reports them (`None`: no such instances);
+    `pck` and `median_error` are relative to the longer side of the person's box; `gflops`
+    counts multiply-accumulates of one forward pass; speed is end to end with the flip test.
+    """
+
+    checkpoint: CheckpointFacts
+    size: InputSize | None
+    policy: str
+    status: Status
+    protocol: Protocol
+    reason: str | None = None
+    gflops: float | None = None
+    metrics: dict[str, float | None] | None = None
+    pck: dict[str, float | None] | None = None
+    median_error: float | None = None
+    instances_per_second: float | None = None
+
+    @property
+    def cell_id(self) -> str:
+        """File-name safe identity within a run."""
+        return f"{self.checkpoint.name}_{self.size or 'native'}_{self.policy}"
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, machine and date: what a reader needs to repeat a number."""
+    import datetime
+
+    packages = ("torch", "numpy", "opencv-python-headless", "pycocotools", "xtcocotools")
+    return {
+        "posebench": posebench.__version__,
+        "python": platform.python_version(),
+        "packages": {name: package_version(name) for name in (*packages, "onnxruntime")},
+        "machine": {
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def package_version(package: str) -> str | None:
+    """Return an installed distribution's version, or `None`."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def write_results(path: Path, results: Sequence[CellResult]) -> None:
+    """Write results with their protocol and environment as JSON, by way of a temporary name."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "environment": environment(),
+        "results": [mapping_from_record(result) for result in results],
+    }
+    write_json(path, document)
