@@ -71,8 +71,9 @@ def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
 
 
 def simcc_bins(codec: SimccCodec, size: InputSize) -> Bins:
-    """Return the bins of an input size, truncated to whole bins as MMPose does."""
-    return Bins(x=int(size.width * codec.split_ratio), y=int(size.height * codec.split_ratio))
+    """Return the bins of an input size."""
+    x, y = codec.bins(size)
+    return Bins(x, y)
 
 
 def heatmap_size(spec: ModelSpec, stride: int, size: InputSize | None = None) -> Grid:

@@ -8,7 +8,7 @@ from posebench.tables import points
 
 if TYPE_CHECKING:
     from posebench.checkpoints import Inspection
-    from posebench.datasets.check import CheckReport
+    from posebench.data_check import CheckReport
 
 
 def inspection_listing(inspection: Inspection) -> str:

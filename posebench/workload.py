@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from posebench.datasets.images import check_images_exist
 from posebench.datasets.layout import locate
 from posebench.datasets.synthetic import RENDERER_VERSION, write_dataset
 from posebench.evaluation.protocol import ScoringOptions
+from posebench.hashing import sha256_of
 from posebench.keypoints import load_keypoint_set
 from posebench.results import Protocol, package_version
 
@@ -77,7 +77,7 @@ def load_workload(
         dataset=dataset.name,
         annotations_sha256=dataset.annotations_sha256,
         boxes=Path(request.boxes).stem if detected else GROUND_TRUTH,
-        boxes_sha256=_sha256(Path(request.boxes)) if detected else None,
+        boxes_sha256=sha256_of(Path(request.boxes)) if detected else None,
         min_box_score=request.box_filter.min_score if detected else 0.0,
         images=len(dataset.images),
         instances=len(instances.ids),
@@ -115,11 +115,3 @@ def synthetic_folder(level: str, split: str, progress: Callable[[int, int], None
         f"synthetic-v{RENDERER_VERSION}-{level}-{split}",
         lambda work: write_dataset(work, split=split, level=level, progress=progress),
     )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

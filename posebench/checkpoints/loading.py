@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from posebench.checkpoints.findings import Finding, findings_of, read_overrides
 from posebench.checkpoints.formats import Format, recognise_format
 from posebench.checkpoints.report import LoadReport
 from posebench.errors import CheckpointError, PosebenchError
+from posebench.hashing import sha256_of
 from posebench.model import Network
 from posebench.spec import ModelSpec, spec_to_mapping
 
-_CHUNK = 2**20
 Evidence = tuple[tuple[str, Any, str], ...]
 
 
@@ -115,15 +114,6 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
         checkpoint=checkpoint,
         problem=problem,
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, read piece by piece."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(_CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _evidence(identity: Identity) -> Evidence:

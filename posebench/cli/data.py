@@ -56,7 +56,7 @@ def check_command(
     ] = None,
 ) -> None:
     """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
-    from posebench.datasets.check import check_path
+    from posebench.data_check import check_path
     from posebench.keypoints import load_keypoint_set
     from posebench.listings import check_listing
 

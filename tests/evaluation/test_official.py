@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posebench.datasets.check import ground_truth_predictions
+from posebench.data_check import ground_truth_predictions
 from posebench.datasets.coco import PoseDataset, ground_truth_instances, load_annotations
 from posebench.errors import EvaluationError
 from posebench.evaluation import official

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from posebench.datasets.check import CheckReport, check_dataset, check_path
+from posebench.data_check import CheckReport, check_dataset, check_path
 from posebench.errors import DataError
 from posebench.keypoints import COCO
 
