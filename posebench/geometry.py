@@ -97,17 +97,3 @@ def input_to_image(
     image = keypoints / sides * scale[:, None] + center[:, None] - corner[:, None]
     stored: NDArray[Float] = image.astype(keypoints.dtype)
     return stored
-
-
-def image_to_input(
-    keypoints: NDArray[Float],
-    center: NDArray[np.float32],
-    scale: NDArray[np.float32],
-    size: InputSize,
-) -> NDArray[Float]:
-    """Return keypoints (N, K, 2) in input pixels from image pixels: undo `input_to_image`."""
-    sides = np.array([size.width, size.height])
-    corner = center.astype(np.float64) - 0.5 * scale
-    fraction = (keypoints - corner[:, None]) / scale[:, None]
-    stored: NDArray[Float] = (fraction * sides).astype(keypoints.dtype)
-    return stored

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from posebench.geometry import (
     boxes_to_center_scale,
     crop_matrix,
-    image_to_input,
     input_to_image,
 )
 from posebench.sizes import InputSize
@@ -86,15 +85,13 @@ def test_input_pixels_are_fractions_of_the_box_whatever_the_crop(udp):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_image_to_input_undoes_input_to_image_and_keeps_the_dtype(dtype):
+def test_input_to_image_keeps_the_dtype(dtype):
     rng = np.random.default_rng(0)
     keypoints = rng.uniform(0, 192, (5, 17, 2)).astype(dtype)
     corner = rng.uniform(0, 300, (5, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(20, 300, (5, 2))], axis=1)
     center, scale = boxes_to_center_scale(boxes, SIZE, 1.25)
     image = input_to_image(keypoints, center, scale, SIZE)
-    back = image_to_input(image, center, scale, SIZE)
-    assert image.dtype == back.dtype == dtype
-    np.testing.assert_allclose(back, keypoints, atol=1e-3 if dtype == np.float32 else 1e-4)
+    assert image.dtype == dtype
     x = np.float64(keypoints[2, 3, 0]) / 192 * scale[2, 0] + center[2, 0] - scale[2, 0] / 2
     assert image[2, 3, 0] == pytest.approx(x, abs=1e-4)

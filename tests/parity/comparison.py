@@ -1,0 +1,221 @@
+"""Runs posebench on what the reference ran on, and measures how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peer_reference import Dump, Peer, tag_of
+
+from posebench.checkpoints import load_checkpoint
+from posebench.crops import crop_image
+from posebench.datasets.boxes import detected_instances
+from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
+from posebench.datasets.images import read_image
+from posebench.evaluation.official import Metrics
+from posebench.evaluation.predictions import Predictions
+from posebench.evaluation.protocol import evaluate
+from posebench.flip import flip_average
+from posebench.geometry import boxes_to_center_scale
+from posebench.policies import apply_policy
+from posebench.predict import PreparedCell, predict
+from posebench.sizes import InputSize
+
+# The reference's names of the ten COCO numbers, after "coco/", by posebench's.
+METRICS = {
+    "AP": "AP",
+    "AP50": "AP .5",
+    "AP75": "AP .75",
+    "AP(M)": "AP (M)",
+    "AP(L)": "AP (L)",
+    "AR": "AR",
+    "AR50": "AR .5",
+    "AR75": "AR .75",
+    "AR(M)": "AR (M)",
+    "AR(L)": "AR (L)",
+}
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; differences are maxima of absolute values.
+
+    `crop` in grey levels; `raw` relative to the largest output; `keypoint` in pixels, without
+    `ties` keypoints whose answer hangs on less than the difference of the outputs; `keypoint_all`
+    with them; `metric` over the ten COCO numbers.
+    """
+
+    family: str
+    boxes: str
+    flip: bool
+    instances: int
+    crop: float
+    raw: float
+    keypoint: float
+    keypoint_all: float
+    ties: int
+    keypoints: int
+    score: float
+    metric: float
+    ap: float
+    peer_ap: float
+
+
+@dataclass(frozen=True)
+class ScoringRow:
+    """The ten COCO numbers of one set of noisy, repeated ground truth; `metric` is their gap."""
+
+    seed: int
+    poses: int
+    metric: float
+    ap: float
+    peer_ap: float
+
+
+def load_data(peer: Peer, boxes: str) -> tuple[PoseDataset, Instances]:
+    """Return the data set and the instance list of `gt` or `detected` boxes."""
+    dataset = load_annotations(peer.annotations, peer.images)
+    if boxes == "detected":
+        return dataset, detected_instances(dataset, peer.detected_boxes)
+    return dataset, ground_truth_instances(dataset)
+
+
+def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
+    """Run one checkpoint through posebench and compare each stage with the reference's dump."""
+    dump = peer.dump(family, boxes)
+    dataset, instances = load_data(peer, boxes)
+    raw, predictions = run_posebench(peer.checkpoint(family), dataset, instances, flip)
+    np.testing.assert_array_equal(predictions.ids, dump.arrays["ids"])
+    np.testing.assert_array_equal(predictions.image_ids, dump.arrays["img_ids"])
+    tag = tag_of(flip)
+    peer_raw = dump.raw(flip)
+    raw_gap = max(largest(a - b) for a, b in zip(raw, peer_raw, strict=True))
+    moved = np.abs(predictions.keypoints - dump.arrays[f"keypoints_{tag}"]).max(axis=-1)
+    ties = undecided(peer_raw, 2 * raw_gap)
+    gap, ap = metric_gap(evaluate(dataset, predictions).metrics, dump.metrics[tag])
+    return Row(
+        family=family,
+        boxes=boxes,
+        flip=flip,
+        instances=len(instances),
+        crop=crop_gap(dump, dataset, instances),
+        raw=raw_gap / max(largest(output) for output in peer_raw),
+        keypoint=float(moved[~ties].max(initial=0.0)),
+        keypoint_all=float(moved.max()),
+        ties=int(ties.sum()),
+        keypoints=ties.size,
+        score=largest(predictions.keypoint_scores - dump.arrays[f"scores_{tag}"]),
+        metric=gap,
+        ap=ap,
+        peer_ap=dump.metrics[tag]["coco/AP"],
+    )
+
+
+def compare_scoring(peer: Peer, seed: int) -> ScoringRow:
+    """Score the same noisy poses on both sides: rescoring, NMS and evaluator alone."""
+    arrays, peer_values = peer.scored_jitter(seed)
+    predictions = Predictions(
+        image_ids=arrays["img_ids"],
+        ids=arrays["ids"],
+        keypoints=arrays["keypoints"],
+        keypoint_scores=arrays["scores"],
+        bbox_xyxy=arrays["bboxes"],
+        bbox_scores=arrays["bbox_scores"],
+        areas=arrays["bbox_scales"].prod(axis=1),
+    )
+    metrics = evaluate(load_annotations(peer.annotations, peer.images), predictions).metrics
+    gap, ap = metric_gap(metrics, peer_values)
+    return ScoringRow(seed, len(predictions), gap, ap, peer_values["coco/AP"])
+
+
+def metric_gap(metrics: Metrics, peer_values: Mapping[str, float]) -> tuple[float, float]:
+    """Return the largest difference over the ten COCO numbers, and AP."""
+    values = {name: metrics.values[name] or 0.0 for name in METRICS}
+    gaps = [abs(values[name] - peer_values[f"coco/{other}"]) for name, other in METRICS.items()]
+    return max(gaps), values["AP"]
+
+
+def run_posebench(
+    path: Path, dataset: PoseDataset, instances: Instances, flip: bool
+) -> tuple[tuple[NDArray[np.float32], ...], Predictions]:
+    """Return the outputs that were decoded and the predictions, in the instances' order."""
+    checkpoint = load_checkpoint(path)
+    spec, network = checkpoint.spec, checkpoint.network
+    if not isinstance(network, torch.nn.Module):
+        raise AssertionError("the reference's checkpoints hold torch networks")
+    answers: list[tuple[torch.Tensor, ...]] = []
+    network.register_forward_hook(lambda _module, _inputs, outputs: answers.append(outputs))
+    cell = PreparedCell(
+        apply_policy(network, spec.input_size, "native"), spec.codec, spec.input_size, flip
+    )
+    done = predict([cell], dataset, instances, batch_size=BATCH, progress=lambda _count: None)[0]
+    if done.predictions is None:
+        raise AssertionError(f"the cell failed: {done.failure}")
+    outputs = joined(answers[:: 2 if flip else 1])
+    if flip:
+        mirrored = joined(answers[1::2])
+        indices = spec.keypoints.flip_indices
+        outputs = flip_average(outputs, mirrored, indices, spec.flip.shift_heatmap)
+    place = np.argsort(np.argsort(instances.image_index, kind="stable"), kind="stable")
+    return tuple(output.numpy()[place] for output in outputs), done.predictions
+
+
+def joined(batches: list[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
+    """Return the outputs of all batches as one."""
+    return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
+
+
+def crop_gap(dump: Dump, dataset: PoseDataset, instances: Instances) -> float:
+    """Return the largest difference of a pixel of a crop, in grey levels."""
+    peer_crops = dump.arrays["inputs_u8_bgr"].transpose(0, 2, 3, 1)
+    size = InputSize(*peer_crops.shape[1:3])
+    center, scale = boxes_to_center_scale(instances.bbox_xyxy, size, 1.25)
+    gap = 0.0
+    for row, index in enumerate(instances.image_index):
+        image = read_image(dataset.images[index].path)
+        crop = crop_image(image, center[row], scale[row], size, udp=False)
+        gap = max(gap, largest(crop.astype(np.int64) - peer_crops[row]))
+    return gap
+
+
+def undecided(outputs: tuple[NDArray[np.float32], ...], margin: float) -> NDArray[np.bool_]:
+    """Tell (N, K) whether a change of the outputs below `margin` could move the answer.
+
+    That is so if the runner-up is that near the peak, if the score is that near 0, or, for
+    heatmaps, if the neighbours that the quarter offset compares are that near each other.
+    """
+    near = np.zeros(outputs[0].shape[:2], dtype=bool)
+    scores = []
+    for output in outputs:
+        flat = output.reshape(*output.shape[:2], -1)
+        second, first = np.moveaxis(np.sort(flat, axis=-1)[..., -2:], -1, 0)
+        near |= first - second <= margin
+        scores.append(first)
+    near |= np.abs(np.minimum.reduce(scores)) <= margin
+    if len(outputs) == 1:
+        near |= offset_undecided(outputs[0], margin)
+    return near
+
+
+def offset_undecided(heatmaps: NDArray[np.float32], margin: float) -> NDArray[np.bool_]:
+    """Tell (N, K) whether the peak's left and right, or upper and lower, neighbours are alike."""
+    near = np.zeros(heatmaps.shape[:2], dtype=bool)
+    height, width = heatmaps.shape[2:]
+    for n, k in np.ndindex(near.shape):
+        y, x = np.unravel_index(heatmaps[n, k].argmax(), (height, width))
+        line, column = heatmaps[n, k, y], heatmaps[n, k, :, x]
+        for values, at in ((line, x), (column, y)):
+            if 1 < at < len(values) - 1:
+                near[n, k] |= abs(values[at + 1] - values[at - 1]) <= margin
+    return near
+
+
+def largest(values: NDArray[Any]) -> float:
+    """Return the largest absolute value."""
+    return float(np.abs(values).max())

@@ -1,0 +1,198 @@
+"""Runs the reference, MMPose 1.3.2, in its own environment and caches what it dumps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CACHE = Path(os.environ.get("POSEBENCH_PARITY_CACHE", "~/.cache/posebench-parity")).expanduser()
+SEED = 1
+OUTPUT_SCALE = 10
+# 5286 boxes would take a ResNet-50 hours on two cores; a cut at 0.3 leaves 128 of them.
+BOX_SCORE = 0.3
+_COCO = "body_2d_keypoint"
+FAMILIES: dict[str, str] = {
+    "td-hm_res50": f"{_COCO}/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py",
+    "simcc_res50": f"{_COCO}/simcc/coco/simcc_res50_8xb64-210e_coco-256x192.py",
+    "rtmpose-t": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
+    "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
+}
+_SCALE_OUTPUTS = """
+import sys, torch
+source, target, scale = sys.argv[1:]
+checkpoint = torch.load(source, map_location="cpu", weights_only=False)
+state = checkpoint["state_dict"]
+for layers in (("cls_x", "cls_y"), ("mlp_head_x", "mlp_head_y"), ("final_layer",)):
+    names = [name for name in state if name.startswith(tuple(f"head.{x}." for x in layers))]
+    if names:
+        break
+for name in names:
+    state[name] = state[name] * float(scale)
+torch.save(checkpoint, target, _use_new_zipfile_serialization=False)
+"""
+_DROPPED = ("inputs", "simcc_x_mirrored_raw", "simcc_y_mirrored_raw", "heatmaps_mirrored_raw")
+
+
+def peer_python() -> Path | None:
+    """Return the interpreter of the reference's environment, or None where there is none."""
+    default = "~/.cache/posebench-peer/bin/python"
+    path = Path(os.environ.get("POSEBENCH_PEER_PYTHON", default)).expanduser()
+    return path if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What the reference computed: arrays by name, with `_flip` or `_noflip` at their end."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    metrics: Mapping[str, Mapping[str, float]]
+
+    def raw(self, flip: bool) -> tuple[NDArray[np.float32], ...]:
+        """Return the outputs that were decoded."""
+        tag = tag_of(flip)
+        names = ("heatmaps",) if f"heatmaps_{tag}" in self.arrays else ("simcc_x", "simcc_y")
+        return tuple(self.arrays[f"{name}_{tag}"] for name in names)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The reference on one data set."""
+
+    python: Path
+    script: Path
+    data: Path
+
+    @property
+    def annotations(self) -> Path:
+        return self.data / "annotations" / "person_keypoints_val2017.json"
+
+    @property
+    def images(self) -> Path:
+        return self.data / "val2017"
+
+    @cached_property
+    def detected_boxes(self) -> Path:
+        """Return a boxes file with the detections of score `BOX_SCORE` and above."""
+        source = self.data / "person_detection_results" / "rtmdet_nano.json"
+        rows = [row for row in json.loads(source.read_text()) if row["score"] >= BOX_SCORE]
+        path = CACHE / f"rtmdet_nano_{BOX_SCORE}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(rows))
+        return path
+
+    @cached_property
+    def fit_annotations(self) -> Path:
+        """Return the annotations, each person once more for every detection of at least IoU 0.5.
+
+        A last layer fitted to ground-truth boxes alone has an AP of 0 on detected ones, and
+        equal zeros prove nothing.
+        """
+        raw = json.loads(self.annotations.read_text())
+        persons = [row for row in raw["annotations"] if row["num_keypoints"] and not row["iscrowd"]]
+        for detection in json.loads(self.detected_boxes.read_text()):
+            for person in persons:
+                same_image = person["image_id"] == detection["image_id"]
+                if same_image and box_iou(person["bbox"], detection["bbox"]) >= 0.5:
+                    number = 10**9 + len(raw["annotations"])
+                    raw["annotations"].append({**person, "bbox": detection["bbox"], "id": number})
+        path = CACHE / "fit_annotations.json"
+        path.write_text(json.dumps(raw))
+        return path
+
+    def checkpoint(self, family: str) -> Path:
+        """Return a seeded checkpoint whose last layer is fitted, so that AP is not 0.
+
+        Its outputs are scaled up, so that keypoint scores pass the threshold of rescoring:
+        otherwise poses share the score 0, and the reference sorts them unstably.
+        """
+        path = CACHE / f"{family}_seed{SEED}_times{OUTPUT_SCALE}.pth"
+        if not path.is_file():
+            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+                made, scaled = Path(folder, "made.pth"), Path(folder, "scaled.pth")
+                fit = ["--fit-ann", self.fit_annotations, "--fit-images", self.images]
+                self._run([self.script, "make", FAMILIES[family], made, "--seed", SEED, *fit])
+                self._run(["-c", _SCALE_OUTPUTS, made, scaled, OUTPUT_SCALE])
+                scaled.replace(path)
+        return path
+
+    def dump(self, family: str, boxes: str) -> Dump:
+        """Return outputs, keypoints and metrics with and without flip test; `gt` or `detected`."""
+        arguments = ["forward", self.checkpoint(family), FAMILIES[family]]
+        arguments += ["--images", self.images, "--ann", self.annotations]
+        if boxes == "detected":
+            arguments += ["--bbox-file", self.detected_boxes]
+        key = hashlib.sha256(repr([*map(str, arguments), BOX_SCORE]).encode()).hexdigest()
+        path = CACHE / f"{family}_{boxes}_{key[:12]}.npz"
+        if not path.is_file():
+            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+                whole, cut = Path(folder, "whole.npz"), Path(folder, "cut.npz")
+                self._run([self.script, *arguments, "--out", whole])
+                with np.load(whole) as stored:
+                    arrays = {name: stored[name] for name in stored.files if name not in _DROPPED}
+                metrics = {
+                    tag: self._metric(family, prediction_arrays(arrays, tag), Path(folder))
+                    for tag in ("flip", "noflip")
+                }
+                np.savez(cut, metrics=json.dumps(metrics), **arrays)
+                cut.replace(path)
+        with np.load(path) as stored:
+            arrays = {name: stored[name] for name in stored.files if name != "metrics"}
+            return Dump(arrays, json.loads(str(stored["metrics"])))
+
+    def scored_jitter(self, seed: int) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+        """Return noisy, repeated ground truth as predictions, and the ten numbers they score."""
+        with tempfile.TemporaryDirectory() as folder:
+            result = Path(folder, "metric.npz")
+            arguments = ["metric", FAMILIES["td-hm_res50"], "--ann", self.annotations]
+            self._run([self.script, *arguments, "--jitter", seed, "--out", result])
+            with np.load(result) as stored:
+                arrays = {name: stored[name] for name in stored.files if name != "info"}
+                return arrays, json.loads(str(stored["info"]))["metric"]
+
+    def _metric(
+        self, family: str, predictions: Mapping[str, NDArray[Any]], folder: Path
+    ) -> dict[str, float]:
+        source, result = folder / "predictions.npz", folder / "metric.npz"
+        np.savez(source, **predictions)
+        arguments = ["metric", FAMILIES[family], "--ann", self.annotations]
+        self._run([self.script, *arguments, "--preds", source, "--out", result])
+        with np.load(result) as stored:
+            metrics: dict[str, float] = json.loads(str(stored["info"]))["metric"]
+        return metrics
+
+    def _run(self, arguments: list[Any]) -> None:
+        command = [str(self.python), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+
+
+def prediction_arrays(arrays: Mapping[str, NDArray[Any]], tag: str) -> dict[str, NDArray[Any]]:
+    """Return what the reference's scorer takes, of one flip setting."""
+    names = ("ids", "img_ids", "bboxes", "bbox_scores", "bbox_scales")
+    chosen = {name: arrays[name] for name in names}
+    return {**chosen, "keypoints": arrays[f"keypoints_{tag}"], "scores": arrays[f"scores_{tag}"]}
+
+
+def box_iou(one: list[float], other: list[float]) -> float:
+    """Return the intersection over union of two boxes (left, top, width, height)."""
+    (x, y, w, h), (u, v, s, t) = one, other
+    inter_w, inter_h = min(x + w, u + s) - max(x, u), min(y + h, v + t) - max(y, v)
+    inter = max(inter_w, 0) * max(inter_h, 0)
+    return inter / (w * h + s * t - inter)
+
+
+def tag_of(flip: bool) -> str:
+    """Return the reference's name for a flip setting."""
+    return "flip" if flip else "noflip"

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from comparison import compare, compare_scoring, undecided
+from peer_reference import FAMILIES, Peer, peer_python
+from report import JITTER_SEEDS, LIMITS
+
+
+@pytest.fixture(scope="module")
+def peer(shared_dir) -> Peer:
+    python = peer_python()
+    script = shared_dir / "peer" / "mmpose_peer.py"
+    if python is None or not script.is_file():
+        pytest.skip("needs the environment of MMPose 1.3.2: set POSEBENCH_PEER_PYTHON")
+    return Peer(python, script, shared_dir / "data" / "coco-mini")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flip", [False, True], ids=["noflip", "flip"])
+@pytest.mark.parametrize("boxes", ["gt", "detected"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_stage_equals_mmpose(peer, family, boxes, flip):
+    row = compare(peer, family, boxes, flip)
+    assert row.ties < 0.02 * row.keypoints
+    gaps = {name: getattr(row, name) for name in LIMITS}
+    assert {name: gap for name, gap in gaps.items() if gap > LIMITS[name]} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", JITTER_SEEDS)
+def test_noisy_ground_truth_scores_as_in_mmpose(peer, seed):
+    row = compare_scoring(peer, seed)
+    assert 0.1 < row.peer_ap < 0.9
+    assert row.metric <= LIMITS["metric"]
+
+
+def test_only_answers_within_the_margin_are_undecided():
+    heatmaps = np.zeros((1, 4, 9, 9), dtype=np.float32)
+    heatmaps[0, :, 4, 4] = 1
+    heatmaps[0, :, 4, 5] = heatmaps[0, :, 5, 4] = 0.5
+    heatmaps[0, 1, 7, 7] = 0.9995
+    heatmaps[0, 2, 4, 3] = 0.4995
+    heatmaps[0, 3] -= 1.0005
+    assert undecided((heatmaps,), 1e-3).tolist() == [[False, True, True, True]]
