@@ -21,6 +21,7 @@ from posebench.checkpoints.contents import (
 from posebench.checkpoints.findings import Finding, findings_of, settle, spec_from_findings
 from posebench.errors import CheckpointError
 from posebench.model import PoseModel, count_parameters
+from posebench.records import put_in_place
 from posebench.spec import spec_to_mapping
 
 SCHEMA_VERSION = 1
@@ -55,7 +56,7 @@ def save_checkpoint(
     temporary = path.with_name(f".{path.name}.partial")
     try:
         save_file(tensors, temporary, {_KEY: json.dumps(record, allow_nan=False, sort_keys=True)})
-        temporary.replace(path)
+        put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

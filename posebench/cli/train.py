@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+EXIT_UNFINISHED = 3
+
 
 def train_command(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)],
@@ -19,13 +21,18 @@ def train_command(
     import torch
 
     from posebench.progress import progress_bars
-    from posebench.training import load_recipe, train
+    from posebench.training import is_resumable, load_recipe, train
     from posebench.training.evaluation import validation
 
     if threads is not None:
         torch.set_num_threads(threads)
     loaded = load_recipe(recipe)
-    with progress_bars("steps") as report:
-        outcome = train(loaded, out, validation(loaded, report), report)
+    try:
+        with progress_bars("steps") as report:
+            outcome = train(loaded, out, validation(loaded, report), report)
+    except KeyboardInterrupt:
+        kept = "goes on from its last evaluation" if is_resumable(loaded, out) else "starts afresh"
+        typer.echo(f"\nStopped. The same command {kept}.", err=True)
+        raise typer.Exit(EXIT_UNFINISHED) from None
     scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in outcome.metrics.items())
     typer.echo(f"{outcome.checkpoint}: {scores} (points)\ncurve: {outcome.curve}")

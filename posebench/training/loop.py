@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +15,13 @@ from posebench.checkpoints.native import save_checkpoint
 from posebench.codecs import HeatmapCodec
 from posebench.crops import normalise
 from posebench.errors import TrainingError
-from posebench.model import PoseModel, build_model, initialise
+from posebench.model import PoseModel
 from posebench.records import mapping_from_record, write_json
 from posebench.training.batches import TrainingBatch, training_batches
 from posebench.training.losses import heatmap_loss, simcc_loss
 from posebench.training.recipe import Recipe
 from posebench.training.scenes import load_scenes
+from posebench.training.state import TrainingState, new_state, restore_state, save_state, state_path
 
 Progress = Callable[[str, int, int], None]
 Evaluate = Callable[[PoseModel], dict[str, float]]
@@ -30,36 +29,29 @@ Evaluate = Callable[[PoseModel], dict[str, float]]
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """The written checkpoint, its curve file and the last evaluation."""
+    """The written checkpoint, its curve file and what `evaluate` said last."""
 
     checkpoint: Path
     curve: Path
     metrics: dict[str, float]
 
 
-@dataclass
-class _State:
-    """What a run needs to go on exactly where it stopped."""
-
-    model: PoseModel
-    average: PoseModel
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-    cpu_seconds: float = 0.0
-
-
 def train(recipe: Recipe, out: Path, evaluate: Evaluate, progress: Progress) -> TrainingOutcome:
     """Train `recipe` and write `<name>.safetensors` and `<name>.curve.json` to `out`.
 
-    `evaluate` scores the averaged weights; it is called `recipe.evaluations` times. A run that
-    was stopped goes on from its last evaluation when called again with the same recipe.
-    Raises `TrainingError` when the loss is no longer finite.
+    `evaluate` scores the averaged weights, `recipe.evaluations` times in all. A run that was
+    stopped goes on from its last evaluation when called again with the same recipe, and ends
+    with the same weights. Raises `TrainingError` when the loss is no longer finite, or for a
+    state in `out` that cannot be gone on from.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be made a folder: {error.strerror}.") from None
+    state, saved = new_state(recipe), state_path(recipe, out)
+    curve = restore_state(recipe, state, saved)
+    curve_path = out / f"{recipe.name}.curve.json"
     store = load_scenes(recipe.data, lambda done, total: progress("render", done, total))
-    state = _new_state(recipe)
-    curve_path, state_path = out / f"{recipe.name}.curve.json", out / f"{recipe.name}.state"
-    curve = _resume(recipe, state, curve_path, state_path)
     losses: list[float] = []
     clock = time.process_time()
     for batch in training_batches(store, recipe, state.step):
@@ -70,7 +62,8 @@ def train(recipe: Recipe, out: Path, evaluate: Evaluate, progress: Progress) -> 
             state.cpu_seconds += time.process_time() - clock
             point = {"samples": state.step * recipe.optimisation.batch_size}
             curve.append({**point, "loss": sum(losses) / len(losses), **evaluate(state.average)})
-            _save(recipe, state, curve, curve_path, state_path)
+            write_json(curve_path, {"recipe": mapping_from_record(recipe), "curve": curve})
+            save_state(recipe, state, curve, saved)
             losses, clock = [], time.process_time()
     provenance = {
         "recipe": mapping_from_record(recipe),
@@ -80,28 +73,9 @@ def train(recipe: Recipe, out: Path, evaluate: Evaluate, progress: Progress) -> 
     }
     checkpoint = out / f"{recipe.name}.safetensors"
     save_checkpoint(checkpoint, state.average, provenance)
-    state_path.unlink(missing_ok=True)
-    return TrainingOutcome(checkpoint, curve_path, curve[-1])
-
-
-def _new_state(recipe: Recipe) -> _State:
-    model = build_model(recipe.model)
-    initialise(model, recipe.seed)
-    average = build_model(recipe.model)
-    average.load_state_dict(model.state_dict())
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimisation = recipe.optimisation
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": optimisation.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ],
-        lr=optimisation.learning_rate,
-        betas=optimisation.betas,
-    )
-    return _State(model.train(), average.eval(), optimiser)
+    saved.unlink(missing_ok=True)
+    metrics = {name: curve[-1][name] for name in curve[-1] if name not in ("samples", "loss")}
+    return TrainingOutcome(checkpoint, curve_path, metrics)
 
 
 def _learning_rate(recipe: Recipe, step: int) -> float:
@@ -113,7 +87,7 @@ def _learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.optimisation.learning_rate * cosine
 
 
-def _train_step(recipe: Recipe, state: _State, batch: TrainingBatch) -> float:
+def _train_step(recipe: Recipe, state: TrainingState, batch: TrainingBatch) -> float:
     optimisation = recipe.optimisation
     for group in state.optimiser.param_groups:
         group["lr"] = _learning_rate(recipe, state.step)
@@ -155,7 +129,7 @@ def _loss(recipe: Recipe, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> 
 
 
 @torch.no_grad()
-def _update_average(state: _State, decay: float) -> None:
+def _update_average(state: TrainingState, decay: float) -> None:
     """Move the averaged weights; early on faster, so that they forget the initial ones."""
     decay = min(decay, (1 + state.step) / (10 + state.step))
     averaged = state.average.state_dict()
@@ -167,45 +141,6 @@ def _update_average(state: _State, decay: float) -> None:
 
 
 def _is_evaluation(recipe: Recipe, step: int) -> bool:
-    every = max(1, recipe.steps // max(1, recipe.evaluations))
-    return step == recipe.steps or (step % every == 0 and recipe.steps - step >= every)
-
-
-def _save(
-    recipe: Recipe, state: _State, curve: list[dict[str, Any]], curve_path: Path, state_path: Path
-) -> None:
-    write_json(curve_path, {"recipe": mapping_from_record(recipe), "curve": curve})
-    temporary = state_path.with_suffix(".writing")
-    torch.save(
-        {
-            "recipe": json.dumps(mapping_from_record(recipe), sort_keys=True),
-            "model": state.model.state_dict(),
-            "average": state.average.state_dict(),
-            "optimiser": state.optimiser.state_dict(),
-            "step": state.step,
-            "cpu_seconds": state.cpu_seconds,
-            "curve": json.dumps(curve),
-        },
-        temporary,
-    )
-    temporary.replace(state_path)
-
-
-def _resume(
-    recipe: Recipe, state: _State, curve_path: Path, state_path: Path
-) -> list[dict[str, Any]]:
-    """Restore `state` from an interrupted run of the same recipe; return its curve so far."""
-    if not state_path.is_file():
-        return []
-    saved = torch.load(state_path, weights_only=True)
-    if saved["recipe"] != json.dumps(mapping_from_record(recipe), sort_keys=True):
-        raise TrainingError(
-            f"{state_path} belongs to another recipe of the same name.",
-            hint=f"Remove it and {curve_path}, or choose another --out.",
-        )
-    state.model.load_state_dict(saved["model"])
-    state.average.load_state_dict(saved["average"])
-    state.optimiser.load_state_dict(saved["optimiser"])
-    state.step, state.cpu_seconds = saved["step"], saved["cpu_seconds"]
-    curve: list[dict[str, Any]] = json.loads(saved["curve"])
-    return curve
+    """Tell whether one of the recipe's evenly spaced evaluations follows on this step."""
+    count = min(recipe.evaluations, recipe.steps)
+    return step * count // recipe.steps > (step - 1) * count // recipe.steps

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from posebench.errors import SpecError
+from posebench.datasets.synthetic import LEVELS
+from posebench.errors import SpecError, nearest
+from posebench.keypoints import COCO
 from posebench.records import read_yaml, record_from_mapping
 from posebench.spec import ModelSpec, mapping_with_keypoints
 
@@ -17,6 +20,13 @@ class TrainingData:
 
     level: str = "standard"
     scenes: int = 8000
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise SpecError(
+                f"data: there is no level {self.level!r}.", hint=nearest(self.level, LEVELS)
+            )
+        _require(self.scenes >= 1, "data: scenes must be at least 1.")
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,14 @@ class Augmentation:
     flip_probability: float = 0.5
     brightness: float = 0.25
     contrast: float = 0.25
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        _require(0 < low <= high, "augmentation: scale must be two factors above 0, low and high.")
+        _require(self.rotation_degrees >= 0, "augmentation: rotation_degrees must not be negative.")
+        for name in ("rotation_probability", "shift", "flip_probability", "brightness", "contrast"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"augmentation: {name} must lie between 0 and 1.")
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,17 @@ class Optimisation:
     def __post_init__(self) -> None:
         if self.samples < self.batch_size or self.batch_size < 2:
             raise SpecError("A recipe needs batch_size >= 2 and at least one batch of samples.")
+        for name in ("learning_rate", "clip_norm", "simcc_beta"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"optimisation: {name} must be above 0.")
+        _require(
+            0 <= self.weight_decay < math.inf, "optimisation: weight_decay must be at least 0."
+        )
+        for value in (*self.betas, self.warmup, self.ema_decay):
+            _require(
+                0 <= value < 1,
+                "optimisation: betas, warmup and ema_decay must be at least 0 and below 1.",
+            )
 
 
 @dataclass(frozen=True)
@@ -65,6 +94,20 @@ class Recipe:
     seed: int = 0
     evaluations: int = 10
 
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").replace("_", "").isalnum():
+            raise SpecError(f"name {self.name!r} must be letters, digits, '-' and '_'.")
+        _require(self.seed >= 0, "seed must not be negative.")
+        _require(self.evaluations >= 1, "evaluations must be at least 1.")
+        if self.model.keypoints.keypoints != COCO.keypoints:
+            raise SpecError(
+                "model: synthetic training scenes are labelled with COCO's 17 keypoints, not "
+                f"with those of {self.model.keypoints.name!r}.",
+                hint="Write `keypoints: coco`.",
+            )
+        if self.model.crop.udp:
+            raise SpecError("model: training makes classic crops.", hint="Leave out `crop.udp`.")
+
     @property
     def steps(self) -> int:
         """Number of optimiser steps."""
@@ -76,7 +119,9 @@ def load_recipe(path: Path) -> Recipe:
     raw = read_yaml(path)
     if isinstance(raw.get("model"), dict):
         raw["model"] = mapping_with_keypoints(raw["model"])
-    recipe = record_from_mapping(Recipe, raw, where=str(path))
-    if not recipe.name.replace("-", "").replace("_", "").isalnum():
-        raise SpecError(f"{path}: name {recipe.name!r} must be letters, digits, '-' and '_'.")
-    return recipe
+    return record_from_mapping(Recipe, raw, where=str(path))
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise SpecError(message)

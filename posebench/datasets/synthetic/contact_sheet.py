@@ -35,10 +35,10 @@ def contact_sheet(
 def write_contact_sheet(path: Path, *, level: str, split: str) -> None:
     """Write the first 24 scenes of a split, without and with their keypoints, as one picture."""
     sheets = [contact_sheet(level, 8, 3, SPLITS[split].seed, drawn) for drawn in (False, True)]
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         written = cv2.imwrite(str(path), np.concatenate(sheets))
-    except cv2.error:
+    except (cv2.error, OSError):
         written = False
     if not written:
         raise DataError(f"{path} cannot be written.", hint="Name a .png or .jpg file.")

@@ -1,0 +1,73 @@
+"""What all figures share: colours, style, and the way to a file. matplotlib is loaded on use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+# Okabe and Ito's blue and vermilion, which colour-blind readers tell apart.
+COLOURS = {"heatmap": "#0072B2", "simcc": "#D55E00"}
+GREY = "#555555"
+_STYLE: Any = {
+    # Text stays text, so that it can be searched, and the same data gives the same bytes.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "posebench",
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.grid": True,
+    "grid.color": "#E3E3E3",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+_DPI = 160
+
+
+@contextmanager
+def figure_file(out: Path, inches: tuple[float, float]) -> Iterator[Figure]:
+    """Yield an empty figure; write it to `out` by way of a temporary name.
+
+    The user's matplotlib settings do not matter. Raises `UsageError` for a suffix other than
+    .svg and .png, and where matplotlib is missing.
+    """
+    kind = out.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise UsageError(f"{out} is neither .svg nor .png.", hint="Choose one by --out's suffix.")
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError(
+            "Plots need matplotlib.", hint='Install it with: pip install "posebench-pose[plots]"'
+        ) from None
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        figure = Figure(figsize=inches, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = out.with_name(f".{out.name}.partial")
+        try:
+            undated = {"Date": None} if kind == "svg" else {}
+            figure.savefig(temporary, format=kind, dpi=_DPI, metadata=undated)
+            temporary.replace(out)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def legend_line(colour: str, label: str, **style: Any) -> Line2D:
+    """Return an entry for a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=colour, label=label, **style)

@@ -1,0 +1,293 @@
+"""The house rules that a machine can check, measured on the installed package."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import posebench
+
+ROOT = Path(posebench.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 50
+MAX_PARAMETERS = 7
+
+# Which units of posebench each unit may import, wherever in the file. A unit is a flat module or
+# a folder of siblings; what stands below `cli` may not import what stands above it.
+FOUNDATION = {"errors", "sizes", "keypoints", "records", "codecs", "spec"}
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "sizes": {"errors"},
+    "records": {"errors"},
+    "keypoints": {"errors", "records"},
+    "codecs": {"errors", "sizes", "keypoints"},
+    "spec": {"errors", "sizes", "keypoints", "records", "codecs"},
+    "geometry": {"errors", "sizes"},
+    "crops": {"geometry", "sizes", "spec"},
+    "hashing": {"errors"},
+    "cache": {"errors"},
+    "progress": {"errors"},
+    "backbones": {*FOUNDATION},
+    "grids": {*FOUNDATION},
+    "heads": {*FOUNDATION, "grids"},
+    "model": {*FOUNDATION, "backbones", "heads"},
+    "flip": {"model"},
+    "resizing": {*FOUNDATION, "grids", "heads", "model"},
+    "policies": {*FOUNDATION, "grids", "model", "resizing"},
+    "checkpoints": {*FOUNDATION, "backbones", "grids", "hashing", "model"},
+    "zoo": {"errors", "checkpoints"},
+    "datasets": {"errors", "keypoints", "geometry", "records"},
+    "evaluation": {"errors", "keypoints", "datasets"},
+    "data_check": {"errors", "keypoints", "datasets", "evaluation"},
+    "predict": {*FOUNDATION, "crops", "datasets", "evaluation", "flip", "geometry", "policies"},
+    "results": {"errors", "records", "sizes"},
+    "workload": {*FOUNDATION, "cache", "datasets", "evaluation", "hashing", "results"},
+    "runner": {
+        *FOUNDATION,
+        "backbones",
+        "checkpoints",
+        "datasets",
+        "evaluation",
+        "model",
+        "policies",
+        "predict",
+        "results",
+        "workload",
+    },
+    "tables": {"errors", "results"},
+    "figures": {"errors"},
+    "plots": {"errors", "sizes", "records", "datasets", "figures", "results"},
+    "listings": {"errors", "backbones", "checkpoints", "data_check", "model", "tables"},
+    "evaluation_run": {
+        "errors",
+        "checkpoints",
+        "records",
+        "evaluation",
+        "plots",
+        "progress",
+        "results",
+        "runner",
+        "tables",
+        "workload",
+        "zoo",
+    },
+    "training": {
+        *FOUNDATION,
+        "cache",
+        "checkpoints",
+        "crops",
+        "datasets",
+        "evaluation",
+        "geometry",
+        "model",
+        "policies",
+        "predict",
+        "progress",
+        "workload",
+    },
+}
+# What sits above everything: it may import every unit, and nothing may import it.
+TOP = {"cli", "__main__"}
+
+# At run time these know nothing of torch, so that a table or plot needs none.
+WITHOUT_TORCH = (
+    "cli",
+    "errors",
+    "figures",
+    "keypoints",
+    "plots",
+    "policies",
+    "records",
+    "results",
+    "sizes",
+    "spec",
+    "tables",
+    "zoo",
+)
+# Frameworks that posebench does without, and libraries that only some units may touch.
+FORBIDDEN = ("mmcv", "mmengine", "mmpose", "mmpretrain", "mmdet", "torchvision", "timm")
+ONLY_IN = {
+    "xtcocotools": {"evaluation"},
+    "pycocotools": {"evaluation"},
+    "onnxruntime": {"checkpoints"},
+    "matplotlib": {"figures", "plots"},
+    "typer": {"cli"},
+}
+
+
+IMPORTS = (ast.Import, ast.ImportFrom)
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def unit_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def place(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the dotted name of everything that a tree imports, at any depth."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_units(file: Path) -> set[str]:
+    names = (name.split(".") for name in imported(parsed(file)))
+    units = {parts[1] for parts in names if parts[0] == "posebench" and len(parts) > 1}
+    return {unit for unit in units if (ROOT / unit).is_dir() or (ROOT / f"{unit}.py").is_file()}
+
+
+def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return how many parameters a caller sees."""
+    arguments = function.args
+    names = [a.arg for a in arguments.posonlyargs + arguments.args + arguments.kwonlyargs]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+def test_modules_are_short():
+    lengths = {place(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert len(lengths) > 50
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_MODULE_LINES} == {}
+
+
+def test_functions_are_short_and_take_few_parameters():
+    # A command's options are its parameters, each with its help: `cli` is left out.
+    measured = {
+        f"{place(file)}: {function.name}": (
+            (function.end_lineno or function.lineno) - function.lineno + 1,
+            parameters(function),
+        )
+        for file in FILES
+        if unit_of(file) != "cli"
+        for function in functions(file)
+    }
+    assert len(measured) > 300
+    assert {
+        name: (lines, count)
+        for name, (lines, count) in measured.items()
+        if lines > MAX_FUNCTION_LINES or count > MAX_PARAMETERS
+    } == {}
+
+
+def test_every_unit_has_a_layer():
+    units = {unit_of(file) for file in FILES} - TOP - {"__init__"}
+    assert units == set(LAYERS)
+    assert set().union(*LAYERS.values()) <= units
+
+
+def test_imports_go_down():
+    upward = {
+        place(file): sorted(imported_units(file) - {unit_of(file)} - LAYERS[unit_of(file)])
+        for file in FILES
+        if unit_of(file) in LAYERS
+    }
+    assert {name: units for name, units in upward.items() if units} == {}
+
+
+def left_in_a_cycle(edges: dict[str, set[str]]) -> set[str]:
+    """Return the nodes that are in a cycle or depend on one."""
+    done: set[str] = set()
+    while ready := {node for node in edges if node not in done and edges[node] <= done}:
+        done |= ready
+    return set(edges) - done
+
+
+def test_the_layers_have_no_cycle():
+    assert left_in_a_cycle(LAYERS) == set()
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_module_needs_itself_to_load():
+    modules = {module_name(file): file for file in FILES}
+    edges: dict[str, set[str]] = {}
+    for name, file in modules.items():
+        # Not those in functions or for type checking: they come later, or never.
+        loading = [node for node in parsed(file).body if isinstance(node, IMPORTS)]
+        targets = set(imported(ast.Module(loading, [])))
+        owners = {target if target in modules else target.rpartition(".")[0] for target in targets}
+        # Siblings may name their folder to import one another.
+        edges[name] = (owners & set(modules)) - {name, name.rpartition(".")[0]}
+    assert left_in_a_cycle(edges) == set()
+
+
+def test_frameworks_stay_out_and_libraries_in_their_place():
+    astray = [
+        (place(file), name)
+        for file in FILES
+        for name in imported(parsed(file))
+        if (package := name.partition(".")[0]) in FORBIDDEN
+        or unit_of(file) not in ONLY_IN.get(package, {unit_of(file)})
+    ]
+    assert astray == []
+
+
+def test_modules_are_named_by_their_subject():
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
+    assert [place(file) for file in FILES if file.stem in vague] == []
+
+
+def test_every_module_says_what_it_is():
+    silent = [place(file) for file in FILES if not ast.get_docstring(parsed(file))]
+    assert [name for name in silent if name != "__main__.py"] == []
+
+
+def test_classes_compose():
+    """Base classes are nn.Module and Protocol, and exceptions only those of errors.py."""
+    tree = {node.name for node in parsed(ROOT / "errors.py").body if isinstance(node, ast.ClassDef)}
+    allowed = {"nn.Module", "Protocol", *tree}
+    derived = {
+        (place(file), node.name): {ast.unparse(base) for base in node.bases} - allowed
+        for file in FILES
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert {name: bases for name, bases in derived.items() if bases} == {
+        ("errors.py", "PosebenchError"): {"Exception"}
+    }
+
+
+def test_nothing_in_a_file_is_executed():
+    calls = [
+        (place(file), ast.unparse(node))
+        for file in FILES
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Call)
+    ]
+    executing = ("eval(", "exec(", "pickle.load", "yaml.load(", "torch.load(", "__import__(")
+    loads = [call for call in calls if call[1].startswith(executing)]
+    assert [(file, call) for file, call in loads if "weights_only=True" not in call] == []
+
+
+@pytest.mark.parametrize("unit", WITHOUT_TORCH)
+def test_reading_units_load_no_torch(unit):
+    code = f"import sys, posebench.{unit}; print(sorted({{'torch', 'pandas'}} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
