@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -22,8 +23,8 @@ def cached_folder(name: str, make: Callable[[Path], object]) -> Path:
     """Return the cached folder `name`, filled by `make(folder)` if it is not there yet.
 
     The folder appears under its name only when complete, so an interrupted or concurrent run
-    never leaves or sees half of one. Where the cache cannot be written, a temporary folder is
-    used instead.
+    never leaves or sees half of one. Where the cache cannot be written, a temporary folder that
+    lasts as long as the process is used instead.
     """
     try:
         root = cache_directory()
@@ -32,8 +33,9 @@ def cached_folder(name: str, make: Callable[[Path], object]) -> Path:
         if final.is_dir():
             return final
         work = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where the user has no home folder
         work = Path(tempfile.mkdtemp(prefix="posebench-"))
+        atexit.register(shutil.rmtree, work, ignore_errors=True)
         make(work)
         return work
     try:

@@ -5,20 +5,30 @@ Results are written after each checkpoint, so that a stopped run keeps the finis
 
 from __future__ import annotations
 
+import math
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
-from posebench.errors import UsageError
+from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import ScoringOptions
 from posebench.progress import progress_bars
 from posebench.records import write_json
-from posebench.results import CellResult, CheckpointFacts, write_results
-from posebench.runner import FinishedCell, Grid, exit_code, run_checkpoint
+from posebench.results import CellResult, RunSettings, write_results
+from posebench.runner import (
+    CheckpointSource,
+    FinishedCell,
+    Grid,
+    exit_code,
+    result_without_cells,
+    run_checkpoint,
+)
 from posebench.tables import results_table
-from posebench.workload import DataRequest, Workload, load_workload
+from posebench.workload import DataRequest, load_workload
 from posebench.zoo import embedded_names, resolve
 
 WIDE = 240
@@ -52,63 +62,141 @@ def run_evaluation(request: EvaluationRequest) -> int:
     Raises `PosebenchError` for what cannot be used at all; a cell or checkpoint that fails is a
     row. On Ctrl-C the rest is `skipped` and what is done is kept.
     """
-    paths = [resolve(name) for name in request.checkpoints or embedded_names()]
-    if request.threads is not None:
-        import torch
-
-        torch.set_num_threads(request.threads)
-    _check_outputs(request, len(paths))
+    sources = checkpoint_sources(request.checkpoints or embedded_names(), request.spec_file)
+    _check_request(request, len(sources))
+    settings = RunSettings(_set_threads(request.threads), request.grid.batch_size)
     with progress_bars("instances") as report:
         workload = load_workload(
             request.data, request.scoring, lambda done, total: report("rendering", done, total)
         )
         results: list[CellResult] = []
-        for position, path in enumerate(paths):
+        for position, source in enumerate(sources):
             try:
-                for cell in run_checkpoint(path, request.spec_file, workload, request.grid, report):
+                for cell in run_checkpoint(source, workload, request.grid, report):
                     results.append(cell.result)
                     _write_predictions(request.outputs, cell)
             except KeyboardInterrupt:
-                results += [_skipped(left, workload, request.grid) for left in paths[position:]]
+                results += [
+                    result_without_cells(left, workload, "skipped", "stopped by Ctrl-C")
+                    for left in sources[position:]
+                ]
                 break
             finally:
-                _write_results(request.outputs, results)
-    console = Console()
-    width = console.width if console.is_terminal else WIDE
-    Console(width=max(width, 80)).print(results_table(results, width), soft_wrap=True)
+                _write_results(request.outputs, results, settings)
+    _print(results)
     return exit_code(results)
 
 
-def _check_outputs(request: EvaluationRequest, checkpoints: int) -> None:
+def checkpoint_sources(
+    arguments: Sequence[str], spec_file: Path | None
+) -> tuple[CheckpointSource, ...]:
+    """Return the files that arguments mean, each file once, under names that tell them apart.
+
+    A name is the file's stem, or as much of its path as it takes. Raises `CheckpointError` for a
+    file that is not there and `SpecError` for a spec file that cannot be read.
+    """
+    from posebench.checkpoints.findings import read_overrides
+
+    if not arguments:
+        raise CheckpointError(
+            "This installation has no embedded checkpoints.",
+            hint="Give the path of a checkpoint file.",
+        )
+    read_overrides(spec_file)
+    paths = list({path.resolve(): path for path in map(resolve, arguments)}.values())
+    return tuple(CheckpointSource(path, _name(path, paths), spec_file) for path in paths)
+
+
+def _name(path: Path, paths: Sequence[Path]) -> str:
+    """Return the shortest name by which `path` differs from the other `paths`."""
+    others = [_names(other) for other in paths if other is not path]
+    own = _names(path)
+    unique = (
+        name
+        for level, name in enumerate(own)
+        if all(name != names[min(level, len(names) - 1)] for names in others)
+    )
+    return next(unique, own[-1])
+
+
+def _names(path: Path) -> list[str]:
+    """Return the names a file may go by, the shortest first."""
+    parts = path.resolve().parts
+    tails = ("/".join(parts[-length:]) for length in range(2, len(parts)))
+    return [path.stem, path.name, *tails, str(path.resolve())]
+
+
+def _set_threads(threads: int | None) -> int:
+    """Set the threads of torch and OpenCV, if asked to, and return torch's."""
+    import cv2
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+    return torch.get_num_threads()
+
+
+def _check_request(request: EvaluationRequest, checkpoints: int) -> None:
+    """Raise `UsageError` for options and outputs that could only fail after the work is done."""
+    scoring, outputs = request.scoring, request.outputs
+    if not math.isfinite(scoring.keypoint_threshold):
+        raise UsageError(f"--keypoint-threshold {scoring.keypoint_threshold} is not a number.")
+    if not 0 < scoring.nms_threshold <= 1:
+        raise UsageError(
+            f"--nms-threshold {scoring.nms_threshold} is out of range.",
+            hint="OKS lies between 0 and 1; --nms none turns OKS-NMS off.",
+        )
     cells = checkpoints * len(request.grid.sizes) * len(request.grid.policies)
-    if request.outputs.predictions is not None and cells > 1:
+    if outputs.predictions is not None and cells > 1:
         raise UsageError(
             f"--predictions writes one cell's results, but up to {cells} cells are asked for.",
             hint="Use --out DIR, which keeps the predictions of every cell.",
         )
-
-
-def _skipped(path: Path, workload: Workload, grid: Grid) -> CellResult:
-    facts = CheckpointFacts(name=path.stem)
-    return CellResult(
-        facts, None, grid.policies[0], "skipped", workload.protocol, reason="stopped by Ctrl-C"
-    )
-
-
-def _write_results(outputs: Outputs, results: Sequence[CellResult]) -> None:
-    if not results:
-        return
-    if outputs.results is not None:
-        write_results(outputs.results, results)
+    for path in (outputs.results, outputs.predictions):
+        if path is not None:
+            _check_writable(path)
     if outputs.folder is not None:
-        write_results(outputs.folder / "results.json", results)
+        _check_writable(outputs.folder / "results.json")
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a file to write.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{path} cannot be written: it lies below a file.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _write_results(outputs: Outputs, results: Sequence[CellResult], settings: RunSettings) -> None:
+    in_folder = None if outputs.folder is None else outputs.folder / "results.json"
+    for path in (outputs.results, in_folder):
+        if path is not None and results:
+            try:
+                write_results(path, results, settings)
+            except OSError as error:
+                raise DataError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _write_predictions(outputs: Outputs, cell: FinishedCell) -> None:
-    if cell.coco_results is None:
-        return
-    if outputs.predictions is not None:
-        write_json(outputs.predictions, cell.coco_results)
-    if outputs.folder is not None:
-        path = outputs.folder / "predictions" / f"{cell.result.cell_id}.json"
-        write_json(path, cell.coco_results)
+    name = f"{cell.result.cell_id}.json"
+    in_folder = None if outputs.folder is None else outputs.folder / "predictions" / name
+    for path in (outputs.predictions, in_folder):
+        if path is not None and cell.coco_results is not None:
+            try:
+                write_json(path, cell.coco_results)
+            except OSError as error:
+                raise DataError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _print(results: Sequence[CellResult]) -> None:
+    """Print the table at the terminal's width; in a file or pipe every line stays whole."""
+    console = Console()
+    fixed = console.is_terminal or "COLUMNS" in os.environ
+    width = console.width if fixed else WIDE
+    Console(width=width, soft_wrap=not fixed).print(results_table(results, width))

@@ -116,14 +116,24 @@ def load_keypoint_set(name_or_path: str | Path) -> KeypointSet:
     from posebench.records import read_yaml, record_from_mapping
 
     raw = read_yaml(Path(text))
-    names = list(raw.get("keypoints") or [])
+    names = raw.get("keypoints")
     for field in ("flip_pairs", "skeleton"):
         pairs = raw.get(field)
-        if isinstance(pairs, list):
+        if isinstance(pairs, list) and isinstance(names, list):
             raw[field] = [
-                [names.index(end) if end in names else end for end in pair]
+                [_index_of(end, names, f"{text}: {field}") for end in pair]
                 if isinstance(pair, list)
                 else pair
                 for pair in pairs
             ]
     return record_from_mapping(KeypointSet, raw, where=text)
+
+
+def _index_of(end: object, names: list[object], where: str) -> object:
+    """Return the index of a keypoint given by name, and anything but a name as it is."""
+    if end in names:
+        return names.index(end)
+    if isinstance(end, str):
+        known = nearest(end, (str(name) for name in names))
+        raise SpecError(f"{where}: there is no keypoint {end!r}.", hint=known)
+    return end

@@ -44,7 +44,8 @@ def inspection_listing(inspection: Inspection) -> str:
         for field, value, why in inspection.evidence
     ]
     lines += [
-        f"    provenance.{key}: {_short(value)}" for key, value in inspection.provenance.items()
+        f"    provenance.{_short(key)}: {_short(value)}"
+        for key, value in inspection.provenance.items()
     ]
     if inspection.problem is not None:
         lines += ["", f"  cannot be loaded: {inspection.problem}"]
@@ -52,7 +53,8 @@ def inspection_listing(inspection: Inspection) -> str:
 
 
 def _short(value: object, limit: int = 100) -> str:
-    text = str(value)
+    """Return a value of a file in one short line, without what moves a cursor."""
+    text = "".join(c if c.isprintable() else " " for c in str(value))
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 

@@ -47,8 +47,8 @@ class CellNetwork:
 
     @property
     def fixed_size(self) -> InputSize | None:
-        """The size of the crops that go in."""
-        return self.input_size
+        """The only input size that the network takes, or None."""
+        return self.network.fixed_size
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map normalised crops (N, 3, H, W) of `input_size` to outputs."""

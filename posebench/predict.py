@@ -56,16 +56,22 @@ def predict(
 ) -> list[CellPredictions]:
     """Predict all `instances` in every cell; `progress` gets the number of new instances.
 
-    A cell that fails is left out from then on and the others go on. Seconds of a cell count
-    reading and cropping in full, as if it had run alone. Raises `DataError` for an image that
-    cannot be read.
+    A cell that fails is left out from then on and the others go on; an image that cannot be read
+    fails them all. Seconds of a cell count reading and cropping in full, as if it had run alone.
     """
+    if not cells:
+        return []
     running = [_RunningCell(cell, len(instances.ids)) for cell in cells]
     reader = _ImageReader(dataset)
     order = np.argsort(instances.image_index, kind="stable")
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        crops = _SharedCrops(reader, instances, rows)
+        try:
+            crops = _SharedCrops(reader, instances, rows)
+        except PosebenchError as error:
+            for state in running:
+                state.failure = state.failure or error
+            break
         for state in running:
             if state.failure is None:
                 state.run(rows, crops)
@@ -128,19 +134,29 @@ class _RunningCell:
 
     def run(self, rows: NDArray[np.intp], shared: _SharedCrops) -> None:
         """Predict one batch; keep the failure instead of raising it."""
+        try:
+            self._predict(rows, shared)
+        except PosebenchError as error:
+            self.failure = error
+        except Exception as error:  # torch, onnxruntime and OpenCV share no base class but this
+            size = self.cell.network.input_size
+            first_line = str(error).strip().partition("\n")[0]
+            self.failure = CheckpointError(
+                f"The network failed at {size}: {first_line or type(error).__name__}"
+            )
+            self.failure.__cause__ = error
+
+    def _predict(self, rows: NDArray[np.intp], shared: _SharedCrops) -> None:
         cell, spec = self.cell, self.cell.network.spec
         crops, seconds = shared.cut(cell.size, spec.crop)
         start = time.perf_counter()
-        try:
-            outputs = _forward(cell, crops)
-            decoded = cell.codec.decode(outputs, cell.network.output_size)
-        except PosebenchError as error:
-            self.failure = error
-            return
-        except RuntimeError as error:
-            size = cell.network.input_size
-            self.failure = CheckpointError(f"The network failed at {size}: {error}")
-            return
+        outputs = _forward(cell, crops)
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise CheckpointError(
+                f"The network's outputs at {cell.network.input_size} are NaN or infinite.",
+                hint="Are there NaNs in its weights, or in the mean and std of its crops?",
+            )
+        decoded = cell.codec.decode(outputs, cell.network.output_size)
         center, scale = boxes_to_center_scale(shared.boxes, cell.size, spec.crop.padding)
         answered = cell.network.output_size
         self._keypoints[rows] = input_to_image(decoded.keypoints, center, scale, answered)

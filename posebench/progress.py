@@ -27,7 +27,7 @@ def progress_bars(unit: str) -> Iterator[Report]:
 
     rate = TextColumn("{task.fields[rate]}")
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         rate,

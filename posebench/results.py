@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,10 @@ Status = Literal["ok", "failed", "unsupported", "skipped"]
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What was evaluated. Fields are `None` where the file could not be read."""
+    """What was evaluated. Fields are `None` where the file could not be read.
+
+    `spec` is the whole `ModelSpec`, for a `--spec` file may overrule what the checkpoint says.
+    """
 
     name: str
     sha256: str | None = None
@@ -29,22 +33,34 @@ class CheckpointFacts:
     backbone: str | None = None
     trained_size: InputSize | None = None
     parameters: int | None = None
+    spec: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything besides the model that moves AP."""
+    """Everything besides the model that moves AP.
+
+    `sigmas` and `area_rule` are those of OKS; the box filters are `None` with ground-truth
+    boxes; `boxes_left_out` says in words what the boxes file held besides.
+    """
 
     dataset: str
     annotations_sha256: str
+    keypoints: str
+    sigmas: tuple[float, ...]
+    area_rule: str
     boxes: str
     boxes_sha256: str | None
-    min_box_score: float
+    min_box_score: float | None
+    box_nms: float | None
+    max_boxes: int | None
+    boxes_left_out: tuple[str, ...]
     images: int
     instances: int
     flip_test: bool | None
     decoder: str | None
     crop: str | None
+    crop_padding: float | None
     rescoring: str
     keypoint_threshold: float
     nms: str
@@ -54,17 +70,27 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class RunSettings:
+    """What moves the speed of a run, and no score."""
+
+    torch_threads: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class CellResult:
     """One checkpoint at one input size under one policy.
 
-    `metrics` holds fractions 0-1 as the evaluator reports them (`None`: no such instances);
-    `pck` and `median_error` are relative to the longer side of the person's box; `gflops`
-    counts multiply-accumulates of one forward pass; speed is end to end with the flip test.
+    A checkpoint whose cells are unknown, as it could not be loaded, has one result without size
+    and policy. `metrics` holds fractions 0-1 as the evaluator reports them (`None`: no such
+    instances); `pck` and `median_error` are relative to the longer side of the person's box;
+    `gflops` counts multiply-accumulates of one forward pass; speed is end to end with the flip
+    test.
     """
 
     checkpoint: CheckpointFacts
     size: InputSize | None
-    policy: str
+    policy: str | None
     status: Status
     protocol: Protocol
     reason: str | None = None
@@ -77,13 +103,12 @@ class CellResult:
     @property
     def cell_id(self) -> str:
         """File-name safe identity within a run."""
-        return f"{self.checkpoint.name}_{self.size or 'native'}_{self.policy}"
+        name = self.checkpoint.name.replace("/", "__").replace("\\", "__")
+        return f"{name}_{self.size}_{self.policy}"
 
 
 def environment() -> dict[str, Any]:
     """Return versions, machine and date: what a reader needs to repeat a number."""
-    import datetime
-
     packages = ("torch", "numpy", "opencv-python-headless", "pycocotools", "xtcocotools")
     return {
         "posebench": posebench.__version__,
@@ -116,11 +141,12 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_results(path: Path, results: Sequence[CellResult]) -> None:
+def write_results(path: Path, results: Sequence[CellResult], settings: RunSettings) -> None:
     """Write results with their protocol and environment as JSON, by way of a temporary name."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment(),
+        "settings": mapping_from_record(settings),
         "results": [mapping_from_record(result) for result in results],
     }
     write_json(path, document)

@@ -5,6 +5,7 @@ Plain frozen records without torch, so that results and tables can be read witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,9 @@ class HeadSpec:
 
     def __post_init__(self) -> None:
         count = len(self.deconv_channels)
+        numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
+        if min((*numbers, self.final_layer_kernel)) < 1:
+            raise SpecError("Head: channels, kernels and groups must be 1 or more.")
         if len(self.deconv_kernels) != count:
             raise SpecError(
                 f"Head: {count} deconv_channels but {len(self.deconv_kernels)} kernels."
@@ -77,6 +81,14 @@ class CropSpec:
     channels: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if not 0 < self.padding < math.inf:
+            raise SpecError(f"Crop: a padding of {self.padding} leaves no crop.")
+        if not all(0 < value < math.inf for value in self.std):
+            raise SpecError("Crop: `std` must be above 0, for pixels are divided by it.")
+        if not all(map(math.isfinite, self.mean)):
+            raise SpecError("Crop: `mean` must be finite.")
 
 
 @dataclass(frozen=True)

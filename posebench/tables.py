@@ -16,6 +16,15 @@ METRIC_COLUMNS = {
     "coco": ("AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR"),
     "crowdpose": ("AP", "AP50", "AP75", "AP(easy)", "AP(medium)", "AP(hard)", "AR"),
 }
+# Where the table is too wide: columns that go to the caption if they say the same in every row,
+# and after that columns that there may be no room for, the most dispensable first.
+LIFTED_FIRST = (
+    "boxes", "flip", "policy", "paradigm", "backbone", "params M", "GFLOPs", "status",
+)  # fmt: skip
+DISPENSABLE = (
+    "AP75", "AP(M)", "AP(medium)", "AP(L)", "AP(easy)", "GFLOPs", "AP50", "backbone", "params M",
+    "AR", "paradigm", "AP(hard)", "flip", "boxes", "inst/s", "PCK@0.1",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,10 @@ def _scaled(value: float | None, divisor: float, digits: int) -> str:
     return NO_VALUE if value is None else f"{value / divisor:.{digits}f}"
 
 
+def _gflops(value: float | None) -> str:
+    return _scaled(value, 1, 2 if value is not None and value >= 1 else 3)
+
+
 def _metric(name: str) -> Column:
     return Column(name, lambda result: points((result.metrics or {}).get(name)), numeric=True)
 
@@ -53,9 +66,9 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
         Column("paradigm", lambda r: r.checkpoint.paradigm or NO_VALUE),
         Column("backbone", lambda r: r.checkpoint.backbone or NO_VALUE),
         Column("params M", lambda r: _scaled(r.checkpoint.parameters, 1e6, 2), numeric=True),
-        Column("GFLOPs", lambda r: _scaled(r.gflops, 1, 2), numeric=True),
+        Column("GFLOPs", lambda r: _gflops(r.gflops), numeric=True),
         Column("size", lambda r: str(r.size or NO_VALUE), numeric=True),
-        Column("policy", lambda r: r.policy),
+        Column("policy", lambda r: r.policy or NO_VALUE),
         Column("boxes", lambda r: r.protocol.boxes),
         Column("flip", _flip),
         Column("status", lambda r: r.status),
@@ -66,46 +79,84 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
 
 
 def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
-    """Return the table of `results`, with a line for every cell that has no numbers.
+    """Return the table of `results`, with a line for each reason why cells have no numbers.
 
-    Where the table is wider than `width`, columns that say the same in every row move to the
-    line above it.
+    Where it is wider than `width`, columns that say the same in every row move to the caption;
+    where that is not enough, dispensable ones are left out and the caption says which.
     """
     shown, lifted = columns(results), list[Column]()
-    for column in list(shown):
-        if Console(width=10_000).measure(_table(results, shown)).maximum <= width:
+    for header in LIFTED_FIRST:
+        if _width(results, shown) <= width:
             break
-        liftable = len(results) > 1 and column.header not in ("checkpoint", "size", "AP")
-        if liftable and len({column.show(result) for result in results}) == 1:
+        column = next(column for column in shown if column.header == header)
+        if len({column.show(result) for result in results}) == 1:
             shown.remove(column)
             lifted.append(column)
-    parts: list[RenderableType] = [Text(_caption(results, lifted)), _table(results, shown)]
-    reasons = [
-        Text(f"{r.checkpoint.name} {r.size or ''} {r.policy}: {r.status}: {r.reason}")
-        for r in results
-        if r.reason
-    ]
-    return Group(*parts, *reasons)
+    wanted, shown = shown, [column for column in shown if column.header not in DISPENSABLE]
+    for header in reversed(DISPENSABLE):
+        wider = [column for column in wanted if column in shown or column.header == header]
+        if _width(results, wider) <= width:
+            shown = wider
+    dropped = [column for column in wanted if column not in shown]
+    return Group(_caption(results, lifted, dropped), _table(results, shown), *_reasons(results))
 
 
-def _caption(results: Sequence[CellResult], lifted: Sequence[Column]) -> str:
+def _width(results: Sequence[CellResult], shown: Sequence[Column]) -> int:
+    return Console(width=10_000).measure(_table(results, shown)).maximum
+
+
+def _caption(
+    results: Sequence[CellResult], lifted: Sequence[Column], dropped: Sequence[Column]
+) -> Text:
     protocol = results[0].protocol
+    same = [(column.header, column.show(results[0])) for column in lifted]
     facts = [
         f"{protocol.dataset}: {protocol.images} images, {protocol.instances} instances",
-        *(f"{column.header} {column.show(results[0])}" for column in lifted),
+        *([f"left out: {', '.join(protocol.boxes_left_out)}"] if protocol.boxes_left_out else []),
+        *(f"{header} {value}" for header, value in same if value != NO_VALUE),
         f"scored by {protocol.evaluator}",
         "AP and PCK in points",
     ]
-    return " · ".join(facts)
+    if dropped:
+        headers = ", ".join(column.header for column in dropped)
+        facts.append(f"no room for {headers}: --json has them")
+    return Text(" · ".join(facts))
 
 
 def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in shown:
         table.add_column(
-            column.header, justify="right" if column.numeric else "left", overflow="fold"
+            column.header,
+            justify="right" if column.numeric else "left",
+            overflow="fold",
+            no_wrap=column.header != "checkpoint",
         )
     for result in results:
         style = None if result.status == "ok" else "dim" if result.status != "failed" else "red"
-        table.add_row(*(column.show(result) for column in shown), style=style)
+        # As Text: a plain string would lose what looks like markup, such as `net[best]`.
+        table.add_row(*(Text(column.show(result)) for column in shown), style=style)
     return table
+
+
+def _reasons(results: Sequence[CellResult]) -> list[Text]:
+    """Return one line per distinct reason, with the cells that share it."""
+    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for result in results:
+        if result.reason is None:
+            continue
+        reason = result.reason.removeprefix(f"{result.size} under {result.policy}: ")
+        sharing = cells.setdefault((result.status, reason), {})
+        named = sharing.setdefault(result.checkpoint.name, [])
+        if result.size is not None:
+            named.append(f"{result.size} {result.policy}")
+    return [
+        Text(f"{status}: {_cells(sharing)}: {reason}")
+        for (status, reason), sharing in cells.items()
+    ]
+
+
+def _cells(sharing: dict[str, list[str]]) -> str:
+    return ", ".join(
+        f"{name} ({', '.join(where)})" if where else name for name, where in sharing.items()
+    )

@@ -16,8 +16,10 @@ from posebench.datasets.coco import (
     load_annotations,
 )
 from posebench.datasets.images import check_images_exist
-from posebench.datasets.layout import locate
+from posebench.datasets.layout import LAYOUTS, locate
 from posebench.datasets.synthetic import RENDERER_VERSION, write_dataset
+from posebench.errors import DataError, UsageError, nearest
+from posebench.evaluation.official import import_xtcocotools
 from posebench.evaluation.protocol import ScoringOptions
 from posebench.hashing import sha256_of
 from posebench.keypoints import load_keypoint_set
@@ -64,33 +66,67 @@ def load_workload(
     `progress` gets scenes done and in all while a synthetic set is rendered. Raises `DataError`
     or `UsageError`.
     """
+    boxes = None if request.boxes == GROUND_TRUTH else Path(request.boxes)
+    if boxes is None and request.box_filter != BoxFilter():
+        raise UsageError(
+            "Box filters (--min-box-score, --box-nms, --max-boxes) are for detected boxes.",
+            hint="Name a file of detected boxes: --boxes FILE.json.",
+        )
     dataset = load_pose_dataset(request, progress)
     check_images_exist(dataset)
-    detected = request.boxes != GROUND_TRUTH
-    if detected:
-        instances = detected_instances(dataset, Path(request.boxes), request.box_filter)
-    else:
-        instances = ground_truth_instances(dataset)
-    crowd = dataset.kind == "crowdpose"
-    package = "xtcocotools" if crowd else "pycocotools"
-    protocol = Protocol(
+    instances = _instances(dataset, boxes, request.box_filter)
+    protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
+    return Workload(dataset, instances, protocol, scoring)
+
+
+def _instances(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
+    if boxes is None:
+        return ground_truth_instances(dataset)
+    instances = detected_instances(dataset, boxes, box_filter)
+    if not len(instances):
+        raise DataError(
+            f"No box of {boxes} is left to evaluate: {', '.join(instances.left_out)}.",
+            hint="Relax --min-box-score, or name another boxes file.",
+        )
+    return instances
+
+
+def _protocol(
+    dataset: PoseDataset,
+    instances: Instances,
+    boxes: Path | None,
+    box_filter: BoxFilter,
+    scoring: ScoringOptions,
+) -> Protocol:
+    """Return the protocol that all cells share; what a checkpoint decides is still `None`."""
+    package = "pycocotools"
+    if dataset.kind == "crowdpose":
+        import_xtcocotools()  # or the run would fail only when everything is predicted
+        package = "xtcocotools"
+    return Protocol(
         dataset=dataset.name,
         annotations_sha256=dataset.annotations_sha256,
-        boxes=Path(request.boxes).stem if detected else GROUND_TRUTH,
-        boxes_sha256=sha256_of(Path(request.boxes)) if detected else None,
-        min_box_score=request.box_filter.min_score if detected else 0.0,
+        keypoints=dataset.keypoints.name,
+        sigmas=dataset.keypoints.sigmas,
+        area_rule=dataset.area_rule,
+        boxes=boxes.stem if boxes else GROUND_TRUTH,
+        boxes_sha256=sha256_of(boxes) if boxes else None,
+        min_box_score=box_filter.min_score if boxes else None,
+        box_nms=box_filter.nms_threshold,
+        max_boxes=box_filter.max_per_image,
+        boxes_left_out=instances.left_out,
         images=len(dataset.images),
-        instances=len(instances.ids),
+        instances=len(instances),
         flip_test=None,
         decoder=None,
         crop=None,
+        crop_padding=None,
         rescoring=scoring.rescoring,
         keypoint_threshold=scoring.keypoint_threshold,
         nms=scoring.nms,
         nms_threshold=scoring.nms_threshold,
         evaluator=f"{package} {package_version(package)}",
     )
-    return Workload(dataset, instances, protocol, scoring)
 
 
 def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]) -> PoseDataset:
@@ -99,11 +135,17 @@ def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]
     place = request.dataset
     if place in SYNTHETIC_LEVELS:
         place = str(synthetic_folder(SYNTHETIC_LEVELS[place], request.split, progress))
+    elif place not in LAYOUTS and not Path(place).exists():
+        raise UsageError(
+            f"There is no data set, folder or annotation file {place!r}.",
+            hint=nearest(place, (*SYNTHETIC_LEVELS, *LAYOUTS))
+            + " Or name a folder or a COCO-format .json file.",
+        )
     location = locate(place, request.data_root, request.split, request.images)
     dataset = load_annotations(
         location.annotations,
         location.images,
-        name=Path(request.dataset).stem,
+        name=Path(request.dataset).resolve().stem,
         keypoints=keypoints,
     )
     return dataset if request.limit is None else limit_images(dataset, request.limit)

@@ -21,3 +21,13 @@ def shared_dir() -> Path:
 def coco_mini(shared_dir: Path) -> Path:
     """Return the root of 79 real COCO images in COCO's own layout, or skip."""
     return shared_dir / "data" / "coco-mini"
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with four rendered scenes in COCO's layout; copy it to change it."""
+    from posebench.datasets.synthetic import write_dataset
+
+    folder = tmp_path_factory.mktemp("people")
+    write_dataset(folder, split="val", count=4)
+    return folder

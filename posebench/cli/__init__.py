@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
+import traceback
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,6 +15,7 @@ import posebench
 from posebench.cli.data import app as data_app
 from posebench.cli.evaluate import evaluate_command
 from posebench.cli.inspect import inspect_command
+from posebench.cli.plot import plot_command
 from posebench.cli.train import train_command
 from posebench.errors import PosebenchError
 
@@ -25,6 +30,7 @@ app = typer.Typer(
 app.command("eval")(evaluate_command)
 app.command("train")(train_command)
 app.command("inspect")(inspect_command)
+app.command("plot")(plot_command)
 app.add_typer(data_app, name="data")
 
 
@@ -40,18 +46,30 @@ def _options(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks of errors and of failed cells.")
+    ] = False,
 ) -> None:
-    del version, debug  # `version` acts in its callback, `debug` is read by `main`.
+    del version, debug  # `version` acts in its callback, `debug` in `main`.
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; turn a `PosebenchError` into a message and exit code 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    if debug:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("posebench").setLevel(logging.DEBUG)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Where the terminal lacks a character (a dash, a dot), show "?" rather than fail.
+            stream.reconfigure(errors="replace")
     try:
-        app()
+        # Taken out, so that it may stand before or behind the command.
+        app([each for each in given if each != "--debug"])
     except PosebenchError as error:
-        if "--debug" in sys.argv:
-            raise
+        if debug:
+            traceback.print_exc()
         typer.secho(f"error: {error.message}", fg=typer.colors.RED, err=True)
         if error.hint:
             typer.echo(error.hint, err=True)

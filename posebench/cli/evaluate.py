@@ -84,7 +84,7 @@ def evaluate_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for results.json, predictions of every cell, and a plot."),
+        typer.Option(help="Folder for results.json and the predictions of every cell."),
     ] = None,
 ) -> None:
     """Evaluate checkpoints over input sizes and print one table.

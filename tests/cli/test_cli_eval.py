@@ -1,0 +1,347 @@
+"""`posebench eval` as a user meets it: options, files, failures, exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from small_run import edit_annotations, posebench, small_checkpoint
+
+from posebench.sizes import InputSize
+
+ANNOTATIONS = Path("annotations") / "person_keypoints_val.json"
+
+
+@pytest.fixture(scope="session")
+def heatmap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_checkpoint(tmp_path_factory.mktemp("weights") / "heatmap.safetensors")
+
+
+@pytest.fixture(scope="session")
+def simcc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_checkpoint(tmp_path_factory.mktemp("weights") / "simcc.safetensors", "simcc")
+
+
+@pytest.fixture
+def own_people(people: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(people, tmp_path / "own")
+
+
+def strict(path: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{path} holds {constant}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def boxes_file(path: Path, people: Path, shift: int = 0) -> Path:
+    raw = json.loads((people / ANNOTATIONS).read_text())
+    rows = [
+        {"image_id": a["image_id"] + shift, "category_id": 1, "bbox": a["bbox"], "score": score}
+        for a in raw["annotations"]
+        for score in (0.9, 0.4)
+    ]
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def test_a_good_run(run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run(
+        "eval", heatmap, simcc, "--dataset", people, "--size", "native,96x80",
+        "--policy", "native,resample,interpolate", "--out", out, "--json", tmp_path / "r.json",
+        "--batch-size", 4,
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    document = strict(out / "results.json")
+    assert document["results"] == strict(tmp_path / "r.json")["results"]
+    rows = [
+        (r["checkpoint"]["name"], r["size"], r["policy"], r["status"]) for r in document["results"]
+    ]
+    assert rows == [
+        ("heatmap", "64x48", "native", "ok"),
+        ("heatmap", "96x80", "native", "ok"),
+        ("heatmap", "96x80", "resample", "ok"),
+        ("simcc", "64x48", "native", "ok"),
+        ("simcc", "96x80", "native", "unsupported"),
+        ("simcc", "96x80", "resample", "ok"),
+        ("simcc", "96x80", "interpolate", "ok"),
+    ]
+    kept = {path.stem for path in (out / "predictions").iterdir()}
+    assert kept == {f"{n}_{s}_{p}" for n, s, p, status in rows if status == "ok"}
+    lines = done.out.splitlines()
+    assert len(lines) == 2 + len(rows) + 1
+    assert lines[-1].startswith("unsupported: simcc (96x80 native): input grid 4x3")
+    for line, row in zip(lines[2:-1], rows, strict=True):
+        assert line.split()[0] == row[0]
+        assert all(part in line for part in row)
+    assert sorted(path.name for path in out.iterdir()) == ["predictions", "results.json"]
+
+
+def test_predictions_score_the_same_in_pycocotools(
+    run: Any, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that answers near the truth, so that the numbers to compare are not all 0."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    from posebench import runner
+    from posebench.predict import CellPredictions, predict
+
+    def near_the_truth(cells: Any, dataset: Any, truth: Any, **options: Any) -> Any:
+        (outcome,) = predict(cells, dataset, truth, **options)
+        assert outcome.predictions is not None
+        noise = np.random.default_rng(0).normal(0, 4, truth.keypoints[..., :2].shape)
+        outcome.predictions.keypoints[:] = truth.keypoints[..., :2] + noise
+        return [CellPredictions(outcome.predictions, outcome.seconds)]
+
+    monkeypatch.setattr(runner, "predict", near_the_truth)
+    heatmap = small_checkpoint(tmp_path / "heatmap.safetensors")
+    predictions, results = tmp_path / "p.json", tmp_path / "r.json"
+    done = run(
+        "eval", heatmap, "--dataset", people, "--predictions", predictions, "--json", results
+    )
+    assert done.code == 0
+    entries = strict(predictions)
+    assert set(entries[0]) == {"image_id", "category_id", "keypoints", "score", "bbox"}
+    with contextlib.redirect_stdout(None):
+        truth = COCO(str(people / ANNOTATIONS))
+        scoring = COCOeval(truth, truth.loadRes(str(predictions)), "keypoints")
+        scoring.evaluate()
+        scoring.accumulate()
+        scoring.summarize()
+    reported = strict(results)["results"][0]["metrics"]
+    expected = [None if value < 0 else value for value in scoring.stats]
+    assert list(reported.values()) == expected
+    assert 0.2 < reported["AP"] < 1
+
+
+def test_every_option_reaches_the_protocol(
+    run: Any, people: Path, heatmap: Path, tmp_path: Path
+) -> None:
+    boxes = boxes_file(tmp_path / "dets.json", people)
+    names = json.loads((people / ANNOTATIONS).read_text())["categories"][0]["keypoints"]
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        json.dumps({"name": "own", "keypoints": names, "sigmas": [0.1] * 17, "flip_pairs": []})
+    )
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("codec: {decoder: dark}\ncrop: {padding: 1.5}\n")
+    results = tmp_path / "r.json"
+    done = run(
+        "eval", heatmap, "--dataset", people / ANNOTATIONS, "--images", people / "val",
+        "--boxes", boxes, "--min-box-score", 0.3, "--box-nms", 0.65, "--max-boxes", 5,
+        "--limit", 3, "--no-flip", "--rescoring", "keypoint", "--keypoint-threshold", 0.1,
+        "--nms", "soft", "--nms-threshold", 0.8, "--spec", spec, "--keypoints", own,
+        "--batch-size", 3, "--json", results,
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    document = strict(results)
+    protocol = document["results"][0]["protocol"]
+    expected = {
+        "boxes": "dets", "min_box_score": 0.3, "box_nms": 0.65, "max_boxes": 5, "images": 3,
+        "flip_test": False, "rescoring": "keypoint", "keypoint_threshold": 0.1, "nms": "soft",
+        "nms_threshold": 0.8, "keypoints": "own", "decoder": "dark", "crop_padding": 1.5,
+    }  # fmt: skip
+    assert {name: protocol[name] for name in expected} == expected
+    assert document["settings"]["batch_size"] == 3
+    assert "dropped by the box filter" in " ".join(protocol["boxes_left_out"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--dataset", "synthetc"], "Did you mean 'synthetic'"),
+        (["--policy", "resampel"], "Did you mean 'resample'"),
+        (["--size", "256"], "'256' is not an input size"),
+        (["--size", "native,0.5"], "256x192,native,0.5x"),
+        (["--boxes", "none.json"], "There is no boxes file none.json"),
+        (["--rescoring", "box"], "Did you mean 'bbox'"),
+        (["--nms", "hrd"], "Did you mean 'hard'"),
+        (["--limit", "0"], "limit of 0 images"),
+        (["--box-nms", "2"], "not in (0, 1]"),
+        (["--max-boxes", "0"], "At most 0 boxes"),
+        (["--min-box-score", "0.5"], "for detected boxes"),
+        (["--spec", "none.yaml"], "There is no file none.yaml"),
+        (["--keypoints", "coc"], "Did you mean 'coco'"),
+        (["--split", "test"], "Tried:"),
+        (["--images", "nowhere"], "are missing"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--json", "/dev/null/r.json"], "cannot be written"),
+    ],
+)
+def test_usage_errors(run: Any, people: Path, heatmap: Path, options: list[str], said: str) -> None:
+    done = run("eval", heatmap, "--dataset", people, *options)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_unknown_checkpoint_stops_before_anything_runs(
+    run: Any, people: Path, heatmap: Path
+) -> None:
+    done = run("eval", heatmap, "none.pth", "--dataset", people)
+    assert (done.code, done.out) == (2, "")
+    assert "none.pth" in done.err
+
+
+@pytest.mark.parametrize("damage", ["missing image", "cut off annotations", "other boxes"])
+def test_data_that_cannot_be_used(
+    run: Any, own_people: Path, heatmap: Path, tmp_path: Path, damage: str
+) -> None:
+    options: list[object] = []
+    if damage == "missing image":
+        image = next((own_people / "val").iterdir())
+        image.unlink()
+        said = f"1 of 4 images of {own_people / ANNOTATIONS} are missing: {image}"
+    elif damage == "cut off annotations":
+        path = own_people / ANNOTATIONS
+        path.write_bytes(path.read_bytes()[:-200])
+        said = "is cut off"
+    else:
+        options = ["--boxes", boxes_file(tmp_path / "b.json", own_people, shift=1000)]
+        said = "has no person box for any of the 4 images"
+    done = run("eval", heatmap, "--dataset", own_people, *options)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+@pytest.mark.parametrize("rest", [0.5, 0.0])
+def test_an_unreadable_jpeg_in_the_middle_of_a_run(
+    run: Any, own_people: Path, heatmap: Path, simcc: Path, tmp_path: Path, rest: float
+) -> None:
+    old = sorted((own_people / "val").iterdir())[2]
+    jpeg = old.with_suffix(".jpg")
+    encoded = cv2.imencode(".jpg", cv2.imread(str(old)))[1].tobytes()
+    jpeg.write_bytes(encoded[: int(len(encoded) * rest)] or b"not an image")
+    edit_annotations(
+        own_people / ANNOTATIONS, lambda raw: raw["images"][2].update(file_name=jpeg.name)
+    )
+    results = tmp_path / "r.json"
+    done = run(
+        "eval", heatmap, simcc, "--dataset", own_people, "--size", "native,96x80",
+        "--json", results, "--batch-size", 1,
+    )  # fmt: skip
+    assert done.code == 3
+    rows = strict(results)["results"]
+    assert [row["status"] for row in rows] == ["failed", "failed", "failed", "unsupported"]
+    assert all(str(jpeg) in row["reason"] for row in rows[:3])
+    assert all(row["metrics"] is None for row in rows)
+    reasons = [line for line in done.out.splitlines() if line.startswith("failed: ")]
+    assert len(reasons) == 1
+    assert reasons[0].startswith("failed: heatmap (64x48 native, 96x80 native), simcc (64x48")
+
+
+def test_one_broken_checkpoint_among_good_ones(
+    run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path: Path
+) -> None:
+    poisoned = tmp_path / "poisoned.safetensors"
+    with safe_open(heatmap, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(heatmap)
+    tensors["head.final_layer.bias"][3] = float("nan")
+    save_file(tensors, poisoned, metadata)
+    results = tmp_path / "r.json"
+    done = run("eval", heatmap, poisoned, simcc, "--dataset", people, "--json", results)
+    assert done.code == 3
+    rows = {row["checkpoint"]["name"]: row for row in strict(results)["results"]}
+    assert [row["status"] for row in rows.values()] == ["ok", "failed", "ok"]
+    assert "head.final_layer.bias" in rows["poisoned"]["reason"]
+    assert "failed: poisoned: poisoned.safetensors: 1 of " in done.out
+
+
+def test_keypoints_that_do_not_fit_the_data(run: Any, people: Path, tmp_path: Path) -> None:
+    from posebench.keypoints import CROWDPOSE
+
+    crowd = small_checkpoint(tmp_path / "crowd.safetensors", keypoints=CROWDPOSE)
+    done = run("eval", crowd, "--dataset", people)
+    assert done.code == 3
+    assert "predicts 14 keypoints (crowdpose)" in done.out
+
+
+def test_a_size_off_the_stride(run: Any, people: Path, heatmap: Path) -> None:
+    done = run("eval", heatmap, "--dataset", people, "--size", "100x75")
+    assert done.code == 0
+    assert "unsupported: heatmap (100x75 native): both sides must be multiples" in done.out
+    assert "Nearest valid: 96x64 and 112x80" in done.out
+
+
+def test_a_narrow_terminal(
+    run: Any, people: Path, heatmap: Path, simcc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run("eval", heatmap, simcc, "--dataset", people, "--size", "native,96x80")
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert "--json has them" in " ".join(done.out.split())
+
+
+def test_debug_shows_where_a_cell_failed(people: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\x00" * 8 + b"{")
+    ascii_only = {"PYTHONIOENCODING": "ascii"}  # lacks the dots and dashes of the table
+    done = posebench("eval", broken, "--dataset", people, "--debug", env=ascii_only)
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr and "CheckpointError" in done.stderr
+    assert "failed: broken" in done.stdout
+    assert "9 instances ? scored by" in done.stdout
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_debug_shows_where_an_error_came_from(run: Any, heatmap: Path, place: int) -> None:
+    arguments: list[object] = ["eval", heatmap, "--dataset", "none"]
+    arguments.insert(place, "--debug")
+    try:
+        done = run(*arguments)
+    finally:
+        logging.getLogger("posebench").setLevel(logging.NOTSET)
+    assert done.code == 2
+    assert "Traceback" in done.err
+    assert "error: There is no data set" in done.err
+
+
+def test_ctrl_c_keeps_what_is_done(people: Path, heatmap: Path, tmp_path: Path) -> None:
+    slow = small_checkpoint(tmp_path / "slow.safetensors", size=InputSize(2048, 1536))
+    last = small_checkpoint(tmp_path / "last.safetensors")
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "posebench", "eval", str(heatmap), str(slow), str(last),
+            "--dataset", str(people), "--out", str(out), "--batch-size", "1",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not (out / "results.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, stderr) == (3, "")
+    rows = strict(out / "results.json")["results"]
+    statuses = [(row["checkpoint"]["name"], row["status"]) for row in rows]
+    assert statuses == [("heatmap", "ok"), ("slow", "skipped"), ("last", "skipped")]
+    assert rows[0]["metrics"]["AP"] is not None
+    assert (out / "predictions" / "heatmap_64x48_native.json").exists()
+    assert "skipped: slow, last: stopped by Ctrl-C" in stdout
+    assert not [path for path in out.rglob(".*") if path.is_file()]
