@@ -1,7 +1,7 @@
 """Size-locked weights and feature maps, resampled between input sizes.
 
-Every stride-2 layer pads symmetrically, so cell i lies at pixel i * stride and bin j at pixel
-j / split_ratio: grids of two sizes are aligned at index 0, not at half cells.
+Bin j lies at pixel j / split_ratio, so bins of two sizes are aligned at index 0; cells are
+aligned at the middle of their pixels.
 """
 
 from __future__ import annotations
@@ -19,14 +19,25 @@ from posebench.model import PoseModel
 from posebench.sizes import InputSize
 
 
-def resample_matrix(source: int, target: int, step: float) -> Tensor:
+def cell_center(stride: int) -> float:
+    """Return where in a cell the content lies that it answers for, in cells.
+
+    A cell's receptive field is centred on its first pixel, i * stride. But a network trained on
+    mirrored crops too has to treat cell i and its mirror image alike, and so answers for the
+    middle of the cell's pixels.
+    """
+    return (stride - 1) / (2 * stride)
+
+
+def resample_matrix(source: int, target: int, step: float, center: float = 0.0) -> Tensor:
     """Return the (target, source) float32 matrix that samples `source` values linearly.
 
-    Target i is taken at source index i * step, at the last index where that lies beyond it. The
-    linear kernel widens to `step` when shrinking, so that no source value is skipped. Rows sum
-    to 1; for step 1 and equal lengths it is the identity.
+    Value i of either side stands for the place i + `center`, in its own steps; places beyond the
+    ends are taken at the ends. The linear kernel widens to `step` when shrinking, so that no
+    source value is skipped. Rows sum to 1; for step 1 and equal lengths it is the identity.
     """
-    position = (torch.arange(target, dtype=torch.float64) * step).clamp(max=source - 1)
+    place = (torch.arange(target, dtype=torch.float64) + center) * step - center
+    position = place.clamp(min=0, max=source - 1)
     distance = (position[:, None] - torch.arange(source, dtype=torch.float64)).abs()
     weights = (1 - distance / max(1.0, step)).clamp(min=0)
     return (weights / weights.sum(dim=1, keepdim=True)).float()
@@ -56,8 +67,9 @@ def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
     head = _simcc_head(model)
     trained = model.spec.input_size
     old, new = (map_grid(model.spec.head, model.stride, s) for s in (trained, size))
-    rows = resample_matrix(new.height, old.height, size.height / trained.height)
-    columns = resample_matrix(new.width, old.width, size.width / trained.width)
+    center = cell_center(model.stride)
+    rows = resample_matrix(new.height, old.height, size.height / trained.height, center)
+    columns = resample_matrix(new.width, old.width, size.width / trained.width, center)
     device = next(head.parameters()).device
     pooled = PooledHead(head, rows.to(device), columns.to(device))
     return _with_head(model, pooled)
@@ -93,8 +105,9 @@ class _WeightResampler:
         self.old: Grid = map_grid(spec.head, model.stride, trained)
         self.new: Grid = map_grid(spec.head, model.stride, size)
         down, right = trained.height / size.height, trained.width / size.width
-        self.rows = resample_matrix(self.old.height, self.new.height, down)
-        self.columns = resample_matrix(self.old.width, self.new.width, right)
+        center = cell_center(model.stride)
+        self.rows = resample_matrix(self.old.height, self.new.height, down, center)
+        self.columns = resample_matrix(self.old.width, self.new.width, right, center)
         old_bins: Bins = simcc_bins(spec.codec, trained)
         new_bins: Bins = simcc_bins(spec.codec, size)
         self.bins = {
