@@ -10,6 +10,8 @@ from typing import Any, Literal
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 _SHOWN = 5
+# JSON can write whole numbers that no float can hold.
+_FLOAT_BITS = 1024
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ def finding(
 
 def is_number(value: Any) -> bool:
     """Tell whether a JSON value is a finite number."""
-    return type(value) in (int, float) and math.isfinite(value)
+    if type(value) is int:
+        return value.bit_length() < _FLOAT_BITS
+    return type(value) is float and math.isfinite(value)
 
 
 def is_integer(value: Any) -> bool:
