@@ -32,7 +32,8 @@ class Calibration:
     """How well scores predict the OKS with the best person, 0 for none.
 
     `ece` is the mean over detections of |mean score - mean OKS| of their bin, in bins of equal
-    width over 0-1; scores outside (`outside` of `detections`) count as 0 or 1.
+    width over 0-1; scores outside (`outside` of `detections`) count as 0 or 1. It is None where
+    more than half are outside: such scores are no probabilities.
     `rank_correlation` (Spearman) asks only for the order; None where either is constant.
     """
 
@@ -57,6 +58,7 @@ def calibration(
     oks = best_persons(truth, detections, ~truth.ignored).oks[rows]
     raw = detections.scores[rows]
     scores = np.clip(raw, 0, 1)
+    outside = int(np.count_nonzero(scores != raw))
     where = np.minimum((scores * bins).astype(np.int64), bins - 1)
     count = np.bincount(where, minlength=bins)
     score_sums = np.bincount(where, scores, minlength=bins)
@@ -73,10 +75,10 @@ def calibration(
             )
             for index, number in enumerate(count)
         ),
-        ece=float(gap / len(rows)) if len(rows) else None,
+        ece=float(gap / len(rows)) if 2 * outside <= len(rows) > 0 else None,
         rank_correlation=_rank_correlation(raw, oks),
         detections=len(rows),
-        outside=int(np.count_nonzero(scores != raw)),
+        outside=outside,
     )
 
 

@@ -17,7 +17,7 @@ from posebench.evaluation.diagnosis import (
     Diagnosis,
     error_costs,
 )
-from posebench.evaluation.intervals import CONFIDENCE, Bounds, p_value, percentile_interval
+from posebench.evaluation.intervals import CONFIDENCE, Bounds, holm, p_value, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate less baseline, with the interval and p-value of the paired bootstrap."""
+    """Candidate less baseline, with the interval and p-value of the paired bootstrap.
+
+    `p_holm` is adjusted over the shares or over the costs of one pair of models.
+    """
 
     value: float | None
     interval: Bounds | None
     p_value: float | None
+    p_holm: float | None
 
 
 @dataclass(frozen=True)
@@ -135,26 +139,37 @@ def error_differences(
     confidence: float = CONFIDENCE,
 ) -> ErrorDifferences:
     """Return candidate less baseline, both resampled by the same draws."""
-
-    def difference(value: float, column: NDArray[np.float64]) -> Difference:
-        return Difference(_known(value), percentile_interval(column, confidence), p_value(column))
-
-    shares = replicates.shares[candidate] - replicates.shares[baseline]
-    regained = replicates.regained[candidate] - replicates.regained[baseline]
-    many_shares, many_regained = (
-        values[candidate] - values[baseline]
-        for values in (replicates.share_replicates, replicates.regained_replicates)
-    )
+    pair = [baseline, candidate]
     return ErrorDifferences(
-        {
-            name: difference(shares[index], many_shares[:, index])
-            for index, name in enumerate(COUNTED)
-        },
-        {
-            name: difference(regained[index], many_regained[:, index])
-            for index, name in enumerate(ERROR_TYPES)
-        },
+        _differences(
+            COUNTED, replicates.shares[pair], replicates.share_replicates[pair], confidence
+        ),
+        _differences(
+            ERROR_TYPES, replicates.regained[pair], replicates.regained_replicates[pair], confidence
+        ),
     )
+
+
+def _differences(
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    replicates: NDArray[np.float64],
+    confidence: float,
+) -> dict[str, Difference]:
+    """Return second less first of values (2, E) with replicates (2, B, E), by name."""
+    value, many = values[1] - values[0], replicates[1] - replicates[0]
+    found = [
+        None if np.isnan(value[index]) else p_value(many[:, index]) for index in range(len(names))
+    ]
+    return {
+        name: Difference(
+            _known(value[index]),
+            percentile_interval(many[:, index], confidence),
+            found[index],
+            adjusted,
+        )
+        for index, (name, adjusted) in enumerate(zip(names, holm(found), strict=True))
+    }
 
 
 def _known(value: float) -> float | None:
