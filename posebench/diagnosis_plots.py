@@ -108,14 +108,16 @@ def _draw_precision(axes: Any, report: DiagnosisReport) -> None:
 def _draw_reliability(axes: Any, report: DiagnosisReport) -> None:
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
     for index, (name, model) in enumerate(zip(_names(report), report.models, strict=True)):
+        ece = model.calibration.ece
+        if ece is None:
+            axes.plot([], [], color=f"C{index}", label=f"{name}: scores not on a scale of 0-1")
+            continue
         filled = [item for item in model.calibration.bins if item.count]
-        most = max((item.count for item in filled), default=1)
+        most = max(item.count for item in filled)
         score = [item.mean_score for item in filled]
         oks = [item.mean_oks for item in filled]
         size = [150 * item.count / most + 8 for item in filled]
-        ece = model.calibration.ece
-        label = name if ece is None else f"{name}, ECE {100 * ece:.1f}"
-        axes.plot(score, oks, color=f"C{index}", label=label)
+        axes.plot(score, oks, color=f"C{index}", label=f"{name}, ECE {100 * ece:.1f}")
         axes.scatter(score, oks, s=size, color=f"C{index}", alpha=0.5)
     axes.set(title="Confidence", xlabel="mean score of a bin", ylabel="mean OKS of the best person")
     axes.set(xlim=(0, 1), ylim=(0, 1))

@@ -75,10 +75,10 @@ def _costs_table(label: str, model: ModelDiagnosis) -> Table:
 
 
 def _costs_note(model: ModelDiagnosis) -> str:
+    reached = points(None if model.remaining is None else 1 - model.remaining)
     return (
-        f"AP {points(model.ap)} as predicted; with all corrected in this order "
-        f"{points(None if model.remaining is None else 1 - model.remaining)}, the rest "
-        f"({points(model.remaining)}) is keypoints within the tolerance of their state."
+        f"AP {points(model.ap)} as predicted, {reached} with all corrected in this order; the rest "
+        f"({points(model.remaining)}) is lost to keypoints near their labels, not on them."
     )
 
 

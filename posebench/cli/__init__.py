@@ -12,6 +12,7 @@ from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
 from posebench.cli.inspect import inspect_command
+from posebench.cli.score import score_command
 from posebench.cli.train import train_command
 from posebench.errors import PosebenchError
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command("eval")(evaluate_command)
 app.command("train")(train_command)
 app.command("diagnose")(diagnose_command)
+app.command("score")(score_command)
 app.command("inspect")(inspect_command)
 app.add_typer(data_app, name="data")
 

@@ -32,18 +32,17 @@ def diagnose_command(
     from rich.console import Console
 
     from posebench.cli.choices import one_of
-    from posebench.datasets.coco import AreaRule
+    from posebench.datasets.coco import AREA_RULES
     from posebench.diagnosing import DiagnosisRequest, diagnose_files, write_diagnosis
     from posebench.diagnosis_plots import plot_diagnosis
     from posebench.diagnosis_tables import diagnosis_tables
 
-    area_rules: tuple[AreaRule, ...] = ("annotation", "box")
     report = diagnose_files(
         DiagnosisRequest(
             predictions=tuple(predictions),
             annotations=ann,
             dataset=dataset,
-            area_rule=one_of(area_rule, area_rules, "--area-rule") if area_rule else None,
+            area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
             replicates=replicates,
             seed=seed,
         )

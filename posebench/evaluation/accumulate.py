@@ -46,34 +46,41 @@ def accumulate(table: MatchTable, images: NDArray[np.bool_] | None = None) -> Cu
     kept = slice(None) if images is None else images[table.image]
     counts = table.person_count if images is None else table.person_count[:, images]
     scores, ignored = table.scores[kept], table.ignored[..., kept]
-    matched = table.matched[..., kept]
+    right = (table.person[..., kept] >= 0) & ~ignored
     shape = (len(table.rules.thresholds), len(RECALLS), len(table.rules.area_ranges))
     curves = Curves(np.full(shape, ABSENT), np.full(shape[::2], ABSENT), np.full(shape, ABSENT))
     for area, persons in enumerate(counts.sum(axis=1)):
-        if persons == 0:
-            continue
-        for threshold in range(shape[0]):
-            hit, counted = matched[threshold, area], ~ignored[threshold, area]
-            right = np.cumsum(hit & counted).astype(np.float64)
-            wrong = np.cumsum(~hit & counted).astype(np.float64)
-            where = np.searchsorted(right / persons, RECALLS, side="left")
-            reached = where < len(scores)
-            precision = right / (wrong + right + np.spacing(1))
-            envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        for threshold in range(shape[0] if persons else 0):
             at = (threshold, slice(None), area)
-            curves.precision[at] = _at(envelope, where, reached)
-            curves.scores[at] = _at(scores, where, reached)
-            curves.recall[threshold, area] = right[-1] / persons if len(right) else 0.0
+            hits = np.flatnonzero(right[threshold, area])
+            skipped = np.flatnonzero(ignored[threshold, area])
+            curves.precision[at], curves.scores[at] = _curve(hits, skipped, scores, persons)
+            curves.recall[threshold, area] = len(hits) / persons
     return curves
 
 
-def _at(
-    values: NDArray[np.float64], where: NDArray[np.intp], reached: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return values at positions, 0 where the recall is not reached."""
-    result = np.zeros(len(where))
-    result[reached] = values[where[reached]]
-    return result
+def _curve(
+    hits: NDArray[np.intp],
+    skipped: NDArray[np.intp],
+    scores: NDArray[np.float64],
+    persons: np.int64,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return precision and score (R,) at each recall level, 0 where it is not reached.
+
+    `hits` and `skipped` are positions in `scores` (D,) of right and of ignored detections.
+    Between two hits precision only falls, so the envelope needs the hits alone.
+    """
+    right = np.arange(1, len(hits) + 1, dtype=np.float64)
+    counted = hits + 1 - np.searchsorted(skipped, hits)
+    precision = right / (counted + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    where = np.searchsorted(right / persons, RECALLS, side="left")
+    reached = where < len(hits)
+    at_level, score = np.zeros(len(RECALLS)), np.zeros(len(RECALLS))
+    at_level[reached] = envelope[where[reached]]
+    score[reached] = scores[hits[where[reached]]]
+    score[0] = scores[0] if len(scores) else 0  # recall 0 is reached by any detection
+    return at_level, score
 
 
 def summarise(table: MatchTable, metrics: Sequence[Metric]) -> dict[str, float | None]:

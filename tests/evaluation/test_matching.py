@@ -214,7 +214,7 @@ def test_refusals() -> None:
     problem = crowded(1, persons=2, found=3)
     truth = ground_truth(problem.dataset("coco", "annotation"))
     elsewhere = dataclasses.replace(detections(problem), image_ids=np.array([1, 7, 9]))
-    with pytest.raises(EvaluationError, match="2 images of the predictions are not annotated, first: 7, 9"):
+    with pytest.raises(EvaluationError, match=r"2 images of .* first: 7, 9"):
         match(truth, elsewhere)
     other = detections_from_results(
         [{"image_id": 1, "category_id": 1, "keypoints": [1.0] * 6, "score": 1.0}], 2
