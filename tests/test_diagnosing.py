@@ -74,7 +74,7 @@ def test_crowdpose(shared_dir: Path) -> None:
 
 
 def test_only_pictures_are_drawn(report: DiagnosisReport, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="x.txt"):
+    with pytest.raises(UsageError, match=r"x\.txt"):
         plot_diagnosis(report, tmp_path / "x.txt")
 
 
