@@ -30,6 +30,7 @@ from posebench.evaluation.official import score_official
 from posebench.evaluation.results_file import ResultsFile, read_detections
 from posebench.evaluation.results_json import read_coco_results
 from posebench.evaluation.truth import ground_truth
+from posebench.hashing import sha256_of
 from posebench.keypoints import KEYPOINT_SETS, load_keypoint_set
 from posebench.records import mapping_from_record, write_json
 from posebench.results import environment
@@ -226,7 +227,7 @@ def _file_score(
         official = score_official(dataset, rows)
     return FileScore(
         path=str(file.path),
-        sha256=file.sha256,
+        sha256=sha256_of(file.path),
         detections=len(file.detections),
         scored=len(table.scores),
         metrics=estimates,

@@ -10,6 +10,8 @@ from typing import Any, Literal
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 _SHOWN = 5
+# JSON can write whole numbers that no float can hold.
+_FLOAT_BITS = 1023
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ def finding(
 
 def is_number(value: Any) -> bool:
     """Tell whether a JSON value is a finite number."""
-    return are_numbers([value], 1)
+    if type(value) is int:
+        return value.bit_length() <= _FLOAT_BITS
+    return type(value) is float and math.isfinite(value)
 
 
 def is_integer(value: Any) -> bool:
@@ -62,8 +66,8 @@ def are_numbers(value: Any, length: int) -> bool:
     if not has_length(value, length) or set(map(type, value)) - {int, float}:
         return False
     try:
-        return all(map(math.isfinite, value))
-    except OverflowError:  # a whole number that no float can hold
+        return math.isfinite(sum(value)) or all(map(math.isfinite, value))
+    except OverflowError:
         return False
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import codecs
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+from pydantic_core import from_json
 
 from posebench.datasets.json_file import read_json
 from posebench.errors import DataError
@@ -17,13 +19,12 @@ _BYTES_AT_ONCE = 1 << 18
 # No sound row is longer; a file broken in its middle must not be taken for one long row.
 _LONGEST_ROW = 1 << 26
 _BETWEEN_ROWS = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
-_BOM = b"\xef\xbb\xbf"
 
 
-def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> str:
+def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
     """Hand the objects of a file that holds one JSON list to `take`, in blocks and in order.
 
-    Returns the sha256 of the file. Raises `DataError` as `read_json` does, and for a file
+    Raises `DataError` as `read_json` does, and for a file
     that is not a list of objects; `take` may have had blocks before.
     """
     reader = _Reader(take)
@@ -32,11 +33,9 @@ def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> str:
             reader.read(stream)
     except (OSError, ValueError, RecursionError):
         # A look at the whole file says what is wrong with it, and where, if anything is.
-        rows, digest = read_json(path, what)
+        rows, _ = read_json(path, what)
         _check_rows(path, what, rows)
         take(rows[reader.taken :])
-        return digest
-    return reader.sha256.hexdigest()
 
 
 def _check_rows(path: Path, what: str, rows: Any) -> None:
@@ -48,10 +47,9 @@ def _check_rows(path: Path, what: str, rows: Any) -> None:
 
 
 class _Reader:
-    """How much of a file has been read, and how many of its rows have been handed on."""
+    """How many rows of a file have been handed on."""
 
     def __init__(self, take: Callable[[list[Row]], None]) -> None:
-        self.sha256 = hashlib.sha256()
         self.taken = 0
         self._take = take
 
@@ -63,8 +61,7 @@ class _Reader:
         """
         text, opening = b"", b""
         while data := stream.read(_BYTES_AT_ONCE):
-            self.sha256.update(data)
-            text = text + data if text else data.removeprefix(_BOM)
+            text = text + data if text else data.removeprefix(codecs.BOM_UTF8)
             breaks = list(_BETWEEN_ROWS.finditer(text, max(0, len(text) - _BYTES_AT_ONCE // 4)))
             if breaks and self._parse(opening + text[: breaks[-1].start() + 1] + b"]"):
                 text, opening = text[breaks[-1].end() - 1 :], b"["
@@ -75,8 +72,6 @@ class _Reader:
 
     def _parse(self, text: bytes) -> bool:
         """Hand on the rows of a block; tell whether it is JSON at all."""
-        from pydantic_core import from_json
-
         try:
             rows = from_json(text)
         except ValueError:

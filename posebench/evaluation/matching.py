@@ -6,7 +6,7 @@ ties included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
@@ -90,14 +90,18 @@ def match(
     limits = np.array(list(rules.area_ranges.values()), dtype=np.float64).reshape(-1, 2)
     thresholds = np.minimum(np.asarray(rules.thresholds, dtype=np.float64), _HIGHEST_THRESHOLD)
     ignored_person = truth.ignored | _outside(truth.areas, limits)
-    pairs = similar_pairs(truth, image, detections.keypoints[order], thresholds.min())
-    person = _assign(pairs, image, truth.crowd, ignored_person, thresholds)
-    outside = _outside(detections.areas[order], limits)
-    area = np.arange(len(limits))[None, :, None]
-    found = person >= 0
-    ignored = np.where(found, _lookup(ignored_person, area, person), outside[None])
-    scores = detections.scores[order]
-    by_score = np.argsort(-scores, kind="stable")
+    pairs = similar_pairs(truth, image, detections.keypoints, order, thresholds.min())
+    by_score = np.argsort(-detections.scores[order], kind="stable")
+    place = np.empty_like(by_score)
+    place[by_score] = np.arange(len(place))
+    person = np.full((len(thresholds), len(limits), len(order)), -1, dtype=np.int32)
+    ignored = np.empty(person.shape, dtype=bool)
+    ignored[:] = _outside(detections.areas[order[by_score]], limits)
+    for at, within, detection, chosen in _assign(
+        pairs, image, truth.crowd, ignored_person, thresholds
+    ):
+        person[at, within, place[detection]] = chosen
+        ignored[at, within, place[detection]] = ignored_person[within, chosen]
     counts = [
         np.bincount(truth.image[~row], minlength=len(truth.image_ids)) for row in ignored_person
     ]
@@ -108,9 +112,9 @@ def match(
         detection=order[by_score],
         image=image[by_score],
         rank=rank[by_score],
-        scores=scores[by_score],
-        person=person[..., by_score],
-        ignored=ignored[..., by_score],
+        scores=detections.scores[order[by_score]],
+        person=person,
+        ignored=ignored,
         person_count=np.stack(counts),
     )
 
@@ -135,29 +139,20 @@ def _outside(areas: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray
     return outside
 
 
-def _lookup(
-    table: NDArray[np.bool_], area: NDArray[np.int64], person: NDArray[np.int32]
-) -> NDArray[np.bool_]:
-    """Return `table[area, person]`, False where there are no persons at all."""
-    return table[area, person] if table.shape[1] else np.zeros(person.shape, dtype=bool)
-
-
 def _assign(
     pairs: Pairs,
     image: NDArray[np.int64],
     crowd: NDArray[np.bool_],
     ignored: NDArray[np.bool_],
     thresholds: NDArray[np.float64],
-) -> NDArray[np.int32]:
-    """Return the person of each detection (T, A, D), -1 for none.
+) -> Iterator[tuple[NDArray[np.int64], ...]]:
+    """Yield matches as columns: threshold, area range, detection, person.
 
     Rank by rank: the r-th best candidate of every image chooses, at all thresholds and area
     ranges at once, among the persons left the most similar one that counts; where none of
     those is similar enough, the most similar ignored one. The later of equals wins.
     """
-    areas, persons = ignored.shape
-    result = np.full((len(thresholds), areas, len(image)), -1, dtype=np.int32)
-    taken = np.zeros((len(thresholds), areas, persons), dtype=bool)
+    taken = np.zeros((len(thresholds), *ignored.shape), dtype=bool)
     turn = _turns(pairs.detection, image)
     order = np.lexsort((pairs.person, pairs.oks, pairs.detection, turn))
     detection, person, oks = pairs.detection[order], pairs.person[order], pairs.oks[order]
@@ -171,9 +166,8 @@ def _assign(
         best = np.maximum.reduceat(np.where(eligible, preference, 0), heads, axis=-1)
         at, within, column = np.nonzero(best)
         chosen = who[(best[at, within, column] - 1) % size]
-        result[at, within, detection[start:stop][heads][column]] = chosen
         taken[at, within, chosen] = True
-    return result
+        yield at, within, detection[start:stop][heads][column], chosen
 
 
 def _turns(detection: NDArray[np.int64], image: NDArray[np.int64]) -> NDArray[np.int64]:

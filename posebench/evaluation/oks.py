@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from posebench.evaluation.truth import GroundTruth
 
-# Bounds memory: a block of pairs has this many times K coordinates.
-_PAIRS_AT_ONCE = 1 << 15
+# Bounds memory, and keeps a block's K times as many coordinates in the processor's cache.
+_PAIRS_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +30,13 @@ def similar_pairs(
     truth: GroundTruth,
     image: NDArray[np.int64],
     keypoints: NDArray[np.float64],
+    rows: NDArray[np.int64],
     least: float,
 ) -> Pairs:
     """Return all pairs of a detection and a person in its image with an OKS of `least` or more.
 
-    `image` (D,) holds ascending positions in the truth's images, `keypoints` (D, K, 2) pixels.
+    `image` (D,) holds ascending positions in the truth's images; the keypoints in pixels of
+    detection d are row `rows[d]` of `keypoints` (N, K, 2).
     Persons without a visible keypoint are compared by distance to their doubled box.
     """
     starts = np.searchsorted(image, np.arange(len(truth.image_ids) + 1))
@@ -53,9 +55,9 @@ def similar_pairs(
             detection = first[persons][owner] + offset
             if number:
                 columns = np.nonzero(visible[persons])[1].reshape(len(persons), number)
-                oks = _labelled_oks(truth, persons, owner, columns, keypoints[detection])
+                oks = _labelled_oks(truth, persons, owner, columns, keypoints, rows[detection])
             else:
-                oks = _box_oks(truth, persons[owner], keypoints[detection])
+                oks = _box_oks(truth, persons[owner], keypoints[rows[detection]])
             near = np.flatnonzero(oks >= least)
             found.append((detection[near], persons[owner[near]], oks[near]))
     return Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
@@ -73,10 +75,12 @@ def _labelled_oks(
     owner: NDArray[np.int64],
     columns: NDArray[np.int64],
     keypoints: NDArray[np.float64],
+    rows: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Return OKS (P,) over each person's n visible keypoints, `columns` (persons, n)."""
     own = np.take_along_axis(truth.keypoints[persons], columns[..., None], axis=1)
-    detected = np.take_along_axis(keypoints, columns[owner][..., None], axis=1)
+    joints = keypoints.shape[1]
+    detected = keypoints.reshape(-1, 2)[rows[:, None] * joints + columns[owner]]
     offsets = detected - own[owner]
     variances = ((truth.sigmas * 2) ** 2)[columns]
     return _similarity(

@@ -22,7 +22,6 @@ class ResultsFile:
     """Detected persons of a results file, and findings that scoring survives."""
 
     path: Path
-    sha256: str
     detections: Detections
     findings: tuple[Finding, ...]
 
@@ -58,7 +57,7 @@ def read_detections(path: Path, keypoint_count: int) -> ResultsFile:
     are left out, as evaluators do, and duplicates are kept, both with a finding.
     """
     blocks = _Blocks(keypoint_count)
-    digest = read_rows(path, "results file", blocks.take)
+    read_rows(path, "results file", blocks.take)
     what = f"Entries that are not results of {keypoint_count} keypoints"
     defects = finding("error", what, blocks.bad)
     if not defects and blocks.boxed not in (0, blocks.rows):
@@ -67,7 +66,7 @@ def read_detections(path: Path, keypoint_count: int) -> ResultsFile:
     if defects:
         raise DataError(f"The results file {path} cannot be used. {defects[0]}", hint=RESULT_FORMAT)
     detections = join_detections(blocks.parts, keypoint_count)
-    return ResultsFile(path, digest, detections, tuple(_oddities(detections, blocks.rows)))
+    return ResultsFile(path, detections, tuple(_oddities(detections, blocks.rows)))
 
 
 def _oddities(detections: Detections, rows: int) -> list[Finding]:
