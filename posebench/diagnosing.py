@@ -44,6 +44,7 @@ from posebench.evaluation.matching import MatchRules
 from posebench.evaluation.results_file import ResultsFile, read_detections
 from posebench.evaluation.strata import StratumMetrics, standard_strata, stratum_metrics
 from posebench.evaluation.truth import GroundTruth, ground_truth
+from posebench.hashing import sha256_of
 from posebench.keypoints import KEYPOINT_SETS, load_keypoint_set
 from posebench.records import mapping_from_record, write_json
 from posebench.results import environment
@@ -73,7 +74,7 @@ class ModelDiagnosis:
     """Everything about one results file; fractions 0-1.
 
     `costs` are in the order of correction; `remaining` is what AP lacks of 1 after all of
-    them. `oracle_ap` is AP with every score the OKS of the most similar person.
+    them. `oracle_ap` is AP with OKS as score, duplicates last.
     `keypoint_states` counts the states of each keypoint of matched detections, and of all.
     `visibility` has PCK and end-point error of visible and occluded keypoints.
     """
@@ -169,7 +170,7 @@ def _model(
     flags = truth.visibility[distances.person]
     return ModelDiagnosis(
         path=str(file.path),
-        sha256=file.sha256,
+        sha256=sha256_of(file.path),
         detections=len(file.detections),
         ap=average_precision(tables.predicted),
         oracle_ap=average_precision(tables.alone[ERROR_TYPES.index("score")]),

@@ -169,6 +169,8 @@ def _notes(report: DiagnosisReport) -> list[str]:
         f"jitter from 0.5, misses below; errors: {', '.join(ERROR_TYPES)}.",
         "A correction leaves jitter at 0.85, misses at 0.5, inversions and swaps as near as they "
         "are to the wrong place; false positives are taken away, missed persons not asked for.",
+        "Corrected scores are the OKS with the person a detection has, one to one, the most "
+        "similar first, and 0 for the others.",
         "Strata: other persons are ignored, detections of nobody count against each stratum; "
         "PCK of the longer box side; pixels over persons found.",
         f"In brackets: 95% percentile intervals from {report.replicates} resamples of the images "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from posebench.evaluation.detections import Detections
 from posebench.evaluation.matching import MatchTable
-from posebench.evaluation.pairing import best_persons
+from posebench.evaluation.pairing import best_persons, one_to_one
 from posebench.evaluation.truth import GroundTruth
 
 BINS = 10
@@ -45,9 +45,11 @@ class Calibration:
 
 
 def oracle_scores(truth: GroundTruth, detections: Detections) -> Detections:
-    """Return the detections with the OKS of their most similar person as score, 0 for none."""
-    everybody = np.ones(len(truth), dtype=bool)
-    return dataclasses.replace(detections, scores=best_persons(truth, detections, everybody).oks)
+    """Return the detections with OKS as score, no two of them with that of the same person.
+
+    The most similar pairs go first; what is left, such as duplicates, has score 0.
+    """
+    return dataclasses.replace(detections, scores=one_to_one(truth, detections, ~truth.ignored).oks)
 
 
 def calibration(

@@ -1,4 +1,4 @@
-"""Who resembles whom most, without any contest: one detection may be several persons' best."""
+"""Who resembles whom most: with or without one detection for one person, never by score."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def all_pairs(truth: GroundTruth, detections: Detections) -> Pairs:
     """Return every detection and person of one image, as rows of the two arguments."""
     image = truth.locate(detections.image_ids)
     order = np.argsort(image, kind="stable")
-    pairs = similar_pairs(truth, image[order], detections.keypoints[order], 0.0)
+    pairs = similar_pairs(truth, image[order], detections.keypoints, order, 0.0)
     return Pairs(order[pairs.detection], pairs.person, pairs.oks)
 
 
@@ -51,6 +51,26 @@ def best_detections(truth: GroundTruth, detections: Detections) -> Best:
     labelled = truth.visibility[person] > 0
     distance = (np.linalg.norm(offsets, axis=2) * labelled).sum(axis=1)
     return _first(len(truth), person, detection, oks, np.lexsort((detection, distance, person)))
+
+
+def one_to_one(truth: GroundTruth, detections: Detections, among: NDArray[np.bool_]) -> Best:
+    """Return the person (of some, (G,)) of each detection if the most similar pairs go first.
+
+    Nobody has two partners. Of equal pairs the one of the earlier person and detection goes.
+    """
+    pairs = all_pairs(truth, detections)
+    kept = np.flatnonzero(among[pairs.person])
+    detection, person, oks = pairs.detection[kept], pairs.person[kept], pairs.oks[kept]
+    order = np.lexsort((detection, person, -oks, truth.image[person]))
+    best = Best(np.full(len(detections), -1, dtype=np.int64), np.zeros(len(detections)))
+    taken = np.zeros(len(truth), dtype=bool)
+    # The best pair left of every image at once, until none is left.
+    while len(order):
+        heads = order[np.diff(truth.image[person[order]], prepend=-1) > 0]
+        best.row[detection[heads]], best.oks[detection[heads]] = person[heads], oks[heads]
+        taken[person[heads]] = True
+        order = order[~taken[person[order]] & (best.row[detection[order]] < 0)]
+    return best
 
 
 def _first(

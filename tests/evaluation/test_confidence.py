@@ -61,11 +61,14 @@ def test_what_is_ignored_is_not_calibrated() -> None:
     assert (nothing.detections, nothing.ece) == (0, None)
 
 
-def test_oracle_scores_are_the_best_oks() -> None:
+def test_oracle_scores_are_the_best_oks_once_for_each_person() -> None:
     truth = persons(0, 0)
-    points = np.stack([truth.keypoints[1] + shifts(0.7), POSE - 9000, POSE])
-    scores = oracle_scores(truth, detected(truth, points, [0.1, 0.9, 0.3], image=[0, 0, 0])).scores
-    assert scores == pytest.approx([0.7, 0.0, 1.0])
+    first, second = truth.keypoints
+    points = np.stack([second + shifts(0.7), POSE - 9000, first + shifts(0.9), first])
+    scores = oracle_scores(
+        truth, detected(truth, points, [0.1, 0.9, 0.8, 0.3], image=[0] * 4)
+    ).scores
+    assert scores == pytest.approx([0.7, 0.0, 0.0, 1.0])
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

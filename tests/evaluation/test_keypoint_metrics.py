@@ -10,7 +10,7 @@ from small_scenes import detected, persons
 
 from posebench.evaluation.detections import detections_from_results
 from posebench.evaluation.keypoint_metrics import keypoint_distances, keypoint_metrics
-from posebench.evaluation.pairing import best_detections, best_persons
+from posebench.evaluation.pairing import best_detections, best_persons, one_to_one
 from posebench.evaluation.truth import ground_truth
 from posebench.keypoints import COCO
 
@@ -88,3 +88,25 @@ def test_best_partners_are_those_of_plain_loops(problem: Problem) -> None:
         if best >= 0:
             assert column[best] == pytest.approx(column.max(), abs=1e-12)
             assert detections_of.oks[person] == pytest.approx(column.max(), abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(problems())
+def test_one_to_one_leaves_no_pair_that_should_have_gone_first(problem: Problem) -> None:
+    truth = ground_truth(problem.dataset("coco", "annotation"))
+    detections = detections_from_results(problem.results, len(problem.keypoints))
+    assert detections is not None
+    among = (truth.visibility > 0).any(axis=1) & ~truth.crowd
+    single = one_to_one(truth, detections, among)
+    matched = single.row[single.row >= 0]
+    assert len(set(matched.tolist())) == len(matched) and among[matched].all()
+    of_person = np.full(len(truth), -1.0)
+    of_person[matched] = single.oks[single.row >= 0]
+    of_detection = np.where(single.row >= 0, single.oks, -1.0)
+    where = truth.locate(detections.image_ids)
+    for detection in range(len(detections)):
+        for person in np.flatnonzero(among & (truth.image == where[detection])):
+            oks = _oks(truth, int(person), detections.keypoints[detection])
+            assert max(of_person[person], of_detection[detection]) >= oks - 1e-9
+            if single.row[detection] == person:
+                assert single.oks[detection] == pytest.approx(oks, abs=1e-12)
