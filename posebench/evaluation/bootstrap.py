@@ -55,19 +55,29 @@ def weighted_metrics(
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
-    """What one subset's curves need: U anchors, detections that match at any threshold.
+class _Level:
+    """One threshold's H right detections, best score first, and S that are ignored only here.
 
-    `image` (U,) of anchors; `right`, `counted` (T, U); `never` images of the P detections that
-    are wrong at every threshold, `before` (U,) how many of them stand in front of an anchor;
+    `image` (H,) and `skipped` (S,) are images; `at` (H,) positions among the plan's
+    detections; `before` (H,) how many of the skipped stand in front.
+    """
+
+    image: NDArray[np.int64]
+    at: NDArray[np.int64]
+    skipped: NDArray[np.int64]
+    before: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What one subset's curves need, so that little is left to do for each weight.
+
+    `image` (N,) of detections that count at some threshold; `levels` by threshold;
     `persons` (I,) that count; `rows` thresholds of each metric, by its position.
     """
 
     image: NDArray[np.int64]
-    right: NDArray[np.bool_]
-    counted: NDArray[np.bool_]
-    never: NDArray[np.int64]
-    before: NDArray[np.int64]
+    levels: list[_Level]
     persons: NDArray[np.int64]
     rows: dict[int, list[int]]
 
@@ -81,20 +91,13 @@ def _plans(table: MatchTable, metrics: Sequence[Metric]) -> list[_Plan]:
 
 def _plan(table: MatchTable, subset: Subset, rows: dict[int, list[int]]) -> _Plan:
     images, area = subset_images(table, subset), table.area(subset.area)
-    kept = np.flatnonzero(images[table.image])
-    matched, ignored = table.person[:, area, kept] >= 0, table.ignored[:, area, kept]
-    anchor = matched.any(axis=0)
-    never = ~anchor & ~ignored[0]
-    image = table.image[kept]
-    return _Plan(
-        image=image[anchor],
-        right=(matched & ~ignored)[:, anchor],
-        counted=~ignored[:, anchor],
-        never=image[never],
-        before=np.cumsum(never)[anchor],
-        persons=np.where(images, table.person_count[area], 0),
-        rows=rows,
-    )
+    kept = np.flatnonzero(images[table.image] & ~table.ignored[:, area].all(axis=0))
+    image, ignored = table.image[kept], table.ignored[:, area, kept]
+    levels = []
+    for hit, skip in zip((table.person[:, area, kept] >= 0) & ~ignored, ignored, strict=True):
+        at, skipped = np.flatnonzero(hit), np.flatnonzero(skip)
+        levels.append(_Level(image[at], at, image[skipped], np.searchsorted(skipped, at)))
+    return _Plan(image, levels, np.where(images, table.person_count[area], 0), rows)
 
 
 def _block_metrics(
@@ -111,25 +114,28 @@ def _block_metrics(
 
 def _curves(plan: _Plan, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return average precision and recall (B, T) of one subset."""
-    block, anchors = len(weights), len(plan.image)
     persons = weights @ plan.persons
-    wrong = np.zeros((block, len(plan.never) + 1), dtype=np.int32)
-    np.cumsum(np.take(weights, plan.never, axis=1), axis=1, out=wrong[:, 1:])
-    wrong = np.take(wrong, plan.before, axis=1)
-    weight = np.take(weights, plan.image, axis=1)
-    wanted, stride = _wanted_counts(persons), int(persons.max(initial=0)) + 1
-    wanted = wanted + stride * np.arange(block)[:, None]
-    average = np.full((block, len(plan.right)), np.nan)
-    recall = np.full((block, len(plan.right)), np.nan)
     some = persons > 0
-    for row, (right, counted) in enumerate(zip(plan.right, plan.counted, strict=True)):
-        hits = np.cumsum(weight * right, axis=1, dtype=np.int32)
-        total = np.cumsum(weight * counted, axis=1, dtype=np.int32) + wrong
-        found = hits[:, -1] if anchors else np.zeros(block)
-        precision = _precision_at(hits, total, wanted, stride)
+    wanted, stride = _wanted_counts(persons), int(persons.max(initial=0)) + 1
+    total = _running(weights, plan.image)
+    average = np.full((len(weights), len(plan.levels)), np.nan)
+    recall = np.full(average.shape, np.nan)
+    for row, level in enumerate(plan.levels):
+        hits = _running(weights, level.image)
+        counted = np.take(total, level.at + 1, axis=1)
+        if len(level.skipped):
+            counted -= np.take(_running(weights, level.skipped), level.before, axis=1)
+        precision = _precision_at(hits[:, 1:], counted, wanted, stride)
         average[some, row] = precision.mean(axis=1)[some]
-        recall[some, row] = found[some] / persons[some]
+        recall[some, row] = hits[some, -1] / persons[some]
     return average, recall
+
+
+def _running(weights: Weights, image: NDArray[np.int64]) -> Weights:
+    """Return the sums (B, N + 1) of the weights of the first 0 to N of these images."""
+    sums = np.zeros((len(weights), len(image) + 1), dtype=np.int32)
+    np.cumsum(np.take(weights, image, axis=1), axis=1, out=sums[:, 1:])
+    return sums
 
 
 def _wanted_counts(persons: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -142,17 +148,20 @@ def _wanted_counts(persons: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _precision_at(
-    hits: Weights, total: Weights, wanted: NDArray[np.int64], stride: int
+    hits: Weights, counted: Weights, wanted: NDArray[np.int64], stride: int
 ) -> NDArray[np.float64]:
-    """Return the best precision at or after each wanted count of hits (B, R), 0 if unreached."""
-    block, anchors = hits.shape
-    if anchors == 0:
+    """Return the best precision at or after each wanted count of hits (B, R), 0 if unreached.
+
+    `hits` and `counted` (B, H) are right and counted detections up to each right one.
+    """
+    block, right = hits.shape
+    if right == 0:
         return np.zeros(wanted.shape)
-    precision = hits / (total + np.spacing(1))
-    envelope = np.zeros((block, anchors + 1))
-    np.maximum.accumulate(precision[:, ::-1], axis=1, out=envelope[:, -2::-1])
+    envelope = np.zeros((block, right + 1))
+    np.divide(hits, counted + np.spacing(1), out=envelope[:, :-1])
+    np.maximum.accumulate(envelope[:, -2::-1], axis=1, out=envelope[:, -2::-1])
     # One search for all replicates: each row of counts lies `stride` above the one before.
-    line = hits + (stride * np.arange(block))[:, None]
-    where = np.searchsorted(line.ravel(), wanted.ravel()).reshape(wanted.shape)
-    where -= anchors * np.arange(block)[:, None]
+    above = stride * np.arange(block)[:, None]
+    where = np.searchsorted((hits + above).ravel(), (wanted + above).ravel())
+    where = where.reshape(wanted.shape) - right * np.arange(block)[:, None]
     return np.take_along_axis(envelope, where, axis=1)

@@ -85,13 +85,13 @@ def simulated(rng: np.random.Generator, images: int) -> MatchTable:
     hardness = rng.beta(2, 2, images)[image]
     first = np.concatenate([np.arange(count + 2) < count for count in persons])
     quality = np.where(first, rng.beta(5, 1 + 3 * hardness), 0.0)
-    thresholds = np.array(MatchRules().thresholds)
-    hit = quality >= thresholds[:, None]
+    thresholds = (0.5, 0.75)
+    hit = quality >= np.array(thresholds)[:, None]
     scores = np.round(quality * 0.5 + rng.random(len(image)) * 0.6, 3)
     order = np.argsort(-scores, kind="stable")
     person = np.where(hit, np.arange(len(image)), -1)[:, None, order].astype(np.int32)
     return MatchTable(
-        rules=MatchRules(area_ranges={"all": (0.0, 1e10)}),
+        rules=MatchRules(thresholds, area_ranges={"all": (0.0, 1e10)}),
         image_ids=np.arange(images),
         crowd_index=None,
         detection=order,
