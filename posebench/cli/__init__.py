@@ -13,9 +13,11 @@ import typer
 
 import posebench
 from posebench.cli.data import app as data_app
+from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
+from posebench.cli.score import score_command
 from posebench.cli.train import train_command
 from posebench.errors import PosebenchError
 
@@ -29,6 +31,8 @@ app = typer.Typer(
 )
 app.command("eval")(evaluate_command)
 app.command("train")(train_command)
+app.command("diagnose")(diagnose_command)
+app.command("score")(score_command)
 app.command("inspect")(inspect_command)
 app.command("plot")(plot_command)
 app.add_typer(data_app, name="data")

@@ -21,12 +21,14 @@ from posebench.datasets.defects import (
     find_defects,
     labelled_count,
 )
+from posebench.datasets.findings import Finding
 from posebench.datasets.json_file import read_json
 from posebench.errors import DataError, UsageError
 from posebench.keypoints import KEYPOINT_SETS, KeypointSet
 
 Kind = Literal["coco", "crowdpose"]
 AreaRule = Literal["annotation", "box"]
+AREA_RULES: tuple[AreaRule, ...] = ("annotation", "box")
 # Share of the box that a person fills where an annotation has no area (xtcocotools, MMPose).
 BOX_AREA_SHARE = 0.53
 
@@ -48,7 +50,7 @@ class PoseDataset:
     `kind` chooses the evaluator's rules. `area_rule` says where a person's area comes from:
     its annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the
     whole file, whatever part of its images is in `images`. `raw` is the parsed file, cut to
-    `images`, and must not be changed.
+    `images`, and must not be changed. `findings` are defects of the file that scores survive.
     """
 
     name: str
@@ -59,6 +61,7 @@ class PoseDataset:
     keypoints: KeypointSet
     area_rule: AreaRule
     raw: Mapping[str, Any] = field(repr=False, compare=False)
+    findings: tuple[Finding, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def persons(self) -> list[dict[str, Any]]:
@@ -107,11 +110,8 @@ def load_annotations(
     chosen = keypoints or guess_keypoints(path, raw)
     kind = kind or guess_kind(raw, chosen)
     rule: AreaRule = area_rule or ("box" if kind == "crowdpose" else "annotation")
-    errors = [
-        finding
-        for finding in find_defects(raw, chosen, needs_area=rule == "annotation", kind=kind)
-        if finding.level == "error"
-    ]
+    findings = find_defects(raw, chosen, needs_area=rule == "annotation", kind=kind)
+    errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         more = f" ({len(errors) - 1} more kinds of error.)" if len(errors) > 1 else ""
         raise DataError(
@@ -131,6 +131,7 @@ def load_annotations(
         keypoints=chosen,
         area_rule=rule,
         raw=raw,
+        findings=tuple(findings),
     )
 
 

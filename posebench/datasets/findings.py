@@ -10,6 +10,8 @@ from typing import Any, Literal
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 _SHOWN = 5
+# JSON can write whole numbers that no float can hold.
+_FLOAT_BITS = 1023
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ def finding(
 
 def is_number(value: Any) -> bool:
     """Tell whether a JSON value is a finite number."""
-    return type(value) in (int, float) and math.isfinite(value)
+    if type(value) is int:
+        return value.bit_length() <= _FLOAT_BITS
+    return type(value) is float and math.isfinite(value)
 
 
 def is_integer(value: Any) -> bool:
@@ -59,7 +63,12 @@ def has_length(value: Any, length: int) -> bool:
 
 def are_numbers(value: Any, length: int) -> bool:
     """Tell whether a JSON value is a list of `length` finite numbers."""
-    return has_length(value, length) and all(map(is_number, value))
+    if not has_length(value, length) or set(map(type, value)) - {int, float}:
+        return False
+    try:
+        return math.isfinite(sum(value)) or all(map(math.isfinite, value))
+    except OverflowError:
+        return False
 
 
 def shown(value: Any) -> str:

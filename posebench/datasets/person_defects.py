@@ -32,22 +32,19 @@ def keypoint_defects(rows: list[Row], keypoints: KeypointSet, kind: str) -> list
         sets_with({len(row["keypoints"]) // 3 for row in misfit if _is_list(row["keypoints"])}),
     )
     full = [row for row in rows if has_length(row.get("keypoints"), length)]
-    usable = [row for row in full if are_numbers(row["keypoints"], length)]
+    usable, broken = _split(full, "keypoints", length)
     found += _flag_defects(rows)
-    found += _found(
-        full,
-        (
-            "error",
-            "Persons with keypoints that are not finite numbers (NaN, infinite or text)",
-            lambda row: not are_numbers(row["keypoints"], length),
-        ),
+    found += finding(
+        "error",
+        "Persons with keypoints that are not finite numbers (NaN, infinite or text)",
+        map(_named, broken),
     )
     return found + _found(
         usable,
         (
             "warning",
             "Persons with visibility flags other than 0, 1 and 2",
-            lambda row: any(flag not in (0, 1, 2) for flag in row["keypoints"][2::3]),
+            lambda row: not {0, 1, 2}.issuperset(row["keypoints"][2::3]),
         ),
         _count_test(kind),
     )
@@ -86,13 +83,14 @@ def box_defects(
 
     `images` maps an id to its entry; `length` is that of a sound `keypoints` list.
     """
-    found = _found(
+    boxed, boxless = _split(rows, "bbox", 4)
+    found = finding(
+        "error",
+        "Persons whose `bbox` is missing or is not four finite numbers",
+        map(_named, boxless),
+    )
+    found += _found(
         rows,
-        (
-            "error",
-            "Persons whose `bbox` is missing or is not four finite numbers",
-            lambda row: not are_numbers(row.get("bbox"), 4),
-        ),
         (
             "error",
             "Persons whose `area` is missing, negative or not a number",
@@ -101,8 +99,9 @@ def box_defects(
     )
     located = [row for row in rows if is_integer(row.get("image_id"))]
     placed = [row for row in located if _has_size(images.get(row["image_id"]))]
+    boxed_ids = {id(row) for row in boxed}
     found += _found(
-        [row for row in placed if are_numbers(row.get("bbox"), 4)],
+        [row for row in placed if id(row) in boxed_ids],
         (
             "warning",
             "Persons whose `bbox` has no area",
@@ -115,7 +114,7 @@ def box_defects(
         ),
     )
     return found + _found(
-        [row for row in placed if are_numbers(row.get("keypoints"), length)],
+        _split(placed, "keypoints", length)[0],
         (
             "warning",
             "Persons with labelled keypoints outside the image",
@@ -138,6 +137,15 @@ def _found(rows: list[Row], *tests: Test) -> list[Finding]:
     ]
 
 
+def _split(rows: list[Row], key: str, length: int) -> tuple[list[Row], list[Row]]:
+    """Return the rows whose `key` is a list of `length` finite numbers, and the others."""
+    sound: list[Row] = []
+    others: list[Row] = []
+    for row in rows:
+        (sound if are_numbers(row.get(key), length) else others).append(row)
+    return sound, others
+
+
 def _count_test(kind: str) -> Test:
     """Return the test of `num_keypoints` against the visibility flags for this kind of data."""
     if kind == "crowdpose":
@@ -150,7 +158,7 @@ def _count_test(kind: str) -> Test:
     return (
         "warning",
         "Persons whose `num_keypoints` is not the number of visibility flags above 0",
-        lambda row: row.get("num_keypoints", _flagged(row)) != _flagged(row),
+        lambda row: "num_keypoints" in row and row["num_keypoints"] != _flagged(row),
     )
 
 
@@ -176,7 +184,10 @@ def _box_outside(bbox: list[float], image: Row) -> bool:
 
 
 def _points_outside(values: list[float], image: Row) -> bool:
+    xs, ys = values[0::3], values[1::3]
+    if min(xs) >= 0 <= min(ys) and max(xs) <= image["width"] and max(ys) <= image["height"]:
+        return False
     return any(
         flag > 0 and not (0 <= x <= image["width"] and 0 <= y <= image["height"])
-        for x, y, flag in zip(values[0::3], values[1::3], values[2::3], strict=True)
+        for x, y, flag in zip(xs, ys, values[2::3], strict=True)
     )

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from posebench.datasets.coco import PoseDataset, annotation_area
-from posebench.datasets.defects import labelled_count
+from posebench.datasets.coco import PoseDataset
+from posebench.evaluation.detections import Detections
+from posebench.evaluation.keypoint_metrics import PCK_THRESHOLDS, keypoint_distances, pck
 from posebench.evaluation.predictions import Predictions, check_finite
+from posebench.evaluation.truth import ground_truth
 
-PCK_THRESHOLDS = (0.05, 0.1, 0.2)
+__all__ = ["PCK_THRESHOLDS", "LocalisationError", "localisation_error"]
 
 
 @dataclass(frozen=True)
@@ -41,45 +41,26 @@ def localisation_error(dataset: PoseDataset, predictions: Predictions) -> Locali
     """Measure each labelled person against the prediction of best OKS in its image.
 
     Crowds, persons without labelled keypoints and those with an empty box do not count. One
-    prediction may serve several persons. With nobody labelled, every PCK is 0.
+    prediction may serve several persons. With nobody labelled, every PCK is 0. Raises
+    `EvaluationError` for predictions that are not finite or of images the data set lacks.
     """
     check_finite(predictions)
-    sigmas = np.asarray(dataset.keypoints.sigmas)
-    rows_of: dict[int, list[int]] = {}
-    for position, image_id in enumerate(predictions.image_ids.tolist()):
-        rows_of.setdefault(image_id, []).append(position)
-    errors: list[NDArray[np.float64]] = []
-    missed = 0
-    for person in dataset.persons:
-        truth = np.asarray(person["keypoints"], dtype=np.float64).reshape(-1, 3)
-        labelled = truth[:, 2] > 0
-        side = float(max(person["bbox"][2:]))
-        if person.get("iscrowd") or not labelled_count(person) or not labelled.any() or side <= 0:
-            continue
-        rows = rows_of.get(person["image_id"])
-        if rows is None:
-            missed += 1
-            errors.append(np.full(int(labelled.sum()), np.inf))
-            continue
-        offsets = predictions.keypoints[rows][:, labelled].astype(np.float64)
-        distances = np.linalg.norm(offsets - truth[labelled, :2], axis=2)
-        area = annotation_area(person, dataset.area_rule)
-        errors.append(distances[_best(distances, sigmas[labelled], area)] / side)
-    return _summary(np.concatenate(errors) if errors else np.zeros(0), len(errors), missed)
-
-
-def _best(distances: NDArray[np.float64], sigmas: NDArray[Any], area: float) -> int:
-    """Return the row of `distances` (N, L) with the best OKS; of equals, the nearest."""
-    oks = np.exp(-(distances**2) / (2 * (2 * sigmas) ** 2 * (area + np.spacing(1)))).mean(axis=1)
-    return int(np.lexsort((distances.mean(axis=1), -oks))[0])
-
-
-def _summary(errors: NDArray[np.float64], persons: int, missed: int) -> LocalisationError:
+    distances = keypoint_distances(
+        ground_truth(dataset),
+        Detections(
+            image_ids=predictions.image_ids.astype(np.int64),
+            keypoints=predictions.keypoints.astype(np.float64),
+            keypoint_scores=predictions.keypoint_scores.astype(np.float64),
+            scores=predictions.bbox_scores.astype(np.float64),
+            areas=predictions.areas.astype(np.float64),
+        ),
+    )
+    errors = distances.relative[~np.isnan(distances.pixels)]
     middle = float(np.median(errors)) if errors.size else np.inf
     return LocalisationError(
-        pck={t: float((errors <= t).mean()) if errors.size else 0.0 for t in PCK_THRESHOLDS},
+        pck={threshold: share or 0.0 for threshold, share in pck(errors).items()},
         median_error=middle if np.isfinite(middle) else None,
-        persons=persons,
-        missed_persons=missed,
+        persons=len(distances.person),
+        missed_persons=int(np.isinf(distances.pixels).any(axis=1).sum()),
         keypoints=int(errors.size),
     )

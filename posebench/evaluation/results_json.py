@@ -14,7 +14,7 @@ from posebench.datasets.json_file import read_json
 from posebench.errors import DataError
 from posebench.evaluation.predictions import Predictions, group_by_image
 
-_FORMAT = (
+RESULT_FORMAT = (
     "Each result is an object with image_id, category_id, keypoints [x, y, score] * K and score, "
     "and all or none of them have bbox [x, y, w, h]."
 )
@@ -55,18 +55,19 @@ def read_coco_results(path: Path, keypoint_count: int) -> list[dict[str, Any]]:
     """Read a COCO results file of poses; raise `DataError` for one that cannot be scored."""
     raw, _ = read_json(path, "results file")
     if not isinstance(raw, list):
-        raise DataError(f"The results file {path} does not hold a list.", hint=_FORMAT)
+        raise DataError(f"The results file {path} does not hold a list.", hint=RESULT_FORMAT)
     boxed = sum(isinstance(row, dict) and "bbox" in row for row in raw)
-    bad = [f"entry {index}" for index, row in enumerate(raw) if not _sound(row, keypoint_count)]
+    bad = [f"entry {index}" for index, row in enumerate(raw) if not is_result(row, keypoint_count)]
     defects = finding("error", f"Entries that are not results of {keypoint_count} keypoints", bad)
     if not defects and boxed not in (0, len(raw)):
         defects = finding("error", f"Only {boxed} of {len(raw)} results have a bbox", [path])
     if defects:
-        raise DataError(f"The results file {path} cannot be used. {defects[0]}", hint=_FORMAT)
+        raise DataError(f"The results file {path} cannot be used. {defects[0]}", hint=RESULT_FORMAT)
     return raw
 
 
-def _sound(row: Any, keypoint_count: int) -> bool:
+def is_result(row: Any, keypoint_count: int) -> bool:
+    """Tell whether a parsed JSON value is a result of K keypoints, all of it finite numbers."""
     return (
         isinstance(row, dict)
         and is_integer(row.get("image_id"))

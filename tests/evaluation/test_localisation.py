@@ -32,6 +32,7 @@ def dataset(*rows: dict[str, Any]) -> PoseDataset:
 
 def person(points: list[float], image: int = 1, **changes: Any) -> dict[str, Any]:
     row = {
+        "id": 1,
         "image_id": image,
         "category_id": 1,
         "bbox": [0, 0, 50, 100],

@@ -1,0 +1,83 @@
+"""Read a long JSON list block by block, so that memory is bounded by what is kept of it."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic_core import from_json
+
+from posebench.datasets.json_file import read_json
+from posebench.errors import DataError
+
+Row = dict[str, Any]
+# Small enough for a block's numbers to stay in the processor's cache.
+_BYTES_AT_ONCE = 1 << 18
+# No sound row is longer; a file broken in its middle must not be taken for one long row.
+_LONGEST_ROW = 1 << 26
+_BETWEEN_ROWS = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
+
+
+def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
+    """Hand the objects of a file that holds one JSON list to `take`, in blocks and in order.
+
+    Raises `DataError` as `read_json` does, and for a file
+    that is not a list of objects; `take` may have had blocks before.
+    """
+    reader = _Reader(take)
+    try:
+        with path.open("rb") as stream:
+            reader.read(stream)
+    except (OSError, ValueError, RecursionError):
+        # A look at the whole file says what is wrong with it, and where, if anything is.
+        rows, _ = read_json(path, what)
+        _check_rows(path, what, rows)
+        take(rows[reader.taken :])
+
+
+def _check_rows(path: Path, what: str, rows: Any) -> None:
+    if not isinstance(rows, list):
+        raise DataError(f"The {what} {path} does not hold a list.")
+    for index, row in enumerate(rows):
+        if type(row) is not dict:
+            raise DataError(f"Entry {index} of the {what} {path} is not an object.")
+
+
+class _Reader:
+    """How many rows of a file have been handed on."""
+
+    def __init__(self, take: Callable[[list[Row]], None]) -> None:
+        self.taken = 0
+        self._take = take
+
+    def read(self, stream: IO[bytes]) -> None:
+        """Read a stream to its end; raise `ValueError` for anything that is not a list of rows.
+
+        A block ends between two rows or, by mistake, between two objects inside of one; then
+        its brackets do not close, and it gets longer.
+        """
+        text, opening = b"", b""
+        while data := stream.read(_BYTES_AT_ONCE):
+            text = text + data if text else data.removeprefix(codecs.BOM_UTF8)
+            breaks = list(_BETWEEN_ROWS.finditer(text, max(0, len(text) - _BYTES_AT_ONCE // 4)))
+            if breaks and self._parse(opening + text[: breaks[-1].start() + 1] + b"]"):
+                text, opening = text[breaks[-1].end() - 1 :], b"["
+            elif len(text) > _LONGEST_ROW:
+                raise ValueError("not rows")
+        if not self._parse(opening + text):
+            raise ValueError("not a list")
+
+    def _parse(self, text: bytes) -> bool:
+        """Hand on the rows of a block; tell whether it is JSON at all."""
+        try:
+            rows = from_json(text)
+        except ValueError:
+            return False
+        if type(rows) is not list or set(map(type, rows)) - {dict}:
+            raise ValueError("not objects")
+        self._take(rows)
+        self.taken += len(rows)
+        return True

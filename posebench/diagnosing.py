@@ -1,0 +1,208 @@
+"""What `posebench diagnose` does: results files to errors, their costs, strata and confidence.
+
+The first file is the baseline of every difference. All files meet the same image resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import posebench
+from posebench.datasets.coco import AreaRule, Kind, PoseDataset, load_annotations
+from posebench.errors import UsageError
+from posebench.evaluation.confidence import Calibration
+from posebench.evaluation.corrections import ERROR_TYPES
+from posebench.evaluation.curves import PrecisionCurve, precision_curves
+from posebench.evaluation.diagnosis import (
+    Diagnosis,
+    ErrorCost,
+    average_precision,
+    diagnose,
+    error_costs,
+    remaining_loss,
+    state_counts,
+)
+from posebench.evaluation.diagnosis_intervals import (
+    ErrorDifferences,
+    ErrorEstimates,
+    error_differences,
+    error_estimates,
+    resample_errors,
+)
+from posebench.evaluation.keypoint_errors import STATES
+from posebench.evaluation.keypoint_metrics import (
+    ALL_KEYPOINTS,
+    KeypointMetrics,
+    keypoint_distances,
+    keypoint_metrics,
+)
+from posebench.evaluation.matching import MatchRules
+from posebench.evaluation.results_file import ResultsFile, read_detections
+from posebench.evaluation.strata import StratumMetrics, standard_strata, stratum_metrics
+from posebench.evaluation.truth import GroundTruth, ground_truth
+from posebench.hashing import sha256_of
+from posebench.keypoints import KEYPOINT_SETS, load_keypoint_set
+from posebench.records import mapping_from_record, write_json
+from posebench.results import environment
+
+SCHEMA_VERSION = 1
+# COCO's visibility flags of labelled keypoints.
+VISIBILITIES: Mapping[str, int] = {"visible": 2, "occluded": 1}
+
+
+@dataclass(frozen=True)
+class DiagnosisRequest:
+    """What to diagnose. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
+
+    `replicates` resamples of the images, drawn from `seed`, give the intervals.
+    """
+
+    predictions: tuple[Path, ...]
+    annotations: Path
+    dataset: str | None = None
+    area_rule: AreaRule | None = None
+    replicates: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ModelDiagnosis:
+    """Everything about one results file; fractions 0-1.
+
+    `costs` are in the order of correction; `remaining` is what AP lacks of 1 after all of
+    them. `oracle_ap` is AP with OKS as score, duplicates last.
+    `keypoint_states` counts the states of each keypoint of matched detections, and of all.
+    `visibility` has PCK and end-point error of visible and occluded keypoints.
+    """
+
+    path: str
+    sha256: str
+    detections: int
+    ap: float | None
+    oracle_ap: float | None
+    costs: tuple[ErrorCost, ...]
+    remaining: float | None
+    estimates: ErrorEstimates
+    keypoint_states: dict[str, dict[str, int]]
+    keypoints: tuple[KeypointMetrics, ...]
+    visibility: dict[str, KeypointMetrics]
+    strata: tuple[StratumMetrics, ...]
+    calibration: Calibration
+    curves: tuple[PrecisionCurve, ...]
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DiagnosisReport:
+    """Diagnoses of results files on one annotation file, with what moves them."""
+
+    annotations: str
+    annotations_sha256: str
+    keypoints: str
+    kind: Kind
+    area_rule: AreaRule
+    images: int
+    persons: int
+    evaluator: str
+    replicates: int
+    seed: int
+    models: tuple[ModelDiagnosis, ...]
+    differences: tuple[ErrorDifferences, ...]
+
+
+def diagnose_files(request: DiagnosisRequest) -> DiagnosisReport:
+    """Diagnose results files; raise `PosebenchError` for files that cannot be scored."""
+    if request.replicates < 1:
+        raise UsageError("Intervals need at least 1 replicate.")
+    dataset = _load(request)
+    truth = ground_truth(dataset)
+    rules = MatchRules(drop_unscored=dataset.kind == "crowdpose")
+    files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]
+    flip = dataset.keypoints.flip_indices
+    found = [diagnose(truth, file.detections, flip, rules) for file in files]
+    sampled = resample_errors(found, request.replicates, np.random.default_rng(request.seed))
+    return DiagnosisReport(
+        annotations=str(dataset.annotations),
+        annotations_sha256=dataset.annotations_sha256,
+        keypoints=dataset.keypoints.name,
+        kind=dataset.kind,
+        area_rule=dataset.area_rule,
+        images=len(truth.image_ids),
+        persons=int(np.count_nonzero(~truth.ignored)),
+        evaluator=f"posebench {posebench.__version__}",
+        replicates=request.replicates,
+        seed=request.seed,
+        models=tuple(
+            _model(truth, file, diagnosis, error_estimates(sampled, index), dataset)
+            for index, (file, diagnosis) in enumerate(zip(files, found, strict=True))
+        ),
+        differences=tuple(error_differences(sampled, 0, index) for index in range(1, len(files))),
+    )
+
+
+def _load(request: DiagnosisRequest) -> PoseDataset:
+    name = request.dataset
+    kind: Kind | None = None
+    if name is not None:
+        kind = "crowdpose" if name == "crowdpose" and name in KEYPOINT_SETS else "coco"
+    return load_annotations(
+        request.annotations,
+        request.annotations.parent,
+        keypoints=load_keypoint_set(name) if name else None,
+        kind=kind,
+        area_rule=request.area_rule,
+    )
+
+
+def _model(
+    truth: GroundTruth,
+    file: ResultsFile,
+    diagnosis: Diagnosis,
+    estimates: ErrorEstimates,
+    dataset: PoseDataset,
+) -> ModelDiagnosis:
+    names, tables = dataset.keypoints.keypoints, diagnosis.tables
+    distances = keypoint_distances(truth, file.detections)
+    flags = truth.visibility[distances.person]
+    return ModelDiagnosis(
+        path=str(file.path),
+        sha256=sha256_of(file.path),
+        detections=len(file.detections),
+        ap=average_precision(tables.predicted),
+        oracle_ap=average_precision(tables.alone[ERROR_TYPES.index("score")]),
+        costs=error_costs(diagnosis),
+        remaining=remaining_loss(diagnosis),
+        estimates=estimates,
+        keypoint_states=_keypoint_states(diagnosis, names),
+        keypoints=keypoint_metrics(distances, names),
+        visibility={
+            name: keypoint_metrics(distances, names, flags == flag)[0]
+            for name, flag in VISIBILITIES.items()
+        },
+        strata=stratum_metrics(
+            truth, file.detections, standard_strata(truth), tables.predicted.rules
+        ),
+        calibration=diagnosis.calibration,
+        curves=precision_curves(tables.predicted),
+        findings=tuple(f"{item.level}: {item}" for item in file.findings),
+    )
+
+
+def _keypoint_states(diagnosis: Diagnosis, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts = state_counts(diagnosis.errors)
+    rows = {ALL_KEYPOINTS: counts.sum(axis=0), **dict(zip(names, counts, strict=True))}
+    return {name: dict(zip(STATES, row.tolist(), strict=True)) for name, row in rows.items()}
+
+
+def write_diagnosis(path: Path, report: DiagnosisReport) -> None:
+    """Write a report with its environment as JSON, by way of a temporary name."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "environment": environment(),
+        "report": mapping_from_record(report),
+    }
+    write_json(path, document)

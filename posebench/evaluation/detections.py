@@ -1,0 +1,130 @@
+"""Detected persons as columns, from COCO results, with the checks that evaluators leave out.
+
+Areas are those of pycocotools' `loadRes`: of the result's box, else of its keypoints' extent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.datasets.defects import PERSON
+
+Row = dict[str, Any]
+_NUMBERS = {int, float}
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """N detected persons, in the order of their file.
+
+    `image_ids` (N,); `keypoints` (N, K, 2) in pixels; `keypoint_scores` (N, K); `scores` (N,);
+    `areas` (N,) in square pixels.
+    """
+
+    image_ids: NDArray[np.int64]
+    keypoints: NDArray[np.float64]
+    keypoint_scores: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    areas: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def subset(self, keep: NDArray[Any]) -> Detections:
+        """Return the detections at `keep`, positions or a mask."""
+        return Detections(
+            self.image_ids[keep],
+            self.keypoints[keep],
+            self.keypoint_scores[keep],
+            self.scores[keep],
+            self.areas[keep],
+        )
+
+
+def no_detections(keypoint_count: int) -> Detections:
+    """Return an empty set of detections of K keypoints."""
+    nothing = np.zeros((0, keypoint_count, 3))
+    return _detections(np.zeros(0, dtype=np.int64), nothing, np.zeros(0), np.zeros((0, 4)))
+
+
+def join_detections(parts: Iterable[Detections], keypoint_count: int) -> Detections:
+    """Return detections one after the other."""
+    blocks = list(parts) or [no_detections(keypoint_count)]
+    return Detections(
+        *(
+            np.concatenate([getattr(block, name) for block in blocks])
+            for name in ("image_ids", "keypoints", "keypoint_scores", "scores", "areas")
+        )
+    )
+
+
+def detections_from_results(rows: list[Row], keypoint_count: int) -> Detections | None:
+    """Return the persons (category 1) of COCO results as columns, without a loop over numbers.
+
+    Either all or none of `rows` have a box. Returns None where any row is not a sound result
+    of K keypoints: finite numbers, whole ids, lists of the right length.
+    """
+    try:
+        return _columns(rows, keypoint_count)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _columns(rows: list[Row], keypoint_count: int) -> Detections:
+    categories = [row["category_id"] for row in rows]
+    ids = _vector([row["image_id"] for row in rows], {int})
+    _vector(categories, {int})
+    points = _matrix([row["keypoints"] for row in rows], 3 * keypoint_count)
+    scores = _vector([row["score"] for row in rows], _NUMBERS).astype(np.float64)
+    boxed = bool(rows) and "bbox" in rows[0]
+    if boxed:
+        boxes = _matrix([row["bbox"] for row in rows], 4)
+    elif any("bbox" in row for row in rows):
+        raise ValueError("some have a box")
+    persons = np.array(categories, dtype=np.int64) == PERSON
+    found = _detections(
+        ids.astype(np.int64),
+        points.reshape(len(rows), keypoint_count, 3),
+        scores,
+        boxes if boxed else None,
+    )
+    return found if persons.all() else found.subset(persons)
+
+
+def _detections(
+    image_ids: NDArray[np.int64],
+    triplets: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    bbox_xywh: NDArray[np.float64] | None,
+) -> Detections:
+    if bbox_xywh is not None:
+        areas = bbox_xywh[:, 2] * bbox_xywh[:, 3]
+    else:
+        extent = triplets[..., :2].max(axis=1) - triplets[..., :2].min(axis=1)
+        areas = extent[:, 0] * extent[:, 1]
+    points, point_scores = triplets[..., :2].copy(), triplets[..., 2].copy()
+    return Detections(image_ids, points, point_scores, scores, areas)
+
+
+def _matrix(lists: list[list[Any]], width: int) -> NDArray[np.float64]:
+    """Return lists of `width` finite numbers as rows (N, width); raise `ValueError` otherwise."""
+    if set(map(type, lists)) - {list} or set(map(len, lists)) - {width}:
+        raise ValueError("not lists of one length")
+    values = _vector(list(chain.from_iterable(lists)), _NUMBERS)
+    return values.astype(np.float64, copy=False).reshape(len(lists), width)
+
+
+def _vector(values: list[Any], types: set[type]) -> NDArray[Any]:
+    """Return finite numbers of these types (so no text or truth values) as an array (N,)."""
+    if set(map(type, values)) - types:
+        raise ValueError("not numbers")
+    array = np.array(values, dtype=np.int64 if types == {int} else np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError("not finite")
+    return array

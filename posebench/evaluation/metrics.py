@@ -1,0 +1,68 @@
+"""The numbers that evaluators report, as records: what is averaged, where, at which threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from posebench.datasets.coco import Kind
+
+CrowdSplit = Literal["code", "paper"]
+# crowdIndex where medium and hard begin: the evaluators' code, and the CrowdPose paper.
+CROWD_SPLITS: dict[CrowdSplit, tuple[float, float]] = {"code": (0.2, 0.8), "paper": (0.1, 0.8)}
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Part of the persons: an area range by name, and images by crowdIndex, low end in."""
+
+    area: str = "all"
+    crowd_index: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Average precision or recall over all thresholds, or at one, in a subset.
+
+    `decimals` is how the evaluator rounds the value it reports, None for not at all.
+    """
+
+    name: str
+    measure: Literal["precision", "recall"]
+    threshold: float | None = None
+    subset: Subset = Subset()
+    decimals: int | None = None
+
+
+def _area_metrics(measure: Literal["precision", "recall"], name: str) -> tuple[Metric, ...]:
+    return (
+        Metric(name, measure),
+        Metric(f"{name}50", measure, 0.5),
+        Metric(f"{name}75", measure, 0.75),
+        Metric(f"{name}(M)", measure, subset=Subset("medium")),
+        Metric(f"{name}(L)", measure, subset=Subset("large")),
+    )
+
+
+COCO_METRICS = (*_area_metrics("precision", "AP"), *_area_metrics("recall", "AR"))
+
+
+def crowdpose_metrics(split: CrowdSplit = "code") -> tuple[Metric, ...]:
+    """Return CrowdPose's nine numbers; those split as in its paper have that in their names.
+
+    A crowdIndex may exceed 1. xtcocotools rounds the three strata to 4 decimals.
+    """
+    low, high = CROWD_SPLITS[split]
+    label = "" if split == "code" else f", {low:g}/{high:g}"
+    strata = {"easy": (-float("inf"), low), "medium": (low, high), "hard": (high, float("inf"))}
+    return (
+        *_area_metrics("precision", "AP")[:3],
+        *_area_metrics("recall", "AR")[:3],
+        *(
+            Metric(f"AP({name}{label})", "precision", subset=Subset(crowd_index=span), decimals=4)
+            for name, span in strata.items()
+        ),
+    )
+
+
+METRICS: dict[Kind, tuple[Metric, ...]] = {"coco": COCO_METRICS, "crowdpose": crowdpose_metrics()}

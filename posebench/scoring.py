@@ -1,0 +1,262 @@
+"""What `posebench score` does: results files to numbers with intervals and paired differences.
+
+The first file is the baseline of every difference. All files meet the same image resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import posebench
+from posebench.datasets.coco import AreaRule, Kind, PoseDataset, load_annotations
+from posebench.errors import UsageError
+from posebench.evaluation.accumulate import summarise
+from posebench.evaluation.bootstrap import left_out_images, resampled_images, weighted_metrics
+from posebench.evaluation.intervals import (
+    IntervalKind,
+    bca_interval,
+    holm,
+    p_value,
+    percentile_interval,
+)
+from posebench.evaluation.matching import MatchRules, MatchTable, match
+from posebench.evaluation.metrics import METRICS, CrowdSplit, Metric, crowdpose_metrics
+from posebench.evaluation.official import score_official
+from posebench.evaluation.results_file import ResultsFile, read_detections
+from posebench.evaluation.results_json import read_coco_results
+from posebench.evaluation.truth import ground_truth
+from posebench.hashing import sha256_of
+from posebench.keypoints import KEYPOINT_SETS, load_keypoint_set
+from posebench.records import mapping_from_record, write_json
+from posebench.results import environment
+
+SCHEMA_VERSION = 1
+
+# Groups of images that are left out in turn to find the skewness a BCa interval needs.
+_JACKKNIFE_GROUPS = 200
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made: image resamples, their seed, and the kind of interval."""
+
+    replicates: int = 1000
+    seed: int = 0
+    interval: IntervalKind = "percentile"
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What to score. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess."""
+
+    predictions: tuple[Path, ...]
+    annotations: Path
+    dataset: str | None = None
+    area_rule: AreaRule | None = None
+    crowd_split: CrowdSplit = "code"
+    official: bool = False
+    resampling: Resampling = Resampling()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fraction 0-1, or a difference of two, with its 95 % interval; None where undefined.
+
+    `p` is the two-sided p-value of a difference, `p_holm` the same adjusted over all
+    differences of the report.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class FileScore:
+    """One results file: its numbers by metric, and the official evaluator's if asked for."""
+
+    path: str
+    sha256: str
+    detections: int
+    scored: int
+    metrics: dict[str, Estimate]
+    official: dict[str, float | None] | None = None
+    official_evaluator: str | None = None
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileDifference:
+    """Every metric of one file minus that of the first."""
+
+    path: str
+    metrics: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """Scores of results files on one annotation file, with what moves them."""
+
+    annotations: str
+    annotations_sha256: str
+    keypoints: str
+    kind: Kind
+    area_rule: AreaRule
+    images: int
+    persons: int
+    evaluator: str
+    resampling: Resampling
+    scores: tuple[FileScore, ...]
+    differences: tuple[FileDifference, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+def score_files(request: ScoreRequest) -> ScoreReport:
+    """Score results files; raise `PosebenchError` for files that cannot be scored."""
+    if request.resampling.replicates < 1:
+        raise UsageError("Intervals need at least 1 replicate.")
+    dataset = _load(request)
+    truth = ground_truth(dataset)
+    metrics = METRICS[dataset.kind]
+    if dataset.kind == "crowdpose":
+        metrics = crowdpose_metrics(request.crowd_split)
+    rules = MatchRules(drop_unscored=dataset.kind == "crowdpose")
+    files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]
+    tables = [match(truth, file.detections, rules) for file in files]
+    values = [summarise(table, metrics) for table in tables]
+    sampled = _resample(tables, metrics, request.resampling)
+    return ScoreReport(
+        annotations=str(dataset.annotations),
+        annotations_sha256=dataset.annotations_sha256,
+        keypoints=dataset.keypoints.name,
+        kind=dataset.kind,
+        area_rule=dataset.area_rule,
+        images=len(truth.image_ids),
+        persons=int(np.count_nonzero(~truth.ignored)),
+        evaluator=f"posebench {posebench.__version__}",
+        resampling=request.resampling,
+        scores=tuple(
+            _file_score(request, dataset, file, table, sampled.estimates(index, values[index]))
+            for index, (file, table) in enumerate(zip(files, tables, strict=True))
+        ),
+        differences=_differences(files, values, sampled),
+        findings=tuple(f"{item.level}: {item}" for item in dataset.findings),
+    )
+
+
+def write_report(path: Path, report: ScoreReport) -> None:
+    """Write a report with its environment as JSON, by way of a temporary name."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "environment": environment(),
+        "report": mapping_from_record(report),
+    }
+    write_json(path, document)
+
+
+def _load(request: ScoreRequest) -> PoseDataset:
+    name = request.dataset
+    kind: Kind | None = None
+    if name in KEYPOINT_SETS:
+        kind = "crowdpose" if name == "crowdpose" else "coco"
+    return load_annotations(
+        request.annotations,
+        request.annotations.parent,
+        keypoints=load_keypoint_set(name) if name else None,
+        kind=kind or ("coco" if name else None),
+        area_rule=request.area_rule,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Sampled:
+    """Metrics of resamples (F, B, M), and without groups of images (F, G, M), F files."""
+
+    replicates: NDArray[np.float64]
+    left_out: NDArray[np.float64] | None
+
+    def estimates(
+        self, file: int, values: dict[str, float | None], base: int | None = None
+    ) -> dict[str, Estimate]:
+        """Return values with intervals; of differences, if `base` names the file to subtract."""
+        sampled = self.replicates[file] - (0 if base is None else self.replicates[base])
+        result = {}
+        for column, (name, value) in enumerate(values.items()):
+            draws = sampled[:, column]
+            if self.left_out is None or value is None:
+                bounds = percentile_interval(draws) if value is not None else None
+            else:
+                without = self.left_out[file] - (0 if base is None else self.left_out[base])
+                bounds = bca_interval(draws, value, without[:, column])
+            low, high = bounds or (None, None)
+            p = p_value(draws) if base is not None and value is not None else None
+            result[name] = Estimate(value, low, high, p)
+        return result
+
+
+def _resample(
+    tables: Sequence[MatchTable], metrics: Sequence[Metric], resampling: Resampling
+) -> _Sampled:
+    images = len(tables[0].image_ids)
+    rng = np.random.default_rng(resampling.seed)
+    weights = resampled_images(rng, images, resampling.replicates)
+    replicates = weighted_metrics(tables, metrics, weights)
+    if resampling.interval == "percentile":
+        return _Sampled(replicates, None)
+    groups = left_out_images(images, min(images, _JACKKNIFE_GROUPS))
+    return _Sampled(replicates, weighted_metrics(tables, metrics, groups))
+
+
+def _file_score(
+    request: ScoreRequest,
+    dataset: PoseDataset,
+    file: ResultsFile,
+    table: MatchTable,
+    estimates: dict[str, Estimate],
+) -> FileScore:
+    official = None
+    if request.official:
+        rows = read_coco_results(file.path, len(dataset.keypoints))
+        official = score_official(dataset, rows)
+    return FileScore(
+        path=str(file.path),
+        sha256=sha256_of(file.path),
+        detections=len(file.detections),
+        scored=len(table.scores),
+        metrics=estimates,
+        official=dict(official.values) if official else None,
+        official_evaluator=official.evaluator if official else None,
+        findings=tuple(f"{item.level}: {item}" for item in file.findings),
+    )
+
+
+def _differences(
+    files: Sequence[ResultsFile], values: Sequence[dict[str, float | None]], sampled: _Sampled
+) -> tuple[FileDifference, ...]:
+    found = []
+    for index in range(1, len(files)):
+        gap = {name: _minus(values[index][name], values[0][name]) for name in values[0]}
+        found.append(sampled.estimates(index, gap, base=0))
+    family = [estimate.p for estimates in found for estimate in estimates.values()]
+    adjusted = iter(holm(family))
+    return tuple(
+        FileDifference(
+            str(file.path),
+            {
+                name: Estimate(item.value, item.low, item.high, item.p, next(adjusted))
+                for name, item in estimates.items()
+            },
+        )
+        for file, estimates in zip(files[1:], found, strict=True)
+    )
+
+
+def _minus(value: float | None, base: float | None) -> float | None:
+    return None if value is None or base is None else value - base
