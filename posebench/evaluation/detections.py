@@ -5,6 +5,7 @@ Areas are those of pycocotools' `loadRes`: of the result's box, else of its keyp
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from posebench.datasets.defects import PERSON
 
 Row = dict[str, Any]
-_NUMBERS = {int, float}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +77,18 @@ def detections_from_results(rows: list[Row], keypoint_count: int) -> Detections 
 
 
 def _columns(rows: list[Row], keypoint_count: int) -> Detections:
-    categories = [row["category_id"] for row in rows]
-    ids = _vector([row["image_id"] for row in rows], {int})
-    _vector(categories, {int})
+    categories = _whole([row["category_id"] for row in rows])
+    ids = _whole([row["image_id"] for row in rows])
     points = _matrix([row["keypoints"] for row in rows], 3 * keypoint_count)
-    scores = _vector([row["score"] for row in rows], _NUMBERS).astype(np.float64)
+    scores = _numbers([row["score"] for row in rows])
     boxed = bool(rows) and "bbox" in rows[0]
     if boxed:
         boxes = _matrix([row["bbox"] for row in rows], 4)
     elif any("bbox" in row for row in rows):
         raise ValueError("some have a box")
-    persons = np.array(categories, dtype=np.int64) == PERSON
+    persons = categories == PERSON
     found = _detections(
-        ids.astype(np.int64),
+        ids,
         points.reshape(len(rows), keypoint_count, 3),
         scores,
         boxes if boxed else None,
@@ -113,18 +112,25 @@ def _detections(
 
 
 def _matrix(lists: list[list[Any]], width: int) -> NDArray[np.float64]:
-    """Return lists of `width` finite numbers as rows (N, width); raise `ValueError` otherwise."""
+    """Return lists of `width` finite numbers as rows (N, width); raise otherwise."""
     if set(map(type, lists)) - {list} or set(map(len, lists)) - {width}:
         raise ValueError("not lists of one length")
-    values = _vector(list(chain.from_iterable(lists)), _NUMBERS)
-    return values.astype(np.float64, copy=False).reshape(len(lists), width)
+    return _numbers(list(chain.from_iterable(lists))).reshape(len(lists), width)
 
 
-def _vector(values: list[Any], types: set[type]) -> NDArray[Any]:
-    """Return finite numbers of these types (so no text or truth values) as an array (N,)."""
-    if set(map(type, values)) - types:
-        raise ValueError("not numbers")
-    array = np.array(values, dtype=np.int64 if types == {int} else np.float64)
-    if not np.isfinite(array).all():
+def _numbers(values: list[Any]) -> NDArray[np.float64]:
+    """Return finite numbers as an array (N,); raise for text, None and anything else.
+
+    True and false count as 1 and 0, as evaluators take them.
+    """
+    found = np.frombuffer(array("d", values), dtype=np.float64)
+    if not np.isfinite(found).all():
         raise ValueError("not finite")
-    return array
+    return found
+
+
+def _whole(values: list[Any]) -> NDArray[np.int64]:
+    """Return whole numbers as an array (N,); raise for any other."""
+    if set(map(type, values)) - {int}:
+        raise ValueError("not whole numbers")
+    return np.array(values, dtype=np.int64)

@@ -88,8 +88,10 @@ def _repeated(detections: Detections) -> NDArray[np.int64]:
     """Return rows that equal another row before them in image, score and keypoints."""
     if len(detections) == 0:
         return np.zeros(0, dtype=np.int64)
-    first = detections.keypoints[:, 0]
-    order = np.lexsort((first[:, 1], first[:, 0], detections.scores, detections.image_ids))
+    # Equal results have equal sums and so stand side by side; others hardly ever do.
+    x, y = detections.keypoints[:, 0].T
+    sums = 0.73 * x + 0.37 * y + detections.scores + detections.image_ids
+    order = np.argsort(sums, kind="stable")
     before, after = order[:-1], order[1:]
     twins = (detections.image_ids[before] == detections.image_ids[after]) & (
         detections.scores[before] == detections.scores[after]
