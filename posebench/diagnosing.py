@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import posebench
-from posebench.datasets.coco import AreaRule, Kind, PoseDataset, load_annotations
+from posebench.datasets.coco import AreaRule, Kind, PoseDataset
 from posebench.errors import UsageError
 from posebench.evaluation.confidence import Calibration
 from posebench.evaluation.corrections import ERROR_TYPES
@@ -45,11 +45,8 @@ from posebench.evaluation.results_file import ResultsFile, read_detections
 from posebench.evaluation.strata import StratumMetrics, standard_strata, stratum_metrics
 from posebench.evaluation.truth import GroundTruth, ground_truth
 from posebench.hashing import sha256_of
-from posebench.keypoints import KEYPOINT_SETS, load_keypoint_set
-from posebench.records import mapping_from_record, write_json
-from posebench.results import environment
+from posebench.scoring import load_annotated
 
-SCHEMA_VERSION = 1
 # COCO's visibility flags of labelled keypoints.
 VISIBILITIES: Mapping[str, int] = {"visible": 2, "occluded": 1}
 
@@ -118,7 +115,7 @@ def diagnose_files(request: DiagnosisRequest) -> DiagnosisReport:
     """Diagnose results files; raise `PosebenchError` for files that cannot be scored."""
     if request.replicates < 1:
         raise UsageError("Intervals need at least 1 replicate.")
-    dataset = _load(request)
+    dataset = load_annotated(request.annotations, request.dataset, request.area_rule)
     truth = ground_truth(dataset)
     rules = MatchRules(drop_unscored=dataset.kind == "crowdpose")
     files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]
@@ -141,20 +138,6 @@ def diagnose_files(request: DiagnosisRequest) -> DiagnosisReport:
             for index, (file, diagnosis) in enumerate(zip(files, found, strict=True))
         ),
         differences=tuple(error_differences(sampled, 0, index) for index in range(1, len(files))),
-    )
-
-
-def _load(request: DiagnosisRequest) -> PoseDataset:
-    name = request.dataset
-    kind: Kind | None = None
-    if name is not None:
-        kind = "crowdpose" if name == "crowdpose" and name in KEYPOINT_SETS else "coco"
-    return load_annotations(
-        request.annotations,
-        request.annotations.parent,
-        keypoints=load_keypoint_set(name) if name else None,
-        kind=kind,
-        area_rule=request.area_rule,
     )
 
 
@@ -196,13 +179,3 @@ def _keypoint_states(diagnosis: Diagnosis, names: Sequence[str]) -> dict[str, di
     counts = state_counts(diagnosis.errors)
     rows = {ALL_KEYPOINTS: counts.sum(axis=0), **dict(zip(names, counts, strict=True))}
     return {name: dict(zip(STATES, row.tolist(), strict=True)) for name, row in rows.items()}
-
-
-def write_diagnosis(path: Path, report: DiagnosisReport) -> None:
-    """Write a report with its environment as JSON, by way of a temporary name."""
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "environment": environment(),
-        "report": mapping_from_record(report),
-    }
-    write_json(path, document)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from posebench.diagnosing import DiagnosisReport
-from posebench.errors import UsageError
 from posebench.evaluation.accumulate import RECALLS
 from posebench.evaluation.corrections import ERROR_TYPES
 from posebench.evaluation.keypoint_errors import STATES
 from posebench.evaluation.keypoint_metrics import ALL_KEYPOINTS
+from posebench.figures import figure_file
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
 _COLOURS = {
@@ -27,32 +27,16 @@ _COLOURS = {
     "false negative": "#000000",
 }
 _LINES = ("-", "--", ":", "-.")
-FORMATS = (".png", ".pdf", ".svg")
 
 
 def plot_diagnosis(report: DiagnosisReport, path: Path) -> None:
-    """Write the figure to `path`; raise `UsageError` without matplotlib or for another format."""
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(
-            f"A plot cannot be written as {path.name!r}.", hint=f"End it in {', '.join(FORMATS)}."
-        )
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError(
-            "Plots need matplotlib, which is not installed.",
-            hint="pip install 'posebench-pose[plots]'",
-        ) from None
-    figure = Figure(figsize=(13, 9), layout="constrained")
-    FigureCanvasAgg(figure)
-    (states, costs), (precision, reliability) = figure.subplots(2, 2)
-    _draw_states(states, report)
-    _draw_costs(costs, report)
-    _draw_precision(precision, report)
-    _draw_reliability(reliability, report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    """Write the figure to `path`, .svg or .png; raise `UsageError` without matplotlib."""
+    with figure_file(path, (13, 9)) as figure:
+        (states, costs), (precision, reliability) = figure.subplots(2, 2)
+        _draw_states(states, report)
+        _draw_costs(costs, report)
+        _draw_precision(precision, report)
+        _draw_reliability(reliability, report)
 
 
 def _names(report: DiagnosisReport) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from string import ascii_uppercase
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,12 +13,12 @@ from posebench.evaluation.corrections import ERROR_TYPES
 from posebench.evaluation.diagnosis_intervals import Difference, Estimate
 from posebench.evaluation.keypoint_errors import STATES
 from posebench.evaluation.keypoint_metrics import PCK_THRESHOLDS, KeypointMetrics
-from posebench.tables import NO_VALUE, points
+from posebench.tables import NO_VALUE, file_labels, p_text, points
 
 
 def diagnosis_tables(report: DiagnosisReport) -> RenderableType:
     """Return errors and their costs, differences, keypoints, strata and confidence, in points."""
-    labels = _labels(report)
+    labels = file_labels(len(report.models))
     parts: list[RenderableType] = [Text(line) for line in _heading(report, labels)]
     for label, model in zip(labels, report.models, strict=True):
         parts += [Text(), _costs_table(label, model), Text(_costs_note(model))]
@@ -33,11 +32,6 @@ def diagnosis_tables(report: DiagnosisReport) -> RenderableType:
         parts += [Text(), Text(f"{label}: {_confidence_note(model)}")]
     parts += [Text(), *(Text(line) for line in _notes(report))]
     return Group(*parts)
-
-
-def _labels(report: DiagnosisReport) -> list[str]:
-    many = len(report.models)
-    return list(ascii_uppercase[:many]) if many <= 26 else [f"#{i + 1}" for i in range(many)]
 
 
 def _heading(report: DiagnosisReport, labels: Sequence[str]) -> list[str]:
@@ -91,8 +85,8 @@ def _differences_table(
         table.add_row(
             name,
             _estimate(difference, signed=True),
-            _p(difference.p_holm),
-            *((_estimate(cost, signed=True), _p(cost.p_holm)) if cost else ("", "")),
+            p_text(difference.p_holm),
+            *((_estimate(cost, signed=True), p_text(cost.p_holm)) if cost else ("", "")),
         )
     return table
 
@@ -191,7 +185,3 @@ def _estimate(estimate: Estimate | Difference, *, signed: bool = False) -> str:
 
 def _signed(value: float | None) -> str:
     return NO_VALUE if value is None else f"{100 * value:+.1f}"
-
-
-def _p(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{value:.3f}" if value >= 0.001 else "<0.001"

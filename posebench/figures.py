@@ -41,7 +41,7 @@ def figure_file(out: Path, inches: tuple[float, float]) -> Iterator[Figure]:
     """
     kind = out.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
-        raise UsageError(f"{out} is neither .svg nor .png.", hint="Choose one by --out's suffix.")
+        raise UsageError(f"{out} is neither .svg nor .png.", hint="End its name in one of them.")
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from string import ascii_uppercase
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from posebench.evaluation.intervals import CONFIDENCE
 from posebench.scoring import Estimate, FileScore, ScoreReport
-from posebench.tables import NO_VALUE, points
+from posebench.tables import NO_VALUE, file_labels, p_text, points
 
 # Below this, resamples of images say little about other images.
 _FEW_IMAGES = 30
@@ -22,15 +20,10 @@ def score_tables(report: ScoreReport) -> RenderableType:
     parts += [_metrics_table(report), *(Text(line) for line in _notes(report))]
     parts += [
         _official_table(label, score)
-        for label, score in zip(_labels(report), report.scores, strict=True)
+        for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True)
         if score.official is not None
     ]
     return Group(*parts)
-
-
-def _labels(report: ScoreReport) -> list[str]:
-    many = len(report.scores)
-    return list(ascii_uppercase[:many]) if many <= 26 else [f"#{i + 1}" for i in range(many)]
 
 
 def _heading(report: ScoreReport) -> list[str]:
@@ -39,7 +32,7 @@ def _heading(report: ScoreReport) -> list[str]:
         f"keypoints {report.keypoints}, {report.kind} rules, area of the {report.area_rule}",
         *(f"  {finding}" for finding in report.findings),
     ]
-    for label, score in zip(_labels(report), report.scores, strict=True):
+    for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True):
         lines.append(f"{label} = {score.path}: {score.detections} detections")
         if left_out := score.detections - score.scored:
             lines.append(f"  note: {left_out} of them are not scored (beyond 20 of an image)")
@@ -48,7 +41,7 @@ def _heading(report: ScoreReport) -> list[str]:
 
 
 def _metrics_table(report: ScoreReport) -> Table:
-    labels = _labels(report)
+    labels = file_labels(len(report.scores))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("points")
     for label in labels:
@@ -60,7 +53,7 @@ def _metrics_table(report: ScoreReport) -> Table:
         cells = [_with_interval(score.metrics[name]) for score in report.scores]
         for difference in report.differences:
             estimate = difference.metrics[name]
-            cells += [_with_interval(estimate, signed=True), _p(estimate.p_holm)]
+            cells += [_with_interval(estimate, signed=True), p_text(estimate.p_holm)]
         table.add_row(name, *cells)
     return table
 
@@ -73,10 +66,6 @@ def _with_interval(estimate: Estimate, *, signed: bool = False) -> str:
         return value
     sign = "+" if signed else ""
     return f"{value} [{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
-
-
-def _p(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
 def _notes(report: ScoreReport) -> list[str]:

@@ -31,7 +31,7 @@ from posebench.evaluation.results_file import ResultsFile, read_detections
 from posebench.evaluation.results_json import read_coco_results
 from posebench.evaluation.truth import ground_truth
 from posebench.hashing import sha256_of
-from posebench.keypoints import KEYPOINT_SETS, load_keypoint_set
+from posebench.keypoints import load_keypoint_set
 from posebench.records import mapping_from_record, write_json
 from posebench.results import environment
 
@@ -122,7 +122,7 @@ def score_files(request: ScoreRequest) -> ScoreReport:
     """Score results files; raise `PosebenchError` for files that cannot be scored."""
     if request.resampling.replicates < 1:
         raise UsageError("Intervals need at least 1 replicate.")
-    dataset = _load(request)
+    dataset = load_annotated(request.annotations, request.dataset, request.area_rule)
     truth = ground_truth(dataset)
     metrics = METRICS[dataset.kind]
     if dataset.kind == "crowdpose":
@@ -151,8 +151,8 @@ def score_files(request: ScoreRequest) -> ScoreReport:
     )
 
 
-def write_report(path: Path, report: ScoreReport) -> None:
-    """Write a report with its environment as JSON, by way of a temporary name."""
+def write_report(path: Path, report: object) -> None:
+    """Write a report record with its environment as JSON, by way of a temporary name."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment(),
@@ -161,17 +161,22 @@ def write_report(path: Path, report: ScoreReport) -> None:
     write_json(path, document)
 
 
-def _load(request: ScoreRequest) -> PoseDataset:
-    name = request.dataset
+def load_annotated(
+    annotations: Path, dataset: str | None, area_rule: AreaRule | None
+) -> PoseDataset:
+    """Read the annotations that results files are held against; images need not be there.
+
+    `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
+    """
     kind: Kind | None = None
-    if name in KEYPOINT_SETS:
-        kind = "crowdpose" if name == "crowdpose" else "coco"
+    if dataset is not None:
+        kind = "crowdpose" if dataset == "crowdpose" else "coco"
     return load_annotations(
-        request.annotations,
-        request.annotations.parent,
-        keypoints=load_keypoint_set(name) if name else None,
-        kind=kind or ("coco" if name else None),
-        area_rule=request.area_rule,
+        annotations,
+        annotations.parent,
+        keypoints=load_keypoint_set(dataset) if dataset else None,
+        kind=kind,
+        area_rule=area_rule,
     )
 
 

@@ -79,6 +79,11 @@ LAYERS: dict[str, set[str]] = {
         "workload",
         "zoo",
     },
+    "scoring": {"errors", "keypoints", "records", "datasets", "evaluation", "hashing", "results"},
+    "diagnosing": {"errors", "datasets", "evaluation", "hashing", "scoring"},
+    "score_tables": {"evaluation", "scoring", "tables"},
+    "diagnosis_tables": {"evaluation", "diagnosing", "tables"},
+    "diagnosis_plots": {"evaluation", "diagnosing", "figures"},
     "training": {
         *FOUNDATION,
         "cache",
@@ -100,6 +105,9 @@ TOP = {"cli", "__main__"}
 # At run time these know nothing of torch, so that a table or plot needs none.
 WITHOUT_TORCH = (
     "cli",
+    "diagnosing",
+    "diagnosis_plots",
+    "diagnosis_tables",
     "errors",
     "figures",
     "keypoints",
@@ -107,6 +115,8 @@ WITHOUT_TORCH = (
     "policies",
     "records",
     "results",
+    "score_tables",
+    "scoring",
     "sizes",
     "spec",
     "tables",

@@ -33,9 +33,10 @@ def diagnose_command(
 
     from posebench.cli.choices import one_of
     from posebench.datasets.coco import AREA_RULES
-    from posebench.diagnosing import DiagnosisRequest, diagnose_files, write_diagnosis
+    from posebench.diagnosing import DiagnosisRequest, diagnose_files
     from posebench.diagnosis_plots import plot_diagnosis
     from posebench.diagnosis_tables import diagnosis_tables
+    from posebench.scoring import write_report
 
     report = diagnose_files(
         DiagnosisRequest(
@@ -49,6 +50,6 @@ def diagnose_command(
     )
     Console().print(diagnosis_tables(report))
     if json is not None:
-        write_diagnosis(json, report)
+        write_report(json, report)
     if plot is not None:
         plot_diagnosis(report, plot)
