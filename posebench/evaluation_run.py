@@ -16,13 +16,13 @@ from rich.console import Console
 
 from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import ScoringOptions
+from posebench.planning import Grid
 from posebench.progress import progress_bars
 from posebench.records import write_json
 from posebench.results import CellResult, RunSettings, write_results
 from posebench.runner import (
     CheckpointSource,
     FinishedCell,
-    Grid,
     exit_code,
     result_without_cells,
     run_checkpoint,
@@ -36,11 +36,15 @@ WIDE = 240
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files to write: results as JSON, predictions of a single cell, a folder with everything."""
+    """Files to write: results as JSON, predictions of a single cell, a folder with everything.
+
+    `raw` is the folder that raw outputs are kept in, and read from where they are there.
+    """
 
     results: Path | None = None
     predictions: Path | None = None
     folder: Path | None = None
+    raw: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ def run_evaluation(request: EvaluationRequest) -> int:
         results: list[CellResult] = []
         for position, source in enumerate(sources):
             try:
-                for cell in run_checkpoint(source, workload, request.grid, report):
+                raw = request.outputs.raw
+                for cell in run_checkpoint(source, workload, request.grid, report, raw):
                     results.append(cell.result)
                     _write_predictions(request.outputs, cell)
             except KeyboardInterrupt:
@@ -147,7 +152,8 @@ def _check_request(request: EvaluationRequest, checkpoints: int) -> None:
             f"--nms-threshold {scoring.nms_threshold} is out of range.",
             hint="OKS lies between 0 and 1; --nms none turns OKS-NMS off.",
         )
-    cells = checkpoints * len(request.grid.sizes) * len(request.grid.policies)
+    grid = request.grid
+    cells = checkpoints * len(grid.sizes) * len(grid.policies) * len(grid.decoders)
     if outputs.predictions is not None and cells > 1:
         raise UsageError(
             f"--predictions writes one cell's results, but up to {cells} cells are asked for.",
@@ -158,6 +164,8 @@ def _check_request(request: EvaluationRequest, checkpoints: int) -> None:
             _check_writable(path)
     if outputs.folder is not None:
         _check_writable(outputs.folder / "results.json")
+    if outputs.raw is not None:
+        _check_writable(outputs.raw / "raw.json")
 
 
 def _check_writable(path: Path) -> None:

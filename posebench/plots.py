@@ -114,7 +114,7 @@ def plot_resolution(results_json: Path, out: Path) -> None:
 
 
 def _draw_panel(axes: Axes, cells: Sequence[CellResult]) -> None:
-    """Draw a line for each checkpoint and policy of one matched pair."""
+    """Draw a line for each checkpoint, policy and decoder of one matched pair."""
     sizes = sorted({cell.size for cell in cells if cell.size is not None})
     heights = sorted({size.height for size in sizes})
     labels = ["\n".join(str(size) for size in sizes if size.height == h) for h in heights]
@@ -126,8 +126,8 @@ def _draw_panel(axes: Axes, cells: Sequence[CellResult]) -> None:
     checkpoints = list(dict.fromkeys(_identity(cell) for cell in cells))
     for position, checkpoint in enumerate(checkpoints):
         own = [cell for cell in cells if _identity(cell) == checkpoint]
-        for policy in dict.fromkeys(cell.policy for cell in own):
-            _draw_series(axes, own, policy)
+        for policy, decoder in dict.fromkeys((cell.policy, cell.protocol.decoder) for cell in own):
+            _draw_series(axes, [c for c in own if c.protocol.decoder == decoder], policy)
         _mark_missing(axes, own, shift=position - (len(checkpoints) - 1) / 2)
     facts = cells[0].checkpoint
     if facts.trained_size is not None:

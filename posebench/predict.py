@@ -1,7 +1,8 @@
 """Loop 1: images and boxes through one network at several sizes and policies, to keypoints.
 
 Each image is decoded once for all its boxes and all cells; each crop is cut once for all
-policies that use it.
+policies that use it; a network runs once for all decoders. Where raw outputs of an earlier run
+are kept, it does not run at all.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from posebench.codecs import Codec
+from posebench.codecs import Codec, Decoder, decode_by, own_decoder
 from posebench.crops import crop_image, normalise, resample_crop
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images import read_image
@@ -23,23 +24,35 @@ from posebench.evaluation.predictions import Predictions
 from posebench.flip import predict_outputs
 from posebench.geometry import boxes_to_center_scale, input_to_image
 from posebench.policies import CellNetwork
+from posebench.raw_outputs import RawFolder, RawWriter, read_outputs
 from posebench.sizes import InputSize
 from posebench.spec import CropSpec
+
+Outputs = tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True)
 class PreparedCell:
-    """A network ready to run on crops of `size`, which it may want resampled first."""
+    """A network ready to run on crops of `size`, which it may want resampled first.
+
+    No `decoders` means the checkpoint's own. With `raw`, outputs are read from there, or are kept
+    there if it is empty; they are decoded from float16 either way.
+    """
 
     network: CellNetwork
     codec: Codec
     size: InputSize
     flip_test: bool
+    decoders: tuple[Decoder, ...] = ()
+    raw: RawFolder | None = None
 
 
 @dataclass(frozen=True)
 class CellPredictions:
-    """Predictions of one cell and its end-to-end seconds, or the reason it failed."""
+    """Predictions of one cell by one decoder, or the reason it failed.
+
+    `seconds` are end to end, as if there were no other cell; 0 where no network ran.
+    """
 
     predictions: Predictions | None
     seconds: float
@@ -56,29 +69,46 @@ def predict(
 ) -> list[CellPredictions]:
     """Predict all `instances` in every cell; `progress` gets the number of new instances.
 
+    Returns the outcomes of the first cell in the order of its decoders, then those of the next.
     A cell that fails is left out from then on and the others go on; an image that cannot be read
     fails them all. Seconds of a cell count reading and cropping in full, as if it had run alone.
     """
-    if not cells:
-        return []
     running = [_RunningCell(cell, len(instances.ids)) for cell in cells]
-    reader = _ImageReader(dataset)
+    try:
+        live = [state for state in running if not state.replay(instances)]
+        if live:
+            _run(live, _ImageReader(dataset), instances, batch_size, progress)
+        elif running:
+            progress(len(instances))
+        return [outcome for state in running for outcome in state.finish(dataset, instances)]
+    finally:
+        for state in running:
+            state.discard()
+
+
+def _run(
+    cells: Sequence[_RunningCell],
+    reader: _ImageReader,
+    instances: Instances,
+    batch_size: int,
+    progress: Callable[[int], None],
+) -> None:
+    """Run the networks of `cells` batch by batch, in the order of the images."""
     order = np.argsort(instances.image_index, kind="stable")
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         try:
             crops = _SharedCrops(reader, instances, rows)
         except PosebenchError as error:
-            for state in running:
+            for state in cells:
                 state.failure = state.failure or error
             break
-        for state in running:
+        for state in cells:
             if state.failure is None:
                 state.run(rows, crops)
-        if all(state.failure for state in running):
+        if all(state.failure for state in cells):
             break
         progress(len(rows))
-    return [state.finish(dataset, instances) for state in running]
 
 
 class _ImageReader:
@@ -124,13 +154,24 @@ class _RunningCell:
     """One cell's results so far."""
 
     def __init__(self, cell: PreparedCell, count: int) -> None:
-        spec = cell.network.spec
         self.cell = cell
         self.failure: PosebenchError | None = None
-        self._keypoints = np.zeros((count, len(spec.keypoints), 2), dtype=np.float64)
-        self._scores = np.zeros((count, len(spec.keypoints)), dtype=np.float32)
-        self._areas = np.zeros(count, dtype=np.float32)
+        decoders = cell.decoders or (own_decoder(cell.codec),)
+        self._decodings = [_RunningDecoder(cell, decoder, count) for decoder in decoders]
+        self._writer: RawWriter | None = None
         self._seconds = 0.0
+
+    def replay(self, instances: Instances) -> bool:
+        """Decode the outputs of an earlier run and return True, if they are kept."""
+        raw = self.cell.raw
+        if raw is None or not raw.is_complete:
+            return False
+        try:
+            for rows, outputs in read_outputs(raw):
+                self._decode(rows, instances.bbox_xyxy[rows], outputs)
+        except PosebenchError as error:
+            self.failure = error
+        return True
 
     def run(self, rows: NDArray[np.intp], shared: _SharedCrops) -> None:
         """Predict one batch; keep the failure instead of raising it."""
@@ -147,8 +188,8 @@ class _RunningCell:
             self.failure.__cause__ = error
 
     def _predict(self, rows: NDArray[np.intp], shared: _SharedCrops) -> None:
-        cell, spec = self.cell, self.cell.network.spec
-        crops, seconds = shared.cut(cell.size, spec.crop)
+        cell = self.cell
+        crops, seconds = shared.cut(cell.size, cell.network.spec.crop)
         start = time.perf_counter()
         outputs = _forward(cell, crops)
         if not all(np.isfinite(output).all() for output in outputs):
@@ -156,17 +197,70 @@ class _RunningCell:
                 f"The network's outputs at {cell.network.input_size} are NaN or infinite.",
                 hint="Are there NaNs in its weights, or in the mean and std of its crops?",
             )
-        decoded = cell.codec.decode(outputs, cell.network.output_size)
-        center, scale = boxes_to_center_scale(shared.boxes, cell.size, spec.crop.padding)
+        self._seconds += seconds + time.perf_counter() - start
+        if cell.raw is not None:
+            self._writer = self._writer or RawWriter(cell.raw)
+            outputs = self._writer.keep(rows, outputs)
+        self._decode(rows, shared.boxes, outputs)
+
+    def _decode(self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs) -> None:
+        for decoding in self._decodings:
+            decoding.add(rows, boxes, outputs)
+        if all(decoding.failure is not None for decoding in self._decodings):
+            self.failure = self._decodings[0].failure
+
+    def finish(self, dataset: PoseDataset, instances: Instances) -> list[CellPredictions]:
+        """Return the outcome of each decoder, and keep the raw outputs if all is well."""
+        if self._writer is not None and self.failure is None:
+            try:
+                self._writer.close()
+            except PosebenchError as error:
+                self.failure = error
+        return [
+            CellPredictions(None, self._seconds, decoding.failure or self.failure)
+            if decoding.failure is not None or self.failure is not None
+            else decoding.finish(dataset, instances, self._seconds)
+            for decoding in self._decodings
+        ]
+
+    def discard(self) -> None:
+        """Remove raw outputs that are not complete."""
+        if self._writer is not None:
+            self._writer.discard()
+
+
+class _RunningDecoder:
+    """What one decoder made of a cell's outputs so far."""
+
+    def __init__(self, cell: PreparedCell, decoder: Decoder, count: int) -> None:
+        keypoints = len(cell.network.spec.keypoints)
+        self._cell = cell
+        self._decoder = decoder
+        self.failure: PosebenchError | None = None
+        self._keypoints = np.zeros((count, keypoints, 2), dtype=np.float64)
+        self._scores = np.zeros((count, keypoints), dtype=np.float32)
+        self._areas = np.zeros(count, dtype=np.float32)
+        self._seconds = 0.0
+
+    def add(self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs) -> None:
+        """Decode the outputs of `rows`; keep the failure, which other decoders may not share."""
+        if self.failure is not None:
+            return
+        start, cell = time.perf_counter(), self._cell
         answered = cell.network.output_size
+        try:
+            decoded = decode_by(self._decoder, cell.codec, outputs, answered)
+        except PosebenchError as error:
+            self.failure = error
+            return
+        center, scale = boxes_to_center_scale(boxes, cell.size, cell.network.spec.crop.padding)
         self._keypoints[rows] = input_to_image(decoded.keypoints, center, scale, answered)
         self._scores[rows] = decoded.scores
         self._areas[rows] = scale.prod(axis=1)
-        self._seconds += seconds + time.perf_counter() - start
+        self._seconds += time.perf_counter() - start
 
-    def finish(self, dataset: PoseDataset, instances: Instances) -> CellPredictions:
-        if self.failure is not None:
-            return CellPredictions(None, self._seconds, self.failure)
+    def finish(self, dataset: PoseDataset, instances: Instances, seconds: float) -> CellPredictions:
+        """Return the predictions; `seconds` are the network's, 0 if it did not run."""
         image_ids = np.array([image.id for image in dataset.images], dtype=np.int64)
         predictions = Predictions(
             image_ids=image_ids[instances.image_index],
@@ -177,10 +271,10 @@ class _RunningCell:
             bbox_scores=instances.bbox_scores,
             areas=self._areas,
         )
-        return CellPredictions(predictions, self._seconds)
+        return CellPredictions(predictions, seconds + self._seconds if seconds else 0.0)
 
 
-def _forward(cell: PreparedCell, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+def _forward(cell: PreparedCell, crops: NDArray[np.uint8]) -> Outputs:
     if cell.size != cell.network.input_size:
         size, udp = cell.network.input_size, cell.network.spec.crop.udp
         crops = np.stack([resample_crop(crop, size, udp) for crop in crops])

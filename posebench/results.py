@@ -41,7 +41,8 @@ class Protocol:
     """Everything besides the model that moves AP.
 
     `sigmas` and `area_rule` are those of OKS; the box filters are `None` with ground-truth
-    boxes; `boxes_left_out` says in words what the boxes file held besides.
+    boxes; `boxes_left_out` says in words what the boxes file held besides; `precision` is that
+    of the network and of the outputs that were decoded.
     """
 
     dataset: str
@@ -101,10 +102,18 @@ class CellResult:
     instances_per_second: float | None = None
 
     @property
-    def cell_id(self) -> str:
-        """File-name safe identity within a run."""
+    def network_id(self) -> str:
+        """File-name safe identity within a run of all that one run of a network answers."""
         name = self.checkpoint.name.replace("/", "__").replace("\\", "__")
         return f"{name}_{self.size}_{self.policy}"
+
+    @property
+    def cell_id(self) -> str:
+        """File-name safe identity within a run: with the decoder, if not the checkpoint's own."""
+        codec = (self.checkpoint.spec or {}).get("codec", {})
+        own = codec.get("decoder", "argmax")  # SimCC, which has no field for its only one
+        decoder = self.protocol.decoder if codec else None
+        return self.network_id if decoder in (None, own) else f"{self.network_id}_{decoder}"
 
 
 def environment() -> dict[str, Any]:

@@ -6,8 +6,6 @@ checkpoint's cells together. A cell that fails is a result with its reason; the 
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,38 +13,13 @@ from pathlib import Path
 from posebench.backbones import describe
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.findings import keypoints_value
-from posebench.codecs import HeatmapCodec
-from posebench.datasets.coco import PoseDataset
-from posebench.errors import CheckpointError, PosebenchError, UnsupportedSizeError, UsageError
+from posebench.errors import CheckpointError
 from posebench.evaluation.protocol import evaluate
-from posebench.keypoints import KeypointSet
-from posebench.model import count_gflops
-from posebench.policies import Policy, apply_policy, canonical_policy
-from posebench.predict import CellPredictions, PreparedCell, predict
+from posebench.planning import Grid, plan_cell, plan_cells, reason_of
+from posebench.predict import CellPredictions, predict
 from posebench.results import CellResult, CheckpointFacts, Status
-from posebench.sizes import InputSize
-from posebench.spec import ModelSpec, spec_to_mapping
+from posebench.spec import spec_to_mapping
 from posebench.workload import Workload
-
-_log = logging.getLogger(__name__)
-_FACTOR = re.compile(r"(\d+\.?\d*|\.\d+)x")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The cells asked for: sizes as written (`native`, `256x192`, `0.5x`) × policies.
-
-    Raises `UsageError` for a size that is none of these.
-    """
-
-    sizes: tuple[str, ...] = ("native",)
-    policies: tuple[Policy, ...] = ("native",)
-    flip_test: bool | None = None
-    batch_size: int = 32
-
-    def __post_init__(self) -> None:
-        for text in self.sizes:
-            _check_size_text(text)
 
 
 @dataclass(frozen=True)
@@ -69,52 +42,27 @@ class FinishedCell:
 Progress = Callable[[str, int, int], None]
 
 
-def _check_size_text(text: str) -> None:
-    if text == "native" or _FACTOR.fullmatch(text):
-        return
-    try:
-        InputSize.parse(text)
-    except UsageError as error:
-        raise UsageError(
-            error.message,
-            hint="Write height x width in pixels, native, or a factor: 256x192,native,0.5x.",
-        ) from None
-
-
-def resolve_size(text: str, trained: InputSize) -> InputSize:
-    """Turn `native`, `HxW` or a factor such as `0.5x` into a size; raise `UsageError`."""
-    if text == "native":
-        return trained
-    if _FACTOR.fullmatch(text):
-        return trained.scaled(float(text[:-1]))
-    return InputSize.parse(text)
-
-
-def plan_cells(spec: ModelSpec, grid: Grid) -> list[tuple[InputSize, Policy]]:
-    """Return the distinct (size, policy) cells of one checkpoint, in the order asked for."""
-    sizes = [resolve_size(text, spec.input_size) for text in grid.sizes]
-    cells = [
-        (size, canonical_policy(spec, size, policy)) for size in sizes for policy in grid.policies
-    ]
-    return list(dict.fromkeys(cells))
-
-
 def run_checkpoint(
-    source: CheckpointSource, workload: Workload, grid: Grid, progress: Progress
+    source: CheckpointSource,
+    workload: Workload,
+    grid: Grid,
+    progress: Progress,
+    raw: Path | None = None,
 ) -> Iterator[FinishedCell]:
     """Load one checkpoint and yield a result for each of its cells, in the order planned.
 
+    Raw outputs are kept in the folder `raw`, and cells that are there already are not run again.
     Whatever goes wrong in a cell is its `reason`; one that cannot be loaded has a single result.
     """
     try:
         checkpoint = load_checkpoint(source.path, source.spec_file)
         cells = plan_cells(checkpoint.spec, grid)
     except Exception as error:
-        reason = _reason(error, source.name)
+        reason = reason_of(error, source.name)
         yield FinishedCell(result_without_cells(source, workload, "failed", reason))
         return
     facts = _facts(checkpoint, source.name)
-    planned = [_plan(checkpoint, facts, cell, workload, grid.flip_test) for cell in cells]
+    planned = [plan_cell(checkpoint, facts, cell, workload, grid, raw) for cell in cells]
     done, total = 0, len(workload.instances)
 
     def advance(count: int) -> None:
@@ -124,15 +72,16 @@ def run_checkpoint(
 
     outcomes = iter(
         predict(
-            [cell for _, cell in planned if cell is not None],
+            [plan.cell for plan in planned if plan.cell is not None],
             workload.dataset,
             workload.instances,
             batch_size=grid.batch_size,
             progress=advance,
         )
     )
-    for result, cell in planned:
-        yield FinishedCell(result) if cell is None else _score(result, next(outcomes), workload)
+    for result in (result for plan in planned for result in plan.results):
+        runs = result.status == "ok"
+        yield _score(result, next(outcomes), workload) if runs else FinishedCell(result)
 
 
 def result_without_cells(
@@ -157,56 +106,6 @@ def _facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
     )
 
 
-def _check_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> None:
-    """Raise `CheckpointError` unless the checkpoint predicts what the data set labels."""
-    labelled = dataset.keypoints
-    hint = "Choose a checkpoint trained for this keypoint set, or another --dataset."
-    if len(predicted) != len(labelled):
-        raise CheckpointError(
-            f"The checkpoint predicts {len(predicted)} keypoints ({predicted.name}), "
-            f"{dataset.name} labels {len(labelled)} ({labelled.name}).",
-            hint=hint,
-        )
-    pairs = zip(predicted.keypoints, labelled.keypoints, strict=True)
-    for index, (one, other) in enumerate(pairs):
-        # Names that the other set does not have may be other words for the same thing.
-        if one != other and one in labelled.keypoints:
-            raise CheckpointError(
-                f"Keypoint {index} of the checkpoint is {one} ({predicted.name}), that of "
-                f"{dataset.name} is {other} ({labelled.name}).",
-                hint=hint,
-            )
-
-
-def _plan(
-    checkpoint: Checkpoint,
-    facts: CheckpointFacts,
-    cell: tuple[InputSize, Policy],
-    workload: Workload,
-    flip_test: bool | None,
-) -> tuple[CellResult, PreparedCell | None]:
-    """Return the cell's result so far and the network to run, or `None` if it cannot run."""
-    (size, policy), spec = cell, checkpoint.spec
-    flip_test = spec.flip.test if flip_test is None else flip_test
-    protocol = replace(
-        workload.protocol,
-        flip_test=flip_test,
-        decoder=spec.codec.decoder if isinstance(spec.codec, HeatmapCodec) else "simcc",
-        crop="udp" if spec.crop.udp else "classic",
-        crop_padding=spec.crop.padding,
-    )
-    result = CellResult(facts, size, policy, "ok", protocol)
-    try:
-        _check_keypoints(spec.keypoints, workload.dataset)
-        adapted = apply_policy(checkpoint.network, size, policy)
-        result = replace(result, gflops=count_gflops(adapted, adapted.input_size))
-    except UnsupportedSizeError as error:
-        return replace(result, status="unsupported", reason=_one_line(error)), None
-    except Exception as error:
-        return replace(result, status="failed", reason=_reason(error, facts.name)), None
-    return result, PreparedCell(adapted, spec.codec, size, flip_test)
-
-
 def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> FinishedCell:
     """Loop 2: predictions to metrics."""
     try:
@@ -214,7 +113,7 @@ def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> 
             raise outcome.failure or CheckpointError("There are no predictions.")
         scored = evaluate(workload.dataset, outcome.predictions, workload.scoring)
     except Exception as error:
-        reason = _reason(error, result.cell_id)
+        reason = reason_of(error, result.cell_id)
         return FinishedCell(replace(result, status="failed", reason=reason))
     count = len(workload.instances)
     done = replace(
@@ -230,16 +129,3 @@ def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> 
 def exit_code(results: Sequence[CellResult]) -> int:
     """Return 3 if a cell failed or was skipped, else 0; `unsupported` is an answer."""
     return 3 if any(result.status in ("failed", "skipped") for result in results) else 0
-
-
-def _reason(error: Exception, what: str) -> str:
-    """Return why something failed in one line; log where, for `--debug`."""
-    _log.debug("%s failed", what, exc_info=error)
-    if isinstance(error, PosebenchError):
-        return _one_line(error)
-    return f"internal error, {type(error).__name__}: {_one_line(error)} (--debug shows where)"
-
-
-def _one_line(error: Exception) -> str:
-    """Return an error and its hint in one line."""
-    return " ".join(str(error).split())

@@ -83,6 +83,7 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
         Column("policy", lambda r: r.policy or NO_VALUE),
         Column("boxes", lambda r: r.protocol.boxes),
         Column("flip", _flip),
+        Column("decoder", lambda r: r.protocol.decoder or NO_VALUE),
         Column("status", lambda r: r.status),
         *(_metric(name) for name in metrics),
         Column("PCK@0.1", lambda r: points((r.pck or {}).get("0.1")), numeric=True),
@@ -93,10 +94,15 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
 def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
     """Return the table of `results`, with a line for each reason why cells have no numbers.
 
-    Where it is wider than `width`, columns that say the same in every row move to the caption;
+    Where all rows share the decoder, the caption says it. Where the table is wider than `width`,
+    columns that say the same in every row move to the caption;
     where that is not enough, dispensable ones are left out and the caption says which.
     """
     shown, lifted = columns(results), list[Column]()
+    decoder = next(column for column in shown if column.header == "decoder")
+    if len({decoder.show(result) for result in results} - {NO_VALUE}) < 2:
+        shown.remove(decoder)
+        lifted.append(decoder)
     for header in LIFTED_FIRST:
         if _width(results, shown) <= width:
             break
@@ -121,7 +127,7 @@ def _caption(
     results: Sequence[CellResult], lifted: Sequence[Column], dropped: Sequence[Column]
 ) -> Text:
     protocol = results[0].protocol
-    same = [(column.header, column.show(results[0])) for column in lifted]
+    same = [(column.header, _shared(column, results)) for column in lifted]
     facts = [
         f"{protocol.dataset}: {protocol.images} images, {protocol.instances} instances",
         *([f"left out: {', '.join(protocol.boxes_left_out)}"] if protocol.boxes_left_out else []),
@@ -133,6 +139,12 @@ def _caption(
         headers = ", ".join(column.header for column in dropped)
         facts.append(f"no room for {headers}: --json has them")
     return Text(" · ".join(facts))
+
+
+def _shared(column: Column, results: Sequence[CellResult]) -> str:
+    """Return what `column` says in every row that has it."""
+    values = (column.show(result) for result in results)
+    return next((value for value in values if value != NO_VALUE), NO_VALUE)
 
 
 def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> Table:
@@ -161,7 +173,9 @@ def _reasons(results: Sequence[CellResult]) -> list[Text]:
         sharing = cells.setdefault((result.status, reason), {})
         named = sharing.setdefault(result.checkpoint.name, [])
         if result.size is not None:
-            named.append(f"{result.size} {result.policy}")
+            where = f"{result.size} {result.policy}"
+            if where not in named:
+                named.append(where)
     return [
         Text(f"{status}: {_cells(sharing)}: {reason}")
         for (status, reason), sharing in cells.items()

@@ -18,7 +18,8 @@ from posebench.evaluation_run import (
     checkpoint_sources,
     run_evaluation,
 )
-from posebench.runner import FinishedCell, Grid
+from posebench.planning import Grid
+from posebench.runner import FinishedCell
 from posebench.workload import DataRequest
 
 
@@ -67,6 +68,7 @@ def request(people: Path, *checkpoints: Path, **more: Any) -> EvaluationRequest:
         ({"scoring": ScoringOptions(nms_threshold=float("nan"))}, "--nms-threshold nan"),
         ({"scoring": ScoringOptions(keypoint_threshold=float("nan"))}, "--keypoint-threshold nan"),
         ({"grid": Grid(sizes=("native", "96x80"))}, "up to 2 cells"),
+        ({"grid": Grid(decoders=("own", "dark", "udp"))}, "up to 3 cells"),
     ],
 )
 def test_options_that_cannot_work(tmp_path: Path, people: Path, more: Any, said: str) -> None:
@@ -76,7 +78,7 @@ def test_options_that_cannot_work(tmp_path: Path, people: Path, more: Any, said:
         run_evaluation(asked)
 
 
-@pytest.mark.parametrize("kind", ["results", "predictions", "folder"])
+@pytest.mark.parametrize("kind", ["results", "predictions", "folder", "raw"])
 def test_outputs_that_cannot_be_written_are_known_first(
     tmp_path: Path, people: Path, kind: str
 ) -> None:
@@ -84,7 +86,7 @@ def test_outputs_that_cannot_be_written_are_known_first(
     outputs = Outputs(**{kind: blocked})
     with pytest.raises(UsageError, match=r"below.* cannot be written: it lies below a file"):
         run_evaluation(request(people, touch(tmp_path / "a.pth"), outputs=outputs))
-    if kind != "folder":
+    if kind not in ("folder", "raw"):
         outputs = Outputs(**{kind: tmp_path})
         with pytest.raises(UsageError, match="is a folder"):
             run_evaluation(request(people, touch(tmp_path / "a.pth"), outputs=outputs))

@@ -16,14 +16,12 @@ from posebench import runner
 from posebench.errors import UsageError
 from posebench.evaluation.protocol import ScoringOptions
 from posebench.keypoints import COCO, CROWDPOSE
+from posebench.planning import Grid, plan_cells, resolve_size
 from posebench.results import CellResult
 from posebench.runner import (
     CheckpointSource,
     FinishedCell,
-    Grid,
     exit_code,
-    plan_cells,
-    resolve_size,
     run_checkpoint,
 )
 from posebench.sizes import InputSize
@@ -96,7 +94,7 @@ def test_a_good_run(tmp_path: Path, workload: Workload) -> None:
     assert first.checkpoint.spec is not None
     assert first.checkpoint.spec["crop"]["padding"] == first.protocol.crop_padding == 1.25
     assert first.checkpoint.spec["keypoints"] == "coco"
-    assert (first.protocol.flip_test, first.protocol.decoder) == (True, "simcc")
+    assert (first.protocol.flip_test, first.protocol.decoder) == (True, "argmax")
     assert first.metrics is not None and first.pck is not None
     assert set(first.pck) == {"0.05", "0.1", "0.2"}
     assert first.instances_per_second is not None and first.instances_per_second > 0

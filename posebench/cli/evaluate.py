@@ -61,6 +61,13 @@ def evaluate_command(
         bool | None,
         typer.Option("--flip/--no-flip", help="Flip test; by default as the checkpoint says."),
     ] = None,
+    decoder: Annotated[
+        str,
+        typer.Option(
+            help="Decoders, the network running once for all: own, argmax, quarter, dark, udp, "
+            "expectation."
+        ),
+    ] = "own",
     spec: Annotated[
         Path | None, typer.Option(help="YAML with what a checkpoint file does not say.")
     ] = None,
@@ -86,6 +93,13 @@ def evaluate_command(
         Path | None,
         typer.Option(help="Folder for results.json and the predictions of every cell."),
     ] = None,
+    save_raw: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to keep raw outputs in, as float16; where they are there, to decode and "
+            "score them again without running the network."
+        ),
+    ] = None,
 ) -> None:
     """Evaluate checkpoints over input sizes and print one table.
 
@@ -93,13 +107,14 @@ def evaluate_command(
     embedded synthetic people.
     """
     from posebench.cli.choices import one_of, several_of
+    from posebench.codecs import DECODER_CHOICES
     from posebench.datasets.boxes import BoxFilter
     from posebench.evaluation.nms import NMS_RULES
     from posebench.evaluation.protocol import ScoringOptions
     from posebench.evaluation.rescoring import RESCORING_RULES
     from posebench.evaluation_run import EvaluationRequest, Outputs, run_evaluation
+    from posebench.planning import Grid
     from posebench.policies import POLICIES
-    from posebench.runner import Grid
     from posebench.workload import DataRequest
 
     sizes = size or ("native" if checkpoints else EMBEDDED_SIZES)
@@ -128,8 +143,9 @@ def evaluate_command(
             policies=several_of(policies, POLICIES, "--policy"),
             flip_test=flip,
             batch_size=batch_size,
+            decoders=several_of(decoder, DECODER_CHOICES, "--decoder"),
         ),
         threads=threads,
-        outputs=Outputs(json, predictions, out),
+        outputs=Outputs(json, predictions, out, save_raw),
     )
     raise typer.Exit(run_evaluation(request))

@@ -7,26 +7,31 @@ al. 2018 (quarter offset), Zhang et al. 2020 (DARK), Huang et al. 2020 (UDP).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posebench.codecs.decoded import Decoded, raise_if_nan
+from posebench.codecs.expectation import heatmap_expectation_offsets
 from posebench.codecs.refinement import dark_offsets, quarter_offsets, udp_offsets
 from posebench.codecs.targets import training_weights
 from posebench.errors import EvaluationError, SpecError
 from posebench.sizes import InputSize
 
 HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp"]
+HeatmapRefinement = Literal["argmax", "quarter", "dark", "udp", "expectation"]
+HEATMAP_REFINEMENTS: tuple[HeatmapRefinement, ...] = get_args(HeatmapRefinement)
 
 
 @dataclass(frozen=True)
 class HeatmapCodec:
     """How heatmaps stand for keypoints.
 
-    `sigma`, in heatmap cells, affects training targets only; `blur_kernel` is the odd width of
-    the Gaussian that DARK and UDP decoding smooth a heatmap with.
+    `decoder` is the one the checkpoint was published with, and says how its targets were made:
+    those of `udp` put the first and last cell on the sides of the input. `sigma`, in heatmap
+    cells, affects training targets only; `blur_kernel` is the odd width of the Gaussian that DARK
+    and UDP decoding smooth a heatmap with, and of the window of an expectation.
     """
 
     kind: Literal["heatmap"] = "heatmap"
@@ -38,12 +43,19 @@ class HeatmapCodec:
         if self.blur_kernel < 3 or self.blur_kernel % 2 == 0:
             raise SpecError(f"blur_kernel must be odd and at least 3, not {self.blur_kernel}.")
 
-    def decode(self, outputs: tuple[NDArray[Any], ...], size: InputSize) -> Decoded:
-        """Return the best cell of each heatmap, refined by `decoder`, in input pixels of `size`.
+    def decode(
+        self,
+        outputs: tuple[NDArray[Any], ...],
+        size: InputSize,
+        refinement: HeatmapRefinement | None = None,
+    ) -> Decoded:
+        """Return the best cell of each heatmap, refined, in input pixels of `size`.
 
         `outputs` is one array (N, K, h, w). The score is the maximum before any smoothing; where
         it is not above 0 the cell is (−1, −1), still refined and scaled. Of equal cells the first
-        wins. Raises `EvaluationError` for NaN and for heatmaps too small for UDP.
+        wins. `refinement` takes the place of the codec's own; where cells lie in the input is a
+        matter of the targets the network learned, so that the codec's `decoder` says it in any
+        case. Raises `EvaluationError` for NaN and for heatmaps too small for UDP.
         """
         heatmaps = np.asarray(outputs[0], dtype=np.float32)
         count, keypoint_count, height, width = heatmaps.shape
@@ -54,12 +66,15 @@ class HeatmapCodec:
         cells = np.stack([column, row], axis=-1)
         cells[scores <= 0] = -1
         keypoints = cells.astype(np.float32)
-        if self.decoder == "quarter":
+        refinement = refinement or self.decoder
+        if refinement == "quarter":
             keypoints += quarter_offsets(heatmaps, cells)
-        elif self.decoder == "dark":
+        elif refinement == "dark":
             keypoints += dark_offsets(heatmaps, cells, self.blur_kernel)
-        elif self.decoder == "udp":
+        elif refinement == "udp":
             keypoints += udp_offsets(heatmaps, cells, self.blur_kernel)
+        elif refinement == "expectation":
+            keypoints += heatmap_expectation_offsets(heatmaps, cells, self.blur_kernel // 2)
         return Decoded(self._to_input(keypoints, (height, width), size), scores)
 
     def _to_input(

@@ -6,24 +6,30 @@ Numbers must match MMPose 1.3.2's `codecs/simcc_label.py` and `get_simcc_maximum
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posebench.codecs.decoded import Decoded, raise_if_nan
+from posebench.codecs.expectation import bin_expectation_offsets
 from posebench.codecs.targets import training_weights
 from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
+
+SimccRefinement = Literal["argmax", "expectation"]
+SIMCC_REFINEMENTS: tuple[SimccRefinement, ...] = get_args(SimccRefinement)
 
 
 @dataclass(frozen=True)
 class SimccCodec:
     """How x and y bin vectors stand for keypoints.
 
-    `split_ratio` is bins per input pixel; `sigma` (x, y), in bins, and `normalize` (targets sum
-    to about 1 rather than peak at 1) affect training targets only.
+    `split_ratio` is bins per input pixel. `sigma` (x, y), in bins, and `normalize` (targets sum
+    to about 1 rather than peak at 1) are those of the training targets; an expectation's window
+    reaches 3 sigma to either side.
     """
 
     kind: Literal["simcc"] = "simcc"
@@ -35,12 +41,17 @@ class SimccCodec:
         """Return the number of x and of y bins of an input size, truncated as in MMPose's heads."""
         return int(size.width * self.split_ratio), int(size.height * self.split_ratio)
 
-    def decode(self, outputs: tuple[NDArray[Any], ...], size: InputSize) -> Decoded:
+    def decode(
+        self,
+        outputs: tuple[NDArray[Any], ...],
+        size: InputSize,
+        refinement: SimccRefinement = "argmax",
+    ) -> Decoded:
         """Return the best bin on each axis in input pixels; the score is the lower maximum.
 
         `outputs` are simcc_x (N, K, bins_x) and simcc_y (N, K, bins_y) of the input `size`.
-        Where the score is not above 0 both bins are −1. Raises `EvaluationError` for NaN or for
-        bins that are not those of `size`.
+        Where the score is not above 0 both bins are −1, unrefined. Raises `EvaluationError` for
+        NaN or for bins that are not those of `size`.
         """
         simcc_x, simcc_y = (np.asarray(output, dtype=np.float32) for output in outputs)
         found = simcc_x.shape[-1], simcc_y.shape[-1]
@@ -54,6 +65,10 @@ class SimccCodec:
         raise_if_nan(scores)
         best = np.stack([simcc_x.argmax(axis=-1), simcc_y.argmax(axis=-1)], axis=-1)
         bins = best.astype(np.float32)
+        if refinement == "expectation":
+            for axis, logits in enumerate((simcc_x, simcc_y)):
+                radius = math.ceil(3 * self.sigma[axis])
+                bins[..., axis] += bin_expectation_offsets(logits, best[..., axis], radius)
         bins[scores <= 0] = -1
         return Decoded(bins / np.float32(self.split_ratio), scores)
 

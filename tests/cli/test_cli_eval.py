@@ -92,6 +92,43 @@ def test_a_good_run(run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path
     assert sorted(path.name for path in out.iterdir()) == ["predictions", "results.json"]
 
 
+def test_decoders_side_by_side_and_again_from_raw_outputs(
+    run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path: Path
+) -> None:
+    out, raw = tmp_path / "out", tmp_path / "raw"
+    asked = ("eval", heatmap, simcc, "--dataset", people, "--save-raw", raw, "--out", out)
+    done = run(*asked, "--decoder", "own,dark,expectation")
+    assert (done.code, done.err) == (0, "")
+    rows = strict(out / "results.json")["results"]
+    assert [(r["checkpoint"]["name"], r["protocol"]["decoder"], r["status"]) for r in rows] == [
+        ("heatmap", "quarter", "ok"),
+        ("heatmap", "dark", "ok"),
+        ("heatmap", "expectation", "ok"),
+        ("simcc", "argmax", "ok"),
+        ("simcc", "dark", "unsupported"),
+        ("simcc", "expectation", "ok"),
+    ]
+    assert {path.stem for path in (out / "predictions").iterdir()} == {
+        "heatmap_64x48_native",
+        "heatmap_64x48_native_dark",
+        "heatmap_64x48_native_expectation",
+        "simcc_64x48_native",
+        "simcc_64x48_native_expectation",
+    }
+    assert "decoder" in done.out.splitlines()[1]
+    assert "unsupported: simcc (64x48 native): SimCC outputs have no dark decoder" in done.out
+    assert len(list(raw.iterdir())) == 2
+    done = run(*asked, "--decoder", "udp", "--nms", "none")
+    assert done.code == 0
+    again = strict(out / "results.json")["results"]
+    assert [row["status"] for row in again] == ["ok", "unsupported"]
+    assert again[0]["instances_per_second"] is None
+    assert again[0]["protocol"]["precision"] == rows[0]["protocol"]["precision"]
+    done = run("eval", heatmap, "--dataset", people, "--decoder", "darc")
+    assert done.code == 2
+    assert "Did you mean 'dark'?" in done.err
+
+
 def test_predictions_score_the_same_in_pycocotools(
     run: Any, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,57 @@
+"""Decoders by name: which ones a codec's outputs can be decoded by, and decoding by one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast, get_args
+
+from numpy.typing import NDArray
+
+from posebench.codecs.decoded import Decoded
+from posebench.codecs.heatmap import HEATMAP_REFINEMENTS, HeatmapCodec, HeatmapRefinement
+from posebench.codecs.simcc import SIMCC_REFINEMENTS, SimccCodec, SimccRefinement
+from posebench.errors import EvaluationError
+from posebench.sizes import InputSize
+
+Decoder = HeatmapRefinement  # which are all there are; SimCC has some of them
+# `own` is the decoder that a checkpoint was published with.
+DecoderChoice = Literal["own", "argmax", "quarter", "dark", "udp", "expectation"]
+DECODER_CHOICES: tuple[DecoderChoice, ...] = get_args(DecoderChoice)
+
+
+def own_decoder(codec: HeatmapCodec | SimccCodec) -> Decoder:
+    """Return the decoder that a checkpoint was published with."""
+    return codec.decoder if isinstance(codec, HeatmapCodec) else "argmax"
+
+
+def chosen_decoders(
+    codec: HeatmapCodec | SimccCodec, choices: tuple[DecoderChoice, ...]
+) -> tuple[Decoder, ...]:
+    """Return the distinct decoders that `choices` mean, in their order."""
+    own = own_decoder(codec)
+    return tuple(dict.fromkeys(own if choice == "own" else choice for choice in choices))
+
+
+def check_decoder(codec: HeatmapCodec | SimccCodec, decoder: Decoder) -> None:
+    """Raise `EvaluationError`, with the reason, for a decoder that the outputs are not for."""
+    valid = HEATMAP_REFINEMENTS if isinstance(codec, HeatmapCodec) else SIMCC_REFINEMENTS
+    if decoder not in valid:
+        raise EvaluationError(
+            f"SimCC outputs have no {decoder} decoder, which refines the cell of a heatmap.",
+            hint=f"Theirs are {' and '.join(valid)}.",
+        )
+
+
+def decode_by(
+    decoder: Decoder,
+    codec: HeatmapCodec | SimccCodec,
+    outputs: tuple[NDArray[Any], ...],
+    size: InputSize,
+) -> Decoded:
+    """Return keypoints in input pixels of `size`, and scores; raise `EvaluationError`.
+
+    `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`.
+    """
+    check_decoder(codec, decoder)
+    if isinstance(codec, HeatmapCodec):
+        return codec.decode(outputs, size, decoder)
+    return codec.decode(outputs, size, cast("SimccRefinement", decoder))
