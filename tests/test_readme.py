@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN_FILES = ("rtmpose-m.pth", "DIR/results.json", "FILE")
+OWN_FILES = ("rtmpose-m.pth", "DIR/results.json", "FILE", "A.json")
 LONG_RUN = "posebench train"
 
 
