@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+import torch
 from comparison import compare, compare_scoring, undecided
 from peer_reference import FAMILIES, Peer, peer_python
 from report import JITTER_SEEDS, LIMITS
@@ -14,6 +17,15 @@ def peer(shared_dir) -> Peer:
     if python is None or not script.is_file():
         pytest.skip("needs the environment of MMPose 1.3.2: set POSEBENCH_PEER_PYTHON")
     return Peer(python, script, shared_dir / "data" / "coco-mini")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Run as the reference ran: with more threads, sums in another order widen what is a tie."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.slow
