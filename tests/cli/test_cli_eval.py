@@ -354,9 +354,14 @@ def test_ctrl_c_keeps_what_is_done(people: Path, heatmap: Path, tmp_path: Path) 
     slow = small_checkpoint(tmp_path / "slow.safetensors", size=InputSize(2048, 1536))
     last = small_checkpoint(tmp_path / "last.safetensors")
     out = tmp_path / "out"
+    # Shells start background jobs with SIGINT ignored, and a child would inherit that.
+    start = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from posebench.cli import main; main()"
+    )
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "posebench", "eval", str(heatmap), str(slow), str(last),
+            sys.executable, "-c", start, "eval", str(heatmap), str(slow), str(last),
             "--dataset", str(people), "--out", str(out), "--batch-size", "1",
         ],
         stdout=subprocess.PIPE,
