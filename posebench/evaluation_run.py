@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -185,10 +186,8 @@ def _write_results(outputs: Outputs, results: Sequence[CellResult], settings: Ru
     in_folder = None if outputs.folder is None else outputs.folder / "results.json"
     for path in (outputs.results, in_folder):
         if path is not None and results:
-            try:
+            with _naming_what_cannot_be_written(path):
                 write_results(path, results, settings)
-            except OSError as error:
-                raise DataError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _write_predictions(outputs: Outputs, cell: FinishedCell) -> None:
@@ -196,10 +195,16 @@ def _write_predictions(outputs: Outputs, cell: FinishedCell) -> None:
     in_folder = None if outputs.folder is None else outputs.folder / "predictions" / name
     for path in (outputs.predictions, in_folder):
         if path is not None and cell.coco_results is not None:
-            try:
+            with _naming_what_cannot_be_written(path):
                 write_json(path, cell.coco_results)
-            except OSError as error:
-                raise DataError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+@contextmanager
+def _naming_what_cannot_be_written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _print(results: Sequence[CellResult]) -> None:
