@@ -63,11 +63,6 @@ class MatchTable:
     ignored: NDArray[np.bool_]
     person_count: NDArray[np.int64]
 
-    @property
-    def matched(self) -> NDArray[np.bool_]:
-        """Which detections have a person (T, A, D)."""
-        return self.person >= 0
-
     def area(self, name: str) -> int:
         """Return the position of an area range in the second axis."""
         return list(self.rules.area_ranges).index(name)
