@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from posebench.backbones import cspnext, resnet
-from posebench.backbones.cspnext import CSPNEXT_VARIANTS, CSPNeXt, CSPNeXtOptions
+from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
 from posebench.backbones.resnet import ResNet, ResNetOptions
+from posebench.backbones.shapes import Shapes
 from posebench.errors import SpecError, nearest
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec
@@ -27,24 +28,42 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class BackboneFamily:
-    """A family's options record, its constructor and its printed name, each for those options."""
+    """What there is to know of a family.
+
+    `options` is its record of options; `build` and `describe` make the network and its printed
+    name of them; `recognise` returns the options, as plain data, that a state dict's names and
+    shapes tell, or None for another family's.
+    """
 
     options: type[Any]
     build: Callable[[Any], Backbone]
     describe: Callable[[Any], str]
+    recognise: Callable[[Shapes], dict[str, Any] | None]
 
 
 # The network of an exported file is in the file; it is no family that can be built.
 EXPORTED = "onnx"
 BACKBONES: dict[str, BackboneFamily] = {
-    "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe),
-    "resnet": BackboneFamily(ResNetOptions, ResNet, resnet.describe),
+    "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
+    "resnet": BackboneFamily(ResNetOptions, ResNet, resnet.describe, resnet.recognise),
 }
 
 
 def build_backbone(spec: BackboneSpec) -> Backbone:
     """Build a backbone; raise `SpecError` for an unknown family or options."""
     return _family(spec).build(_options(spec))
+
+
+def recognise_backbone(shapes: Shapes) -> BackboneSpec | None:
+    """Return the family and options that fit the names and shapes of a backbone's tensors.
+
+    Raise `ValueError`, `IndexError` or `ZeroDivisionError` for shapes that no network has.
+    """
+    for name, family in BACKBONES.items():
+        options = family.recognise(shapes)
+        if options is not None:
+            return BackboneSpec(name, options)
+    return None
 
 
 def describe(spec: BackboneSpec) -> str:
@@ -69,12 +88,13 @@ def _options(spec: BackboneSpec) -> Any:
 
 __all__ = [
     "BACKBONES",
-    "CSPNEXT_VARIANTS",
     "EXPORTED",
     "Backbone",
     "BackboneFamily",
     "CSPNeXtOptions",
     "ResNetOptions",
+    "Shapes",
     "build_backbone",
     "describe",
+    "recognise_backbone",
 ]

@@ -6,11 +6,12 @@ BatchNorm has eps 1e-5: MMPose's configs replace the class default of 1e-3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.errors import SpecError
 
 CSPNEXT_VARIANTS: dict[str, tuple[float, float]] = {
@@ -197,3 +198,23 @@ def describe(options: CSPNeXtOptions) -> str:
     shown = f"d={options.deepen_factor:g},w={options.widen_factor:g}"
     stride = "" if options.out_stage == len(_STAGES) else f",stride={2 ** (options.out_stage + 1)}"
     return f"CSPNeXt({shown}{stride})"
+
+
+def recognise(shapes: Shapes) -> dict[str, Any] | None:
+    """Return the options of a CSPNeXt with these tensors, or None."""
+    stem = shapes.get("stem.2.conv.weight")
+    if stem is None or "stage1.1.attention.fc.weight" not in shapes:
+        return None
+    blocks = [count_numbers(shapes, rf"stage{n}\.\d+\.blocks\.(\d+)\.") for n in (1, 2, 3, 4)]
+    out_stage = 4 if blocks[3] else 3
+    widen = stem[0] / _STEM_CHANNELS
+    published = [deepen for deepen, wide in CSPNEXT_VARIANTS.values() if wide == widen]
+    others = [deepen for deepen, _ in CSPNEXT_VARIANTS.values()]
+    for deepen in (*published, *others, blocks[1] / _STAGES[1][1]):
+        built = [max(round(stage[1] * deepen), 1) for stage in _STAGES]
+        if built[:out_stage] == blocks[:out_stage]:
+            options: dict[str, Any] = {"deepen_factor": deepen, "widen_factor": widen}
+            if out_stage != len(_STAGES):
+                options["out_stage"] = out_stage
+            return options
+    return None

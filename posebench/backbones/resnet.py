@@ -6,9 +6,11 @@ The stride of a bottleneck sits on its 3x3 convolution (MMPose `style='pytorch'`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
+from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.errors import SpecError
 
 _BASE_CHANNELS = 64
@@ -138,3 +140,23 @@ def describe(options: ResNetOptions) -> str:
     width = "" if options.base_channels == _BASE_CHANNELS else f"(w={options.base_channels})"
     stage = "" if options.out_stage == 4 else f"/stage{options.out_stage}"
     return f"ResNet-{options.depth}{width}{stage}"
+
+
+def recognise(shapes: Shapes) -> dict[str, Any] | None:
+    """Return the options of a ResNet with these tensors, or None."""
+    stem = shapes.get("conv1.weight")
+    if stem is None or "layer1.0.conv1.weight" not in shapes or stem[2:] != (7, 7):
+        return None
+    blocks = tuple(count_numbers(shapes, rf"layer{stage}\.(\d+)\.") for stage in (1, 2, 3, 4))
+    out_stage = 4 if blocks[3] else 3
+    bottleneck = "layer1.0.conv3.weight" in shapes
+    for depth, counts in _BLOCKS.items():
+        same_block = (depth >= _FIRST_BOTTLENECK_DEPTH) == bottleneck
+        if same_block and counts[:out_stage] == blocks[:out_stage]:
+            options: dict[str, Any] = {"depth": depth}
+            if stem[0] != _BASE_CHANNELS:
+                options["base_channels"] = stem[0]
+            if out_stage != 4:
+                options["out_stage"] = out_stage
+            return options
+    return None

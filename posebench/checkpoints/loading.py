@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.checkpoints import mmpose, native, onnx
+from posebench.checkpoints import native, onnx, torch_file
 from posebench.checkpoints.contents import Contents, Identity
 from posebench.checkpoints.findings import Finding, findings_of, read_overrides
 from posebench.checkpoints.formats import Format, recognise_format
@@ -64,7 +64,7 @@ class _Adapter:
 
 
 _ADAPTERS: dict[Format, _Adapter] = {
-    "torch": _Adapter(mmpose.identify, mmpose.load),
+    "torch": _Adapter(torch_file.identify, torch_file.load),
     "safetensors": _Adapter(native.identify, native.load),
     "onnx": _Adapter(onnx.identify, onnx.load),
 }
