@@ -48,8 +48,8 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
         raise CheckpointError(
             f"The {what} of this file is not one that can be loaded{_nearest_family(shapes)}."
             f" Its first tensors: {', '.join(list(shapes)[:3])}.",
-            hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC heads"
-            " as MMPose names them. Anything else runs as ONNX.",
+            hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC"
+            " heads as MMPose names them. Anything else runs as ONNX.",
         )
     found = {"backbone": mapping_from_record(backbone), "head": head}
     return findings_of(found, "names and shapes")
