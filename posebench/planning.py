@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from posebench.errors import (
     EvaluationError,
     PosebenchError,
     UnsupportedSizeError,
-    UsageError,
 )
 from posebench.keypoints import KeypointSet
 from posebench.model import count_gflops
@@ -25,12 +23,11 @@ from posebench.predict import PreparedCell
 from posebench.raw_outputs import PRECISION, RawFolder, RawRecord, raw_folder, read_record
 from posebench.records import mapping_from_record
 from posebench.results import CellResult, CheckpointFacts
-from posebench.sizes import InputSize
+from posebench.sizes import InputSize, check_size_text, resolve_size
 from posebench.spec import ModelSpec
 from posebench.workload import Workload
 
 _log = logging.getLogger(__name__)
-_FACTOR = re.compile(r"(\d+\.?\d*|\.\d+)x")
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         for text in self.sizes:
-            _check_size_text(text)
+            check_size_text(text)
 
 
 @dataclass(frozen=True)
@@ -57,27 +54,6 @@ class PlannedCell:
 
     results: tuple[CellResult, ...]
     cell: PreparedCell | None
-
-
-def _check_size_text(text: str) -> None:
-    if text == "native" or _FACTOR.fullmatch(text):
-        return
-    try:
-        InputSize.parse(text)
-    except UsageError as error:
-        raise UsageError(
-            error.message,
-            hint="Write height x width in pixels, native, or a factor: 256x192,native,0.5x.",
-        ) from None
-
-
-def resolve_size(text: str, trained: InputSize) -> InputSize:
-    """Turn `native`, `HxW` or a factor such as `0.5x` into a size; raise `UsageError`."""
-    if text == "native":
-        return trained
-    if _FACTOR.fullmatch(text):
-        return trained.scaled(float(text[:-1]))
-    return InputSize.parse(text)
 
 
 def plan_cells(spec: ModelSpec, grid: Grid) -> list[tuple[InputSize, Policy]]:

@@ -17,6 +17,17 @@ from typing import Any, TypeVar
 from posebench.errors import PosebenchError, SpecError, nearest
 
 Record = TypeVar("Record")
+Place = tuple[str | int, ...]
+"""Keys and indices that lead from the top of plain data to a part of it."""
+
+
+class MisfitError(SpecError):
+    """Plain data does not fit a record: `text` says why, at `place`."""
+
+    def __init__(self, where: str, place: Place, text: str) -> None:
+        super().__init__(f"{where}: {text}")
+        self.place = place
+        self.text = text
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -35,12 +46,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) -> Record:
-    """Build the frozen dataclass `kind` from plain data; raise `SpecError` with the place."""
+    """Build the frozen dataclass `kind` from plain data; raise `MisfitError` with the place."""
     from pydantic import TypeAdapter, ValidationError
 
-    unknown = _unknown_key(kind, mapping, "")
-    if unknown:
-        raise SpecError(f"{where}: {unknown}")
+    _check_keys(kind, mapping, (), where)
     adapter: TypeAdapter[Record] = TypeAdapter(kind)
     try:
         return adapter.validate_python(dict(mapping))
@@ -50,27 +59,32 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         shown = repr(first["input"])[:80]
-        raise SpecError(
-            f"{where}: {place or 'the record'}: {first['msg']} (got {shown})."
-        ) from None
+        text = f"{place or 'the record'}: {first['msg']} (got {shown})."
+        raise MisfitError(where, first["loc"], text) from None
 
 
-def _unknown_key(kind: Any, value: Any, prefix: str) -> str | None:
-    """Return a sentence about the first key of `value` that `kind` does not have, at any depth."""
-    if not (dataclasses.is_dataclass(kind) and isinstance(value, Mapping)):
-        return None
+def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
+    """Raise `MisfitError` for the first key of `value` that `kind` does not have, at any depth."""
+    if isinstance(value, list | tuple):
+        items = [item for item in typing.get_args(kind) if item is not Ellipsis]
+        for index, each in enumerate(value if len(items) == 1 else ()):
+            _check_keys(items[0], each, (*place, index), where)
+        return
+    if not isinstance(value, Mapping):
+        return
+    if not dataclasses.is_dataclass(kind):
+        matching = [option for option in typing.get_args(kind) if _could_be(option, value)]
+        if len(matching) == 1:
+            _check_keys(matching[0], value, place, where)
+        return
     hints = typing.get_type_hints(kind)
     valid = [field.name for field in dataclasses.fields(kind)]
     for key, item in value.items():
+        inner = (*place, key)
         if key not in valid:
-            return f"unknown key {prefix + str(key)!r}. {nearest(str(key), valid)}"
-        options = (hints[key], *typing.get_args(hints[key]))
-        matching = [option for option in options if _could_be(option, item)]
-        if len(matching) == 1:
-            found = _unknown_key(matching[0], item, f"{prefix}{key}.")
-            if found:
-                return found
-    return None
+            name = ".".join(map(str, inner))
+            raise MisfitError(where, inner, f"unknown key {name!r}. {nearest(str(key), valid)}")
+        _check_keys(hints[key], item, inner, where)
 
 
 def _could_be(option: Any, item: Any) -> bool:

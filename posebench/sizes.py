@@ -10,6 +10,7 @@ from posebench.errors import UsageError
 
 MAX_SIDE = 4096
 _PATTERN = re.compile(r"^\s*(\d{1,5})\s*[xX×]\s*(\d{1,5})\s*$")
+_FACTOR = re.compile(r"(\d+\.?\d*|\.\d+)x")
 
 
 @dataclass(frozen=True, order=True)
@@ -58,3 +59,25 @@ class InputSize:
             lambda value: value if isinstance(value, cls) else cls.parse(str(value)),
             serialization=core_schema.to_string_ser_schema(),
         )
+
+
+def check_size_text(text: str) -> None:
+    """Raise `UsageError` unless `text` is `native`, `HxW` or a factor such as `0.5x`."""
+    if text == "native" or _FACTOR.fullmatch(text):
+        return
+    try:
+        InputSize.parse(text)
+    except UsageError as error:
+        raise UsageError(
+            error.message,
+            hint="Write height x width in pixels, native, or a factor: 256x192,native,0.5x.",
+        ) from None
+
+
+def resolve_size(text: str, trained: InputSize) -> InputSize:
+    """Turn `native`, `HxW` or a factor such as `0.5x` into a size; raise `UsageError`."""
+    if text == "native":
+        return trained
+    if _FACTOR.fullmatch(text):
+        return trained.scaled(float(text[:-1]))
+    return InputSize.parse(text)

@@ -27,6 +27,8 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "sizes": {"errors"},
     "records": {"errors"},
+    "yaml_records": {"errors", "records"},
+    "suite": {"errors", "records", "sizes", "yaml_records"},
     "keypoints": {"errors", "records"},
     "codecs": {"errors", "sizes", "keypoints"},
     "spec": {"errors", "sizes", "keypoints", "records", "codecs"},
@@ -139,7 +141,9 @@ WITHOUT_TORCH = (
     "scoring",
     "sizes",
     "spec",
+    "suite",
     "tables",
+    "yaml_records",
     "zoo",
 )
 # Frameworks that posebench does without, and libraries that only some units may touch.

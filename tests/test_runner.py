@@ -16,7 +16,7 @@ from posebench import runner
 from posebench.errors import UsageError
 from posebench.evaluation.protocol import ScoringOptions
 from posebench.keypoints import COCO, CROWDPOSE
-from posebench.planning import Grid, plan_cells, resolve_size
+from posebench.planning import Grid, plan_cells
 from posebench.results import CellResult
 from posebench.runner import (
     CheckpointSource,
@@ -24,7 +24,7 @@ from posebench.runner import (
     exit_code,
     run_checkpoint,
 )
-from posebench.sizes import InputSize
+from posebench.sizes import InputSize, resolve_size
 from posebench.workload import DataRequest, Workload, load_workload
 
 ALL = ("native", "resample", "pool", "interpolate")
