@@ -121,12 +121,16 @@ def load_suite(path: Path) -> Suite:
     return suite
 
 
-def shipped_suites() -> dict[str, Path]:
-    """Return the suites that come with posebench, by name."""
+def shipped_folder() -> Path:
+    """Return the folder of the suites that come with posebench."""
     package = Path(__file__).parent
     # In the package where it is installed, beside it in a checkout.
-    folder = next(f for f in (package / "suites", package.parent / "suites") if f.is_dir())
-    return {path.stem: path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
+    return next(f for f in (package / "suites", package.parent / "suites") if f.is_dir())
+
+
+def shipped_suites() -> dict[str, Path]:
+    """Return the suites that come with posebench, by name."""
+    return {path.stem: path for path in sorted(shipped_folder().glob(f"*{_SUFFIX}"))}
 
 
 def find_suite(argument: str) -> Path:

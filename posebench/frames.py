@@ -1,0 +1,44 @@
+"""Results as a pandas table, for notebooks. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posebench.records import mapping_from_record
+from posebench.store import StoredCell, read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_results(folder: str | Path) -> pd.DataFrame:
+    """Return a run's cells as a table, one row per cell in the suite's order.
+
+    Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
+    labels as `labels.*`, and metrics as fractions 0-1. Raises `DataError` where `folder` is no
+    run directory.
+    """
+    import pandas as pd
+
+    run = read_run(Path(folder))
+    table: pd.DataFrame = pd.DataFrame([_row(cell) for cell in run.cells])
+    return table
+
+
+def _row(cell: StoredCell) -> dict[str, Any]:
+    plain = mapping_from_record(cell.result)
+    checkpoint = plain.pop("checkpoint")
+    name = checkpoint.pop("name")
+    checkpoint.pop("spec")
+    protocol, metrics, pck = (plain.pop(key) or {} for key in ("protocol", "metrics", "pck"))
+    return {
+        "id": cell.id,
+        "checkpoint": name,
+        **checkpoint,
+        **{f"labels.{key}": value for key, value in cell.labels.items()},
+        **plain,
+        **metrics,
+        **{f"PCK@{limit}": share for limit, share in pck.items()},
+        **{f"protocol.{key}": value for key, value in protocol.items()},
+    }
