@@ -110,7 +110,15 @@ def checkpoint_sources(
         )
     read_overrides(spec_file)
     paths = list({path.resolve(): path for path in map(resolve, arguments)}.values())
-    return tuple(CheckpointSource(path, _name(path, paths), spec_file) for path in paths)
+    names = distinct_names(paths)
+    return tuple(
+        CheckpointSource(path, name, spec_file) for path, name in zip(paths, names, strict=True)
+    )
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return for each file its stem, or as much of its path as tells it from the others."""
+    return [_name(path, paths) for path in paths]
 
 
 def _name(path: Path, paths: Sequence[Path]) -> str:

@@ -61,7 +61,7 @@ def run_checkpoint(
         reason = reason_of(error, source.name)
         yield FinishedCell(result_without_cells(source, workload, "failed", reason))
         return
-    facts = _facts(checkpoint, source.name)
+    facts = checkpoint_facts(checkpoint, source.name)
     planned = [plan_cell(checkpoint, facts, cell, workload, grid, raw) for cell in cells]
     done, total = 0, len(workload.instances)
 
@@ -92,7 +92,8 @@ def result_without_cells(
     return CellResult(facts, None, None, status, workload.protocol, reason)
 
 
-def _facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
+def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
+    """Return what results say of a checkpoint."""
     spec = checkpoint.spec
     return CheckpointFacts(
         name=name,

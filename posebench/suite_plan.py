@@ -1,0 +1,224 @@
+"""A suite to its cells: every one with what is known before anything runs, in a stable order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from posebench.checkpoints import Checkpoint, load_checkpoint
+from posebench.datasets.boxes import BoxFilter
+from posebench.errors import PosebenchError, SpecError
+from posebench.evaluation.protocol import ScoringOptions
+from posebench.evaluation_run import distinct_names
+from posebench.planning import Grid, one_line, plan_cell, plan_cells, reason_of
+from posebench.policies import Policy
+from posebench.results import CellResult, Status
+from posebench.runner import CheckpointSource, checkpoint_facts, result_without_cells
+from posebench.sizes import InputSize
+from posebench.suite import CheckpointEntry, Suite
+from posebench.workload import GROUND_TRUTH, SYNTHETIC_LEVELS, DataRequest, Workload, load_workload
+from posebench.zoo import resolve
+
+_WILD = re.compile(r"[*?\[]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class SuiteCheckpoint:
+    """One checkpoint of a suite; `problem` is why there is no file, if there is none."""
+
+    source: CheckpointSource
+    entry: CheckpointEntry
+    problem: tuple[Status, str] | None = None
+
+
+@dataclass(frozen=True)
+class SuiteCell:
+    """One cell: its id, its result so far, and where in the plan its parts are.
+
+    `key` is the size and policy, None for a checkpoint that has no cells as it cannot be loaded.
+    """
+
+    id: str
+    result: CellResult
+    checkpoint: SuiteCheckpoint
+    workload: int
+    flip_test: bool | None
+    key: tuple[InputSize, Policy] | None
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """All cells of a suite, in order: data set, boxes, checkpoint, flip test, size, policy."""
+
+    suite: Suite
+    workloads: tuple[Workload, ...]
+    cells: tuple[SuiteCell, ...]
+
+
+def plan_suite(
+    suite: Suite,
+    folder: Path,
+    limit: int | None,
+    progress: Callable[[str, int, int], None],
+) -> SuitePlan:
+    """Load data and checkpoints and plan every cell; `folder` is what paths are relative to.
+
+    A checkpoint that is not there or cannot be loaded is a result with its reason. Raises
+    `PosebenchError` for data that cannot be used, and for patterns that fit no file.
+    """
+    checkpoints = suite_checkpoints(suite, folder)
+    workloads = [
+        load_workload(
+            request, scoring_options(suite), lambda done, all_: progress("rendering", done, all_)
+        )
+        for request in _data_requests(suite, folder, limit)
+    ]
+    by_workload: list[list[SuiteCell]] = [[] for _ in workloads]
+    for position, checkpoint in enumerate(checkpoints):
+        progress("planning", position, len(checkpoints))
+        for index, cells in enumerate(_checkpoint_cells(suite, checkpoint, workloads)):
+            by_workload[index] += [replace(cell, workload=index) for cell in cells]
+    progress("planning", len(checkpoints), len(checkpoints))
+    cells = [cell for group in by_workload for cell in group]
+    return SuitePlan(suite, tuple(workloads), tuple(_with_ids(cells)))
+
+
+def suite_checkpoints(suite: Suite, folder: Path) -> tuple[SuiteCheckpoint, ...]:
+    """Return the checkpoints that a suite's entries mean, patterns in the order of names."""
+    found: list[tuple[CheckpointEntry, Path | None, PosebenchError | None]] = []
+    for entry in suite.checkpoint_entries:
+        if _WILD.search(entry.file) and not (folder / entry.file).exists():
+            paths = sorted(path for path in folder.glob(entry.file) if path.is_file())
+            if not paths or (entry.name is not None and len(paths) > 1):
+                what = "fits no file" if not paths else f"fits {len(paths)} files, for one name"
+                raise SpecError(f"The pattern {entry.file} {what} in {folder}.")
+            found += [(entry, path, None) for path in paths]
+            continue
+        try:
+            own = folder / entry.file
+            found.append((entry, own if own.is_file() else resolve(entry.file), None))
+        except PosebenchError as error:
+            found.append((entry, None, error))
+    names = iter(distinct_names([path for _, path, _ in found if path is not None]))
+    checkpoints = []
+    for entry, path, absence in found:
+        name = entry.file if path is None else next(names)
+        spec = None if entry.spec is None else folder / entry.spec
+        source = CheckpointSource(path or Path(entry.file), entry.name or name, spec)
+        problem: tuple[Status, str] | None = None
+        if absence is not None:
+            problem = ("skipped", one_line(absence))
+        checkpoints.append(SuiteCheckpoint(source, entry, problem))
+    return tuple(checkpoints)
+
+
+def scoring_options(suite: Suite) -> ScoringOptions:
+    """Return how a suite scores."""
+    scoring = suite.scoring
+    return ScoringOptions(
+        rescoring=scoring.rescoring,
+        keypoint_threshold=scoring.keypoint_threshold,
+        nms=scoring.nms,
+        nms_threshold=scoring.nms_threshold,
+    )
+
+
+def suite_grid(suite: Suite, flip_test: bool | None) -> Grid:
+    """Return the axes of one checkpoint's cells with one setting of the flip test."""
+    return Grid(
+        sizes=suite.sizes,
+        policies=suite.policies,
+        flip_test=flip_test,
+        batch_size=suite.batch_size,
+        decoders=suite.decoders,
+    )
+
+
+def _data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataRequest]:
+    """Return the data sets with each of the boxes."""
+    requests = []
+    for entry in suite.dataset_entries:
+        limits = [number for number in (entry.limit, limit) if number is not None]
+        for boxes in suite.boxes_entries:
+            requests.append(
+                DataRequest(
+                    dataset=_place(entry.name, folder),
+                    data_root=None if entry.root is None else folder / entry.root,
+                    split=entry.split,
+                    images=None if entry.images is None else folder / entry.images,
+                    keypoints=entry.keypoints,
+                    boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
+                    box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
+                    limit=min(limits, default=None),
+                )
+            )
+    return requests
+
+
+def _place(name: str, folder: Path) -> str:
+    """Return a data set's name, or its place where it is a path that is there."""
+    own = folder / name
+    return str(own) if name not in SYNTHETIC_LEVELS and own.exists() else name
+
+
+def _checkpoint_cells(
+    suite: Suite, checkpoint: SuiteCheckpoint, workloads: Sequence[Workload]
+) -> list[list[SuiteCell]]:
+    """Return the cells of one checkpoint on each workload."""
+    source, problem, loaded = checkpoint.source, checkpoint.problem, None
+    if problem is None:
+        try:
+            loaded = load_checkpoint(source.path, source.spec_file)
+        except Exception as error:
+            problem = ("failed", reason_of(error, source.name))
+    if loaded is None:
+        assert problem is not None
+        return [
+            [SuiteCell("", result_without_cells(source, load, *problem), checkpoint, 0, None, None)]
+            for load in workloads
+        ]
+    return [_cells(suite, checkpoint, loaded, load) for load in workloads]
+
+
+def _cells(
+    suite: Suite, checkpoint: SuiteCheckpoint, loaded: Checkpoint, workload: Workload
+) -> list[SuiteCell]:
+    facts = checkpoint_facts(loaded, checkpoint.source.name)
+    flips = dict.fromkeys(
+        loaded.spec.flip.test if choice == "own" else choice for choice in suite.flip
+    )
+    cells = []
+    for flip_test in flips:
+        grid = suite_grid(suite, flip_test)
+        for key in plan_cells(loaded.spec, grid):
+            planned = plan_cell(loaded, facts, key, workload, grid, None)
+            cells += [
+                SuiteCell("", result, checkpoint, 0, flip_test, key) for result in planned.results
+            ]
+    return cells
+
+
+def _with_ids(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
+    """Return cells with ids that are safe as file names and differ, also where case does not."""
+    seen: dict[str, int] = {}
+    named = []
+    for cell in cells:
+        name = _cell_name(cell)
+        count = seen[name.lower()] = seen.get(name.lower(), 0) + 1
+        named.append(replace(cell, id=name if count == 1 else f"{name}-{count}"))
+    return named
+
+
+def _cell_name(cell: SuiteCell) -> str:
+    protocol, parts = (
+        cell.result.protocol,
+        [cell.result.protocol.dataset, cell.result.protocol.boxes],
+    )
+    parts.append(cell.result.checkpoint.name)
+    if cell.key is not None:
+        flip = "flip" if cell.flip_test else "noflip"
+        parts += [*map(str, cell.key), flip, protocol.decoder or "none"]
+    return _UNSAFE.sub("-", "_".join(parts)).strip(".-")[:180]

@@ -1,0 +1,201 @@
+"""Run a suite: every cell that is not done yet, each written to the run directory when it is."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import posebench
+from posebench.checkpoints import Checkpoint, load_checkpoint
+from posebench.errors import PosebenchError, UsageError
+from posebench.evaluation.matching import MatchTable
+from posebench.evaluation_run import set_threads
+from posebench.planning import plan_cell, reason_of
+from posebench.predict import predict
+from posebench.results import CellResult, environment
+from posebench.runner import FinishedCell, score_cell
+from posebench.store import (
+    SCHEMA_VERSION,
+    RunRecord,
+    StoredCell,
+    locked,
+    read_cell,
+    start_run,
+    write_cell,
+)
+from posebench.suite import Suite
+from posebench.suite_plan import SuiteCell, SuitePlan, plan_suite, suite_grid
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run: a suite, the folder its paths are relative to, and where results go.
+
+    `only` is a pattern of cell ids; `retry_failed` runs failed cells again.
+    """
+
+    suite: Suite
+    folder: Path
+    out: Path
+    only: str | None = None
+    limit: int | None = None
+    retry_failed: bool = False
+    threads: int | None = None
+
+
+class Display(Protocol):
+    """What is shown while a suite runs."""
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """Show how far the current step is."""
+        ...
+
+    def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
+        """Show what will run."""
+        ...
+
+    def started(self, cells: Sequence[SuiteCell]) -> None:
+        """Show that cells of one network run now."""
+        ...
+
+    def finished(self, cell: StoredCell) -> None:
+        """Show a cell that is done."""
+        ...
+
+
+def run_suite(request: RunRequest, display: Display) -> None:
+    """Run what is left of a suite.
+
+    Results that are in the run directory already are kept if they were made of the same
+    checkpoint, data, protocol and version. Raises `PosebenchError` for what cannot be used at
+    all; a cell that fails is a result. On Ctrl-C what is done is kept.
+    """
+    threads = set_threads(request.threads)
+    with locked(request.out):
+        plan = plan_suite(request.suite, request.folder, request.limit, display.progress)
+        record = RunRecord(
+            SCHEMA_VERSION,
+            request.suite,
+            tuple(cell.id for cell in plan.cells),
+            environment(),
+            threads,
+        )
+        start_run(request.out, record)
+        pending = pending_cells(request, plan)
+        display.planned(plan.cells, pending)
+        for cell in pending:
+            if cell.result.status != "ok":
+                display.finished(_store(request.out, cell, cell.result))
+        _run_pending(request, plan, [c for c in pending if c.result.status == "ok"], display)
+
+
+def pending_cells(request: RunRequest, plan: SuitePlan) -> list[SuiteCell]:
+    """Return the cells that have no result of this plan yet; raise `UsageError` if none fits."""
+    asked = [
+        cell
+        for cell in plan.cells
+        if request.only is None or fnmatch.fnmatch(cell.id, request.only)
+    ]
+    if not asked:
+        raise UsageError(
+            f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
+            hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",
+        )
+    return [cell for cell in asked if not _is_done(request, cell)]
+
+
+def _is_done(request: RunRequest, cell: SuiteCell) -> bool:
+    try:
+        stored = read_cell(request.out, cell.id)
+    except PosebenchError:
+        return False  # damaged, or of another version: it is made again
+    if stored is None or stored.posebench != posebench.__version__:
+        return False
+    if dict(stored.labels) != dict(cell.checkpoint.entry.labels):
+        return False
+    found = stored.result
+    if _inputs(found) != _inputs(cell.result):
+        return False
+    return found.status == "ok" or (
+        found.status == "failed" and cell.result.status == "ok" and not request.retry_failed
+    )
+
+
+def _inputs(result: CellResult) -> CellResult:
+    """Return a result without its outcome."""
+    return CellResult(result.checkpoint, result.size, result.policy, "ok", result.protocol)
+
+
+def _run_pending(
+    request: RunRequest, plan: SuitePlan, pending: Sequence[SuiteCell], display: Display
+) -> None:
+    """Run cells, those of one checkpoint together, so that each is loaded once per data set."""
+
+    def place(cell: SuiteCell) -> tuple[int, str, bool | None]:
+        return cell.workload, str(cell.checkpoint.source.path), cell.flip_test
+
+    for _, group in groupby(pending, key=place):
+        cells = list(group)
+        source = cells[0].checkpoint.source
+        try:
+            loaded = load_checkpoint(source.path, source.spec_file)
+        except Exception as error:
+            reason = reason_of(error, source.name)
+            for cell in cells:
+                failed = replace(cell.result, status="failed", reason=reason)
+                display.finished(_store(request.out, cell, failed))
+            continue
+        for _, together in groupby(cells, key=lambda cell: cell.key):
+            same = list(together)
+            display.started(same)
+            for cell, outcome in zip(
+                same, _outcomes(loaded, same, plan, display.progress), strict=True
+            ):
+                display.finished(_store(request.out, cell, outcome.result, outcome.table))
+
+
+def _outcomes(
+    loaded: Checkpoint,
+    cells: Sequence[SuiteCell],
+    plan: SuitePlan,
+    progress: Callable[[str, int, int], None],
+) -> list[FinishedCell]:
+    """Run one network once and return the result of each of its decoders in `cells`."""
+    first = cells[0]
+    workload, name = plan.workloads[first.workload], first.result.checkpoint.name
+    asked = [cell.result.protocol.decoder for cell in cells]
+    grid = replace(suite_grid(plan.suite, first.flip_test), decoders=tuple(filter(None, asked)))
+    assert first.key is not None
+    planned = plan_cell(loaded, first.result.checkpoint, first.key, workload, grid, None)
+    if planned.cell is None:
+        return [FinishedCell(result) for result in planned.results]
+    done, total = 0, len(workload.instances)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(f"{name} {first.key[0]}", done, total)  # type: ignore[index]
+
+    outcomes = predict(
+        [planned.cell],
+        workload.dataset,
+        workload.instances,
+        batch_size=grid.batch_size,
+        progress=advance,
+    )
+    return [
+        score_cell(result, outcome, workload)
+        for result, outcome in zip(planned.results, outcomes, strict=True)
+    ]
+
+
+def _store(
+    folder: Path, cell: SuiteCell, result: CellResult, table: MatchTable | None = None
+) -> StoredCell:
+    labels = dict(cell.checkpoint.entry.labels)
+    stored = StoredCell(cell.id, result, labels, posebench=posebench.__version__)
+    return write_cell(folder, stored, table)
