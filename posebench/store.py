@@ -44,13 +44,15 @@ class RunRecord:
 class StoredCell:
     """One cell's result with its labels, and the key of its per-image table, if it has one.
 
-    `posebench` is the version that made it; `load_report` says what became of the tensors.
+    `keypoints` maps a keypoint's name to its PCK@0.1; `posebench` is the version that made it;
+    `load_report` says what became of the checkpoint's tensors.
     """
 
     id: str
     result: CellResult
     labels: Mapping[str, str] = field(default_factory=dict)
     table: str | None = None
+    keypoints: Mapping[str, float | None] = field(default_factory=dict)
     posebench: str = ""
     load_report: Mapping[str, Any] | None = None
 

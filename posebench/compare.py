@@ -1,0 +1,236 @@
+"""Compare two runs cell by cell: what changed, by how much, and which gates fail. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from posebench.errors import UsageError, nearest
+from posebench.evaluation.estimates import Estimate, Resampling, resample
+from posebench.evaluation.intervals import holm
+from posebench.evaluation.matching import MatchTable
+from posebench.evaluation.metrics import METRICS, Metric
+from posebench.evidence import comparable_identity
+from posebench.gates import SPEED, DropGate, Gate, StateGate
+from posebench.store import Run, StoredCell, read_run
+
+CellState = Literal["unchanged", "changed", "failed", "missing", "new", "incomparable", "neither"]
+Evidence = Literal["paired bootstrap", "plain difference"]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Change:
+    """A metric's fractions in both runs, and candidate minus baseline.
+
+    The interval and p-values are those of a paired bootstrap over images, None for a plain
+    difference.
+    """
+
+    metric: str
+    baseline: float
+    candidate: float
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class CellComparison:
+    """What became of one cell.
+
+    `failed`: it had a result and has none any more; `missing`: it is not in the candidate at
+    all; `new`: it has a result for the first time; `neither` run has one; `incomparable`: the
+    protocols differ, and `reason` says in what.
+    """
+
+    id: str
+    state: CellState
+    evidence: Evidence | None = None
+    changes: tuple[Change, ...] = ()
+    reason: str | None = None
+
+    def change(self, metric: str) -> Change | None:
+        """Return the change of a metric, None where it was not measured in both."""
+        return next((each for each in self.changes if each.metric == metric), None)
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """A gate and the cells that fail it, each with what it shows."""
+
+    gate: str
+    offenders: tuple[tuple[str, str], ...]
+
+    @property
+    def passed(self) -> bool:
+        """No cell fails it."""
+        return not self.offenders
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side."""
+
+    baseline: str
+    candidate: str
+    cells: tuple[CellComparison, ...]
+    gates: tuple[GateResult, ...] = ()
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Every gate passed."""
+        return all(gate.passed for gate in self.gates)
+
+
+def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comparison:
+    """Compare two run directories; raise `PosebenchError` for what is not one."""
+    runs = read_run(baseline), read_run(candidate)
+    stored = [{cell.id: cell for cell in run.cells} for run in runs]
+    names = dict.fromkeys(name for run in runs for name in run.record.cells)
+    cells = _adjusted([_compare(name, *(s.get(name) for s in stored), runs) for name in names])
+    _check_gates(gates, cells)
+    return Comparison(
+        baseline=str(baseline),
+        candidate=str(candidate),
+        cells=tuple(cells),
+        gates=tuple(GateResult(gate.text, tuple(_offenders(gate, cells))) for gate in gates),
+        environments={
+            side: run.record.environment
+            for side, run in zip(("baseline", "candidate"), runs, strict=True)
+        },
+    )
+
+
+def _compare(
+    name: str, old: StoredCell | None, new: StoredCell | None, runs: tuple[Run, Run]
+) -> CellComparison:
+    had, has = (cell is not None and cell.result.status == "ok" for cell in (old, new))
+    if new is None:
+        return CellComparison(name, "missing" if had else "neither", reason="not in the candidate")
+    if not has:
+        reason = f"{new.result.status}: {new.result.reason or 'no reason given'}"
+        return CellComparison(name, "failed" if had else "neither", reason=reason)
+    if old is None or not had:
+        before = "not in the baseline" if old is None else old.result.status
+        return CellComparison(name, "new", reason=before)
+    one, other = (comparable_identity(cell.result) for cell in (old, new))
+    differing = [key for key in one if one[key] != other.get(key)]
+    if differing:
+        shown = ", ".join(f"{key} ({_short(one[key])} / {_short(other[key])})" for key in differing)
+        return CellComparison(name, "incomparable", reason=f"the protocols differ in {shown}")
+    tables = runs[0].table(old), runs[1].table(new)
+    changes, evidence = _changes(old, new, tables, runs[0].record.suite.scoring)
+    moved = any(each.difference.value != 0 for each in changes if each.metric != SPEED)
+    return CellComparison(name, "changed" if moved else "unchanged", evidence, changes)
+
+
+def _changes(
+    old: StoredCell,
+    new: StoredCell,
+    tables: tuple[MatchTable | None, MatchTable | None],
+    scoring: Any,
+) -> tuple[tuple[Change, ...], Evidence]:
+    before, after = _numbers(old), _numbers(new)
+    shared = [name for name in before if name in after]
+    differences = {name: after[name] - before[name] for name in shared}
+    estimates: dict[str, Estimate] = {}
+    one, other = tables
+    if one is not None and other is not None and scoring.replicates:
+        if np.array_equal(one.image_ids, other.image_ids):
+            metrics = [metric for metric in _metrics(one) if metric.name in differences]
+            sampled = resample([one, other], metrics, Resampling(scoring.replicates, scoring.seed))
+            values = {metric.name: differences[metric.name] for metric in metrics}
+            estimates = sampled.estimates(1, values, base=0)
+    changes = tuple(
+        Change(name, before[name], after[name], estimates.get(name, Estimate(difference)))
+        for name, difference in differences.items()
+    )
+    return changes, "paired bootstrap" if estimates else "plain difference"
+
+
+def _numbers(cell: StoredCell) -> dict[str, float]:
+    """Return all of a cell's numbers that are there, fractions but for the speed."""
+    result = cell.result
+    numbers = {
+        **(result.metrics or {}),
+        **{f"PCK@{limit}": value for limit, value in (result.pck or {}).items()},
+        **cell.keypoints,
+        SPEED: result.instances_per_second,
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _metrics(table: MatchTable) -> tuple[Metric, ...]:
+    return METRICS["coco" if table.crowd_index is None else "crowdpose"]
+
+
+def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
+    """Return cells whose p-values are adjusted over all cells, metric by metric."""
+    adjusted: dict[tuple[str, str], float | None] = {}
+    metrics = dict.fromkeys(change.metric for cell in cells for change in cell.changes)
+    for metric in metrics:
+        found = [(c.id, change) for c in cells if (change := c.change(metric)) is not None]
+        values = holm([change.difference.p for _, change in found])
+        adjusted.update({(name, metric): p for (name, _), p in zip(found, values, strict=True)})
+    return [
+        replace(
+            cell,
+            changes=tuple(
+                replace(c, difference=replace(c.difference, p_holm=adjusted[cell.id, c.metric]))
+                for c in cell.changes
+            ),
+        )
+        for cell in cells
+    ]
+
+
+def _check_gates(gates: Sequence[Gate], cells: Sequence[CellComparison]) -> None:
+    """Raise `UsageError` for a gate on a metric that no cell has: it could never fail."""
+    measured = dict.fromkeys(change.metric for cell in cells for change in cell.changes)
+    for gate in gates:
+        if isinstance(gate, DropGate) and measured and gate.metric not in measured:
+            raise UsageError(
+                f"The gate {gate.text!r}: no cell has {gate.metric}.",
+                hint=nearest(gate.metric, measured),
+            )
+
+
+def _offenders(gate: Gate, cells: Sequence[CellComparison]) -> list[tuple[str, str]]:
+    if isinstance(gate, StateGate):
+        return [(cell.id, cell.reason or gate.state) for cell in cells if cell.state == gate.state]
+    found = []
+    for cell in cells:
+        change = cell.change(gate.metric)
+        if change is not None and _fails(gate, change):
+            found.append((cell.id, _shown(change)))
+    return found
+
+
+def _fails(gate: DropGate, change: Change) -> bool:
+    drop = change.baseline - change.candidate
+    limit = gate.limit * change.baseline if gate.relative else gate.limit
+    # A difference of decimals must not fail for the last bit of its binary form.
+    if drop <= limit + 1e-12:
+        return False
+    p = change.difference.p_holm
+    return not gate.significant or (p is not None and p < LEVEL)
+
+
+def _shown(change: Change) -> str:
+    if change.metric == SPEED:
+        return f"{change.baseline:.1f} -> {change.candidate:.1f} instances/s"
+    text = f"{change.metric} {100 * change.baseline:.1f} -> {100 * change.candidate:.1f}"
+    low, high = change.difference.low, change.difference.high
+    if low is None or high is None or change.difference.value is None:
+        return text
+    value = 100 * change.difference.value
+    return f"{text} ({value:+.1f}, 95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:12]}…"

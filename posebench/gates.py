@@ -1,0 +1,72 @@
+"""Gates: what a comparison of two runs must not show, written as people say it.
+
+`AP drop 0.3`, `AP drop 0.3 significant`, `left_wrist drop 2`, `speed drop 10%`, `failed`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from posebench.errors import UsageError
+
+State = Literal["failed", "missing", "new", "incomparable"]
+STATES: tuple[State, ...] = ("failed", "missing", "new", "incomparable")
+SPEED = "speed"
+_NUMBER = r"(?P<amount>\d+(?:\.\d*)?|\.\d+)(?P<percent>\s*%)?"
+_DROP = re.compile(rf"(?P<metric>\S+)\s+drop\s+{_NUMBER}(?P<significant>\s+significant)?")
+_FORMS = (
+    '"AP drop 0.3" (points), "AP drop 0 significant", "left_wrist drop 2" (points of PCK@0.1), '
+    f'"speed drop 10%", {", ".join(STATES)}'
+)
+
+
+@dataclass(frozen=True)
+class DropGate:
+    """A cell fails whose metric falls by more than `limit`.
+
+    `limit` is a fraction: of 1 for a metric, of the baseline's value if `relative`. With
+    `significant` a fall counts only if its Holm-adjusted p-value is below 0.05.
+    """
+
+    text: str
+    metric: str
+    limit: float
+    relative: bool = False
+    significant: bool = False
+
+
+@dataclass(frozen=True)
+class StateGate:
+    """A cell fails that is in this state."""
+
+    text: str
+    state: State
+
+
+Gate = DropGate | StateGate
+DEFAULT_GATES = ("AP drop 0 significant", "failed", "missing", "incomparable")
+
+
+def parse_gate(text: str) -> Gate:
+    """Read a gate; raise `UsageError` that shows the forms there are."""
+    plain = " ".join(text.split())
+    for state in STATES:
+        if plain == state:
+            return StateGate(plain, state)
+    match = _DROP.fullmatch(plain)
+    if match is None:
+        raise UsageError(f"{text!r} is not a gate.", hint=f"Forms: {_FORMS}.")
+    relative = match["percent"] is not None
+    if match["metric"] == SPEED and not relative:
+        raise UsageError(f"{text!r}: speed falls in percent.", hint=f'Write "{plain}%".')
+    if match["metric"] == SPEED and match["significant"]:
+        raise UsageError(f"{text!r}: speed is measured once, so nothing says how sure it is.")
+    return DropGate(
+        plain,
+        match["metric"],
+        float(match["amount"]) / 100,
+        relative,
+        match["significant"] is not None,
+    )
