@@ -139,12 +139,18 @@ def _changes(
     differences = {name: after[name] - before[name] for name in shared}
     estimates: dict[str, Estimate] = {}
     one, other = tables
-    if one is not None and other is not None and scoring.replicates:
-        if np.array_equal(one.image_ids, other.image_ids):
-            metrics = [metric for metric in _metrics(one) if metric.name in differences]
-            sampled = resample([one, other], metrics, Resampling(scoring.replicates, scoring.seed))
-            values = {metric.name: differences[metric.name] for metric in metrics}
-            estimates = sampled.estimates(1, values, base=0)
+    paired = (
+        one is not None
+        and other is not None
+        and np.array_equal(one.image_ids, other.image_ids)
+        and scoring.replicates > 0
+    )
+    if paired:
+        assert one is not None and other is not None
+        metrics = [metric for metric in _metrics(one) if metric.name in differences]
+        sampled = resample([one, other], metrics, Resampling(scoring.replicates, scoring.seed))
+        values = {metric.name: differences[metric.name] for metric in metrics}
+        estimates = sampled.estimates(1, values, base=0)
     changes = tuple(
         Change(name, before[name], after[name], estimates.get(name, Estimate(difference)))
         for name, difference in differences.items()

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import posebench
+from posebench.cli.compare import compare_command
 from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command("eval")(evaluate_command)
 app.command("train")(train_command)
+app.command("compare")(compare_command)
 app.command("diagnose")(diagnose_command)
 app.command("score")(score_command)
 app.command("inspect")(inspect_command)
