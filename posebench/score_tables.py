@@ -9,10 +9,7 @@ from rich.text import Text
 from posebench.evaluation.estimates import Estimate
 from posebench.evaluation.intervals import CONFIDENCE
 from posebench.scoring import DataFacts, FileScore, ScoreReport
-from posebench.tables import NO_VALUE, file_labels, p_text, points
-
-# Below this, resamples of images say little about other images.
-_FEW_IMAGES = 30
+from posebench.tables import FEW_IMAGES, NO_VALUE, file_labels, p_text, points
 
 
 def score_tables(report: ScoreReport) -> RenderableType:
@@ -87,7 +84,7 @@ def _notes(report: ScoreReport) -> list[str]:
         for estimate in difference.metrics.values()
         if estimate.p is not None
     ]
-    if report.data.images < _FEW_IMAGES:
+    if report.data.images < FEW_IMAGES:
         lines.append(f"With {report.data.images} images, intervals are too narrow to be trusted.")
     if family:
         lines.append(
