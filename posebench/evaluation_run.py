@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from posebench.errors import CheckpointError, DataError, UsageError
-from posebench.evaluation.protocol import ScoringOptions
+from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.planning import Grid
 from posebench.progress import progress_bars
 from posebench.records import write_json
@@ -56,6 +56,7 @@ class EvaluationRequest:
     spec_file: Path | None = None
     data: DataRequest = field(default_factory=DataRequest)
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
+    evidence: Evidence = field(default_factory=Evidence)
     grid: Grid = field(default_factory=Grid)
     threads: int | None = None
     outputs: Outputs = field(default_factory=Outputs)
@@ -72,7 +73,10 @@ def run_evaluation(request: EvaluationRequest) -> int:
     settings = RunSettings(_set_threads(request.threads), request.grid.batch_size)
     with progress_bars("instances") as report:
         workload = load_workload(
-            request.data, request.scoring, lambda done, total: report("rendering", done, total)
+            request.data,
+            request.scoring,
+            lambda done, total: report("rendering", done, total),
+            request.evidence,
         )
         results: list[CellResult] = []
         for position, source in enumerate(sources):

@@ -14,10 +14,19 @@ from posebench.backbones import describe
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.findings import keypoints_value
 from posebench.errors import CheckpointError
+from posebench.evaluation.estimates import Estimate, Resampling
+from posebench.evaluation.intervals import CONFIDENCE
+from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.protocol import evaluate
 from posebench.planning import Grid, plan_cell, plan_cells, reason_of
 from posebench.predict import CellPredictions, predict
-from posebench.results import CellResult, CheckpointFacts, Status
+from posebench.results import (
+    CellResult,
+    CheckpointFacts,
+    Intervals,
+    OfficialMetrics,
+    Status,
+)
 from posebench.spec import spec_to_mapping
 from posebench.workload import Workload
 
@@ -112,7 +121,9 @@ def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> 
     try:
         if outcome.predictions is None:
             raise outcome.failure or CheckpointError("There are no predictions.")
-        scored = evaluate(workload.dataset, outcome.predictions, workload.scoring)
+        scored = evaluate(
+            workload.dataset, outcome.predictions, workload.scoring, workload.evidence
+        )
     except Exception as error:
         reason = reason_of(error, result.cell_id)
         return FinishedCell(replace(result, status="failed", reason=reason))
@@ -120,11 +131,32 @@ def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> 
     done = replace(
         result,
         metrics=dict(scored.metrics.values),
+        intervals=_intervals(scored.estimates, workload.evidence.resampling),
+        official=_official(scored.official),
         pck={str(limit): share for limit, share in scored.localisation.pck.items()},
         median_error=scored.localisation.median_error,
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
     return FinishedCell(done, scored.results)
+
+
+def _intervals(
+    estimates: dict[str, Estimate] | None, resampling: Resampling | None
+) -> Intervals | None:
+    if estimates is None or resampling is None:
+        return None
+    return Intervals(
+        level=CONFIDENCE,
+        method=resampling.interval,
+        replicates=resampling.replicates,
+        seed=resampling.seed,
+        low={name: estimate.low for name, estimate in estimates.items()},
+        high={name: estimate.high for name, estimate in estimates.items()},
+    )
+
+
+def _official(metrics: Metrics | None) -> OfficialMetrics | None:
+    return OfficialMetrics(metrics.evaluator, dict(metrics.values)) if metrics else None
 
 
 def exit_code(results: Sequence[CellResult]) -> int:

@@ -119,7 +119,7 @@ LAYERS: dict[str, set[str]] = {
     "scoring": {"errors", "keypoints", "records", "datasets", "evaluation", "hashing", "results"},
     "diagnosing": {"errors", "datasets", "evaluation", "hashing", "scoring"},
     "score_tables": {"evaluation", "scoring", "tables"},
-    "diagnosis_tables": {"evaluation", "diagnosing", "tables"},
+    "diagnosis_tables": {"evaluation", "diagnosing", "score_tables", "tables"},
     "diagnosis_plots": {"evaluation", "diagnosing", "figures"},
     "training": {
         *FOUNDATION,

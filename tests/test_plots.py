@@ -21,7 +21,7 @@ pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 
 TRAINED = InputSize(128, 96)
 BLUE, VERMILION = "#0072b2", "#d55e00"
-PROTOCOL = replace(small_run.PROTOCOL, dataset="synthetic", evaluator="pycocotools 2.0.11")
+PROTOCOL = replace(small_run.PROTOCOL, dataset="synthetic")
 
 
 def cell(name, size, policy="native", ap: float | None = 0.5, **changes):
@@ -90,7 +90,7 @@ def test_resolution_names_sizes_checkpoints_policies_and_protocol(tmp_path):
         "resample",
         "unsupported at this size",
         "trained size",
-        "synthetic: 150 images, 339 instances · boxes gt · flip test · pycocotools 2.0.11",
+        "synthetic: 150 images, 339 instances · boxes gt · flip test · posebench, COCO rules",
     }
     assert expected <= set(texts)
     assert not {"pool", "interpolate", "failed", "skipped"} & set(texts)

@@ -167,6 +167,27 @@ def test_predictions_score_the_same_in_pycocotools(
     assert 0.2 < reported["AP"] < 1
 
 
+def test_intervals_and_the_official_numbers_as_asked(
+    run: Any, people: Path, heatmap: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "r.json"
+    asked = ("eval", heatmap, "--dataset", people, "--json", results)
+    done = run(*asked, "--replicates", 50, "--seed", 3, "--interval", "bca", "--official")
+    assert (done.code, done.err) == (0, "")
+    (row,) = strict(results)["results"]
+    made = {name: row["intervals"][name] for name in ("level", "method", "replicates", "seed")}
+    assert made == {"level": 0.95, "method": "bca", "replicates": 50, "seed": 3}
+    assert set(row["intervals"]["low"]) == set(row["intervals"]["high"]) == set(row["metrics"])
+    assert row["official"]["metrics"] == row["metrics"]
+    assert row["official"]["evaluator"].startswith("pycocotools ")
+    assert "AP official" in done.out
+    done = run(*asked, "--replicates", 0)
+    assert done.code == 0
+    (row,) = strict(results)["results"]
+    assert (row["intervals"], row["official"]) == (None, None)
+    assert "95%" not in done.out
+
+
 def test_every_option_reaches_the_protocol(
     run: Any, people: Path, heatmap: Path, tmp_path: Path
 ) -> None:

@@ -124,10 +124,11 @@ def test_missing_fields_are_named(tmp_path: Path, key: str) -> None:
         read_detections(written(tmp_path, json.dumps(rows)), 2)
 
 
-def test_image_ids_beyond_64_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "message"), [(2**63, "a number too large"), (2**70, "entry 1")])
+def test_image_ids_beyond_64_bits(tmp_path: Path, number: int, message: str) -> None:
     rows = results(2)
-    rows[1]["image_id"] = 2**70
-    with pytest.raises(DataError, match="a number too large"):
+    rows[1]["image_id"] = number
+    with pytest.raises(DataError, match=message):
         read_detections(written(tmp_path, json.dumps(rows)), 2)
 
 
@@ -163,6 +164,17 @@ def test_files_that_are_no_list_of_objects(tmp_path: Path, text: str | bytes, me
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no results file"):
         read_detections(tmp_path / "none.json", 2)
+
+
+def test_unsound_rows_of_many_blocks_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "_BYTES_AT_ONCE", 500)
+    monkeypatch.setattr(json_rows, "_LONGEST_ROW", 2000)
+    rows = results(60)
+    rows[7]["score"] = rows[55]["score"] = float("nan")
+    with pytest.raises(DataError, match=r"not results of 2 keypoints: entry 7, entry 55\."):
+        read_detections(written(tmp_path, json.dumps(rows)), 2)
 
 
 def test_cut_off_after_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
