@@ -89,9 +89,9 @@ class Comparison:
 def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comparison:
     """Compare two run directories; raise `PosebenchError` for what is not one."""
     runs = read_run(baseline), read_run(candidate)
-    stored = [{cell.id: cell for cell in run.cells} for run in runs]
+    old, new = ({cell.id: cell for cell in run.cells} for run in runs)
     names = dict.fromkeys(name for run in runs for name in run.record.cells)
-    cells = _adjusted([_compare(name, *(s.get(name) for s in stored), runs) for name in names])
+    cells = _adjusted([_compare(name, old.get(name), new.get(name), runs) for name in names])
     _check_gates(gates, cells)
     return Comparison(
         baseline=str(baseline),

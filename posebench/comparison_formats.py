@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from posebench.compare import CellComparison, Change, Comparison
+from posebench.compare import CellComparison, CellState, Change, Comparison
 from posebench.gates import SPEED
 from posebench.records import mapping_from_record
 from posebench.tables import NO_VALUE, p_text, points
 
 SCHEMA_VERSION = 1
-_WORDS = {
+_WORDS: dict[CellState, str] = {
     "changed": "changed",
     "unchanged": "unchanged",
     "failed": "failed now",
@@ -26,7 +25,7 @@ _WORDS = {
     "incomparable": "not comparable",
     "neither": "without result in either",
 }
-_LISTED = ("failed", "missing", "new", "incomparable", "neither")
+_LISTED: tuple[CellState, ...] = ("failed", "missing", "new", "incomparable", "neither")
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
@@ -173,4 +172,4 @@ def _command(text: str, title: bool = False) -> str:
     return plain.replace(":", "%3A").replace(",", "%2C") if title else plain
 
 
-FORMATS: Sequence[str] = ("terminal", "md", "junit", "json")
+FORMATS = ("terminal", "md", "junit", "json")

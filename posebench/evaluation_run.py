@@ -70,7 +70,7 @@ def run_evaluation(request: EvaluationRequest) -> int:
     """
     sources = checkpoint_sources(request.checkpoints or embedded_names(), request.spec_file)
     _check_request(request, len(sources))
-    settings = RunSettings(_set_threads(request.threads), request.grid.batch_size)
+    settings = RunSettings(set_threads(request.threads), request.grid.batch_size)
     with progress_bars("instances") as report:
         workload = load_workload(
             request.data,
@@ -93,7 +93,7 @@ def run_evaluation(request: EvaluationRequest) -> int:
                 break
             finally:
                 _write_results(request.outputs, results, settings)
-    _print(results)
+    print_results(results)
     return exit_code(results)
 
 
@@ -144,7 +144,7 @@ def _names(path: Path) -> list[str]:
     return [path.stem, path.name, *tails, str(path.resolve())]
 
 
-def _set_threads(threads: int | None) -> int:
+def set_threads(threads: int | None) -> int:
     """Set the threads of torch and OpenCV, if asked to, and return torch's."""
     import cv2
     import torch
@@ -219,7 +219,7 @@ def _naming_what_cannot_be_written(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be written: {error.strerror}.") from None
 
 
-def _print(results: Sequence[CellResult]) -> None:
+def print_results(results: Sequence[CellResult]) -> None:
     """Print the table at the terminal's width; in a file or pipe every line stays whole."""
     console = Console()
     fixed = console.is_terminal or "COLUMNS" in os.environ

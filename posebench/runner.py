@@ -6,8 +6,8 @@ checkpoint's cells together. A cell that fails is a result with its reason; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posebench.backbones import describe
@@ -16,6 +16,7 @@ from posebench.checkpoints.findings import keypoints_value
 from posebench.errors import CheckpointError
 from posebench.evaluation.estimates import Estimate, Resampling
 from posebench.evaluation.intervals import CONFIDENCE
+from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.protocol import evaluate
 from posebench.planning import Grid, plan_cell, plan_cells, reason_of
@@ -42,10 +43,16 @@ class CheckpointSource:
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """A result and, where it is `ok`, the COCO-results entries behind it."""
+    """A result and, where it is `ok`, what is behind it.
+
+    `coco_results` are the COCO-results entries that were scored, `table` who matched whom,
+    `keypoints` each keypoint's PCK@0.1 by name.
+    """
 
     result: CellResult
     coco_results: list[dict[str, object]] | None = None
+    table: MatchTable | None = None
+    keypoints: Mapping[str, float | None] = field(default_factory=dict)
 
 
 Progress = Callable[[str, int, int], None]
@@ -90,7 +97,7 @@ def run_checkpoint(
     )
     for result in (result for plan in planned for result in plan.results):
         runs = result.status == "ok"
-        yield _score(result, next(outcomes), workload) if runs else FinishedCell(result)
+        yield score_cell(result, next(outcomes), workload) if runs else FinishedCell(result)
 
 
 def result_without_cells(
@@ -116,8 +123,8 @@ def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
     )
 
 
-def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> FinishedCell:
-    """Loop 2: predictions to metrics."""
+def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload) -> FinishedCell:
+    """Return the result of a cell's predictions: loop 2, predictions to metrics."""
     try:
         if outcome.predictions is None:
             raise outcome.failure or CheckpointError("There are no predictions.")
@@ -137,7 +144,7 @@ def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> 
         median_error=scored.localisation.median_error,
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
-    return FinishedCell(done, scored.results)
+    return FinishedCell(done, scored.results, scored.table, scored.localisation.by_keypoint)
 
 
 def _intervals(

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from posebench.claims import Claim
 from posebench.datasets.json_file import read_json
 from posebench.errors import DataError, UsageError
 from posebench.evaluation.matching import MatchTable
@@ -31,10 +32,11 @@ _LOCK = ".lock"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run is: the suite as it was read, the ids of its cells, versions and machine."""
+    """What a run is: the suite as it was read, its claims, its cells' ids, versions, machine."""
 
     schema_version: int
     suite: Suite
+    claims: tuple[Claim, ...]
     cells: tuple[str, ...]
     environment: Mapping[str, Any]
     threads: int

@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
+from posebench.codecs import DecoderChoice
 from posebench.datasets.boxes import BoxFilter
 from posebench.errors import PosebenchError, SpecError
-from posebench.evaluation.protocol import ScoringOptions
+from posebench.evaluation.estimates import Resampling
+from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.evaluation_run import distinct_names
 from posebench.planning import Grid, one_line, plan_cell, plan_cells, reason_of
 from posebench.policies import Policy
@@ -48,6 +51,11 @@ class SuiteCell:
     flip_test: bool | None
     key: tuple[InputSize, Policy] | None
 
+    @property
+    def decoder(self) -> DecoderChoice:
+        """Return the decoder, or `own` where the checkpoint could not be loaded."""
+        return cast("DecoderChoice", self.result.protocol.decoder or "own")
+
 
 @dataclass(frozen=True)
 class SuitePlan:
@@ -72,7 +80,10 @@ def plan_suite(
     checkpoints = suite_checkpoints(suite, folder)
     workloads = [
         load_workload(
-            request, scoring_options(suite), lambda done, all_: progress("rendering", done, all_)
+            request,
+            scoring_options(suite),
+            lambda done, all_: progress("rendering", done, all_),
+            Evidence(resampling(suite)),
         )
         for request in _data_requests(suite, folder, limit)
     ]
@@ -124,6 +135,12 @@ def scoring_options(suite: Suite) -> ScoringOptions:
         nms=scoring.nms,
         nms_threshold=scoring.nms_threshold,
     )
+
+
+def resampling(suite: Suite) -> Resampling | None:
+    """Return how a suite makes intervals, None for not at all."""
+    scoring = suite.scoring
+    return Resampling(scoring.replicates, scoring.seed) if scoring.replicates else None
 
 
 def suite_grid(suite: Suite, flip_test: bool | None) -> Grid:

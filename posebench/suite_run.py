@@ -11,12 +11,15 @@ from typing import Protocol
 
 import posebench
 from posebench.checkpoints import Checkpoint, load_checkpoint
+from posebench.checkpoints.report import LoadReport
+from posebench.claims import Claim
 from posebench.errors import PosebenchError, UsageError
-from posebench.evaluation.matching import MatchTable
+from posebench.evaluation.estimates import Resampling
 from posebench.evaluation_run import set_threads
 from posebench.planning import plan_cell, reason_of
 from posebench.predict import predict
-from posebench.results import CellResult, environment
+from posebench.records import mapping_from_record
+from posebench.results import CellResult, Intervals, environment
 from posebench.runner import FinishedCell, score_cell
 from posebench.store import (
     SCHEMA_VERSION,
@@ -28,7 +31,7 @@ from posebench.store import (
     write_cell,
 )
 from posebench.suite import Suite
-from posebench.suite_plan import SuiteCell, SuitePlan, plan_suite, suite_grid
+from posebench.suite_plan import SuiteCell, SuitePlan, plan_suite, resampling, suite_grid
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class RunRequest:
     """
 
     suite: Suite
+    claims: tuple[Claim, ...]
     folder: Path
     out: Path
     only: str | None = None
@@ -80,6 +84,7 @@ def run_suite(request: RunRequest, display: Display) -> None:
         record = RunRecord(
             SCHEMA_VERSION,
             request.suite,
+            request.claims,
             tuple(cell.id for cell in plan.cells),
             environment(),
             threads,
@@ -89,7 +94,7 @@ def run_suite(request: RunRequest, display: Display) -> None:
         display.planned(plan.cells, pending)
         for cell in pending:
             if cell.result.status != "ok":
-                display.finished(_store(request.out, cell, cell.result))
+                display.finished(_store(request.out, cell, FinishedCell(cell.result)))
         _run_pending(request, plan, [c for c in pending if c.result.status == "ok"], display)
 
 
@@ -120,14 +125,18 @@ def _is_done(request: RunRequest, cell: SuiteCell) -> bool:
     found = stored.result
     if _inputs(found) != _inputs(cell.result):
         return False
-    return found.status == "ok" or (
-        found.status == "failed" and cell.result.status == "ok" and not request.retry_failed
-    )
+    if found.status == "ok":
+        return _made_with(found.intervals) == resampling(request.suite)
+    return found.status == "failed" and cell.result.status == "ok" and not request.retry_failed
 
 
 def _inputs(result: CellResult) -> CellResult:
     """Return a result without its outcome."""
     return CellResult(result.checkpoint, result.size, result.policy, "ok", result.protocol)
+
+
+def _made_with(intervals: Intervals | None) -> Resampling | None:
+    return Resampling(intervals.replicates, intervals.seed) if intervals is not None else None
 
 
 def _run_pending(
@@ -147,7 +156,7 @@ def _run_pending(
             reason = reason_of(error, source.name)
             for cell in cells:
                 failed = replace(cell.result, status="failed", reason=reason)
-                display.finished(_store(request.out, cell, failed))
+                display.finished(_store(request.out, cell, FinishedCell(failed)))
             continue
         for _, together in groupby(cells, key=lambda cell: cell.key):
             same = list(together)
@@ -155,7 +164,7 @@ def _run_pending(
             for cell, outcome in zip(
                 same, _outcomes(loaded, same, plan, display.progress), strict=True
             ):
-                display.finished(_store(request.out, cell, outcome.result, outcome.table))
+                display.finished(_store(request.out, cell, outcome, loaded.report))
 
 
 def _outcomes(
@@ -167,9 +176,10 @@ def _outcomes(
     """Run one network once and return the result of each of its decoders in `cells`."""
     first = cells[0]
     workload, name = plan.workloads[first.workload], first.result.checkpoint.name
-    asked = [cell.result.protocol.decoder for cell in cells]
-    grid = replace(suite_grid(plan.suite, first.flip_test), decoders=tuple(filter(None, asked)))
     assert first.key is not None
+    grid = replace(
+        suite_grid(plan.suite, first.flip_test), decoders=tuple(c.decoder for c in cells)
+    )
     planned = plan_cell(loaded, first.result.checkpoint, first.key, workload, grid, None)
     if planned.cell is None:
         return [FinishedCell(result) for result in planned.results]
@@ -194,8 +204,14 @@ def _outcomes(
 
 
 def _store(
-    folder: Path, cell: SuiteCell, result: CellResult, table: MatchTable | None = None
+    folder: Path, cell: SuiteCell, done: FinishedCell, report: LoadReport | None = None
 ) -> StoredCell:
-    labels = dict(cell.checkpoint.entry.labels)
-    stored = StoredCell(cell.id, result, labels, posebench=posebench.__version__)
-    return write_cell(folder, stored, table)
+    stored = StoredCell(
+        cell.id,
+        done.result,
+        dict(cell.checkpoint.entry.labels),
+        keypoints=done.keypoints,
+        posebench=posebench.__version__,
+        load_report=None if report is None else mapping_from_record(report),
+    )
+    return write_cell(folder, stored, done.table)

@@ -12,13 +12,16 @@ from typing import Annotated
 import typer
 
 import posebench
+from posebench.cli.claims import claims_command
 from posebench.cli.compare import compare_command
 from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
+from posebench.cli.run import run_command
 from posebench.cli.score import score_command
+from posebench.cli.suite import app as suite_app
 from posebench.cli.train import train_command
 from posebench.errors import PosebenchError
 
@@ -30,13 +33,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("run")(run_command)
 app.command("eval")(evaluate_command)
 app.command("train")(train_command)
+app.command("claims")(claims_command)
 app.command("compare")(compare_command)
 app.command("diagnose")(diagnose_command)
 app.command("score")(score_command)
 app.command("inspect")(inspect_command)
 app.command("plot")(plot_command)
+app.add_typer(suite_app, name="suite")
 app.add_typer(data_app, name="data")
 
 

@@ -19,6 +19,8 @@ from posebench.evaluation.truth import ground_truth
 
 __all__ = ["PCK_THRESHOLDS", "LocalisationError", "localisation_error"]
 
+_KEYPOINT_THRESHOLD = 0.1
+
 
 @dataclass(frozen=True)
 class LocalisationError:
@@ -27,7 +29,8 @@ class LocalisationError:
     `pck` maps a threshold to the fraction of labelled keypoints at most that far away;
     `median_error` is over the same keypoints, None where at least half of them are misses.
     `persons` of the ground truth have `keypoints` labelled keypoints; `missed_persons` of them
-    are in images without any prediction, and all their keypoints are misses.
+    are in images without any prediction, and all their keypoints are misses. `by_keypoint` maps
+    a keypoint's name to its PCK at 0.1, None where nobody has it labelled.
     """
 
     pck: Mapping[float, float]
@@ -35,6 +38,7 @@ class LocalisationError:
     persons: int
     missed_persons: int
     keypoints: int
+    by_keypoint: Mapping[str, float | None]
 
 
 def localisation_error(dataset: PoseDataset, predictions: Predictions) -> LocalisationError:
@@ -63,4 +67,8 @@ def localisation_error(dataset: PoseDataset, predictions: Predictions) -> Locali
         persons=len(distances.person),
         missed_persons=int(np.isinf(distances.pixels).any(axis=1).sum()),
         keypoints=int(errors.size),
+        by_keypoint={
+            name: pck(column[~np.isnan(column)])[_KEYPOINT_THRESHOLD]
+            for name, column in zip(dataset.keypoints.keypoints, distances.relative.T, strict=True)
+        },
     )

@@ -19,7 +19,7 @@ from posebench.evaluation.accumulate import summarise
 from posebench.evaluation.detections import detections_from_results, no_detections
 from posebench.evaluation.estimates import Estimate, Resampling, resample
 from posebench.evaluation.localisation import LocalisationError, localisation_error
-from posebench.evaluation.matching import KIND_RULES, match
+from posebench.evaluation.matching import KIND_RULES, MatchTable, match
 from posebench.evaluation.metrics import METRICS, Metrics
 from posebench.evaluation.nms import NmsRule, apply_nms
 from posebench.evaluation.official import score_official
@@ -56,13 +56,14 @@ class Evidence:
 class Evaluation:
     """The metrics of one set of predictions, and the COCO results that were scored.
 
-    `estimates` are the metrics with intervals, `official` those of pycocotools or xtcocotools,
-    where asked for.
+    `table` is who matched whom, which the metrics are made of; `estimates` are the metrics with
+    intervals, `official` those of pycocotools or xtcocotools, where asked for.
     """
 
     metrics: Metrics
     localisation: LocalisationError
     results: list[dict[str, Any]]
+    table: MatchTable
     estimates: dict[str, Estimate] | None = None
     official: Metrics | None = None
 
@@ -93,6 +94,7 @@ def evaluate(
         metrics=Metrics(values, EVALUATORS[dataset.kind]),
         localisation=localisation_error(dataset, predictions),
         results=results,
+        table=table,
         estimates=estimates,
         official=score_official(dataset, results) if evidence.official else None,
     )

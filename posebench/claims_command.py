@@ -1,0 +1,105 @@
+"""What `posebench claims` does: judge a run's claims and show the verdicts. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from posebench.claims import RUNS
+from posebench.evidence import cells_of, claim_metrics, replicates_of
+from posebench.records import mapping_from_record, write_json
+from posebench.store import Run, read_run
+from posebench.tables import NO_VALUE, p_text
+from posebench.verdicts import Verdict, judge
+
+SCHEMA_VERSION = 1
+STYLES = {
+    "supported": "green",
+    "refuted": "red",
+    "inconclusive": "yellow",
+    "not comparable": "magenta",
+    "untested": "dim",
+}
+
+
+def judge_run(folder: Path) -> tuple[Verdict, ...]:
+    """Return the verdicts on the claims of a run's suite; raise `PosebenchError`."""
+    return verdicts_of(read_run(folder))
+
+
+def verdicts_of(run: Run) -> tuple[Verdict, ...]:
+    """Return the verdicts on the claims of a run's suite."""
+    claims = run.record.claims
+    cells = cells_of(run)
+    replicates = replicates_of(run, [cell.id for cell in cells], claim_metrics(claims))
+    return judge(claims, cells, replicates)
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
+    """Return the verdicts for the terminal: a table, then each claim's statement."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("claim", "verdict", "effect", "95 % interval", "p (Holm)", "rests on"):
+        table.add_column(header, no_wrap=header in ("claim", "verdict", "effect"))
+    for verdict in verdicts:
+        table.add_row(
+            verdict.claim.id,
+            Text(verdict.verdict, style=STYLES[verdict.verdict]),
+            effect_text(verdict),
+            interval_text(verdict),
+            p_text(verdict.p_holm),
+            evidence_text(verdict),
+        )
+    statements = [Text(f"{each.claim.id}: {each.claim.statement}") for each in verdicts]
+    return Group(table, Text(), *statements)
+
+
+def effect_text(verdict: Verdict) -> str:
+    """Show an effect in points, with what it is per; of `runs`, as a share of cells."""
+    if verdict.effect is None:
+        return NO_VALUE
+    if verdict.claim.metric == RUNS:
+        return f"{verdict.effect:+.2f} of cells"
+    per = "" if verdict.claim.trend is None else f" per doubling of {verdict.claim.trend}"
+    return f"{100 * verdict.effect:+.1f} {verdict.claim.metric}{per}"
+
+
+def interval_text(verdict: Verdict) -> str:
+    """Show an interval in points."""
+    if verdict.low is None or verdict.high is None:
+        return NO_VALUE
+    return f"{100 * verdict.low:+.1f} to {100 * verdict.high:+.1f}"
+
+
+def evidence_text(verdict: Verdict) -> str:
+    """Show what a verdict rests on, or why there is none."""
+    if verdict.reason is not None:
+        return verdict.reason
+    if not verdict.effects:
+        return NO_VALUE
+    parts = [f"{len(verdict.effects)} pair{'s' * (len(verdict.effects) != 1)}"]
+    parts += [f"{verdict.images} images"] if verdict.images else []
+    parts += [f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"] if verdict.seeds else []
+    parts += [f"{len(verdict.left_out)} left out"] if verdict.left_out else []
+    return ", ".join(parts)
+
+
+def show_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Print the verdicts."""
+    console = Console()
+    if verdicts:
+        console.print(verdict_table(verdicts))
+    else:
+        console.print("The suite of this run makes no claims.")
+
+
+def write_verdicts(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write verdicts as JSON, fractions at full precision."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "verdicts": [mapping_from_record(verdict) for verdict in verdicts],
+    }
+    write_json(path, document)

@@ -1,0 +1,142 @@
+"""What `posebench run` does: plan, run what is left, print table and verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from posebench.claims import find_claims
+from posebench.claims_command import verdict_table, verdicts_of
+from posebench.evaluation_run import print_results, set_threads
+from posebench.runner import exit_code
+from posebench.store import read_run
+from posebench.suite import load_suite
+from posebench.suite_display import cell_cost, duration, plan_line, suite_display
+from posebench.suite_plan import SuiteCell, plan_suite
+from posebench.suite_run import RunRequest, pending_cells, run_suite
+
+_RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `posebench run`."""
+
+    out: Path | None = None
+    only: str | None = None
+    limit: int | None = None
+    retry_failed: bool = False
+    dry_run: bool = False
+    threads: int | None = None
+
+
+def run_command_line(path: Path, options: RunOptions) -> int:
+    """Run a suite file as asked and return the exit code: 3 if a cell failed or is missing."""
+    suite = load_suite(path)
+    out = options.out or _default_folder(suite.name, options.limit)
+    request = RunRequest(
+        suite=suite,
+        claims=find_claims(suite.claims, path.parent),
+        folder=path.parent,
+        out=out,
+        only=options.only,
+        limit=options.limit,
+        retry_failed=options.retry_failed,
+        threads=options.threads,
+    )
+    if options.dry_run:
+        _show_plan(request)
+        return 0
+    stopped = False
+    with suite_display() as display:
+        try:
+            run_suite(request, display)
+        except KeyboardInterrupt:
+            stopped = True
+    run = read_run(out)
+    results = [cell.result for cell in run.cells]
+    if results:
+        print_results(results)
+    verdicts = verdicts_of(run)
+    console = Console()
+    if verdicts:
+        console.print(verdict_table(verdicts))
+    if run.missing:
+        why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
+        console.print(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
+    console.print(Text(f"Run directory: {out}"))
+    return 3 if stopped else exit_code(results)
+
+
+def _default_folder(name: str, limit: int | None) -> Path:
+    return _RUNS / (name if limit is None else f"{name}-limit{limit}")
+
+
+def _show_plan(request: RunRequest) -> None:
+    """Print every cell with its cost, and what all that would run cost together."""
+    set_threads(request.threads)
+    with suite_display() as display:
+        plan = plan_suite(request.suite, request.folder, request.limit, display.progress)
+    pending = pending_cells(request, plan)
+    console = Console()
+    console.print(_plan_table(plan.cells, pending))
+    console.print(Text(plan_line(plan.cells, pending)))
+    total = sum(cell_cost(cell.result) for cell in _networks(pending))
+    if total:
+        speed = _measured_speed()
+        console.print(
+            f"About {total / 1000:.1f} T multiply-accumulates; at {speed:.0f} G/s, measured on"
+            f" convolutions just now, about {duration(total / speed)} and the crops' time."
+        )
+
+
+def _networks(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
+    """Return one cell for each network that runs: decoders share it."""
+    first = {
+        (cell.workload, cell.checkpoint.source.path, cell.flip_test, cell.key): cell
+        for cell in reversed(cells)
+    }
+    return list(first.values())
+
+
+def _plan_table(cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> Table:
+    waiting = {cell.id for cell in pending}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("cell", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("T MACs", justify="right", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for cell in cells:
+        result = cell.result
+        status = "to run" if result.status == "ok" else result.status
+        cost = cell_cost(result)
+        table.add_row(
+            cell.id,
+            status if cell.id in waiting else "done or not asked for",
+            f"{cost / 1000:.2f}" if cost else "",
+            result.reason or "",
+        )
+    return table
+
+
+def _measured_speed() -> float:
+    """Return giga multiply-accumulates per second of a convolution like those of backbones."""
+    batch, channels, side, repeats = 8, 64, 32, 10
+    layer, x = (
+        torch.nn.Conv2d(channels, channels, 3, padding=1),
+        torch.zeros(batch, channels, side, side),
+    )
+    with torch.inference_mode():
+        layer(x)
+        start = time.perf_counter()
+        for _ in range(repeats):
+            layer(x)
+    operations = batch * channels * channels * 9 * side * side * repeats
+    return operations / (time.perf_counter() - start) / 1e9
