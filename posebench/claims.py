@@ -21,7 +21,8 @@ Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
 
 FIELDS = (
     "checkpoint", "paradigm", "backbone", "trained_size", "dataset", "boxes", "size",
-    "relative_size", "policy", "flip", "decoder", "precision", "publisher", "train_set",
+    "relative_size", "policy", "flip", "decoder", "own_decoder", "precision", "publisher",
+    "train_set",
 )  # fmt: skip
 LABEL = "labels."
 RUNS = "runs"

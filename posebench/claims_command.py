@@ -40,10 +40,10 @@ def verdicts_of(run: Run) -> tuple[Verdict, ...]:
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
-    """Return the verdicts for the terminal: a table, then each claim's statement."""
+    """Return the verdicts for the terminal: a table, then what each claim says and rests on."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("claim", "verdict", "effect", "95 % interval", "p (Holm)", "rests on"):
-        table.add_column(header, no_wrap=header in ("claim", "verdict", "effect"))
+    for header in ("claim", "verdict", "effect", "95 % interval", "p (Holm)"):
+        table.add_column(header, no_wrap=header != "effect")
     for verdict in verdicts:
         table.add_row(
             verdict.claim.id,
@@ -51,10 +51,13 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
             effect_text(verdict),
             interval_text(verdict),
             p_text(verdict.p_holm),
-            evidence_text(verdict),
         )
-    statements = [Text(f"{each.claim.id}: {each.claim.statement}") for each in verdicts]
-    return Group(table, Text(), *statements)
+    grounds = Table.grid(padding=(0, 1))
+    for verdict in verdicts:
+        grounds.add_row(
+            f"{verdict.claim.id}:", f"{verdict.claim.statement} ({evidence_text(verdict)})"
+        )
+    return Group(table, Text(), grounds)
 
 
 def effect_text(verdict: Verdict) -> str:

@@ -80,8 +80,9 @@ def _cell(stored: StoredCell) -> Cell:
         "size": size,
         "relative_size": _relative(result),
         "policy": result.policy,
-        "flip": None if protocol.flip_test is None else ("yes" if protocol.flip_test else "no"),
+        "flip": _yes_no(protocol.flip_test),
         "decoder": protocol.decoder,
+        "own_decoder": _yes_no(result.has_own_decoder),
         "precision": protocol.precision,
         **{f"{LABEL}{name}": text for name, text in stored.labels.items()},
     }
@@ -98,6 +99,10 @@ def _cell(stored: StoredCell) -> Cell:
         status=result.status,
         values={**(result.metrics or {}), **_localisation(result)},
     )
+
+
+def _yes_no(value: bool | None) -> str | None:
+    return None if value is None else ("yes" if value else "no")
 
 
 def _relative(result: CellResult) -> str | None:

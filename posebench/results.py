@@ -135,10 +135,17 @@ class CellResult:
     @property
     def cell_id(self) -> str:
         """File-name safe identity within a run: with the decoder, if not the checkpoint's own."""
+        other = self.has_own_decoder is False
+        return f"{self.network_id}_{self.protocol.decoder}" if other else self.network_id
+
+    @property
+    def has_own_decoder(self) -> bool | None:
+        """Whether the decoder is the checkpoint's own, None where one is not known."""
         codec = (self.checkpoint.spec or {}).get("codec", {})
-        own = codec.get("decoder", "argmax")  # SimCC, which has no field for its only one
-        decoder = self.protocol.decoder if codec else None
-        return self.network_id if decoder in (None, own) else f"{self.network_id}_{decoder}"
+        if not codec or self.protocol.decoder is None:
+            return None
+        # SimCC has no field for its only one.
+        return bool(self.protocol.decoder == codec.get("decoder", "argmax"))
 
 
 def environment() -> dict[str, Any]:

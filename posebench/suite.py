@@ -17,7 +17,7 @@ from posebench.sizes import check_size_text
 from posebench.yaml_records import record_from_yaml
 
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
-DecoderName = Literal["own", "argmax", "quarter", "dark", "udp", "expectation"]
+DecoderName = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
 FlipChoice = Literal["own"] | bool
 _SUFFIX = ".yaml"
 

@@ -13,8 +13,9 @@ from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
 
 Decoder = HeatmapRefinement  # which are all there are; SimCC has some of them
-# `own` is the decoder that a checkpoint was published with.
-DecoderChoice = Literal["own", "argmax", "quarter", "dark", "udp", "expectation"]
+# `own` is the decoder that a checkpoint was published with, `classic` the quarter offset of a
+# heatmap and SimCC's own.
+DecoderChoice = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
 DECODER_CHOICES: tuple[DecoderChoice, ...] = get_args(DecoderChoice)
 
 
@@ -28,7 +29,10 @@ def chosen_decoders(
 ) -> tuple[Decoder, ...]:
     """Return the distinct decoders that `choices` mean, in their order."""
     own = own_decoder(codec)
-    return tuple(dict.fromkeys(own if choice == "own" else choice for choice in choices))
+    classic: Decoder = "quarter" if isinstance(codec, HeatmapCodec) else own
+    named: dict[DecoderChoice, Decoder] = {"own": own, "classic": classic}
+    chosen = (named.get(choice, cast("Decoder", choice)) for choice in choices)
+    return tuple(dict.fromkeys(chosen))
 
 
 def check_decoder(codec: HeatmapCodec | SimccCodec, decoder: Decoder) -> None:
