@@ -64,8 +64,8 @@ def evaluate_command(
     decoder: Annotated[
         str,
         typer.Option(
-            help="Decoders, the network running once for all: own, classic (heatmap: quarter), argmax, "
-            "quarter, dark, udp, expectation."
+            help="Decoders, the network running once for all: own, classic (heatmap: quarter), "
+            "argmax, quarter, dark, udp, expectation."
         ),
     ] = "own",
     spec: Annotated[
