@@ -18,6 +18,7 @@ from posebench.evaluation.estimates import Estimate, Resampling
 from posebench.evaluation.intervals import CONFIDENCE
 from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.metrics import Metrics
+from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import evaluate
 from posebench.planning import Grid, plan_cell, plan_cells, reason_of
 from posebench.predict import CellPredictions, predict
@@ -46,13 +47,14 @@ class FinishedCell:
     """A result and, where it is `ok`, what is behind it.
 
     `coco_results` are the COCO-results entries that were scored, `table` who matched whom,
-    `keypoints` each keypoint's PCK@0.1 by name.
+    `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS.
     """
 
     result: CellResult
     coco_results: list[dict[str, object]] | None = None
     table: MatchTable | None = None
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
+    predictions: Predictions | None = None
 
 
 Progress = Callable[[str, int, int], None]
@@ -144,7 +146,13 @@ def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload)
         median_error=scored.localisation.median_error,
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
-    return FinishedCell(done, scored.results, scored.table, scored.localisation.by_keypoint)
+    return FinishedCell(
+        done,
+        scored.results,
+        scored.table,
+        scored.localisation.by_keypoint,
+        outcome.predictions,
+    )
 
 
 def _intervals(

@@ -17,6 +17,8 @@ from posebench.claims import Claim
 from posebench.datasets.json_file import read_json
 from posebench.errors import DataError, UsageError
 from posebench.evaluation.matching import MatchTable
+from posebench.evaluation.predictions import Predictions
+from posebench.prediction_files import load_predictions, save_predictions
 from posebench.records import mapping_from_record, record_from_mapping, write_json, write_text
 from posebench.results import CellResult
 from posebench.suite import Suite
@@ -27,12 +29,17 @@ SCHEMA_VERSION = 1
 RUN_FILE = "run.yaml"
 _CELLS = "cells"
 _TABLES = "tables"
+_PREDICTIONS = "predictions"
 _LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run is: the suite as it was read, its claims, its cells' ids, versions, machine."""
+    """What a run is: the suite as it was read, its claims, its cells' ids, versions, machine.
+
+    `source` is the suite's file, or the name of a shipped one, which is what its paths are
+    relative to; `limit` the number of images asked for. Both lead to the data again.
+    """
 
     schema_version: int
     suite: Suite
@@ -40,11 +47,13 @@ class RunRecord:
     cells: tuple[str, ...]
     environment: Mapping[str, Any]
     threads: int
+    source: str = ""
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
 class StoredCell:
-    """One cell's result with its labels, and the key of its per-image table, if it has one.
+    """One cell's result with its labels, and the keys of its per-image table and predictions.
 
     `keypoints` maps a keypoint's name to its PCK@0.1; `posebench` is the version that made it;
     `load_report` says what became of the checkpoint's tensors.
@@ -57,6 +66,7 @@ class StoredCell:
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
     posebench: str = ""
     load_report: Mapping[str, Any] | None = None
+    predictions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,12 @@ class Run:
         """Return a cell's per-image table, None where it has none; raise `DataError`."""
         return None if cell.table is None else load_table(self.folder / _TABLES, cell.table)
 
+    def predictions(self, cell: StoredCell) -> Predictions | None:
+        """Return a cell's predictions before NMS, None where it has none; raise `DataError`."""
+        if cell.predictions is None:
+            return None
+        return load_predictions(self.folder / _PREDICTIONS, cell.predictions)
+
 
 def start_run(folder: Path, record: RunRecord) -> None:
     """Write the record of a run that begins or goes on; cells that are there stay."""
@@ -87,11 +103,21 @@ def start_run(folder: Path, record: RunRecord) -> None:
         write_text(folder / RUN_FILE, text)
 
 
-def write_cell(folder: Path, cell: StoredCell, table: MatchTable | None = None) -> StoredCell:
-    """Write a cell and its table, the table first; return the cell with the table's key."""
+def write_cell(
+    folder: Path,
+    cell: StoredCell,
+    table: MatchTable | None = None,
+    predictions: Predictions | None = None,
+) -> StoredCell:
+    """Write a cell, its table and predictions first; return the cell with their keys."""
     with _naming(folder):
-        key = None if table is None else save_table(folder / _TABLES, table)
-        stored = StoredCell(**{**vars(cell), "table": key})
+        keys = {
+            "table": None if table is None else save_table(folder / _TABLES, table),
+            "predictions": None
+            if predictions is None
+            else save_predictions(folder / _PREDICTIONS, predictions),
+        }
+        stored = StoredCell(**{**vars(cell), **keys})
         document = {"schema_version": SCHEMA_VERSION, **mapping_from_record(stored)}
         write_json(_cell_path(folder, cell.id), document)
     return stored

@@ -146,6 +146,14 @@ def find_suite(argument: str) -> Path:
     )
 
 
+def source_text(path: Path) -> str:
+    """Return what leads to a suite's file again by `find_suite`: a shipped one's name, a path."""
+    shipped = shipped_suites().get(path.stem)
+    if shipped is not None and shipped.resolve() == path.resolve():
+        return path.stem
+    return str(path.resolve())
+
+
 def suite_schema() -> dict[str, Any]:
     """Return the JSON schema of suite files, for editors."""
     from pydantic import TypeAdapter

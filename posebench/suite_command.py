@@ -17,7 +17,7 @@ from posebench.claims_command import verdict_table, verdicts_of
 from posebench.evaluation_run import print_results, set_threads
 from posebench.runner import exit_code
 from posebench.store import read_run
-from posebench.suite import load_suite
+from posebench.suite import load_suite, source_text
 from posebench.suite_display import cell_cost, duration, plan_line, suite_display
 from posebench.suite_plan import SuiteCell, plan_suite
 from posebench.suite_run import RunRequest, pending_cells, run_suite
@@ -50,6 +50,7 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         limit=options.limit,
         retry_failed=options.retry_failed,
         threads=options.threads,
+        source=source_text(path),
     )
     if options.dry_run:
         _show_plan(request)

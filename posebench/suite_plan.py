@@ -10,7 +10,6 @@ from typing import cast
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.codecs import DecoderChoice
-from posebench.datasets.boxes import BoxFilter
 from posebench.errors import PosebenchError, SpecError
 from posebench.evaluation.estimates import Resampling
 from posebench.evaluation.protocol import Evidence, ScoringOptions
@@ -21,7 +20,8 @@ from posebench.results import CellResult, Status
 from posebench.runner import CheckpointSource, checkpoint_facts, result_without_cells
 from posebench.sizes import InputSize
 from posebench.suite import CheckpointEntry, Suite
-from posebench.workload import GROUND_TRUTH, SYNTHETIC_LEVELS, DataRequest, Workload, load_workload
+from posebench.suite_data import data_requests
+from posebench.workload import Workload, load_workload
 from posebench.zoo import resolve
 
 _WILD = re.compile(r"[*?\[]")
@@ -85,7 +85,7 @@ def plan_suite(
             lambda done, all_: progress("rendering", done, all_),
             Evidence(resampling(suite)),
         )
-        for request in _data_requests(suite, folder, limit)
+        for request in data_requests(suite, folder, limit)
     ]
     by_workload: list[list[SuiteCell]] = [[] for _ in workloads]
     for position, checkpoint in enumerate(checkpoints):
@@ -152,33 +152,6 @@ def suite_grid(suite: Suite, flip_test: bool | None) -> Grid:
         batch_size=suite.batch_size,
         decoders=suite.decoders,
     )
-
-
-def _data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataRequest]:
-    """Return the data sets with each of the boxes."""
-    requests = []
-    for entry in suite.dataset_entries:
-        limits = [number for number in (entry.limit, limit) if number is not None]
-        for boxes in suite.boxes_entries:
-            requests.append(
-                DataRequest(
-                    dataset=_place(entry.name, folder),
-                    data_root=None if entry.root is None else folder / entry.root,
-                    split=entry.split,
-                    images=None if entry.images is None else folder / entry.images,
-                    keypoints=entry.keypoints,
-                    boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
-                    box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
-                    limit=min(limits, default=None),
-                )
-            )
-    return requests
-
-
-def _place(name: str, folder: Path) -> str:
-    """Return a data set's name, or its place where it is a path that is there."""
-    own = folder / name
-    return str(own) if name not in SYNTHETIC_LEVELS and own.exists() else name
 
 
 def _checkpoint_cells(

@@ -38,7 +38,8 @@ from posebench.suite_plan import SuiteCell, SuitePlan, plan_suite, resampling, s
 class RunRequest:
     """What to run: a suite, the folder its paths are relative to, and where results go.
 
-    `only` is a pattern of cell ids; `retry_failed` runs failed cells again.
+    `only` is a pattern of cell ids; `retry_failed` runs failed cells again; `source` is where
+    the suite was read.
     """
 
     suite: Suite
@@ -49,6 +50,7 @@ class RunRequest:
     limit: int | None = None
     retry_failed: bool = False
     threads: int | None = None
+    source: str = ""
 
 
 class Display(Protocol):
@@ -88,6 +90,8 @@ def run_suite(request: RunRequest, display: Display) -> None:
             tuple(cell.id for cell in plan.cells),
             environment(),
             threads,
+            request.source,
+            request.limit,
         )
         start_run(request.out, record)
         pending = pending_cells(request, plan)
@@ -214,4 +218,4 @@ def _store(
         posebench=posebench.__version__,
         load_report=None if report is None else mapping_from_record(report),
     )
-    return write_cell(folder, stored, done.table)
+    return write_cell(folder, stored, done.table, done.predictions)
