@@ -19,6 +19,7 @@ from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
+from posebench.cli.report import report_command
 from posebench.cli.run import run_command
 from posebench.cli.score import score_command
 from posebench.cli.suite import app as suite_app
@@ -42,6 +43,7 @@ app.command("diagnose")(diagnose_command)
 app.command("score")(score_command)
 app.command("inspect")(inspect_command)
 app.command("plot")(plot_command)
+app.command("report")(report_command)
 app.add_typer(suite_app, name="suite")
 app.add_typer(data_app, name="data")
 

@@ -1,0 +1,73 @@
+"""What the page is made of besides text: tables, and figures that have one beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One cell: its text, and how it looks (`best`, `paradigm` and so on, by class names)."""
+
+    text: str
+    class_: str = ""
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A header; numbers stand at the right and sort as numbers; `choices` are a filter's."""
+
+    header: str
+    numeric: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """A table; each row's first cell is its heading."""
+
+    caption: str
+    columns: tuple[TableColumn, ...]
+    rows: tuple[tuple[TableCell, ...], ...]
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """What a mark or line means."""
+
+    glyph: Markup
+    label: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot of a figure."""
+
+    title: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Plots with one caption and legend, and their numbers as a table."""
+
+    id: str
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    table: DataTable
+    legend: tuple[LegendEntry, ...] = field(default=())
+
+
+def plain_table(
+    caption: str, headers: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]
+) -> DataTable:
+    """Return a table of texts; `headers` are names and whether their column is of numbers."""
+    return DataTable(
+        caption,
+        tuple(TableColumn(name, numeric) for name, numeric in headers),
+        tuple(tuple(TableCell(text) for text in row) for row in rows),
+    )

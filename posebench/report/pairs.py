@@ -1,0 +1,94 @@
+"""Cells that may be compared: groups of one protocol, and matched pairs of the two paradigms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from posebench.evidence import comparable_identity
+from posebench.store import StoredCell
+from posebench.tables import file_labels
+
+
+@dataclass(frozen=True)
+class ProtocolGroup:
+    """Cells whose numbers may be subtracted, under a letter; `identity` is what they share."""
+
+    letter: str
+    identity: dict[str, Any]
+    cells: tuple[StoredCell, ...]
+
+
+@dataclass(frozen=True)
+class MatchedPair:
+    """A heatmap and a SimCC cell of the same size, policy and protocol that form a pair."""
+
+    name: str
+    letter: str
+    heatmap: StoredCell
+    simcc: StoredCell
+
+    @property
+    def cells(self) -> tuple[StoredCell, StoredCell]:
+        """Both cells, heatmap first."""
+        return self.heatmap, self.simcc
+
+
+def protocol_groups(cells: Sequence[StoredCell]) -> tuple[ProtocolGroup, ...]:
+    """Group cells that have a size by protocol, in their order; `A` is the first one's."""
+    groups: dict[str, list[StoredCell]] = {}
+    for cell in cells:
+        if cell.result.size is not None:
+            identity = json.dumps(comparable_identity(cell.result), sort_keys=True)
+            groups.setdefault(identity, []).append(cell)
+    letters = file_labels(len(groups))
+    return tuple(
+        ProtocolGroup(letter, comparable_identity(found[0].result), tuple(found))
+        for letter, found in zip(letters, groups.values(), strict=True)
+    )
+
+
+def pair_name(cell: StoredCell) -> str:
+    """Return what two cells share that form a pair: the label, else backbone and trained size."""
+    facts = cell.result.checkpoint
+    return cell.labels.get("pair") or f"{facts.backbone} {facts.trained_size}"
+
+
+def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[MatchedPair, ...]:
+    """Return the pairs of all groups, of cells with numbers and their own decoders.
+
+    Where several cells of a paradigm are alike in all that pairs share, none is paired.
+    """
+    pairs = []
+    for group in groups:
+        found: dict[tuple[str, ...], dict[str, list[StoredCell]]] = {}
+        for cell in group.cells:
+            result = cell.result
+            if result.status != "ok" or result.has_own_decoder is False:
+                continue
+            key = (pair_name(cell), str(result.size), result.policy or "")
+            sides = found.setdefault(key, {})
+            sides.setdefault(result.checkpoint.paradigm or "", []).append(cell)
+        for key, sides in found.items():
+            heatmap, simcc = sides.get("heatmap", []), sides.get("simcc", [])
+            if len(heatmap) == len(simcc) == 1:
+                pairs.append(MatchedPair(key[0], group.letter, heatmap[0], simcc[0]))
+    return tuple(pairs)
+
+
+def is_as_trained(cell: StoredCell) -> bool:
+    """Tell whether a cell has its checkpoint's own size, policy and decoder."""
+    result = cell.result
+    return (
+        result.size == result.checkpoint.trained_size
+        and result.policy == "native"
+        and result.has_own_decoder is not False
+    )
+
+
+def shown_pairs(pairs: Sequence[MatchedPair], most: int) -> list[MatchedPair]:
+    """Return the pairs to look at closely: those as trained, else any, up to a number."""
+    trained = [pair for pair in pairs if all(map(is_as_trained, pair.cells))]
+    return (trained or list(pairs))[:most]

@@ -1,0 +1,78 @@
+"""SVG as escaped markup, and the marks that all plots share. Colours are classes of the page."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from markupsafe import Markup, escape
+
+Mark = Literal["circle", "square", "triangle", "diamond", "cross"]
+_RADIUS = 4.0
+
+
+def element(tag: str, *children: str, **attributes: object) -> Markup:
+    """Return an element; children that are no `Markup` are escaped, as are attributes.
+
+    A final underscore of an attribute's name is dropped, others become hyphens.
+    """
+    pairs = Markup("").join(
+        Markup(' {}="{}"').format(
+            name if name == "viewBox" else name.rstrip("_").replace("_", "-"), _text(value)
+        )
+        for name, value in attributes.items()
+        if value is not None
+    )
+    inner = Markup("").join(escape(child) for child in children)
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(tag), pairs, inner)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
+    """Return a straight line."""
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
+
+
+def path(points: list[tuple[float, float]], class_: str) -> Markup:
+    """Return an open polyline through points."""
+    return element(
+        "polyline", points=" ".join(f"{_text(x)},{_text(y)}" for x, y in points), class_=class_
+    )
+
+
+def text(x: float, y: float, content: str, **attributes: object) -> Markup:
+    """Return a line of text at its anchor."""
+    return element("text", content, x=x, y=y, **attributes)
+
+
+def mark(kind: Mark, x: float, y: float, class_: str, title: str = "") -> Markup:
+    """Return a mark centred on a point, with what it stands for as a tooltip."""
+    inner = element("title", title) if title else ""
+    r = _RADIUS
+    if kind == "circle":
+        return element("circle", inner, cx=x, cy=y, r=r, class_=class_)
+    corners = {
+        "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+        "triangle": [(0, -1.15), (1.1, 0.8), (-1.1, 0.8)],
+        "diamond": [(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)],
+        "cross": [(-0.8, -0.8), (0.8, 0.8), (0, 0), (-0.8, 0.8), (0.8, -0.8)],
+    }[kind]
+    points = " ".join(f"{_text(x + r * dx)},{_text(y + r * dy)}" for dx, dy in corners)
+    tag = "polyline" if kind == "cross" else "polygon"
+    return element(tag, inner, points=points, class_=class_)
+
+
+def picture(width: float, height: float, name: str, *parts: str, class_: str = "chart") -> Markup:
+    """Return a drawing of a width and height in its own units; `name` is read out for it."""
+    return element(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {_text(width)} {_text(height)}",
+        role="img",
+        aria_label=name,
+        class_=class_,
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return str(value)
