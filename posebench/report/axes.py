@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from posebench.report.svg import line, text
 
-WIDTH, HEIGHT = 340.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 42.0, 328.0, 12.0, 204.0
+WIDTH, HEIGHT = 310.0, 245.0
+LEFT, RIGHT, TOP, BOTTOM = 42.0, 300.0, 12.0, 200.0
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 

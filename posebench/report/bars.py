@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from posebench.report.axes import WIDTH
 from posebench.report.svg import element, line, picture, text
 
-_LABELS = 104.0
+_LABELS = 96.0
 _ROW, _BAR = 23.0, 8.5
-_END = WIDTH - 38.0
+_END = WIDTH - 34.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class BarRow:
     simcc_text: str
 
 
-def draw_bars(name: str, rows: Sequence[BarRow], low: float, high: float) -> str:
+def draw_bars(name: str, rows: Sequence[BarRow], low: float, high: float) -> Markup:
     """Return bars from 0, the data between `low` (at most 0) and `high`; `name` is read out."""
     height = _ROW * len(rows) + 8
     span = (high - low) or 1.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from markupsafe import Markup
+
 from posebench.report.axes import (
     BOTTOM,
     HEIGHT,
@@ -18,7 +20,7 @@ from posebench.report.axes import (
 from posebench.report.contents import Figure, Panel, plain_table
 from posebench.report.marks import error_bar, paradigm_class, paradigm_legend, paradigm_name
 from posebench.report.pairs import ProtocolGroup, is_as_trained
-from posebench.report.size_curves import average_precision, high, interval, interval_text
+from posebench.report.size_curves import average_precision, highest, interval, interval_text
 from posebench.report.svg import mark, picture, text
 from posebench.results import CellResult
 from posebench.store import StoredCell
@@ -38,7 +40,7 @@ _COSTS: tuple[tuple[str, str, Cost], ...] = (
         lambda r: 1000 / r.instances_per_second if r.instances_per_second else None,
     ),
 )
-_LABEL_GAP = 11.0
+_LABEL_GAP, _NAME_ROOM = 11.0, 84.0
 # More names than this would cover the marks; the table has them all.
 _MOST_NAMES = 16
 
@@ -46,9 +48,7 @@ _MOST_NAMES = 16
 def cost_figure(group: ProtocolGroup) -> Figure | None:
     """Return AP against what it costs; None without checkpoints at their trained size."""
     cells = [
-        cell
-        for cell in group.cells
-        if is_as_trained(cell) and average_precision(cell) is not None
+        cell for cell in group.cells if is_as_trained(cell) and average_precision(cell) is not None
     ]
     panels = tuple(
         Panel(title, _plot(label, cost, having))
@@ -78,10 +78,10 @@ def cost_figure(group: ProtocolGroup) -> Figure | None:
     )  # fmt: skip
 
 
-def _plot(label: str, cost: Cost, cells: Sequence[StoredCell]) -> str:
+def _plot(label: str, cost: Cost, cells: Sequence[StoredCell]) -> Markup:
     values = {cell.id: cost(cell.result) or 0.0 for cell in cells}
     x = log_axis(label, list(values.values()), LEFT, RIGHT)
-    top = max(high(cell) or 0.0 for cell in cells)
+    top = max(highest(cell) or 0.0 for cell in cells)
     y = linear_axis("AP (points)", 0.0, 100 * top or 1.0, BOTTOM, TOP)
     parts = [draw_axes(x, y)]
     for cell in cells:
@@ -102,15 +102,19 @@ def _plot(label: str, cost: Cost, cells: Sequence[StoredCell]) -> str:
     return picture(WIDTH, HEIGHT, name, *parts)
 
 
-def _names(spots: Sequence[tuple[float, float, StoredCell]]) -> list[str]:
+def _names(spots: Sequence[tuple[float, float, StoredCell]]) -> list[Markup]:
     """Write each checkpoint's name beside its mark, moved down where two would overlap."""
     written: list[tuple[float, float]] = []
     parts = []
-    for x, y, cell in sorted(spots, key=lambda spot: spot[1]):
-        at_left = x > (LEFT + RIGHT) / 2
-        while any(abs(y - v) < _LABEL_GAP and abs(x - u) < 90 for u, v in written):
+    for x, height, cell in sorted(spots, key=lambda spot: spot[1]):
+        y = height
+        # A pair's marks lie side by side: their names go to either side where there is room.
+        at_left = cell.result.checkpoint.paradigm == "simcc" or x > RIGHT - _NAME_ROOM
+        at_left = at_left and x > LEFT + _NAME_ROOM
+        end = x - _NAME_ROOM if at_left else x
+        while any(abs(y - v) < _LABEL_GAP and abs(end - u) < _NAME_ROOM for u, v in written):
             y += 1.0
-        written.append((x, y))
+        written.append((end, y))
         look = paradigm_class(cell.result.checkpoint.paradigm)
         parts.append(
             text(

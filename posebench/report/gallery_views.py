@@ -111,12 +111,12 @@ def _item(
     tiles = []
     for side, cell in enumerate(pair.cells):
         tiles += _tiles(found, choice, side, cell, image, answers[side])
-    gap = 100 * (found.oks[1, row] - found.oks[0, row])
+    gap = round(100 * float(found.oks[1, row] - found.oks[0, row]))
     return GalleryItem(
         pair=pair_title(pair),
         kind=KINDS[choice.kind],
         heading=f"Image {image_id}, person {int(found.truth.ids[found.persons[row]])}",
-        note=f"SimCC − heatmap: {gap:+.0f} points of OKS. Keypoint looked at: {keypoint}.",
+        note=f"SimCC − heatmap: {gap:+d} points of OKS. Keypoint looked at: {keypoint}.",
         tiles=tuple(tiles),
     )
 
@@ -157,4 +157,4 @@ def _tiles(
 
 def _is_udp(result: CellResult) -> bool:
     """Tell whether a heatmap's corner cells lie on the corners of the box."""
-    return (result.checkpoint.spec or {}).get("codec", {}).get("decoder") == "udp"
+    return bool((result.checkpoint.spec or {}).get("codec", {}).get("decoder") == "udp")

@@ -61,11 +61,13 @@ def load_run_data(run: Run) -> RunData:
     try:
         folder = find_suite(run.record.source).parent
     except PosebenchError as error:
-        return RunData(found, (f"The run's suite is gone, and with it the way to the data: {error}",))
+        return RunData(
+            found, (f"The run's suite is gone, and with it the way to the data: {error}",)
+        )
     wanted = {_key(cell.result.protocol) for cell in run.cells}
     for request in data_requests(run.record.suite, folder, run.record.limit):
         try:
-            dataset = load_pose_dataset(request, lambda done, total: None)
+            dataset = load_pose_dataset(request, _unseen)
         except PosebenchError as error:
             problems.append(f"{request.dataset} cannot be read: {error}")
             continue
@@ -75,6 +77,11 @@ def load_run_data(run: Run) -> RunData:
         else:
             problems.append(f"The annotations of {request.dataset} are not those of the run.")
     return RunData(found, tuple(dict.fromkeys(problems)))
+
+
+def _unseen(done: int, total: int) -> None:
+    """Show nothing of the rendering of a synthetic set that is no longer in the cache."""
+    del done, total
 
 
 def _key(protocol: Protocol) -> tuple[str, int]:

@@ -23,7 +23,7 @@ OTHER = "other"
 
 def paradigm_class(name: str | None) -> str:
     """Return the class of a paradigm's colour."""
-    return name if name in PARADIGMS else OTHER
+    return name if name is not None and name in PARADIGMS else OTHER
 
 
 def paradigm_name(name: str | None) -> str:

@@ -16,7 +16,7 @@ from posebench.report.contents import Figure
 from posebench.report.cost_plots import cost_figure
 from posebench.report.gallery_views import Answer, make_gallery
 from posebench.report.instances import PairInstances, load_run_data
-from posebench.report.pairs import matched_pairs, protocol_groups, shown_pairs
+from posebench.report.pairs import incomparable_pairs, matched_pairs, protocol_groups, shown_pairs
 from posebench.report.paradigm_bars import (
     diagnose_pairs,
     error_figure,
@@ -66,7 +66,7 @@ def write_report(request: ReportRequest) -> Path:
 
 def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
     groups = protocol_groups(run.cells)
-    pairs = matched_pairs(groups)
+    pairs, apart = matched_pairs(groups), incomparable_pairs(groups)
     close = shown_pairs(pairs, _MOST_PAIRS)
     data = load_run_data(run)
     diagnosed = diagnose_pairs(run, data, close)
@@ -84,7 +84,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "tally": tally(verdicts),
         "counts": _counts(run),
         "results": results_table(run, groups),
-        "pairs": pairs_table(run, pairs) if pairs else None,
+        "pairs": pairs_table(run, pairs, apart) if pairs or apart else None,
         "troubles": _troubles(run.cells),
         "figures": [figure for figure in figures if figure is not None],
         "plot_problems": diagnosed.problems,

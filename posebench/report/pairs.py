@@ -36,6 +36,20 @@ class MatchedPair:
         return self.heatmap, self.simcc
 
 
+@dataclass(frozen=True)
+class IncomparablePair:
+    """A pair by name, size and policy whose cells were measured under two protocols.
+
+    `fields` are those of the protocol that differ.
+    """
+
+    name: str
+    size: str
+    policy: str
+    letters: tuple[str, str]
+    fields: tuple[str, ...]
+
+
 def protocol_groups(cells: Sequence[StoredCell]) -> tuple[ProtocolGroup, ...]:
     """Group cells that have a size by protocol, in their order; `A` is the first one's."""
     groups: dict[str, list[StoredCell]] = {}
@@ -61,21 +75,48 @@ def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[MatchedPair, ...]:
 
     Where several cells of a paradigm are alike in all that pairs share, none is paired.
     """
-    pairs = []
+    return tuple(
+        MatchedPair(key[0], group.letter, sides["heatmap"][0], sides["simcc"][0])
+        for group in groups
+        for key, sides in _sides(group).items()
+        if all(len(sides.get(paradigm, ())) == 1 for paradigm in ("heatmap", "simcc"))
+    )
+
+
+def incomparable_pairs(groups: Sequence[ProtocolGroup]) -> tuple[IncomparablePair, ...]:
+    """Return what would be pairs, had both paradigms been measured under one protocol."""
+    found: dict[PairKey, dict[str, list[ProtocolGroup]]] = {}
     for group in groups:
-        found: dict[tuple[str, ...], dict[str, list[StoredCell]]] = {}
-        for cell in group.cells:
-            result = cell.result
-            if result.status != "ok" or result.has_own_decoder is False:
-                continue
+        for key, sides in _sides(group).items():
+            for paradigm in sides:
+                found.setdefault(key, {}).setdefault(paradigm, []).append(group)
+    return tuple(
+        IncomparablePair(*key, (one.letter, other.letter), _differing(one, other))
+        for key, sides in found.items()
+        for one in sides.get("heatmap", ())[:1]
+        for other in sides.get("simcc", ())[:1]
+        if not {g.letter for g in sides["heatmap"]} & {g.letter for g in sides["simcc"]}
+    )
+
+
+PairKey = tuple[str, str, str]
+
+
+def _sides(group: ProtocolGroup) -> dict[PairKey, dict[str, list[StoredCell]]]:
+    """Return cells with numbers by pair, size and policy, and by paradigm."""
+    found: dict[PairKey, dict[str, list[StoredCell]]] = {}
+    for cell in group.cells:
+        result = cell.result
+        if result.status == "ok" and result.has_own_decoder is not False:
             key = (pair_name(cell), str(result.size), result.policy or "")
             sides = found.setdefault(key, {})
             sides.setdefault(result.checkpoint.paradigm or "", []).append(cell)
-        for key, sides in found.items():
-            heatmap, simcc = sides.get("heatmap", []), sides.get("simcc", [])
-            if len(heatmap) == len(simcc) == 1:
-                pairs.append(MatchedPair(key[0], group.letter, heatmap[0], simcc[0]))
-    return tuple(pairs)
+    return found
+
+
+def _differing(one: ProtocolGroup, other: ProtocolGroup) -> tuple[str, ...]:
+    names = {**one.identity, **other.identity}
+    return tuple(n for n in names if one.identity.get(n) != other.identity.get(n))
 
 
 def is_as_trained(cell: StoredCell) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from posebench.evaluation.diagnosis import ErrorCost, diagnose, error_costs
 from posebench.evaluation.matching import KIND_RULES
 from posebench.evaluation.protocol import ScoringOptions, select_results
 from posebench.evaluation.truth import ground_truth
+from posebench.records import record_from_mapping
 from posebench.report.bars import BarRow, draw_bars
-from posebench.report.contents import DataTable, Figure, LegendEntry, Panel, plain_table
+from posebench.report.contents import DataTable, Figure, Panel, plain_table
 from posebench.report.instances import RunData
 from posebench.report.marks import PARADIGMS, bar_legend, paradigm_legend
 from posebench.report.pairs import MatchedPair
@@ -59,12 +60,8 @@ def _diagnose(run: Run, data: RunData, cell: StoredCell) -> CellDiagnosis | None
     if dataset is None or predictions is None:
         return None
     protocol = cell.result.protocol
-    options = ScoringOptions(
-        protocol.rescoring,  # type: ignore[arg-type]
-        protocol.keypoint_threshold,
-        protocol.nms,  # type: ignore[arg-type]
-        protocol.nms_threshold,
-    )
+    scoring = {field.name: getattr(protocol, field.name) for field in fields(ScoringOptions)}
+    options = record_from_mapping(ScoringOptions, scoring, where=cell.id)
     rows, joints = select_results(dataset, predictions, options), len(dataset.keypoints)
     detections = detections_from_results(rows, joints) if rows else no_detections(joints)
     assert detections is not None, "select_results refuses what is not finite"
@@ -84,28 +81,25 @@ def keypoint_figure(pairs: Sequence[MatchedPair]) -> Figure | None:
         names = [n for n in pair.heatmap.keypoints if n in pair.simcc.keypoints]
         rows = []
         for name in names:
-            values = [cell.keypoints[name] for cell in pair.cells]
+            one, other = (cell.keypoints[name] for cell in pair.cells)
             label = name.replace("_", " ")
-            rows.append(BarRow(label, *values, *map(points, values)))  # type: ignore[arg-type]
-            table.append((pair_title(pair), label, *map(points, values)))
+            rows.append(BarRow(label, one, other, points(one), points(other)))
+            table.append((pair_title(pair), label, points(one), points(other)))
         if rows:
             spoken = f"PCK of {len(rows)} keypoints, {_spoken(pair)}"
             panels.append(Panel(pair_title(pair), draw_bars(spoken, rows, 0.0, 1.0)))
-    return _figure(
-        panels,
-        table,
-        ("keypoint", "PCK@0.1"),
-        Figure(
-            id="keypoints",
-            title="Keypoints by paradigm",
-            caption=(
-                "Share of labelled keypoints within a tenth of the longer box side (PCK@0.1), "
-                "in points."
-            ),
-            panels=(),
-            table=_EMPTY,
-            legend=bar_legend(),
+    if not panels:
+        return None
+    return Figure(
+        id="keypoints",
+        title="Keypoints by paradigm",
+        caption=(
+            "Share of labelled keypoints within a tenth of the longer box side (PCK@0.1), "
+            "in points."
         ),
+        panels=tuple(panels),
+        table=_table("Keypoints by paradigm", ("keypoint", "PCK@0.1"), table),
+        legend=bar_legend(),
     )
 
 
@@ -117,7 +111,7 @@ def error_figure(pairs: Sequence[MatchedPair], diagnosed: Diagnosed) -> Figure |
     for pair, both in _both(pairs, diagnosed):
         rows = []
         for one, other in zip(both[0].costs, both[1].costs, strict=True):
-            texts = [_signed(cost.alone) for cost in (one, other)]
+            texts = _signed(one.alone), _signed(other.alone)
             rows.append(BarRow(one.name, one.alone, other.alone, *texts))
             shares = [f"{cost.count} of {cost.out_of}" for cost in (one, other)]
             table.append((pair_title(pair), one.name, *texts, *shares))
@@ -126,22 +120,19 @@ def error_figure(pairs: Sequence[MatchedPair], diagnosed: Diagnosed) -> Figure |
     for pair, rows in drawn:
         spoken = f"AP regained by correcting each type of error, {_spoken(pair)}"
         panels.append(Panel(pair_title(pair), draw_bars(spoken, rows, min(ends), max(ends))))
-    return _figure(
-        panels,
-        table,
-        ("error", "AP regained", "count"),
-        Figure(
-            id="errors",
-            title="Types of error",
-            caption=(
-                "Points of AP regained if one type of error alone were corrected. Keypoint errors "
-                "after Ronchi & Perona 2017; wrong and missing persons after TIDE. They overlap, "
-                "and so do not add up."
-            ),
-            panels=(),
-            table=_EMPTY,
-            legend=bar_legend(),
+    if not panels:
+        return None
+    return Figure(
+        id="errors",
+        title="Types of error",
+        caption=(
+            "Points of AP regained if one type of error alone were corrected. Keypoint errors "
+            "after Ronchi & Perona 2017; wrong and missing persons after TIDE. They overlap, "
+            "and so do not add up."
         ),
+        panels=tuple(panels),
+        table=_table("Types of error", ("error", "AP regained", "count"), table),
+        legend=bar_legend(),
     )
 
 
@@ -156,22 +147,21 @@ def reliability_figure(pairs: Sequence[MatchedPair], diagnosed: Diagnosed) -> Fi
         ranks = [_plain(one.calibration.rank_correlation, 2) for one in both]
         table.append((pair_title(pair), "all detections", *errors, *ranks))
     cells = [cell for pair in pairs for cell in pair.cells]
-    return _figure(
-        panels,
-        table,
-        ("of", "calibration error", "rank correlation"),
-        Figure(
-            id="reliability",
-            title="Reliability of scores",
-            caption=(
-                "Mean OKS of the detections of a bin against their mean score: on the dotted "
-                "line a score means what it says. SimCC scores are raw maxima, which may exceed 1; "
-                "those count as 1."
-            ),
-            panels=(),
-            table=_EMPTY,
-            legend=paradigm_legend(cells),
+    if not panels:
+        return None
+    return Figure(
+        id="reliability",
+        title="Reliability of scores",
+        caption=(
+            "Mean OKS of the detections of a bin against their mean score: on the dotted "
+            "line a score means what it says. SimCC scores are raw maxima, which may exceed 1; "
+            "those count as 1."
         ),
+        panels=tuple(panels),
+        table=_table(
+            "Reliability of scores", ("of", "calibration error", "rank correlation"), table
+        ),
+        legend=paradigm_legend(cells),
     )
 
 
@@ -181,23 +171,11 @@ def pair_title(pair: MatchedPair) -> str:
     return f"{pair.name} · {result.size} {result.policy} · protocol {pair.letter}"
 
 
-_EMPTY = DataTable("", (), ())
-
-
-def _figure(
-    panels: list[Panel],
-    rows: list[tuple[str, ...]],
-    names: tuple[str, ...],
-    figure: Figure,
-) -> Figure | None:
-    """Return the figure with its plots and a table of numbers for both paradigms."""
-    if not panels:
-        return None
+def _table(caption: str, names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> DataTable:
+    """Return numbers of both paradigms: the pair, what `names` begins with, the others twice."""
     headers = [("pair", False), (names[0], False)]
     headers += [(f"{what}, {label}", True) for what in names[1:] for label in PARADIGMS.values()]
-    table = plain_table(figure.title, headers, rows)
-    legend: tuple[LegendEntry, ...] = figure.legend
-    return Figure(figure.id, figure.title, figure.caption, tuple(panels), table, legend)
+    return plain_table(caption, headers, rows)
 
 
 def _both(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from posebench.crops import crop_image
 from posebench.geometry import boxes_to_center_scale
 from posebench.keypoints import KeypointSet
-from posebench.report.svg import element, line, picture
+from posebench.report.svg import element, line, path, picture
 from posebench.results import CellResult
 from posebench.sizes import InputSize
 
@@ -54,7 +54,9 @@ class Pose:
     class_: str
 
 
-def crop_view(image_bgr: NDArray[np.uint8], bbox_xyxy: NDArray[Any], result: CellResult) -> CropView:
+def crop_view(
+    image_bgr: NDArray[np.uint8], bbox_xyxy: NDArray[Any], result: CellResult
+) -> CropView:
     """Cut a person's padded box as a cell's network sees it, at the height of the gallery."""
     assert result.size is not None
     width = max(16, round(_HEIGHT * result.size.width / result.size.height))
@@ -71,7 +73,7 @@ def draw_poses(
 ) -> Markup:
     """Draw ground truth and prediction, with a line from each keypoint to where it belongs."""
     told, meant = view.place(predicted.keypoints), view.place(truth.keypoints)
-    errors = [line(*told[k], *meant[k], "gap") for k in np.flatnonzero(truth.shown)]
+    errors = [path([told[k], meant[k]], "gap") for k in np.flatnonzero(truth.shown)]
     return picture(
         view.width,
         view.height,
@@ -123,8 +125,8 @@ def draw_profiles(
     x, y = (np.clip(bins, 0, None) for bins in bins_xy)
     x, y = (bins / max(float(bins.max()), 1e-12) for bins in (x, y))
     deep = _PROFILE * view.height, _PROFILE * view.width
-    across = (np.arange(len(x)) + 0.0) / len(x) * view.width
-    down = (np.arange(len(y)) + 0.0) / len(y) * view.height
+    across = np.arange(len(x)) / len(x) * view.width
+    down = np.arange(len(y)) / len(y) * view.height
     shapes = [
         _area([(0.0, view.height), *zip(across, view.height - deep[0] * x, strict=True)],
               (float(view.width), float(view.height))),
@@ -155,13 +157,11 @@ def _spots(view: CropView, marks: Mapping[str, Any]) -> list[Markup]:
 
 def _skeleton(placed: NDArray[np.float64], pose: Pose, keypoints: KeypointSet) -> Markup:
     bones = [
-        line(*placed[a], *placed[b], "bone")
+        path([placed[a], placed[b]], "bone")
         for a, b in keypoints.skeleton
         if pose.shown[a] and pose.shown[b]
     ]
-    joints = [
-        element("circle", cx=u, cy=v, r=2.2, class_="joint") for u, v in placed[pose.shown]
-    ]
+    joints = [element("circle", cx=u, cy=v, r=2.2, class_="joint") for u, v in placed[pose.shown]]
     return element("g", *bones, *joints, class_=f"pose {pose.class_}")
 
 

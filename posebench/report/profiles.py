@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from posebench.errors import CheckpointError, DataError
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import Evidence
 from posebench.planning import Grid, plan_cell
+from posebench.policies import Policy
 from posebench.predict import predict
 from posebench.raw_outputs import read_outputs
 from posebench.runner import CheckpointSource
@@ -41,7 +43,7 @@ def raw_outputs_of(
     loaded = load_checkpoint(source.path, source.spec_file)
     if loaded.sha256 != result.checkpoint.sha256:
         raise CheckpointError(f"{source.path} is not the checkpoint of the run any more.")
-    assert result.size is not None and result.policy is not None
+    assert result.size is not None
     instances = _instances(dataset, predictions, np.asarray(rows))
     workload = Workload(
         dataset, instances, result.protocol, scoring_options(run.record.suite), Evidence()
@@ -49,7 +51,12 @@ def raw_outputs_of(
     grid = Grid(flip_test=result.protocol.flip_test)
     with tempfile.TemporaryDirectory() as folder:
         planned = plan_cell(
-            loaded, result.checkpoint, (result.size, result.policy), workload, grid, Path(folder)  # type: ignore[arg-type]
+            loaded,
+            result.checkpoint,
+            (result.size, cast("Policy", result.policy)),
+            workload,
+            grid,
+            Path(folder),
         )
         if planned.cell is None or planned.cell.raw is None:
             raise CheckpointError(planned.results[0].reason or "The cell cannot run any more.")
@@ -71,9 +78,7 @@ def _source(run: Run, name: str) -> CheckpointSource:
     raise DataError(f"The checkpoint {name} is not there any more.")
 
 
-def _instances(
-    dataset: PoseDataset, predictions: Predictions, rows: NDArray[np.intp]
-) -> Instances:
+def _instances(dataset: PoseDataset, predictions: Predictions, rows: NDArray[np.intp]) -> Instances:
     places = {image.id: index for index, image in enumerate(dataset.images)}
     return Instances(
         image_index=np.array([places[int(i)] for i in predictions.image_ids[rows]], dtype=np.int64),

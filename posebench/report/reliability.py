@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from posebench.evaluation.confidence import Calibration
 from posebench.report.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw_axes, linear_axis
 from posebench.report.marks import paradigm_class
 from posebench.report.svg import line, mark, path, picture
 
 
-def draw_reliability(name: str, calibrations: dict[str, Calibration]) -> str:
+def draw_reliability(name: str, calibrations: dict[str, Calibration]) -> Markup:
     """Return mean OKS against mean score by bin, for each paradigm; `name` is read out."""
     x = linear_axis("mean score of a bin", 0.0, 1.0, LEFT, RIGHT)
     y = linear_axis("mean OKS", 0.0, 1.0, BOTTOM, TOP)

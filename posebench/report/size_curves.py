@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
@@ -43,12 +43,14 @@ def size_figure(group: ProtocolGroup) -> Figure | None:
     if len({cell.result.size for cell in cells}) < 2:
         return None
     names = list(dict.fromkeys(map(pair_name, cells)))
-    top = max((ap for cell in cells if (ap := high(cell)) is not None), default=0.0)
+    top = max((ap for cell in cells if (ap := highest(cell)) is not None), default=0.0)
     missing = any(average_precision(cell) is None for cell in cells)
     legend = (*paradigm_legend(cells), *policy_legend(cells))
     legend += (LegendEntry(glyph(line(14, 0, 14, 16, "home")), "trained size"),)
     if missing:
-        legend += (LegendEntry(glyph(mark("cross", 14, 8, "missing other")), "cannot run, or failed"),)
+        legend += (
+            LegendEntry(glyph(mark("cross", 14, 8, "missing other")), "cannot run, or failed"),
+        )
     return Figure(
         id=f"size-{group.letter}",
         title="AP against input size",
@@ -57,7 +59,9 @@ def size_figure(group: ProtocolGroup) -> Figure | None:
             "intervals from resampled images. Lines of a policy pass through the trained size, "
             "where all policies are the same."
         ),
-        panels=tuple(_panel(name, [c for c in cells if pair_name(c) == name], top) for name in names),
+        panels=tuple(
+            _panel(name, [c for c in cells if pair_name(c) == name], top) for name in names
+        ),
         table=_table(cells),
         legend=legend,
     )
@@ -71,11 +75,11 @@ def average_precision(cell: StoredCell) -> float | None:
 def interval(cell: StoredCell) -> tuple[float, float] | None:
     """Return the interval of a cell's AP, if it has one."""
     found = cell.result.intervals
-    bounds = None if found is None else (found.low.get("AP"), found.high.get("AP"))
-    return None if bounds is None or None in bounds else bounds  # type: ignore[return-value]
+    low, high = (None, None) if found is None else (found.low.get("AP"), found.high.get("AP"))
+    return None if low is None or high is None else (low, high)
 
 
-def high(cell: StoredCell) -> float | None:
+def highest(cell: StoredCell) -> float | None:
     """Return where a cell's AP and its interval end."""
     bounds, ap = interval(cell), average_precision(cell)
     return ap if bounds is None or ap is None else max(ap, bounds[1])
@@ -95,43 +99,51 @@ def _panel(name: str, cells: Sequence[StoredCell], top: float) -> Panel:
     across = Scale(heights[0] / room, heights[-1] * room, LEFT, RIGHT, log=True)
     y = linear_axis("AP (points)", 0.0, 100 * top or 1.0, BOTTOM, TOP)
     parts = [draw_axes(Axis(across, "input size (height x width)", ticks), y)]
-    for size in {c.result.checkpoint.trained_size for c in cells} - {None}:
-        parts.append(line(across(size.height), TOP, across(size.height), BOTTOM, "home"))  # type: ignore[union-attr]
-    series = list(
-        dict.fromkeys((c.result.checkpoint.name, c.result.policy) for c in cells)
-    )
-    for place, (checkpoint, policy) in enumerate(series):
-        shift = _DODGE * (place - (len(series) - 1) / 2) / max(1, len(series) / 4)
+    homes = {home.height for c in cells if (home := c.result.checkpoint.trained_size) is not None}
+    parts += [line(across(home), TOP, across(home), BOTTOM, "home") for home in sorted(homes)]
+    series = list(dict.fromkeys((c.result.checkpoint.name, c.result.policy) for c in cells))
+    step = _DODGE / max(1, len(series) / 4)
+    shifts = {key: step * (place - (len(series) - 1) / 2) for place, key in enumerate(series)}
+
+    def spot(cell: StoredCell) -> tuple[float, float | None]:
+        result, ap = cell.result, average_precision(cell)
+        assert result.size is not None
+        x = across(result.size.height) + shifts[result.checkpoint.name, result.policy]
+        return x, None if ap is None else y.scale(100 * ap)
+
+    for checkpoint, policy in series:
         own = [cell for cell in cells if cell.result.checkpoint.name == checkpoint]
-        parts.append(_series(own, policy, shift, across, y.scale))
+        parts.append(_series(own, policy, spot, y.scale))
     return Panel(_title(name, cells), picture(WIDTH, HEIGHT, _spoken(name, cells), *parts))
 
 
 def _series(
-    own: Sequence[StoredCell], policy: str | None, shift: float, across: Scale, up: Scale
+    own: Sequence[StoredCell],
+    policy: str | None,
+    spot: Callable[[StoredCell], tuple[float, float | None]],
+    up: Scale,
 ) -> Markup:
     """Draw one checkpoint under one policy, by way of its AP at the trained size."""
     look = paradigm_class(own[0].result.checkpoint.paradigm)
     parts, corners = [], []
-    for cell in sorted(own, key=lambda c: c.result.size or 0):  # type: ignore[arg-type, return-value]
-        result, ap = cell.result, average_precision(cell)
-        assert result.size is not None
+    for cell in sorted(own, key=_pixels):
+        result = cell.result
         home = result.size == result.checkpoint.trained_size and result.policy == "native"
         if result.policy != policy and not home:
             continue
-        x = across(result.size.height) + shift
-        if ap is not None:
-            corners.append((x, up(100 * ap)))
+        x, y = spot(cell)
+        if y is not None:
+            corners.append((x, y))
         if result.policy != policy:
             continue
-        if ap is None:
+        if y is None:
             parts.append(mark("cross", x, BOTTOM - 7, f"missing {look}", _said(cell)))
             continue
         bounds = interval(cell)
         if bounds is not None:
             parts.append(error_bar(x, up(100 * bounds[0]), up(100 * bounds[1]), f"error {look}"))
         shape = POLICY_MARKS.get(policy or "", "circle")
-        parts.append(mark(shape, x, up(100 * ap), f"mark {look}", _said(cell)))
+        parts.append(mark(shape, x, y, f"mark {look}", _said(cell)))
     dashed = "" if policy == "native" else " dashed"
     return Markup("").join([path(corners, f"series {look}{dashed}"), *parts])
 
@@ -151,7 +163,9 @@ def _title(name: str, cells: Sequence[StoredCell]) -> str:
 
 def _spoken(name: str, cells: Sequence[StoredCell]) -> str:
     names = dict.fromkeys(cell.result.checkpoint.name for cell in cells)
-    return f"AP against input size, pair {name}: {', '.join(names)}. The table below has the numbers."
+    return (
+        f"AP against input size, pair {name}: {', '.join(names)}. The table below has the numbers."
+    )
 
 
 def _table(cells: Sequence[StoredCell]) -> DataTable:
@@ -175,3 +189,8 @@ def _table(cells: Sequence[StoredCell]) -> DataTable:
             for cell in cells
         ],
     )
+
+
+def _pixels(cell: StoredCell) -> int:
+    size = cell.result.size
+    return 0 if size is None else size.height * size.width

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 Mark = Literal["circle", "square", "triangle", "diamond", "cross"]
 _RADIUS = 4.0
@@ -31,7 +34,7 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def path(points: list[tuple[float, float]], class_: str) -> Markup:
+def path(points: Sequence[Sequence[float] | NDArray[np.float64]], class_: str) -> Markup:
     """Return an open polyline through points."""
     return element(
         "polyline", points=" ".join(f"{_text(x)},{_text(y)}" for x, y in points), class_=class_

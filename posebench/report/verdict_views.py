@@ -73,12 +73,13 @@ def tally(verdicts: Sequence[Verdict]) -> list[tuple[str, str, int]]:
 
 
 def _rule(claim: Claim) -> str:
-    unit = "of cells" if claim.metric == RUNS else f"points of {claim.metric}"
-    margin = claim.margin if claim.metric == RUNS else 100 * claim.margin
+    runs = claim.metric == RUNS
+    unit = "of cells" if runs else f"points of {claim.metric}"
+    margin = f"{claim.margin if runs else 100 * claim.margin:g}"
     if claim.direction == "within":
-        return f"Supported by an effect within ±{margin:g} {unit}."
-    beyond = f"above +{margin:g}" if claim.direction == "greater" else f"below −{margin:g}"
-    return f"Supported by an effect {beyond.replace('+0', '0').replace('−0', '0') if not margin else beyond} {unit}."
+        return f"Supported by an effect within ±{margin} {unit}."
+    word, sign = ("above", "+") if claim.direction == "greater" else ("below", "−")
+    return f"Supported by an effect {word} {sign if claim.margin else ''}{margin} {unit}."
 
 
 def _drawing(verdict: Verdict) -> Markup | None:
