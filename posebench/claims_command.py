@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from posebench.claims import RUNS
 from posebench.evidence import cells_of, claim_metrics, replicates_of
+from posebench.printing import print_fitting
 from posebench.records import mapping_from_record, write_json
 from posebench.store import Run, read_run
 from posebench.tables import NO_VALUE, p_text
@@ -92,11 +93,10 @@ def evidence_text(verdict: Verdict) -> str:
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print the verdicts."""
-    console = Console()
     if verdicts:
-        console.print(verdict_table(verdicts))
+        print_fitting(verdict_table(verdicts))
     else:
-        console.print("The suite of this run makes no claims.")
+        print_fitting("The suite of this run makes no claims.")
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict]) -> None:

@@ -6,18 +6,16 @@ Results are written after each checkpoint, so that a stopped run keeps the finis
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-
 from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.planning import Grid
+from posebench.printing import WIDE, print_fitting, screen_width
 from posebench.progress import progress_bars
 from posebench.records import write_json
 from posebench.results import CellResult, RunSettings, write_results
@@ -31,8 +29,6 @@ from posebench.runner import (
 from posebench.tables import results_table
 from posebench.workload import DataRequest, load_workload
 from posebench.zoo import embedded_names, resolve
-
-WIDE = 240
 
 
 @dataclass(frozen=True)
@@ -221,7 +217,4 @@ def _naming_what_cannot_be_written(path: Path) -> Iterator[None]:
 
 def print_results(results: Sequence[CellResult]) -> None:
     """Print the table at the terminal's width; in a file or pipe every line stays whole."""
-    console = Console()
-    fixed = console.is_terminal or "COLUMNS" in os.environ
-    width = console.width if fixed else WIDE
-    Console(width=width, soft_wrap=not fixed).print(results_table(results, width))
+    print_fitting(results_table(results, screen_width() or WIDE))

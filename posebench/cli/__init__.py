@@ -22,6 +22,7 @@ from posebench.cli.plot import plot_command
 from posebench.cli.run import run_command
 from posebench.cli.score import score_command
 from posebench.cli.suite import app as suite_app
+from posebench.cli.table import table_command
 from posebench.cli.train import train_command
 from posebench.errors import PosebenchError
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("eval")(evaluate_command)
 app.command("train")(train_command)
+app.command("table")(table_command)
 app.command("claims")(claims_command)
 app.command("compare")(compare_command)
 app.command("diagnose")(diagnose_command)
