@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from posebench.claims import LABEL, Cell
+from posebench.claims import LABEL
 from posebench.errors import UsageError, nearest
 from posebench.evidence import cells_of
-from posebench.store import Run, StoredCell, read_run
+from posebench.pivot_slots import (
+    PLAIN_METRICS,
+    RUN,
+    Entry,
+    Row,
+    Slot,
+    Source,
+    has_cell,
+    mark_best,
+    subtract,
+)
+from posebench.store import Run, read_run
 
-RUN = "run"
-PLAIN_METRICS = ("inst/s", "params M", "GFLOPs")
 _SHOWN = 3
 
 
@@ -30,26 +38,6 @@ class PivotRequest:
     metrics: tuple[str, ...] = ("AP",)
     baseline: str | None = None
     sort: bool = False
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One value: a fraction, or a number of `PLAIN_METRICS`, with its interval.
-
-    Without a value, `status` and `reason` say why. `best` marks the highest of a column among
-    entries of one protocol. `difference` is to the baseline's entry of the same column;
-    `not_comparable` names the fields of the protocol that forbid one.
-    """
-
-    metric: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    status: str = "ok"
-    reason: str | None = None
-    best: bool = False
-    difference: float | None = None
-    not_comparable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,15 +58,6 @@ class Pivot:
     shared: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A cell, where it is from, and its texts with the run's name."""
-
-    cell: Cell
-    stored: StoredCell
-    fields: dict[str, str]
-
-
 def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     """Return the table of run directories; raise `PosebenchError` for what cannot be shown.
 
@@ -92,13 +71,13 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     columns = _columns(sources, request)
     lines = _lines(sources, row_fields, request.columns)
     matrix = [
-        _Row(keys, [_Slot(_at(found, column), metric) for column, metric in columns], row_fields)
+        Row(keys, [Slot(_at(found, column), metric) for column, metric in columns], row_fields)
         for keys, found in lines.items()
     ]
     for index in range(len(columns)):
-        _mark_best([row.slots[index] for row in matrix])
+        mark_best([row.slots[index] for row in matrix])
         if request.baseline is not None:
-            _subtract([(row, row.slots[index]) for row in matrix], request.baseline)
+            subtract([(row, row.slots[index]) for row in matrix], request.baseline)
     rows = [PivotRow(row.keys, tuple(slot.entry for slot in row.slots)) for row in matrix]
     if request.sort:
         rows.sort(key=lambda row: -_first_value(row))
@@ -106,51 +85,11 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     return Pivot(row_fields, labels, tuple(rows), _shared(sources, {*row_fields, *request.columns}))
 
 
-class _Slot:
-    """A place of the table: where its value comes from, and the entry it shows."""
-
-    def __init__(self, source: _Source | None, metric: str) -> None:
-        self.source = source
-        self.entry = None if source is None else _entry(source, metric)
-
-    @property
-    def value(self) -> float | None:
-        return None if self.entry is None else self.entry.value
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        return {} if self.source is None else dict(self.source.cell.identity)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of places, and its values of the row fields."""
-
-    keys: tuple[str, ...]
-    slots: list[_Slot]
-    fields: tuple[str, ...]
-
-    @property
-    def checkpoint(self) -> str:
-        """The checkpoint of the row's first value."""
-        return next(s.source.fields["checkpoint"] for s in self.slots if s.source is not None)
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        """The row's values of fields that do not go with the checkpoint."""
-        own = {"checkpoint", "paradigm", "backbone", "decoder", RUN}
-        return tuple(
-            key
-            for key, name in zip(self.keys, self.fields, strict=True)
-            if name not in own and not name.startswith(LABEL)
-        )
-
-
 def _lines(
-    sources: Sequence[_Source], row_fields: Sequence[str], columns: Sequence[str]
-) -> dict[tuple[str, ...], dict[tuple[str, ...], _Source]]:
+    sources: Sequence[Source], row_fields: Sequence[str], columns: Sequence[str]
+) -> dict[tuple[str, ...], dict[tuple[str, ...], Source]]:
     """Return cells by the values of row and column fields; two in one place are an error."""
-    lines: dict[tuple[str, ...], dict[tuple[str, ...], _Source]] = {}
+    lines: dict[tuple[str, ...], dict[tuple[str, ...], Source]] = {}
     for source in sources:
         keys, column = _texts(source, row_fields), _texts(source, columns)
         other = lines.setdefault(keys, {}).setdefault(column, source)
@@ -159,62 +98,24 @@ def _lines(
     return lines
 
 
-def _at(found: dict[tuple[str, ...], _Source], column: tuple[str, ...]) -> _Source | None:
+def _at(found: dict[tuple[str, ...], Source], column: tuple[str, ...]) -> Source | None:
     """Return the cell of a column; one that could not be loaded belongs in all of them."""
-    lost = next((source for source in found.values() if not _has_cell(source)), None)
+    lost = next((source for source in found.values() if not has_cell(source)), None)
     return found.get(column, lost)
 
 
-def _texts(source: _Source, names: Sequence[str]) -> tuple[str, ...]:
+def _texts(source: Source, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(source.fields.get(name, "") for name in names)
 
 
-def _mark_best(slots: Sequence[_Slot]) -> None:
-    """Mark the highest entries of a column among those of one protocol."""
-    for slot in slots:
-        entry = slot.entry
-        if entry is None or entry.value is None or entry.metric in PLAIN_METRICS:
-            continue
-        rivals = [s.value for s in slots if s.value is not None and s.identity == slot.identity]
-        slot.entry = replace(entry, best=entry.value == max(rivals) > min(rivals))
-
-
-def _subtract(column: Sequence[tuple[_Row, _Slot]], baseline: str) -> None:
-    """Give entries their difference to the baseline's of the row that is otherwise alike.
-
-    Of several decoders of the baseline the same one counts, else its own.
-    """
-    bases: dict[tuple[Any, ...], _Slot] = {}
-    for row, slot in column:
-        if row.checkpoint == baseline and slot.source is not None:
-            fields = slot.source.fields
-            bases[row.others, fields.get("decoder")] = slot
-            if fields.get("own_decoder") == "yes":
-                bases[row.others, None] = slot
-    for row, slot in column:
-        decoder = None if slot.source is None else slot.source.fields.get("decoder")
-        base = bases.get((row.others, decoder), bases.get((row.others, None)))
-        entry = slot.entry
-        if base is None or base is slot or base.value is None:
-            continue
-        if entry is None or entry.value is None:
-            continue
-        differing = tuple(n for n, v in slot.identity.items() if v != base.identity.get(n))
-        slot.entry = (
-            replace(entry, not_comparable=differing)
-            if differing
-            else replace(entry, difference=entry.value - base.value)
-        )
-
-
-def _sources(folder: Path, run: Run) -> list[_Source]:
+def _sources(folder: Path, run: Run) -> list[Source]:
     return [
-        _Source(cell, stored, {**cell.fields, RUN: folder.name})
+        Source(cell, stored, {**cell.fields, RUN: folder.name})
         for cell, stored in zip(cells_of(run), run.cells, strict=True)
     ]
 
 
-def _check_names(sources: Sequence[_Source], request: PivotRequest) -> None:
+def _check_names(sources: Sequence[Source], request: PivotRequest) -> None:
     fields = dict.fromkeys(name for source in sources for name in source.fields)
     for name in (*request.rows, *request.columns):
         if name not in fields:
@@ -230,7 +131,7 @@ def _check_names(sources: Sequence[_Source], request: PivotRequest) -> None:
         raise UsageError(f"No result is of the checkpoint {request.baseline!r}.", hint=hint)
 
 
-def _varying(sources: Sequence[_Source], columns: Sequence[str]) -> tuple[str, ...]:
+def _varying(sources: Sequence[Source], columns: Sequence[str]) -> tuple[str, ...]:
     """Return the fields that tell cells apart and are no labels or columns."""
     names = dict.fromkeys(name for source in sources for name in source.fields)
     implied = {"trained_size", "relative_size", "own_decoder", "publisher", "paradigm", "backbone"}
@@ -239,22 +140,16 @@ def _varying(sources: Sequence[_Source], columns: Sequence[str]) -> tuple[str, .
         for name in names
         if name not in {*columns, *implied}
         and not name.startswith(LABEL)
-        and len({source.fields.get(name) for source in sources if _has_cell(source)}) > 1
+        and len({source.fields.get(name) for source in sources if has_cell(source)}) > 1
     ) or ("checkpoint",)
 
 
-def _has_cell(source: _Source) -> bool:
-    return source.stored.result.size is not None
-
-
-def _columns(
-    sources: Sequence[_Source], request: PivotRequest
-) -> list[tuple[tuple[str, ...], str]]:
+def _columns(sources: Sequence[Source], request: PivotRequest) -> list[tuple[tuple[str, ...], str]]:
     """Return (values of the column fields, metric) of each column; sizes come smallest first."""
     values = dict.fromkeys(
         _texts(source, request.columns)
         for source in sources
-        if _has_cell(source) or not request.columns
+        if has_cell(source) or not request.columns
     )
     ordered = sorted(values, key=_by_size) if request.columns == ("size",) else list(values)
     return [(value, metric) for value in ordered for metric in request.metrics]
@@ -262,28 +157,6 @@ def _columns(
 
 def _by_size(value: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(side) for side in value[0].split("x"))
-
-
-def _entry(source: _Source, metric: str) -> Entry:
-    result = source.stored.result
-    if metric in PLAIN_METRICS:
-        parameters = result.checkpoint.parameters
-        plain = {
-            "inst/s": result.instances_per_second,
-            "params M": None if parameters is None else parameters / 1e6,
-            "GFLOPs": result.gflops,
-        }
-        return Entry(metric, plain[metric], status=result.status, reason=result.reason)
-    value = source.cell.values.get(metric)
-    intervals = result.intervals
-    return Entry(
-        metric,
-        value,
-        None if intervals is None else intervals.low.get(metric),
-        None if intervals is None else intervals.high.get(metric),
-        result.status,
-        result.reason,
-    )
 
 
 def _first_value(row: PivotRow) -> float:
@@ -296,7 +169,7 @@ def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:
     return " ".join((*column, metric) if several else column)
 
 
-def _shared(sources: Sequence[_Source], used: set[str]) -> tuple[tuple[str, str], ...]:
+def _shared(sources: Sequence[Source], used: set[str]) -> tuple[tuple[str, str], ...]:
     """Return the fields that are the same in all cells and not in the table."""
     names = dict.fromkeys(name for source in sources for name in source.fields)
     return tuple(
@@ -307,7 +180,7 @@ def _shared(sources: Sequence[_Source], used: set[str]) -> tuple[tuple[str, str]
     )
 
 
-def _ambiguous(one: _Source, other: _Source, used: Sequence[str]) -> UsageError:
+def _ambiguous(one: Source, other: Source, used: Sequence[str]) -> UsageError:
     names = [
         name
         for name in one.fields

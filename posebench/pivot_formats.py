@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from posebench.pivot import PLAIN_METRICS, Entry, Pivot
+from posebench.pivot import Pivot
+from posebench.pivot_slots import PLAIN_METRICS, Entry
 from posebench.records import mapping_from_record
 from posebench.tables import NO_VALUE
 

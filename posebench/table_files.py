@@ -58,7 +58,7 @@ def load_table(folder: Path, key: str) -> MatchTable:
     """Read a match table; raise `DataError` where it is missing or damaged."""
     path = table_path(folder, key)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return _table({name: stored[name] for name in stored.files})
     except FileNotFoundError:
         raise DataError(f"The per-image table {path} is missing.") from None
