@@ -63,5 +63,6 @@ def result(name: str = "heatmap-s", ap: float | None = 0.5, **changes: Any) -> C
     """Return a result at the trained size; without AP it failed."""
     status = "ok" if ap is not None else "failed"
     made = made_up(name, "64x48", "native", ap, status, None if ap is not None else "no reason")
+    changes = {"intervals": None, **changes}
     own = {key: changes.pop(key) for key in list(changes) if key in vars(made)}
     return replace(made, protocol=replace(PROTOCOL, **changes), **own)
