@@ -14,7 +14,7 @@ from pathlib import Path
 
 from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import Evidence, ScoringOptions
-from posebench.planning import Grid
+from posebench.planning import Grid, Storage
 from posebench.printing import WIDE, print_fitting, screen_width
 from posebench.progress import progress_bars
 from posebench.records import write_json
@@ -35,13 +35,15 @@ from posebench.zoo import embedded_names, resolve
 class Outputs:
     """Files to write: results as JSON, predictions of a single cell, a folder with everything.
 
-    `raw` is the folder that raw outputs are kept in, and read from where they are there.
+    `raw` is the folder that raw outputs are kept in, and read from where they are there; `cache`
+    is that of predictions, which raw outputs make needless.
     """
 
     results: Path | None = None
     predictions: Path | None = None
     folder: Path | None = None
     raw: Path | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def run_evaluation(request: EvaluationRequest) -> int:
     """
     sources = checkpoint_sources(request.checkpoints or embedded_names(), request.spec_file)
     _check_request(request, len(sources))
+    raw = request.outputs.raw
+    storage = Storage(raw, request.outputs.cache if raw is None else None)
     settings = RunSettings(set_threads(request.threads), request.grid.batch_size)
     with progress_bars("instances") as report:
         workload = load_workload(
@@ -77,8 +81,7 @@ def run_evaluation(request: EvaluationRequest) -> int:
         results: list[CellResult] = []
         for position, source in enumerate(sources):
             try:
-                raw = request.outputs.raw
-                for cell in run_checkpoint(source, workload, request.grid, report, raw):
+                for cell in run_checkpoint(source, workload, request.grid, report, storage):
                     results.append(cell.result)
                     _write_predictions(request.outputs, cell)
             except KeyboardInterrupt:

@@ -20,7 +20,7 @@ from posebench.store import read_run
 from posebench.suite import load_suite
 from posebench.suite_display import cell_cost, duration, plan_line, suite_display
 from posebench.suite_plan import SuiteCell, plan_suite
-from posebench.suite_run import RunRequest, pending_cells, run_suite
+from posebench.suite_run import RunRequest, pending_cells, run_suite, storage_of
 
 _RUNS = Path("runs")
 
@@ -82,7 +82,9 @@ def _show_plan(request: RunRequest) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
     set_threads(request.threads)
     with suite_display() as display:
-        plan = plan_suite(request.suite, request.folder, request.limit, display.progress)
+        plan = plan_suite(
+            request.suite, request.folder, request.limit, display.progress, storage_of(request)
+        )
     pending = pending_cells(request, plan)
     print_fitting(_plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
