@@ -12,10 +12,14 @@ import tempfile
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from posebench.errors import PosebenchError, SpecError, nearest
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Record = TypeVar("Record")
 Place = tuple[str | int, ...]
@@ -48,12 +52,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) -> Record:
     """Build the frozen dataclass `kind` from plain data; raise `MisfitError` with the place."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     _check_keys(kind, mapping, (), where)
-    adapter: TypeAdapter[Record] = TypeAdapter(kind)
     try:
-        return adapter.validate_python(dict(mapping))
+        record: Record = _adapter(kind).validate_python(dict(mapping))
+        return record
     except PosebenchError as error:
         raise SpecError(f"{where}: {error}") from None
     except ValidationError as error:
@@ -98,10 +102,16 @@ def _could_be(option: Any, item: Any) -> bool:
 
 def mapping_from_record(record: Any) -> dict[str, Any]:
     """Return a frozen dataclass as plain data that `record_from_mapping` reads back."""
+    plain: dict[str, Any] = _adapter(type(record)).dump_python(record, mode="json")
+    return plain
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what validates and dumps a record; to make one takes milliseconds."""
     from pydantic import TypeAdapter
 
-    plain: dict[str, Any] = TypeAdapter(type(record)).dump_python(record, mode="json")
-    return plain
+    return TypeAdapter(kind)
 
 
 def write_json(path: Path, value: Any) -> None:

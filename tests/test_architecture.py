@@ -107,7 +107,7 @@ LAYERS: dict[str, set[str]] = {
     "frames": {"records", "store"},
     "claims_command": {"claims", "evidence", "printing", "records", "store", "tables", "verdicts"},
     "gates": {"errors"},
-    "compare": {"errors", "evaluation", "evidence", "gates", "store"},
+    "compare": {"errors", "evaluation", "evidence", "gates", "store", "suite"},
     "comparison_formats": {"compare", "gates", "records", "tables"},
     "comparison_output": {"compare", "comparison_formats", "errors", "gates", "printing"},
     "pivot_slots": {"claims", "store"},
