@@ -12,7 +12,6 @@ import tempfile
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -106,12 +105,16 @@ def mapping_from_record(record: Any) -> dict[str, Any]:
     return plain
 
 
-@cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return what validates and dumps a record; to make one takes milliseconds."""
+    """Return what validates and dumps a record, made once, as that takes milliseconds."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
 def write_json(path: Path, value: Any) -> None:
