@@ -8,10 +8,21 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from posebench.backbones import cspnext, resnet
+from posebench.backbones import (
+    cspnext,
+    hrnet,
+    litehrnet,
+    resnet,
+    vipnas_mobilenetv3,
+    vipnas_resnet,
+)
 from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
+from posebench.backbones.hrnet import HRNet, HRNetOptions
+from posebench.backbones.litehrnet import LiteHRNet, LiteHRNetOptions
 from posebench.backbones.resnet import ResNet, ResNetOptions
 from posebench.backbones.shapes import Shapes
+from posebench.backbones.vipnas_mobilenetv3 import ViPNASMobileNetV3, ViPNASMobileNetV3Options
+from posebench.backbones.vipnas_resnet import ViPNASResNet, ViPNASResNetOptions
 from posebench.errors import SpecError, nearest
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec
@@ -32,20 +43,35 @@ class BackboneFamily:
 
     `options` is its record of options; `build` and `describe` make the network and its printed
     name of them; `recognise` returns the options, as plain data, that a state dict's names and
-    shapes tell, or None for another family's.
+    shapes tell, or None for another family's. Both input sides must be multiples of
+    `size_divisor`, where that is more than the stride.
     """
 
     options: type[Any]
     build: Callable[[Any], Backbone]
     describe: Callable[[Any], str]
     recognise: Callable[[Shapes], dict[str, Any] | None]
+    size_divisor: int | None = None
 
 
 # The network of an exported file is in the file; it is no family that can be built.
 EXPORTED = "onnx"
 BACKBONES: dict[str, BackboneFamily] = {
     "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
+    "hrnet": BackboneFamily(HRNetOptions, HRNet, hrnet.describe, hrnet.recognise, 32),
+    "litehrnet": BackboneFamily(
+        LiteHRNetOptions, LiteHRNet, litehrnet.describe, litehrnet.recognise, 32
+    ),
     "resnet": BackboneFamily(ResNetOptions, ResNet, resnet.describe, resnet.recognise),
+    "vipnas_mobilenetv3": BackboneFamily(
+        ViPNASMobileNetV3Options,
+        ViPNASMobileNetV3,
+        vipnas_mobilenetv3.describe,
+        vipnas_mobilenetv3.recognise,
+    ),
+    "vipnas_resnet": BackboneFamily(
+        ViPNASResNetOptions, ViPNASResNet, vipnas_resnet.describe, vipnas_resnet.recognise
+    ),
 }
 
 
@@ -73,6 +99,11 @@ def describe(spec: BackboneSpec) -> str:
     return _family(spec).describe(_options(spec))
 
 
+def size_divisor(spec: BackboneSpec) -> int | None:
+    """Return what both input sides must be multiples of, where that is more than the stride."""
+    return None if spec.family == EXPORTED else _family(spec).size_divisor
+
+
 def _family(spec: BackboneSpec) -> BackboneFamily:
     if spec.family not in BACKBONES:
         raise SpecError(
@@ -97,4 +128,5 @@ __all__ = [
     "build_backbone",
     "describe",
     "recognise_backbone",
+    "size_divisor",
 ]
