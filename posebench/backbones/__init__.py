@@ -8,13 +8,27 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from posebench.backbones import cspnext, mobilenet_v2, resnet, scnet, shufflenet_v2
+from posebench.backbones import (
+    alexnet,
+    cspnext,
+    mobilenet_v2,
+    resnest,
+    resnet,
+    scnet,
+    shufflenet_v1,
+    shufflenet_v2,
+    vgg,
+)
+from posebench.backbones.alexnet import AlexNet, AlexNetOptions
 from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
 from posebench.backbones.mobilenet_v2 import MobileNetV2, MobileNetV2Options
+from posebench.backbones.resnest import ResNeStOptions
 from posebench.backbones.resnet import ResNetOptions
 from posebench.backbones.scnet import SCNetOptions
 from posebench.backbones.shapes import Shapes
+from posebench.backbones.shufflenet_v1 import ShuffleNetV1, ShuffleNetV1Options
 from posebench.backbones.shufflenet_v2 import ShuffleNetV2, ShuffleNetV2Options
+from posebench.backbones.vgg import VGG, VGGOptions
 from posebench.errors import SpecError, nearest
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec
@@ -47,15 +61,21 @@ class BackboneFamily:
 # The network of an exported file is in the file; it is no family that can be built.
 EXPORTED = "onnx"
 BACKBONES: dict[str, BackboneFamily] = {
+    "alexnet": BackboneFamily(AlexNetOptions, AlexNet, alexnet.describe, alexnet.recognise),
     "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
     "mobilenet_v2": BackboneFamily(
         MobileNetV2Options, MobileNetV2, mobilenet_v2.describe, mobilenet_v2.recognise
     ),
+    "resnest": BackboneFamily(ResNeStOptions, resnest.build, resnest.describe, resnest.recognise),
     "resnet": BackboneFamily(ResNetOptions, resnet.build, resnet.describe, resnet.recognise),
     "scnet": BackboneFamily(SCNetOptions, scnet.build, scnet.describe, scnet.recognise),
+    "shufflenet_v1": BackboneFamily(
+        ShuffleNetV1Options, ShuffleNetV1, shufflenet_v1.describe, shufflenet_v1.recognise
+    ),
     "shufflenet_v2": BackboneFamily(
         ShuffleNetV2Options, ShuffleNetV2, shufflenet_v2.describe, shufflenet_v2.recognise
     ),
+    "vgg": BackboneFamily(VGGOptions, VGG, vgg.describe, vgg.recognise),
 }
 
 
