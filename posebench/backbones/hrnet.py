@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from posebench.backbones.resnet import BasicBlock, Bottleneck
+from posebench.backbones.resnet import BasicBlock, Bottleneck, ResNetOptions
 from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.errors import SpecError
 
+_PLAIN = ResNetOptions()
 _STEM_CHANNELS = 64
 _STEM_BLOCKS = 4
 _BRANCH_BLOCKS = 4
@@ -42,7 +43,7 @@ class HRModule(nn.Module):
     def __init__(self, channels: tuple[int, ...], outputs: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(width, width, 1) for _ in range(_BRANCH_BLOCKS)))
+            nn.Sequential(*(BasicBlock(width, width, 1, _PLAIN) for _ in range(_BRANCH_BLOCKS)))
             for width in channels
         )
         self.fuse_layers = nn.ModuleList(
@@ -68,10 +69,10 @@ class HRNet(nn.Module):
         self.conv2 = nn.Conv2d(stem, stem, 3, stride=2, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU(inplace=True)
-        channels: tuple[int, ...] = (stem * Bottleneck.expansion,)
+        channels: tuple[int, ...] = (4 * stem,)
         self.layer1 = nn.Sequential(
-            Bottleneck(stem, stem, 1),
-            *(Bottleneck(channels[0], stem, 1) for _ in range(_STEM_BLOCKS - 1)),
+            Bottleneck(stem, stem, 1, _PLAIN),
+            *(Bottleneck(channels[0], stem, 1, _PLAIN) for _ in range(_STEM_BLOCKS - 1)),
         )
         for number, modules in _MODULES.items():
             widths = tuple(options.width * 2**branch for branch in range(number))

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posebench.backbones.conv_modules import ConvModule, SqueezeExcitation, channel_shuffle
+from posebench.backbones.conv_module import ConvModule
 from posebench.backbones.shapes import Shapes, count_numbers
+from posebench.backbones.shufflenet_v2 import ShuffleBlock
+from posebench.backbones.squeeze_excitation import SELayer
 from posebench.errors import SpecError
 
 _STEM_CHANNELS = 32
@@ -53,13 +55,13 @@ class CrossResolutionWeighting(nn.Module):
         self.channels = list(channels)
         total, hidden = sum(channels), sum(channels) // _CROSS_RATIO
         self.conv1 = ConvModule(total, hidden, 1)
-        self.conv2 = ConvModule(hidden, total, 1, activation=nn.Sigmoid)
+        self.conv2 = ConvModule(hidden, total, 1, activation=None)
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
         """Map one (N, C, H, W) of each branch to the same shapes."""
         coarsest = (inputs[-1].shape[-2], inputs[-1].shape[-1])
         pooled = [functional.adaptive_avg_pool2d(x, coarsest) for x in inputs[:-1]]
-        gates = self.conv2(self.conv1(torch.cat([*pooled, inputs[-1]], dim=1)))
+        gates = self.conv2(self.conv1(torch.cat([*pooled, inputs[-1]], dim=1))).sigmoid()
         return [
             x * functional.interpolate(gate, size=x.shape[-2:], mode="nearest")
             for x, gate in zip(inputs, gates.split(self.channels, dim=1), strict=True)
@@ -76,9 +78,7 @@ class ConditionalChannelWeighting(nn.Module):
         self.depthwise_convs = nn.ModuleList(
             ConvModule(half, half, 3, groups=half, activation=None) for half in halves
         )
-        self.spatial_weighting = nn.ModuleList(
-            SqueezeExcitation(half, _SPATIAL_RATIO, nn.Sigmoid()) for half in halves
-        )
+        self.spatial_weighting = nn.ModuleList(SELayer(half, _SPATIAL_RATIO) for half in halves)
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
         """Map one (N, C, H, W) of each branch to the same shapes."""
@@ -86,25 +86,10 @@ class ConditionalChannelWeighting(nn.Module):
         changed = self.cross_resolution_weighting(list(rest))
         layers = zip(self.depthwise_convs, self.spatial_weighting, strict=True)
         changed = [weight(conv(x)) for x, (conv, weight) in zip(changed, layers, strict=True)]
-        return [channel_shuffle(torch.cat(pair, dim=1)) for pair in zip(kept, changed, strict=True)]
-
-
-class ShuffleUnit(nn.Module):
-    """Half the channels through three convolutions, then shuffled with the others."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        half = channels // 2
-        self.branch2 = nn.Sequential(
-            ConvModule(half, half, 1),
-            ConvModule(half, half, 3, groups=half, activation=None),
-            ConvModule(half, half, 1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        kept, changed = x.chunk(2, dim=1)
-        return channel_shuffle(torch.cat((kept, self.branch2(changed)), dim=1))
+        return [
+            functional.channel_shuffle(torch.cat(pair, dim=1), 2)
+            for pair in zip(kept, changed, strict=True)
+        ]
 
 
 class LiteHRModule(nn.Module):
@@ -115,7 +100,8 @@ class LiteHRModule(nn.Module):
         self.naive = naive
         self.layers: Any = (
             nn.ModuleList(
-                nn.Sequential(*(ShuffleUnit(width) for _ in range(_BLOCKS))) for width in channels
+                nn.Sequential(*(ShuffleBlock(width, width, 1) for _ in range(_BLOCKS)))
+                for width in channels
             )
             if naive
             else nn.Sequential(*(ConditionalChannelWeighting(channels) for _ in range(_BLOCKS)))
@@ -172,7 +158,7 @@ class Stem(nn.Module):
         """Map (N, 3, H, W) to (N, channels, H/4, W/4)."""
         one, other = self.conv1(x).chunk(2, dim=1)
         other = self.linear_conv(self.depthwise_conv(self.expand_conv(other)))
-        return channel_shuffle(torch.cat((self.branch1(one), other), dim=1))
+        return functional.channel_shuffle(torch.cat((self.branch1(one), other), dim=1), 2)
 
 
 class SeparableConv(nn.Module):

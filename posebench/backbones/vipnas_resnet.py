@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from posebench.backbones.residual import make_shortcut
 from posebench.backbones.shapes import Shapes
 
 _STEM_CHANNELS, _STEM_KERNEL = 48, 7
@@ -80,13 +81,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.attention = ContextBlock(width) if stage.attention else nn.Identity()
-        self.downsample = (
-            nn.Identity()
-            if stride == 1 and in_channels == width
-            else nn.Sequential(
-                nn.Conv2d(in_channels, width, 1, stride, bias=False), nn.BatchNorm2d(width)
-            )
-        )
+        self.downsample = make_shortcut(in_channels, width, stride) or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, width, H/stride, W/stride), sides rounded up."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from posebench.backbones.conv_modules import Activation, ConvModule, SqueezeExcitation
+from posebench.backbones.conv_module import ConvModule
 from posebench.backbones.shapes import Shapes
+from posebench.backbones.squeeze_excitation import SELayer
 
 _STEM_CHANNELS = 16
 _SQUEEZE_RATIO = 4
@@ -19,7 +20,7 @@ _SQUEEZE_RATIO = 4
 
 @dataclass(frozen=True)
 class ViPNASMobileNetV3Options:
-    """The family `vipnas_mobilenetv3` is one network: there is nothing to choose."""
+    """The family `vipnas_mobilenet_v3` is one network: there is nothing to choose."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class _Stage:
     groups: int
     attention: bool
     stride: int
-    activation: Activation
+    activation: type[nn.Module]
 
 
 _STAGES = (
@@ -68,11 +69,7 @@ class InvertedResidual(nn.Module):
         self.depthwise_conv = ConvModule(
             middle, middle, stage.kernel, stride, stage.groups, stage.activation
         )
-        self.se = (
-            SqueezeExcitation(middle, _SQUEEZE_RATIO, HalfSigmoid())
-            if stage.attention
-            else nn.Identity()
-        )
+        self.se = SELayer(middle, _SQUEEZE_RATIO, HalfSigmoid) if stage.attention else nn.Identity()
         self.linear_conv = ConvModule(middle, stage.channels, 1, activation=None)
         self.shortcut = stride == 1 and in_channels == stage.channels
 
