@@ -19,10 +19,9 @@ from posebench.backbones.branches import (
     make_fuse_layers,
     make_transition,
 )
-from posebench.backbones.conv_module import ConvModule
+from posebench.backbones.conv_modules import ConvModule, SqueezeExcitation
 from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.backbones.shufflenet_v2 import ShuffleBlock
-from posebench.backbones.squeeze_excitation import SELayer
 from posebench.errors import SpecError
 
 _STEM_CHANNELS = 32
@@ -62,13 +61,13 @@ class CrossResolutionWeighting(nn.Module):
         self.channels = list(channels)
         total, hidden = sum(channels), sum(channels) // _CROSS_RATIO
         self.conv1 = ConvModule(total, hidden, 1)
-        self.conv2 = ConvModule(hidden, total, 1, activation=None)
+        self.conv2 = ConvModule(hidden, total, 1, activation=nn.Sigmoid)
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
         """Map one (N, C, H, W) of each branch to the same shapes."""
         coarsest = (inputs[-1].shape[-2], inputs[-1].shape[-1])
         pooled = [functional.adaptive_avg_pool2d(x, coarsest) for x in inputs[:-1]]
-        gates = self.conv2(self.conv1(torch.cat([*pooled, inputs[-1]], dim=1))).sigmoid()
+        gates = self.conv2(self.conv1(torch.cat([*pooled, inputs[-1]], dim=1)))
         return [
             x * functional.interpolate(gate, size=x.shape[-2:], mode="nearest")
             for x, gate in zip(inputs, gates.split(self.channels, dim=1), strict=True)
@@ -85,7 +84,9 @@ class ConditionalChannelWeighting(nn.Module):
         self.depthwise_convs = nn.ModuleList(
             ConvModule(half, half, 3, groups=half, activation=None) for half in halves
         )
-        self.spatial_weighting = nn.ModuleList(SELayer(half, _SPATIAL_RATIO) for half in halves)
+        self.spatial_weighting = nn.ModuleList(
+            SqueezeExcitation(half, _SPATIAL_RATIO, nn.Sigmoid()) for half in halves
+        )
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
         """Map one (N, C, H, W) of each branch to the same shapes."""

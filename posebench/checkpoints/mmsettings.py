@@ -54,6 +54,7 @@ _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
     "ResNet": _RESNET,
     "ResNetV1d": _RESNET,
     "SCNet": _RESNET,
+    "SEResNeXt": _RESNET,
     "SEResNet": _RESNET,
     "ShuffleNetV1": {"act_cfg.type": ("ReLU",)},
     "ShuffleNetV2": {"act_cfg.type": ("ReLU",)},
