@@ -23,11 +23,15 @@ _EXAMPLE = """\
 
 @dataclass(frozen=True)
 class Finding:
-    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed."""
+    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed.
+
+    A `guess` is what a file does not say and a zoo entry may overrule.
+    """
 
     field: str
     value: Any
     why: str
+    guess: bool = False
 
 
 def findings_of(record: Mapping[str, Any], why: str, prefix: str = "") -> tuple[Finding, ...]:
@@ -114,4 +118,4 @@ def keypoints_by_count(count: int) -> tuple[Finding, ...]:
     """Return the built-in set with `count` keypoints, as a guess by number alone."""
     why = f"default for {count} keypoints"
     named = [name for name, known in KEYPOINT_SETS.items() if len(known) == count]
-    return tuple(Finding("keypoints", name, why) for name in named[:1])
+    return tuple(Finding("keypoints", name, why, guess=True) for name in named[:1])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -181,7 +181,7 @@ def read_document() -> dict[str, Any]:
     return document
 
 
-def sources() -> dict[str, dict[str, str | None]]:
+def published_sources() -> dict[str, dict[str, str | None]]:
     """Return repository, commit and licence of every publisher."""
     table: dict[str, dict[str, str | None]] = read_document()["sources"]
     return table
@@ -223,6 +223,10 @@ def facts_for(path: Path, sha256: str) -> Match | None:
     return None
 
 
-def values_of(entries: Iterable[PublishedCheckpoint], name: str) -> tuple[str, ...]:
-    """Return the values of a text field over `entries`, sorted, each once."""
-    return tuple(sorted({str(getattr(entry, name)) for entry in entries}))
+def records_of(entries: Sequence[PublishedCheckpoint]) -> list[dict[str, Any]]:
+    """Return entries as plain JSON data."""
+    from pydantic import TypeAdapter
+
+    adapter = TypeAdapter(tuple[PublishedCheckpoint, ...])
+    plain: list[dict[str, Any]] = adapter.dump_python(tuple(entries), mode="json")
+    return list(plain)
