@@ -13,6 +13,8 @@ from posebench.records import mapping_from_record
 from posebench.spec import ModelSpec, spec_from_mapping, spec_overrides
 
 REQUIRED = ("backbone.family", "head.kind", "codec.kind", "input_size", "keypoints")
+# How the reason for what a file does not say begins.
+_GUESSES = ("assumed", "default", "file name")
 _WHOLE = ("keypoints",)
 _PLAIN = ("input_size", "keypoints")
 _EXAMPLE = """\
@@ -23,15 +25,16 @@ _EXAMPLE = """\
 
 @dataclass(frozen=True)
 class Finding:
-    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed.
-
-    A `guess` is what a file does not say and a zoo entry may overrule.
-    """
+    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed."""
 
     field: str
     value: Any
     why: str
-    guess: bool = False
+
+    @property
+    def guess(self) -> bool:
+        """Whether the file itself does not say it, so that a zoo entry may overrule it."""
+        return self.why.startswith(_GUESSES)
 
 
 def findings_of(record: Mapping[str, Any], why: str, prefix: str = "") -> tuple[Finding, ...]:
@@ -118,4 +121,4 @@ def keypoints_by_count(count: int) -> tuple[Finding, ...]:
     """Return the built-in set with `count` keypoints, as a guess by number alone."""
     why = f"default for {count} keypoints"
     named = [name for name, known in KEYPOINT_SETS.items() if len(known) == count]
-    return tuple(Finding("keypoints", name, why, guess=True) for name in named[:1])
+    return tuple(Finding("keypoints", name, why) for name in named[:1])

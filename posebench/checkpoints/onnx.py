@@ -140,7 +140,7 @@ def _identify(path: Path, overrides: tuple[Finding, ...]) -> tuple[Identity, Gra
         Finding("backbone.family", "onnx", "the file's format"),
         *outputs.findings,
         replace(size, value=str(size.value)),
-        *(Finding(f"crop.{name}", value, _ASSUMED, guess=True) for name, value in crop.items()),
+        *(Finding(f"crop.{name}", value, _ASSUMED) for name, value in crop.items()),
         *overrides,
     )
     meta = graph.session.get_modelmeta()
@@ -196,7 +196,7 @@ def _trained_size(graph: Graph, overrides: tuple[Finding, ...]) -> Finding:
         return Finding("input_size", graph.fixed_size, "the graph's input")
     if asked is not None:
         return Finding("input_size", InputSize.parse(str(asked.value)), asked.why)
-    return Finding("input_size", DEFAULT_SIZE, "assumed: the graph's sides are free", guess=True)
+    return Finding("input_size", DEFAULT_SIZE, "assumed: the graph's sides are free")
 
 
 def find_outputs(shapes: Mapping[str, tuple[int, ...]], size: InputSize) -> Outputs:
@@ -229,7 +229,7 @@ def find_outputs(shapes: Mapping[str, tuple[int, ...]], size: InputSize) -> Outp
 def _found(head: str, codec: str, ratio: float | None, count: int, why: str) -> tuple[Finding, ...]:
     found = [Finding("head.kind", head, why), Finding("codec.kind", codec, why)]
     if ratio is None:
-        found.append(Finding("codec.decoder", "quarter", _ASSUMED, guess=True))
+        found.append(Finding("codec.decoder", "quarter", _ASSUMED))
     else:
         found.append(Finding("codec.split_ratio", ratio, why))
     return (*found, *keypoints_by_count(count))

@@ -59,7 +59,7 @@ def _contradicts(said: Finding | None, fact: Finding) -> bool:
         return False
     if not said.guess:
         return bool(_plain(said.value) != _plain(fact.value))
-    if fact.field != "keypoints":
+    if fact.field != "keypoints" or not isinstance(said.value, str):
         return False
     return len(KEYPOINT_SETS[said.value]) != len(KEYPOINT_SETS[fact.value])
 

@@ -18,7 +18,7 @@ def embedded_names() -> tuple[str, ...]:
 
 
 def resolve(argument: str) -> Path:
-    """Return the file that an argument means: a path, an embedded name, or a pulled zoo id.
+    """Return the path that an argument means: a file, an embedded name, or a pulled zoo id.
 
     A pulled file may also be named by its file name. Raise `CheckpointError` that names the
     nearest embedded checkpoint, or says how to get a published one.

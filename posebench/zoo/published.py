@@ -11,7 +11,7 @@ import functools
 import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,7 +108,7 @@ class PublishedCheckpoint:
     config: str | None = None
     parameters_m: float | None = None
     gflops: float | None = None
-    caveats: tuple[str, ...] = field(default=())
+    caveats: tuple[str, ...] = ()
 
     @property
     def publisher(self) -> str:
@@ -174,6 +174,7 @@ def _with_tuples(plain: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
 
 
+@functools.cache
 def read_document() -> dict[str, Any]:
     """Read the data file as it is."""
     file = importlib.resources.files("posebench.zoo") / DATA_FILE
@@ -227,6 +228,6 @@ def records_of(entries: Sequence[PublishedCheckpoint]) -> list[dict[str, Any]]:
     """Return entries as plain JSON data."""
     from pydantic import TypeAdapter
 
-    adapter = TypeAdapter(tuple[PublishedCheckpoint, ...])
-    plain: list[dict[str, Any]] = adapter.dump_python(tuple(entries), mode="json")
-    return list(plain)
+    adapter = TypeAdapter(list[PublishedCheckpoint])
+    plain: list[dict[str, Any]] = adapter.dump_python(list(entries), mode="json")
+    return plain

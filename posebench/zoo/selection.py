@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from posebench.errors import UsageError, nearest
 from posebench.sizes import InputSize
 from posebench.zoo.published import PublishedCheckpoint, published_checkpoints
 
-# The backbone family that loads an architecture, where it has another name.
-_LOADED_AS = {
-    "litehrnet": "litehrnet",
-}
+# Architectures that are options of another one's family.
+_OPTIONS_OF = {"resnetv1d": "resnet", "resnext": "resnet", "seresnet": "resnet"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def architectures() -> tuple[Architecture, ...]:
     from posebench.backbones import BACKBONES
 
     counts = Counter(entry.architecture for entry in published_checkpoints())
-    loaded = {name: _LOADED_AS.get(name, name) for name in counts}
+    loaded = {name: _OPTIONS_OF.get(name, name) for name in counts}
     rows = [
         Architecture(name, files, loaded[name] if loaded[name] in BACKBONES else None)
         for name, files in counts.items()
@@ -81,7 +79,7 @@ def _fits(entry: PublishedCheckpoint, wanted: Selection) -> bool:
     )
 
 
-def _check(option: str, value: str | None, valid: Sequence[str] | set[str]) -> None:
+def _check(option: str, value: str | None, valid: Collection[str]) -> None:
     if value is not None and value not in valid:
         raise UsageError(
             f"{option} {value!r}: nothing published has it.", hint=nearest(value, valid)

@@ -69,6 +69,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(BODY[start : self.behaviour.stops_at])
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
 @pytest.fixture
 def server() -> Iterator[tuple[Behaviour, str]]:
     behaviour = Behaviour()
