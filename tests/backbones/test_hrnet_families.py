@@ -14,7 +14,7 @@ from filled_weights import fill, seeded_crop
 from posebench.backbones import build_backbone, describe
 from posebench.backbones.hrformer import WindowAttention
 from posebench.backbones.litehrnet import LiteHRModule
-from posebench.checkpoints.architecture import find_architecture
+from posebench.checkpoints.architecture import find_architecture, find_trained_size
 from posebench.checkpoints.findings import nested_mapping
 from posebench.codecs import HeatmapCodec, SimccCodec
 from posebench.errors import SpecError, UnsupportedSizeError
@@ -199,6 +199,12 @@ def test_simcc_on_hrnet_flattens_maps_of_stride_4() -> None:
     with torch.device("meta"):
         model = model_of(BackboneSpec("hrnet"), HeadSpec("simcc"))
     assert count_parameters(model) / 1e6 == pytest.approx(31.3, abs=0.05)
+    shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    found = find_trained_size(shapes, model.spec.head, model.stride, None)
+    assert [(each.field, each.value) for each in found] == [
+        ("input_size", "256x192"),
+        ("codec.split_ratio", 2.0),
+    ]
     small = model_of(SMALL["hrnet"], HeadSpec("simcc"), InputSize(64, 64))
     initialise(small, 0)
     crop = seeded_crop(96, 64)
