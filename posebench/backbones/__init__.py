@@ -133,7 +133,7 @@ def describe(spec: BackboneSpec) -> str:
 
 def size_divisor(spec: BackboneSpec) -> int | None:
     """Return what both input sides must be multiples of, where that is more than the stride."""
-    return None if spec.family == EXPORTED else _family(spec).size_divisor
+    return BACKBONES[spec.family].size_divisor if spec.family in BACKBONES else None
 
 
 def _family(spec: BackboneSpec) -> BackboneFamily:
