@@ -132,7 +132,7 @@ class HRFormerBlock(nn.Module):
         """Map (N, C, H, W) to the same shape."""
         cells = x.permute(0, 2, 3, 1)
         cells = cells + self.attn(self.norm1(cells))
-        changed: Tensor = self.ffn(self.norm2(cells).permute(0, 3, 1, 2).contiguous())
+        changed: Tensor = self.ffn(self.norm2(cells).permute(0, 3, 1, 2))
         result: Tensor = cells.permute(0, 3, 1, 2) + changed
         return result
 
