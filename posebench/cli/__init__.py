@@ -24,6 +24,7 @@ from posebench.cli.score import score_command
 from posebench.cli.suite import app as suite_app
 from posebench.cli.table import table_command
 from posebench.cli.train import train_command
+from posebench.cli.zoo import app as zoo_app
 from posebench.errors import PosebenchError
 
 EXIT_INPUT_ERROR = 2
@@ -46,6 +47,7 @@ app.command("inspect")(inspect_command)
 app.command("plot")(plot_command)
 app.add_typer(suite_app, name="suite")
 app.add_typer(data_app, name="data")
+app.add_typer(zoo_app, name="zoo")
 
 
 def _print_version(asked: bool) -> None:
