@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from posebench.claims import RUNS
 from posebench.evidence import cells_of, claim_metrics, replicates_of
+from posebench.printing import print_fitting
+from posebench.published_evidence import published_cells
 from posebench.records import mapping_from_record, write_json
 from posebench.store import Run, read_run
 from posebench.tables import NO_VALUE, p_text
@@ -33,10 +35,14 @@ def judge_run(folder: Path) -> tuple[Verdict, ...]:
 
 def verdicts_of(run: Run) -> tuple[Verdict, ...]:
     """Return the verdicts on the claims of a run's suite."""
-    claims = run.record.claims
+    measured = [claim for claim in run.record.claims if claim.evidence == "measured"]
     cells = cells_of(run)
-    replicates = replicates_of(run, [cell.id for cell in cells], claim_metrics(claims))
-    return judge(claims, cells, replicates)
+    replicates = replicates_of(run, [cell.id for cell in cells], claim_metrics(measured))
+    found = {verdict.claim.id: verdict for verdict in judge(measured, cells, replicates)}
+    published = [claim for claim in run.record.claims if claim.evidence == "published"]
+    if published:
+        found |= {v.claim.id: v for v in judge(published, published_cells(), {})}
+    return tuple(found[claim.id] for claim in run.record.claims)
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
@@ -79,24 +85,23 @@ def interval_text(verdict: Verdict) -> str:
 
 def evidence_text(verdict: Verdict) -> str:
     """Show what a verdict rests on, or why there is none."""
-    if verdict.reason is not None:
-        return verdict.reason
     if not verdict.effects:
-        return NO_VALUE
-    parts = [f"{len(verdict.effects)} pair{'s' * (len(verdict.effects) != 1)}"]
+        return verdict.reason or NO_VALUE
+    parts = ["published figures"] if verdict.claim.evidence == "published" else []
+    parts += [f"{len(verdict.effects)} pair{'s' * (len(verdict.effects) != 1)}"]
     parts += [f"{verdict.images} images"] if verdict.images else []
     parts += [f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"] if verdict.seeds else []
     parts += [f"{len(verdict.left_out)} left out"] if verdict.left_out else []
+    parts += [verdict.reason] if verdict.reason else []
     return ", ".join(parts)
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print the verdicts."""
-    console = Console()
     if verdicts:
-        console.print(verdict_table(verdicts))
+        print_fitting(verdict_table(verdicts))
     else:
-        console.print("The suite of this run makes no claims.")
+        print_fitting("The suite of this run makes no claims.")
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from posebench.evaluation.metrics import METRICS, Metric
 from posebench.evidence import comparable_identity
 from posebench.gates import SPEED, DropGate, Gate, StateGate
 from posebench.store import Run, StoredCell, read_run
+from posebench.suite import ScoringEntry
 
 CellState = Literal["unchanged", "changed", "failed", "missing", "new", "incomparable", "neither"]
 Evidence = Literal["paired bootstrap", "plain difference"]
@@ -27,8 +28,8 @@ LEVEL = 0.05
 class Change:
     """A metric's fractions in both runs, and candidate minus baseline.
 
-    The interval and p-values are those of a paired bootstrap over images, None for a plain
-    difference.
+    The interval and p-values are those of a paired bootstrap over images; they are made for AP
+    and the metrics of gates, and are None for a plain difference.
     """
 
     metric: str
@@ -91,7 +92,10 @@ def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comp
     runs = read_run(baseline), read_run(candidate)
     old, new = ({cell.id: cell for cell in run.cells} for run in runs)
     names = dict.fromkeys(name for run in runs for name in run.record.cells)
-    cells = _adjusted([_compare(name, old.get(name), new.get(name), runs) for name in names])
+    tested = {"AP", *(gate.metric for gate in gates if isinstance(gate, DropGate))}
+    cells = _adjusted(
+        [_compare(name, (old.get(name), new.get(name)), runs, tested) for name in names]
+    )
     _check_gates(gates, cells)
     return Comparison(
         baseline=str(baseline),
@@ -106,8 +110,12 @@ def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comp
 
 
 def _compare(
-    name: str, old: StoredCell | None, new: StoredCell | None, runs: tuple[Run, Run]
+    name: str,
+    sides: tuple[StoredCell | None, StoredCell | None],
+    runs: tuple[Run, Run],
+    tested: Set[str],
 ) -> CellComparison:
+    old, new = sides
     had, has = (cell is not None and cell.result.status == "ok" for cell in (old, new))
     if new is None:
         return CellComparison(name, "missing" if had else "neither", reason="not in the candidate")
@@ -123,7 +131,7 @@ def _compare(
         shown = ", ".join(f"{key} ({_short(one[key])} / {_short(other[key])})" for key in differing)
         return CellComparison(name, "incomparable", reason=f"the protocols differ in {shown}")
     tables = runs[0].table(old), runs[1].table(new)
-    changes, evidence = _changes(old, new, tables, runs[0].record.suite.scoring)
+    changes, evidence = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
     moved = any(each.difference.value != 0 for each in changes if each.metric != SPEED)
     return CellComparison(name, "changed" if moved else "unchanged", evidence, changes)
 
@@ -132,7 +140,8 @@ def _changes(
     old: StoredCell,
     new: StoredCell,
     tables: tuple[MatchTable | None, MatchTable | None],
-    scoring: Any,
+    scoring: ScoringEntry,
+    tested: Set[str],
 ) -> tuple[tuple[Change, ...], Evidence]:
     before, after = _numbers(old), _numbers(new)
     shared = [name for name in before if name in after]
@@ -145,9 +154,12 @@ def _changes(
         and np.array_equal(one.image_ids, other.image_ids)
         and scoring.replicates > 0
     )
-    if paired:
+    if paired and old.table == new.table:
+        # The same matches: every resample of one is that of the other.
+        estimates = {name: Estimate(0.0, 0.0, 0.0, 1.0) for name in tested & set(differences)}
+    elif paired:
         assert one is not None and other is not None
-        metrics = [metric for metric in _metrics(one) if metric.name in differences]
+        metrics = [m for m in _metrics(one) if m.name in differences and m.name in tested]
         sampled = resample([one, other], metrics, Resampling(scoring.replicates, scoring.seed))
         values = {metric.name: differences[metric.name] for metric in metrics}
         estimates = sampled.estimates(1, values, base=0)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 from posebench.compare import Comparison, compare_runs
 from posebench.comparison_formats import (
@@ -20,7 +17,7 @@ from posebench.comparison_formats import (
 )
 from posebench.errors import DataError
 from posebench.gates import DEFAULT_GATES, parse_gate
-from posebench.records import write_text
+from posebench.printing import print_fitting, text_of, write_out
 
 _TEXTS: dict[str, Callable[[Comparison], str]] = {
     "md": comparison_markdown,
@@ -28,7 +25,6 @@ _TEXTS: dict[str, Callable[[Comparison], str]] = {
     "json": comparison_json,
 }
 _SUMMARY = "GITHUB_STEP_SUMMARY"
-_WIDTH = 200
 
 
 def show_comparison(
@@ -45,30 +41,17 @@ def show_comparison(
     )
     text = _TEXTS[form](comparison) if form in _TEXTS else None
     if out is not None:
-        _write(out, text or _plain(comparison))
+        write_out(out, text or text_of(comparison_table(comparison)))
     elif text is not None:
         sys.stdout.write(text)
     else:
-        Console().print(comparison_table(comparison))
+        print_fitting(comparison_table(comparison))
     if github:
         sys.stdout.write(github_annotations(comparison))
         summary = os.environ.get(_SUMMARY)
         if summary:
             _append(Path(summary), comparison_markdown(comparison))
     return comparison.passed
-
-
-def _plain(comparison: Comparison) -> str:
-    stream = io.StringIO()
-    Console(file=stream, width=_WIDTH).print(comparison_table(comparison))
-    return stream.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _append(path: Path, text: str) -> None:

@@ -6,18 +6,16 @@ Results are written after each checkpoint, so that a stopped run keeps the finis
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-
 from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import Evidence, ScoringOptions
-from posebench.planning import Grid
+from posebench.planning import Grid, Storage
+from posebench.printing import WIDE, print_fitting, screen_width
 from posebench.progress import progress_bars
 from posebench.records import write_json
 from posebench.results import CellResult, RunSettings, write_results
@@ -32,20 +30,20 @@ from posebench.tables import results_table
 from posebench.workload import DataRequest, load_workload
 from posebench.zoo import embedded_names, resolve
 
-WIDE = 240
-
 
 @dataclass(frozen=True)
 class Outputs:
     """Files to write: results as JSON, predictions of a single cell, a folder with everything.
 
-    `raw` is the folder that raw outputs are kept in, and read from where they are there.
+    `raw` is the folder that raw outputs are kept in, and read from where they are there; `cache`
+    is that of predictions, which raw outputs make needless.
     """
 
     results: Path | None = None
     predictions: Path | None = None
     folder: Path | None = None
     raw: Path | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ def run_evaluation(request: EvaluationRequest) -> int:
     """
     sources = checkpoint_sources(request.checkpoints or embedded_names(), request.spec_file)
     _check_request(request, len(sources))
+    raw = request.outputs.raw
+    storage = Storage(raw, request.outputs.cache if raw is None else None)
     settings = RunSettings(set_threads(request.threads), request.grid.batch_size)
     with progress_bars("instances") as report:
         workload = load_workload(
@@ -81,8 +81,7 @@ def run_evaluation(request: EvaluationRequest) -> int:
         results: list[CellResult] = []
         for position, source in enumerate(sources):
             try:
-                raw = request.outputs.raw
-                for cell in run_checkpoint(source, workload, request.grid, report, raw):
+                for cell in run_checkpoint(source, workload, request.grid, report, storage):
                     results.append(cell.result)
                     _write_predictions(request.outputs, cell)
             except KeyboardInterrupt:
@@ -221,7 +220,4 @@ def _naming_what_cannot_be_written(path: Path) -> Iterator[None]:
 
 def print_results(results: Sequence[CellResult]) -> None:
     """Print the table at the terminal's width; in a file or pipe every line stays whole."""
-    console = Console()
-    fixed = console.is_terminal or "COLUMNS" in os.environ
-    width = console.width if fixed else WIDE
-    Console(width=width, soft_wrap=not fixed).print(results_table(results, width))
+    print_fitting(results_table(results, screen_width() or WIDE))

@@ -10,11 +10,15 @@ import json
 import os
 import tempfile
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from posebench.errors import PosebenchError, SpecError, nearest
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Record = TypeVar("Record")
 Place = tuple[str | int, ...]
@@ -47,12 +51,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) -> Record:
     """Build the frozen dataclass `kind` from plain data; raise `MisfitError` with the place."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     _check_keys(kind, mapping, (), where)
-    adapter: TypeAdapter[Record] = TypeAdapter(kind)
     try:
-        return adapter.validate_python(dict(mapping))
+        record: Record = _adapter(kind).validate_python(dict(mapping))
+        return record
     except PosebenchError as error:
         raise SpecError(f"{where}: {error}") from None
     except ValidationError as error:
@@ -97,10 +101,20 @@ def _could_be(option: Any, item: Any) -> bool:
 
 def mapping_from_record(record: Any) -> dict[str, Any]:
     """Return a frozen dataclass as plain data that `record_from_mapping` reads back."""
+    plain: dict[str, Any] = _adapter(type(record)).dump_python(record, mode="json")
+    return plain
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what validates and dumps a record, made once, as that takes milliseconds."""
     from pydantic import TypeAdapter
 
-    plain: dict[str, Any] = TypeAdapter(type(record)).dump_python(record, mode="json")
-    return plain
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -110,26 +124,25 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` by way of a temporary name, so that no reader sees half a file."""
-    write_bytes(path, text.encode("utf-8"))
+    with put_when_written(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` by way of a temporary name, as `write_text`."""
+@contextmanager
+def put_when_written(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; give the file its name when the block ends well.
+
+    It gets the mode any new file has. Folders are made; a block that fails leaves no file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        put_in_place(temporary, path)
-    except BaseException:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-
-
-def put_in_place(temporary: Path, path: Path) -> None:
-    """Give a finished temporary file its name, and the mode any new file has."""
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)
-    temporary.replace(path)

@@ -6,22 +6,25 @@ checkpoint's cells together. A cell that fails is a result with its reason; the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from posebench.backbones import describe
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.findings import keypoints_value
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, DataError
 from posebench.evaluation.estimates import Estimate, Resampling
 from posebench.evaluation.intervals import CONFIDENCE
 from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import evaluate
-from posebench.planning import Grid, plan_cell, plan_cells, reason_of
+from posebench.planning import Grid, PlannedCell, Storage, plan_cell, plan_cells, reason_of
 from posebench.predict import CellPredictions, predict
+from posebench.prediction_cache import CachedPredictions, write_predictions
 from posebench.results import (
     CellResult,
     CheckpointFacts,
@@ -31,6 +34,8 @@ from posebench.results import (
 )
 from posebench.spec import spec_to_mapping
 from posebench.workload import Workload
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,11 @@ def run_checkpoint(
     workload: Workload,
     grid: Grid,
     progress: Progress,
-    raw: Path | None = None,
+    storage: Storage | None = None,
 ) -> Iterator[FinishedCell]:
     """Load one checkpoint and yield a result for each of its cells, in the order planned.
 
-    Raw outputs are kept in the folder `raw`, and cells that are there already are not run again.
+    What is in `storage` is not run again, and what runs is kept there.
     Whatever goes wrong in a cell is its `reason`; one that cannot be loaded has a single result.
     """
     try:
@@ -80,26 +85,61 @@ def run_checkpoint(
         yield FinishedCell(result_without_cells(source, workload, "failed", reason))
         return
     facts = checkpoint_facts(checkpoint, source.name)
-    planned = [plan_cell(checkpoint, facts, cell, workload, grid, raw) for cell in cells]
+    planned = [
+        plan_cell(checkpoint, facts, cell, workload, grid, storage or Storage()) for cell in cells
+    ]
+    yield from run_planned(planned, workload, grid.batch_size, partial(progress, source.name))
+
+
+def run_planned(
+    planned: Sequence[PlannedCell],
+    workload: Workload,
+    batch_size: int,
+    progress: Callable[[int, int], None],
+) -> Iterator[FinishedCell]:
+    """Run the networks of planned cells together and yield their results, in order.
+
+    `progress` gets the number of instances that are done and of all.
+    """
     done, total = 0, len(workload.instances)
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        progress(source.name, done, total)
+        progress(done, total)
 
     outcomes = iter(
         predict(
             [plan.cell for plan in planned if plan.cell is not None],
             workload.dataset,
             workload.instances,
-            batch_size=grid.batch_size,
+            batch_size=batch_size,
             progress=advance,
         )
     )
-    for result in (result for plan in planned for result in plan.results):
-        runs = result.status == "ok"
-        yield score_cell(result, next(outcomes), workload) if runs else FinishedCell(result)
+    for plan in planned:
+        for result in plan.results:
+            if result.status == "ok":
+                yield score_cell(result, _outcome(result, plan, outcomes), workload)
+            else:
+                yield FinishedCell(result)
+
+
+def _outcome(
+    result: CellResult, plan: PlannedCell, outcomes: Iterator[CellPredictions]
+) -> CellPredictions:
+    """Return a cell's kept predictions, or the next of `outcomes` after keeping its predictions."""
+    decoder = str(result.protocol.decoder)
+    kept = plan.cached.get(decoder)
+    if kept is not None:
+        return CellPredictions(kept.predictions, seconds=0.0)
+    outcome, file = next(outcomes), plan.files.get(decoder)
+    if file is not None and outcome.predictions is not None:
+        try:
+            write_predictions(file, CachedPredictions(outcome.predictions, result.gflops))
+        except DataError as error:
+            _log.warning("Predictions are not kept: %s", error.message)
+    return outcome
 
 
 def result_without_cells(

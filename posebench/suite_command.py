@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from posebench.claims import find_claims
 from posebench.claims_command import verdict_table, verdicts_of
 from posebench.evaluation_run import print_results, set_threads
+from posebench.printing import print_fitting
 from posebench.runner import exit_code
 from posebench.store import read_run
 from posebench.suite import load_suite, source_text
 from posebench.suite_display import cell_cost, duration, plan_line, suite_display
 from posebench.suite_plan import SuiteCell, plan_suite
-from posebench.suite_run import RunRequest, pending_cells, run_suite
+from posebench.suite_run import RunRequest, pending_cells, run_suite, storage_of
 
 _RUNS = Path("runs")
 
@@ -66,13 +66,12 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     if results:
         print_results(results)
     verdicts = verdicts_of(run)
-    console = Console()
     if verdicts:
-        console.print(verdict_table(verdicts))
+        print_fitting(verdict_table(verdicts))
     if run.missing:
         why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
-        console.print(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
-    console.print(Text(f"Run directory: {out}"))
+        print_fitting(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
+    print_fitting(Text(f"Run directory: {out}"))
     return 3 if stopped else exit_code(results)
 
 
@@ -84,15 +83,16 @@ def _show_plan(request: RunRequest) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
     set_threads(request.threads)
     with suite_display() as display:
-        plan = plan_suite(request.suite, request.folder, request.limit, display.progress)
+        plan = plan_suite(
+            request.suite, request.folder, request.limit, display.progress, storage_of(request)
+        )
     pending = pending_cells(request, plan)
-    console = Console()
-    console.print(_plan_table(plan.cells, pending))
-    console.print(Text(plan_line(plan.cells, pending)))
+    print_fitting(_plan_table(plan.cells, pending))
+    print_fitting(Text(plan_line(plan.cells, pending)))
     total = sum(cell_cost(cell.result) for cell in _networks(pending))
     if total:
         speed = _measured_speed()
-        console.print(
+        print_fitting(
             f"About {total / 1000:.1f} T multiply-accumulates; at {speed:.0f} G/s, measured on"
             f" convolutions just now, about {duration(total / speed)} and the crops' time."
         )

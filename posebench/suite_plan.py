@@ -14,7 +14,7 @@ from posebench.errors import PosebenchError, SpecError
 from posebench.evaluation.estimates import Resampling
 from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.evaluation_run import distinct_names
-from posebench.planning import Grid, one_line, plan_cell, plan_cells, reason_of
+from posebench.planning import Grid, Storage, one_line, plan_cell, plan_cells, reason_of
 from posebench.policies import Policy
 from posebench.results import CellResult, Status
 from posebench.runner import CheckpointSource, checkpoint_facts, result_without_cells
@@ -71,6 +71,7 @@ def plan_suite(
     folder: Path,
     limit: int | None,
     progress: Callable[[str, int, int], None],
+    storage: Storage,
 ) -> SuitePlan:
     """Load data and checkpoints and plan every cell; `folder` is what paths are relative to.
 
@@ -90,7 +91,7 @@ def plan_suite(
     by_workload: list[list[SuiteCell]] = [[] for _ in workloads]
     for position, checkpoint in enumerate(checkpoints):
         progress("planning", position, len(checkpoints))
-        for index, cells in enumerate(_checkpoint_cells(suite, checkpoint, workloads)):
+        for index, cells in enumerate(_checkpoint_cells(suite, checkpoint, workloads, storage)):
             by_workload[index] += [replace(cell, workload=index) for cell in cells]
     progress("planning", len(checkpoints), len(checkpoints))
     cells = [cell for group in by_workload for cell in group]
@@ -155,7 +156,10 @@ def suite_grid(suite: Suite, flip_test: bool | None) -> Grid:
 
 
 def _checkpoint_cells(
-    suite: Suite, checkpoint: SuiteCheckpoint, workloads: Sequence[Workload]
+    suite: Suite,
+    checkpoint: SuiteCheckpoint,
+    workloads: Sequence[Workload],
+    storage: Storage,
 ) -> list[list[SuiteCell]]:
     """Return the cells of one checkpoint on each workload."""
     source, problem, loaded = checkpoint.source, checkpoint.problem, None
@@ -170,11 +174,15 @@ def _checkpoint_cells(
             [SuiteCell("", result_without_cells(source, load, *problem), checkpoint, 0, None, None)]
             for load in workloads
         ]
-    return [_cells(suite, checkpoint, loaded, load) for load in workloads]
+    return [_cells(suite, checkpoint, loaded, load, storage) for load in workloads]
 
 
 def _cells(
-    suite: Suite, checkpoint: SuiteCheckpoint, loaded: Checkpoint, workload: Workload
+    suite: Suite,
+    checkpoint: SuiteCheckpoint,
+    loaded: Checkpoint,
+    workload: Workload,
+    storage: Storage,
 ) -> list[SuiteCell]:
     facts = checkpoint_facts(loaded, checkpoint.source.name)
     flips = dict.fromkeys(
@@ -184,7 +192,7 @@ def _cells(
     for flip_test in flips:
         grid = suite_grid(suite, flip_test)
         for key in plan_cells(loaded.spec, grid):
-            planned = plan_cell(loaded, facts, key, workload, grid, None)
+            planned = plan_cell(loaded, facts, key, workload, grid, storage)
             cells += [
                 SuiteCell("", result, checkpoint, 0, flip_test, key) for result in planned.results
             ]

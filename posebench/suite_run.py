@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
@@ -16,11 +17,10 @@ from posebench.claims import Claim
 from posebench.errors import PosebenchError, UsageError
 from posebench.evaluation.estimates import Resampling
 from posebench.evaluation_run import set_threads
-from posebench.planning import plan_cell, reason_of
-from posebench.predict import predict
+from posebench.planning import Storage, plan_cell, reason_of
 from posebench.records import mapping_from_record
 from posebench.results import CellResult, Intervals, environment
-from posebench.runner import FinishedCell, score_cell
+from posebench.runner import FinishedCell, run_planned
 from posebench.store import (
     SCHEMA_VERSION,
     RunRecord,
@@ -32,6 +32,8 @@ from posebench.store import (
 )
 from posebench.suite import Suite
 from posebench.suite_plan import SuiteCell, SuitePlan, plan_suite, resampling, suite_grid
+
+_PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def run_suite(request: RunRequest, display: Display) -> None:
     """
     threads = set_threads(request.threads)
     with locked(request.out):
-        plan = plan_suite(request.suite, request.folder, request.limit, display.progress)
+        plan = plan_suite(
+            request.suite, request.folder, request.limit, display.progress, storage_of(request)
+        )
         record = RunRecord(
             SCHEMA_VERSION,
             request.suite,
@@ -100,6 +104,11 @@ def run_suite(request: RunRequest, display: Display) -> None:
             if cell.result.status != "ok":
                 display.finished(_store(request.out, cell, FinishedCell(cell.result)))
         _run_pending(request, plan, [c for c in pending if c.result.status == "ok"], display)
+
+
+def storage_of(request: RunRequest) -> Storage:
+    """Return where a run keeps its predictions."""
+    return Storage(predictions=request.out / _PREDICTIONS)
 
 
 def pending_cells(request: RunRequest, plan: SuitePlan) -> list[SuiteCell]:
@@ -166,45 +175,28 @@ def _run_pending(
             same = list(together)
             display.started(same)
             for cell, outcome in zip(
-                same, _outcomes(loaded, same, plan, display.progress), strict=True
+                same, _results(request, loaded, same, plan, display), strict=True
             ):
                 display.finished(_store(request.out, cell, outcome, loaded.report))
 
 
-def _outcomes(
+def _results(
+    request: RunRequest,
     loaded: Checkpoint,
     cells: Sequence[SuiteCell],
     plan: SuitePlan,
-    progress: Callable[[str, int, int], None],
-) -> list[FinishedCell]:
-    """Run one network once and return the result of each of its decoders in `cells`."""
+    display: Display,
+) -> Iterator[FinishedCell]:
+    """Run one network, if its predictions are not kept, and yield the result of each decoder."""
     first = cells[0]
-    workload, name = plan.workloads[first.workload], first.result.checkpoint.name
     assert first.key is not None
+    workload, facts = plan.workloads[first.workload], first.result.checkpoint
     grid = replace(
-        suite_grid(plan.suite, first.flip_test), decoders=tuple(c.decoder for c in cells)
+        suite_grid(plan.suite, first.flip_test), decoders=tuple(cell.decoder for cell in cells)
     )
-    planned = plan_cell(loaded, first.result.checkpoint, first.key, workload, grid, None)
-    if planned.cell is None:
-        return [FinishedCell(result) for result in planned.results]
-    done, total = 0, len(workload.instances)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(f"{name} {first.key[0]}", done, total)  # type: ignore[index]
-
-    outcomes = predict(
-        [planned.cell],
-        workload.dataset,
-        workload.instances,
-        batch_size=grid.batch_size,
-        progress=advance,
-    )
-    return [
-        score_cell(result, outcome, workload)
-        for result, outcome in zip(planned.results, outcomes, strict=True)
-    ]
+    planned = plan_cell(loaded, facts, first.key, workload, grid, storage_of(request))
+    label = f"{facts.name} {first.key[0]} {first.key[1]}"
+    return run_planned([planned], workload, grid.batch_size, partial(display.progress, label))
 
 
 def _store(

@@ -1,9 +1,8 @@
-"""Per-image match tables on disk, named by their content: what intervals are made of. No torch."""
+"""Per-image match tables on disk, named by their content: intervals are made of them. No torch."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from posebench.errors import DataError
 from posebench.evaluation.matching import MatchRules, MatchTable
-from posebench.records import record_from_mapping, write_bytes
+from posebench.records import put_when_written, record_from_mapping
 
 _ARRAYS = {
     "image_ids": np.int64,
@@ -43,9 +42,8 @@ def save_table(folder: Path, table: MatchTable) -> str:
     key = digest.hexdigest()[:_KEY_CHARACTERS]
     path = table_path(folder, key)
     if not path.is_file():
-        stream = io.BytesIO()
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        write_bytes(path, stream.getvalue())
+        with put_when_written(path) as temporary:
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     return key
 
 
@@ -58,7 +56,7 @@ def load_table(folder: Path, key: str) -> MatchTable:
     """Read a match table; raise `DataError` where it is missing or damaged."""
     path = table_path(folder, key)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return _table({name: stored[name] for name in stored.files})
     except FileNotFoundError:
         raise DataError(f"The per-image table {path} is missing.") from None

@@ -29,6 +29,7 @@ DISPENSABLE = (
 )  # fmt: skip
 # Below this, resamples of images say little about other images.
 FEW_IMAGES = 30
+NO_SPEED = "no inst/s where an earlier run's outputs were scored (--cache none runs again)"
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ def _caption(
         f"scored by {protocol.evaluator}",
         *_evidence(results),
         "AP and PCK in points",
+        *([NO_SPEED] if any(map(_has_no_speed, results)) else []),
     ]
     if dropped:
         headers = ", ".join(column.header for column in dropped)
@@ -193,6 +195,10 @@ def _evidence(results: Sequence[CellResult]) -> list[str]:
     if official is not None:
         said.append(f"official: {official.evaluator}, largest difference of any number")
     return said
+
+
+def _has_no_speed(result: CellResult) -> bool:
+    return result.status == "ok" and result.instances_per_second is None
 
 
 def _shared(column: Column, results: Sequence[CellResult]) -> str:

@@ -87,7 +87,7 @@ def _estimate(claim: Claim, cells: Sequence[Cell], replicates: Replicates) -> Ve
         cells=tuple(total),
         left_out=contrast.left_out,
         images=_images(used),
-        seeds=len({cell.fields.get("labels.seed") for cell in used}),
+        seeds=_seeds(claim, used),
     )
 
 
@@ -145,6 +145,13 @@ def _resampled(
         return None
     total: NDArray[np.float64] = sum(weights[key[0]] * replicates[key] for key in keys)  # type: ignore[assignment]
     return total
+
+
+def _seeds(claim: Claim, cells: Sequence[Cell]) -> int | None:
+    """Return how many training seeds cells have, by their label; unlabelled ones share one."""
+    if claim.evidence == "published":
+        return None
+    return len({cell.fields.get("labels.seed") for cell in cells})
 
 
 def _images(cells: Sequence[Cell]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from posebench.cache import cached_folder
@@ -22,6 +23,7 @@ from posebench.errors import DataError, UsageError, nearest
 from posebench.evaluation.official import import_xtcocotools
 from posebench.evaluation.protocol import EVALUATORS, Evidence, ScoringOptions
 from posebench.hashing import sha256_of
+from posebench.identity import inputs_sha256
 from posebench.keypoints import load_keypoint_set
 from posebench.results import Protocol
 
@@ -57,6 +59,11 @@ class Workload:
     protocol: Protocol
     scoring: ScoringOptions
     evidence: Evidence
+
+    @cached_property
+    def inputs_sha256(self) -> str:
+        """What predictions rest on besides the network: the instances and their image files."""
+        return inputs_sha256(self.dataset, self.instances, times=True)
 
 
 def load_workload(

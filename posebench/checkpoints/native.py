@@ -21,7 +21,7 @@ from posebench.checkpoints.contents import (
 from posebench.checkpoints.findings import Finding, findings_of, settle, spec_from_findings
 from posebench.errors import CheckpointError
 from posebench.model import PoseModel, count_parameters
-from posebench.records import put_in_place
+from posebench.records import put_when_written
 from posebench.spec import spec_to_mapping
 
 SCHEMA_VERSION = 1
@@ -52,13 +52,8 @@ def save_checkpoint(
         "spec": spec_to_mapping(model.spec),
         "provenance": dict(provenance),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
+    with put_when_written(path) as temporary:
         save_file(tensors, temporary, {_KEY: json.dumps(record, allow_nan=False, sort_keys=True)})
-        put_in_place(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:

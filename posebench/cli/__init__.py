@@ -23,7 +23,9 @@ from posebench.cli.report import report_command
 from posebench.cli.run import run_command
 from posebench.cli.score import score_command
 from posebench.cli.suite import app as suite_app
+from posebench.cli.table import table_command
 from posebench.cli.train import train_command
+from posebench.cli.zoo import app as zoo_app
 from posebench.errors import PosebenchError
 
 EXIT_INPUT_ERROR = 2
@@ -37,6 +39,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("eval")(evaluate_command)
 app.command("train")(train_command)
+app.command("table")(table_command)
 app.command("claims")(claims_command)
 app.command("compare")(compare_command)
 app.command("diagnose")(diagnose_command)
@@ -46,6 +49,7 @@ app.command("plot")(plot_command)
 app.command("report")(report_command)
 app.add_typer(suite_app, name="suite")
 app.add_typer(data_app, name="data")
+app.add_typer(zoo_app, name="zoo")
 
 
 def _print_version(asked: bool) -> None:

@@ -14,7 +14,7 @@ EMBEDDED_POLICIES = "native,resample,interpolate"
 Checkpoints = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Checkpoint files or names of embedded ones; all embedded ones by default.",
+        help="Checkpoint files, or names of embedded or pulled ones; all embedded by default.",
         show_default=False,
     ),
 ]
@@ -108,12 +108,22 @@ def evaluate_command(
             "score them again without running the network."
         ),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="POSEBENCH_PREDICTIONS",
+            help="Folder of predictions, which are scored again without running the network; "
+            "none to run it. By default in the user's cache.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Evaluate checkpoints over input sizes and print one table.
 
     Without checkpoints: the embedded ones, at 64x48, 128x96 and 192x144. Without --dataset: the
     embedded synthetic people.
     """
+    from posebench.cache import predictions_directory
     from posebench.cli.choices import one_of, several_of
     from posebench.codecs import DECODER_CHOICES
     from posebench.datasets.boxes import BoxFilter
@@ -129,6 +139,7 @@ def evaluate_command(
 
     sizes = size or ("native" if checkpoints else EMBEDDED_SIZES)
     resampling = Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval"))
+    kept = None if str(cache) == "none" else cache or predictions_directory()
     policies = policy or ("native" if checkpoints else EMBEDDED_POLICIES)
     request = EvaluationRequest(
         checkpoints=tuple(checkpoints or ()),
@@ -158,6 +169,6 @@ def evaluate_command(
             decoders=several_of(decoder, DECODER_CHOICES, "--decoder"),
         ),
         threads=threads,
-        outputs=Outputs(json, predictions, out, save_raw),
+        outputs=Outputs(json, predictions, out, save_raw, kept),
     )
     raise typer.Exit(run_evaluation(request))

@@ -18,13 +18,15 @@ from posebench.evaluation.metrics import Metric, Subset
 
 Weights = NDArray[np.int32]
 # Replicates that are worked on together: enough to hide Python's part, few enough for caches.
-_AT_ONCE = 32
+_AT_LEAST_AT_ONCE = 32
+_WEIGHTS_AT_ONCE = 160_000
 
 
 def resampled_images(rng: np.random.Generator, images: int, replicates: int) -> Iterator[Weights]:
     """Yield weights (B, I) of `images` draws with replacement each, in blocks of replicates."""
-    for start in range(0, replicates, _AT_ONCE):
-        block = min(_AT_ONCE, replicates - start)
+    at_once = _at_once(images)
+    for start in range(0, replicates, at_once):
+        block = min(at_once, replicates - start)
         draws = rng.integers(images, size=(block, images))
         draws += images * np.arange(block)[:, None]
         counts = np.bincount(draws.ravel(), minlength=block * images)
@@ -34,9 +36,14 @@ def resampled_images(rng: np.random.Generator, images: int, replicates: int) -> 
 def left_out_images(images: int, groups: int) -> Iterator[Weights]:
     """Yield weights (B, I) that leave out each of `groups` groups of images in turn."""
     group = np.arange(images) % groups
-    for start in range(0, groups, _AT_ONCE):
-        block = np.arange(start, min(start + _AT_ONCE, groups))
+    at_once = _at_once(images)
+    for start in range(0, groups, at_once):
+        block = np.arange(start, min(start + at_once, groups))
         yield (group != block[:, None]).astype(np.int32)
+
+
+def _at_once(images: int) -> int:
+    return max(_AT_LEAST_AT_ONCE, _WEIGHTS_AT_ONCE // max(images, 1))
 
 
 def weighted_metrics(

@@ -188,6 +188,25 @@ def test_intervals_and_the_official_numbers_as_asked(
     assert "95%" not in done.out
 
 
+def test_kept_predictions_are_used_and_said_to_be(
+    run: Any, people: Path, heatmap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("POSEBENCH_PREDICTIONS")
+    asked = ("eval", heatmap, "--dataset", people, "--json", tmp_path / "r.json")
+    rows = []
+    for options in ((), ("--nms", "none"), ("--cache", "none"), ("--cache", tmp_path / "b")):
+        done = run(*asked, *options)
+        assert (done.code, done.err) == (0, "")
+        (row,) = strict(tmp_path / "r.json")["results"]
+        assert ("an earlier run" in done.out) == (row["instances_per_second"] is None)
+        rows.append(row)
+    assert [row["instances_per_second"] is None for row in rows] == [False, True, False, False]
+    assert rows[0]["metrics"] == rows[2]["metrics"] == rows[3]["metrics"]
+    assert len(list((tmp_path / "cache" / "predictions").iterdir())) == 1
+    assert len(list((tmp_path / "b").iterdir())) == 1
+
+
 def test_every_option_reaches_the_protocol(
     run: Any, people: Path, heatmap: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,49 @@
+"""`posebench table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def table_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    rows: Annotated[
+        str | None,
+        typer.Option(help="Fields of the rows; by default those that vary.", show_default=False),
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="Fields of the columns, or none for one column per metric.")
+    ] = "size",
+    metric: Annotated[
+        str, typer.Option(help="Metrics, such as AP,AR,PCK@0.1,inst/s,params M,GFLOPs.")
+    ] = "AP",
+    baseline: Annotated[str | None, typer.Option(help="Checkpoint to show differences to.")] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Best rows first.")] = False,
+    ci: Annotated[bool, typer.Option("--ci", help="Show 95 % intervals.")] = False,
+    format: Annotated[
+        str, typer.Option(help="terminal, md, latex, csv, html or json.")
+    ] = "terminal",
+    out: Annotated[Path | None, typer.Option(help="File to write instead of the screen.")] = None,
+) -> None:
+    """Show runs as a table over any fields; results of other protocols are never subtracted."""
+    from posebench.cli.choices import one_of
+    from posebench.pivot import PivotRequest
+    from posebench.pivot_formats import TEXT_FORMATS
+    from posebench.pivot_output import show_pivot
+
+    request = PivotRequest(
+        rows=_names(rows or ""),
+        columns=() if columns == "none" else _names(columns),
+        metrics=_names(metric),
+        baseline=baseline,
+        sort=sort,
+    )
+    chosen = one_of(format, ("terminal", *TEXT_FORMATS), "--format")
+    show_pivot(runs, request, chosen, ci, out)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,275 @@
+"""Running suites: plans, resuming, and what survives a killed process."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_run import posebench, small_checkpoint
+
+from posebench import store
+from posebench.errors import DataError, SpecError, UsageError
+from posebench.store import StoredCell, read_cell, read_run
+from posebench.suite import CheckpointEntry, ScoringEntry, Suite
+from posebench.suite_plan import SuiteCell
+from posebench.suite_run import RunRequest, run_suite
+
+SCORING = ScoringEntry(replicates=50)
+
+
+class Recorder:
+    """A display that remembers what it was shown."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.pending: list[str] = []
+        self.finished_ids: list[str] = []
+        self._stop_after = stop_after
+
+    def progress(self, label: str, done: int, total: int) -> None: ...
+
+    def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
+        self.pending = [cell.id for cell in pending]
+
+    def started(self, cells: Sequence[SuiteCell]) -> None: ...
+
+    def finished(self, cell: StoredCell) -> None:
+        self.finished_ids.append(cell.id)
+        if len(self.finished_ids) == self._stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for paradigm in ("heatmap", "simcc"):
+        small_checkpoint(tmp_path / f"{paradigm}.safetensors", paradigm)
+    return tmp_path
+
+
+def request(folder: Path, people: Path, out: str = "run", **changes: Any) -> RunRequest:
+    fields: dict[str, Any] = {
+        "checkpoints": ("*.safetensors",),
+        "datasets": (str(people),),
+        "sizes": ("native", "96x80"),
+        "policies": ("native", "resample"),
+        "scoring": SCORING,
+    }
+    options = {key: changes.pop(key) for key in list(changes) if key not in vars(Suite("", "", ()))}
+    suite = Suite("small", "d", **{**fields, **changes})
+    return RunRequest(suite, (), folder, folder / out, **options)
+
+
+def ran(asked: RunRequest, **display: Any) -> Recorder:
+    recorder = Recorder(**display)
+    run_suite(asked, recorder)
+    return recorder
+
+
+def contents(run: Path) -> dict[str, Any]:
+    """Return every cell without what time alone decides."""
+    cells = {}
+    for path in sorted((run / "cells").glob("*.json")):
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain["result"].pop("instances_per_second")
+        cells[path.name] = json.dumps(plain)
+    return cells
+
+
+def test_every_cell_is_planned_run_and_kept(folder: Path, people: Path) -> None:
+    recorder = ran(request(folder, people))
+    run = read_run(folder / "run")
+    assert sorted(recorder.finished_ids) == sorted(recorder.pending)
+    assert set(recorder.pending) == {cell.id for cell in run.cells}
+    assert run.missing == ()
+    results = [cell.result for cell in run.cells]
+    assert {(r.checkpoint.paradigm, str(r.size), r.policy): r.status for r in results} == {
+        ("heatmap", "64x48", "native"): "ok",
+        ("heatmap", "96x80", "native"): "ok",
+        ("heatmap", "96x80", "resample"): "ok",
+        ("simcc", "64x48", "native"): "ok",
+        ("simcc", "96x80", "native"): "unsupported",
+        ("simcc", "96x80", "resample"): "ok",
+    }
+    cell = run.cells[0]
+    assert cell.result.intervals is not None and cell.result.intervals.replicates == 50
+    assert cell.load_report is not None and cell.load_report["mapped"] > 0
+    assert len(cell.keypoints) == 17
+    table = run.table(cell)
+    assert table is not None and len(table.image_ids) == 4
+
+
+def test_what_is_done_is_not_run_again(folder: Path, people: Path) -> None:
+    ran(request(folder, people))
+    before = contents(folder / "run")
+    again = ran(request(folder, people))
+    # Only what cannot run is said again.
+    assert again.pending == [name for name in again.pending if "simcc_96x80_native" in name]
+    assert contents(folder / "run") == before
+
+
+def test_other_scoring_re_uses_predictions(
+    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(request(folder, people))
+    before = contents(folder / "run")
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a network ran")
+
+    monkeypatch.setattr("posebench.predict.predict_outputs", refuse)
+    changed = ran(request(folder, people, scoring=ScoringEntry(rescoring="bbox", replicates=50)))
+    assert len(changed.finished_ids) == 6
+    run = read_run(folder / "run")
+    assert {c.result.status for c in run.cells} == {"ok", "unsupported"}
+    assert contents(folder / "run") != before
+
+
+def test_a_changed_checkpoint_is_run_again(folder: Path, people: Path) -> None:
+    ran(request(folder, people))
+    from small_run import small_model
+
+    from posebench.checkpoints.native import save_checkpoint
+
+    save_checkpoint(folder / "heatmap.safetensors", small_model("heatmap", seed=1), {})
+    again = ran(request(folder, people))
+    assert {name.split("_")[2] for name in again.pending if "native" not in name} == {"heatmap"}
+
+
+def test_a_stopped_run_goes_on(folder: Path, people: Path) -> None:
+    whole = request(folder, people, out="whole")
+    ran(whole)
+    asked = request(folder, people)
+    with pytest.raises(KeyboardInterrupt):
+        ran(asked, stop_after=3)
+    assert len(read_run(asked.out).cells) == 3
+    ran(asked)
+    assert contents(asked.out) == contents(whole.out)
+
+
+def test_only_some_cells(folder: Path, people: Path) -> None:
+    recorder = ran(request(folder, people, only="*simcc*resample*"))
+    assert len(recorder.finished_ids) == 1
+    run = read_run(folder / "run")
+    assert (len(run.cells), len(run.missing)) == (1, 5)
+    with pytest.raises(UsageError, match="fits none of the suite's 6 cells"):
+        ran(request(folder, people, only="*vit*"))
+
+
+def test_what_is_not_there_is_a_result(folder: Path, people: Path) -> None:
+    (folder / "broken.pth").write_bytes(b"\x80\x02}q\x00.")
+    entries = (
+        CheckpointEntry("broken.pth", labels={"pair": "x"}),
+        CheckpointEntry("absent.pth"),
+        CheckpointEntry("simcc.safetensors", name="mine"),
+    )
+    ran(request(folder, people, checkpoints=entries, sizes=("native",)))
+    run = read_run(folder / "run")
+    shown = [(c.result.checkpoint.name, c.result.status, dict(c.labels)) for c in run.cells]
+    assert shown == [
+        ("broken", "failed", {"pair": "x"}), ("absent.pth", "skipped", {}), ("mine", "ok", {}),
+    ]  # fmt: skip
+    assert run.cells[1].result.reason is not None and "absent.pth" in run.cells[1].result.reason
+    # A failure is kept unless it is to be tried again; what was not there is looked for again.
+    assert len(ran(request(folder, people, checkpoints=entries, sizes=("native",))).pending) == 2
+
+
+def test_a_pattern_that_fits_no_file(folder: Path, people: Path) -> None:
+    with pytest.raises(SpecError, match=r"\*\.onnx fits no file"):
+        ran(request(folder, people, checkpoints=("*.onnx",)))
+
+
+def test_a_damaged_cell_is_made_again(folder: Path, people: Path) -> None:
+    asked = request(folder, people)
+    ran(asked)
+    before = contents(asked.out)
+    path = next((asked.out / "cells").glob("*heatmap*64x48*"))
+    path.write_text('{"schema_version": 1, "id"', encoding="utf-8")
+    recorder = ran(asked)
+    assert path.stem in recorder.finished_ids
+    assert contents(asked.out) == before
+
+
+def test_a_full_disk_keeps_what_is_done(
+    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, asked = request(folder, people, out="whole"), request(folder, people)
+    ran(whole)
+    write, left = store.write_json, iter(range(3))
+
+    def fill(path: Path, value: Any) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_json", fill)
+        with pytest.raises(DataError, match="cannot be written: No space left on device"):
+            ran(asked)
+    assert len(read_run(asked.out).cells) == 3
+    ran(asked)
+    assert contents(asked.out) == contents(whole.out)
+
+
+def test_a_folder_that_cannot_be_written(folder: Path, people: Path) -> None:
+    (folder / "file").write_bytes(b"")
+    with pytest.raises(DataError, match=r"run cannot be written: Not a directory"):
+        ran(request(folder, people, out="file/run"))
+
+
+def written_suite(folder: Path, people: Path) -> Path:
+    path = folder / "suite.yaml"
+    path.write_text(
+        "name: small\ndescription: d\n"
+        "checkpoints: ['*.safetensors']\n"
+        f"datasets: [{json.dumps(str(people))}]\n"
+        "sizes: [native, 96x80, 1.5x]\npolicies: [native, resample]\n"
+        "scoring: {replicates: 50}\nclaims: [C1-runs]\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_the_command_prints_table_and_verdicts(folder: Path, people: Path) -> None:
+    suite, out = written_suite(folder, people), folder / "out"
+    plan = posebench("run", suite, "--out", out, "--dry-run", "--threads", 1)
+    assert plan.returncode == 0, plan.stderr
+    assert "T multiply-accumulates" in plan.stdout and not (out / "run.yaml").exists()
+    done = posebench("run", suite, "--out", out, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert "C1-runs" in done.stdout and "Run directory" in done.stdout
+    assert "left)" in done.stderr
+    claims = posebench("claims", out, "--json", folder / "verdicts.json")
+    assert claims.returncode == 0, claims.stderr
+    verdicts = json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))["verdicts"]
+    assert [verdict["claim"]["id"] for verdict in verdicts] == ["C1-runs"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_loses_nothing_that_was_finished(folder: Path, people: Path) -> None:
+    suite, out, whole = written_suite(folder, people), folder / "out", folder / "whole"
+    command = [sys.executable, "-m", "posebench", "run", str(suite), "--threads", "1", "--out"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(whole)], check=True, env=environment, **quiet)
+    rng, finished = random.Random(0), dict[str, Any]()
+    for _ in range(8):
+        process = subprocess.Popen([*command, str(out)], env=environment, **quiet)
+        time.sleep(rng.uniform(2.0, 7.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for name in read_run(out).record.cells if (out / "run.yaml").is_file() else ():
+            read_cell(out, name)  # whole, or not there
+        now = contents(out) if (out / "cells").is_dir() else {}
+        assert {name: now[name] for name in finished} == finished
+        finished = now
+    subprocess.run([*command, str(out)], check=True, env=environment, **quiet)
+    assert contents(out) == contents(whole)
