@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from posebench.errors import DataError
 from posebench.evaluation.predictions import Predictions
-from posebench.records import write_bytes
+from posebench.records import put_when_written
 
 _NAMES = tuple(field.name for field in fields(Predictions))
 _KEY_CHARACTERS = 20
@@ -29,9 +28,8 @@ def save_predictions(folder: Path, predictions: Predictions) -> str:
     key = digest.hexdigest()[:_KEY_CHARACTERS]
     path = predictions_path(folder, key)
     if not path.is_file():
-        stream = io.BytesIO()
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        write_bytes(path, stream.getvalue())
+        with put_when_written(path) as temporary:
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     return key
 
 
@@ -44,7 +42,7 @@ def load_predictions(folder: Path, key: str) -> Predictions:
     """Read predictions; raise `DataError` where they are missing or damaged."""
     path = predictions_path(folder, key)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return Predictions(**{name: stored[name] for name in _NAMES})
     except FileNotFoundError:
         raise DataError(f"The predictions {path} are missing.") from None

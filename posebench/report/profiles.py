@@ -18,7 +18,7 @@ from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import CheckpointError, DataError
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import Evidence
-from posebench.planning import Grid, plan_cell
+from posebench.planning import Grid, Storage, plan_cell
 from posebench.policies import Policy
 from posebench.predict import predict
 from posebench.raw_outputs import read_outputs
@@ -56,7 +56,7 @@ def raw_outputs_of(
             (result.size, cast("Policy", result.policy)),
             workload,
             grid,
-            Path(folder),
+            Storage(raw=Path(folder)),
         )
         if planned.cell is None or planned.cell.raw is None:
             raise CheckpointError(planned.results[0].reason or "The cell cannot run any more.")
