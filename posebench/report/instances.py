@@ -106,7 +106,7 @@ def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
         rows = {int(name): row for row, name in enumerate(truth.ids)}
         persons = np.array([rows[int(name)] for name in predictions[0].ids], dtype=np.int64)
     else:
-        persons = _most_similar(similar, len(first), ~truth.ignored)
+        persons = most_similar(similar, len(first), ~truth.ignored)
     oks = np.zeros((2, len(first)))
     for index, pairs in enumerate(similar):
         own = pairs.person == persons[pairs.detection]
@@ -121,7 +121,7 @@ def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
     )
 
 
-def _most_similar(
+def most_similar(
     similar: Sequence[Pairs], count: int, among: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Return for each of `count` detections the person of highest summed OKS, -1 for none."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from markupsafe import Markup
 
 from posebench.report.contents import LegendEntry
-from posebench.report.svg import Mark, element, line, mark, text
+from posebench.report.svg import Mark, element, line, mark
 from posebench.store import StoredCell
 
 PARADIGMS: Mapping[str, str] = MappingProxyType({"heatmap": "heatmap", "simcc": "SimCC"})
@@ -75,8 +75,3 @@ def error_bar(x: float, low: float, high: float, class_: str) -> Markup:
     """Return a vertical interval with caps."""
     bars = (line(x, low, x, high, class_), *(line(x - 3, y, x + 3, y, class_) for y in (low, high)))
     return Markup("").join(bars)
-
-
-def nothing(width: float, height: float, message: str) -> Markup:
-    """Return what a plot without data shows."""
-    return text(width / 2, height / 2, message, text_anchor="middle")

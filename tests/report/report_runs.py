@@ -44,7 +44,8 @@ def small_real_run(folder: Path, people: Path) -> Path:
         "name": "tiny",
         "description": "Two tiny networks.",
         "checkpoints": [
-            {"file": f"{name}.safetensors", "labels": {"pair": "a"}} for name in ("heatmap", "simcc")
+            {"file": f"{name}.safetensors", "labels": {"pair": "a"}}
+            for name in ("heatmap", "simcc")
         ],
         "datasets": [str(people)],
         "sizes": ["native", "96x80"],
@@ -61,7 +62,7 @@ def small_real_run(folder: Path, people: Path) -> Path:
 
 def hostile_run(folder: Path) -> Path:
     """Write a run whose every text is markup."""
-    markup = f'"\'>{HOSTILE}<img src=x onerror=alert(2)>'
+    markup = f"\"'>{HOSTILE}<img src=x onerror=alert(2)>"
     one, other = result("heatmap-s", 0.5), result("simcc-s", 0.4)
     cells = {
         "one": replace(one, checkpoint=replace(one.checkpoint, name=HOSTILE, backbone=markup)),

@@ -154,7 +154,8 @@ CONTRAST = """() => {
   };
   const low = [];
   let checked = 0;
-  for (const node of document.querySelectorAll("h1, h2, h3, p, td, th, dt, dd, li, label, a, svg text")) {
+  const texts = "h1, h2, h3, h4, p, td, th, dt, dd, li, label, a, svg text";
+  for (const node of document.querySelectorAll(texts)) {
     if (!node.textContent.trim() || !node.getClientRects().length) continue;
     const style = getComputedStyle(node);
     const ink = light(numbers(node instanceof SVGElement ? style.fill : style.color));

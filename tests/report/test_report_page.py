@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_nothing_leaves_the_page(real: tuple[Path, str]) -> None:
 def test_headings_descend_one_by_one(real: tuple[Path, str]) -> None:
     levels = [int(tag[1]) for tag, _ in Elements(real[1]).found if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     page = Elements(real[1])
     assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in page.of("svg"))
     ids = [attributes["id"] for _, attributes in page.found if "id" in attributes]
