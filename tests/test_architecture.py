@@ -169,7 +169,10 @@ LAYERS: dict[str, set[str]] = {
     },
     "tables": {"errors", "results"},
     "figures": {"errors", "records"},
-    "plots": {"errors", "sizes", "records", "datasets", "figures", "results"},
+    "result_files": {"errors", "records", "datasets", "results", "store"},
+    "plots": {"errors", "sizes", "figures", "result_files", "results"},
+    "run_plots": {"errors", "figures", "result_files", "results"},
+    "training_plots": {"errors", "datasets", "figures"},
     "listings": {"errors", "backbones", "checkpoints", "data_check", "model", "tables"},
     "evaluation_run": {
         "errors",
@@ -235,7 +238,9 @@ WITHOUT_TORCH = (
     "printing",
     "published_evidence",
     "records",
+    "result_files",
     "results",
+    "run_plots",
     "score_tables",
     "scoring",
     "sizes",
@@ -244,6 +249,7 @@ WITHOUT_TORCH = (
     "suite",
     "table_files",
     "tables",
+    "training_plots",
     "verdicts",
     "yaml_records",
     "zoo",
@@ -254,7 +260,7 @@ ONLY_IN = {
     "xtcocotools": {"evaluation"},
     "pycocotools": {"evaluation"},
     "onnxruntime": {"checkpoints"},
-    "matplotlib": {"figures", "plots"},
+    "matplotlib": {"figures", "plots", "run_plots", "training_plots"},
     "typer": {"cli"},
 }
 
