@@ -24,8 +24,9 @@ def filled(name: str, like: Tensor) -> Tensor:
 
 
 def fill(module: nn.Module) -> None:
-    """Set all parameters and buffers of a module, under their names in it."""
-    module.load_state_dict({key: filled(key, value) for key, value in module.state_dict().items()})
+    """Set all parameters and buffers of a module, which may be on the meta device."""
+    state = {key: filled(key, value) for key, value in module.state_dict().items()}
+    module.load_state_dict(state, assign=True)
 
 
 def seeded_crop(height: int, width: int) -> Tensor:
