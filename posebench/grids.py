@@ -1,6 +1,7 @@
 """Arithmetic of output grids: maps and bins of a network at an input size, and what they lock.
 
-Every stride-2 layer of the backbones rounds up, so a grid is the input over the stride, rounded up.
+Every stride-2 layer of the backbones rounds up, so a grid is the input over the stride, rounded up
+(not so in AlexNet and VGG, which have no published SimCC head).
 """
 
 from __future__ import annotations

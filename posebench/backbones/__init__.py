@@ -35,7 +35,10 @@ from posebench.spec import BackboneSpec
 
 
 class Backbone(Protocol):
-    """A module from (N, 3, H, W) to (N, out_channels, H/stride, W/stride), sides rounded up."""
+    """A module from (N, 3, H, W) to (N, out_channels, H/stride, W/stride).
+
+    Sides are rounded up, but by VGG down; AlexNet's maps are one cell smaller.
+    """
 
     out_channels: int
     stride: int

@@ -108,9 +108,8 @@ def _check_computed(config: Config) -> None:
     for path, values in _COMPUTED.items():
         _check_setting(config, path, values)
     _check_setting(config, "model.backbone.type", tuple(_BACKBONES))
-    for setting, values in _BACKBONES.get(
-        _plain(lookup(config, "model.backbone.type")), {}
-    ).items():
+    kind = _plain(lookup(config, "model.backbone.type"))
+    for setting, values in _BACKBONES.get(kind, {}).items():
         _check_setting(config, f"model.backbone.{setting}", values)
 
 
