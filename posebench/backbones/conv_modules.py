@@ -1,6 +1,6 @@
 """Blocks that several backbones share, with the parameter names of mmcv 2.1 and MMPose 1.3.2.
 
-`mmcv/cnn/bricks/conv_module.py`, `mmpose/models/backbones/utils/{se_layer,channel_shuffle}.py`.
+`mmcv/cnn/bricks/conv_module.py`, `mmpose/models/backbones/utils/se_layer.py`.
 """
 
 from __future__ import annotations
@@ -54,10 +54,3 @@ class SqueezeExcitation(nn.Module):
         """Map (N, C, H, W) to the same shape."""
         weights: Tensor = self.conv2(self.conv1(self.global_avgpool(x)))
         return x * weights
-
-
-def channel_shuffle(x: Tensor) -> Tensor:
-    """Interleave the first and the second half of the channels of (N, C, H, W)."""
-    count, channels, height, width = x.shape
-    halves = x.reshape(count, 2, channels // 2, height, width)
-    return halves.transpose(1, 2).reshape(count, channels, height, width)
