@@ -25,7 +25,7 @@ _COMPUTED: dict[str, tuple[Any, ...]] = {
     "model.neck": (),
     "model.backbone.norm_cfg.eps": (1e-5,),
     "model.backbone.conv_cfg": (),
-    "model.head.type": ("HeatmapHead", "SimCCHead", "RTMCCHead"),
+    "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead"),
     "model.head.gau_cfg.act_fn": ("SiLU",),
     "model.head.gau_cfg.pos_enc": (False,),
     "model.head.gau_cfg.use_rel_bias": (False,),
@@ -40,6 +40,14 @@ _RESNET: dict[str, tuple[Any, ...]] = {
 _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
     "AlexNet": {},
     "CSPNeXt": {"act_cfg.type": ("SiLU",)},
+    "HRFormer": {
+        "extra.upsample.mode": ("bilinear",),
+        "extra.upsample.align_corners": (False,),
+        "extra.with_pad_mask": (False,),
+        "transformer_norm_cfg.eps": (1e-6,),
+    },
+    "HRNet": {"extra.upsample.mode": ("nearest",)},
+    "LiteHRNet": {},
     "MobileNetV2": {"act_cfg.type": ("ReLU6",)},
     "ResNeSt": {**_RESNET, "avg_down_stride": (True,)},
     "ResNeXt": _RESNET,
@@ -56,6 +64,8 @@ _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
         "dilations": ((1,) * 5,),
         "with_last_pool": (True,),
     },
+    "ViPNAS_MobileNetV3": {"act": (), "stride": ()},
+    "ViPNAS_ResNet": {**_RESNET, "avg_down": (False,), "deep_stem": (False,)},
 }
 _PIPELINES = (
     "test_dataloader.dataset.pipeline",
