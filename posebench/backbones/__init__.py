@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from posebench.backbones import cspnext, resnet
+from posebench.backbones import cspnext, resnet, vit
 from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
 from posebench.backbones.resnet import ResNet, ResNetOptions
 from posebench.backbones.shapes import Shapes
+from posebench.backbones.vit import ViT, ViTOptions
 from posebench.errors import SpecError, nearest
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec
@@ -46,6 +47,7 @@ EXPORTED = "onnx"
 BACKBONES: dict[str, BackboneFamily] = {
     "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
     "resnet": BackboneFamily(ResNetOptions, ResNet, resnet.describe, resnet.recognise),
+    "vit": BackboneFamily(ViTOptions, ViT, vit.describe, vit.recognise),
 }
 
 
@@ -94,6 +96,7 @@ __all__ = [
     "CSPNeXtOptions",
     "ResNetOptions",
     "Shapes",
+    "ViTOptions",
     "build_backbone",
     "describe",
     "recognise_backbone",

@@ -13,6 +13,7 @@ import numpy as np
 
 from posebench.checkpoints.findings import Finding, findings_of, keypoints_value
 from posebench.checkpoints.mmconfig import lookup
+from posebench.checkpoints.mmvit import find_vit, is_vit
 from posebench.checkpoints.rebuilding import NumpyArray
 from posebench.errors import CheckpointError, SpecError
 from posebench.keypoints import KEYPOINT_SETS, KeypointSet
@@ -22,8 +23,8 @@ Config = Mapping[str, Any]
 # Settings that change what a network computes, with the values that posebench computes too.
 _COMPUTED: dict[str, tuple[Any, ...]] = {
     "model.type": ("TopdownPoseEstimator",),
-    "model.neck": (),
-    "model.backbone.type": ("ResNet", "CSPNeXt"),
+    "model.neck.type": ("FeatureMapProcessor",),
+    "model.backbone.type": ("ResNet", "CSPNeXt", "VisionTransformer"),
     "model.backbone.style": ("pytorch",),
     "model.backbone.norm_cfg.eps": (1e-5,),
     "model.backbone.act_cfg.type": ("SiLU", "ReLU"),
@@ -39,6 +40,8 @@ _PIPELINES = (
     "test_pipeline",
     "val_pipeline",
 )
+# `find_vit` reads these of a Vision Transformer.
+_READ_OF_VIT = ("model.backbone.norm_cfg.eps",)
 _DATASETS = {"CocoDataset": "coco", "CrowdPoseDataset": "crowdpose"}
 # MMPose stores sigmas as float32; rounding back gives the constants they were written as.
 _SIGMA_TOLERANCE = 1e-6
@@ -52,8 +55,10 @@ def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[
     if not isinstance(lookup(config, "model"), Mapping):
         return ()
     _check_computed(config)
+    architecture = find_vit(config)
     overruled = any(finding.field == "codec.kind" for finding in overrides)
     return (
+        *architecture,
         *(() if overruled else _codec(config)),
         *_crop(config),
         *_flip(config),
@@ -84,6 +89,8 @@ def _check_computed(config: Config) -> None:
     for path, values in _COMPUTED.items():
         value = lookup(config, path)
         plain = value.rpartition(".")[2] if isinstance(value, str) else value
+        if path in _READ_OF_VIT and is_vit(config):
+            continue
         if value is not None and plain not in values:
             known = ", ".join(map(str, values)) or "absent"
             raise CheckpointError(

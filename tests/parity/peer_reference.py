@@ -27,6 +27,10 @@ FAMILIES: dict[str, str] = {
     "simcc_res50": f"{_COCO}/simcc/coco/simcc_res50_8xb64-210e_coco-256x192.py",
     "rtmpose-t": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
     "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
+    "vitpose-s": f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192.py",
+    "vitpose-s-simple": (
+        f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
+    ),
 }
 _SCALE_OUTPUTS = """
 import sys, torch
