@@ -7,7 +7,7 @@ from typing import Literal
 
 from posebench.errors import CheckpointError
 
-Format = Literal["torch", "safetensors", "onnx"]
+Format = Literal["torch", "safetensors", "onnx", "huggingface"]
 _HEAD = 512
 _SAFETENSORS_HEADER = 8
 _AGAIN = "Download the file again: this is not the checkpoint itself."
@@ -26,7 +26,9 @@ _MISTAKES = (
 
 
 def recognise_format(path: Path) -> Format:
-    """Return the format of a checkpoint file; raise `CheckpointError` for anything else."""
+    """Return the format of a checkpoint; raise `CheckpointError` for anything else."""
+    if path.is_dir():
+        return "huggingface"
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)

@@ -29,15 +29,17 @@ from posebench.checkpoints.findings import (
     settle,
     spec_from_findings,
 )
+from posebench.checkpoints.huggingface import HUGGING_FACE
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
-PUBLISHERS: tuple[Publisher, ...] = (MMPOSE_0, MMPOSE_1)
+PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, MMPOSE_0, MMPOSE_1)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ def embedded_names() -> tuple[str, ...]:
 
 
 def resolve(argument: str) -> Path:
-    """Return the file that a command-line argument means: a path, else an embedded name.
+    """Return the path that a command-line argument means: a file or model folder, else an embedded
+    checkpoint by its name.
 
     Raise `CheckpointError` that names the nearest embedded checkpoint.
     """
@@ -30,8 +31,10 @@ def resolve(argument: str) -> Path:
     embedded = _embedded()
     if argument in embedded:
         return embedded[argument]
+    if path.is_dir() and (path / "config.json").is_file():
+        return path
     if path.is_dir():
-        raise CheckpointError(f"{argument} is a folder, not a checkpoint file.")
+        raise CheckpointError(f"{argument} is a folder without a config.json, not a checkpoint.")
     hint = nearest(argument, embedded) if embedded else "Give the path of a checkpoint file."
     raise CheckpointError(
         f"There is no file {argument}, and no embedded checkpoint of that name.", hint=hint
