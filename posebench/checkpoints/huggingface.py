@@ -145,9 +145,10 @@ def _network(
     backbone = _record(_BackboneConfig, config.backbone_config, f"{where}: backbone_config")
     last = count_numbers(shapes, r"backbone\.layers\.(\d+)\.")
     stages = (*(backbone.out_indices or ())[-1:], *(backbone.out_features or ())[-1:])
-    if not set(stages) <= {last, -1, f"stage{last}"}:
+    early = [stage for stage in stages if stage not in (last, -1, f"stage{last}")]
+    if early:
         raise CheckpointError(
-            f"{where} feeds the head from {stages[0]}; only the last of {last} layers can be."
+            f"{where} feeds the head from {early[0]}; only the last of {last} layers can be."
         )
     options = {
         "num_heads": backbone.num_attention_heads,
