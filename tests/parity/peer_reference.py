@@ -32,6 +32,8 @@ FAMILIES: dict[str, str] = {
         f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
     ),
 }
+# The reference fits 1x1 layers only.
+UNFITTED = ("vitpose-s-simple",)
 _SCALE_OUTPUTS = """
 import sys, torch
 source, target, scale = sys.argv[1:]
@@ -125,6 +127,7 @@ class Peer:
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
                 made, scaled = Path(folder, "made.pth"), Path(folder, "scaled.pth")
                 fit = ["--fit-ann", self.fit_annotations, "--fit-images", self.images]
+                fit = [] if family in UNFITTED else fit
                 self._run([self.script, "make", FAMILIES[family], made, "--seed", SEED, *fit])
                 self._run(["-c", _SCALE_OUTPUTS, made, scaled, OUTPUT_SCALE])
                 scaled.replace(path)
