@@ -101,7 +101,7 @@ def _size_of_positions(shapes: Shapes, backbone: BackboneSpec) -> tuple[Finding,
     if size is None:
         return ()
     count = shapes["backbone.pos_embed"][1]
-    why = f"{count} positions of 16x16 pixels, the grid nearest to 4:3"
+    why = f"assumed: of the grids of {count} patches of 16x16 pixels the nearest to 4:3"
     return (Finding("backbone.options.img_size", size, why), Finding("input_size", size, why))
 
 

@@ -127,7 +127,7 @@ def _find_settings(
         "crop": {"udp": True, "channels": "rgb"},
         "flip": {"shift_heatmap": False},
     }
-    found = findings_of(protocol, "ViTPose's COCO configs: its weights, converted")
+    found = findings_of(protocol, "assumed: ViTPose's COCO configs, whose weights these are")
     config, preprocessor = file.meta.get(CONFIG), file.meta.get(PREPROCESSOR)
     if config is not None:
         where = f"{file.name}/{CONFIG}"

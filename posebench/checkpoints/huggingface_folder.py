@@ -37,12 +37,6 @@ def _open(folder: Path) -> Iterator[tuple[StateFile, SafetensorsFile]]:
     meta = {CONFIG: _read_json(folder / CONFIG)}
     if (folder / PREPROCESSOR).is_file():
         meta[PREPROCESSOR] = _read_json(folder / PREPROCESSOR)
-    if not (folder / WEIGHTS).is_file():
-        raise CheckpointError(
-            f"The folder {folder} has no {WEIGHTS}.",
-            hint="Weights in another file or in several: load them with transformers and write"
-            " them again with save_pretrained.",
-        )
     with open_safetensors(folder / WEIGHTS) as weights:
         yield StateFile(folder.name, weights.entries, meta), weights
 

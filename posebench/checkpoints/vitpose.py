@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 
 from posebench.checkpoints import mmpose
-from posebench.checkpoints.architecture import keypoint_count
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.publishers import Publisher, StateFile, Weights
 from posebench.checkpoints.vit_weights import (
@@ -57,9 +56,9 @@ def _find_settings(
 
     Its OCHuman, AP-10K and APT-36K configs run the weights for 17 keypoints without UDP.
     """
-    count = keypoint_count(shapes)
+    count = shapes.get("head.final_layer.weight", (0,))[0]
     udp = count in _UDP_COUNTS
-    why = f"ViTPose's {'COCO and MPII' if udp else 'other'} configs, by {count} keypoints"
+    why = f"assumed: ViTPose's {'COCO and MPII' if udp else 'other'} configs, by {count} keypoints"
     record = {
         "codec": {"decoder": "udp" if udp else "quarter"},
         "crop": {"udp": udp, "channels": "rgb"},

@@ -131,7 +131,9 @@ def test_original_files_compute_what_they_did(simple: bool, tmp_path: Path) -> N
     assert checkpoint.spec.input_size == InputSize(*SIZE)
     assert checkpoint.spec.head.upsample == (4 if simple else 1)
     why = {field: reason for field, _, reason in checkpoint.evidence}
-    assert why["input_size"] == "12 positions of 16x16 pixels, the grid nearest to 4:3"
+    assert why["input_size"] == (
+        "assumed: of the grids of 12 patches of 16x16 pixels the nearest to 4:3"
+    )
     with torch.no_grad():
         assert_same(checkpoint, reference(crops()))
 
