@@ -13,7 +13,7 @@ from posebench.backbones import build_backbone, describe, recognise_backbone
 from posebench.backbones.vit import ViT, ViTOptions, size_of_positions
 from posebench.codecs import HeatmapCodec
 from posebench.errors import SpecError, UnsupportedSizeError
-from posebench.model import build_model, count_gflops
+from posebench.model import build_model, count_gflops, initialise
 from posebench.sizes import InputSize
 from posebench.spec import BackboneSpec, HeadSpec, ModelSpec
 
@@ -78,6 +78,29 @@ def test_gflops_count_attention() -> None:
     assert count_gflops(build_model(spec), spec.input_size) == pytest.approx(
         (layers * (linear + attention) + ends) / 1e9
     )
+
+
+def test_initialise_sets_every_weight_from_the_seed() -> None:
+    spec = ModelSpec(
+        BackboneSpec("vit", options((16, 2, 4, 32))),
+        HeadSpec("heatmap", final_layer_kernel=3, upsample=4),
+        HeatmapCodec(),
+        InputSize(256, 192),
+    )
+    states = []
+    for torch_seed in (1, 2):
+        torch.manual_seed(torch_seed)
+        model = build_model(spec)
+        initialise(model, 3)
+        states.append(model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    # The std that the class's own initialisation has upstream.
+    assert float(states[0]["backbone.pos_embed"].std()) == pytest.approx(0.02, rel=0.05)
+
+
+def test_only_heatmap_heads_enlarge() -> None:
+    with pytest.raises(SpecError, match="`upsample` belongs to the kind `heatmap`"):
+        HeadSpec("simcc", upsample=2)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,4 +1,4 @@
-"""Names and shapes of every published ViTPose network, as their publishers' own code builds them."""
+"""Names and shapes of published ViTPose networks, as their publishers' own code builds them."""
 
 from __future__ import annotations
 
