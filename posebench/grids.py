@@ -67,8 +67,8 @@ SIZE_LOCKED: dict[str, tuple[SizeLockedLayer, ...]] = {
 
 def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
     """Return the grid of a head's maps behind a backbone of this stride."""
-    doubled = 2 ** len(head.deconv_channels)
-    return Grid(-(-size.height // stride) * doubled, -(-size.width // stride) * doubled)
+    factor = head.upsample * 2 ** len(head.deconv_channels)
+    return Grid(-(-size.height // stride) * factor, -(-size.width // stride) * factor)
 
 
 def simcc_bins(codec: SimccCodec, size: InputSize) -> Bins:
