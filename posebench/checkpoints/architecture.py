@@ -6,24 +6,18 @@ Names are those of MMPose 1.3.2 (`mmpose/models/backbones`, `mmpose/models/heads
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from posebench.backbones import CSPNEXT_VARIANTS
+from posebench.backbones import BACKBONES, Shapes, recognise_backbone
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.errors import CheckpointError
 from posebench.grids import map_grid
+from posebench.records import mapping_from_record
 from posebench.sizes import MAX_SIDE, InputSize
 from posebench.spec import HeadSpec
 
-Shapes = Mapping[str, tuple[int, ...]]
-
 # Tried in this order: bins are a side times the ratio, cells are the area over the stride squared.
 SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
-_DEPTHS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
-_BASIC_DEPTHS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
-_CSPNEXT_BLOCKS = (3, 6, 6, 3)
-_CSPNEXT_STEM = 64
 # Layers whose rows are the bins on x and on y, and the layer whose columns are the grid's cells.
 _LINEAR = {
     "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
@@ -35,8 +29,6 @@ _OTHER_FAMILIES = (
     (r"backbone\.(patch_embed|pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "ViT (ViTPose)"),
     (r"backbone\.conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
     (r"backbone\.layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
-    (r"backbone\.layer1\.0\.se_layer", "SEResNet"),
-    (r"backbone\.(stem\.0\.weight|layer1\.0\.downsample\.1\.weight)", "ResNetV1d"),
     (r"backbone\.(patch_embed|stages\.0\.blocks)", "Swin"),
     (r"^(conv1|layer1)\.", "a bare torchvision or HRNet-repository file"),
 )
@@ -45,7 +37,7 @@ _OTHER_FAMILIES = (
 def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
     """Return findings on backbone and head; raise `CheckpointError` for a family not known."""
     try:
-        backbone = _resnet(shapes) or _cspnext(shapes)
+        backbone = recognise_backbone(_below(shapes, "backbone."))
         head = _rtmcc(shapes) or _simcc(shapes) or _heatmap(shapes)
     except (ValueError, IndexError, ZeroDivisionError):
         raise CheckpointError("The tensors of this file have shapes that no network has.") from None
@@ -54,10 +46,11 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
         raise CheckpointError(
             f"The {what} of this file is not one that can be loaded{_nearest_family(shapes)}."
             f" Its first tensors: {', '.join(list(shapes)[:3])}.",
-            hint="Families that can be: ResNet-18/34/50/101/152 and CSPNeXt, with heatmap, SimCC or"
-            " RTMCC heads as MMPose names them. Anything else runs as ONNX.",
+            hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC"
+            " heads as MMPose names them. Anything else runs as ONNX.",
         )
-    return findings_of({"backbone": backbone, "head": head}, "names and shapes")
+    found = {"backbone": mapping_from_record(backbone), "head": head}
+    return findings_of(found, "names and shapes")
 
 
 def keypoint_count(shapes: Shapes) -> int:
@@ -93,45 +86,6 @@ def find_trained_size(
                 Finding("codec.split_ratio", ratio, why),
             )
     return ()
-
-
-def _resnet(shapes: Shapes) -> dict[str, Any] | None:
-    stem = shapes.get("backbone.conv1.weight")
-    if stem is None or "backbone.layer1.0.conv1.weight" not in shapes or stem[2:] != (7, 7):
-        return None
-    blocks = [_count(shapes, rf"backbone\.layer{stage}\.(\d+)\.") for stage in (1, 2, 3, 4)]
-    out_stage = 4 if blocks[3] else 3
-    depths = _DEPTHS if "backbone.layer1.0.conv3.weight" in shapes else _BASIC_DEPTHS
-    depth = next((d for b, d in depths.items() if list(b[:out_stage]) == blocks[:out_stage]), None)
-    if depth is None:
-        return None
-    options: dict[str, Any] = {"depth": depth}
-    if stem[0] != 64:
-        options["base_channels"] = stem[0]
-    if out_stage != 4:
-        options["out_stage"] = out_stage
-    return {"family": "resnet", "options": options}
-
-
-def _cspnext(shapes: Shapes) -> dict[str, Any] | None:
-    stem = shapes.get("backbone.stem.2.conv.weight")
-    if stem is None or "backbone.stage1.1.attention.fc.weight" not in shapes:
-        return None
-    blocks = [
-        _count(shapes, rf"backbone\.stage{stage}\.\d+\.blocks\.(\d+)\.") for stage in (1, 2, 3, 4)
-    ]
-    out_stage = 4 if blocks[3] else 3
-    widen = stem[0] / _CSPNEXT_STEM
-    published = [deepen for deepen, wide in CSPNEXT_VARIANTS.values() if wide == widen]
-    others = [deepen for deepen, _ in CSPNEXT_VARIANTS.values()]
-    for deepen in (*published, *others, blocks[1] / 6):
-        built = [max(round(count * deepen), 1) for count in _CSPNEXT_BLOCKS]
-        if built[:out_stage] == blocks[:out_stage]:
-            options = {"deepen_factor": deepen, "widen_factor": widen}
-            if out_stage != 4:
-                options["out_stage"] = out_stage
-            return {"family": "cspnext", "options": options}
-    return None
 
 
 def _rtmcc(shapes: Shapes) -> dict[str, Any] | None:
@@ -184,10 +138,9 @@ def _layers(shapes: Shapes, prefix: str) -> dict[str, Any]:
     return layers
 
 
-def _count(shapes: Shapes, pattern: str) -> int:
-    """Return how many different numbers a name pattern is found with."""
-    compiled = re.compile(pattern)
-    return len({match[1] for name in shapes if (match := compiled.match(name))})
+def _below(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {n[len(prefix) :]: shape for n, shape in shapes.items() if n.startswith(prefix)}
 
 
 def _nearest_family(shapes: Shapes) -> str:

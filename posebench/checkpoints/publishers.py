@@ -1,0 +1,74 @@
+"""What there is to say of a publisher: how its state dicts are told, renamed and completed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from posebench.checkpoints.findings import Finding
+
+
+class Stored(Protocol):
+    """A tensor of a file that has not been read yet."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        ...
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A tensor that a publisher stores in another form: `make(*sources)`, of this shape."""
+
+    shape: tuple[int, ...]
+    sources: tuple[Stored, ...]
+    make: Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """A state dict as its publisher wrote it, and what lies beside it in the file.
+
+    `meta` is the file's own record of its making, `others` names further top-level entries.
+    """
+
+    name: str
+    state: Mapping[str, Stored]
+    meta: Mapping[str, Any]
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors under MMPose 1.x's names, and what was left out by which rule."""
+
+    tensors: Mapping[str, Stored]
+    dropped: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape by name."""
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """One publisher's files.
+
+    `recognise` tells whether a file is one of them, `sort_weights` renames its tensors.
+    `find_settings(file, shapes, overrides)` returns findings on codec, crop, flip test, keypoints
+    and, where the file tells it, input size; `shapes` are those of the renamed tensors.
+    `find_provenance` returns what the file says about its making.
+    """
+
+    name: str
+    recognise: Callable[[StateFile], bool]
+    sort_weights: Callable[[StateFile], Weights]
+    find_settings: Callable[
+        [StateFile, Mapping[str, tuple[int, ...]], tuple[Finding, ...]], tuple[Finding, ...]
+    ]
+    find_provenance: Callable[[StateFile], Mapping[str, Any]]

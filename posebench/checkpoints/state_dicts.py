@@ -1,0 +1,124 @@
+"""From a publisher's state dict to a spec and a network that holds its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from posebench.backbones import build_backbone
+from posebench.checkpoints.architecture import (
+    find_architecture,
+    find_trained_size,
+    keypoint_count,
+)
+from posebench.checkpoints.contents import (
+    Contents,
+    Identity,
+    check_shapes,
+    empty_model,
+    fill_model,
+)
+from posebench.checkpoints.findings import (
+    Finding,
+    keypoints_by_count,
+    nested_mapping,
+    settle,
+    spec_from_findings,
+)
+from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
+from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.errors import CheckpointError
+from posebench.model import count_parameters
+from posebench.records import record_from_mapping
+from posebench.spec import BackboneSpec, HeadSpec
+
+# Tried in this order; the last one takes every file.
+PUBLISHERS: tuple[Publisher, ...] = (MMPOSE_0, MMPOSE_1)
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """A state dict, sorted by its publisher's rules."""
+
+    publisher: Publisher
+    weights: Weights
+
+
+def identify_state(file: StateFile, overrides: tuple[Finding, ...]) -> Identity:
+    """Find what a state dict is without reading its tensors."""
+    return _identify(file, _sort(file), overrides)
+
+
+def load_state(
+    file: StateFile, overrides: tuple[Finding, ...], read: Callable[[Any], Tensor]
+) -> Contents:
+    """Load a state dict whose tensors `read` gets from the file.
+
+    Every tensor is mapped, dropped by a named rule, or an error.
+    """
+    parts = _sort(file)
+    weights = parts.weights
+    identity = _identify(file, parts, overrides)
+    spec = spec_from_findings(identity.findings, where=file.name)
+    model = empty_model(spec)
+    report = check_shapes(model, weights.shapes, weights.dropped)
+    fill_model(model, {name: _value(ref, read) for name, ref in weights.tensors.items()})
+    return Contents(identity, spec, model, report, count_parameters(model))
+
+
+def _value(stored: Any, read: Callable[[Any], Tensor]) -> Tensor:
+    if isinstance(stored, Derived):
+        return stored.make(*(read(source) for source in stored.sources))
+    return read(stored)
+
+
+def _sort(file: StateFile) -> _Sorted:
+    publisher = next(each for each in PUBLISHERS if each.recognise(file))
+    return _Sorted(publisher, publisher.sort_weights(file))
+
+
+def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -> Identity:
+    shapes = parts.weights.shapes
+    architecture = find_architecture(shapes)
+    head, stride = _head_and_stride(architecture)
+    paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
+    guesses = (
+        *architecture,
+        Finding("codec.kind", paradigm, "the kind of head"),
+        *keypoints_by_count(keypoint_count(shapes)),
+    )
+    settings = parts.publisher.find_settings(file, shapes, overrides)
+    ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
+    trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
+    _check_agreement(settings, trained, overrides)
+    findings = settle((*guesses, *settings, *trained, *overrides))
+    return Identity(parts.publisher.name, findings, parts.publisher.find_provenance(file))
+
+
+def _head_and_stride(architecture: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
+    """Return the head found and the backbone's stride, by building the backbone without memory."""
+    plain = nested_mapping(architecture)
+    head = record_from_mapping(HeadSpec, plain["head"], where="The head of this file")
+    with torch.device("meta"):
+        backbone = build_backbone(BackboneSpec(**plain["backbone"]))
+    return head, backbone.stride
+
+
+def _check_agreement(
+    settings: tuple[Finding, ...], trained: tuple[Finding, ...], overrides: tuple[Finding, ...]
+) -> None:
+    """Raise `CheckpointError` where the file's words and its weights name different sizes."""
+    told, measured = (
+        next((f.value for f in found if f.field == "input_size"), None)
+        for found in (settings, trained)
+    )
+    overruled = any(finding.field == "input_size" for finding in overrides)
+    if None not in (told, measured) and told != measured and not overruled:
+        raise CheckpointError(
+            f"The config text says input size {told}, the weights were trained at {measured}.",
+            hint="Give --spec FILE.yaml with the right input_size.",
+        )

@@ -1,0 +1,28 @@
+"""Files written by `torch.save`: opened safely, then read as their publisher's state dict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posebench.checkpoints.contents import Contents, Identity
+from posebench.checkpoints.findings import Finding
+from posebench.checkpoints.publishers import StateFile
+from posebench.checkpoints.reading import TorchFile, open_torch_file, state_dict_of
+from posebench.checkpoints.state_dicts import identify_state, load_state
+
+
+def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
+    """Find what a file is without reading its tensors."""
+    with open_torch_file(path) as file:
+        return identify_state(_state_file(path, file), overrides)
+
+
+def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
+    """Load a file; every tensor is mapped, dropped by a named rule, or an error."""
+    with open_torch_file(path) as file:
+        return load_state(_state_file(path, file), overrides, file.tensor)
+
+
+def _state_file(path: Path, file: TorchFile) -> StateFile:
+    state, meta, others = state_dict_of(file.tree)
+    return StateFile(path.name, state, meta, others)
