@@ -246,3 +246,15 @@ def test_the_command_refuses_what_it_cannot_draw(tmp_path):
     assert "Did you mean 'curve'" in str(wrong.exception)
     two = CliRunner().invoke(app, ["plot", results, results, "--kind", "resolution", *out])
     assert "one results file" in str(two.exception)
+
+
+def test_results_from_before_intervals_are_still_drawn(tmp_path):
+    committed = Path(__file__).parents[1] / "results" / "embedded" / "results.json"
+    value = json.loads(committed.read_text(encoding="utf-8"))
+    for result in value["results"]:
+        result.pop("intervals", None)
+        result.pop("official", None)
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({**value, "schema_version": 1}), encoding="utf-8")
+    plot_resolution(old, tmp_path / "plot.svg")
+    assert "heatmap-s" in svg_texts(tmp_path / "plot.svg")
