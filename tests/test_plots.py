@@ -280,3 +280,15 @@ def test_figures_of_a_run_without_what_they_show(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             write(folder, tmp_path / "x.svg")
+
+
+def test_results_from_before_intervals_are_still_drawn(tmp_path):
+    committed = Path(__file__).parents[1] / "results" / "embedded" / "results.json"
+    value = json.loads(committed.read_text(encoding="utf-8"))
+    for result in value["results"]:
+        result.pop("intervals", None)
+        result.pop("official", None)
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({**value, "schema_version": 1}), encoding="utf-8")
+    plot_resolution(old, tmp_path / "plot.svg")
+    assert "heatmap-s" in svg_texts(tmp_path / "plot.svg")
