@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from posebench.errors import UsageError
 from posebench.records import put_when_written
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -31,6 +32,7 @@ _STYLE: Any = {
     "legend.frameon": False,
 }
 _DPI = 160
+_MARGIN = 1.6
 
 
 @contextmanager
@@ -67,3 +69,21 @@ def legend_line(colour: str, label: str, **style: Any) -> Line2D:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=colour, label=label, **style)
+
+
+def paradigms_in(names: Iterable[str | None]) -> list[str]:
+    """Return the paradigms among names, in the order of the legend."""
+    present = set(names)
+    return [name for name in COLOURS if name in present]
+
+
+def log_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Make x logarithmic, wide enough for `values`, with ticks at 1, 2, 5, 10 as people write."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    if values:
+        axes.set_xlim(min(values) / _MARGIN, max(values) * _MARGIN)

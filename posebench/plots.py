@@ -1,17 +1,15 @@
-"""Figures from result files and training curves, as SVG or PNG. Never loads torch."""
+"""AP against input size as a figure. Never loads torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posebench.datasets.json_file import read_json
-from posebench.errors import DataError, UsageError
-from posebench.figures import COLOURS, GREY, figure_file, legend_line
-from posebench.records import record_from_mapping
-from posebench.results import READABLE_SCHEMAS, CellResult
+from posebench.errors import UsageError
+from posebench.figures import COLOURS, GREY, figure_file, legend_line, paradigms_in
+from posebench.result_files import ap_bounds, read_cells
+from posebench.results import CellResult
 from posebench.sizes import InputSize
 
 if TYPE_CHECKING:
@@ -24,72 +22,25 @@ MISSING = {
     "failed": ("1", "failed"),
     "skipped": ("2", "skipped"),
 }
-LINE_STYLES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (9, 3)))
-CURVE_SUFFIX = ".curve.json"
 _PANELS_PER_ROW = 4
 _LEVEL_LABELS = 4
-_LABEL_GAP = 0.045
 _TITLE = 32
 # Share of the height under AP 0 that is kept for the marks of cells without AP.
 _FLOOR = 0.07
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One training run: `samples`, `ap` (points) and `loss` at each evaluation."""
-
-    name: str
-    pair: str
-    paradigm: str
-    samples: tuple[int, ...]
-    ap: tuple[float, ...]
-    loss: tuple[float, ...]
-
-
-def plot_training_curves(curves: Sequence[Path], out: Path) -> None:
-    """Draw AP (points) and loss against samples seen, of `.curve.json` files or folders of them.
-
-    Colour stands for the paradigm, line style for the matched pair. Raises `DataError` for
-    files that are no curves, `UsageError` for none at all, an unknown suffix of `out`, or where
-    matplotlib is missing.
-    """
-    files = [file for path in curves for file in _files_in(path, f"*{CURVE_SUFFIX}")]
-    if not files:
-        raise UsageError("There is no training curve to plot.", hint=f"Give {CURVE_SUFFIX} files.")
-    runs = [_read_curve(file) for file in files]
-    with figure_file(out, (9.5, 4.2)) as figure:
-        accuracy, loss = figure.subplots(1, 2)
-        pairs = sorted({run.pair for run in runs})
-        styles = {pair: LINE_STYLES[i % len(LINE_STYLES)] for i, pair in enumerate(pairs)}
-        for run in runs:
-            look = {"color": COLOURS[run.paradigm], "linestyle": styles[run.pair]}
-            thousands = [count / 1000 for count in run.samples]
-            accuracy.plot(thousands, run.ap, marker="o", markersize=2.5, **look)
-            loss.plot(thousands, run.loss, marker="o", markersize=2.5, **look)
-        accuracy.set(ylabel="AP (points), validation, without flip test", ylim=(0, None))
-        loss.set(ylabel="training loss, in its paradigm's own unit", ylim=(0, None))
-        for axes in (accuracy, loss):
-            axes.set_xlabel("samples seen (thousands)")
-            axes.set_xlim(0, None)
-        _label_ends(accuracy, runs)
-        lines = [
-            legend_line(COLOURS[name], name) for name in _paradigms(run.paradigm for run in runs)
-        ]
-        lines += [legend_line(GREY, f"pair {pair}", linestyle=styles[pair]) for pair in pairs]
-        figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))
-
-
-def plot_resolution(results_json: Path, out: Path) -> None:
-    """Draw AP (points) against input height, from results JSON or the folder of an evaluation.
+def plot_resolution(source: Path, out: Path) -> None:
+    """Draw AP (points) with its interval against input height, of a run or an evaluation.
 
     One panel for each matched pair (same backbone, same trained size); colour stands for the
     paradigm, marker for the resize policy. Cells without AP are marks on the panel's floor.
-    Raises as `plot_training_curves`.
+    Raises `DataError` for what holds no results, `UsageError` for results without a size, an
+    unknown suffix of `out`, or where matplotlib is missing.
     """
-    cells = [cell for file in _files_in(results_json, "results.json") for cell in _read_cells(file)]
+    cells = [cell.result for cell in read_cells(source)]
     placed = [cell for cell in cells if cell.size is not None]
     if not placed:
-        raise UsageError(f"{results_json} holds no result that has an input size.")
+        raise UsageError(f"{source} holds no result that has an input size.")
     panels = _panels(placed)
     columns = min(len(panels), _PANELS_PER_ROW)
     rows = -(-len(panels) // columns)
@@ -142,11 +93,13 @@ def _draw_series(axes: Axes, cells: Sequence[CellResult], policy: str | None) ->
     There every policy is `native`, so that the other policies have no cell of their own.
     """
     points: dict[int, float] = {}
+    bounds: dict[int, tuple[float, float]] = {}
     for cell in cells:
         ap, facts = _ap(cell), cell.checkpoint
         at_home = cell.policy == "native" and cell.size == facts.trained_size
         if ap is not None and cell.size is not None and (cell.policy == policy or at_home):
             points[cell.size.height] = 100 * ap
+            bounds[cell.size.height] = ap_bounds(cell) or (100 * ap, 100 * ap)
     measured = {cell.size.height for cell in cells if cell.size and cell.policy == policy}
     heights = sorted(points)
     axes.plot(
@@ -159,6 +112,8 @@ def _draw_series(axes: Axes, cells: Sequence[CellResult], policy: str | None) ->
         linewidth=1.2,
         linestyle="-" if policy == "native" else (0, (4, 1.5)),
     )
+    for height in heights:
+        axes.plot([height] * 2, bounds[height], color=_colour(cells[0]), linewidth=0.7, alpha=0.6)
 
 
 def _mark_missing(axes: Axes, cells: Sequence[CellResult], shift: float) -> None:
@@ -201,7 +156,7 @@ def _resolution_legend(cells: Sequence[CellResult]) -> list[Line2D]:
     return [
         *(
             legend_line(COLOURS[name], name)
-            for name in _paradigms(c.checkpoint.paradigm for c in cells)
+            for name in paradigms_in(c.checkpoint.paradigm for c in cells)
         ),
         *(legend_line(GREY, name, marker=MARKERS[name], linestyle="none") for name in policies),
         *(legend_line(GREY, label, marker=mark, linestyle="none") for mark, label in missing),
@@ -221,68 +176,6 @@ def _protocol_line(cells: Sequence[CellResult], unplaced: int) -> str:
     return " · ".join(facts + [f"{unplaced} without a size left out"] * bool(unplaced))
 
 
-def _label_ends(axes: Axes, runs: Sequence[Curve]) -> None:
-    """Write each run's name and last AP beside its end, moved apart where they would overlap."""
-    ordered = sorted(runs, key=lambda run: run.ap[-1])
-    gap = _LABEL_GAP * max(axes.get_ylim()[1], 1e-9)
-    height = float("-inf")
-    right = max(run.samples[-1] for run in runs) / 1000
-    for run in ordered:
-        height = max(run.ap[-1], height + gap)
-        axes.annotate(
-            f"{run.name} {run.ap[-1]:.1f}",
-            (run.samples[-1] / 1000, run.ap[-1]),
-            (right * 1.03, height),
-            color=COLOURS[run.paradigm],
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "linewidth": 0.6},
-        )
-
-
-def _files_in(path: Path, pattern: str) -> list[Path]:
-    """Return `path` itself, or the files of the folder `path` that fit `pattern`."""
-    return sorted(path.glob(pattern)) if path.is_dir() else [path]
-
-
-def _read_curve(file: Path) -> Curve:
-    value, _ = read_json(file, "training curve")
-    try:
-        recipe, points = value["recipe"], value["curve"]
-        curve = Curve(
-            name=str(recipe["name"]),
-            pair=str(recipe["pair"]),
-            paradigm=str(recipe["model"]["codec"]["kind"]),
-            samples=tuple(int(point["samples"]) for point in points),
-            ap=tuple(100 * float(point["AP"]) for point in points),
-            loss=tuple(float(point["loss"]) for point in points),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise DataError(
-            f"{file} is no training curve.", hint=f"posebench train writes NAME{CURVE_SUFFIX}."
-        ) from None
-    if not curve.samples or curve.paradigm not in COLOURS:
-        raise DataError(f"The training curve {file} holds no evaluation of a known paradigm.")
-    return curve
-
-
-def _read_cells(file: Path) -> list[CellResult]:
-    value, _ = read_json(file, "results file")
-    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
-        raise DataError(
-            f"{file} is no results file.", hint="posebench eval writes one with --json or --out."
-        )
-    if value.get("schema_version") not in READABLE_SCHEMAS:
-        raise DataError(
-            f"{file} has schema {value.get('schema_version')}, this version reads "
-            f"{' and '.join(map(str, READABLE_SCHEMAS))}."
-        )
-    return [
-        record_from_mapping(CellResult, entry, where=f"{file}: result {number}")
-        for number, entry in enumerate(value["results"])
-    ]
-
-
 def _identity(cell: CellResult) -> tuple[str, str | None]:
     return cell.checkpoint.name, cell.checkpoint.sha256
 
@@ -293,8 +186,3 @@ def _ap(cell: CellResult) -> float | None:
 
 def _colour(cell: CellResult) -> str:
     return COLOURS.get(cell.checkpoint.paradigm or "", GREY)
-
-
-def _paradigms(names: Iterable[str | None]) -> list[str]:
-    present = set(names)
-    return [name for name in COLOURS if name in present]

@@ -55,7 +55,7 @@ def posebench(*arguments: object, **options: Any) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=options.pop("timeout", 120),
         env={**{k: v for k, v in os.environ.items() if k != "COLUMNS"}, **own},
         **options,
     )

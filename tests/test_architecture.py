@@ -201,7 +201,10 @@ LAYERS: dict[str, set[str]] = {
     },
     "tables": {"errors", "results"},
     "figures": {"errors", "records"},
-    "plots": {"errors", "sizes", "records", "datasets", "figures", "results"},
+    "result_files": {"errors", "records", "datasets", "results", "store"},
+    "plots": {"errors", "sizes", "figures", "result_files", "results"},
+    "run_plots": {"errors", "figures", "result_files", "results"},
+    "training_plots": {"errors", "datasets", "figures"},
     "listings": {"errors", "backbones", "checkpoints", "data_check", "model", "tables"},
     "evaluation_run": {
         "errors",
@@ -269,7 +272,9 @@ WITHOUT_TORCH = (
     "published_evidence",
     "records",
     "report",
+    "result_files",
     "results",
+    "run_plots",
     "score_tables",
     "scoring",
     "sizes",
@@ -279,17 +284,27 @@ WITHOUT_TORCH = (
     "suite_data",
     "table_files",
     "tables",
+    "training_plots",
     "verdicts",
     "yaml_records",
     "zoo",
 )
 # Frameworks that posebench does without, and libraries that only some units may touch.
-FORBIDDEN = ("mmcv", "mmengine", "mmpose", "mmpretrain", "mmdet", "torchvision", "timm")
+FORBIDDEN = (
+    "mmcv",
+    "mmengine",
+    "mmpose",
+    "mmpretrain",
+    "mmdet",
+    "torchvision",
+    "timm",
+    "transformers",
+)
 ONLY_IN = {
     "xtcocotools": {"evaluation"},
     "pycocotools": {"evaluation"},
     "onnxruntime": {"checkpoints"},
-    "matplotlib": {"figures", "plots"},
+    "matplotlib": {"figures", "plots", "run_plots", "training_plots"},
     "typer": {"cli"},
     "jinja2": {"report"},
 }

@@ -9,13 +9,16 @@ from xml.etree import ElementTree
 
 import pytest
 import small_run
+from small_store import result, run_folder
 from typer.testing import CliRunner
 
 from posebench.cli import app
 from posebench.errors import DataError, PosebenchError, SpecError, UsageError
-from posebench.plots import plot_resolution, plot_training_curves
+from posebench.plots import plot_resolution
 from posebench.results import CellResult, CheckpointFacts, RunSettings, write_results
+from posebench.run_plots import plot_keypoints, plot_pareto, plot_scaling
 from posebench.sizes import InputSize
+from posebench.training_plots import plot_training_curves
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 
@@ -245,4 +248,47 @@ def test_the_command_refuses_what_it_cannot_draw(tmp_path):
     wrong = CliRunner().invoke(app, ["plot", results, "--kind", "curves", *out])
     assert "Did you mean 'curve'" in str(wrong.exception)
     two = CliRunner().invoke(app, ["plot", results, results, "--kind", "resolution", *out])
-    assert "one results file" in str(two.exception)
+    assert "draws one run" in str(two.exception)
+
+
+def test_figures_of_a_run_name_what_they_show(tmp_path: Path) -> None:
+    sizes = {"heatmap-s": 2e5, "heatmap-m": 9e5, "simcc-s": 1.8e5, "simcc-m": 7e5}
+    cells = {
+        name: replace(made, checkpoint=replace(made.checkpoint, parameters=int(parameters)))
+        for index, (name, parameters) in enumerate(sizes.items())
+        for made in [result(name, 0.3 + index / 10)]
+    }
+    folder = run_folder(tmp_path / "run", cells, keypoints={"left_wrist": 0.5, "nose": None})
+    draw = {"scaling": plot_scaling, "pareto": plot_pareto, "keypoints": plot_keypoints}
+    for kind, write in draw.items():
+        out = tmp_path / f"{kind}.svg"
+        write(folder, out)
+        text = out.read_text(encoding="utf-8")
+        assert "people: 150 images, boxes gt" in text
+        # Only the best of equal cost are named in the pareto figure.
+        named = [name for name in sizes if f">{name}" in text]
+        assert named == (["simcc-m"] if kind == "pareto" else list(sizes))
+    assert ">left wrist<" in (tmp_path / "keypoints.svg").read_text(encoding="utf-8")
+
+
+def test_figures_of_a_run_without_what_they_show(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", {"a": result(ap=None)})
+    for write, said in (
+        (plot_scaling, "at its trained size"),
+        (plot_pareto, "with AP"),
+        (plot_keypoints, "posebench run keeps them"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            write(folder, tmp_path / "x.svg")
+
+
+def test_results_from_before_intervals_are_still_drawn(tmp_path):
+    committed = Path(__file__).parents[1] / "results" / "embedded" / "results.json"
+    value = json.loads(committed.read_text(encoding="utf-8"))
+    for result in value["results"]:
+        result.pop("intervals", None)
+        result.pop("official", None)
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({**value, "schema_version": 1}), encoding="utf-8")
+    plot_resolution(old, tmp_path / "plot.svg")
+    assert "heatmap-s" in svg_texts(tmp_path / "plot.svg")

@@ -18,11 +18,19 @@ import pytest
 from small_run import posebench, small_checkpoint
 
 from posebench import store
+from posebench.claims_command import verdicts_of
 from posebench.errors import DataError, SpecError, UsageError
 from posebench.store import StoredCell, read_cell, read_run
-from posebench.suite import CheckpointEntry, ScoringEntry, Suite
+from posebench.suite import (
+    CheckpointEntry,
+    ScoringEntry,
+    Suite,
+    load_suite,
+    shipped_suites,
+)
 from posebench.suite_plan import SuiteCell
 from posebench.suite_run import RunRequest, run_suite
+from posebench.zoo.published import find_published
 
 SCORING = ScoringEntry(replicates=50)
 
@@ -273,3 +281,36 @@ def test_a_killed_run_loses_nothing_that_was_finished(folder: Path, people: Path
         finished = now
     subprocess.run([*command, str(out)], check=True, env=environment, **quiet)
     assert contents(out) == contents(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ci", "resolution", "capacity", "decoders", "crowd"])
+def test_shipped_suites_run_and_judge_their_claims(tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    done = posebench("run", name, "--limit", 3, "--out", out, "--threads", 1, timeout=600)
+    assert done.returncode == 0, done.stderr
+    run = read_run(out)
+    assert run.missing == ()
+    assert {cell.result.status for cell in run.cells} <= {"ok", "unsupported"}
+    verdicts = {verdict.claim.id: verdict for verdict in verdicts_of(run)}
+    assert set(verdicts) == set(load_suite(shipped_suites()[name]).claims)
+    # Every claim on what was measured finds cells; some published ones are there to say "untested".
+    untested = {name for name, v in verdicts.items() if v.verdict == "untested"}
+    assert untested <= {"P3-dark"}
+
+
+def test_published_pairs_name_published_files() -> None:
+    suite = load_suite(shipped_suites()["published_pairs"])
+    entries = [find_published(entry.file) for entry in suite.checkpoint_entries]
+    pairs: dict[str, list[Any]] = {}
+    for entry, labelled in zip(entries, suite.checkpoint_entries, strict=True):
+        pairs.setdefault(labelled.labels["pair"], []).append(entry)
+    for pair in pairs.values():
+        assert sorted(entry.paradigm for entry in pair) == ["heatmap", "simcc"]
+        assert len({(entry.backbone, entry.input_size, entry.trained_on) for entry in pair}) == 1
+
+
+def test_published_pairs_say_where_data_is_looked_for(tmp_path: Path) -> None:
+    done = posebench("run", "published_pairs", "--out", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "POSEBENCH_DATA" in done.stderr

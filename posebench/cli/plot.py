@@ -7,32 +7,45 @@ from typing import Annotated
 
 import typer
 
-KINDS = ("resolution", "curve")
+KINDS = ("resolution", "scaling", "pareto", "keypoints", "curve")
 
 
 def plot_command(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="resolution: one results JSON or --out folder of `posebench eval`; "
-            "curve: .curve.json files of `posebench train`, or folders of them.",
+            help="A run directory, or a results file of `posebench eval`; for curve: .curve.json "
+            "files of `posebench train`, or folders of them.",
             show_default=False,
         ),
     ],
     kind: Annotated[
-        str, typer.Option(help="resolution: AP against input size; curve: AP and loss in training.")
+        str,
+        typer.Option(
+            help="resolution: AP against input size; scaling: against parameters; pareto: against "
+            "cost; keypoints: by keypoint; curve: AP and loss in training."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg or .png.")],
 ) -> None:
-    """Draw AP against input size, or training curves (needs the extra `plots`)."""
+    """Draw a run's results, or training curves (needs the extra `plots`)."""
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
-    from posebench.plots import plot_resolution, plot_training_curves
+    from posebench.plots import plot_resolution
+    from posebench.run_plots import plot_keypoints, plot_pareto, plot_scaling
+    from posebench.training_plots import plot_training_curves
 
-    if one_of(kind, KINDS, "--kind") == "curve":
+    chosen = one_of(kind, KINDS, "--kind")
+    draw = {
+        "resolution": plot_resolution,
+        "scaling": plot_scaling,
+        "pareto": plot_pareto,
+        "keypoints": plot_keypoints,
+    }
+    if chosen == "curve":
         plot_training_curves(files, out)
     elif len(files) == 1:
-        plot_resolution(files[0], out)
+        draw[chosen](files[0], out)
     else:
-        raise UsageError("--kind resolution draws one results file.", hint="Give one file.")
+        raise UsageError(f"--kind {chosen} draws one run.", hint="Give one run directory or file.")
     typer.echo(str(out))

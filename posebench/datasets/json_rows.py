@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import orjson
 
-from posebench.datasets.json_file import read_json
+from posebench.datasets.json_file import fits_memory, read_json
 from posebench.errors import DataError
 
 Row = dict[str, Any]
@@ -24,8 +24,8 @@ _LONGEST_ROW = 1 << 26
 def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
     """Hand the objects of a file that holds one JSON list to `take`, in blocks and in order.
 
-    Raises `DataError` as `read_json` does, and for a file
-    that is not a list of objects; `take` may have had blocks before.
+    Raises `DataError` as `read_json` does, and for a file that is not a list of objects; `take`
+    may have had blocks before. Only a file with a defect needs memory for all of it at once.
     """
     reader = _Reader(take)
     try:
@@ -33,6 +33,11 @@ def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
             reader.read(stream)
     except (OSError, ValueError, RecursionError):
         # A look at the whole file says what is wrong with it, and where, if anything is.
+        if path.is_file() and not fits_memory(path):
+            raise DataError(
+                f"The {what} {path} is cut off, or is no JSON list of objects, somewhere after its "
+                f"first {reader.taken} entries. (It is too large to look closer.)"
+            ) from None
         rows, _ = read_json(path, what)
         _check_rows(path, what, rows)
         take(rows[reader.taken :])

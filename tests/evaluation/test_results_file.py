@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posebench.datasets import json_rows
+from posebench.datasets import json_file, json_rows
 from posebench.errors import DataError
 from posebench.evaluation.detections import detections_from_results
 from posebench.evaluation.results_file import read_detections
@@ -198,3 +198,14 @@ def test_text_only_the_standard_library_reads(tmp_path: Path) -> None:
     """A lone surrogate, which strict parsers refuse, does not matter in a name."""
     rows = [{**row, "name": "\ud800"} for row in results(3)]
     assert len(read_detections(written(tmp_path, json.dumps(rows)), 2).detections) == 3
+
+
+def test_only_a_broken_file_needs_memory_for_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "_BYTES_AT_ONCE", 500)
+    monkeypatch.setattr(json_file, "free_memory", lambda: 10_000)
+    text = json.dumps(results(60))
+    assert len(read_detections(written(tmp_path, text), 2).detections) == 60
+    with pytest.raises(DataError, match=r"cut off, .* somewhere after its first 5\d entries"):
+        read_detections(written(tmp_path, text[:-40]), 2)
