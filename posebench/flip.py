@@ -20,7 +20,8 @@ def flip_average(
     """Return the mean of outputs and of mirrored outputs, flipped back.
 
     Args:
-        outputs: `(heatmaps,)`, of one or (UDP-regress) three channels per keypoint, or raw `(simcc_x, simcc_y)` of the crops.
+        outputs: `(heatmaps,)` or raw `(simcc_x, simcc_y)` of the crops. Heatmaps have one
+            channel per keypoint, or three, of which the second holds offsets in x.
         outputs_of_flipped: The same of the crops mirrored left to right.
         flip_indices: For each keypoint the one it becomes in a mirror.
         shift_heatmap: Shift flipped heatmaps right by one column, keeping column 0: they are
@@ -29,7 +30,7 @@ def flip_average(
     order = list(flip_indices)
     if len(outputs_of_flipped) == 1:
         heatmaps = outputs_of_flipped[0].flip(-1)
-        heatmaps = heatmaps.unflatten(1, (len(order), -1))[:, order]
+        heatmaps = heatmaps.reshape(len(heatmaps), len(order), -1, *heatmaps.shape[2:])[:, order]
         if heatmaps.shape[2] == OFFSET_CHANNELS:
             heatmaps = torch.stack((heatmaps[:, :, 0], -heatmaps[:, :, 1], heatmaps[:, :, 2]), 2)
         heatmaps = heatmaps.flatten(1, 2)

@@ -58,11 +58,12 @@ class HeatmapCodec:
     ) -> Decoded:
         """Return the best cell of each heatmap, refined, in input pixels of `size`.
 
-        `outputs` is one array (N, K · channels, h, w). The score is the maximum before any smoothing; where
-        it is not above 0 the cell is (−1, −1), still refined and scaled. Of equal cells the first
-        wins. `refinement` takes the place of the codec's own; where cells lie in the input is a
-        matter of the targets the network learned, so that the codec's `decoder` says it in any
-        case; outputs of `udp-regress` have no other. Raises `EvaluationError` for NaN and for heatmaps too small for UDP.
+        `outputs` is one array (N, K · channels, h, w). The score is the maximum before any
+        smoothing; where it is not above 0 the cell is (−1, −1), still refined and scaled. Of equal
+        cells the first wins. `refinement` takes the place of the codec's own, except that
+        `udp-regress` has no other; where cells lie in the input is a matter of the targets the
+        network learned, so that the codec's `decoder` says it in any case. Raises
+        `EvaluationError` for NaN and for heatmaps too small for UDP.
         """
         heatmaps = np.asarray(outputs[0], dtype=np.float32)
         if self.decoder == "udp-regress":

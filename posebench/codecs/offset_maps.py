@@ -44,7 +44,7 @@ def decode_offset_maps(
         )
         for axis in (1, 2)
     ]
-    keypoints: NDArray[np.float32] = (
-        cells.astype(np.float32) + np.stack(offsets, axis=-1) * np.float32(radius)
-    )
+    keypoints: NDArray[np.float32] = cells.astype(np.float32) + np.stack(
+        offsets, axis=-1
+    ) * np.float32(radius)
     return keypoints, scores

@@ -35,9 +35,7 @@ FAMILIES: dict[str, str] = {
     "td-hm_res50_crowdpose": (
         f"{_COCO}/topdown_heatmap/crowdpose/td-hm_res50_8xb64-210e_crowdpose-256x192.py"
     ),
-    "rtmpose-m_crowdpose": (
-        f"{_COCO}/rtmpose/crowdpose/rtmpose-m_8xb64-210e_crowdpose-256x192.py"
-    ),
+    "rtmpose-m_crowdpose": (f"{_COCO}/rtmpose/crowdpose/rtmpose-m_8xb64-210e_crowdpose-256x192.py"),
     "rtmpose-m_wholebody": (
         f"{_WHOLE}/coco-wholebody/rtmpose-m_8xb64-270e_coco-wholebody-256x192.py"
     ),
