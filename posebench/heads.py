@@ -22,7 +22,7 @@ _DECONV_PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
 
 
 class HeatmapHead(nn.Module):
-    """Transposed convolutions that each double the grid, then one vector per keypoint."""
+    """Transposed convolutions that each double the grid, convolutions, one vector per keypoint."""
 
     size_locked = SIZE_LOCKED["heatmap"]
 
@@ -30,11 +30,13 @@ class HeatmapHead(nn.Module):
         super().__init__()
         self.deconv_layers = _deconv_layers(spec, in_channels)
         channels = spec.deconv_channels[-1] if spec.deconv_channels else in_channels
+        self.conv_layers = _conv_layers(spec, channels)
+        channels = spec.conv_channels[-1] if spec.conv_channels else channels
         self.final_layer = _final_layer(spec, channels, out_channels)
 
     def maps(self, features: Tensor) -> Tensor:
         """Return maps (N, K, h, w) of features (N, C, h', w')."""
-        result: Tensor = self.final_layer(self.deconv_layers(features))
+        result: Tensor = self.final_layer(self.conv_layers(self.deconv_layers(features)))
         return result
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -206,6 +208,16 @@ def _deconv_layers(spec: HeadSpec, in_channels: int) -> nn.Sequential:
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         ]
+        in_channels = channels
+    return nn.Sequential(*layers)
+
+
+def _conv_layers(spec: HeadSpec, in_channels: int) -> nn.Sequential:
+    """Build the convolutions in front of the final one, numbered like the transposed ones."""
+    layers: list[nn.Module] = []
+    for channels, kernel in zip(spec.conv_channels, spec.conv_kernels, strict=True):
+        convolution = nn.Conv2d(in_channels, channels, kernel, padding=(kernel - 1) // 2)
+        layers += [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
         in_channels = channels
     return nn.Sequential(*layers)
 

@@ -44,20 +44,24 @@ class HeadSpec:
     """A head by its kind: `heatmap`, `simcc` (flatten + linear) or `rtmcc` (with GAU).
 
     `deconv_channels` lists the output channels of the transposed convolutions in front of the
-    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it.
+    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it; `conv_channels` and
+    `conv_kernels` are those of the convolutions between the two.
     """
 
     kind: Literal["heatmap", "simcc", "rtmcc"]
     deconv_channels: tuple[int, ...] = ()
     deconv_kernels: tuple[int, ...] = ()
     deconv_groups: tuple[int, ...] = ()
+    conv_channels: tuple[int, ...] = ()
+    conv_kernels: tuple[int, ...] = ()
     final_layer_kernel: int = 1
     gau: GauSpec | None = None
 
     def __post_init__(self) -> None:
         count = len(self.deconv_channels)
         numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
-        if min((*numbers, self.final_layer_kernel)) < 1:
+        convolutions = (*self.conv_channels, *self.conv_kernels)
+        if min((*numbers, *convolutions, self.final_layer_kernel)) < 1:
             raise SpecError("Head: channels, kernels and groups must be 1 or more.")
         if len(self.deconv_kernels) != count:
             raise SpecError(
@@ -65,6 +69,10 @@ class HeadSpec:
             )
         if self.deconv_groups and len(self.deconv_groups) != count:
             raise SpecError(f"Head: {count} deconv_channels, {len(self.deconv_groups)} groups.")
+        if len(self.conv_channels) != len(self.conv_kernels):
+            raise SpecError(
+                f"Head: {len(self.conv_channels)} conv_channels, {len(self.conv_kernels)} kernels."
+            )
         if (self.gau is not None) != (self.kind == "rtmcc"):
             raise SpecError("Head: `gau` belongs to the kind `rtmcc`, and to it alone.")
 
