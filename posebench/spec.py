@@ -40,15 +40,27 @@ class GauSpec:
 
 
 @dataclass(frozen=True)
+class NeckSpec:
+    """The path aggregation between CSPNeXt and an `rtmw` head; `blocks` per layer."""
+
+    kind: Literal["cspnext-pafpn"] = "cspnext-pafpn"
+    blocks: int = 2
+
+    def __post_init__(self) -> None:
+        if self.blocks < 1:
+            raise SpecError("Neck: `blocks` must be 1 or more.")
+
+
+@dataclass(frozen=True)
 class HeadSpec:
-    """A head by its kind: `heatmap`, `simcc` (flatten + linear) or `rtmcc` (with GAU).
+    """A head by its kind: `heatmap`, `simcc` (flatten + linear), `rtmcc` or `rtmw` (with GAU).
 
     `deconv_channels` lists the output channels of the transposed convolutions in front of the
     final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it; `conv_channels` and
     `conv_kernels` are those of the convolutions between the two.
     """
 
-    kind: Literal["heatmap", "simcc", "rtmcc"]
+    kind: Literal["heatmap", "simcc", "rtmcc", "rtmw"]
     deconv_channels: tuple[int, ...] = ()
     deconv_kernels: tuple[int, ...] = ()
     deconv_groups: tuple[int, ...] = ()
@@ -73,8 +85,10 @@ class HeadSpec:
             raise SpecError(
                 f"Head: {len(self.conv_channels)} conv_channels, {len(self.conv_kernels)} kernels."
             )
-        if (self.gau is not None) != (self.kind == "rtmcc"):
-            raise SpecError("Head: `gau` belongs to the kind `rtmcc`, and to it alone.")
+        if (self.gau is not None) != (self.kind in ("rtmcc", "rtmw")):
+            raise SpecError(
+                "Head: `gau` belongs to the kinds `rtmcc` and `rtmw`, and to them alone."
+            )
 
 
 @dataclass(frozen=True)
@@ -118,8 +132,11 @@ class ModelSpec:
     keypoints: KeypointSet = COCO
     crop: CropSpec = CropSpec()
     flip: FlipSpec = FlipSpec()
+    neck: NeckSpec | None = None
 
     def __post_init__(self) -> None:
+        if (self.neck is not None) != (self.head.kind == "rtmw"):
+            raise SpecError("A neck belongs to a head of the kind `rtmw`, and to it alone.")
         if (self.head.kind == "heatmap") != isinstance(self.codec, HeatmapCodec):
             raise SpecError(f"A {self.head.kind} head cannot be decoded by {self.codec.kind}.")
 

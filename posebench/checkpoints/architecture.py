@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from posebench.backbones import BACKBONES, Shapes, recognise_backbone
+from posebench.backbones.shapes import count_numbers
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
 from posebench.errors import CheckpointError
@@ -24,8 +25,13 @@ SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
 _LINEAR = {
     "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
     "rtmcc": ("cls_x", "cls_y", "mlp.1"),
+    "rtmw": ("cls_x", "cls_y", "mlp.1"),
 }
-_FINAL_LAYERS = ("head.final_layer.weight", "head.deconv_head.final_layer.weight")
+_FINAL_LAYERS = (
+    "head.final_layer.weight",
+    "head.deconv_head.final_layer.weight",
+    "head.final_layer.conv.weight",
+)
 # A name that occurs in one family only, for the error about files that cannot be loaded yet.
 _OTHER_FAMILIES = (
     (r"backbone\.stage\d\.\d+\.fuse_layers\.", "HRNet"),
@@ -54,7 +60,7 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
             hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC"
             " heads as MMPose names them. Anything else runs as ONNX.",
         )
-    found = {"backbone": mapping_from_record(backbone), "head": head}
+    found = {"backbone": mapping_from_record(backbone), "head": head, "neck": _neck(shapes)}
     return findings_of(found, "names and shapes")
 
 
@@ -123,8 +129,16 @@ def _rtmcc(shapes: Shapes) -> dict[str, Any] | None:
         "s": shapes["head.gau.uv.weight"][0] - 2 * expanded,
         "expansion_factor": expanded / hidden,
     }
+    if "head.mlp2.1.weight" in shapes:
+        kernel = shapes["head.final_layer.conv.weight"][-1]
+        return {"kind": "rtmw", "final_layer_kernel": kernel, "gau": gau}
     kernel = shapes["head.final_layer.weight"][-1] if "head.final_layer.weight" in shapes else 1
     return {"kind": "rtmcc", "final_layer_kernel": kernel, "gau": gau}
+
+
+def _neck(shapes: Shapes) -> dict[str, Any] | None:
+    blocks = count_numbers(shapes, r"neck\.top_down_blocks\.0\.blocks\.(\d+)\.")
+    return {"kind": "cspnext-pafpn", "blocks": blocks} if blocks else None
 
 
 def _simcc(shapes: Shapes) -> dict[str, Any] | None:

@@ -97,7 +97,8 @@ def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
     """Run one checkpoint through posebench and compare each stage with the reference's dump."""
     dump, material = peer.dump(family, boxes), peer.material(family)
     dataset, instances = load_data(material, boxes)
-    raw, predictions = run_posebench(peer.checkpoint(family), dataset, instances, flip)
+    path = peer.checkpoint(family)
+    raw, predictions = run_posebench(path, dataset, instances, flip)
     np.testing.assert_array_equal(predictions.ids, dump.arrays["ids"])
     np.testing.assert_array_equal(predictions.image_ids, dump.arrays["img_ids"])
     tag = tag_of(flip)
