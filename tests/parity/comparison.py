@@ -105,7 +105,9 @@ def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
     peer_raw = dump.raw(flip)
     raw_gap = max(largest(a - b) for a, b in zip(raw, peer_raw, strict=True))
     moved = np.abs(predictions.keypoints - dump.arrays[f"keypoints_{tag}"]).max(axis=-1)
-    ties = undecided(peer_raw, 2 * raw_gap)
+    # Of the three channels that UDP-regress has for a keypoint the first one decides.
+    channels = peer_raw[0].shape[1] // moved.shape[1]
+    ties = undecided(tuple(output[:, ::channels] for output in peer_raw), 2 * raw_gap)
     gap, ap, peer_ap = None, None, None
     if material.scored:
         metrics = evaluate(dataset, predictions).metrics
