@@ -96,7 +96,7 @@ def _heatmap_settings(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple
     found = file_names.find_decoder(name)
     regress = keypoint_count(shapes, None) != keypoint_count(shapes, "quarter")
     udp = regress or any(finding.field == "crop.udp" for finding in found)
-    why = f"MMPose's rule for heatmaps {'with' if udp else 'without'} UDP"
+    why = f"assumed: MMPose's rule for heatmaps {'with' if udp else 'without'} UDP"
     return (*found, Finding("flip.shift_heatmap", not udp, why))
 
 

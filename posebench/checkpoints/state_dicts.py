@@ -110,7 +110,7 @@ def _find_keypoints(
     keypoints = file_names.find_keypoints(name, count)
     if decoder is not None or count == keypoint_count(shapes, "quarter"):
         return keypoints
-    why = f"three channels for each of {count} keypoints"
+    why = f"assumed: three channels for each of {count} keypoints"
     regress = {"codec": {"decoder": "udp-regress"}, "crop": {"udp": True}}
     return (*keypoints, *findings_of(regress, why))
 

@@ -72,7 +72,7 @@ def test_an_old_file_is_told_by_its_name(convolutions: tuple[int, ...], tmp_path
     assert checkpoint.spec == replace(model.spec, flip=FlipSpec(shift_heatmap=True))
     why = {field: reason for field, _, reason in checkpoint.evidence}
     assert why["input_size"] == why["keypoints"] == "file name"
-    assert why["flip.shift_heatmap"] == "MMPose's rule for heatmaps without UDP"
+    assert why["flip.shift_heatmap"] == "assumed: MMPose's rule for heatmaps without UDP"
     assert_equal(checkpoint, model)
 
 
