@@ -57,8 +57,8 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
         raise CheckpointError(
             f"The {what} of this file is not one that can be loaded{_nearest_family(shapes)}."
             f" Its first tensors: {', '.join(list(shapes)[:3])}.",
-            hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC"
-            " heads as MMPose names them. Anything else runs as ONNX.",
+            hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC, RTMCC"
+            " or RTMW heads as MMPose names them. Anything else runs as ONNX.",
         )
     found = {"backbone": mapping_from_record(backbone), "head": head, "neck": _neck(shapes)}
     return findings_of(found, "names and shapes")
