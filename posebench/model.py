@@ -8,8 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from posebench.backbones import Backbone, build_backbone
+from posebench.backbones import Backbone, build_backbone, describe, size_divisor
 from posebench.backbones.cspnext import CSPNeXt
+from posebench.errors import SpecError
 from posebench.gau import GatedAttentionUnit, Scale, ScaleNorm
 from posebench.heads import HeatmapHead, build_head
 from posebench.rtmw import CSPNeXtPAFPN, build_neck
@@ -30,7 +31,7 @@ class Network(Protocol):
 
     @property
     def stride(self) -> int:
-        """Pixels per cell of the backbone's features: input sides must be multiples of it."""
+        """Pixels per cell of the backbone's features; input sides are multiples of it."""
         ...
 
     @property
@@ -86,8 +87,16 @@ class PoseModel(nn.Module):
 def build_model(spec: ModelSpec) -> PoseModel:
     """Build the network of `spec` with torch's default weights.
 
-    Works under `torch.device("meta")`. Raise `SpecError` for an unknown family or options.
+    Works under `torch.device("meta")`. Raise `SpecError` for an unknown family or options, and for
+    an input size that the backbone cannot run.
     """
+    divisor, size = size_divisor(spec.backbone), spec.input_size
+    if divisor is not None and (size.height % divisor or size.width % divisor):
+        raise SpecError(
+            f"{describe(spec.backbone)} takes input sides that are multiples of {divisor}, "
+            f"not {size}.",
+            hint="Correct input_size, for example 256x192.",
+        )
     backbone = build_backbone(spec.backbone)
     head = build_head(spec, backbone.out_channels, backbone.stride)
     neck = None if spec.neck is None else build_neck(spec.neck, backbone)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posebench.backbones.cspnext import ConvModule, CSPLayer, CSPNeXt
+from posebench.backbones.conv_modules import ConvModule
+from posebench.backbones.cspnext import CSPLayer, CSPNeXt
 from posebench.errors import SpecError
 from posebench.gau import GatedAttentionUnit, ScaleNorm
 from posebench.grids import SIZE_LOCKED, Bins, Grid
@@ -29,12 +30,10 @@ class CSPNeXtPAFPN(nn.Module):
         def layer(in_channels: int, out_channels: int) -> CSPLayer:
             return CSPLayer(in_channels, out_channels, spec.blocks, identity=False, attention=False)
 
-        self.reduce_layers = nn.ModuleList(
-            [ConvModule(large, middle, 1), ConvModule(middle, small, 1)]
-        )
+        self.reduce_layers = nn.ModuleList([_conv(large, middle, 1), _conv(middle, small, 1)])
         self.top_down_blocks = nn.ModuleList([layer(2 * middle, middle), layer(2 * small, small)])
         self.downsamples = nn.ModuleList(
-            [ConvModule(small, small, 3, stride=2), ConvModule(middle, middle, 3, stride=2)]
+            [_conv(small, small, 3, stride=2), _conv(middle, middle, 3, stride=2)]
         )
         self.bottom_up_blocks = nn.ModuleList([layer(2 * small, middle), layer(2 * middle, large)])
 
@@ -75,9 +74,9 @@ class RTMWHead(nn.Module):
         assert spec.gau is not None
         hidden, kernel, quarter = spec.gau.hidden_dims, spec.final_layer_kernel, in_channels // 4
         self.ps = nn.PixelShuffle(SHUFFLE)
-        self.conv_dec = _conv_relu(quarter, quarter, kernel)
-        self.final_layer = _conv_relu(in_channels, keypoints, kernel)
-        self.final_layer2 = _conv_relu(in_channels // 2 + quarter, keypoints, kernel)
+        self.conv_dec = ConvModule(quarter, quarter, kernel)
+        self.final_layer = ConvModule(in_channels, keypoints, kernel)
+        self.final_layer2 = ConvModule(in_channels // 2 + quarter, keypoints, kernel)
         self.mlp = _projection(grid.cells, hidden // 2)
         self.mlp2 = _projection(grid.cells * SHUFFLE**2, hidden // 2)
         self.gau = GatedAttentionUnit(spec.gau)
@@ -101,8 +100,8 @@ class RTMWHead(nn.Module):
         return self.vectors(*self.maps(features))
 
 
-def _conv_relu(in_channels: int, out_channels: int, kernel: int) -> ConvModule:
-    return ConvModule(in_channels, out_channels, kernel, activation=nn.ReLU)
+def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> ConvModule:
+    return ConvModule(in_channels, out_channels, kernel, stride, activation=nn.SiLU)
 
 
 def _projection(cells: int, channels: int) -> nn.Sequential:

@@ -43,7 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "model": {*FOUNDATION, "backbones", "gau", "heads", "rtmw"},
     "flip": {"codecs", "model"},
     "resizing": {*FOUNDATION, "grids", "heads", "model", "rtmw"},
-    "policies": {*FOUNDATION, "grids", "model", "resizing"},
+    "policies": {*FOUNDATION, "backbones", "grids", "model", "resizing"},
     "checkpoints": {*FOUNDATION, "backbones", "grids", "hashing", "model", "zoo"},
     "zoo": {*FOUNDATION, "backbones", "cache", "hashing"},
     "datasets": {"errors", "keypoints", "geometry", "records"},
