@@ -13,7 +13,8 @@ from posebench.checkpoints import file_names, mmpose0
 from posebench.checkpoints.architecture import is_simcc, keypoint_count
 from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.mmconfig import lookup, parse_config
-from posebench.checkpoints.mmsettings import find_keypoints, find_settings
+from posebench.checkpoints.mmkeypoints import find_keypoints
+from posebench.checkpoints.mmsettings import find_settings
 from posebench.checkpoints.publishers import Publisher, StateFile, Stored, Weights
 from posebench.errors import CheckpointError
 
