@@ -8,6 +8,7 @@ map that such a layer takes.
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from posebench.codecs import SimccCodec
 from posebench.errors import SpecError
@@ -21,12 +22,13 @@ _DECONV_PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
 
 
 class HeatmapHead(nn.Module):
-    """Transposed convolutions that each double the grid, convolutions, one vector per keypoint."""
+    """An enlargement or transposed convolutions, more convolutions, one vector per keypoint."""
 
     size_locked = SIZE_LOCKED["heatmap"]
 
     def __init__(self, spec: HeadSpec, in_channels: int, out_channels: int) -> None:
         super().__init__()
+        self.upsample = spec.upsample
         self.deconv_layers = _deconv_layers(spec, in_channels)
         channels = spec.deconv_channels[-1] if spec.deconv_channels else in_channels
         self.conv_layers = _conv_layers(spec, channels)
@@ -35,6 +37,13 @@ class HeatmapHead(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return `(heatmaps,)`, (N, K, h, w), of features (N, C, h', w')."""
+        if self.upsample > 1:
+            features = functional.interpolate(
+                functional.relu(features),
+                scale_factor=self.upsample,
+                mode="bilinear",
+                align_corners=False,
+            )
         return (self.final_layer(self.conv_layers(self.deconv_layers(features))),)
 
 

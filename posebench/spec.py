@@ -57,7 +57,8 @@ class HeadSpec:
 
     `deconv_channels` lists the output channels of the transposed convolutions in front of the
     final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it; `conv_channels` and
-    `conv_kernels` are those of the convolutions between the two.
+    `conv_kernels` are those of the convolutions between the two. `upsample` above 1 puts a ReLU and
+    a bilinear enlargement by that factor in front (ViTPose's simple head).
     """
 
     kind: Literal["heatmap", "simcc", "rtmcc", "rtmw"]
@@ -67,14 +68,17 @@ class HeadSpec:
     conv_channels: tuple[int, ...] = ()
     conv_kernels: tuple[int, ...] = ()
     final_layer_kernel: int = 1
+    upsample: int = 1
     gau: GauSpec | None = None
 
     def __post_init__(self) -> None:
         count = len(self.deconv_channels)
         numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
         convolutions = (*self.conv_channels, *self.conv_kernels)
-        if min((*numbers, *convolutions, self.final_layer_kernel)) < 1:
-            raise SpecError("Head: channels, kernels and groups must be 1 or more.")
+        if min((*numbers, *convolutions, self.final_layer_kernel, self.upsample)) < 1:
+            raise SpecError("Head: channels, kernels, groups and upsample must be 1 or more.")
+        if self.upsample > 1 and self.kind != "heatmap":
+            raise SpecError("Head: `upsample` belongs to the kind `heatmap`.")
         if len(self.deconv_kernels) != count:
             raise SpecError(
                 f"Head: {count} deconv_channels but {len(self.deconv_kernels)} kernels."

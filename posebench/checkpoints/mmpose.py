@@ -11,11 +11,12 @@ from typing import Any
 
 from posebench.checkpoints import file_names, mmpose0
 from posebench.checkpoints.architecture import is_simcc, keypoint_count
-from posebench.checkpoints.findings import Finding
+from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.mmconfig import lookup, parse_config
 from posebench.checkpoints.mmkeypoints import find_keypoints
 from posebench.checkpoints.mmsettings import find_settings
 from posebench.checkpoints.publishers import Publisher, StateFile, Stored, Weights
+from posebench.checkpoints.vit_weights import POSITIONS, has_class_row, without_class_row
 from posebench.errors import CheckpointError
 
 # Rule and the names it drops: known, and without influence on what the network computes.
@@ -70,6 +71,17 @@ def _renamed(name: str, last: int) -> str:
     return f"head.{layer}.{match[2]}"
 
 
+def _sort_weights_1(file: StateFile) -> Weights:
+    """Sort a 1.x state dict; a ViT's class token goes, as it does when mmpretrain loads it."""
+    weights = sort_weights(file)
+    positions = weights.tensors.get(POSITIONS)
+    if positions is None or len(positions.shape) != 3 or not has_class_row(positions.shape[1]):
+        return weights
+    left = ("the position of a class token, which mmpretrain drops", (f"{POSITIONS}[:, 0]",))
+    tensors = {**weights.tensors, POSITIONS: without_class_row(positions)}
+    return Weights(tensors, (*weights.dropped, left))
+
+
 def _is_old(file: StateFile) -> bool:
     return any(re.match(rf"({re.escape(_WRAPPERS[0])})?{_OLD_HEAD}", name) for name in file.state)
 
@@ -92,9 +104,13 @@ def _find_settings(
 def _heatmap_settings(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Finding, ...]:
     """Return decoder and flip test of a heatmap file without a config.
 
-    All published configs with `shift_heatmap` are those without UDP, in 0.x and 1.x.
+    All published configs with `shift_heatmap` are those without UDP, in 0.x and 1.x; those of a
+    Vision Transformer have UDP.
     """
     found = file_names.find_decoder(name)
+    if not found and POSITIONS in shapes:
+        udp_of_vit = {"codec": {"decoder": "udp"}, "crop": {"udp": True}}
+        found = findings_of(udp_of_vit, "assumed: UDP, as in MMPose's ViT configs")
     regress = keypoint_count(shapes, None) != keypoint_count(shapes, "quarter")
     udp = regress or any(finding.field == "crop.udp" for finding in found)
     why = f"assumed: MMPose's rule for heatmaps {'with' if udp else 'without'} UDP"
@@ -110,7 +126,7 @@ def _check_distillation(file: StateFile, config: Mapping[str, Any]) -> None:
         )
 
 
-def _find_provenance(file: StateFile) -> dict[str, Any]:
+def find_provenance(file: StateFile) -> dict[str, Any]:
     meta = file.meta
     return {key: meta[key] for key in _PROVENANCE if isinstance(meta.get(key), str | int)}
 
@@ -128,5 +144,5 @@ def _config(meta: Mapping[str, Any], overrides: tuple[Finding, ...]) -> dict[str
         raise
 
 
-MMPOSE_0 = Publisher("mmpose-0.x", _is_old, sort_weights, _find_settings, _find_provenance)
-MMPOSE_1 = Publisher("mmpose-1.x", lambda _: True, sort_weights, _find_settings, _find_provenance)
+MMPOSE_0 = Publisher("mmpose-0.x", _is_old, sort_weights, _find_settings, find_provenance)
+MMPOSE_1 = Publisher("mmpose-1.x", lambda _: True, _sort_weights_1, _find_settings, find_provenance)

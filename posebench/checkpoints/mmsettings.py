@@ -11,6 +11,7 @@ from typing import Any
 
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.mmconfig import lookup
+from posebench.checkpoints.mmvit import find_vit, is_vit
 from posebench.codecs.offset_maps import RADIUS_FACTOR
 from posebench.errors import CheckpointError
 from posebench.sizes import InputSize
@@ -20,7 +21,7 @@ Config = Mapping[str, Any]
 _COMPUTED: dict[str, tuple[Any, ...]] = {
     # A distillation's published weights are those of the student, under its own names.
     "model.type": ("TopdownPoseEstimator", "DWPoseDistiller"),
-    "model.neck.type": ("CSPNeXtPAFPN",),
+    "model.neck.type": ("CSPNeXtPAFPN", "FeatureMapProcessor"),
     "model.neck.out_channels": (),
     "model.neck.out_indices": ((1, 2),),
     "model.neck.use_depthwise": (False,),
@@ -68,6 +69,7 @@ _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
         "with_last_pool": (True,),
     },
     "ViPNAS_MobileNetV3": {"act": (), "stride": ()},
+    "VisionTransformer": {},
     "ViPNAS_ResNet": {**_RESNET, "avg_down": (False,), "deep_stem": (False,)},
 }
 _PIPELINES = (
@@ -77,6 +79,8 @@ _PIPELINES = (
     "val_pipeline",
 )
 _UDP_DECODERS = {"gaussian": "udp", "combined": "udp-regress"}
+# `find_vit` reads these of a Vision Transformer.
+_READ_OF_VIT = ("model.backbone.norm_cfg.eps",)
 
 
 def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[Finding, ...]:
@@ -87,8 +91,10 @@ def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[
     if not isinstance(lookup(config, "model"), Mapping):
         return ()
     _check_computed(config)
+    architecture = find_vit(config)
     overruled = any(finding.field == "codec.kind" for finding in overrides)
     return (
+        *architecture,
         *(() if overruled else _codec(config)),
         *_crop(config),
         *_flip(config),
@@ -97,11 +103,11 @@ def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[
 
 def _check_computed(config: Config) -> None:
     for path, values in _COMPUTED.items():
-        _check_setting(config, path, values)
+        if not (path in _READ_OF_VIT and is_vit(config)):
+            _check_setting(config, path, values)
     _check_setting(config, "model.backbone.type", tuple(_BACKBONES))
-    for setting, values in _BACKBONES.get(
-        _plain(lookup(config, "model.backbone.type")), {}
-    ).items():
+    kind = _plain(lookup(config, "model.backbone.type"))
+    for setting, values in _BACKBONES.get(kind, {}).items():
         _check_setting(config, f"model.backbone.{setting}", values)
 
 

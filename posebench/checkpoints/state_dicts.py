@@ -30,15 +30,17 @@ from posebench.checkpoints.findings import (
     settle,
     spec_from_findings,
 )
+from posebench.checkpoints.huggingface import HUGGING_FACE
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
-PUBLISHERS: tuple[Publisher, ...] = (MMPOSE_0, MMPOSE_1)
+PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, MMPOSE_0, MMPOSE_1)
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ def _sort(file: StateFile) -> _Sorted:
 def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -> Identity:
     shapes = parts.weights.shapes
     architecture = find_architecture(shapes)
-    head, stride = _head_and_stride(architecture)
-    paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
     settings = parts.publisher.find_settings(file, shapes, overrides)
+    head, stride = _head_and_stride((*architecture, *settings, *overrides))
+    paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
     guesses = (
         *architecture,
         Finding("codec.kind", paradigm, "the kind of head"),
@@ -115,9 +117,9 @@ def _find_keypoints(
     return (*keypoints, *findings_of(regress, why))
 
 
-def _head_and_stride(architecture: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
+def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
     """Return the head found and the backbone's stride, by building the backbone without memory."""
-    plain = nested_mapping(architecture)
+    plain = nested_mapping(findings)
     head = record_from_mapping(HeadSpec, plain["head"], where="The head of this file")
     with torch.device("meta"):
         backbone = build_backbone(BackboneSpec(**plain["backbone"]))

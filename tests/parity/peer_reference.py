@@ -50,6 +50,10 @@ FAMILIES: dict[str, str] = {
     "simcc_res50": f"{_SIMCC}/simcc_res50_8xb64-210e_coco-256x192.py",
     "rtmpose-t": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
     "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
+    "vitpose-s": f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192.py",
+    "vitpose-s-simple": (
+        f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
+    ),
     "rtmpose-m_384x288": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_aic-coco-384x288.py",
     "rtmpose-t_ema": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
     "td-hm_res50_0.x": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
@@ -72,6 +76,8 @@ MAKE_OPTIONS: dict[str, tuple[str, ...]] = {
     "rtmpose-t_ema": ("--runner-like", "--zip"),
     "td-hm_res50_0.x": ("--v0",),
 }
+# The reference fits 1x1 layers only.
+UNFITTED = ("vitpose-s-simple",)
 _SCALE_OUTPUTS = """
 import sys, torch
 source, target, scale = sys.argv[1:]
@@ -182,7 +188,7 @@ class Peer:
                 made, scaled = Path(folder, "made.pth"), Path(folder, "scaled.pth")
                 command = [self.script, "make", FAMILIES[family], made, "--seed", SEED]
                 command += MAKE_OPTIONS.get(family, ())
-                if material.scored:
+                if material.scored and family not in UNFITTED:
                     command += ["--fit-ann", material.fit_annotations]
                     command += ["--fit-images", material.images]
                 self._run(command)
