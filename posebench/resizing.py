@@ -123,7 +123,7 @@ class _WeightResampler:
         if layer.cells and parameter.ndim == 2:
             grid = result.reshape(-1, self.old.height, self.old.width)
             grid = self.rows @ grid @ self.columns.T
-            result = grid.flatten(1) * (self.old.cells / self.new.cells)
+            result = grid.reshape(len(result), -1) * (self.old.cells / self.new.cells)
         return result.to(parameter)
 
 

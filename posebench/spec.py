@@ -44,7 +44,8 @@ class HeadSpec:
     """A head by its kind: `heatmap`, `simcc` (flatten + linear) or `rtmcc` (with GAU).
 
     `deconv_channels` lists the output channels of the transposed convolutions in front of the
-    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it.
+    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it. A `simcc` head
+    flattens `channels_per_keypoint` maps of each keypoint into one vector.
     """
 
     kind: Literal["heatmap", "simcc", "rtmcc"]
@@ -52,12 +53,13 @@ class HeadSpec:
     deconv_kernels: tuple[int, ...] = ()
     deconv_groups: tuple[int, ...] = ()
     final_layer_kernel: int = 1
+    channels_per_keypoint: int = 1
     gau: GauSpec | None = None
 
     def __post_init__(self) -> None:
         count = len(self.deconv_channels)
         numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
-        if min((*numbers, self.final_layer_kernel)) < 1:
+        if min((*numbers, self.final_layer_kernel, self.channels_per_keypoint)) < 1:
             raise SpecError("Head: channels, kernels and groups must be 1 or more.")
         if len(self.deconv_kernels) != count:
             raise SpecError(
@@ -65,6 +67,8 @@ class HeadSpec:
             )
         if self.deconv_groups and len(self.deconv_groups) != count:
             raise SpecError(f"Head: {count} deconv_channels, {len(self.deconv_groups)} groups.")
+        if self.channels_per_keypoint > 1 and self.kind != "simcc":
+            raise SpecError("Head: `channels_per_keypoint` belongs to the kind `simcc` alone.")
         if (self.gau is not None) != (self.kind == "rtmcc"):
             raise SpecError("Head: `gau` belongs to the kind `rtmcc`, and to it alone.")
 
@@ -93,10 +97,15 @@ class CropSpec:
 
 @dataclass(frozen=True)
 class FlipSpec:
-    """The publisher's flip test: is it on, and do flipped heatmaps shift by one column."""
+    """The publisher's flip test: is it on, and what shifts before the mean.
+
+    `shift_heatmap`: flipped heatmaps, right by one column. `shift_simcc`: flipped x vectors, left
+    by one bin, as the SimCC repository has it.
+    """
 
     test: bool = True
     shift_heatmap: bool = False
+    shift_simcc: bool = False
 
 
 @dataclass(frozen=True)

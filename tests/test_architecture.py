@@ -39,7 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "grids": {*FOUNDATION},
     "heads": {*FOUNDATION, "grids"},
     "model": {*FOUNDATION, "backbones", "heads"},
-    "flip": {"model"},
+    "flip": {"codecs", "model", "spec"},
     "resizing": {*FOUNDATION, "grids", "heads", "model"},
     "policies": {*FOUNDATION, "grids", "model", "resizing"},
     "checkpoints": {*FOUNDATION, "backbones", "grids", "hashing", "model"},
