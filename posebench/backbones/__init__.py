@@ -8,10 +8,13 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from posebench.backbones import cspnext, resnet
+from posebench.backbones import cspnext, mobilenet_v2, resnet, scnet, shufflenet_v2
 from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
-from posebench.backbones.resnet import ResNet, ResNetOptions
+from posebench.backbones.mobilenet_v2 import MobileNetV2, MobileNetV2Options
+from posebench.backbones.resnet import ResNetOptions
+from posebench.backbones.scnet import SCNetOptions
 from posebench.backbones.shapes import Shapes
+from posebench.backbones.shufflenet_v2 import ShuffleNetV2, ShuffleNetV2Options
 from posebench.errors import SpecError, nearest
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec
@@ -45,7 +48,14 @@ class BackboneFamily:
 EXPORTED = "onnx"
 BACKBONES: dict[str, BackboneFamily] = {
     "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
-    "resnet": BackboneFamily(ResNetOptions, ResNet, resnet.describe, resnet.recognise),
+    "mobilenet_v2": BackboneFamily(
+        MobileNetV2Options, MobileNetV2, mobilenet_v2.describe, mobilenet_v2.recognise
+    ),
+    "resnet": BackboneFamily(ResNetOptions, resnet.build, resnet.describe, resnet.recognise),
+    "scnet": BackboneFamily(SCNetOptions, scnet.build, scnet.describe, scnet.recognise),
+    "shufflenet_v2": BackboneFamily(
+        ShuffleNetV2Options, ShuffleNetV2, shufflenet_v2.describe, shufflenet_v2.recognise
+    ),
 }
 
 

@@ -22,8 +22,20 @@ OUTPUT_SCALE = 10
 # 5286 boxes would take a ResNet-50 hours on two cores; a cut at 0.3 leaves 128 of them.
 BOX_SCORE = 0.3
 _COCO = "body_2d_keypoint"
+_HEATMAP = f"{_COCO}/topdown_heatmap/coco"
 FAMILIES: dict[str, str] = {
-    "td-hm_res50": f"{_COCO}/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py",
+    "td-hm_res50": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
+    "td-hm_resnetv1d50": f"{_HEATMAP}/td-hm_resnetv1d50_8xb64-210e_coco-256x192.py",
+    "td-hm_resnext50": f"{_HEATMAP}/td-hm_resnext50_8xb64-210e_coco-256x192.py",
+    "td-hm_seresnet50": f"{_HEATMAP}/td-hm_seresnet50_8xb64-210e_coco-256x192.py",
+    "td-hm_scnet50": f"{_HEATMAP}/td-hm_scnet50_8xb64-210e_coco-256x192.py",
+    "td-hm_resnest50": f"{_HEATMAP}/td-hm_resnest50_8xb64-210e_coco-256x192.py",
+    "td-hm_mobilenetv2": f"{_HEATMAP}/td-hm_mobilenetv2_8xb64-210e_coco-256x192.py",
+    "td-hm_shufflenetv1": f"{_HEATMAP}/td-hm_shufflenetv1_8xb64-210e_coco-256x192.py",
+    "td-hm_shufflenetv2": f"{_HEATMAP}/td-hm_shufflenetv2_8xb64-210e_coco-256x192.py",
+    "td-hm_vgg16-bn": f"{_HEATMAP}/td-hm_vgg16-bn_8xb64-210e_coco-256x192.py",
+    "td-hm_alexnet": f"{_HEATMAP}/td-hm_alexnet_8xb64-210e_coco-256x192.py",
+    "simcc_mobilenetv2": f"{_COCO}/simcc/coco/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py",
     "simcc_res50": f"{_COCO}/simcc/coco/simcc_res50_8xb64-210e_coco-256x192.py",
     "rtmpose-t": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
     "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
