@@ -73,7 +73,7 @@ class SimCCHead(nn.Module):
 
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
-        flat = maps.unflatten(1, (self.keypoints, -1)).flatten(2)
+        flat = maps.reshape(len(maps), self.keypoints, -1)
         return self.mlp_head_x(flat), self.mlp_head_y(flat)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:

@@ -18,6 +18,8 @@ from posebench.spec import HeadSpec
 
 # Tried in this order: bins are a side times the ratio, cells are the area over the stride squared.
 SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
+# Where a SimCC head has several channels per keypoint, its shapes fit more than one K.
+_GROUPED_KEYPOINTS = (17, 16)
 # Layers whose rows are the bins on x and on y, and the layer whose columns are the grid's cells.
 _LINEAR = {
     "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
@@ -32,7 +34,8 @@ _OTHER_FAMILIES = (
     (r"backbone\.layer1\.0\.se_layer", "SEResNet"),
     (r"backbone\.(stem\.0\.weight|layer1\.0\.downsample\.1\.weight)", "ResNetV1d"),
     (r"backbone\.(patch_embed|stages\.0\.blocks)", "Swin"),
-    (r"^(conv1|layer1)\.", "a bare torchvision or HRNet-repository file"),
+    (r"(module\.)?transformer\.keypoint_token", "TokenPose"),
+    (r"(module\.)?(conv1|layer1)\.", "a backbone without a head, as trained on ImageNet"),
 )
 
 
@@ -66,7 +69,7 @@ def keypoint_count(shapes: Shapes) -> int:
 def find_trained_size(
     shapes: Shapes, head: HeadSpec, stride: int, known_ratio: float | None
 ) -> tuple[Finding, ...]:
-    """Return trained size and split ratio that fit a SimCC head's grid and bins.
+    """Return trained size, split ratio and channels per keypoint that fit a SimCC head's layers.
 
     `known_ratio` is what the config says, if anything. Returns nothing for a heatmap head: a
     convolution does not know its input size.
@@ -74,20 +77,30 @@ def find_trained_size(
     names = [f"head.{layer}.weight" for layer in _LINEAR.get(head.kind, ())]
     if not names or not all(len(shapes.get(name, ())) == 2 for name in names):
         return ()
-    bins_x, bins_y, cells = shapes[names[0]][0], shapes[names[1]][0], shapes[names[2]][1]
+    bins_x, bins_y, inputs = shapes[names[0]][0], shapes[names[1]][0], shapes[names[2]][1]
+    groups = _channels_per_keypoint(shapes) if head.kind == "simcc" else ()
     for ratio in SPLIT_RATIOS if known_ratio is None else (known_ratio,):
         height, width = round(bins_y / ratio), round(bins_x / ratio)
         exact = (int(height * ratio), int(width * ratio)) == (bins_y, bins_x)
         if not exact or not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
             continue
         size = InputSize(height, width)
-        if map_grid(head, stride, size).cells == cells:
-            why = f"{bins_x}, {bins_y} bins over {cells} cells"
+        channels, rest = divmod(inputs, map_grid(head, stride, size).cells)
+        if rest == 0 and channels in (1, *groups):
+            why = f"{bins_x}, {bins_y} bins over {inputs // channels} cells"
+            grouped = Finding("head.channels_per_keypoint", channels, why)
             return (
                 Finding("input_size", str(size), why),
                 Finding("codec.split_ratio", ratio, why),
+                *((grouped,) if channels > 1 else ()),
             )
     return ()
+
+
+def _channels_per_keypoint(shapes: Shapes) -> tuple[int, ...]:
+    """Return how many channels each keypoint may have, if more than one."""
+    channels = keypoint_count(shapes)
+    return tuple(channels // k for k in _GROUPED_KEYPOINTS if channels % k == 0 and channels > k)
 
 
 def _rtmcc(shapes: Shapes) -> dict[str, Any] | None:

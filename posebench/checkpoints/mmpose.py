@@ -13,7 +13,14 @@ from posebench.checkpoints.architecture import keypoint_count
 from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.mmconfig import parse_config
 from posebench.checkpoints.mmsettings import find_keypoints, find_settings
-from posebench.checkpoints.publishers import Publisher, StateFile, Stored, Weights
+from posebench.checkpoints.publishers import (
+    TRAINING_STATE,
+    Publisher,
+    StateFile,
+    Stored,
+    Weights,
+    unwrapped,
+)
 from posebench.errors import CheckpointError
 
 # Rule and the names it drops: known, and without influence on what the network computes.
@@ -22,19 +29,15 @@ DROP_RULES = (
     ("training losses", r"(head\.|keypoint_head\.)?loss(_module)?\."),
     ("the step counter of the weight average", r"steps$"),
 )
-_WRAPPER = "module."
 _OLD_HEAD = "keypoint_head."
 _PROVENANCE = ("epoch", "iter", "experiment_name", "time", "mmengine_version", "mmpose_version")
 
 
 def sort_weights(file: StateFile) -> Weights:
     """Split a state dict into the network's tensors, renamed to MMPose 1.x, and dropped ones."""
-    state = file.state
-    if all(name.startswith(_WRAPPER) for name in state):
-        state = {name[len(_WRAPPER) :]: tensor for name, tensor in state.items()}
     tensors: dict[str, Stored] = {}
-    dropped: dict[str, list[str]] = {"training state beside the weights": list(file.others)}
-    for name, tensor in state.items():
+    dropped: dict[str, list[str]] = {TRAINING_STATE: list(file.others)}
+    for name, tensor in unwrapped(file.state).items():
         rule = next((rule for rule, pattern in DROP_RULES if re.match(pattern, name)), None)
         if rule is not None:
             dropped.setdefault(rule, []).append(name)
@@ -50,7 +53,7 @@ def sort_weights(file: StateFile) -> Weights:
 
 
 def _is_old(file: StateFile) -> bool:
-    return any(re.match(rf"({re.escape(_WRAPPER)})?{_OLD_HEAD}", name) for name in file.state)
+    return any(name.startswith(_OLD_HEAD) for name in unwrapped(file.state))
 
 
 def _find_settings(

@@ -29,15 +29,17 @@ from posebench.checkpoints.findings import (
     settle,
     spec_from_findings,
 )
+from posebench.checkpoints.hrnet_original import HRNET
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.simcc_original import SIMCC
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
-PUBLISHERS: tuple[Publisher, ...] = (MMPOSE_0, MMPOSE_1)
+PUBLISHERS: tuple[Publisher, ...] = (HRNET, SIMCC, MMPOSE_0, MMPOSE_1)
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,16 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     shapes = parts.weights.shapes
     architecture = find_architecture(shapes)
     head, stride = _head_and_stride(architecture)
-    paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
-    guesses = (
-        *architecture,
-        Finding("codec.kind", paradigm, "the kind of head"),
-        *keypoints_by_count(keypoint_count(shapes)),
-    )
     settings = parts.publisher.find_settings(file, shapes, overrides)
     ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
     trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
     _check_agreement(settings, trained, overrides)
+    channels = next((f.value for f in trained if f.field == "head.channels_per_keypoint"), 1)
+    guesses = (
+        *architecture,
+        Finding("codec.kind", "heatmap" if head.kind == "heatmap" else "simcc", "the kind of head"),
+        *keypoints_by_count(keypoint_count(shapes) // channels),
+    )
     findings = settle((*guesses, *settings, *trained, *overrides))
     return Identity(parts.publisher.name, findings, parts.publisher.find_provenance(file))
 

@@ -60,9 +60,9 @@ class HeatmapCodec:
 
         `outputs` is one array (N, K, h, w). The score is the maximum before any smoothing; where
         it is not above 0 the cell is that of `rules`, still refined and scaled. Of equal cells
-        the first wins. `refinement` takes the place of the codec's own; where cells lie in the input is a
-        matter of the targets the network learned, so that the codec's `decoder` says it in any
-        case. Raises `EvaluationError` for NaN and for heatmaps too small for UDP.
+        the first wins. `refinement` takes the place of the codec's own; where cells lie in the
+        input is a matter of the targets the network learned, so that the codec's `decoder` says
+        it in any case. Raises `EvaluationError` for NaN and for heatmaps too small for UDP.
         """
         heatmaps = np.asarray(outputs[0], dtype=np.float32)
         count, keypoint_count, height, width = heatmaps.shape
