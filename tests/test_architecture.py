@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "model": {*FOUNDATION, "backbones", "heads"},
     "flip": {"codecs", "model", "spec"},
     "resizing": {*FOUNDATION, "grids", "heads", "model"},
-    "policies": {*FOUNDATION, "grids", "model", "resizing"},
+    "policies": {*FOUNDATION, "backbones", "grids", "model", "resizing"},
     "checkpoints": {*FOUNDATION, "backbones", "grids", "hashing", "model"},
     "zoo": {"errors", "checkpoints"},
     "datasets": {"errors", "keypoints", "geometry", "records"},

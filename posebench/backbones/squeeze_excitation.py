@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -10,12 +11,14 @@ from torch import Tensor, nn
 class SELayer(nn.Module):
     """Weight the channels by a gate that two 1x1 convolutions compute from their means."""
 
-    def __init__(self, channels: int, ratio: int) -> None:
+    def __init__(
+        self, channels: int, ratio: int, gate: Callable[[], nn.Module] = nn.Sigmoid
+    ) -> None:
         super().__init__()
         inner = channels // ratio
         self.global_avgpool = nn.AdaptiveAvgPool2d(1)
         self.conv1 = _activated(nn.Conv2d(channels, inner, 1), nn.ReLU(inplace=True))
-        self.conv2 = _activated(nn.Conv2d(inner, channels, 1), nn.Sigmoid())
+        self.conv2 = _activated(nn.Conv2d(inner, channels, 1), gate())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""

@@ -31,8 +31,6 @@ _OTHER_FAMILIES = (
     (r"backbone\.(patch_embed|pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "ViT (ViTPose)"),
     (r"backbone\.conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
     (r"backbone\.layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
-    (r"backbone\.layer1\.0\.se_layer", "SEResNet"),
-    (r"backbone\.(stem\.0\.weight|layer1\.0\.downsample\.1\.weight)", "ResNetV1d"),
     (r"backbone\.(patch_embed|stages\.0\.blocks)", "Swin"),
     (r"(module\.)?transformer\.keypoint_token", "TokenPose"),
     (r"(module\.)?(conv1|layer1)\.", "a backbone without a head, as trained on ImageNet"),

@@ -12,6 +12,7 @@ from posebench.spec import BackboneSpec
 
 # Options that exercise every branch of a family's `recognise`; a new family adds its lines here.
 OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
+    "alexnet": ({},),
     "cspnext": (
         {"deepen_factor": 0.167, "widen_factor": 0.375},
         {"deepen_factor": 1.0, "widen_factor": 1.0},
@@ -24,6 +25,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
         {"widen_factor": 1.4},
         {"widen_factor": 1.1},
     ),
+    "resnest": tuple({"depth": depth} for depth in (50, 101, 152, 200, 269)),
     "resnet": (
         {"depth": 18},
         {"depth": 34, "base_channels": 16},
@@ -39,7 +41,12 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
         {"depth": 50, "se_ratio": 8, "groups": 64, "width_per_group": 4, "out_stage": 3},
     ),
     "scnet": ({"depth": 50}, {"depth": 101}),
+    "shufflenet_v1": (
+        *({"groups": groups} for groups in (1, 2, 3, 4, 8)),
+        {"groups": 3, "widen_factor": 0.5},
+    ),
     "shufflenet_v2": tuple({"widen_factor": factor} for factor in (0.5, 1.0, 1.5, 2.0)),
+    "vgg": tuple({"depth": d, "batch_norm": bn} for d in (11, 13, 16, 19) for bn in (True, False)),
 }
 CASES = [(family, options) for family, records in OPTIONS.items() for options in records]
 
