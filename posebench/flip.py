@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from posebench.codecs import SimccCodec
+from posebench.codecs import HeatmapCodec, SimccCodec
+from posebench.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
 from posebench.model import Network
 from posebench.spec import ModelSpec
 
@@ -42,20 +43,31 @@ def flip_average(
 
 
 def _flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor, ...]:
-    """Return outputs of mirrored crops as of the crops themselves.
+    """Return outputs of mirrored crops as of the crops themselves."""
+    order = list(spec.keypoints.flip_indices)
+    if isinstance(spec.codec, HeatmapCodec):
+        return (_heatmaps_flipped_back(outputs[0], order, spec),)
+    simcc_x, simcc_y = (output[:, order] for output in outputs)
+    simcc_x = simcc_x.flip(-1)
+    if spec.flip.shift_simcc:
+        simcc_x = torch.cat((simcc_x[..., 1:], simcc_x[..., -1:]), dim=-1)
+    return simcc_x, simcc_y
 
-    Heatmaps may shift right by one column, keeping column 0: they are one pixel off because the
-    stride-2 layers align at the left. The SimCC repository shifts its x vectors the other way, by
-    one bin, keeping the last.
+
+def _heatmaps_flipped_back(maps: Tensor, order: list[int], spec: ModelSpec) -> Tensor:
+    """Return maps of one channel per keypoint, or of three, the second of which is an x offset.
+
+    They may shift right by one column, keeping column 0: they are one pixel off because the
+    stride-2 layers align at the left.
     """
-    mirrored = tuple(output[:, list(spec.keypoints.flip_indices)] for output in outputs)
-    first = mirrored[0].flip(-1)
-    if len(mirrored) == 1:
-        if spec.flip.shift_heatmap:
-            first = torch.cat((first[..., :1], first[..., :-1]), dim=-1)
-    elif spec.flip.shift_simcc:
-        first = torch.cat((first[..., 1:], first[..., -1:]), dim=-1)
-    return (first, *mirrored[1:])
+    heatmaps = maps.flip(-1)
+    heatmaps = heatmaps.reshape(len(heatmaps), len(order), -1, *heatmaps.shape[2:])[:, order]
+    if heatmaps.shape[2] == OFFSET_CHANNELS:
+        heatmaps = torch.stack((heatmaps[:, :, 0], -heatmaps[:, :, 1], heatmaps[:, :, 2]), 2)
+    heatmaps = heatmaps.flatten(1, 2)
+    if spec.flip.shift_heatmap:
+        heatmaps = torch.cat((heatmaps[..., :1], heatmaps[..., :-1]), dim=-1)
+    return heatmaps
 
 
 def _softmax_of(spec: ModelSpec) -> str:

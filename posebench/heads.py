@@ -26,11 +26,11 @@ class HeatmapHead(nn.Module):
 
     size_locked = SIZE_LOCKED["heatmap"]
 
-    def __init__(self, spec: HeadSpec, in_channels: int, keypoints: int) -> None:
+    def __init__(self, spec: HeadSpec, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.deconv_layers = _deconv_layers(spec, in_channels)
         channels = spec.deconv_channels[-1] if spec.deconv_channels else in_channels
-        self.final_layer = _final_layer(spec, channels, keypoints)
+        self.final_layer = _final_layer(spec, channels, out_channels)
 
     def maps(self, features: Tensor) -> Tensor:
         """Return maps (N, K, h, w) of features (N, C, h', w')."""
@@ -177,9 +177,8 @@ def build_head(spec: ModelSpec, in_channels: int, stride: int) -> Head:
     Raise `SpecError` for layers that no head of its kind has.
     """
     keypoints = len(spec.keypoints)
-    if spec.head.kind == "heatmap":
-        return HeatmapHead(spec.head, in_channels, keypoints)
-    assert isinstance(spec.codec, SimccCodec)
+    if not isinstance(spec.codec, SimccCodec):
+        return HeatmapHead(spec.head, in_channels, keypoints * spec.codec.channels)
     grid, bins = (
         map_grid(spec.head, stride, spec.input_size),
         simcc_bins(spec.codec, spec.input_size),
@@ -214,9 +213,9 @@ def _deconv_layers(spec: HeadSpec, in_channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _final_layer(spec: HeadSpec, in_channels: int, keypoints: int) -> nn.Conv2d:
-    """Build the convolution whose output has one channel per keypoint."""
+def _final_layer(spec: HeadSpec, in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Build the convolution that makes the maps."""
     kernel = spec.final_layer_kernel
     if kernel % 2 == 0:
         raise SpecError(f"Head: final_layer_kernel must be odd, not {kernel}.")
-    return nn.Conv2d(in_channels, keypoints, kernel, padding=kernel // 2)
+    return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)

@@ -15,10 +15,11 @@ from posebench.errors import (
     CheckpointError,
     EvaluationError,
     PosebenchError,
+    SpecError,
     UnsupportedSizeError,
     UsageError,
 )
-from posebench.keypoints import KeypointSet
+from posebench.keypoints import KeypointSet, keypoints_to_score
 from posebench.model import count_gflops
 from posebench.policies import Policy, apply_policy, canonical_policy
 from posebench.predict import PreparedCell
@@ -108,9 +109,12 @@ def plan_cell(
         precision=PRECISION if raw is not None else workload.protocol.precision,
     )
     result = CellResult(facts, size, policy, "ok", protocol)
-    adapted, kept = None, None
+    adapted, kept, scored = None, None, None
     try:
-        _check_keypoints(spec.keypoints, workload.dataset)
+        scored = _scored_keypoints(spec.keypoints, workload.dataset)
+        if scored is not None:
+            said = f"{len(scored)} of {len(spec.keypoints)} by name"
+            result = replace(result, protocol=replace(protocol, scored_keypoints=said))
         adapted = apply_policy(checkpoint.network, size, policy)
         kept = None if raw is None else _raw_folder(raw, result, workload)
         if kept is not None and kept.is_complete:
@@ -130,7 +134,8 @@ def plan_cell(
     )
     if adapted is None or not usable:
         return PlannedCell(results, None)
-    return PlannedCell(results, PreparedCell(adapted, spec.codec, size, flip_test, usable, kept))
+    prepared = PreparedCell(adapted, spec.codec, size, flip_test, usable, kept, scored)
+    return PlannedCell(results, prepared)
 
 
 def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellResult:
@@ -163,25 +168,13 @@ def _raw_folder(parent: Path, result: CellResult, workload: Workload) -> RawFold
     return raw_folder(parent, result.network_id, record, workload.dataset, workload.instances)
 
 
-def _check_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> None:
-    """Raise `CheckpointError` unless the checkpoint predicts what the data set labels."""
-    labelled = dataset.keypoints
-    hint = "Choose a checkpoint trained for this keypoint set, or another --dataset."
-    if len(predicted) != len(labelled):
-        raise CheckpointError(
-            f"The checkpoint predicts {len(predicted)} keypoints ({predicted.name}), "
-            f"{dataset.name} labels {len(labelled)} ({labelled.name}).",
-            hint=hint,
-        )
-    pairs = zip(predicted.keypoints, labelled.keypoints, strict=True)
-    for index, (one, other) in enumerate(pairs):
-        # Names that the other set does not have may be other words for the same thing.
-        if one != other and one in labelled.keypoints:
-            raise CheckpointError(
-                f"Keypoint {index} of the checkpoint is {one} ({predicted.name}), that of "
-                f"{dataset.name} is {other} ({labelled.name}).",
-                hint=hint,
-            )
+def _scored_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> tuple[int, ...] | None:
+    """Return which keypoints are scored, None for all; raise `CheckpointError` if they differ."""
+    try:
+        return keypoints_to_score(predicted, dataset.keypoints)
+    except SpecError as error:
+        hint = "Choose a checkpoint trained for this keypoint set, or another --dataset."
+        raise CheckpointError(error.message, hint=hint) from None
 
 
 def reason_of(error: Exception, what: str) -> str:

@@ -47,6 +47,7 @@ _UPSAMPLE_FREE = f"{_RES}/upsample_free/nmt_res50_"
 CASES = (
     Case(HRNET, f"{_HR}/w32_256x192_adam_lr1e-3.yaml", "pose_hrnet_w32_256x192.pth"),
     Case(HRNET, f"{_HR}/w48_384x288_adam_lr1e-3.yaml", "pose_hrnet_w48_384x288.pth", 8),
+    Case(HRNET, "mpii/hrnet/w32_256x256_adam_lr1e-3.yaml", "pose_hrnet_w32_256x256.pth", 8, "mpii"),
     Case(HRNET, "coco/resnet/res50_256x192_d256x3_adam_lr1e-3.yaml", "pose_resnet_50_256x192.pth"),
     Case(
         SIMPLE_BASELINE,

@@ -133,7 +133,7 @@ def main() -> None:
     if python is None or not script.is_file():
         parser.exit(0, f"Skipped: no reference environment, or no {script}.\n")
     torch.set_num_threads(1)
-    peer = Peer(python, script, arguments.shared / "data" / "coco-mini")
+    peer = Peer(python, script, arguments.shared / "data")
     rows = []
     for family in FAMILIES:
         for boxes in ("gt", "detected"):

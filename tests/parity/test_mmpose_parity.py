@@ -16,7 +16,7 @@ def peer(shared_dir) -> Peer:
     script = shared_dir / "peer" / "mmpose_peer.py"
     if python is None or not script.is_file():
         pytest.skip("needs the environment of MMPose 1.3.2: set POSEBENCH_PEER_PYTHON")
-    return Peer(python, script, shared_dir / "data" / "coco-mini")
+    return Peer(python, script, shared_dir / "data")
 
 
 @pytest.fixture(autouse=True)
