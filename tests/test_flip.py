@@ -16,6 +16,7 @@ from posebench.spec import BackboneSpec, FlipSpec, HeadSpec, ModelSpec
 
 FACE = KeypointSet("face", ("nose", "left_eye", "right_eye"), (0.1, 0.1, 0.1), ((1, 2),))
 SIZE = InputSize(2, 6)
+PLAIN = FlipSpec()
 
 
 def heatmaps_of(columns: list[int]) -> Tensor:
@@ -26,7 +27,7 @@ def heatmaps_of(columns: list[int]) -> Tensor:
     return heatmaps
 
 
-def face_spec(codec: Codec, flip: FlipSpec = FlipSpec()) -> ModelSpec:
+def face_spec(codec: Codec, flip: FlipSpec = PLAIN) -> ModelSpec:
     return ModelSpec(BackboneSpec("none"), HeadSpec(codec.kind), codec, SIZE, FACE, flip=flip)
 
 

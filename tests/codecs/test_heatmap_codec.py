@@ -135,9 +135,11 @@ def test_the_hrnet_repository_refines_inside_the_border_or_not_at_all(seed):
         if score <= 0:
             x, y = 0, 0
         elif 1 < x < width - 1 and 1 < y < height - 1:
-            right, down = heatmap[y, x + 1], heatmap[y + 1, x]
-            x += 0.25 * np.sign(right - heatmap[y, x - 1])
-            y += 0.25 * np.sign(down - heatmap[y - 1, int(x + 0.5)])
+            slopes = (
+                heatmap[y, x + 1] - heatmap[y, x - 1],
+                heatmap[y + 1, x] - heatmap[y - 1, x],
+            )
+            x, y = (x, y) + 0.25 * np.sign(slopes)
         else:
             held += naive_quarter(heatmap, x, y) != (x, y)
         assert ours.keypoints[n, k].tolist() == [4 * x, 4 * y]

@@ -73,6 +73,9 @@ class _Config(dict[str, Any]):
             raise AttributeError(name)
         return self[name]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
 
 def checkouts() -> Path | None:
     """Return the folder of the checkouts, or None where there is none."""
@@ -107,7 +110,7 @@ def read_config(path: Path, flip: bool) -> Any:
 def imported(repository: Path) -> Iterator[SimpleNamespace]:
     """Import a repository's modules, which share their names with the others', for a while."""
     mocked = [name for name in _MOCKED if name not in sys.modules]
-    sys.modules.update({name: mock.MagicMock() for name in mocked})
+    sys.modules.update({name: mock.MagicMock(EasyDict=_Config) for name in mocked})
     sys.path.insert(0, str(repository / "lib"))
     try:
         with warnings.catch_warnings():
