@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def _identify(path: Path, overrides: tuple[Finding, ...]) -> tuple[Identity, Gra
     findings = (
         Finding("backbone.family", "onnx", "the file's format"),
         *outputs.findings,
-        Finding("input_size", str(size.value), size.why),
+        replace(size, value=str(size.value)),
         *(Finding(f"crop.{name}", value, _ASSUMED) for name, value in crop.items()),
         *overrides,
     )

@@ -19,6 +19,7 @@ from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
 from posebench.cli.score import score_command
 from posebench.cli.train import train_command
+from posebench.cli.zoo import app as zoo_app
 from posebench.errors import PosebenchError
 
 EXIT_INPUT_ERROR = 2
@@ -36,6 +37,7 @@ app.command("score")(score_command)
 app.command("inspect")(inspect_command)
 app.command("plot")(plot_command)
 app.add_typer(data_app, name="data")
+app.add_typer(zoo_app, name="zoo")
 
 
 def _print_version(asked: bool) -> None:
