@@ -11,7 +11,7 @@ from posebench.sizes import MAX_SIDE, InputSize
 _SIZE = re.compile(r"(?<![0-9a-z])(\d{2,4})x(\d{2,4})(?![0-9a-z])", re.IGNORECASE)
 
 
-def size_in_name(name: str) -> tuple[Finding, ...]:
+def find_size(name: str) -> tuple[Finding, ...]:
     """Return the trained size that a name such as `pose_hrnet_w32_256x192.pth` tells.
 
     Names have height before width. Returns nothing where there is no size or more than one.
@@ -20,4 +20,4 @@ def size_in_name(name: str) -> tuple[Finding, ...]:
     sizes = [InputSize(*pair) for pair in sides if 0 < min(pair) <= max(pair) <= MAX_SIDE]
     if len(sizes) != 1:
         return ()
-    return (Finding("input_size", str(sizes[0]), "file name, height x width"),)
+    return (Finding("input_size", str(sizes[0]), "file name"),)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from posebench.checkpoints.file_names import size_in_name
+from posebench.checkpoints import file_names
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.publishers import (
     TRAINING_STATE,
@@ -22,8 +22,7 @@ from posebench.checkpoints.publishers import (
 )
 
 _HEAD = re.compile(r"(deconv_layers|final_layer|mlp_head_[xy])\.")
-_HRNET = "backbone.transition1."
-_TEST_CONFIGS = "test configs of the repository"
+DEFAULT = "default of the repository's test configs"
 
 
 def is_original(file: StateFile) -> bool:
@@ -53,12 +52,16 @@ def has_simcc_head(file: StateFile) -> bool:
     return "mlp_head_x.weight" in unwrapped(file.state)
 
 
+def is_hrnet(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Tell whether renamed tensors are those of an HRNet; they are a ResNet's otherwise."""
+    return any(name.startswith("backbone.transition1.") for name in shapes)
+
+
 def find_crop(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Finding, ...]:
     """Return the crop: HRNet was trained on RGB, ResNet on BGR with mean and std in RGB's order."""
-    is_hrnet = any(name.startswith(_HRNET) for name in shapes)
-    why = f"COLOR_RGB of the repository's {'HRNet' if is_hrnet else 'ResNet'} configs"
-    channels = Finding("crop.channels", "rgb" if is_hrnet else "bgr", why)
-    return (*findings_of({"crop": {"padding": 1.25, "udp": False}}, _TEST_CONFIGS), channels)
+    channels, network = ("rgb", "HRNet") if is_hrnet(shapes) else ("bgr", "ResNet")
+    found = Finding("crop.channels", channels, f"{DEFAULT} for {network}")
+    return (*findings_of({"crop": {"padding": 1.25, "udp": False}}, DEFAULT), found)
 
 
 def find_provenance(_file: StateFile) -> Mapping[str, Any]:
@@ -73,13 +76,19 @@ def _find_settings(
         "codec": {"decoder": "quarter", "rules": "hrnet"},
         "flip": {"test": True, "shift_heatmap": True},
     }
-    caffe = Finding("backbone.options.style", "caffe", "file name")
     return (
-        *size_in_name(file.name),
-        *findings_of(record, _TEST_CONFIGS),
+        *file_names.find_size(file.name),
+        *findings_of(record, DEFAULT),
         *find_crop(shapes),
-        *((caffe,) if "caffe" in file.name.lower() else ()),
+        *(() if is_hrnet(shapes) else _find_style(file.name)),
     )
+
+
+def _find_style(name: str) -> tuple[Finding, ...]:
+    """Return which convolution of a ResNet's bottlenecks has the stride."""
+    caffe = "caffe" in name.lower()
+    style, why = ("caffe", "file name") if caffe else ("pytorch", DEFAULT)
+    return (Finding("backbone.options.style", style, why),)
 
 
 HRNET = Publisher(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.hrnet_original import (
+    DEFAULT,
     find_crop,
     find_provenance,
     has_simcc_head,
@@ -38,7 +39,7 @@ def _find_settings(
     flip = {"test": True, "shift_simcc": True}
     return (
         *_find_kind(file.name, overrides),
-        *findings_of({"flip": flip}, "test configs of the repository"),
+        *findings_of({"flip": flip}, DEFAULT),
         *find_crop(shapes),
     )
 
@@ -47,7 +48,7 @@ def _find_kind(name: str, overrides: tuple[Finding, ...]) -> tuple[Finding, ...]
     """Return softmax and score; raise `CheckpointError` where nothing tells the kind."""
     for kind, pattern, codec in _KINDS:
         if re.search(pattern, name, re.IGNORECASE):
-            return findings_of({"codec": codec}, f"{kind}, by the file name")
+            return findings_of({"codec": codec}, f"file name: {kind}")
     told = {finding.field for finding in overrides}
     if {"codec.softmax", "codec.score"} <= told:
         return ()

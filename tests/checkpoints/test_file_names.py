@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from posebench.checkpoints.file_names import size_in_name
+from posebench.checkpoints.file_names import find_size
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from posebench.checkpoints.file_names import size_in_name
     ],
 )
 def test_one_size_or_none(name: str, size: str | None) -> None:
-    assert [finding.value for finding in size_in_name(name)] == ([size] if size else [])
+    assert [finding.value for finding in find_size(name)] == ([size] if size else [])

@@ -45,7 +45,7 @@ class Case:
     repository: str
     config: str
     file: str
-    instances: int = 16
+    instances: int = 8
     keypoints: str = "coco"
 
 

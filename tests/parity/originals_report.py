@@ -46,8 +46,13 @@ _RES, _HR = "coco/resnet/simdr", "coco/hrnet"
 _UPSAMPLE_FREE = f"{_RES}/upsample_free/nmt_res50_"
 CASES = (
     Case(HRNET, f"{_HR}/w32_256x192_adam_lr1e-3.yaml", "pose_hrnet_w32_256x192.pth"),
-    Case(HRNET, f"{_HR}/w48_384x288_adam_lr1e-3.yaml", "pose_hrnet_w48_384x288.pth", 8),
-    Case(HRNET, "mpii/hrnet/w32_256x256_adam_lr1e-3.yaml", "pose_hrnet_w32_256x256.pth", 8, "mpii"),
+    Case(HRNET, f"{_HR}/w48_384x288_adam_lr1e-3.yaml", "pose_hrnet_w48_384x288.pth", 4),
+    Case(
+        HRNET,
+        "mpii/hrnet/w32_256x256_adam_lr1e-3.yaml",
+        "pose_hrnet_w32_256x256.pth",
+        keypoints="mpii",
+    ),
     Case(HRNET, "coco/resnet/res50_256x192_d256x3_adam_lr1e-3.yaml", "pose_resnet_50_256x192.pth"),
     Case(
         SIMPLE_BASELINE,
@@ -61,19 +66,19 @@ CASES = (
     ),
     Case(SIMCC, f"{_RES}/original/nmt_res50_256x192_d256x3_adam_lr1e-3_deconv3_split2.yaml", ""),
     Case(
-        SIMCC, f"{_RES}/original/nmt_res50_128x128_d256x3_adam_lr1e-3_split_3_deconv3.yaml", "", 68
+        SIMCC, f"{_RES}/original/nmt_res50_128x128_d256x3_adam_lr1e-3_split_3_deconv3.yaml", "", 24
     ),
     Case(SIMCC, f"{_UPSAMPLE_FREE}256x192_d256x3_adam_lr1e-3_split_2_cpj28.yaml", ""),
-    Case(SIMCC, f"{_UPSAMPLE_FREE}64x64_d256x3_adam_lr1e-3_split_3_cpj32.yaml", "", 68),
-    Case(SIMCC, f"{_HR}/simdr/nmt_w32_64x64_adam_lr1e-3.yaml", "", 68),
+    Case(SIMCC, f"{_UPSAMPLE_FREE}64x64_d256x3_adam_lr1e-3_split_3_cpj32.yaml", "", 24),
+    Case(SIMCC, f"{_HR}/simdr/nmt_w32_64x64_adam_lr1e-3.yaml", "", 24),
     Case(
         SIMCC,
         "coco/resnet/sa_simdr/original/res50_384x288_d256x3_adam_lr1e-3_deconv3_split2_sigma6.yaml",
         "",
-        8,
+        4,
     ),
     Case(SIMCC, f"{_HR}/sa_simdr/w48_256x192_adam_lr1e-3_split2_sigma4.yaml", ""),
-    Case(SIMCC, f"{_HR}/sa_simdr/w48_384x288_adam_lr1e-3_split1_5_sigma4.yaml", "", 8),
+    Case(SIMCC, f"{_HR}/sa_simdr/w48_384x288_adam_lr1e-3_split1_5_sigma4.yaml", "", 4),
 )
 COLUMNS = (
     "repository | test config | flip | instances | crops that differ | by grey levels |"
@@ -82,7 +87,7 @@ COLUMNS = (
 )
 NOTES = """\
 Each repository's own model code and its own validation function ran on checkpoints of seeded
-weights (BatchNorm statistics of the first eight crops), with its own crops of ground-truth boxes of
+weights (BatchNorm statistics of the first crops), with its own crops of ground-truth boxes of
 coco-mini; posebench loaded the file that the repository wrote, and ran on the same inputs. *raw*
 are the networks' outputs, *decoded* those after flip average and softmax, both relative to the
 largest value; *keypoint* and *score* are after decoding, in image pixels. *Ties* are keypoints
