@@ -33,7 +33,7 @@ _OTHER_FAMILIES = (
     (r"backbone\.layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
     (r"backbone\.(patch_embed|stages\.0\.blocks)", "Swin"),
     (r"(module\.)?transformer\.keypoint_token", "TokenPose"),
-    (r"(module\.)?(conv1|layer1)\.", "a backbone without a head, as trained on ImageNet"),
+    (r"^(conv1|layer1)\.", "a bare torchvision file"),
 )
 
 

@@ -52,14 +52,10 @@ def has_simcc_head(file: StateFile) -> bool:
     return "mlp_head_x.weight" in unwrapped(file.state)
 
 
-def is_hrnet(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Tell whether renamed tensors are those of an HRNet; they are a ResNet's otherwise."""
-    return any(name.startswith("backbone.transition1.") for name in shapes)
-
-
 def find_crop(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Finding, ...]:
     """Return the crop: HRNet was trained on RGB, ResNet on BGR with mean and std in RGB's order."""
-    channels, network = ("rgb", "HRNet") if is_hrnet(shapes) else ("bgr", "ResNet")
+    is_hrnet = any(name.startswith("backbone.transition1.") for name in shapes)
+    channels, network = ("rgb", "HRNet") if is_hrnet else ("bgr", "ResNet")
     found = Finding("crop.channels", channels, f"{DEFAULT} for {network}")
     return (*findings_of({"crop": {"padding": 1.25, "udp": False}}, DEFAULT), found)
 
@@ -76,19 +72,13 @@ def _find_settings(
         "codec": {"decoder": "quarter", "rules": "hrnet"},
         "flip": {"test": True, "shift_heatmap": True},
     }
+    caffe = Finding("backbone.options.style", "caffe", "file name")
     return (
         *file_names.find_size(file.name),
         *findings_of(record, DEFAULT),
         *find_crop(shapes),
-        *(() if is_hrnet(shapes) else _find_style(file.name)),
+        *((caffe,) if "caffe" in file.name.lower() else ()),
     )
-
-
-def _find_style(name: str) -> tuple[Finding, ...]:
-    """Return which convolution of a ResNet's bottlenecks has the stride."""
-    caffe = "caffe" in name.lower()
-    style, why = ("caffe", "file name") if caffe else ("pytorch", DEFAULT)
-    return (Finding("backbone.options.style", style, why),)
 
 
 HRNET = Publisher(
