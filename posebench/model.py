@@ -79,7 +79,8 @@ def build_model(spec: ModelSpec) -> PoseModel:
     if divisor is not None and (size.height % divisor or size.width % divisor):
         raise SpecError(
             f"{describe(spec.backbone)} takes input sides that are multiples of {divisor}, "
-            f"not {size}."
+            f"not {size}.",
+            hint="Correct input_size, for example 256x192.",
         )
     backbone = build_backbone(spec.backbone)
     head = build_head(spec, backbone.out_channels, backbone.stride)

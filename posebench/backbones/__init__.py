@@ -11,6 +11,7 @@ from torch import Tensor
 from posebench.backbones import (
     alexnet,
     cspnext,
+    hrformer,
     hrnet,
     litehrnet,
     mobilenet_v2,
@@ -25,7 +26,8 @@ from posebench.backbones import (
 )
 from posebench.backbones.alexnet import AlexNet, AlexNetOptions
 from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
-from posebench.backbones.hrnet import HRNet, HRNetOptions
+from posebench.backbones.hrformer import HRFormerOptions
+from posebench.backbones.hrnet import HRNetOptions
 from posebench.backbones.litehrnet import LiteHRNet, LiteHRNetOptions
 from posebench.backbones.mobilenet_v2 import MobileNetV2, MobileNetV2Options
 from posebench.backbones.resnest import ResNeStOptions
@@ -73,7 +75,10 @@ EXPORTED = "onnx"
 BACKBONES: dict[str, BackboneFamily] = {
     "alexnet": BackboneFamily(AlexNetOptions, AlexNet, alexnet.describe, alexnet.recognise),
     "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
-    "hrnet": BackboneFamily(HRNetOptions, HRNet, hrnet.describe, hrnet.recognise, 32),
+    "hrformer": BackboneFamily(
+        HRFormerOptions, hrformer.build, hrformer.describe, hrformer.recognise, 32
+    ),
+    "hrnet": BackboneFamily(HRNetOptions, hrnet.build, hrnet.describe, hrnet.recognise, 32),
     "litehrnet": BackboneFamily(
         LiteHRNetOptions, LiteHRNet, litehrnet.describe, litehrnet.recognise, 32
     ),
@@ -128,7 +133,7 @@ def describe(spec: BackboneSpec) -> str:
 
 def size_divisor(spec: BackboneSpec) -> int | None:
     """Return what both input sides must be multiples of, where that is more than the stride."""
-    return None if spec.family == EXPORTED else _family(spec).size_divisor
+    return BACKBONES[spec.family].size_divisor if spec.family in BACKBONES else None
 
 
 def _family(spec: BackboneSpec) -> BackboneFamily:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from posebench.backbones.conv_module import ConvModule
+from posebench.backbones.conv_modules import ConvModule
 from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.errors import SpecError
 

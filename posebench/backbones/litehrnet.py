@@ -12,10 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posebench.backbones.conv_module import ConvModule
+from posebench.backbones.branches import (
+    add_branch,
+    convolve_separably,
+    doubling,
+    make_fuse_layers,
+    make_transition,
+)
+from posebench.backbones.conv_modules import ConvModule, SqueezeExcitation
 from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.backbones.shufflenet_v2 import ShuffleBlock
-from posebench.backbones.squeeze_excitation import SELayer
 from posebench.errors import SpecError
 
 _STEM_CHANNELS = 32
@@ -55,13 +61,13 @@ class CrossResolutionWeighting(nn.Module):
         self.channels = list(channels)
         total, hidden = sum(channels), sum(channels) // _CROSS_RATIO
         self.conv1 = ConvModule(total, hidden, 1)
-        self.conv2 = ConvModule(hidden, total, 1, activation=None)
+        self.conv2 = ConvModule(hidden, total, 1, activation=nn.Sigmoid)
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
         """Map one (N, C, H, W) of each branch to the same shapes."""
         coarsest = (inputs[-1].shape[-2], inputs[-1].shape[-1])
         pooled = [functional.adaptive_avg_pool2d(x, coarsest) for x in inputs[:-1]]
-        gates = self.conv2(self.conv1(torch.cat([*pooled, inputs[-1]], dim=1))).sigmoid()
+        gates = self.conv2(self.conv1(torch.cat([*pooled, inputs[-1]], dim=1)))
         return [
             x * functional.interpolate(gate, size=x.shape[-2:], mode="nearest")
             for x, gate in zip(inputs, gates.split(self.channels, dim=1), strict=True)
@@ -78,7 +84,9 @@ class ConditionalChannelWeighting(nn.Module):
         self.depthwise_convs = nn.ModuleList(
             ConvModule(half, half, 3, groups=half, activation=None) for half in halves
         )
-        self.spatial_weighting = nn.ModuleList(SELayer(half, _SPATIAL_RATIO) for half in halves)
+        self.spatial_weighting = nn.ModuleList(
+            SqueezeExcitation(half, _SPATIAL_RATIO, nn.Sigmoid()) for half in halves
+        )
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
         """Map one (N, C, H, W) of each branch to the same shapes."""
@@ -106,11 +114,7 @@ class LiteHRModule(nn.Module):
             if naive
             else nn.Sequential(*(ConditionalChannelWeighting(channels) for _ in range(_BLOCKS)))
         )
-        places = range(len(channels))
-        self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(_resized(channels, source, target) for source in places)
-            for target in places
-        )
+        self.fuse_layers = make_fuse_layers(channels, len(channels), convolve_separably)
         self.relu = nn.ReLU()
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
@@ -127,10 +131,10 @@ class LiteHRModule(nn.Module):
         Upstream adds branch 0 twice, and in place, so that the other branches get its sum.
         """
         sums: list[Tensor] = []
-        for target, row in enumerate(self.fuse_layers):
+        for row in self.fuse_layers:
             layers: Any = row
-            first = layers[0](sums[0] if target else parts[0])
-            total = first + first
+            total = layers[0](sums[0] if sums else parts[0])
+            total = total + total
             for layer, part in zip(layers[1:], parts[1:], strict=True):
                 total = total + layer(part)
             sums.append(total)
@@ -210,8 +214,10 @@ class LiteHRNet(nn.Module):
         counts = _MODULES[options.depth]
         self._stages = range(len(counts))
         for index, count in enumerate(counts):
-            widths = tuple(options.base_channels * 2**branch for branch in range(index + 2))
-            self.add_module(f"transition{index}", _transition(channels, widths))
+            widths = doubling(options.base_channels, index + 2)
+            self.add_module(
+                f"transition{index}", make_transition(channels, widths, convolve_separably)
+            )
             modules = (LiteHRModule(widths, options.blocks == "naive") for _ in range(count))
             self.add_module(f"stage{index}", nn.Sequential(*modules))
             channels = widths
@@ -223,50 +229,10 @@ class LiteHRNet(nn.Module):
         """Map (N, 3, H, W), sides multiples of 32, to (N, out_channels, H/4, W/4)."""
         branches = [self.stem(x)]
         for index in self._stages:
-            transition: Any = self.get_submodule(f"transition{index}")
-            # The new branch is made from the coarsest one.
-            sources = (*branches, branches[-1])
-            branches = [layer(y) for layer, y in zip(transition, sources, strict=True)]
+            branches = add_branch(self.get_submodule(f"transition{index}"), branches)
             branches = self.get_submodule(f"stage{index}")(branches)
         features: Tensor = self.head_layer(branches)
         return features
-
-
-def _resized(channels: tuple[int, ...], source: int, target: int) -> nn.Module:
-    """Build what turns branch `source` into the shape of branch `target`."""
-    if source == target:
-        return nn.Identity()
-    if source > target:
-        return nn.Sequential(
-            nn.Conv2d(channels[source], channels[target], 1, bias=False),
-            nn.BatchNorm2d(channels[target]),
-            nn.Upsample(scale_factor=2 ** (source - target), mode="nearest"),
-        )
-    steps = [
-        _separable(channels[source], channels[source], stride=2) for _ in range(target - source - 1)
-    ]
-    # The last step goes into a sum, so it has no activation.
-    return nn.Sequential(*steps, _separable(channels[source], channels[target], stride=2)[:4])
-
-
-def _separable(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Build a depthwise 3x3 and a pointwise convolution with BatchNorms, and ReLU at the end."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, in_channels, 3, stride, 1, groups=in_channels, bias=False),
-        nn.BatchNorm2d(in_channels),
-        nn.Conv2d(in_channels, out_channels, 1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-    )
-
-
-def _transition(before: tuple[int, ...], after: tuple[int, ...]) -> nn.ModuleList:
-    """Build the layers in front of a stage: one more branch, the others widened where needed."""
-    layers: list[nn.Module] = [
-        nn.Identity() if old == new else _separable(old, new, stride=1)
-        for old, new in zip(before, after[:-1], strict=True)
-    ]
-    return nn.ModuleList([*layers, nn.Sequential(_separable(before[-1], after[-1], stride=2))])
 
 
 def describe(options: LiteHRNetOptions) -> str:

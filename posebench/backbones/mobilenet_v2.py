@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from posebench.backbones.channels import make_divisible
-from posebench.backbones.conv_module import ConvModule
+from posebench.backbones.conv_modules import ConvModule
 from posebench.backbones.shapes import Shapes
 from posebench.errors import SpecError
 

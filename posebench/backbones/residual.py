@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from posebench.backbones.conv_module import ConvModule
+from posebench.backbones.conv_modules import ConvModule
 from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.errors import SpecError
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from posebench.backbones.conv_modules import SqueezeExcitation
 from posebench.backbones.residual import (
     BOTTLENECK_COUNTS,
     ResidualNetwork,
@@ -21,7 +22,6 @@ from posebench.backbones.residual import (
     make_shortcut,
 )
 from posebench.backbones.shapes import Shapes
-from posebench.backbones.squeeze_excitation import SELayer
 from posebench.errors import SpecError
 
 _BASIC_COUNTS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -53,7 +53,8 @@ class ResNetOptions:
         check_depth("ResNet", self.depth, _COUNTS)
         if self.base_channels < 1 or self.out_stage not in (3, 4):
             raise SpecError("A ResNet needs base_channels >= 1 and out_stage 3 or 4.")
-        if min(self.groups, self.width_per_group, self.se_ratio or 1) < 1:
+        ratio = 1 if self.se_ratio is None else self.se_ratio
+        if min(self.groups, self.width_per_group, ratio) < 1:
             raise SpecError("A ResNet needs groups, width_per_group and se_ratio of 1 or more.")
         special = self.groups > 1 or self.se_ratio is not None or self.style != "pytorch"
         if self.depth in _BASIC_COUNTS and special:
@@ -99,7 +100,9 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.se_layer = SELayer(out_channels, options.se_ratio) if options.se_ratio else None
+        self.se_layer: nn.Module | None = None
+        if options.se_ratio is not None:
+            self.se_layer = SqueezeExcitation(out_channels, options.se_ratio, nn.Sigmoid())
         self.downsample = make_shortcut(in_channels, out_channels, stride, options.avg_down)
 
     def forward(self, x: Tensor) -> Tensor:

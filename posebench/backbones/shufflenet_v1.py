@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from posebench.backbones.channels import make_divisible
-from posebench.backbones.conv_module import ConvModule
+from posebench.backbones.conv_modules import ConvModule
 from posebench.backbones.shapes import Shapes
 from posebench.errors import SpecError
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from posebench.backbones.conv_module import ConvModule
+from posebench.backbones.conv_modules import Activation, ConvModule, SqueezeExcitation
 from posebench.backbones.shapes import Shapes
-from posebench.backbones.squeeze_excitation import SELayer
 
 _STEM_CHANNELS = 16
 _SQUEEZE_RATIO = 4
@@ -34,7 +33,7 @@ class _Stage:
     groups: int
     attention: bool
     stride: int
-    activation: type[nn.Module]
+    activation: Activation
 
 
 _STAGES = (
@@ -69,7 +68,11 @@ class InvertedResidual(nn.Module):
         self.depthwise_conv = ConvModule(
             middle, middle, stage.kernel, stride, stage.groups, stage.activation
         )
-        self.se = SELayer(middle, _SQUEEZE_RATIO, HalfSigmoid) if stage.attention else nn.Identity()
+        self.se = (
+            SqueezeExcitation(middle, _SQUEEZE_RATIO, HalfSigmoid())
+            if stage.attention
+            else nn.Identity()
+        )
         self.linear_conv = ConvModule(middle, stage.channels, 1, activation=None)
         self.shortcut = stride == 1 and in_channels == stage.channels
 

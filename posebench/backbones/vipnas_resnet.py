@@ -60,8 +60,10 @@ class ContextBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         mask = self.conv_mask(x).flatten(2).softmax(dim=2)
-        context = x.flatten(2) @ mask.transpose(1, 2)
-        result: Tensor = x + self.channel_add_conv(context.unsqueeze(-1))
+        # Shaped as in mmcv: the order of the sum depends on it, and with random weights the
+        # LayerNorm behind it makes 2e-4 of the outputs out of its last bits.
+        context = x.flatten(2).unsqueeze(1) @ mask.unsqueeze(-1)
+        result: Tensor = x + self.channel_add_conv(context.transpose(1, 2))
         return result
 
 

@@ -40,6 +40,12 @@ _RESNET: dict[str, tuple[Any, ...]] = {
 _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
     "AlexNet": {},
     "CSPNeXt": {"act_cfg.type": ("SiLU",)},
+    "HRFormer": {
+        "extra.upsample.mode": ("bilinear",),
+        "extra.upsample.align_corners": (False,),
+        "extra.with_pad_mask": (False,),
+        "transformer_norm_cfg.eps": (1e-6,),
+    },
     "HRNet": {"extra.upsample.mode": ("nearest",)},
     "LiteHRNet": {},
     "MobileNetV2": {"act_cfg.type": ("ReLU6",)},
@@ -48,6 +54,7 @@ _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
     "ResNet": _RESNET,
     "ResNetV1d": _RESNET,
     "SCNet": _RESNET,
+    "SEResNeXt": _RESNET,
     "SEResNet": _RESNET,
     "ShuffleNetV1": {"act_cfg.type": ("ReLU",)},
     "ShuffleNetV2": {"act_cfg.type": ("ReLU",)},

@@ -19,6 +19,13 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
         {"deepen_factor": 1.33, "widen_factor": 1.25},
         {"deepen_factor": 0.33, "widen_factor": 0.25, "out_stage": 3},
     ),
+    "hrformer": ({"width": 32, "heads": 1}, {"width": 78, "heads": 2}),
+    "hrnet": tuple({"width": width} for width in (18, 32, 48)),
+    "litehrnet": (
+        {"depth": 18},
+        {"depth": 30},
+        {"depth": 18, "base_channels": 30, "blocks": "naive"},
+    ),
     "mobilenet_v2": (
         {"widen_factor": 0.35},
         {"widen_factor": 1.0},
@@ -47,6 +54,8 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "shufflenet_v2": tuple({"widen_factor": factor} for factor in (0.5, 1.0, 1.5, 2.0)),
     "vgg": tuple({"depth": d, "batch_norm": bn} for d in (11, 13, 16, 19) for bn in (True, False)),
+    "vipnas_mobilenet_v3": ({},),
+    "vipnas_resnet": ({},),
 }
 CASES = [(family, options) for family, records in OPTIONS.items() for options in records]
 

@@ -42,6 +42,7 @@ FAMILIES: dict[str, str] = {
     "td-hm_hrnet-w48": f"{_HEATMAP}/td-hm_hrnet-w48_8xb32-210e_coco-256x192.py",
     "td-hm_litehrnet-18": f"{_HEATMAP}/td-hm_litehrnet-18_8xb64-210e_coco-256x192.py",
     "td-hm_litehrnet-30": f"{_HEATMAP}/td-hm_litehrnet-30_8xb64-210e_coco-256x192.py",
+    "td-hm_hrformer-small": f"{_HEATMAP}/td-hm_hrformer-small_8xb32-210e_coco-256x192.py",
     "td-hm_vipnas-mbv3": f"{_HEATMAP}/td-hm_vipnas-mbv3_8xb64-210e_coco-256x192.py",
     "td-hm_vipnas-res50": f"{_HEATMAP}/td-hm_vipnas-res50_8xb64-210e_coco-256x192.py",
     "simcc_vipnas-mbv3": f"{_SIMCC}/simcc_vipnas-mbv3_8xb64-210e_coco-256x192.py",
