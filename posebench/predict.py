@@ -35,9 +35,9 @@ Outputs = tuple[NDArray[np.float32], ...]
 class PreparedCell:
     """A network ready to run on crops of `size`, which it may want resampled first.
 
-    No `decoders` means the checkpoint's own. Of the keypoints, `scored` are kept, in that order.
-    With `raw`, outputs are read from there, or are kept
-    there if it is empty; they are decoded from float16 either way.
+    No `decoders` means the checkpoint's own. With `raw`, outputs are read from there, or are kept
+    there if it is empty; they are decoded from float16 either way. `scored` are the keypoints to
+    keep, in their order; None keeps all.
     """
 
     network: CellNetwork

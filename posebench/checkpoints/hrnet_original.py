@@ -74,9 +74,9 @@ def _find_settings(
     }
     caffe = Finding("backbone.options.style", "caffe", "file name")
     return (
-        *file_names.find_size(file.name),
         *findings_of(record, DEFAULT),
         *find_crop(shapes),
+        *file_names.find_decoder(file.name),
         *((caffe,) if "caffe" in file.name.lower() else ()),
     )
 

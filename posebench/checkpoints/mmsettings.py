@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from posebench.checkpoints import mmpose0
 from posebench.checkpoints.findings import Finding, findings_of, keypoints_value
 from posebench.checkpoints.mmconfig import lookup
 from posebench.checkpoints.rebuilding import NumpyArray
+from posebench.codecs.offset_maps import RADIUS_FACTOR
 from posebench.errors import CheckpointError, SpecError
 from posebench.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.sizes import InputSize
@@ -21,15 +23,21 @@ from posebench.sizes import InputSize
 Config = Mapping[str, Any]
 # Settings that change what a network computes, with the values that posebench computes too.
 _COMPUTED: dict[str, tuple[Any, ...]] = {
-    "model.type": ("TopdownPoseEstimator",),
-    "model.neck": (),
+    # A distillation's published weights are those of the student, under its own names.
+    "model.type": ("TopdownPoseEstimator", "DWPoseDistiller"),
+    "model.neck.type": ("CSPNeXtPAFPN",),
+    "model.neck.out_channels": (),
+    "model.neck.out_indices": ((1, 2),),
+    "model.neck.use_depthwise": (False,),
+    "model.neck.norm_cfg.eps": (1e-5,),
+    "model.neck.act_cfg.type": ("SiLU",),
     "model.backbone.norm_cfg.eps": (1e-5,),
     "model.backbone.conv_cfg": (),
-    "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead"),
+    "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead", "RTMWHead"),
     "model.head.gau_cfg.act_fn": ("SiLU",),
     "model.head.gau_cfg.pos_enc": (False,),
     "model.head.gau_cfg.use_rel_bias": (False,),
-    "model.test_cfg.flip_mode": ("heatmap",),
+    "model.test_cfg.flip_mode": ("heatmap", "udp_combined"),
 }
 _RESNET: dict[str, tuple[Any, ...]] = {
     "style": ("pytorch",),
@@ -73,7 +81,18 @@ _PIPELINES = (
     "test_pipeline",
     "val_pipeline",
 )
-_DATASETS = {"CocoDataset": "coco", "CrowdPoseDataset": "crowdpose"}
+_DATASETS = {
+    "CocoDataset": "coco",
+    "HumanArtDataset": "coco",
+    "OCHumanDataset": "coco",
+    "CrowdPoseDataset": "crowdpose",
+    "AicDataset": "aic",
+    "MpiiDataset": "mpii",
+    "CocoWholeBodyDataset": "coco-wholebody",
+    "UBody2dDataset": "coco-wholebody",
+    **mmpose0.DATA_SETS,
+}
+_UDP_DECODERS = {"gaussian": "udp", "combined": "udp-regress"}
 # MMPose stores sigmas as float32; rounding back gives the constants they were written as.
 _SIGMA_TOLERANCE = 1e-6
 
@@ -102,9 +121,12 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
     if isinstance(dataset_meta, Mapping) and "keypoint_id2name" in dataset_meta:
         keypoints, why = _keypoint_set(dataset_meta), "meta.dataset_meta"
     else:
-        kind = lookup(config, "test_dataloader.dataset.type")
+        old = mmpose0.is_old(config)
+        place = "data.test" if old else "test_dataloader.dataset"
+        kind = lookup(config, f"{place}.type")
         name = _DATASETS.get(kind) if isinstance(kind, str) else None
-        if name is None:
+        # A 1.x config may put another set in the place of its data set's own.
+        if name is None or (not old and lookup(config, f"{place}.metainfo") is not None):
             return ()
         keypoints, why = KEYPOINT_SETS[name], f"meta.cfg data set {kind}"
     if len(keypoints) != count:
@@ -166,21 +188,23 @@ def _msra(codec: Config) -> dict[str, Any]:
 
 
 def _udp(codec: Config) -> dict[str, Any]:
-    variant = codec.get("heatmap_type", "gaussian")
-    if variant != "gaussian":
+    variant, factor = codec.get("heatmap_type", "gaussian"), codec.get("radius_factor")
+    if variant not in _UDP_DECODERS:
         raise CheckpointError(f"UDPHeatmap of heatmap_type {variant!r} is not supported.")
+    if variant == "combined" and factor not in (None, RADIUS_FACTOR):
+        raise CheckpointError(f"UDPHeatmap with radius_factor {factor!r} is not supported.")
     return {
         "kind": "heatmap",
-        "decoder": "udp",
+        "decoder": _UDP_DECODERS[variant],
         "sigma": _number(codec.get("sigma", 2.0), "codec.sigma"),
         "blur_kernel": codec.get("blur_kernel_size", 11),
     }
 
 
 def _simcc(codec: Config) -> dict[str, Any]:
-    for setting in ("use_dark", "decode_visibility"):
-        if codec.get(setting, False):
-            raise CheckpointError(f"SimCCLabel with {setting} is not supported.")
+    # `decode_visibility` adds visibilities, which no metric reads; keypoints and scores stay.
+    if codec.get("use_dark", False):
+        raise CheckpointError("SimCCLabel with use_dark is not supported.")
     sigma = codec.get("sigma", 6.0)
     pair = (sigma, sigma) if isinstance(sigma, int | float) else sigma
     return {

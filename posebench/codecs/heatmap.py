@@ -34,7 +34,8 @@ class HeatmapCodec:
     those of `udp` put the first and last cell on the sides of the input, and so do those of
     `udp-regress`, whose outputs have three channels per keypoint (`codecs.offset_maps`). `sigma`,
     in heatmap cells, affects training targets only; `blur_kernel` is the odd width of the Gaussian
-    that DARK and UDP decoding smooth a heatmap with, and of the window of an expectation.
+    that DARK and UDP decoding smooth a heatmap with (UDP-regress one of twice that and 1), and of
+    the window of an expectation.
 
     `rules` says whose hold where a best cell is missing or at a border. `mmpose`: a map that is
     nowhere positive answers cell (−1, −1), and an axis of a quarter offset stays at its own
@@ -74,7 +75,7 @@ class HeatmapCodec:
         """
         heatmaps = np.asarray(outputs[0], dtype=np.float32)
         if self.decoder == "udp-regress":
-            keypoints, scores = decode_offset_maps(heatmaps, self.blur_kernel)
+            keypoints, scores = decode_offset_maps(heatmaps, 2 * self.blur_kernel + 1)
             raise_if_nan(scores)
             return Decoded(self._to_input(keypoints, heatmaps.shape[2:], size), scores)
         count, keypoint_count, height, width = heatmaps.shape

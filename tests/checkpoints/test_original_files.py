@@ -151,6 +151,12 @@ def test_a_heatmap_file_whose_name_has_no_size_is_asked_for_it(tmp_path: Path) -
     assert load_checkpoint(path, spec).spec.input_size == InputSize(128, 96)
 
 
+def test_files_of_repositories_built_on_these_are_named_after_their_decoder(tmp_path: Path) -> None:
+    path, *_ = make(TOYS[2], tmp_path)
+    spec = load_checkpoint(path.rename(tmp_path / "pose_resnet_50_96x64_dark.pth")).spec
+    assert spec.codec == HeatmapCodec(decoder="dark", rules="hrnet")
+
+
 def test_a_simcc_file_whose_name_has_no_kind_is_asked_for_it(tmp_path: Path) -> None:
     path, *_ = make(TOYS[3], tmp_path)
     path, spec = path.rename(tmp_path / "model_best.pth"), tmp_path / "spec.yaml"

@@ -10,7 +10,7 @@ from posebench.codecs import HeatmapCodec, check_decoder, decode_by, own_decoder
 from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
 
-CODEC = HeatmapCodec(decoder="udp-regress", blur_kernel=23)
+CODEC = HeatmapCodec(decoder="udp-regress")
 SIZE = InputSize(96, 64)
 HEIGHT, WIDTH = 24, 16
 

@@ -52,9 +52,12 @@ FAMILIES: dict[str, str] = {
     "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
     "rtmpose-m_384x288": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_aic-coco-384x288.py",
     "rtmpose-t_ema": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
-    "td-hm_res50_0.x": f"{_COCO}/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py",
-    "td-hm_res50_dark": f"{_COCO}/topdown_heatmap/coco/td-hm_res50_dark-8xb64-210e_coco-256x192.py",
-    "cspnext-m_udp": f"{_COCO}/topdown_heatmap/coco/cspnext-m_udp_8xb256-210e_coco-256x192.py",
+    "td-hm_res50_0.x": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
+    "td-hm_res50_dark": f"{_HEATMAP}/td-hm_res50_dark-8xb64-210e_coco-256x192.py",
+    "cspnext-m_udp": f"{_HEATMAP}/cspnext-m_udp_8xb256-210e_coco-256x192.py",
+    "td-hm_hrnet-w32_udp-regress": (
+        f"{_HEATMAP}/td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py"
+    ),
     "td-hm_res50_crowdpose": (
         f"{_COCO}/topdown_heatmap/crowdpose/td-hm_res50_8xb64-210e_crowdpose-256x192.py"
     ),
