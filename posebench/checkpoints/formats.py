@@ -7,9 +7,10 @@ from typing import Literal
 
 from posebench.errors import CheckpointError
 
-Format = Literal["torch", "safetensors", "onnx"]
+Format = Literal["torch", "safetensors", "onnx", "huggingface"]
 _HEAD = 512
 _SAFETENSORS_HEADER = 8
+_MODEL_FOLDER = ("config.json", "model.safetensors")
 _AGAIN = "Download the file again: this is not the checkpoint itself."
 # First bytes, what they are, and what to do about it.
 _MISTAKES = (
@@ -26,7 +27,9 @@ _MISTAKES = (
 
 
 def recognise_format(path: Path) -> Format:
-    """Return the format of a checkpoint file; raise `CheckpointError` for anything else."""
+    """Return the format of a checkpoint; raise `CheckpointError` for anything else."""
+    if path.is_dir():
+        return _recognise_folder(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -53,3 +56,14 @@ def recognise_format(path: Path) -> Format:
         f"{path} is not a checkpoint that can be read.",
         hint="Readable: MMPose .pth, posebench .safetensors, ONNX.",
     )
+
+
+def _recognise_folder(folder: Path) -> Format:
+    missing = [name for name in _MODEL_FOLDER if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"The folder {folder} has no {missing[0]}.",
+            hint="Readable folders are those that transformers' save_pretrained writes, with all"
+            " weights in one file.",
+        )
+    return "huggingface"

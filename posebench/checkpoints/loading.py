@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.checkpoints import native, onnx, torch_file
+from posebench.checkpoints import huggingface_folder, native, onnx, torch_file
 from posebench.checkpoints.contents import Contents, Identity
 from posebench.checkpoints.findings import Finding, findings_of, read_overrides
 from posebench.checkpoints.formats import Format, recognise_format
@@ -68,11 +68,12 @@ _ADAPTERS: dict[Format, _Adapter] = {
     "torch": _Adapter(torch_file.identify, torch_file.load),
     "safetensors": _Adapter(native.identify, native.load),
     "onnx": _Adapter(onnx.identify, onnx.load),
+    "huggingface": _Adapter(huggingface_folder.identify, huggingface_folder.load),
 }
 
 
 def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
-    """Load a checkpoint file; `spec_file` overrules what it says about itself.
+    """Load a checkpoint file or folder; `spec_file` overrules what it says about itself.
 
     Raise `CheckpointError` for a file that cannot be read, recognised or matched tensor by tensor,
     `UnsafeCheckpointError` for one that asks for code to be run, `SpecError` for a bad spec.
@@ -80,12 +81,12 @@ def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
     overrides = read_overrides(spec_file)
     with _naming(path):
         adapter = _ADAPTERS[recognise_format(path)]
-        sha256 = sha256_of(path)
+        sha256 = _sha256_of_weights(path)
         zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
         contents = adapter.load(path, (*zoo.added, *overrides))
     identity = contents.identity
     return Checkpoint(
-        name=path.stem,
+        name=_name(path),
         path=path,
         sha256=sha256,
         publisher=identity.publisher,
@@ -103,7 +104,7 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     overrides = read_overrides(spec_file)
     with _naming(path):
         adapter = _ADAPTERS[recognise_format(path)]
-        sha256 = sha256_of(path)
+        sha256 = _sha256_of_weights(path)
         zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
         identity = adapter.identify(path, (*zoo.added, *overrides))
     checkpoint, problem = None, None
@@ -112,7 +113,7 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     except PosebenchError as error:
         problem = str(error)
     return Inspection(
-        name=path.stem,
+        name=_name(path),
         path=path,
         sha256=sha256,
         publisher=identity.publisher,
@@ -121,6 +122,16 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
         checkpoint=checkpoint,
         problem=problem,
     )
+
+
+def _name(path: Path) -> str:
+    """Return the name without what tells the format; a folder's has no such part."""
+    return path.name if path.is_dir() else path.stem
+
+
+def _sha256_of_weights(path: Path) -> str:
+    """Return the hash of a file, or of the file in a folder that holds the weights."""
+    return sha256_of(path / huggingface_folder.WEIGHTS if path.is_dir() else path)
 
 
 def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from posebench.checkpoints.contents import (
@@ -19,6 +18,7 @@ from posebench.checkpoints.contents import (
     fill_model,
 )
 from posebench.checkpoints.findings import Finding, findings_of, settle, spec_from_findings
+from posebench.checkpoints.safetensors_file import SafetensorsFile, open_safetensors
 from posebench.errors import CheckpointError
 from posebench.model import PoseModel, count_parameters
 from posebench.records import put_in_place
@@ -27,7 +27,6 @@ from posebench.spec import spec_to_mapping
 SCHEMA_VERSION = 1
 MAX_METADATA = 4_000_000
 _KEY = "posebench"
-_DTYPES = ("F16", "BF16", "F32", "F64", "I64", "I32")
 
 
 def save_checkpoint(
@@ -63,35 +62,24 @@ def save_checkpoint(
 
 def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
     """Read the metadata of a file that `save_checkpoint` wrote."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise _damaged(error) from None
-    record = _record(metadata.get(_KEY))
+    with open_safetensors(path) as file:
+        return _identity(file, overrides)
+
+
+def _identity(file: SafetensorsFile, overrides: tuple[Finding, ...]) -> Identity:
+    record = _record(file.metadata.get(_KEY))
     found = findings_of(record["spec"], "the file's metadata")
     return Identity("posebench", settle((*found, *overrides)), record["provenance"])
 
 
 def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
     """Load a file that `save_checkpoint` wrote; the weights become float32."""
-    identity = identify(path, overrides)
-    spec = spec_from_findings(identity.findings, where=path.name)
-    model = empty_model(spec)
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            slices = {name: file.get_slice(name) for name in names}
-            kinds = {name: str(part.get_dtype()) for name, part in slices.items()}
-            odd = [name for name, kind in kinds.items() if kind not in _DTYPES]
-            if odd:
-                raise CheckpointError(f"{odd[0]} is stored as {kinds[odd[0]]}, not as a number.")
-            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-            report = check_shapes(model, shapes)
-            # Copies: a tensor that stays a view of the file changes or faults when the file does.
-            fill_model(model, {name: file.get_tensor(name).clone() for name in names})
-    except (SafetensorError, OSError) as error:
-        raise _damaged(error) from None
+    with open_safetensors(path) as file:
+        identity = _identity(file, overrides)
+        spec = spec_from_findings(identity.findings, where=path.name)
+        model = empty_model(spec)
+        report = check_shapes(model, {name: entry.shape for name, entry in file.entries.items()})
+        fill_model(model, {name: file.read(entry) for name, entry in file.entries.items()})
     return Contents(identity, spec, model, report, count_parameters(model))
 
 
@@ -107,8 +95,8 @@ def _record(text: str | None) -> dict[str, Any]:
     if text is None:
         raise CheckpointError(
             "This safetensors file does not say which network its weights are of.",
-            hint="posebench reads the .safetensors files that `posebench train` writes, MMPose .pth"
-            " and ONNX.",
+            hint="Beside it lies a config.json? Then give the folder. posebench reads the"
+            " .safetensors files that `posebench train` writes, MMPose .pth and ONNX too.",
         )
     try:
         record = json.loads(text) if len(text) <= MAX_METADATA else None
@@ -126,10 +114,3 @@ def _record(text: str | None) -> dict[str, Any]:
         "spec": record["spec"],
         "provenance": provenance if isinstance(provenance, dict) else {},
     }
-
-
-def _damaged(error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"The safetensors file is damaged or cut off ({error}).",
-        hint="Download or copy the file again and compare its size with the publisher's.",
-    )

@@ -63,12 +63,18 @@ FAMILIES: dict[str, str] = {
         f"{_WHOLE}/coco-wholebody/rtmpose-m_8xb64-270e_coco-wholebody-256x192.py"
     ),
     "rtmw-m": f"{_WHOLE}/cocktail14/rtmw-m_8xb1024-270e_cocktail14-256x192.py",
+    "vitpose-s": f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192.py",
+    "vitpose-s-simple": (
+        f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
+    ),
 }
 # How the reference writes a file, where that is not as it publishes them.
 MAKE_OPTIONS: dict[str, tuple[str, ...]] = {
     "rtmpose-t_ema": ("--runner-like", "--zip"),
     "td-hm_res50_0.x": ("--v0",),
 }
+# The reference fits 1x1 layers only.
+UNFITTED = ("vitpose-s-simple",)
 _SCALE_OUTPUTS = """
 import sys, torch
 source, target, scale = sys.argv[1:]
@@ -179,7 +185,7 @@ class Peer:
                 made, scaled = Path(folder, "made.pth"), Path(folder, "scaled.pth")
                 command = [self.script, "make", FAMILIES[family], made, "--seed", SEED]
                 command += MAKE_OPTIONS.get(family, ())
-                if material.scored:
+                if family not in UNFITTED and material.scored:
                     command += ["--fit-ann", material.fit_annotations]
                     command += ["--fit-images", material.images]
                 self._run(command)
