@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 CACHE = Path(os.environ.get("POSEBENCH_PARITY_CACHE", "~/.cache/posebench-parity")).expanduser()
 SEED = 1
 OUTPUT_SCALE = 10
-# 5286 boxes would take a ResNet-50 hours on two cores; a cut at 0.3 leaves 128 of them.
-BOX_SCORE = 0.3
+# 5286 boxes would take a ResNet-50 hours on two cores; a cut at 0.5 leaves 43 of them.
+BOX_SCORE = 0.5
 _COCO = "body_2d_keypoint"
 _HEATMAP = f"{_COCO}/topdown_heatmap/coco"
 _SIMCC = f"{_COCO}/simcc/coco"

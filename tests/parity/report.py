@@ -99,7 +99,7 @@ def method(python: Path) -> list[str]:
         "Data: 79 images of COCO val2017, and 2 of CrowdPose for networks of its keypoints. "
         "Whole-body networks run on the COCO images with last layers that are not fitted, and are "
         "not scored. Detected boxes of COCO are RTMDet-nano's person boxes of score "
-        f"{BOX_SCORE} and above: 128 of 5286, a subset chosen to keep the run short on two cores.",
+        f"{BOX_SCORE} and above: 43 of 5286, a subset chosen to keep the run short on two cores.",
         "",
         f"- posebench {posebench.__version__}: Python {platform.python_version()}, "
         f"{versions(None, PACKAGES)}, {torch.get_num_threads()} thread(s)",
