@@ -285,9 +285,9 @@ def test_figures_of_a_run_without_what_they_show(tmp_path: Path) -> None:
 def test_results_from_before_intervals_are_still_drawn(tmp_path):
     committed = Path(__file__).parents[1] / "results" / "embedded" / "results.json"
     value = json.loads(committed.read_text(encoding="utf-8"))
-    for result in value["results"]:
-        result.pop("intervals", None)
-        result.pop("official", None)
+    for entry in value["results"]:
+        entry.pop("intervals", None)
+        entry.pop("official", None)
     old = tmp_path / "old.json"
     old.write_text(json.dumps({**value, "schema_version": 1}), encoding="utf-8")
     plot_resolution(old, tmp_path / "plot.svg")

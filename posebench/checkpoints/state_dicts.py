@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from posebench.backbones import build_backbone
+from posebench.checkpoints import file_names
 from posebench.checkpoints.architecture import (
     find_architecture,
     find_trained_size,
@@ -24,14 +25,16 @@ from posebench.checkpoints.contents import (
 )
 from posebench.checkpoints.findings import (
     Finding,
-    keypoints_by_count,
+    findings_of,
     nested_mapping,
     settle,
     spec_from_findings,
 )
+from posebench.checkpoints.hrnet_original import HRNET
 from posebench.checkpoints.huggingface import HUGGING_FACE
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.simcc_original import SIMCC
 from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
@@ -39,7 +42,7 @@ from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
-PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, MMPOSE_0, MMPOSE_1)
+PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, HRNET, SIMCC, MMPOSE_0, MMPOSE_1)
 
 
 @dataclass(frozen=True)
@@ -89,16 +92,32 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     settings = parts.publisher.find_settings(file, shapes, overrides)
     head, stride = _head_and_stride((*architecture, *settings, *overrides))
     paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
-    guesses = (
-        *architecture,
-        Finding("codec.kind", paradigm, "the kind of head"),
-        *keypoints_by_count(keypoint_count(shapes)),
-    )
     ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
     trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
     _check_agreement(settings, trained, overrides)
+    guesses = (
+        *architecture,
+        Finding("codec.kind", paradigm, "the kind of head"),
+        *file_names.find_size(file.name),
+        *_find_keypoints(file.name, shapes, (*settings, *trained, *overrides)),
+    )
     findings = settle((*guesses, *settings, *trained, *overrides))
     return Identity(parts.publisher.name, findings, parts.publisher.find_provenance(file))
+
+
+def _find_keypoints(
+    name: str, shapes: dict[str, tuple[int, ...]], known: tuple[Finding, ...]
+) -> tuple[Finding, ...]:
+    """Guess the keypoints by the file's name and K, and UDP-regress by the number of channels."""
+    found = {finding.field: finding.value for finding in known}
+    decoder = found.get("codec.decoder")
+    count = keypoint_count(shapes, decoder)
+    keypoints = file_names.find_keypoints(name, count // found.get("head.channels_per_keypoint", 1))
+    if decoder is not None or count == keypoint_count(shapes, "quarter"):
+        return keypoints
+    why = f"assumed: three channels for each of {count} keypoints"
+    regress = {"codec": {"decoder": "udp-regress"}, "crop": {"udp": True}}
+    return (*keypoints, *findings_of(regress, why))
 
 
 def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:

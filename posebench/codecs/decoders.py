@@ -12,7 +12,7 @@ from posebench.codecs.simcc import SIMCC_REFINEMENTS, SimccCodec, SimccRefinemen
 from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
 
-Decoder = HeatmapRefinement  # which are all there are; SimCC has some of them
+Decoder = HeatmapRefinement | Literal["udp-regress"]  # SimCC has some of them
 # `own` is the decoder that a checkpoint was published with, `classic` the quarter offset of a
 # heatmap and SimCC's own.
 DecoderChoice = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
@@ -29,7 +29,8 @@ def chosen_decoders(
 ) -> tuple[Decoder, ...]:
     """Return the distinct decoders that `choices` mean, in their order."""
     own = own_decoder(codec)
-    classic: Decoder = "quarter" if isinstance(codec, HeatmapCodec) else own
+    own_alone = isinstance(codec, SimccCodec) or codec.decoder == "udp-regress"
+    classic: Decoder = own if own_alone else "quarter"
     named: dict[DecoderChoice, Decoder] = {"own": own, "classic": classic}
     chosen = (named.get(choice, cast("Decoder", choice)) for choice in choices)
     return tuple(dict.fromkeys(chosen))
@@ -37,10 +38,15 @@ def chosen_decoders(
 
 def check_decoder(codec: HeatmapCodec | SimccCodec, decoder: Decoder) -> None:
     """Raise `EvaluationError`, with the reason, for a decoder that the outputs are not for."""
-    valid = HEATMAP_REFINEMENTS if isinstance(codec, HeatmapCodec) else SIMCC_REFINEMENTS
+    valid: tuple[Decoder, ...] = HEATMAP_REFINEMENTS
+    what = "Heatmaps"
+    if isinstance(codec, SimccCodec):
+        valid, what = SIMCC_REFINEMENTS, "SimCC outputs"
+    elif codec.decoder == "udp-regress":
+        valid, what = ("udp-regress",), "UDP-regress outputs"
     if decoder not in valid:
         raise EvaluationError(
-            f"SimCC outputs have no {decoder} decoder, which refines the cell of a heatmap.",
+            f"{what} have no {decoder} decoder.",
             hint=f"Theirs are {' and '.join(valid)}.",
         )
 
@@ -57,5 +63,5 @@ def decode_by(
     """
     check_decoder(codec, decoder)
     if isinstance(codec, HeatmapCodec):
-        return codec.decode(outputs, size, decoder)
+        return codec.decode(outputs, size, None if decoder == "udp-regress" else decoder)
     return codec.decode(outputs, size, cast("SimccRefinement", decoder))
