@@ -120,7 +120,7 @@ def plan_cell(
         adapted = apply_policy(checkpoint.network, size, policy)
         files = _cached_files(storage, result, decoders, workload)
         raw = None if storage.raw is None else _raw_folder(storage.raw, result, workload)
-        cached = _read_cached(files, workload)
+        cached = _read_cached(files)
         if raw is not None and raw.is_complete:
             gflops = read_record(raw).gflops
         elif cached:
@@ -200,14 +200,12 @@ def _cached_files(
     }
 
 
-def _read_cached(
-    files: Mapping[str, CachedFile], workload: Workload
-) -> dict[str, CachedPredictions]:
+def _read_cached(files: Mapping[str, CachedFile]) -> dict[str, CachedPredictions]:
     """Return the predictions that are at hand; what is damaged is made again, and said so."""
     found = {}
     for decoder, file in files.items():
         try:
-            kept = read_predictions(file, workload.dataset, workload.instances)
+            kept = read_predictions(file)
         except DataError as error:
             _log.warning("%s. They are made again.", one_line(error).rstrip("."))
             continue

@@ -10,16 +10,15 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import DataError, EvaluationError
-from posebench.evaluation.predictions import Predictions, instance_predictions
+from posebench.evaluation.predictions import Predictions
 from posebench.identity import content_key
 from posebench.records import put_when_written
 
@@ -28,6 +27,9 @@ _DAMAGE = (
     OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error,
     EvaluationError,
 )  # fmt: skip
+
+
+_NAMES = tuple(field.name for field in fields(Predictions))
 
 
 @dataclass(frozen=True)
@@ -51,47 +53,57 @@ def cached_file(folder: Path, identity: Mapping[str, Any]) -> CachedFile:
     return CachedFile(folder / f"{content_key(identity)}.npz", identity)
 
 
-def read_predictions(
-    file: CachedFile, dataset: PoseDataset, instances: Instances
-) -> CachedPredictions | None:
-    """Return what the file holds on these instances, None where there is no file.
-
-    Raises `DataError` for a file that is damaged.
-    """
-    try:
-        with file.path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            if json.loads(str(arrays["identity"])) != json.loads(json.dumps(file.identity)):
-                raise ValueError("it is of another cell")
-            gflops = float(arrays["gflops"])
-            predictions = instance_predictions(
-                dataset,
-                instances,
-                arrays["keypoints"].astype(np.float64),
-                arrays["keypoint_scores"],
-                arrays["areas"],
-            )
-    except FileNotFoundError:
+def read_predictions(file: CachedFile) -> CachedPredictions | None:
+    """Return what the file holds, None where there is no file; raise `DataError` for damage."""
+    if not file.path.is_file():
         return None
-    except _DAMAGE as error:
-        raise DataError(f"Cached predictions in {file.path} are damaged: {error}") from None
-    return CachedPredictions(predictions, None if np.isnan(gflops) else gflops)
+    arrays = _arrays(file.path)
+    if json.loads(str(arrays["identity"])) != json.loads(json.dumps(file.identity)):
+        raise _damaged(file.path, "it is of another cell")
+    gflops = float(arrays["gflops"])
+    return CachedPredictions(_predictions(arrays), None if np.isnan(gflops) else gflops)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Return the predictions of a file, whatever cell it is of; raise `DataError`."""
+    return _predictions(_arrays(path))
 
 
 def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
     """Keep predictions by way of a temporary name; raise `DataError` if they cannot be written."""
-    predictions = kept.predictions
+    arrays = {name: getattr(kept.predictions, name) for name in _NAMES}
+    arrays["keypoints"] = _narrow(arrays["keypoints"])
     try:
         with put_when_written(file.path) as temporary:
             np.savez_compressed(
                 temporary,
                 identity=np.array(json.dumps(file.identity)),
                 gflops=np.array(np.nan if kept.gflops is None else kept.gflops),
-                keypoints=_narrow(predictions.keypoints),
-                keypoint_scores=predictions.keypoint_scores,
-                areas=predictions.areas,
+                **arrays,
             )
     except OSError as error:
         raise DataError(f"{file.path} cannot be written: {error.strerror or error}.") from None
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in ("identity", "gflops", *_NAMES)}
+            json.loads(str(arrays["identity"]))
+            float(arrays["gflops"])
+            _predictions(arrays)
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+    return arrays
+
+
+def _predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
+    values = {name: arrays[name] for name in _NAMES}
+    return Predictions(**{**values, "keypoints": values["keypoints"].astype(np.float64)})
+
+
+def _damaged(path: Path, why: object) -> DataError:
+    return DataError(f"Cached predictions in {path} are damaged: {why}")
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:

@@ -20,7 +20,6 @@ from posebench.evaluation.estimates import Estimate, Resampling
 from posebench.evaluation.intervals import CONFIDENCE
 from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.metrics import Metrics
-from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import evaluate
 from posebench.planning import Grid, PlannedCell, Storage, plan_cell, plan_cells, reason_of
 from posebench.predict import CellPredictions, predict
@@ -59,7 +58,7 @@ class FinishedCell:
     coco_results: list[dict[str, object]] | None = None
     table: MatchTable | None = None
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
-    predictions: Predictions | None = None
+    predictions: Path | None = None
 
 
 Progress = Callable[[str, int, int], None]
@@ -120,7 +119,10 @@ def run_planned(
     for plan in planned:
         for result in plan.results:
             if result.status == "ok":
-                yield score_cell(result, _outcome(result, plan, outcomes), workload)
+                outcome = _outcome(result, plan, outcomes)
+                file = plan.files.get(str(result.protocol.decoder))
+                kept = file.path if file is not None and file.path.is_file() else None
+                yield replace(score_cell(result, outcome, workload), predictions=kept)
             else:
                 yield FinishedCell(result)
 
@@ -186,13 +188,7 @@ def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload)
         median_error=scored.localisation.median_error,
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
-    return FinishedCell(
-        done,
-        scored.results,
-        scored.table,
-        scored.localisation.by_keypoint,
-        outcome.predictions,
-    )
+    return FinishedCell(done, scored.results, scored.table, scored.localisation.by_keypoint)
 
 
 def _intervals(

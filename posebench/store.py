@@ -18,7 +18,7 @@ from posebench.datasets.json_file import read_json
 from posebench.errors import DataError, UsageError
 from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.predictions import Predictions
-from posebench.prediction_files import load_predictions, save_predictions
+from posebench.prediction_cache import load_predictions
 from posebench.records import mapping_from_record, record_from_mapping, write_json, write_text
 from posebench.results import CellResult
 from posebench.suite import Suite
@@ -29,7 +29,7 @@ SCHEMA_VERSION = 1
 RUN_FILE = "run.yaml"
 _CELLS = "cells"
 _TABLES = "tables"
-_PREDICTIONS = "predictions"
+PREDICTIONS = "predictions"
 _LOCK = ".lock"
 
 
@@ -91,7 +91,7 @@ class Run:
         """Return a cell's predictions before NMS, None where it has none; raise `DataError`."""
         if cell.predictions is None:
             return None
-        return load_predictions(self.folder / _PREDICTIONS, cell.predictions)
+        return load_predictions(self.folder / PREDICTIONS / f"{cell.predictions}.npz")
 
 
 def start_run(folder: Path, record: RunRecord) -> None:
@@ -103,21 +103,11 @@ def start_run(folder: Path, record: RunRecord) -> None:
         write_text(folder / RUN_FILE, text)
 
 
-def write_cell(
-    folder: Path,
-    cell: StoredCell,
-    table: MatchTable | None = None,
-    predictions: Predictions | None = None,
-) -> StoredCell:
-    """Write a cell, its table and predictions first; return the cell with their keys."""
+def write_cell(folder: Path, cell: StoredCell, table: MatchTable | None = None) -> StoredCell:
+    """Write a cell and its table, the table first; return the cell with the table's key."""
     with _naming(folder):
-        keys = {
-            "table": None if table is None else save_table(folder / _TABLES, table),
-            "predictions": None
-            if predictions is None
-            else save_predictions(folder / _PREDICTIONS, predictions),
-        }
-        stored = StoredCell(**{**vars(cell), **keys})
+        key = None if table is None else save_table(folder / _TABLES, table)
+        stored = StoredCell(**{**vars(cell), "table": key})
         document = {"schema_version": SCHEMA_VERSION, **mapping_from_record(stored)}
         write_json(_cell_path(folder, cell.id), document)
     return stored

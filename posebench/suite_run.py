@@ -22,6 +22,7 @@ from posebench.records import mapping_from_record
 from posebench.results import CellResult, Intervals, environment
 from posebench.runner import FinishedCell, run_planned
 from posebench.store import (
+    PREDICTIONS,
     SCHEMA_VERSION,
     RunRecord,
     StoredCell,
@@ -32,8 +33,6 @@ from posebench.store import (
 )
 from posebench.suite import Suite
 from posebench.suite_plan import SuiteCell, SuitePlan, plan_suite, resampling, suite_grid
-
-_PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def run_suite(request: RunRequest, display: Display) -> None:
 
 def storage_of(request: RunRequest) -> Storage:
     """Return where a run keeps its predictions."""
-    return Storage(predictions=request.out / _PREDICTIONS)
+    return Storage(predictions=request.out / PREDICTIONS)
 
 
 def pending_cells(request: RunRequest, plan: SuitePlan) -> list[SuiteCell]:
@@ -208,6 +207,7 @@ def _store(
         dict(cell.checkpoint.entry.labels),
         keypoints=done.keypoints,
         posebench=posebench.__version__,
+        predictions=None if done.predictions is None else done.predictions.stem,
         load_report=None if report is None else mapping_from_record(report),
     )
-    return write_cell(folder, stored, done.table, done.predictions)
+    return write_cell(folder, stored, done.table)
