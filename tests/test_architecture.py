@@ -148,6 +148,7 @@ ONLY_IN = {
     "xtcocotools": {"evaluation"},
     "pycocotools": {"evaluation"},
     "onnxruntime": {"checkpoints"},
+    "openvino": {"checkpoints"},
     "matplotlib": {"figures", "plots"},
     "typer": {"cli"},
 }

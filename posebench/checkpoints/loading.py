@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.checkpoints import native, onnx, torch_file
+from posebench.backbones import EXPORTED
+from posebench.checkpoints import native, torch_file
 from posebench.checkpoints.contents import Contents, Identity
+from posebench.checkpoints.exported import GRAPH_READERS, identify_graph, load_graph
 from posebench.checkpoints.findings import Finding, findings_of, read_overrides
-from posebench.checkpoints.formats import Format, recognise_format
+from posebench.checkpoints.formats import Format, files_of, recognise_format
+from posebench.checkpoints.graphs import GraphFile
 from posebench.checkpoints.report import LoadReport
 from posebench.errors import CheckpointError, PosebenchError
 from posebench.hashing import sha256_of
@@ -63,10 +66,19 @@ class _Adapter:
     load: Callable[[Path, tuple[Finding, ...]], Contents]
 
 
+def _graph_adapter(read: Callable[[Path], GraphFile]) -> _Adapter:
+    return _Adapter(
+        lambda path, overrides: identify_graph(read(path), overrides),
+        lambda path, overrides: load_graph(read(path), overrides),
+    )
+
+
 _ADAPTERS: dict[Format, _Adapter] = {
     "torch": _Adapter(torch_file.identify, torch_file.load),
     "safetensors": _Adapter(native.identify, native.load),
-    "onnx": _Adapter(onnx.identify, onnx.load),
+    "onnx": _graph_adapter(GRAPH_READERS["onnx"]),
+    "openvino": _graph_adapter(GRAPH_READERS["openvino"]),
+    "mmdeploy": _graph_adapter(GRAPH_READERS["mmdeploy"]),
 }
 
 
@@ -83,7 +95,7 @@ def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
     return Checkpoint(
         name=path.stem,
         path=path,
-        sha256=sha256_of(path),
+        sha256=sha256_of(*files_of(path)),
         publisher=identity.publisher,
         spec=contents.spec,
         network=contents.network,
@@ -107,7 +119,7 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     return Inspection(
         name=path.stem,
         path=path,
-        sha256=checkpoint.sha256 if checkpoint else sha256_of(path),
+        sha256=checkpoint.sha256 if checkpoint else sha256_of(*files_of(path)),
         publisher=identity.publisher,
         evidence=checkpoint.evidence if checkpoint else _evidence(identity),
         provenance=identity.provenance,
@@ -124,6 +136,9 @@ def _defaults(identity: Identity, spec: ModelSpec) -> Evidence:
     """Return the fields of a spec that nothing was found for."""
     found = {finding.field for finding in identity.findings}
     leaves = findings_of(spec_to_mapping(spec), "default")
+    if spec.backbone.family in EXPORTED:
+        # A graph has its head's layers inside: those of the spec describe no network.
+        leaves = tuple(leaf for leaf in leaves if not leaf.field.startswith("head."))
     return tuple((leaf.field, leaf.value, leaf.why) for leaf in leaves if leaf.field not in found)
 
 

@@ -1,16 +1,23 @@
-"""posebench's own files: safetensors whose metadata holds the spec and the provenance."""
+"""posebench's own files: safetensors whose metadata holds the spec and the provenance.
+
+Their tensors are the weights of a network; of an exported one, the bytes of its own files.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import safetensors.numpy
+import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from posebench.backbones import EXPORTED
 from posebench.checkpoints.contents import (
     Contents,
     Identity,
@@ -18,15 +25,18 @@ from posebench.checkpoints.contents import (
     empty_model,
     fill_model,
 )
+from posebench.checkpoints.exported import load_graph
 from posebench.checkpoints.findings import Finding, findings_of, settle, spec_from_findings
+from posebench.checkpoints.graphs import PARTS, GraphFile
 from posebench.errors import CheckpointError
 from posebench.model import PoseModel, count_parameters
 from posebench.records import put_in_place
-from posebench.spec import spec_to_mapping
+from posebench.spec import ModelSpec, spec_to_mapping
 
 SCHEMA_VERSION = 1
 MAX_METADATA = 4_000_000
 _KEY = "posebench"
+_WHY = "the file's metadata"
 _DTYPES = ("F16", "BF16", "F32", "F64", "I64", "I32")
 
 
@@ -41,24 +51,26 @@ def save_checkpoint(
 
     Tensors of two or more dimensions are stored as `dtype`; BatchNorm statistics, biases and
     other vectors stay float32, whose range they need. Raises `CheckpointError` where a weight is
-    not finite in that type.
+    not finite in that type, or the file cannot be written.
     """
     tensors = {name: _stored(tensor, dtype) for name, tensor in model.state_dict().items()}
     broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(f"{broken[0]} has values that are not finite in {dtype}.")
-    record = {
-        "schema": SCHEMA_VERSION,
-        "spec": spec_to_mapping(model.spec),
-        "provenance": dict(provenance),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        save_file(tensors, temporary, {_KEY: json.dumps(record, allow_nan=False, sort_keys=True)})
-        put_in_place(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    metadata = _metadata(model.spec, provenance)
+    _write(path, lambda place: safetensors.torch.save_file(tensors, place, metadata))
+
+
+def save_graph(
+    path: Path, graph: GraphFile, spec: ModelSpec, provenance: Mapping[str, Any]
+) -> None:
+    """Write an exported network's own files, byte by byte, with its spec and provenance.
+
+    Raises `CheckpointError` where the file cannot be written.
+    """
+    tensors = {name: np.frombuffer(data, np.uint8) for name, data in graph.parts.items()}
+    metadata = _metadata(spec, provenance)
+    _write(path, lambda place: safetensors.numpy.save_file(tensors, place, metadata))
 
 
 def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
@@ -69,14 +81,22 @@ def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
     except (SafetensorError, OSError) as error:
         raise _damaged(error) from None
     record = _record(metadata.get(_KEY))
-    found = findings_of(record["spec"], "the file's metadata")
-    return Identity("posebench", settle((*found, *overrides)), record["provenance"])
+    provenance = record["provenance"]
+    assumed = provenance.get("assumed")
+    names = {str(name) for name in assumed} if isinstance(assumed, list) else set()
+    found = (
+        replace(each, why=f"{_WHY}; assumed when converted") if each.field in names else each
+        for each in findings_of(record["spec"], _WHY)
+    )
+    return Identity("posebench", settle((*found, *overrides)), provenance)
 
 
 def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
-    """Load a file that `save_checkpoint` wrote; the weights become float32."""
+    """Load a file that `save_checkpoint` or `save_graph` wrote; weights become float32."""
     identity = identify(path, overrides)
     spec = spec_from_findings(identity.findings, where=path.name)
+    if spec.backbone.family in EXPORTED:
+        return replace(load_graph(stored_graph(path), identity.findings), identity=identity)
     model = empty_model(spec)
     try:
         with safe_open(path, framework="pt") as file:
@@ -95,6 +115,43 @@ def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
     return Contents(identity, spec, model, report, count_parameters(model))
 
 
+def stored_graph(path: Path) -> GraphFile:
+    """Read the exported network that `save_graph` wrote; raise `CheckpointError` without one."""
+    try:
+        with safe_open(path, framework="np") as file:
+            names = set(file.keys())
+            kind = next((each for each, parts in PARTS.items() if set(parts) == names), None)
+            if kind is None or any(file.get_slice(name).get_dtype() != "U8" for name in names):
+                raise CheckpointError("The metadata speaks of an exported graph; there is none.")
+            parts = {name: file.get_tensor(name).tobytes() for name in PARTS[kind]}
+    except (SafetensorError, OSError) as error:
+        raise _damaged(error) from None
+    return GraphFile(path.name, kind, parts)
+
+
+def _metadata(spec: ModelSpec, provenance: Mapping[str, Any]) -> dict[str, str]:
+    record = {
+        "schema": SCHEMA_VERSION,
+        "spec": spec_to_mapping(spec),
+        "provenance": dict(provenance),
+    }
+    return {_KEY: json.dumps(record, allow_nan=False, sort_keys=True)}
+
+
+def _write(path: Path, save: Callable[[Path], None]) -> None:
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save(temporary)
+            put_in_place(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CheckpointError(f"{path} cannot be written: {reason}.") from None
+
+
 def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     plain = tensor.detach().cpu().contiguous()
     if not plain.is_floating_point():
@@ -107,8 +164,8 @@ def _record(text: str | None) -> dict[str, Any]:
     if text is None:
         raise CheckpointError(
             "This safetensors file does not say which network its weights are of.",
-            hint="posebench reads the .safetensors files that `posebench train` writes, MMPose .pth"
-            " and ONNX.",
+            hint="posebench reads the .safetensors files that `posebench train` and `posebench"
+            " convert` write.",
         )
     try:
         record = json.loads(text) if len(text) <= MAX_METADATA else None

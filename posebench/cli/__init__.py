@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import posebench
+from posebench.cli.convert import convert_command
 from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
@@ -34,6 +35,7 @@ app.command("train")(train_command)
 app.command("diagnose")(diagnose_command)
 app.command("score")(score_command)
 app.command("inspect")(inspect_command)
+app.command("convert")(convert_command)
 app.command("plot")(plot_command)
 app.add_typer(data_app, name="data")
 

@@ -15,7 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
-from posebench.checkpoints.onnx import OnnxNetwork, find_outputs
+from posebench.checkpoints.exported import ExportedNetwork
+from posebench.checkpoints.graph_outputs import ASSUMED, find_outputs
 from posebench.checkpoints.onnx_file import read_onnx_facts
 from posebench.codecs import HeatmapCodec, SimccCodec
 from posebench.errors import CheckpointError, UnsupportedSizeError
@@ -65,9 +66,9 @@ def save_simcc(path: Path, axes: Axes, names: tuple[str, str] = ("simcc_x", "sim
     save_graph(path, nodes, weights, axes, [names[1], names[0]])
 
 
-def network_of(path: Path, spec: Path | None = None) -> OnnxNetwork:
+def network_of(path: Path, spec: Path | None = None) -> ExportedNetwork:
     network = load_checkpoint(path, spec).network
-    assert isinstance(network, OnnxNetwork)
+    assert isinstance(network, ExportedNetwork)
     return network
 
 
@@ -135,9 +136,7 @@ def test_inspection_states_the_assumptions(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     save_heatmap(path, [1, 3, 64, 48])
     evidence = {field: why for field, _, why in inspect_checkpoint(path).evidence}
-    assert (
-        evidence["crop.mean"] == evidence["codec.decoder"] == "assumed for ONNX; --spec overrules"
-    )
+    assert evidence["crop.mean"] == evidence["codec.decoder"] == ASSUMED
     assert evidence["input_size"] == "the graph's input"
 
 
@@ -176,7 +175,7 @@ def test_damaged_files(tmp_path: Path) -> None:
 def test_networks_that_do_not_take_crops(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     for axes, words in (
-        ([1, 64, 48, 3], "NHWC|inputs: input"),
+        ([1, 64, 48, 3], "channels last"),
         ([1, 3, 64, "W"], "fixes one side"),
     ):
         save_graph(path, [helper.make_node("Relu", ["input"], ["y"])], {}, axes, ["y"])
@@ -234,7 +233,11 @@ def test_a_real_network(shared_dir: Path) -> None:
         for each in onnx.load(str(path)).graph.initializer
         if each.data_type == TensorProto.FLOAT
     ]
-    assert checkpoint.parameters == sum(sizes) == read_onnx_facts(path).parameters
+    assert (
+        checkpoint.parameters
+        == sum(sizes)
+        == read_onnx_facts(path.read_bytes(), where="net").parameters
+    )
     crops = torch.randn(2, 3, 256, 192)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (heatmaps,) = checkpoint.network(crops)
