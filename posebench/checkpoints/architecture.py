@@ -10,6 +10,7 @@ from typing import Any
 
 from posebench.backbones import BACKBONES, Shapes, recognise_backbone
 from posebench.checkpoints.findings import Finding, findings_of
+from posebench.checkpoints.refusals import nearest_family
 from posebench.errors import CheckpointError
 from posebench.grids import map_grid
 from posebench.records import mapping_from_record
@@ -23,17 +24,6 @@ _LINEAR = {
     "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
     "rtmcc": ("cls_x", "cls_y", "mlp.1"),
 }
-# A name that occurs in one family only, for the error about files that cannot be loaded yet.
-_OTHER_FAMILIES = (
-    (r"backbone\.stage\d\.\d+\.fuse_layers\.", "HRNet"),
-    (r"backbone\.(patch_embed|pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "ViT (ViTPose)"),
-    (r"backbone\.conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
-    (r"backbone\.layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
-    (r"backbone\.layer1\.0\.se_layer", "SEResNet"),
-    (r"backbone\.(stem\.0\.weight|layer1\.0\.downsample\.1\.weight)", "ResNetV1d"),
-    (r"backbone\.(patch_embed|stages\.0\.blocks)", "Swin"),
-    (r"^(conv1|layer1)\.", "a bare torchvision or HRNet-repository file"),
-)
 
 
 def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
@@ -46,7 +36,7 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
     if backbone is None or head is None:
         what = "backbone" if backbone is None else "head"
         raise CheckpointError(
-            f"The {what} of this file is not one that can be loaded{_nearest_family(shapes)}."
+            f"The {what} of this file is not one that can be loaded{nearest_family(shapes)}."
             f" Its first tensors: {', '.join(list(shapes)[:3])}.",
             hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC"
             " heads as MMPose names them. Anything else runs as ONNX.",
@@ -143,10 +133,3 @@ def _layers(shapes: Shapes, prefix: str) -> dict[str, Any]:
 def _below(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
     """Return the tensors whose names begin with `prefix`, without it."""
     return {n[len(prefix) :]: shape for n, shape in shapes.items() if n.startswith(prefix)}
-
-
-def _nearest_family(shapes: Shapes) -> str:
-    for pattern, family in _OTHER_FAMILIES:
-        if any(re.match(pattern, name) for name in shapes):
-            return f"; the names look like {family}"
-    return ""

@@ -31,6 +31,7 @@ from posebench.checkpoints.findings import (
 )
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.refusals import refuse_other_networks
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
 from posebench.records import record_from_mapping
@@ -77,6 +78,7 @@ def _value(stored: Any, read: Callable[[Any], Tensor]) -> Tensor:
 
 
 def _sort(file: StateFile) -> _Sorted:
+    refuse_other_networks({name: each.shape for name, each in file.state.items()}, file.meta)
     publisher = next(each for each in PUBLISHERS if each.recognise(file))
     return _Sorted(publisher, publisher.sort_weights(file))
 

@@ -175,7 +175,7 @@ def test_known_tensors_are_dropped_by_name(tmp_path: Path) -> None:
     [
         ("'MSRAHeatmap'", "'MegviiHeatmap'", "codec 'MegviiHeatmap'"),
         ("'MSRAHeatmap'", "'UDPHeatmap', heatmap_type='combined'", "combined"),
-        ("'TopdownPoseEstimator'", "'BottomupPoseEstimator'", "model.type"),
+        ("'TopdownPoseEstimator'", "'BottomupPoseEstimator'", "bottom-up"),
         ("'CSPNeXt'", "'CSPNeXt', norm_cfg=dict(eps=0.001)", "norm_cfg.eps"),
         ("sigma=1.5", "sigma='wide'", "codec.sigma"),
         ("'HeatmapHead'", "open('x')", "Nothing was run"),
