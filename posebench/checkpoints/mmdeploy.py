@@ -26,7 +26,7 @@ MAX_RATIO = 30
 _PIECE = 2**20
 _DAMAGED = "Download or copy the file again and compare its size with the publisher's."
 _SUFFIXES: dict[str, GraphFormat] = {".onnx": "onnx", ".xml": "openvino"}
-_NESTED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+_TO_UNPACK = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".pth", ".pt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def holds_graph(path: Path) -> bool:
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         return False
     return not any(name.endswith("/data.pkl") for name in names) and any(
-        name.lower().endswith((*_SUFFIXES, *_NESTED)) for name in names
+        name.lower().endswith((*_SUFFIXES, *_TO_UNPACK)) for name in names
     )
 
 
@@ -75,11 +75,10 @@ def read_file(path: Path) -> GraphFile:
 def _graph_of(archive: _Archive) -> GraphFile:
     graphs = archive.ending(*_SUFFIXES)
     if len(graphs) != 1:
-        nested = archive.ending(*_NESTED)
-        inside = [each.filename for each in (graphs or nested)][:5]
-        what = f"{len(graphs)} networks" if graphs or not nested else "other archives"
+        inside = [each.filename for each in graphs or archive.ending(*_TO_UNPACK)][:5]
+        what = f"{len(graphs)} networks" if graphs else "files to unpack"
         raise CheckpointError(
-            f"{archive.name} holds {what}, not one ({', '.join(inside)}).",
+            f"{archive.name} holds {what}, not one network ({', '.join(inside)}).",
             hint="Unpack it and give one of them.",
         )
     main = graphs[0]

@@ -199,6 +199,51 @@ def test_outputs_without_one_answer_are_listed(shapes: dict[str, tuple[int, ...]
         find_outputs(shapes, InputSize(64, 48))
 
 
+OTHER_NETWORKS = [
+    ({"dets": (1, 9, 5), "keypoints": (1, 9, 17, 3)}, "RTMO"),
+    ({"output0": (1, 56, 8400)}, "YOLO-pose, 17 keypoints"),
+    ({"output": (1, 25200, 57)}, "YOLO-pose, 17 keypoints"),
+    ({"output0": (1, 84, 8400)}, "object detector"),
+    ({"output": (1, 8400, 85)}, "object detector"),
+    ({"dets": (1, 9, 5), "labels": (1, 9)}, "object detector"),
+    ({"logits": (1, 1000)}, "image classifier"),
+    ({"a": (1, 34, 16, 12), "b": (1, 17, 32, 24)}, "bottom-up"),
+    ({"keypoints": (1, 17, 2), "scores": (1, 17, 1)}, "decodes keypoints itself"),
+    ({"output_0": (1, 1, 17, 3)}, "decodes keypoints itself"),
+]
+
+
+@pytest.mark.parametrize(("shapes", "words"), OTHER_NETWORKS)
+def test_outputs_of_other_networks_are_named(
+    shapes: dict[str, tuple[int, ...]], words: str
+) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        find_outputs(shapes, InputSize(64, 48))
+
+
+@pytest.mark.parametrize("operation", ["Sub", "Div"])
+def test_a_graph_that_scales_its_input_needs_to_be_told(operation: str, tmp_path: Path) -> None:
+    path, spec = tmp_path / "net.onnx", tmp_path / "spec.yaml"
+    nodes = [
+        helper.make_node(operation, ["input", "c"], ["scaled"]),
+        helper.make_node("Conv", ["scaled", "w"], ["m"], kernel_shape=[4, 4], strides=[4, 4]),
+    ]
+    weight = np.ones((17, 3, 4, 4), np.float32)
+    constants = {"c": np.full((1, 3, 1, 1), 127.5, np.float32), "w": weight}
+    save_graph(path, nodes, constants, [1, 3, 64, 48], ["m"])
+    with pytest.raises(CheckpointError, match=f"scales its input itself .{operation}"):
+        load_checkpoint(path)
+    spec.write_text("crop: {mean: [0, 0, 0], std: [1, 1, 1]}\n")
+    assert load_checkpoint(path, spec).spec.crop.std == (1, 1, 1)
+
+
+def test_a_batch_no_machine_could_run(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [10**6, 3, 64, 48])
+    with pytest.raises(CheckpointError, match="batches of 1000000"):
+        load_checkpoint(path)
+
+
 def test_a_named_heatmap_wins() -> None:
     shapes = {"aux": (1, 17, 16, 12), "heatmaps": (1, 17, 8, 6), "argmax": (1, 17)}
     outputs = find_outputs(shapes, InputSize(64, 48))
