@@ -7,6 +7,7 @@ PosebenchError
 │   └── UnsafeCheckpointError   it asks for code to be run
 ├── UnsupportedSizeError  an input size this checkpoint and policy cannot run at
 ├── DataError             annotations, boxes, predictions or images
+├── ZooError              a published checkpoint that is not known or cannot be fetched
 ├── EvaluationError       scoring was asked for something it cannot compute
 └── TrainingError         a recipe or a training run
 """
@@ -54,6 +55,10 @@ class UnsupportedSizeError(PosebenchError):
 
 class DataError(PosebenchError):
     """Annotations, boxes, predictions or images cannot be used."""
+
+
+class ZooError(PosebenchError):
+    """A published checkpoint is not known, cannot be fetched or is not what it should be."""
 
 
 class EvaluationError(PosebenchError):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from posebench.checkpoints.exported import GRAPH_READERS
+from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.formats import recognise_format
 from posebench.checkpoints.loading import Checkpoint, load_checkpoint
 from posebench.checkpoints.native import save_checkpoint, save_graph, stored_graph
@@ -17,8 +18,6 @@ from posebench.model import PoseModel
 SUFFIX = ".safetensors"
 Precision = Literal["float32", "float16"]
 PRECISIONS: dict[Precision, torch.dtype] = {"float32": torch.float32, "float16": torch.float16}
-# How a reason begins that is no knowledge of the file.
-_ASSUMED = ("assumed", "default")
 
 
 def convert_checkpoint(
@@ -69,10 +68,6 @@ def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
         "source_file": checkpoint.path.name,
         "source_sha256": checkpoint.sha256,
         "source_publisher": checkpoint.publisher,
-        "assumed": [field for field, _, why in checkpoint.evidence if _is_assumed(why)],
+        "assumed": [each[0] for each in checkpoint.evidence if Finding(*each).guess],
         **checkpoint.provenance,
     }
-
-
-def _is_assumed(why: str) -> bool:
-    return why.startswith(_ASSUMED) or why.endswith("assumed when converted")

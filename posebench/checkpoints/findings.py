@@ -13,6 +13,8 @@ from posebench.records import mapping_from_record
 from posebench.spec import ModelSpec, spec_from_mapping, spec_overrides
 
 REQUIRED = ("backbone.family", "head.kind", "codec.kind", "input_size", "keypoints")
+# How the reason for what a file does not say begins.
+_GUESSES = ("assumed", "default", "file name")
 _WHOLE = ("keypoints",)
 _PLAIN = ("input_size", "keypoints")
 _EXAMPLE = """\
@@ -28,6 +30,11 @@ class Finding:
     field: str
     value: Any
     why: str
+
+    @property
+    def guess(self) -> bool:
+        """Whether the file itself does not say it, so that a zoo entry may overrule it."""
+        return self.why.startswith(_GUESSES)
 
 
 def findings_of(record: Mapping[str, Any], why: str, prefix: str = "") -> tuple[Finding, ...]:

@@ -16,6 +16,7 @@ from posebench.checkpoints.findings import Finding, findings_of, read_overrides
 from posebench.checkpoints.formats import Format, files_of, recognise_format
 from posebench.checkpoints.graphs import GraphFile
 from posebench.checkpoints.report import LoadReport
+from posebench.checkpoints.zoo_facts import ZooFindings, zoo_findings
 from posebench.errors import CheckpointError, PosebenchError
 from posebench.hashing import sha256_of
 from posebench.model import Network
@@ -90,18 +91,21 @@ def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
     """
     overrides = read_overrides(spec_file)
     with _naming(path):
-        contents = _ADAPTERS[recognise_format(path)].load(path, overrides)
+        adapter = _ADAPTERS[recognise_format(path)]
+        sha256 = sha256_of(*files_of(path))
+        zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
+        contents = adapter.load(path, (*zoo.added, *overrides))
     identity = contents.identity
     return Checkpoint(
         name=path.stem,
         path=path,
-        sha256=sha256_of(*files_of(path)),
+        sha256=sha256,
         publisher=identity.publisher,
         spec=contents.spec,
         network=contents.network,
         report=contents.report,
         parameters=contents.parameters,
-        evidence=(*_evidence(identity), *_defaults(identity, contents.spec)),
+        evidence=(*_evidence(identity, zoo), *_defaults(identity, contents.spec)),
         provenance=identity.provenance,
     )
 
@@ -110,7 +114,10 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     """Find what a file is and why, also where it says too little to be loaded."""
     overrides = read_overrides(spec_file)
     with _naming(path):
-        identity = _ADAPTERS[recognise_format(path)].identify(path, overrides)
+        adapter = _ADAPTERS[recognise_format(path)]
+        sha256 = sha256_of(*files_of(path))
+        zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
+        identity = adapter.identify(path, (*zoo.added, *overrides))
     checkpoint, problem = None, None
     try:
         checkpoint = load_checkpoint(path, spec_file)
@@ -119,17 +126,22 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     return Inspection(
         name=path.stem,
         path=path,
-        sha256=checkpoint.sha256 if checkpoint else sha256_of(*files_of(path)),
+        sha256=sha256,
         publisher=identity.publisher,
-        evidence=checkpoint.evidence if checkpoint else _evidence(identity),
+        evidence=checkpoint.evidence if checkpoint else _evidence(identity, zoo),
         provenance=identity.provenance,
         checkpoint=checkpoint,
         problem=problem,
     )
 
 
-def _evidence(identity: Identity) -> Evidence:
-    return tuple((found.field, found.value, found.why) for found in identity.findings)
+def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:
+    """Return every finding and why; where the zoo says otherwise, that too."""
+    others = {fact.field: f"; {fact.why} says {fact.value}" for fact in zoo.contradicted}
+    return tuple(
+        (found.field, found.value, found.why + others.get(found.field, ""))
+        for found in identity.findings
+    )
 
 
 def _defaults(identity: Identity, spec: ModelSpec) -> Evidence:

@@ -85,7 +85,7 @@ def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
     assumed = provenance.get("assumed")
     names = {str(name) for name in assumed} if isinstance(assumed, list) else set()
     found = (
-        replace(each, why=f"{_WHY}; assumed when converted") if each.field in names else each
+        replace(each, why="assumed when converted") if each.field in names else each
         for each in findings_of(record["spec"], _WHY)
     )
     return Identity("posebench", settle((*found, *overrides)), provenance)

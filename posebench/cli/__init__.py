@@ -20,6 +20,7 @@ from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
 from posebench.cli.score import score_command
 from posebench.cli.train import train_command
+from posebench.cli.zoo import app as zoo_app
 from posebench.errors import PosebenchError
 
 EXIT_INPUT_ERROR = 2
@@ -38,6 +39,7 @@ app.command("inspect")(inspect_command)
 app.command("convert")(convert_command)
 app.command("plot")(plot_command)
 app.add_typer(data_app, name="data")
+app.add_typer(zoo_app, name="zoo")
 
 
 def _print_version(asked: bool) -> None:

@@ -14,7 +14,7 @@ EMBEDDED_POLICIES = "native,resample,interpolate"
 Checkpoints = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Checkpoint files or names of embedded ones; all embedded ones by default.",
+        help="Checkpoint files, or names of embedded or pulled ones; all embedded by default.",
         show_default=False,
     ),
 ]

@@ -9,7 +9,9 @@ import typer
 
 
 def inspect_command(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or an embedded one's name.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="Checkpoint file, or the name of an embedded or pulled one.")
+    ],
     spec: Annotated[Path | None, typer.Option(help="YAML with what the file does not say.")] = None,
 ) -> None:
     """Show what a checkpoint is, why, and what became of every tensor."""

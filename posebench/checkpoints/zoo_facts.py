@@ -1,0 +1,68 @@
+"""What the zoo knows of a file that the file itself does not say, and where the two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from posebench.checkpoints.findings import Finding, findings_of
+from posebench.keypoints import KEYPOINT_SETS
+from posebench.zoo import PublishedCheckpoint, facts_for
+
+
+@dataclass(frozen=True)
+class ZooFindings:
+    """Findings to add to those of a file, and those that the file contradicts."""
+
+    added: tuple[Finding, ...] = ()
+    contradicted: tuple[Finding, ...] = ()
+
+
+def zoo_findings(path: Path, sha256: str, read: Callable[[], Iterable[Finding]]) -> ZooFindings:
+    """Return what the zoo has to say of a file; `read` returns what the file says of itself.
+
+    An entry fills in what the file does not say and overrules what was only guessed. Files that
+    are not in the zoo are not read.
+    """
+    match = facts_for(path, sha256)
+    if match is None:
+        return ZooFindings()
+    by_field = {finding.field: finding for finding in read()}
+    facts = findings_of(spec_facts(match.entry), f"zoo entry {match.entry.id} (same {match.by})")
+    differing = [fact for fact in facts if _contradicts(by_field.get(fact.field), fact)]
+    if any(fact.field == "codec.kind" for fact in differing):
+        # Another paradigm's codec has nothing to say here.
+        facts = tuple(fact for fact in facts if not fact.field.startswith("codec."))
+    settled = {name for name, finding in by_field.items() if not finding.guess}
+    added = [fact for fact in facts if fact.field not in settled and fact not in differing]
+    return ZooFindings(tuple(added), tuple(differing))
+
+
+def spec_facts(entry: PublishedCheckpoint) -> dict[str, Any]:
+    """Return what an entry knows of a `ModelSpec`, as nested plain data; None is not known."""
+    known = KEYPOINT_SETS.get(entry.keypoints)
+    fits = known is not None and len(known) == entry.keypoint_count
+    return {
+        "input_size": str(entry.input_size),
+        "codec": asdict(entry.codec),
+        "crop": asdict(entry.crop) if entry.crop else None,
+        "flip": asdict(entry.flip) if entry.flip else None,
+        "keypoints": entry.keypoints if fits else None,
+    }
+
+
+def _contradicts(said: Finding | None, fact: Finding) -> bool:
+    """Tell whether a file says otherwise; a guess does so only by its number of keypoints."""
+    if said is None:
+        return False
+    if not said.guess:
+        return bool(_plain(said.value) != _plain(fact.value))
+    if fact.field != "keypoints" or not isinstance(said.value, str):
+        return False
+    return len(KEYPOINT_SETS[said.value]) != len(KEYPOINT_SETS[fact.value])
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else value

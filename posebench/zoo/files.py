@@ -1,0 +1,60 @@
+"""The files that command-line arguments name: paths, embedded checkpoints, pulled ones."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+from posebench.errors import CheckpointError, ZooError, nearest
+from posebench.zoo.published import find_published
+from posebench.zoo.pulling import by_hand, pulled_path
+
+_SUFFIX = ".safetensors"
+
+
+def embedded_names() -> tuple[str, ...]:
+    """Return the names of the embedded checkpoints, sorted."""
+    return tuple(sorted(_embedded()))
+
+
+def resolve(argument: str) -> Path:
+    """Return the path that an argument means: a file, an embedded name, or a pulled zoo id.
+
+    A pulled file may also be named by its file name. Raise `CheckpointError` that names the
+    nearest embedded checkpoint, or says how to get a published one.
+    """
+    path = Path(argument)
+    if path.is_file():
+        return path
+    embedded = _embedded()
+    if argument in embedded:
+        return embedded[argument]
+    if path.is_dir():
+        raise CheckpointError(f"{argument} is a folder, not a checkpoint file.")
+    return _pulled(argument)
+
+
+def _pulled(argument: str) -> Path:
+    try:
+        entry = find_published(argument)
+    except ZooError as error:
+        embedded = _embedded()
+        hint = f"Embedded: {nearest(argument, embedded)}\n" if embedded else ""
+        raise CheckpointError(
+            f"There is no file {argument}, and no embedded or published checkpoint of that name.",
+            hint=f"{hint}Published: {error.hint}",
+        ) from None
+    path = pulled_path(entry)
+    if path.is_file():
+        return path
+    how = f"Run `posebench zoo pull {entry.id}` first." if entry.urls else by_hand(entry, path)
+    raise CheckpointError(f"{entry.id} is published, but its file is not at {path}.", hint=how)
+
+
+def embedded_folder() -> Path:
+    """Return the folder of the embedded checkpoints; the package is always unpacked on disk."""
+    return Path(str(importlib.resources.files("posebench.zoo"))) / "embedded"
+
+
+def _embedded() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(embedded_folder().glob(f"*{_SUFFIX}"))}

@@ -1,0 +1,122 @@
+"""Published files on this machine: where they lie, fetching them, checking them by their hash.
+
+OpenMMLab puts the first 8 digits of a file's SHA-256 into its name (MMPose's
+`tools/misc/publish_model.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from posebench.cache import cache_directory
+from posebench.errors import ZooError
+from posebench.hashing import sha256_of
+from posebench.records import write_text
+from posebench.zoo.published import Match, PublishedCheckpoint, facts_for
+from posebench.zoo.transfer import Progress, download, partial_path
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A published file on this machine.
+
+    `checked` tells whether there was a published hash to check it by, `fetched` whether bytes
+    were transferred.
+    """
+
+    path: Path
+    sha256: str
+    checked: bool
+    fetched: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a file is a published one, and the reason in a sentence."""
+
+    published: bool
+    sha256: str
+    match: Match | None
+    reason: str
+
+
+def pulled_folder() -> Path:
+    """Return the folder that files are pulled to unless another is given."""
+    return cache_directory() / "zoo"
+
+
+def pulled_path(entry: PublishedCheckpoint, folder: Path | None = None) -> Path:
+    """Return where the file of an entry belongs, whether or not it is there."""
+    return (folder or pulled_folder()) / entry.file_name
+
+
+def pull(entry: PublishedCheckpoint, folder: Path | None, progress: Progress) -> Pulled:
+    """Fetch an entry's file, check its hash, and write the whole SHA-256 beside it.
+
+    A file that is there already is checked only. Raise `ZooError` where there is nothing to
+    fetch, the transfer fails, or the bytes are not the published ones.
+    """
+    target = pulled_path(entry, folder)
+    checked = entry.sha256_prefix is not None
+    if target.is_file():
+        sha256 = sha256_of(target)
+        if not sha256.startswith(entry.sha256_prefix or ""):
+            raise ZooError(
+                f"{target} is there, but is not the published file: its SHA-256 begins with "
+                f"{sha256[:8]}, not {entry.sha256_prefix}.",
+                hint="Move it away or delete it, then run again.",
+            )
+        return Pulled(target, sha256, checked, fetched=False)
+    if not entry.urls:
+        raise ZooError(f"{entry.id} cannot be fetched by a program.", hint=by_hand(entry, target))
+    download(entry.urls[0], target, progress)
+    return _checked(entry, target)
+
+
+def _checked(entry: PublishedCheckpoint, target: Path) -> Pulled:
+    """Give a finished transfer its name if its hash is right, and delete it if not."""
+    partial = partial_path(target)
+    sha256 = sha256_of(partial)
+    if not sha256.startswith(entry.sha256_prefix or ""):
+        partial.unlink()
+        raise ZooError(
+            f"What came from {entry.urls[0]} is not the published file: its SHA-256 begins with "
+            f"{sha256[:8]}, not {entry.sha256_prefix}. It was deleted.",
+            hint="Run the command again. Where that does not help, a proxy in between or the "
+            "publisher changes the file.",
+        )
+    partial.replace(target)
+    write_text(target.with_name(f"{target.name}.sha256"), f"{sha256}  {target.name}\n")
+    return Pulled(target, sha256, entry.sha256_prefix is not None, fetched=True)
+
+
+def by_hand(entry: PublishedCheckpoint, target: Path) -> str:
+    """Say where a person gets an entry's file, and where to put it."""
+    if entry.urls:
+        return f"Get {entry.urls[0]} and put it at {target}"
+    if entry.page is None:
+        return "No file of it is published."
+    named = f"{entry.published_name} " if entry.published_name else "its file "
+    return f"Get {named}from {entry.page} by hand and put it at {target}"
+
+
+def verify(path: Path) -> Verdict:
+    """Tell whether a file is a published one: by its hash alone."""
+    if not path.is_file():
+        raise ZooError(f"There is no file {path}.")
+    sha256 = sha256_of(path)
+    match = facts_for(path, sha256)
+    if match is None:
+        return Verdict(False, sha256, None, "No published checkpoint has its hash or its name.")
+    entry = match.entry
+    if match.by == "hash":
+        return Verdict(True, sha256, match, f"It is the published file of {entry.id}.")
+    if entry.sha256_prefix is None:
+        reason = f"It has the name of {entry.id}, for which no hash is published: nobody can tell."
+    else:
+        reason = (
+            f"It has the name of {entry.id} but not its hash ({entry.sha256_prefix}): it is "
+            "damaged, cut off or was saved again."
+        )
+    return Verdict(False, sha256, match, reason)
