@@ -218,17 +218,24 @@ for path in sys.argv[2:]:
 """
 
 
+def doubled(index: int) -> bytes:
+    """Return a pickle program for a list that holds the one remembered last twice."""
+    remembered = b"h" + bytes([index])
+    return b"](" + remembered * 2 + b"e\x94"
+
+
 def bombs(folder: Path) -> list[Path]:
     """Write files that claim or unpack to far more than they hold."""
     for index, content in enumerate(SAFETENSORS.values()):
         (folder / f"{index}.safetensors").write_bytes(content)
-    # A pickle of one storage of 100 GB, a tensor that repeats one number, and a huge text.
+    # A pickle of one storage of 100 GB, a tensor that repeats one number, a huge text,
+    # and 40 lists that each hold the one before twice.
     tensor = b"ctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\n"
     for name, program in {
         "storage": tensor + b"L26843545600L\ntQL0L\n(L26843545600L\nt(L1L\ntI00\nNtR.",
         "zeros": tensor + b"L1L\ntQL0L\n(L26843545600L\nt(L0L\ntI00\nNtR.",
         "text": b"\x80\x04\x8d" + (100 * 2**30).to_bytes(8, "little") + b"x.",
-        "memo": b"\x80\x04]\x94" + b"h\x00h\x00e." * 3,
+        "laughs": b"\x80\x04}\x94Vw\n]\x94" + b"".join(map(doubled, range(1, 40))) + b"s.",
     }.items():
         with zipfile.ZipFile(folder / f"{name}.pth", "w") as archive:
             archive.writestr("net/data.pkl", program)
