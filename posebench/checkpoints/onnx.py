@@ -63,7 +63,9 @@ def open_session(file: GraphFile) -> OnnxSession:
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = torch.get_num_threads()
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     except Exception as error:  # onnxruntime's errors share no base class but this
         raise CheckpointError(f"onnxruntime cannot open {file.name}: {error}") from None
     inputs = session.get_inputs()

@@ -16,7 +16,7 @@ from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.codecs import SimccCodec
 from posebench.errors import CheckpointError
 from posebench.sizes import InputSize
-from posebench.zoo import load_embedded
+from posebench.zoo import resolve
 
 FOLDER = "20230831/rtmpose_onnx/rtmpose-t_simcc/"
 CODEC = {
@@ -51,7 +51,7 @@ DETAIL = json.dumps(
 def exported(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return an embedded SimCC network as the ONNX file that MMDeploy makes of one."""
     path = tmp_path_factory.mktemp("export") / "end2end.onnx"
-    network = load_embedded("simcc-s").network
+    network = load_checkpoint(resolve("simcc-s")).network
     assert isinstance(network, torch.nn.Module)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's: this way to export is the old one
@@ -89,7 +89,7 @@ def write_archive(path: Path, graph: bytes, **codec: Any) -> Path:
 def test_an_archive_computes_what_its_network_does(exported: bytes, tmp_path: Path) -> None:
     path = write_archive(tmp_path / "rtmpose-t.zip", exported)
     checkpoint = load_checkpoint(path)
-    spec, original = checkpoint.spec, load_embedded("simcc-s")
+    spec, original = checkpoint.spec, load_checkpoint(resolve("simcc-s"))
     assert (checkpoint.publisher, spec.backbone.family) == ("onnx", "onnx")
     assert spec.input_size == InputSize(128, 96)
     assert spec.codec == SimccCodec(split_ratio=2.0, sigma=(3.0, 3.5), normalize=False)
