@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from posebench.backbones import Backbone, build_backbone
+from posebench.backbones import Backbone, build_backbone, describe, size_divisor
+from posebench.errors import SpecError
 from posebench.heads import GatedAttentionUnit, HeatmapHead, Scale, ScaleNorm, build_head
 from posebench.sizes import InputSize
 from posebench.spec import ModelSpec
@@ -27,7 +28,7 @@ class Network(Protocol):
 
     @property
     def stride(self) -> int:
-        """Pixels per cell of the backbone's features: input sides must be multiples of it."""
+        """Pixels per cell of the backbone's features; input sides are multiples of it."""
         ...
 
     @property
@@ -71,8 +72,16 @@ class PoseModel(nn.Module):
 def build_model(spec: ModelSpec) -> PoseModel:
     """Build the network of `spec` with torch's default weights.
 
-    Works under `torch.device("meta")`. Raise `SpecError` for an unknown family or options.
+    Works under `torch.device("meta")`. Raise `SpecError` for an unknown family or options, and for
+    an input size that the backbone cannot run.
     """
+    divisor, size = size_divisor(spec.backbone), spec.input_size
+    if divisor is not None and (size.height % divisor or size.width % divisor):
+        raise SpecError(
+            f"{describe(spec.backbone)} takes input sides that are multiples of {divisor}, "
+            f"not {size}.",
+            hint="Correct input_size, for example 256x192.",
+        )
     backbone = build_backbone(spec.backbone)
     head = build_head(spec, backbone.out_channels, backbone.stride)
     return PoseModel(spec, backbone, head)

@@ -68,10 +68,17 @@ def canonical_policy(spec: ModelSpec, size: InputSize, policy: Policy) -> Policy
 
 
 def check_size(
-    spec: ModelSpec, stride: int, size: InputSize, policy: Policy, *, size_locked: bool = False
+    spec: ModelSpec,
+    stride: int,
+    size: InputSize,
+    policy: Policy,
+    *,
+    divisor: int | None = None,
+    size_locked: bool = False,
 ) -> None:
     """Raise `UnsupportedSizeError`, with the reason, where a cell cannot run.
 
+    `divisor`: what the sides must be multiples of, where that is more than the stride.
     `size_locked`: the file itself takes its trained size alone and its weights are out of reach,
     as in an ONNX file exported for one size.
     """
@@ -88,10 +95,12 @@ def check_size(
             f"{size} under native: {_locks(spec, spec.codec, stride)}.",
             hint="Use the policy resample, pool or interpolate.",
         )
-    if size.height % stride or size.width % stride:
-        valid = " and ".join(str(near) for near in _nearest_multiples(size, stride))
+    step = divisor or stride
+    if size.height % step or size.width % step:
+        valid = " and ".join(str(near) for near in _nearest_multiples(size, step))
+        layer = "stride" if divisor is None else "stride of the coarsest branch,"
         raise UnsupportedSizeError(
-            f"{size} under {policy}: both sides must be multiples of the stride {stride}.",
+            f"{size} under {policy}: both sides must be multiples of the {layer} {step}.",
             hint=f"Nearest valid: {valid}. The policy resample runs at any size.",
         )
 
@@ -113,9 +122,11 @@ def apply_policy(network: Network, size: InputSize, policy: Policy) -> CellNetwo
     Raise `UnsupportedSizeError` where `check_size` does, and for `pool` or `interpolate` of a
     network that is no `PoseModel`.
     """
+    from posebench.backbones import size_divisor
+
     spec = network.spec
-    locked = network.fixed_size is not None
-    check_size(spec, network.stride, size, policy, size_locked=locked)
+    divisor, locked = size_divisor(spec.backbone), network.fixed_size is not None
+    check_size(spec, network.stride, size, policy, divisor=divisor, size_locked=locked)
     canonical = canonical_policy(spec, size, policy)
     if canonical in ("pool", "interpolate"):
         from posebench.model import PoseModel
@@ -143,10 +154,10 @@ def _locks(spec: ModelSpec, codec: SimccCodec, stride: int) -> str:
     )
 
 
-def _nearest_multiples(size: InputSize, stride: int) -> tuple[InputSize, ...]:
+def _nearest_multiples(size: InputSize, step: int) -> tuple[InputSize, ...]:
     """Return the valid sizes next below and next above, as far as there are any."""
-    below = (size.height // stride * stride, size.width // stride * stride)
-    above = (-(-size.height // stride) * stride, -(-size.width // stride) * stride)
+    below = (size.height // step * step, size.width // step * step)
+    above = (-(-size.height // step) * step, -(-size.width // step) * step)
     return tuple(
         InputSize(*sides) for sides in (below, above) if 0 < min(sides) <= max(sides) <= MAX_SIDE
     )

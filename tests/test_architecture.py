@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "model": {*FOUNDATION, "backbones", "heads"},
     "flip": {"model"},
     "resizing": {*FOUNDATION, "grids", "heads", "model"},
-    "policies": {*FOUNDATION, "grids", "model", "resizing"},
+    "policies": {*FOUNDATION, "backbones", "grids", "model", "resizing"},
     "checkpoints": {*FOUNDATION, "backbones", "grids", "hashing", "model", "zoo"},
     "zoo": {*FOUNDATION, "backbones", "cache", "hashing"},
     "datasets": {"errors", "keypoints", "geometry", "records"},

@@ -84,6 +84,15 @@ def test_a_size_off_the_stride_names_the_nearest_two(spec: ModelSpec, policy: Po
     check_size(spec, 32, ODD, "resample")
 
 
+def test_branches_ask_for_more_than_the_stride() -> None:
+    with pytest.raises(UnsupportedSizeError, match="stride of the coarsest branch, 32") as caught:
+        check_size(HEATMAP, 4, ODD, "native", divisor=32)
+    assert "96x64 and 96x96" in str(caught.value)
+    check_size(HEATMAP, 4, ODD, "native")
+    check_size(HEATMAP, 4, ODD, "resample", divisor=32)
+    check_size(HEATMAP, 4, OTHER, "native", divisor=32)
+
+
 def test_only_existing_sizes_are_named() -> None:
     with pytest.raises(UnsupportedSizeError) as caught:
         check_size(HEATMAP, 32, InputSize(96, 20), "native")

@@ -8,10 +8,37 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from posebench.backbones import cspnext, resnet
+from posebench.backbones import (
+    alexnet,
+    cspnext,
+    hrformer,
+    hrnet,
+    litehrnet,
+    mobilenet_v2,
+    resnest,
+    resnet,
+    scnet,
+    shufflenet_v1,
+    shufflenet_v2,
+    vgg,
+    vipnas_mobilenet_v3,
+    vipnas_resnet,
+)
+from posebench.backbones.alexnet import AlexNet, AlexNetOptions
 from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
-from posebench.backbones.resnet import ResNet, ResNetOptions
+from posebench.backbones.hrformer import HRFormerOptions
+from posebench.backbones.hrnet import HRNetOptions
+from posebench.backbones.litehrnet import LiteHRNet, LiteHRNetOptions
+from posebench.backbones.mobilenet_v2 import MobileNetV2, MobileNetV2Options
+from posebench.backbones.resnest import ResNeStOptions
+from posebench.backbones.resnet import ResNetOptions
+from posebench.backbones.scnet import SCNetOptions
 from posebench.backbones.shapes import Shapes
+from posebench.backbones.shufflenet_v1 import ShuffleNetV1, ShuffleNetV1Options
+from posebench.backbones.shufflenet_v2 import ShuffleNetV2, ShuffleNetV2Options
+from posebench.backbones.vgg import VGG, VGGOptions
+from posebench.backbones.vipnas_mobilenet_v3 import ViPNASMobileNetV3, ViPNASMobileNetV3Options
+from posebench.backbones.vipnas_resnet import ViPNASResNet, ViPNASResNetOptions
 from posebench.errors import SpecError, nearest
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec
@@ -32,20 +59,51 @@ class BackboneFamily:
 
     `options` is its record of options; `build` and `describe` make the network and its printed
     name of them; `recognise` returns the options, as plain data, that a state dict's names and
-    shapes tell, or None for another family's.
+    shapes tell, or None for another family's. Both input sides must be multiples of
+    `size_divisor`, where that is more than the stride.
     """
 
     options: type[Any]
     build: Callable[[Any], Backbone]
     describe: Callable[[Any], str]
     recognise: Callable[[Shapes], dict[str, Any] | None]
+    size_divisor: int | None = None
 
 
 # Printed names of exported files by format: their network is in the file and cannot be built.
 EXPORTED = {"onnx": "ONNX graph", "openvino": "OpenVINO graph"}
 BACKBONES: dict[str, BackboneFamily] = {
+    "alexnet": BackboneFamily(AlexNetOptions, AlexNet, alexnet.describe, alexnet.recognise),
     "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
-    "resnet": BackboneFamily(ResNetOptions, ResNet, resnet.describe, resnet.recognise),
+    "hrformer": BackboneFamily(
+        HRFormerOptions, hrformer.build, hrformer.describe, hrformer.recognise, 32
+    ),
+    "hrnet": BackboneFamily(HRNetOptions, hrnet.build, hrnet.describe, hrnet.recognise, 32),
+    "litehrnet": BackboneFamily(
+        LiteHRNetOptions, LiteHRNet, litehrnet.describe, litehrnet.recognise, 32
+    ),
+    "mobilenet_v2": BackboneFamily(
+        MobileNetV2Options, MobileNetV2, mobilenet_v2.describe, mobilenet_v2.recognise
+    ),
+    "resnest": BackboneFamily(ResNeStOptions, resnest.build, resnest.describe, resnest.recognise),
+    "resnet": BackboneFamily(ResNetOptions, resnet.build, resnet.describe, resnet.recognise),
+    "scnet": BackboneFamily(SCNetOptions, scnet.build, scnet.describe, scnet.recognise),
+    "shufflenet_v1": BackboneFamily(
+        ShuffleNetV1Options, ShuffleNetV1, shufflenet_v1.describe, shufflenet_v1.recognise
+    ),
+    "shufflenet_v2": BackboneFamily(
+        ShuffleNetV2Options, ShuffleNetV2, shufflenet_v2.describe, shufflenet_v2.recognise
+    ),
+    "vgg": BackboneFamily(VGGOptions, VGG, vgg.describe, vgg.recognise),
+    "vipnas_mobilenet_v3": BackboneFamily(
+        ViPNASMobileNetV3Options,
+        ViPNASMobileNetV3,
+        vipnas_mobilenet_v3.describe,
+        vipnas_mobilenet_v3.recognise,
+    ),
+    "vipnas_resnet": BackboneFamily(
+        ViPNASResNetOptions, ViPNASResNet, vipnas_resnet.describe, vipnas_resnet.recognise
+    ),
 }
 
 
@@ -73,6 +131,11 @@ def describe(spec: BackboneSpec) -> str:
     return _family(spec).describe(_options(spec))
 
 
+def size_divisor(spec: BackboneSpec) -> int | None:
+    """Return what both input sides must be multiples of, where that is more than the stride."""
+    return BACKBONES[spec.family].size_divisor if spec.family in BACKBONES else None
+
+
 def _family(spec: BackboneSpec) -> BackboneFamily:
     if spec.family not in BACKBONES:
         raise SpecError(
@@ -97,4 +160,5 @@ __all__ = [
     "build_backbone",
     "describe",
     "recognise_backbone",
+    "size_divisor",
 ]

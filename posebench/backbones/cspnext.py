@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from posebench.backbones.conv_modules import ConvModule
 from posebench.backbones.shapes import Shapes, count_numbers
 from posebench.errors import SpecError
 
@@ -52,32 +53,13 @@ class CSPNeXtOptions:
             )
 
 
-class ConvModule(nn.Module):
-    """Convolution, BatchNorm and SiLU, named as in mmcv."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
-        )
-        self.bn = nn.BatchNorm2d(out_channels)
-        self.activate = nn.SiLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, out_channels, H/stride, W/stride)."""
-        result: Tensor = self.activate(self.bn(self.conv(x)))
-        return result
-
-
 class SeparableConv(nn.Module):
-    """A depthwise and a pointwise `ConvModule`."""
+    """A depthwise and a pointwise convolution."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise_conv = ConvModule(in_channels, in_channels, kernel, groups=in_channels)
-        self.pointwise_conv = ConvModule(in_channels, out_channels, 1)
+        self.depthwise_conv = _conv(in_channels, in_channels, kernel, groups=in_channels)
+        self.pointwise_conv = _conv(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, out_channels, H, W)."""
@@ -90,7 +72,7 @@ class CSPNeXtBlock(nn.Module):
 
     def __init__(self, channels: int, identity: bool) -> None:
         super().__init__()
-        self.conv1 = ConvModule(channels, channels, 3)
+        self.conv1 = _conv(channels, channels, 3)
         self.conv2 = SeparableConv(channels, channels, 5)
         self.identity = identity
 
@@ -121,9 +103,9 @@ class CSPLayer(nn.Module):
     def __init__(self, channels: int, blocks: int, identity: bool) -> None:
         super().__init__()
         half = channels // 2
-        self.main_conv = ConvModule(channels, half, 1)
-        self.short_conv = ConvModule(channels, half, 1)
-        self.final_conv = ConvModule(2 * half, channels, 1)
+        self.main_conv = _conv(channels, half, 1)
+        self.short_conv = _conv(channels, half, 1)
+        self.final_conv = _conv(2 * half, channels, 1)
         self.blocks = nn.Sequential(*(CSPNeXtBlock(half, identity) for _ in range(blocks)))
         self.attention = ChannelAttention(2 * half)
 
@@ -141,11 +123,11 @@ class SPPBottleneck(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         half = channels // 2
-        self.conv1 = ConvModule(channels, half, 1)
+        self.conv1 = _conv(channels, half, 1)
         self.poolings = nn.ModuleList(
             nn.MaxPool2d(kernel, stride=1, padding=kernel // 2) for kernel in _POOL_KERNELS
         )
-        self.conv2 = ConvModule(half * (1 + len(_POOL_KERNELS)), channels, 1)
+        self.conv2 = _conv(half * (1 + len(_POOL_KERNELS)), channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -162,15 +144,15 @@ class CSPNeXt(nn.Module):
         widen = options.widen_factor
         channels, half = int(_STEM_CHANNELS * widen), int(_STEM_CHANNELS * widen // 2)
         self.stem = nn.Sequential(
-            ConvModule(3, half, 3, stride=2),
-            ConvModule(half, half, 3),
-            ConvModule(half, channels, 3),
+            _conv(3, half, 3, stride=2),
+            _conv(half, half, 3),
+            _conv(half, channels, 3),
         )
         self._stages: list[str] = []
         stages = _STAGES[: options.out_stage]
         for index, (base, blocks, identity, pyramid) in enumerate(stages, start=1):
             out_channels = int(base * widen)
-            layers: list[nn.Module] = [ConvModule(channels, out_channels, 3, stride=2)]
+            layers: list[nn.Module] = [_conv(channels, out_channels, 3, stride=2)]
             if pyramid:
                 layers.append(SPPBottleneck(out_channels))
             count = max(round(blocks * options.deepen_factor), 1)
@@ -187,6 +169,12 @@ class CSPNeXt(nn.Module):
         for name in self._stages:
             x = self.get_submodule(name)(x)
         return x
+
+
+def _conv(
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+) -> ConvModule:
+    return ConvModule(in_channels, out_channels, kernel, stride, groups, activation=nn.SiLU)
 
 
 def describe(options: CSPNeXtOptions) -> str:

@@ -23,15 +23,49 @@ Config = Mapping[str, Any]
 _COMPUTED: dict[str, tuple[Any, ...]] = {
     "model.type": ("TopdownPoseEstimator",),
     "model.neck": (),
-    "model.backbone.type": ("ResNet", "CSPNeXt"),
-    "model.backbone.style": ("pytorch",),
     "model.backbone.norm_cfg.eps": (1e-5,),
-    "model.backbone.act_cfg.type": ("SiLU", "ReLU"),
-    "model.head.type": ("HeatmapHead", "SimCCHead", "RTMCCHead"),
+    "model.backbone.conv_cfg": (),
+    "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead"),
     "model.head.gau_cfg.act_fn": ("SiLU",),
     "model.head.gau_cfg.pos_enc": (False,),
     "model.head.gau_cfg.use_rel_bias": (False,),
     "model.test_cfg.flip_mode": ("heatmap",),
+}
+_RESNET: dict[str, tuple[Any, ...]] = {
+    "style": ("pytorch",),
+    "strides": ((1, 2, 2, 2),),
+    "dilations": ((1, 1, 1, 1),),
+}
+# The same for settings of a backbone that leave no trace in its weights, by its type.
+_BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "AlexNet": {},
+    "CSPNeXt": {"act_cfg.type": ("SiLU",)},
+    "HRFormer": {
+        "extra.upsample.mode": ("bilinear",),
+        "extra.upsample.align_corners": (False,),
+        "extra.with_pad_mask": (False,),
+        "transformer_norm_cfg.eps": (1e-6,),
+    },
+    "HRNet": {"extra.upsample.mode": ("nearest",)},
+    "LiteHRNet": {},
+    "MobileNetV2": {"act_cfg.type": ("ReLU6",)},
+    "ResNeSt": {**_RESNET, "avg_down_stride": (True,)},
+    "ResNeXt": _RESNET,
+    "ResNet": _RESNET,
+    "ResNetV1d": _RESNET,
+    "SCNet": _RESNET,
+    "SEResNeXt": _RESNET,
+    "SEResNet": _RESNET,
+    "ShuffleNetV1": {"act_cfg.type": ("ReLU",)},
+    "ShuffleNetV2": {"act_cfg.type": ("ReLU",)},
+    "VGG": {
+        "act_cfg.type": ("ReLU",),
+        "ceil_mode": (False,),
+        "dilations": ((1,) * 5,),
+        "with_last_pool": (True,),
+    },
+    "ViPNAS_MobileNetV3": {"act": (), "stride": ()},
+    "ViPNAS_ResNet": {**_RESNET, "avg_down": (False,), "deep_stem": (False,)},
 }
 _PIPELINES = (
     "test_dataloader.dataset.pipeline",
@@ -82,14 +116,29 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
 
 def _check_computed(config: Config) -> None:
     for path, values in _COMPUTED.items():
-        value = lookup(config, path)
-        plain = value.rpartition(".")[2] if isinstance(value, str) else value
-        if value is not None and plain not in values:
-            known = ", ".join(map(str, values)) or "absent"
-            raise CheckpointError(
-                f"The config text sets {path} to {str(value)[:60]!r}, which is not supported.",
-                hint=f"Supported: {known}. Other networks run as ONNX.",
-            )
+        _check_setting(config, path, values)
+    _check_setting(config, "model.backbone.type", tuple(_BACKBONES))
+    for setting, values in _BACKBONES.get(
+        _plain(lookup(config, "model.backbone.type")), {}
+    ).items():
+        _check_setting(config, f"model.backbone.{setting}", values)
+
+
+def _check_setting(config: Config, path: str, values: tuple[Any, ...]) -> None:
+    value = lookup(config, path)
+    if value is not None and _plain(value) not in values:
+        known = ", ".join(map(str, values)) or "absent"
+        raise CheckpointError(
+            f"The config text sets {path} to {str(value)[:60]!r}, which is not supported.",
+            hint=f"Supported: {known}. Other networks run as ONNX.",
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return a type's name without its scope, and a sequence as a tuple."""
+    if isinstance(value, str):
+        return value.rpartition(".")[2]
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _codec(config: Config) -> tuple[Finding, ...]:

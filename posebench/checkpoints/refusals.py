@@ -77,8 +77,6 @@ _BACKBONES = (
     (r"(patch_embed|pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "ViT"),
     (r"conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
     (r"layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
-    (r"layer1\.0\.se_layer", "SEResNet"),
-    (r"(stem\.0\.weight|layer1\.0\.downsample\.1\.weight)", "ResNetV1d"),
     (r"stages\.0\.blocks", "Swin"),
     (r"layer1\.0\.conv1\.weight", "ResNet"),
 )

@@ -177,6 +177,19 @@ def test_known_tensors_are_dropped_by_name(tmp_path: Path) -> None:
         ("'MSRAHeatmap'", "'UDPHeatmap', heatmap_type='combined'", "combined"),
         ("'TopdownPoseEstimator'", "'BottomupPoseEstimator'", "bottom-up"),
         ("'CSPNeXt'", "'CSPNeXt', norm_cfg=dict(eps=0.001)", "norm_cfg.eps"),
+        ("'CSPNeXt'", "'CSPNeXt', act_cfg=dict(type='ReLU')", "act_cfg.type"),
+        ("'CSPNeXt'", "'MobileNetV2', act_cfg=dict(type='ReLU')", "act_cfg.type"),
+        ("'CSPNeXt'", "'ResNet', style='caffe'", "backbone.style"),
+        ("'CSPNeXt'", "'SEResNet', dilations=[1, 1, 1, 2]", "backbone.dilations"),
+        ("'CSPNeXt'", "'ResNeXt', strides=(1, 2, 2, 1)", "backbone.strides"),
+        ("'CSPNeXt'", "'ResNeSt', avg_down_stride=False", "avg_down_stride"),
+        ("'CSPNeXt'", "'VGG', ceil_mode=True", "ceil_mode"),
+        ("'CSPNeXt'", "'ResNet', conv_cfg=dict(type='DCNv2')", "conv_cfg"),
+        ("'CSPNeXt'", "'HRNet', extra=dict(upsample=dict(mode='bilinear'))", "upsample.mode"),
+        ("'CSPNeXt'", "'HRFormer', extra=dict(with_pad_mask=True)", "with_pad_mask"),
+        ("'CSPNeXt'", "'ViPNAS_MobileNetV3', stride=[2, 1, 2, 2, 2, 1, 1]", "backbone.stride"),
+        ("'CSPNeXt'", "'ViPNAS_ResNet', avg_down=True", "avg_down"),
+        ("'CSPNeXt'", "'HourglassNet'", "backbone.type"),
         ("sigma=1.5", "sigma='wide'", "codec.sigma"),
         ("'HeatmapHead'", "open('x')", "Nothing was run"),
     ],
@@ -189,6 +202,16 @@ def test_settings_that_would_compute_something_else(
     save_mmpose(path, "heatmap", cfg=config_text("heatmap").replace(old, new))
     with pytest.raises(CheckpointError, match=words):
         load_checkpoint(path)
+
+
+def test_settings_that_change_nothing_are_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "small.pth"
+    training = "norm_eval=True, frozen_stages=1, with_cp=True, init_cfg=dict(type='Pretrained')"
+    spelt_out = "'mmpose.ResNet', style='pytorch', strides=[1, 2, 2, 2], dilations=(1, 1, 1, 1)"
+    text = config_text("heatmap").replace("'CSPNeXt'", f"{spelt_out}, {training}")
+    assert spelt_out in text
+    save_mmpose(path, "heatmap", cfg=text)
+    assert load_checkpoint(path).spec.input_size == SIZE
 
 
 def test_dark_udp_and_bgr_are_read(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import pytest
 import torch
 from small_networks import config_text, save_mmpose
 
+from posebench.backbones import BACKBONES, build_backbone
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.refusals import refuse_other_networks
 from posebench.errors import CheckpointError
+from posebench.spec import BackboneSpec
 
 # A name, its shape and what is said, as MMPose 1.3.2 and 0.x, MMDetection, MMPretrain, torchvision,
 # ultralytics and the repositories of HigherHRNet, DEKR, OpenPose, YOLOX and YOLOv7 write them.
@@ -84,6 +86,15 @@ def test_pose_networks_are_not_refused(kind: str, tmp_path: Path) -> None:
     model = save_mmpose(tmp_path / "net.pth", kind)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     refuse_other_networks(shapes, {"cfg": config_text(kind)})
+
+
+@pytest.mark.parametrize("family", sorted(BACKBONES))
+def test_no_backbone_that_can_be_built_is_refused(family: str) -> None:
+    with torch.device("meta"):
+        backbone = build_backbone(BackboneSpec(family))
+    assert isinstance(backbone, torch.nn.Module)
+    shapes = {f"backbone.{k}": tuple(v.shape) for k, v in backbone.state_dict().items()}
+    refuse_other_networks({**shapes, "head.final_layer.weight": (17, 32, 1, 1)}, {})
 
 
 class PoseModel(torch.nn.Module):

@@ -25,6 +25,7 @@ from posebench.geometry import boxes_to_center_scale
 from posebench.policies import apply_policy
 from posebench.predict import PreparedCell, predict
 from posebench.sizes import InputSize
+from posebench.spec import CropSpec
 
 # The reference's names of the ten COCO numbers, after "coco/", by posebench's.
 METRICS = {
@@ -90,7 +91,8 @@ def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
     """Run one checkpoint through posebench and compare each stage with the reference's dump."""
     dump = peer.dump(family, boxes)
     dataset, instances = load_data(peer, boxes)
-    raw, predictions = run_posebench(peer.checkpoint(family), dataset, instances, flip)
+    path = peer.checkpoint(family)
+    raw, predictions = run_posebench(path, dataset, instances, flip)
     np.testing.assert_array_equal(predictions.ids, dump.arrays["ids"])
     np.testing.assert_array_equal(predictions.image_ids, dump.arrays["img_ids"])
     tag = tag_of(flip)
@@ -104,7 +106,7 @@ def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
         boxes=boxes,
         flip=flip,
         instances=len(instances),
-        crop=crop_gap(dump, dataset, instances),
+        crop=crop_gap(dump, dataset, instances, load_checkpoint(path).spec.crop),
         raw=raw_gap / max(largest(output) for output in peer_raw),
         keypoint=float(moved[~ties].max(initial=0.0)),
         keypoint_all=float(moved.max()),
@@ -171,15 +173,15 @@ def joined(batches: list[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
     return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
 
 
-def crop_gap(dump: Dump, dataset: PoseDataset, instances: Instances) -> float:
+def crop_gap(dump: Dump, dataset: PoseDataset, instances: Instances, spec: CropSpec) -> float:
     """Return the largest difference of a pixel of a crop, in grey levels."""
     peer_crops = dump.arrays["inputs_u8_bgr"].transpose(0, 2, 3, 1)
     size = InputSize(*peer_crops.shape[1:3])
-    center, scale = boxes_to_center_scale(instances.bbox_xyxy, size, 1.25)
+    center, scale = boxes_to_center_scale(instances.bbox_xyxy, size, spec.padding)
     gap = 0.0
     for row, index in enumerate(instances.image_index):
         image = read_image(dataset.images[index].path)
-        crop = crop_image(image, center[row], scale[row], size, udp=False)
+        crop = crop_image(image, center[row], scale[row], size, udp=spec.udp)
         gap = max(gap, largest(crop.astype(np.int64) - peer_crops[row]))
     return gap
 

@@ -22,9 +22,32 @@ OUTPUT_SCALE = 10
 # 5286 boxes would take a ResNet-50 hours on two cores; a cut at 0.3 leaves 128 of them.
 BOX_SCORE = 0.3
 _COCO = "body_2d_keypoint"
+_HEATMAP = f"{_COCO}/topdown_heatmap/coco"
+_SIMCC = f"{_COCO}/simcc/coco"
 FAMILIES: dict[str, str] = {
-    "td-hm_res50": f"{_COCO}/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py",
-    "simcc_res50": f"{_COCO}/simcc/coco/simcc_res50_8xb64-210e_coco-256x192.py",
+    "td-hm_res50": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
+    "td-hm_resnetv1d50": f"{_HEATMAP}/td-hm_resnetv1d50_8xb64-210e_coco-256x192.py",
+    "td-hm_resnext50": f"{_HEATMAP}/td-hm_resnext50_8xb64-210e_coco-256x192.py",
+    "td-hm_seresnet50": f"{_HEATMAP}/td-hm_seresnet50_8xb64-210e_coco-256x192.py",
+    "td-hm_scnet50": f"{_HEATMAP}/td-hm_scnet50_8xb64-210e_coco-256x192.py",
+    "td-hm_resnest50": f"{_HEATMAP}/td-hm_resnest50_8xb64-210e_coco-256x192.py",
+    "td-hm_mobilenetv2": f"{_HEATMAP}/td-hm_mobilenetv2_8xb64-210e_coco-256x192.py",
+    "td-hm_shufflenetv1": f"{_HEATMAP}/td-hm_shufflenetv1_8xb64-210e_coco-256x192.py",
+    "td-hm_shufflenetv2": f"{_HEATMAP}/td-hm_shufflenetv2_8xb64-210e_coco-256x192.py",
+    "td-hm_vgg16-bn": f"{_HEATMAP}/td-hm_vgg16-bn_8xb64-210e_coco-256x192.py",
+    "td-hm_alexnet": f"{_HEATMAP}/td-hm_alexnet_8xb64-210e_coco-256x192.py",
+    "td-hm_hrnet-w32": f"{_HEATMAP}/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py",
+    "td-hm_hrnet-w32_dark": f"{_HEATMAP}/td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192.py",
+    "td-hm_hrnet-w32_udp": f"{_HEATMAP}/td-hm_hrnet-w32_udp-8xb64-210e_coco-256x192.py",
+    "td-hm_hrnet-w48": f"{_HEATMAP}/td-hm_hrnet-w48_8xb32-210e_coco-256x192.py",
+    "td-hm_litehrnet-18": f"{_HEATMAP}/td-hm_litehrnet-18_8xb64-210e_coco-256x192.py",
+    "td-hm_litehrnet-30": f"{_HEATMAP}/td-hm_litehrnet-30_8xb64-210e_coco-256x192.py",
+    "td-hm_hrformer-small": f"{_HEATMAP}/td-hm_hrformer-small_8xb32-210e_coco-256x192.py",
+    "td-hm_vipnas-mbv3": f"{_HEATMAP}/td-hm_vipnas-mbv3_8xb64-210e_coco-256x192.py",
+    "td-hm_vipnas-res50": f"{_HEATMAP}/td-hm_vipnas-res50_8xb64-210e_coco-256x192.py",
+    "simcc_vipnas-mbv3": f"{_SIMCC}/simcc_vipnas-mbv3_8xb64-210e_coco-256x192.py",
+    "simcc_mobilenetv2": f"{_SIMCC}/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py",
+    "simcc_res50": f"{_SIMCC}/simcc_res50_8xb64-210e_coco-256x192.py",
     "rtmpose-t": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
     "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
 }
