@@ -183,6 +183,7 @@ def test_without_openvino_the_extra_is_named(
     assert 'pip install "posebench-pose[openvino]"' in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_real_network(shared_dir: Path) -> None:
     path = shared_dir / "data" / "weights" / "pp_tinypose_256x192" / "model.xml"
     checkpoint = load_checkpoint(path)

@@ -88,10 +88,13 @@ def test_pose_networks_are_not_refused(kind: str, tmp_path: Path) -> None:
     refuse_other_networks(shapes, {"cfg": config_text(kind)})
 
 
+REQUIRED_OPTIONS = {"cspnext": {"deepen_factor": 0.33, "widen_factor": 0.5}}
+
+
 @pytest.mark.parametrize("family", sorted(BACKBONES))
 def test_no_backbone_that_can_be_built_is_refused(family: str) -> None:
     with torch.device("meta"):
-        backbone = build_backbone(BackboneSpec(family))
+        backbone = build_backbone(BackboneSpec(family, REQUIRED_OPTIONS.get(family, {})))
     assert isinstance(backbone, torch.nn.Module)
     shapes = {f"backbone.{k}": tuple(v.shape) for k, v in backbone.state_dict().items()}
     refuse_other_networks({**shapes, "head.final_layer.weight": (17, 32, 1, 1)}, {})
