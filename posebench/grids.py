@@ -1,6 +1,7 @@
 """Arithmetic of output grids: maps and bins of a network at an input size, and what they lock.
 
-Every stride-2 layer of the backbones rounds up, so a grid is the input over the stride, rounded up.
+Every stride-2 layer of the backbones rounds up, so a grid is the input over the stride, rounded up
+(not so in AlexNet and VGG, which have no published SimCC head).
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ SIZE_LOCKED: dict[str, tuple[SizeLockedLayer, ...]] = {
 
 def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
     """Return the grid of a head's maps behind a backbone of this stride."""
-    doubled = 2 ** len(head.deconv_channels)
-    return Grid(-(-size.height // stride) * doubled, -(-size.width // stride) * doubled)
+    factor = head.upsample * 2 ** len(head.deconv_channels)
+    return Grid(-(-size.height // stride) * factor, -(-size.width // stride) * factor)
 
 
 def simcc_bins(codec: SimccCodec, size: InputSize) -> Bins:

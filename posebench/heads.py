@@ -22,18 +22,26 @@ _DECONV_PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
 
 
 class HeatmapHead(nn.Module):
-    """Transposed convolutions that each double the grid, then one vector per keypoint."""
+    """An enlargement or transposed convolutions, which double the grid; one vector per keypoint."""
 
     size_locked = SIZE_LOCKED["heatmap"]
 
     def __init__(self, spec: HeadSpec, in_channels: int, keypoints: int) -> None:
         super().__init__()
+        self.upsample = spec.upsample
         self.deconv_layers = _deconv_layers(spec, in_channels)
         channels = spec.deconv_channels[-1] if spec.deconv_channels else in_channels
         self.final_layer = _final_layer(spec, channels, keypoints)
 
     def maps(self, features: Tensor) -> Tensor:
         """Return maps (N, K, h, w) of features (N, C, h', w')."""
+        if self.upsample > 1:
+            features = functional.interpolate(
+                functional.relu(features),
+                scale_factor=self.upsample,
+                mode="bilinear",
+                align_corners=False,
+            )
         result: Tensor = self.final_layer(self.deconv_layers(features))
         return result
 

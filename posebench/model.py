@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from posebench.backbones import Backbone, build_backbone, describe, size_divisor
+from posebench.backbones.vit import POSITION_STD, ViT
 from posebench.errors import SpecError
 from posebench.heads import GatedAttentionUnit, HeatmapHead, Scale, ScaleNorm, build_head
 from posebench.sizes import InputSize
@@ -98,10 +99,13 @@ def count_gflops(network: Network, size: InputSize) -> float | None:
     Counts convolutions and matrix products as they run, a multiply-add as one, which the papers'
     and MMPose's tables call FLOPs. `None` for a network that does not run in torch.
     """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     crop = torch.zeros(1, 3, size.height, size.width)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    # The counter does not know the fused attention of a CPU, only its matrix products.
+    attention = sdpa_kernel(SDPBackend.MATH)
+    with torch.no_grad(), attention, FlopCounterMode(display=False) as counter:
         network(crop)
     operations: int = counter.get_total_flops()
     return operations / 2 / 1e9 if operations else None
@@ -112,7 +116,7 @@ def initialise(model: PoseModel, seed: int) -> None:
 
     Convolutions: Kaiming normal, for the number of inputs of one output. BatchNorm: 1 and 0.
     Output layers as MMPose's heads: normal, std 0.001 for the convolution that makes heatmaps,
-    0.01 for linear layers. All biases 0.
+    0.01 for linear layers; 0.02 for the position embedding of a ViT. All biases 0.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -132,6 +136,10 @@ def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
         _normal(module.weight, LINEAR_STD, generator)
         if module.bias is not None:
             module.bias.zero_()
+    elif isinstance(module, ViT):
+        _normal(module.pos_embed, POSITION_STD, generator)
+    elif isinstance(module, nn.LayerNorm):
+        module.reset_parameters()
     elif isinstance(module, nn.BatchNorm2d):
         module.reset_running_stats()
         module.weight.fill_(1)

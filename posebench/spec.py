@@ -44,7 +44,8 @@ class HeadSpec:
     """A head by its kind: `heatmap`, `simcc` (flatten + linear) or `rtmcc` (with GAU).
 
     `deconv_channels` lists the output channels of the transposed convolutions in front of the
-    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it.
+    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it. `upsample` above 1
+    puts a ReLU and a bilinear enlargement by that factor in front (ViTPose's simple head).
     """
 
     kind: Literal["heatmap", "simcc", "rtmcc"]
@@ -52,13 +53,16 @@ class HeadSpec:
     deconv_kernels: tuple[int, ...] = ()
     deconv_groups: tuple[int, ...] = ()
     final_layer_kernel: int = 1
+    upsample: int = 1
     gau: GauSpec | None = None
 
     def __post_init__(self) -> None:
         count = len(self.deconv_channels)
         numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
-        if min((*numbers, self.final_layer_kernel)) < 1:
-            raise SpecError("Head: channels, kernels and groups must be 1 or more.")
+        if min((*numbers, self.final_layer_kernel, self.upsample)) < 1:
+            raise SpecError("Head: channels, kernels, groups and upsample must be 1 or more.")
+        if self.upsample > 1 and self.kind != "heatmap":
+            raise SpecError("Head: `upsample` belongs to the kind `heatmap`.")
         if len(self.deconv_kernels) != count:
             raise SpecError(
                 f"Head: {count} deconv_channels but {len(self.deconv_kernels)} kernels."

@@ -143,7 +143,16 @@ WITHOUT_TORCH = (
     "zoo",
 )
 # Frameworks that posebench does without, and libraries that only some units may touch.
-FORBIDDEN = ("mmcv", "mmengine", "mmpose", "mmpretrain", "mmdet", "torchvision", "timm")
+FORBIDDEN = (
+    "mmcv",
+    "mmengine",
+    "mmpose",
+    "mmpretrain",
+    "mmdet",
+    "torchvision",
+    "timm",
+    "transformers",
+)
 ONLY_IN = {
     "xtcocotools": {"evaluation"},
     "pycocotools": {"evaluation"},

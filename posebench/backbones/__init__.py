@@ -23,6 +23,7 @@ from posebench.backbones import (
     vgg,
     vipnas_mobilenet_v3,
     vipnas_resnet,
+    vit,
 )
 from posebench.backbones.alexnet import AlexNet, AlexNetOptions
 from posebench.backbones.cspnext import CSPNeXt, CSPNeXtOptions
@@ -39,13 +40,17 @@ from posebench.backbones.shufflenet_v2 import ShuffleNetV2, ShuffleNetV2Options
 from posebench.backbones.vgg import VGG, VGGOptions
 from posebench.backbones.vipnas_mobilenet_v3 import ViPNASMobileNetV3, ViPNASMobileNetV3Options
 from posebench.backbones.vipnas_resnet import ViPNASResNet, ViPNASResNetOptions
+from posebench.backbones.vit import PATCH, ViT, ViTOptions
 from posebench.errors import SpecError, nearest
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec
 
 
 class Backbone(Protocol):
-    """A module from (N, 3, H, W) to (N, out_channels, H/stride, W/stride), sides rounded up."""
+    """A module from (N, 3, H, W) to (N, out_channels, H/stride, W/stride).
+
+    Sides are rounded up, but by VGG down; AlexNet's maps are one cell smaller.
+    """
 
     out_channels: int
     stride: int
@@ -60,7 +65,7 @@ class BackboneFamily:
     `options` is its record of options; `build` and `describe` make the network and its printed
     name of them; `recognise` returns the options, as plain data, that a state dict's names and
     shapes tell, or None for another family's. Both input sides must be multiples of
-    `size_divisor`, where that is more than the stride.
+    `size_divisor`, at the trained size too, where a network cannot round them up.
     """
 
     options: type[Any]
@@ -104,6 +109,7 @@ BACKBONES: dict[str, BackboneFamily] = {
     "vipnas_resnet": BackboneFamily(
         ViPNASResNetOptions, ViPNASResNet, vipnas_resnet.describe, vipnas_resnet.recognise
     ),
+    "vit": BackboneFamily(ViTOptions, ViT, vit.describe, vit.recognise, PATCH),
 }
 
 
@@ -157,6 +163,7 @@ __all__ = [
     "CSPNeXtOptions",
     "ResNetOptions",
     "Shapes",
+    "ViTOptions",
     "build_backbone",
     "describe",
     "recognise_backbone",

@@ -24,7 +24,7 @@ BOTTLENECK_COUNTS: dict[int, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class ResidualPlan:
-    """A stem and stages of blocks.
+    """A stem of `base_channels` and stages of `counts` blocks.
 
     `make_block` takes (in_channels, width, stride) and returns a block of width * `expansion`
     channels; the width of a stage's blocks is `base_channels`, doubled from stage to stage.
@@ -34,7 +34,6 @@ class ResidualPlan:
     make_block: Callable[[int, int, int], nn.Module]
     expansion: int = 4
     base_channels: int = 64
-    stem_channels: int = 64
     deep_stem: bool = False
 
 
@@ -43,7 +42,7 @@ class ResidualNetwork(nn.Module):
 
     def __init__(self, plan: ResidualPlan) -> None:
         super().__init__()
-        channels = plan.stem_channels
+        channels = plan.base_channels
         if plan.deep_stem:
             self.stem = nn.Sequential(
                 ConvModule(3, channels // 2, 3, stride=2),

@@ -122,7 +122,6 @@ def build(options: ResNetOptions) -> ResidualNetwork:
             make_block=partial(BasicBlock if basic else Bottleneck, options=options),
             expansion=1 if basic else 4,
             base_channels=options.base_channels,
-            stem_channels=options.base_channels,
             deep_stem=options.deep_stem,
         )
     )

@@ -15,7 +15,7 @@ from posebench.errors import CheckpointError
 from posebench.grids import map_grid
 from posebench.records import mapping_from_record
 from posebench.sizes import MAX_SIDE, InputSize
-from posebench.spec import HeadSpec
+from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order: bins are a side times the ratio, cells are the area over the stride squared.
 SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
@@ -24,6 +24,9 @@ _LINEAR = {
     "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
     "rtmcc": ("cls_x", "cls_y", "mlp.1"),
 }
+
+# ViTPose's simple heads are told by their 3x3 layer right behind the backbone; all enlarge by 4.
+_VIT_UPSAMPLE = 4
 
 
 def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
@@ -41,8 +44,10 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
             hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC"
             " heads as MMPose names them. Anything else runs as ONNX.",
         )
+    if backbone.family == "vit" and head == {"kind": "heatmap", "final_layer_kernel": 3}:
+        head["upsample"] = _VIT_UPSAMPLE
     found = {"backbone": mapping_from_record(backbone), "head": head}
-    return findings_of(found, "names and shapes")
+    return (*findings_of(found, "names and shapes"), *_size_of_positions(shapes, backbone))
 
 
 def keypoint_count(shapes: Shapes) -> int:
@@ -78,6 +83,16 @@ def find_trained_size(
                 Finding("codec.split_ratio", ratio, why),
             )
     return ()
+
+
+def _size_of_positions(shapes: Shapes, backbone: BackboneSpec) -> tuple[Finding, ...]:
+    """Return the trained size that a ViT's position embedding tells, as a first guess."""
+    size = backbone.options.get("img_size")
+    if size is None:
+        return ()
+    count = shapes["backbone.pos_embed"][1]
+    why = f"assumed: of the grids of {count} patches of 16x16 pixels the nearest to 4:3"
+    return (Finding("backbone.options.img_size", size, why), Finding("input_size", size, why))
 
 
 def _rtmcc(shapes: Shapes) -> dict[str, Any] | None:

@@ -8,12 +8,13 @@ from typing import Literal
 from posebench.checkpoints import mmdeploy
 from posebench.errors import CheckpointError
 
-Format = Literal["torch", "safetensors", "onnx", "openvino", "mmdeploy"]
+Format = Literal["torch", "safetensors", "onnx", "openvino", "mmdeploy", "huggingface"]
 _HEAD = 512
 # White space and the mark that some editors put before text.
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _SAFETENSORS_HEADER = 8
 _ZIP = b"PK\x03\x04"
+_MODEL_FOLDER = ("config.json", "model.safetensors")
 _AGAIN = "Download the file again: this is not the checkpoint itself."
 # First bytes, what they are, and what to do about it.
 _MISTAKES = (
@@ -30,7 +31,9 @@ _MISTAKES = (
 
 
 def recognise_format(path: Path) -> Format:
-    """Return the format of a checkpoint file; raise `CheckpointError` for anything else."""
+    """Return the format of a checkpoint; raise `CheckpointError` for anything else."""
+    if path.is_dir():
+        return _recognise_folder(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -69,6 +72,19 @@ def recognise_format(path: Path) -> Format:
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """Return the files that a checkpoint consists of: of an OpenVINO network, both."""
+    """Return the files that hold a checkpoint's weights: of an OpenVINO network, both of its."""
+    if path.is_dir():
+        return (path / _MODEL_FOLDER[1],)
     weights = path.with_suffix(".bin")
     return (path, weights) if path.suffix == ".xml" and weights.is_file() else (path,)
+
+
+def _recognise_folder(folder: Path) -> Format:
+    missing = [name for name in _MODEL_FOLDER if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"The folder {folder} has no {missing[0]}.",
+            hint="Readable folders are those that transformers' save_pretrained writes, with all"
+            " weights in one file.",
+        )
+    return "huggingface"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from posebench.backbones import EXPORTED
-from posebench.checkpoints import native, torch_file
+from posebench.checkpoints import huggingface_folder, native, torch_file
 from posebench.checkpoints.contents import Contents, Identity
 from posebench.checkpoints.exported import GRAPH_READERS, identify_graph, load_graph
 from posebench.checkpoints.findings import Finding, findings_of, read_overrides
@@ -80,11 +80,12 @@ _ADAPTERS: dict[Format, _Adapter] = {
     "onnx": _graph_adapter(GRAPH_READERS["onnx"]),
     "openvino": _graph_adapter(GRAPH_READERS["openvino"]),
     "mmdeploy": _graph_adapter(GRAPH_READERS["mmdeploy"]),
+    "huggingface": _Adapter(huggingface_folder.identify, huggingface_folder.load),
 }
 
 
 def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
-    """Load a checkpoint file; `spec_file` overrules what it says about itself.
+    """Load a checkpoint file or folder; `spec_file` overrules what it says about itself.
 
     Raise `CheckpointError` for a file that cannot be read, recognised or matched tensor by tensor,
     `UnsafeCheckpointError` for one that asks for code to be run, `SpecError` for a bad spec.
@@ -97,7 +98,7 @@ def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
         contents = adapter.load(path, (*zoo.added, *overrides))
     identity = contents.identity
     return Checkpoint(
-        name=path.stem,
+        name=_name(path),
         path=path,
         sha256=sha256,
         publisher=identity.publisher,
@@ -124,7 +125,7 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     except PosebenchError as error:
         problem = str(error)
     return Inspection(
-        name=path.stem,
+        name=_name(path),
         path=path,
         sha256=sha256,
         publisher=identity.publisher,
@@ -133,6 +134,11 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
         checkpoint=checkpoint,
         problem=problem,
     )
+
+
+def _name(path: Path) -> str:
+    """Return the name without what tells the format; a folder's has no such part."""
+    return path.name if path.is_dir() else path.stem
 
 
 def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:

@@ -14,6 +14,7 @@ from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.mmconfig import parse_config
 from posebench.checkpoints.mmsettings import find_keypoints, find_settings
 from posebench.checkpoints.publishers import Publisher, StateFile, Stored, Weights
+from posebench.checkpoints.vit_weights import POSITIONS, has_class_row, without_class_row
 from posebench.errors import CheckpointError
 
 # Rule and the names it drops: known, and without influence on what the network computes.
@@ -49,6 +50,17 @@ def sort_weights(file: StateFile) -> Weights:
     )
 
 
+def _sort_weights_1(file: StateFile) -> Weights:
+    """Sort a 1.x state dict; a ViT's class token goes, as it does when mmpretrain loads it."""
+    weights = sort_weights(file)
+    positions = weights.tensors.get(POSITIONS)
+    if positions is None or len(positions.shape) != 3 or not has_class_row(positions.shape[1]):
+        return weights
+    left = ("the position of a class token, which mmpretrain drops", (f"{POSITIONS}[:, 0]",))
+    tensors = {**weights.tensors, POSITIONS: without_class_row(positions)}
+    return Weights(tensors, (*weights.dropped, left))
+
+
 def _is_old(file: StateFile) -> bool:
     return any(re.match(rf"({re.escape(_WRAPPER)})?{_OLD_HEAD}", name) for name in file.state)
 
@@ -61,7 +73,7 @@ def _find_settings(
     return (*find_settings(config, overrides), *keypoints)
 
 
-def _find_provenance(file: StateFile) -> dict[str, Any]:
+def find_provenance(file: StateFile) -> dict[str, Any]:
     meta = file.meta
     return {key: meta[key] for key in _PROVENANCE if isinstance(meta.get(key), str | int)}
 
@@ -79,5 +91,5 @@ def _config(meta: Mapping[str, Any], overrides: tuple[Finding, ...]) -> dict[str
         raise
 
 
-MMPOSE_0 = Publisher("mmpose-0.x", _is_old, sort_weights, _find_settings, _find_provenance)
-MMPOSE_1 = Publisher("mmpose-1.x", lambda _: True, sort_weights, _find_settings, _find_provenance)
+MMPOSE_0 = Publisher("mmpose-0.x", _is_old, sort_weights, _find_settings, find_provenance)
+MMPOSE_1 = Publisher("mmpose-1.x", lambda _: True, _sort_weights_1, _find_settings, find_provenance)

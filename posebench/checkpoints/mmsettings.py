@@ -13,6 +13,7 @@ import numpy as np
 
 from posebench.checkpoints.findings import Finding, findings_of, keypoints_value
 from posebench.checkpoints.mmconfig import lookup
+from posebench.checkpoints.mmvit import find_vit, is_vit
 from posebench.checkpoints.rebuilding import NumpyArray
 from posebench.errors import CheckpointError, SpecError
 from posebench.keypoints import KEYPOINT_SETS, KeypointSet
@@ -22,7 +23,7 @@ Config = Mapping[str, Any]
 # Settings that change what a network computes, with the values that posebench computes too.
 _COMPUTED: dict[str, tuple[Any, ...]] = {
     "model.type": ("TopdownPoseEstimator",),
-    "model.neck": (),
+    "model.neck.type": ("FeatureMapProcessor",),
     "model.backbone.norm_cfg.eps": (1e-5,),
     "model.backbone.conv_cfg": (),
     "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead"),
@@ -65,6 +66,7 @@ _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
         "with_last_pool": (True,),
     },
     "ViPNAS_MobileNetV3": {"act": (), "stride": ()},
+    "VisionTransformer": {},
     "ViPNAS_ResNet": {**_RESNET, "avg_down": (False,), "deep_stem": (False,)},
 }
 _PIPELINES = (
@@ -73,6 +75,8 @@ _PIPELINES = (
     "test_pipeline",
     "val_pipeline",
 )
+# `find_vit` reads these of a Vision Transformer.
+_READ_OF_VIT = ("model.backbone.norm_cfg.eps",)
 _DATASETS = {"CocoDataset": "coco", "CrowdPoseDataset": "crowdpose"}
 # MMPose stores sigmas as float32; rounding back gives the constants they were written as.
 _SIGMA_TOLERANCE = 1e-6
@@ -86,8 +90,10 @@ def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[
     if not isinstance(lookup(config, "model"), Mapping):
         return ()
     _check_computed(config)
+    architecture = find_vit(config)
     overruled = any(finding.field == "codec.kind" for finding in overrides)
     return (
+        *architecture,
         *(() if overruled else _codec(config)),
         *_crop(config),
         *_flip(config),
@@ -116,11 +122,11 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
 
 def _check_computed(config: Config) -> None:
     for path, values in _COMPUTED.items():
-        _check_setting(config, path, values)
+        if not (path in _READ_OF_VIT and is_vit(config)):
+            _check_setting(config, path, values)
     _check_setting(config, "model.backbone.type", tuple(_BACKBONES))
-    for setting, values in _BACKBONES.get(
-        _plain(lookup(config, "model.backbone.type")), {}
-    ).items():
+    kind = _plain(lookup(config, "model.backbone.type"))
+    for setting, values in _BACKBONES.get(kind, {}).items():
         _check_setting(config, f"model.backbone.{setting}", values)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from posebench.backbones import EXPORTED
 from posebench.checkpoints.contents import (
@@ -28,6 +28,7 @@ from posebench.checkpoints.contents import (
 from posebench.checkpoints.exported import load_graph
 from posebench.checkpoints.findings import Finding, findings_of, settle, spec_from_findings
 from posebench.checkpoints.graphs import PARTS, GraphFile
+from posebench.checkpoints.safetensors_file import SafetensorsFile, open_safetensors
 from posebench.errors import CheckpointError
 from posebench.model import PoseModel, count_parameters
 from posebench.records import put_in_place
@@ -37,7 +38,6 @@ SCHEMA_VERSION = 1
 MAX_METADATA = 4_000_000
 _KEY = "posebench"
 _WHY = "the file's metadata"
-_DTYPES = ("F16", "BF16", "F32", "F64", "I64", "I32")
 
 
 def save_checkpoint(
@@ -75,12 +75,12 @@ def save_graph(
 
 def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
     """Read the metadata of a file that `save_checkpoint` wrote."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise _damaged(error) from None
-    record = _record(metadata.get(_KEY))
+    with open_safetensors(path) as file:
+        return _identity(file, overrides)
+
+
+def _identity(file: SafetensorsFile, overrides: tuple[Finding, ...]) -> Identity:
+    record = _record(file.metadata.get(_KEY))
     provenance = record["provenance"]
     assumed = provenance.get("assumed")
     names = {str(name) for name in assumed} if isinstance(assumed, list) else set()
@@ -93,40 +93,30 @@ def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
 
 def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
     """Load a file that `save_checkpoint` or `save_graph` wrote; weights become float32."""
-    identity = identify(path, overrides)
-    spec = spec_from_findings(identity.findings, where=path.name)
-    if spec.backbone.family in EXPORTED:
-        return replace(load_graph(stored_graph(path), identity.findings), identity=identity)
-    model = empty_model(spec)
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            slices = {name: file.get_slice(name) for name in names}
-            kinds = {name: str(part.get_dtype()) for name, part in slices.items()}
-            odd = [name for name, kind in kinds.items() if kind not in _DTYPES]
-            if odd:
-                raise CheckpointError(f"{odd[0]} is stored as {kinds[odd[0]]}, not as a number.")
-            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-            report = check_shapes(model, shapes)
-            # Copies: a tensor that stays a view of the file changes or faults when the file does.
-            fill_model(model, {name: file.get_tensor(name).clone() for name in names})
-    except (SafetensorError, OSError) as error:
-        raise _damaged(error) from None
+    with open_safetensors(path) as file:
+        identity = _identity(file, overrides)
+        spec = spec_from_findings(identity.findings, where=path.name)
+        if spec.backbone.family in EXPORTED:
+            graph = _graph(path.name, file)
+            return replace(load_graph(graph, identity.findings), identity=identity)
+        model = empty_model(spec)
+        report = check_shapes(model, {name: entry.shape for name, entry in file.entries.items()})
+        fill_model(model, {name: file.read(entry) for name, entry in file.entries.items()})
     return Contents(identity, spec, model, report, count_parameters(model))
 
 
 def stored_graph(path: Path) -> GraphFile:
     """Read the exported network that `save_graph` wrote; raise `CheckpointError` without one."""
-    try:
-        with safe_open(path, framework="np") as file:
-            names = set(file.keys())
-            kind = next((each for each, parts in PARTS.items() if set(parts) == names), None)
-            if kind is None or any(file.get_slice(name).get_dtype() != "U8" for name in names):
-                raise CheckpointError("The metadata speaks of an exported graph; there is none.")
-            parts = {name: file.get_tensor(name).tobytes() for name in PARTS[kind]}
-    except (SafetensorError, OSError) as error:
-        raise _damaged(error) from None
-    return GraphFile(path.name, kind, parts)
+    with open_safetensors(path) as file:
+        return _graph(path.name, file)
+
+
+def _graph(name: str, file: SafetensorsFile) -> GraphFile:
+    kind = next((each for each, parts in PARTS.items() if set(parts) == set(file.entries)), None)
+    tensors = {part: file.read(entry) for part, entry in file.entries.items()} if kind else {}
+    if kind is None or any(tensor.dtype != torch.uint8 for tensor in tensors.values()):
+        raise CheckpointError("The metadata speaks of an exported graph; there is none.")
+    return GraphFile(name, kind, {part: each.numpy().tobytes() for part, each in tensors.items()})
 
 
 def _metadata(spec: ModelSpec, provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -164,8 +154,8 @@ def _record(text: str | None) -> dict[str, Any]:
     if text is None:
         raise CheckpointError(
             "This safetensors file does not say which network its weights are of.",
-            hint="posebench reads the .safetensors files that `posebench train` and `posebench"
-            " convert` write.",
+            hint="Beside it lies a config.json? Then give the folder. posebench reads the"
+            " .safetensors files that `posebench train` and `posebench convert` write.",
         )
     try:
         record = json.loads(text) if len(text) <= MAX_METADATA else None
@@ -183,10 +173,3 @@ def _record(text: str | None) -> dict[str, Any]:
         "spec": record["spec"],
         "provenance": provenance if isinstance(provenance, dict) else {},
     }
-
-
-def _damaged(error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"The safetensors file is damaged or cut off ({error}).",
-        hint="Download or copy the file again and compare its size with the publisher's.",
-    )

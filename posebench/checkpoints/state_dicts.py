@@ -29,16 +29,18 @@ from posebench.checkpoints.findings import (
     settle,
     spec_from_findings,
 )
+from posebench.checkpoints.huggingface import HUGGING_FACE
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
 from posebench.checkpoints.refusals import refuse_other_networks
+from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
 from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
-PUBLISHERS: tuple[Publisher, ...] = (MMPOSE_0, MMPOSE_1)
+PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, MMPOSE_0, MMPOSE_1)
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,14 @@ def _sort(file: StateFile) -> _Sorted:
 def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -> Identity:
     shapes = parts.weights.shapes
     architecture = find_architecture(shapes)
-    head, stride = _head_and_stride(architecture)
+    settings = parts.publisher.find_settings(file, shapes, overrides)
+    head, stride = _head_and_stride((*architecture, *settings, *overrides))
     paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
     guesses = (
         *architecture,
         Finding("codec.kind", paradigm, "the kind of head"),
         *keypoints_by_count(keypoint_count(shapes)),
     )
-    settings = parts.publisher.find_settings(file, shapes, overrides)
     ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
     trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
     _check_agreement(settings, trained, overrides)
@@ -101,9 +103,9 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     return Identity(parts.publisher.name, findings, parts.publisher.find_provenance(file))
 
 
-def _head_and_stride(architecture: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
+def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
     """Return the head found and the backbone's stride, by building the backbone without memory."""
-    plain = nested_mapping(architecture)
+    plain = nested_mapping(findings)
     head = record_from_mapping(HeadSpec, plain["head"], where="The head of this file")
     with torch.device("meta"):
         backbone = build_backbone(BackboneSpec(**plain["backbone"]))

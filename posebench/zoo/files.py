@@ -18,7 +18,7 @@ def embedded_names() -> tuple[str, ...]:
 
 
 def resolve(argument: str) -> Path:
-    """Return the path that an argument means: a file, an embedded name, or a pulled zoo id.
+    """Return the path that an argument means: a file or model folder, a name, or a zoo id.
 
     A pulled file may also be named by its file name. Raise `CheckpointError` that names the
     nearest embedded checkpoint, or says how to get a published one.
@@ -29,8 +29,10 @@ def resolve(argument: str) -> Path:
     embedded = _embedded()
     if argument in embedded:
         return embedded[argument]
+    if path.is_dir() and (path / "config.json").is_file():
+        return path
     if path.is_dir():
-        raise CheckpointError(f"{argument} is a folder, not a checkpoint file.")
+        raise CheckpointError(f"{argument} is a folder without a config.json, not a checkpoint.")
     return _pulled(argument)
 
 

@@ -56,6 +56,20 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "vgg": tuple({"depth": d, "batch_norm": bn} for d in (11, 13, 16, 19) for bn in (True, False)),
     "vipnas_mobilenet_v3": ({},),
     "vipnas_resnet": ({},),
+    "vit": tuple(
+        {
+            "embed_dims": width,
+            "num_layers": layers,
+            "num_heads": heads,
+            "feedforward_channels": 4 * width,
+            "img_size": size,
+        }
+        for width, layers, heads, size in (
+            (384, 12, 12, "256x192"),
+            (768, 12, 12, "224x224"),
+            (1024, 24, 16, "384x288"),
+        )
+    ),
 }
 CASES = [(family, options) for family, records in OPTIONS.items() for options in records]
 

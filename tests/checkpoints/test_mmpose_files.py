@@ -268,7 +268,7 @@ def test_keypoints_of_the_file(tmp_path: Path) -> None:
     ("name", "family"),
     [
         ("backbone.stage2.0.fuse_layers.0.1.0.weight", "HRNet"),
-        ("backbone.layers.0.attn.qkv.weight", "ViT"),
+        ("backbone.layers.0.attn.qkv.weight", "a ViT unlike"),
         ("backbone.conv1.conv.weight", "MobileNetV2"),
     ],
 )

@@ -50,7 +50,13 @@ FAMILIES: dict[str, str] = {
     "simcc_res50": f"{_SIMCC}/simcc_res50_8xb64-210e_coco-256x192.py",
     "rtmpose-t": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
     "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
+    "vitpose-s": f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192.py",
+    "vitpose-s-simple": (
+        f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
+    ),
 }
+# The reference fits 1x1 layers only.
+UNFITTED = ("vitpose-s-simple",)
 _SCALE_OUTPUTS = """
 import sys, torch
 source, target, scale = sys.argv[1:]
@@ -144,6 +150,7 @@ class Peer:
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
                 made, scaled = Path(folder, "made.pth"), Path(folder, "scaled.pth")
                 fit = ["--fit-ann", self.fit_annotations, "--fit-images", self.images]
+                fit = [] if family in UNFITTED else fit
                 self._run([self.script, "make", FAMILIES[family], made, "--seed", SEED, *fit])
                 self._run(["-c", _SCALE_OUTPUTS, made, scaled, OUTPUT_SCALE])
                 scaled.replace(path)

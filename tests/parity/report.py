@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from comparison import Row, ScoringRow, compare, compare_scoring
+from huggingface_reference import huggingface_lines
 from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer, peer_python
 
 import posebench
@@ -141,7 +142,7 @@ def main() -> None:
                 rows.append(compare(peer, family, boxes, flip))
                 print(table_line(rows[-1]), flush=True)
     scoring = [compare_scoring(peer, seed) for seed in JITTER_SEEDS]
-    text = markdown(rows, scoring, python)
+    text = "\n".join((markdown(rows, scoring, python), *huggingface_lines()))
     print(f"\n{text}\nThe reference's dumps are kept in {CACHE}.")
     if arguments.out:
         write_text(arguments.out, text)
