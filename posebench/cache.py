@@ -1,4 +1,4 @@
-"""Where posebench keeps what it can make again (rendered scenes)."""
+"""Where posebench keeps what it can make again (rendered scenes, predictions)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ def cache_directory() -> Path:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "posebench"
+
+
+def predictions_directory() -> Path | None:
+    """Return the folder of predictions that are scored again, None where the user has no home."""
+    try:
+        return cache_directory() / "predictions"
+    except RuntimeError:
+        return None
 
 
 def cached_folder(name: str, make: Callable[[Path], object]) -> Path:

@@ -26,7 +26,7 @@ from posebench.datasets.images import missing_images, read_image
 from posebench.datasets.json_file import read_json
 from posebench.datasets.layout import annotation_files, images_for
 from posebench.errors import DataError, PosebenchError
-from posebench.evaluation.official import Metrics
+from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import ScoringOptions, evaluate, select_results
 from posebench.keypoints import KeypointSet

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-import posebench
-from posebench.datasets.coco import AreaRule, Kind, PoseDataset
+from posebench.datasets.coco import AreaRule, PoseDataset
 from posebench.errors import UsageError
 from posebench.evaluation.confidence import Calibration
 from posebench.evaluation.corrections import ERROR_TYPES
@@ -40,12 +39,12 @@ from posebench.evaluation.keypoint_metrics import (
     keypoint_distances,
     keypoint_metrics,
 )
-from posebench.evaluation.matching import MatchRules
+from posebench.evaluation.matching import KIND_RULES
 from posebench.evaluation.results_file import ResultsFile, read_detections
 from posebench.evaluation.strata import StratumMetrics, standard_strata, stratum_metrics
 from posebench.evaluation.truth import GroundTruth, ground_truth
 from posebench.hashing import sha256_of
-from posebench.scoring import load_annotated
+from posebench.scoring import DataFacts, data_facts, load_annotated
 
 # COCO's visibility flags of labelled keypoints.
 VISIBILITIES: Mapping[str, int] = {"visible": 2, "occluded": 1}
@@ -97,14 +96,7 @@ class ModelDiagnosis:
 class DiagnosisReport:
     """Diagnoses of results files on one annotation file, with what moves them."""
 
-    annotations: str
-    annotations_sha256: str
-    keypoints: str
-    kind: Kind
-    area_rule: AreaRule
-    images: int
-    persons: int
-    evaluator: str
+    data: DataFacts
     replicates: int
     seed: int
     models: tuple[ModelDiagnosis, ...]
@@ -117,20 +109,12 @@ def diagnose_files(request: DiagnosisRequest) -> DiagnosisReport:
         raise UsageError("Intervals need at least 1 replicate.")
     dataset = load_annotated(request.annotations, request.dataset, request.area_rule)
     truth = ground_truth(dataset)
-    rules = MatchRules(drop_unscored=dataset.kind == "crowdpose")
     files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]
     flip = dataset.keypoints.flip_indices
-    found = [diagnose(truth, file.detections, flip, rules) for file in files]
+    found = [diagnose(truth, file.detections, flip, KIND_RULES[dataset.kind]) for file in files]
     sampled = resample_errors(found, request.replicates, np.random.default_rng(request.seed))
     return DiagnosisReport(
-        annotations=str(dataset.annotations),
-        annotations_sha256=dataset.annotations_sha256,
-        keypoints=dataset.keypoints.name,
-        kind=dataset.kind,
-        area_rule=dataset.area_rule,
-        images=len(truth.image_ids),
-        persons=int(np.count_nonzero(~truth.ignored)),
-        evaluator=f"posebench {posebench.__version__}",
+        data=data_facts(dataset, truth),
         replicates=request.replicates,
         seed=request.seed,
         models=tuple(

@@ -13,6 +13,7 @@ from posebench.evaluation.corrections import ERROR_TYPES
 from posebench.evaluation.diagnosis_intervals import Difference, Estimate
 from posebench.evaluation.keypoint_errors import STATES
 from posebench.evaluation.keypoint_metrics import PCK_THRESHOLDS, KeypointMetrics
+from posebench.score_tables import data_lines
 from posebench.tables import NO_VALUE, file_labels, p_text, points
 
 
@@ -35,10 +36,7 @@ def diagnosis_tables(report: DiagnosisReport) -> RenderableType:
 
 
 def _heading(report: DiagnosisReport, labels: Sequence[str]) -> list[str]:
-    lines = [
-        f"{report.annotations}: {report.images} images, {report.persons} persons, "
-        f"keypoints {report.keypoints}, {report.kind} rules, area of the {report.area_rule}"
-    ]
+    lines = data_lines(report.data)
     for label, model in zip(labels, report.models, strict=True):
         lines.append(
             f"{label} = {model.path}: {model.detections} detections, AP {points(model.ap)}"

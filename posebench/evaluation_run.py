@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 
 from posebench.errors import CheckpointError, DataError, UsageError
-from posebench.evaluation.protocol import ScoringOptions
-from posebench.planning import Grid
+from posebench.evaluation.protocol import Evidence, ScoringOptions
+from posebench.planning import Grid, Storage
 from posebench.progress import progress_bars
 from posebench.records import write_json
 from posebench.results import CellResult, RunSettings, write_results
@@ -39,13 +39,15 @@ WIDE = 240
 class Outputs:
     """Files to write: results as JSON, predictions of a single cell, a folder with everything.
 
-    `raw` is the folder that raw outputs are kept in, and read from where they are there.
+    `raw` is the folder that raw outputs are kept in, and read from where they are there; `cache`
+    is that of predictions, which raw outputs make needless.
     """
 
     results: Path | None = None
     predictions: Path | None = None
     folder: Path | None = None
     raw: Path | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class EvaluationRequest:
     spec_file: Path | None = None
     data: DataRequest = field(default_factory=DataRequest)
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
+    evidence: Evidence = field(default_factory=Evidence)
     grid: Grid = field(default_factory=Grid)
     threads: int | None = None
     outputs: Outputs = field(default_factory=Outputs)
@@ -69,16 +72,20 @@ def run_evaluation(request: EvaluationRequest) -> int:
     """
     sources = checkpoint_sources(request.checkpoints or embedded_names(), request.spec_file)
     _check_request(request, len(sources))
+    raw = request.outputs.raw
+    storage = Storage(raw, request.outputs.cache if raw is None else None)
     settings = RunSettings(_set_threads(request.threads), request.grid.batch_size)
     with progress_bars("instances") as report:
         workload = load_workload(
-            request.data, request.scoring, lambda done, total: report("rendering", done, total)
+            request.data,
+            request.scoring,
+            lambda done, total: report("rendering", done, total),
+            request.evidence,
         )
         results: list[CellResult] = []
         for position, source in enumerate(sources):
             try:
-                raw = request.outputs.raw
-                for cell in run_checkpoint(source, workload, request.grid, report, raw):
+                for cell in run_checkpoint(source, workload, request.grid, report, storage):
                     results.append(cell.result)
                     _write_predictions(request.outputs, cell)
             except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.errors import UsageError
+from posebench.records import put_when_written
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,14 +57,9 @@ def figure_file(out: Path, inches: tuple[float, float]) -> Iterator[Figure]:
         figure = Figure(figsize=inches, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.with_name(f".{out.name}.partial")
-        try:
-            undated = {"Date": None} if kind == "svg" else {}
+        undated = {"Date": None} if kind == "svg" else {}
+        with put_when_written(out) as temporary:
             figure.savefig(temporary, format=kind, dpi=_DPI, metadata=undated)
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def legend_line(colour: str, label: str, **style: Any) -> Line2D:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import posebench
 from posebench.checkpoints import Checkpoint
@@ -13,18 +15,26 @@ from posebench.codecs import Codec, Decoder, DecoderChoice, check_decoder, chose
 from posebench.datasets.coco import PoseDataset
 from posebench.errors import (
     CheckpointError,
+    DataError,
     EvaluationError,
     PosebenchError,
     UnsupportedSizeError,
     UsageError,
 )
+from posebench.identity import code_sha256
 from posebench.keypoints import KeypointSet
 from posebench.model import count_gflops
 from posebench.policies import Policy, apply_policy, canonical_policy
 from posebench.predict import PreparedCell
+from posebench.prediction_cache import (
+    CachedFile,
+    CachedPredictions,
+    cached_file,
+    read_predictions,
+)
 from posebench.raw_outputs import PRECISION, RawFolder, RawRecord, raw_folder, read_record
 from posebench.records import mapping_from_record
-from posebench.results import CellResult, CheckpointFacts
+from posebench.results import CellResult, CheckpointFacts, package_version
 from posebench.sizes import InputSize
 from posebench.spec import ModelSpec
 from posebench.workload import Workload
@@ -52,11 +62,25 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Storage:
+    """Folders that keep what networks answer, to be read instead of running them again."""
+
+    raw: Path | None = None
+    predictions: Path | None = None
+
+
+@dataclass(frozen=True)
 class PlannedCell:
-    """One result for each decoder, so far, and the network to run for those that are `ok`."""
+    """One result for each decoder, so far, and how those that are `ok` come to predictions.
+
+    Either they are in `cached`, or the network of `cell` runs; predictions of a decoder belong
+    in its one of `files`.
+    """
 
     results: tuple[CellResult, ...]
-    cell: PreparedCell | None
+    cell: PreparedCell | None = None
+    files: Mapping[str, CachedFile] = field(default_factory=dict)
+    cached: Mapping[str, CachedPredictions] = field(default_factory=dict)
 
 
 def _check_size_text(text: str) -> None:
@@ -95,7 +119,7 @@ def plan_cell(
     cell: tuple[InputSize, Policy],
     workload: Workload,
     grid: Grid,
-    raw: Path | None,
+    storage: Storage,
 ) -> PlannedCell:
     """Return the cell's results so far and what is to run, if anything can."""
     (size, policy), spec = cell, checkpoint.spec
@@ -105,32 +129,36 @@ def plan_cell(
         flip_test=flip_test,
         crop="udp" if spec.crop.udp else "classic",
         crop_padding=spec.crop.padding,
-        precision=PRECISION if raw is not None else workload.protocol.precision,
+        precision=PRECISION if storage.raw is not None else workload.protocol.precision,
     )
     result = CellResult(facts, size, policy, "ok", protocol)
-    adapted, kept = None, None
+    decoders = chosen_decoders(spec.codec, grid.decoders)
+    files = _cached_files(storage, result, decoders, workload)
+    adapted, raw, cached = None, None, dict[str, CachedPredictions]()
     try:
         _check_keypoints(spec.keypoints, workload.dataset)
         adapted = apply_policy(checkpoint.network, size, policy)
-        kept = None if raw is None else _raw_folder(raw, result, workload)
-        if kept is not None and kept.is_complete:
-            gflops = read_record(kept).gflops
+        raw = None if storage.raw is None else _raw_folder(storage.raw, result, workload)
+        cached = _read_cached(files, workload)
+        if raw is not None and raw.is_complete:
+            gflops = read_record(raw).gflops
+        elif cached:
+            gflops = next(iter(cached.values())).gflops
         else:
             gflops = count_gflops(adapted, adapted.input_size)
-            kept = kept and replace(kept, record=replace(kept.record, gflops=gflops))
+            raw = raw and replace(raw, record=replace(raw.record, gflops=gflops))
         result = replace(result, gflops=gflops)
     except UnsupportedSizeError as error:
         result = replace(result, status="unsupported", reason=one_line(error))
     except Exception as error:
         result = replace(result, status="failed", reason=reason_of(error, facts.name))
-    decoders = chosen_decoders(spec.codec, grid.decoders)
     results = tuple(_with_decoder(result, spec.codec, decoder) for decoder in decoders)
-    usable = tuple(
-        decoder for decoder, own in zip(decoders, results, strict=True) if own.status == "ok"
-    )
-    if adapted is None or not usable:
-        return PlannedCell(results, None)
-    return PlannedCell(results, PreparedCell(adapted, spec.codec, size, flip_test, usable, kept))
+    usable = (name for name, own in zip(decoders, results, strict=True) if own.status == "ok")
+    missing = tuple(decoder for decoder in usable if decoder not in cached)
+    if adapted is None or not missing:
+        return PlannedCell(results, None, files, cached)
+    prepared = PreparedCell(adapted, spec.codec, size, flip_test, missing, raw)
+    return PlannedCell(results, prepared, files, cached)
 
 
 def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellResult:
@@ -145,22 +173,65 @@ def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellRes
     return result
 
 
+def _network_identity(result: CellResult) -> dict[str, Any]:
+    """Return what moves a network's outputs, besides images, boxes and code."""
+    return {
+        "checkpoint_sha256": result.checkpoint.sha256,
+        "spec": result.checkpoint.spec,
+        "size": str(result.size),
+        "policy": result.policy,
+        "flip_test": result.protocol.flip_test,
+    }
+
+
 def _raw_folder(parent: Path, result: CellResult, workload: Workload) -> RawFolder:
     """Return where the cell's outputs belong: everything that moves one is in `identity`."""
     facts, protocol = result.checkpoint, result.protocol
     identity = {
         "posebench": posebench.__version__,
-        "checkpoint_sha256": facts.sha256,
-        "spec": facts.spec,
-        "size": str(result.size),
-        "policy": result.policy,
-        "flip_test": protocol.flip_test,
+        **_network_identity(result),
         "annotations_sha256": protocol.annotations_sha256,
         "boxes_sha256": protocol.boxes_sha256,
     }
     description = {"checkpoint": facts.name, "protocol": mapping_from_record(protocol)}
     record = RawRecord(identity, description)
     return raw_folder(parent, result.network_id, record, workload.dataset, workload.instances)
+
+
+def _cached_files(
+    storage: Storage, result: CellResult, decoders: Sequence[Decoder], workload: Workload
+) -> dict[str, CachedFile]:
+    """Return where each decoder's predictions belong, nothing where they are not to be kept."""
+    if storage.predictions is None:
+        return {}
+    libraries = ("torch", "onnxruntime", "numpy", "opencv-python-headless")
+    identity = {
+        "code_sha256": code_sha256(),
+        "libraries": {name: package_version(name) for name in libraries},
+        **_network_identity(result),
+        "precision": result.protocol.precision,
+        "images_and_boxes_sha256": workload.inputs_sha256,
+    }
+    return {
+        decoder: cached_file(storage.predictions, {**identity, "decoder": decoder})
+        for decoder in decoders
+    }
+
+
+def _read_cached(
+    files: Mapping[str, CachedFile], workload: Workload
+) -> dict[str, CachedPredictions]:
+    """Return the predictions that are at hand; what is damaged is made again, and said so."""
+    found = {}
+    for decoder, file in files.items():
+        try:
+            kept = read_predictions(file, workload.dataset, workload.instances)
+        except DataError as error:
+            _log.warning("%s. They are made again.", one_line(error).rstrip("."))
+            continue
+        if kept is not None:
+            found[decoder] = kept
+    return found
 
 
 def _check_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> None:

@@ -11,7 +11,7 @@ from posebench.datasets.json_file import read_json
 from posebench.errors import DataError, UsageError
 from posebench.figures import COLOURS, GREY, figure_file, legend_line
 from posebench.records import record_from_mapping
-from posebench.results import SCHEMA_VERSION, CellResult
+from posebench.results import READABLE_SCHEMAS, CellResult
 from posebench.sizes import InputSize
 
 if TYPE_CHECKING:
@@ -272,9 +272,10 @@ def _read_cells(file: Path) -> list[CellResult]:
         raise DataError(
             f"{file} is no results file.", hint="posebench eval writes one with --json or --out."
         )
-    if value.get("schema_version") != SCHEMA_VERSION:
+    if value.get("schema_version") not in READABLE_SCHEMAS:
         raise DataError(
-            f"{file} has schema {value.get('schema_version')}, this version reads {SCHEMA_VERSION}."
+            f"{file} has schema {value.get('schema_version')}, this version reads "
+            f"{' and '.join(map(str, READABLE_SCHEMAS))}."
         )
     return [
         record_from_mapping(CellResult, entry, where=f"{file}: result {number}")

@@ -20,7 +20,7 @@ from posebench.crops import crop_image, normalise, resample_crop
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images import read_image
 from posebench.errors import CheckpointError, PosebenchError
-from posebench.evaluation.predictions import Predictions
+from posebench.evaluation.predictions import Predictions, instance_predictions
 from posebench.flip import predict_outputs
 from posebench.geometry import boxes_to_center_scale, input_to_image
 from posebench.policies import CellNetwork
@@ -261,15 +261,8 @@ class _RunningDecoder:
 
     def finish(self, dataset: PoseDataset, instances: Instances, seconds: float) -> CellPredictions:
         """Return the predictions; `seconds` are the network's, 0 if it did not run."""
-        image_ids = np.array([image.id for image in dataset.images], dtype=np.int64)
-        predictions = Predictions(
-            image_ids=image_ids[instances.image_index],
-            ids=instances.ids,
-            keypoints=self._keypoints,
-            keypoint_scores=self._scores,
-            bbox_xyxy=instances.bbox_xyxy,
-            bbox_scores=instances.bbox_scores,
-            areas=self._areas,
+        predictions = instance_predictions(
+            dataset, instances, self._keypoints, self._scores, self._areas
         )
         return CellPredictions(predictions, seconds + self._seconds if seconds else 0.0)
 

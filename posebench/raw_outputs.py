@@ -10,7 +10,6 @@ differs, and no AP. (Values as plain float16 tie with their peak: 14 % of SimCC'
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import stat
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import DataError, PosebenchError
 from posebench.hashing import sha256_of
+from posebench.identity import content_key, inputs_sha256, instance_arrays
 from posebench.records import mapping_from_record, record_from_mapping, write_json
 
 SCHEMA_VERSION = 1
@@ -125,24 +125,11 @@ def raw_folder(
 
     Its images, by name and size in bytes, and its boxes become part of `record.identity`.
     """
-    image_ids = np.array([image.id for image in dataset.images], dtype=np.int64)
-    arrays: dict[str, NDArray[Any]] = {
-        "image_ids": image_ids[instances.image_index],
-        "ids": instances.ids,
-        "bbox_xyxy": instances.bbox_xyxy,
-        "bbox_scores": instances.bbox_scores,
-    }
-    digest = hashlib.sha256()
-    for index in np.unique(instances.image_index):
-        path = dataset.images[int(index)].path
-        size = path.stat().st_size if path.exists() else None
-        digest.update(f"{path.name} {size}\n".encode())
-    for values in arrays.values():
-        digest.update(np.ascontiguousarray(values).tobytes())
-    identity = {**record.identity, "images_and_boxes_sha256": digest.hexdigest()}
-    canonical = json.dumps(identity, sort_keys=True, allow_nan=False)
-    key = hashlib.sha256(canonical.encode()).hexdigest()[:16]
-    return RawFolder(parent / f"{name}_{key}", replace(record, identity=identity), arrays)
+    inputs = inputs_sha256(dataset, instances, times=False)
+    identity = {**record.identity, "images_and_boxes_sha256": inputs}
+    path = parent / f"{name}_{content_key(identity)[:16]}"
+    arrays = instance_arrays(dataset, instances)
+    return RawFolder(path, replace(record, identity=identity), arrays)
 
 
 def read_record(folder: RawFolder) -> RawRecord:

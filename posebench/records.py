@@ -10,7 +10,8 @@ import json
 import os
 import tempfile
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,21 +97,25 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` by way of a temporary name, so that no reader sees half a file."""
+    with put_when_written(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def put_when_written(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; give the file its name when the block ends well.
+
+    It gets the mode any new file has. Folders are made; a block that fails leaves no file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        put_in_place(temporary, path)
-    except BaseException:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-
-
-def put_in_place(temporary: Path, path: Path) -> None:
-    """Give a finished temporary file its name, and the mode any new file has."""
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)
-    temporary.replace(path)

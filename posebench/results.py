@@ -15,7 +15,9 @@ import posebench
 from posebench.records import mapping_from_record, write_json
 from posebench.sizes import InputSize
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Files of schema 1 have neither intervals nor official metrics: both are None in what is read.
+READABLE_SCHEMAS = (1, SCHEMA_VERSION)
 Status = Literal["ok", "failed", "unsupported", "skipped"]
 
 
@@ -79,12 +81,33 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """Intervals of a result's metrics, `low` to `high`, from resamples of the images."""
+
+    level: float
+    method: str
+    replicates: int
+    seed: int
+    low: dict[str, float | None]
+    high: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class OfficialMetrics:
+    """What an official evaluator says of the same predictions, fractions 0-1."""
+
+    evaluator: str
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
 class CellResult:
     """One checkpoint at one input size under one policy.
 
     A checkpoint whose cells are unknown, as it could not be loaded, has one result without size
     and policy. `metrics` holds fractions 0-1 as the evaluator reports them (`None`: no such
-    instances); `pck` and `median_error` are relative to the longer side of the person's box;
+    instances); `intervals` and `official` tell how far to trust them, and are `None` where not
+    asked for; `pck` and `median_error` are relative to the longer side of the person's box;
     `gflops` counts multiply-accumulates of one forward pass; speed is end to end with the flip
     test.
     """
@@ -97,6 +120,8 @@ class CellResult:
     reason: str | None = None
     gflops: float | None = None
     metrics: dict[str, float | None] | None = None
+    intervals: Intervals | None = None
+    official: OfficialMetrics | None = None
     pck: dict[str, float | None] | None = None
     median_error: float | None = None
     instances_per_second: float | None = None

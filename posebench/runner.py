@@ -6,6 +6,7 @@ checkpoint's cells together. A cell that fails is a result with its reason; the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,25 @@ from pathlib import Path
 from posebench.backbones import describe
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.findings import keypoints_value
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, DataError
+from posebench.evaluation.estimates import Estimate, Resampling
+from posebench.evaluation.intervals import CONFIDENCE
+from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.protocol import evaluate
-from posebench.planning import Grid, plan_cell, plan_cells, reason_of
+from posebench.planning import Grid, PlannedCell, Storage, plan_cell, plan_cells, reason_of
 from posebench.predict import CellPredictions, predict
-from posebench.results import CellResult, CheckpointFacts, Status
+from posebench.prediction_cache import CachedPredictions, write_predictions
+from posebench.results import (
+    CellResult,
+    CheckpointFacts,
+    Intervals,
+    OfficialMetrics,
+    Status,
+)
 from posebench.spec import spec_to_mapping
 from posebench.workload import Workload
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,11 +60,11 @@ def run_checkpoint(
     workload: Workload,
     grid: Grid,
     progress: Progress,
-    raw: Path | None = None,
+    storage: Storage | None = None,
 ) -> Iterator[FinishedCell]:
     """Load one checkpoint and yield a result for each of its cells, in the order planned.
 
-    Raw outputs are kept in the folder `raw`, and cells that are there already are not run again.
+    What is in `storage` is not run again, and what runs is kept there.
     Whatever goes wrong in a cell is its `reason`; one that cannot be loaded has a single result.
     """
     try:
@@ -62,7 +75,9 @@ def run_checkpoint(
         yield FinishedCell(result_without_cells(source, workload, "failed", reason))
         return
     facts = _facts(checkpoint, source.name)
-    planned = [plan_cell(checkpoint, facts, cell, workload, grid, raw) for cell in cells]
+    planned = [
+        plan_cell(checkpoint, facts, cell, workload, grid, storage or Storage()) for cell in cells
+    ]
     done, total = 0, len(workload.instances)
 
     def advance(count: int) -> None:
@@ -79,9 +94,29 @@ def run_checkpoint(
             progress=advance,
         )
     )
-    for result in (result for plan in planned for result in plan.results):
-        runs = result.status == "ok"
-        yield _score(result, next(outcomes), workload) if runs else FinishedCell(result)
+    for plan in planned:
+        for result in plan.results:
+            if result.status == "ok":
+                yield _score(result, _outcome(result, plan, outcomes), workload)
+            else:
+                yield FinishedCell(result)
+
+
+def _outcome(
+    result: CellResult, plan: PlannedCell, outcomes: Iterator[CellPredictions]
+) -> CellPredictions:
+    """Return a cell's kept predictions, or the next of `outcomes` after keeping its predictions."""
+    decoder = str(result.protocol.decoder)
+    kept = plan.cached.get(decoder)
+    if kept is not None:
+        return CellPredictions(kept.predictions, seconds=0.0)
+    outcome, file = next(outcomes), plan.files.get(decoder)
+    if file is not None and outcome.predictions is not None:
+        try:
+            write_predictions(file, CachedPredictions(outcome.predictions, result.gflops))
+        except DataError as error:
+            _log.warning("Predictions are not kept: %s", error.message)
+    return outcome
 
 
 def result_without_cells(
@@ -111,7 +146,9 @@ def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> 
     try:
         if outcome.predictions is None:
             raise outcome.failure or CheckpointError("There are no predictions.")
-        scored = evaluate(workload.dataset, outcome.predictions, workload.scoring)
+        scored = evaluate(
+            workload.dataset, outcome.predictions, workload.scoring, workload.evidence
+        )
     except Exception as error:
         reason = reason_of(error, result.cell_id)
         return FinishedCell(replace(result, status="failed", reason=reason))
@@ -119,11 +156,32 @@ def _score(result: CellResult, outcome: CellPredictions, workload: Workload) -> 
     done = replace(
         result,
         metrics=dict(scored.metrics.values),
+        intervals=_intervals(scored.estimates, workload.evidence.resampling),
+        official=_official(scored.official),
         pck={str(limit): share for limit, share in scored.localisation.pck.items()},
         median_error=scored.localisation.median_error,
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
     return FinishedCell(done, scored.results)
+
+
+def _intervals(
+    estimates: dict[str, Estimate] | None, resampling: Resampling | None
+) -> Intervals | None:
+    if estimates is None or resampling is None:
+        return None
+    return Intervals(
+        level=CONFIDENCE,
+        method=resampling.interval,
+        replicates=resampling.replicates,
+        seed=resampling.seed,
+        low={name: estimate.low for name, estimate in estimates.items()},
+        high={name: estimate.high for name, estimate in estimates.items()},
+    )
+
+
+def _official(metrics: Metrics | None) -> OfficialMetrics | None:
+    return OfficialMetrics(metrics.evaluator, dict(metrics.values)) if metrics else None
 
 
 def exit_code(results: Sequence[CellResult]) -> int:

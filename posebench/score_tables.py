@@ -6,12 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from posebench.evaluation.estimates import Estimate
 from posebench.evaluation.intervals import CONFIDENCE
-from posebench.scoring import Estimate, FileScore, ScoreReport
-from posebench.tables import NO_VALUE, file_labels, p_text, points
-
-# Below this, resamples of images say little about other images.
-_FEW_IMAGES = 30
+from posebench.scoring import DataFacts, FileScore, ScoreReport
+from posebench.tables import FEW_IMAGES, NO_VALUE, file_labels, p_text, points
 
 
 def score_tables(report: ScoreReport) -> RenderableType:
@@ -26,12 +24,17 @@ def score_tables(report: ScoreReport) -> RenderableType:
     return Group(*parts)
 
 
-def _heading(report: ScoreReport) -> list[str]:
-    lines = [
-        f"{report.annotations}: {report.images} images, {report.persons} persons, "
-        f"keypoints {report.keypoints}, {report.kind} rules, area of the {report.area_rule}",
-        *(f"  {finding}" for finding in report.findings),
+def data_lines(data: DataFacts) -> list[str]:
+    """Return what heads a report: its annotations, by which rules they count, and what is odd."""
+    return [
+        f"{data.annotations}: {data.images} images, {data.persons} persons, "
+        f"keypoints {data.keypoints}, {data.kind} rules, area of the {data.area_rule}",
+        *(f"  {finding}" for finding in data.findings),
     ]
+
+
+def _heading(report: ScoreReport) -> list[str]:
+    lines = data_lines(report.data)
     for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True):
         lines.append(f"{label} = {score.path}: {score.detections} detections")
         if left_out := score.detections - score.scored:
@@ -73,7 +76,7 @@ def _notes(report: ScoreReport) -> list[str]:
     kind = {"percentile": "percentile", "bca": "BCa"}[resampling.interval]
     lines = [
         f"In brackets: {CONFIDENCE:.0%} {kind} intervals from {resampling.replicates} resamples "
-        f"of images, seed {resampling.seed}; scored by {report.evaluator}."
+        f"of images, seed {resampling.seed}; scored by {report.data.evaluator}."
     ]
     family = [
         estimate
@@ -81,8 +84,8 @@ def _notes(report: ScoreReport) -> list[str]:
         for estimate in difference.metrics.values()
         if estimate.p is not None
     ]
-    if report.images < _FEW_IMAGES:
-        lines.append(f"With {report.images} images, intervals are too narrow to be trusted.")
+    if report.data.images < FEW_IMAGES:
+        lines.append(f"With {report.data.images} images, intervals are too narrow to be trusted.")
     if family:
         lines.append(
             "Differences are paired (same resamples); p is two-sided, adjusted by Holm over "

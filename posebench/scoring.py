@@ -6,48 +6,29 @@ The first file is the baseline of every difference. All files meet the same imag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import posebench
 from posebench.datasets.coco import AreaRule, Kind, PoseDataset, load_annotations
 from posebench.errors import UsageError
 from posebench.evaluation.accumulate import summarise
-from posebench.evaluation.bootstrap import left_out_images, resampled_images, weighted_metrics
-from posebench.evaluation.intervals import (
-    IntervalKind,
-    bca_interval,
-    holm,
-    p_value,
-    percentile_interval,
-)
-from posebench.evaluation.matching import MatchRules, MatchTable, match
-from posebench.evaluation.metrics import METRICS, CrowdSplit, Metric, crowdpose_metrics
+from posebench.evaluation.estimates import Estimate, Resampling, Sampled, resample
+from posebench.evaluation.intervals import holm
+from posebench.evaluation.matching import KIND_RULES, MatchTable, match
+from posebench.evaluation.metrics import METRICS, CrowdSplit, crowdpose_metrics
 from posebench.evaluation.official import score_official
 from posebench.evaluation.results_file import ResultsFile, read_detections
 from posebench.evaluation.results_json import read_coco_results
-from posebench.evaluation.truth import ground_truth
+from posebench.evaluation.truth import GroundTruth, ground_truth
 from posebench.hashing import sha256_of
 from posebench.keypoints import load_keypoint_set
 from posebench.records import mapping_from_record, write_json
 from posebench.results import environment
 
 SCHEMA_VERSION = 1
-
-# Groups of images that are left out in turn to find the skewness a BCa interval needs.
-_JACKKNIFE_GROUPS = 200
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made: image resamples, their seed, and the kind of interval."""
-
-    replicates: int = 1000
-    seed: int = 0
-    interval: IntervalKind = "percentile"
 
 
 @dataclass(frozen=True)
@@ -60,22 +41,7 @@ class ScoreRequest:
     area_rule: AreaRule | None = None
     crowd_split: CrowdSplit = "code"
     official: bool = False
-    resampling: Resampling = Resampling()
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A fraction 0-1, or a difference of two, with its 95 % interval; None where undefined.
-
-    `p` is the two-sided p-value of a difference, `p_holm` the same adjusted over all
-    differences of the report.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    p_holm: float | None = None
+    resampling: Resampling = field(default_factory=Resampling)
 
 
 @dataclass(frozen=True)
@@ -101,8 +67,8 @@ class FileDifference:
 
 
 @dataclass(frozen=True)
-class ScoreReport:
-    """Scores of results files on one annotation file, with what moves them."""
+class DataFacts:
+    """The annotation file of a report, and by which rules it counts; `persons` are those scored."""
 
     annotations: str
     annotations_sha256: str
@@ -111,11 +77,18 @@ class ScoreReport:
     area_rule: AreaRule
     images: int
     persons: int
+    findings: tuple[str, ...]
     evaluator: str
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """Scores of results files on one annotation file, with what moves them."""
+
+    data: DataFacts
     resampling: Resampling
     scores: tuple[FileScore, ...]
     differences: tuple[FileDifference, ...] = ()
-    findings: tuple[str, ...] = ()
 
 
 def score_files(request: ScoreRequest) -> ScoreReport:
@@ -127,12 +100,24 @@ def score_files(request: ScoreRequest) -> ScoreReport:
     metrics = METRICS[dataset.kind]
     if dataset.kind == "crowdpose":
         metrics = crowdpose_metrics(request.crowd_split)
-    rules = MatchRules(drop_unscored=dataset.kind == "crowdpose")
     files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]
-    tables = [match(truth, file.detections, rules) for file in files]
+    tables = [match(truth, file.detections, KIND_RULES[dataset.kind]) for file in files]
     values = [summarise(table, metrics) for table in tables]
-    sampled = _resample(tables, metrics, request.resampling)
+    sampled = resample(tables, metrics, request.resampling)
     return ScoreReport(
+        data=data_facts(dataset, truth),
+        resampling=request.resampling,
+        scores=tuple(
+            _file_score(request, dataset, file, table, sampled.estimates(index, values[index]))
+            for index, (file, table) in enumerate(zip(files, tables, strict=True))
+        ),
+        differences=_differences(files, values, sampled),
+    )
+
+
+def data_facts(dataset: PoseDataset, truth: GroundTruth) -> DataFacts:
+    """Return what a report says of the annotations it rests on."""
+    return DataFacts(
         annotations=str(dataset.annotations),
         annotations_sha256=dataset.annotations_sha256,
         keypoints=dataset.keypoints.name,
@@ -140,14 +125,8 @@ def score_files(request: ScoreRequest) -> ScoreReport:
         area_rule=dataset.area_rule,
         images=len(truth.image_ids),
         persons=int(np.count_nonzero(~truth.ignored)),
-        evaluator=f"posebench {posebench.__version__}",
-        resampling=request.resampling,
-        scores=tuple(
-            _file_score(request, dataset, file, table, sampled.estimates(index, values[index]))
-            for index, (file, table) in enumerate(zip(files, tables, strict=True))
-        ),
-        differences=_differences(files, values, sampled),
         findings=tuple(f"{item.level}: {item}" for item in dataset.findings),
+        evaluator=f"posebench {posebench.__version__}",
     )
 
 
@@ -180,45 +159,6 @@ def load_annotated(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Sampled:
-    """Metrics of resamples (F, B, M), and without groups of images (F, G, M), F files."""
-
-    replicates: NDArray[np.float64]
-    left_out: NDArray[np.float64] | None
-
-    def estimates(
-        self, file: int, values: dict[str, float | None], base: int | None = None
-    ) -> dict[str, Estimate]:
-        """Return values with intervals; of differences, if `base` names the file to subtract."""
-        sampled = self.replicates[file] - (0 if base is None else self.replicates[base])
-        result = {}
-        for column, (name, value) in enumerate(values.items()):
-            draws = sampled[:, column]
-            if self.left_out is None or value is None:
-                bounds = percentile_interval(draws) if value is not None else None
-            else:
-                without = self.left_out[file] - (0 if base is None else self.left_out[base])
-                bounds = bca_interval(draws, value, without[:, column])
-            low, high = bounds or (None, None)
-            p = p_value(draws) if base is not None and value is not None else None
-            result[name] = Estimate(value, low, high, p)
-        return result
-
-
-def _resample(
-    tables: Sequence[MatchTable], metrics: Sequence[Metric], resampling: Resampling
-) -> _Sampled:
-    images = len(tables[0].image_ids)
-    rng = np.random.default_rng(resampling.seed)
-    weights = resampled_images(rng, images, resampling.replicates)
-    replicates = weighted_metrics(tables, metrics, weights)
-    if resampling.interval == "percentile":
-        return _Sampled(replicates, None)
-    groups = left_out_images(images, min(images, _JACKKNIFE_GROUPS))
-    return _Sampled(replicates, weighted_metrics(tables, metrics, groups))
-
-
 def _file_score(
     request: ScoreRequest,
     dataset: PoseDataset,
@@ -243,7 +183,7 @@ def _file_score(
 
 
 def _differences(
-    files: Sequence[ResultsFile], values: Sequence[dict[str, float | None]], sampled: _Sampled
+    files: Sequence[ResultsFile], values: Sequence[dict[str, float | None]], sampled: Sampled
 ) -> tuple[FileDifference, ...]:
     found = []
     for index in range(1, len(files)):

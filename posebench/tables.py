@@ -24,8 +24,12 @@ LIFTED_FIRST = (
 )  # fmt: skip
 DISPENSABLE = (
     "AP75", "AP(M)", "AP(medium)", "AP(L)", "AP(easy)", "GFLOPs", "AP50", "backbone", "params M",
-    "AR", "paradigm", "AP(hard)", "flip", "boxes", "inst/s", "PCK@0.1",
+    "AR", "paradigm", "AP(hard)", "flip", "boxes", "inst/s", "PCK@0.1", "AP 95%", "AP official",
+    "difference",
 )  # fmt: skip
+# Below this, resamples of images say little about other images.
+FEW_IMAGES = 30
+NO_SPEED = "no inst/s where an earlier run's outputs were scored (--cache none runs again)"
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,42 @@ def _flip(result: CellResult) -> str:
     return {True: "yes", False: "no", None: NO_VALUE}[result.protocol.flip_test]
 
 
+def _interval(result: CellResult) -> str:
+    if result.intervals is None:
+        return NO_VALUE
+    low, high = result.intervals.low.get("AP"), result.intervals.high.get("AP")
+    return NO_VALUE if low is None or high is None else f"{points(low)}–{points(high)}"
+
+
+def _official(result: CellResult) -> str:
+    return points(result.official.metrics.get("AP")) if result.official else NO_VALUE
+
+
+def _official_gap(result: CellResult) -> str:
+    """Show the largest difference of any number from the official evaluator's, as a fraction."""
+    if result.official is None:
+        return NO_VALUE
+    ours = result.metrics or {}
+    gaps = [_gap(ours.get(name), value) for name, value in result.official.metrics.items()]
+    return f"{max(gaps):.0e}"
+
+
+def _gap(one: float | None, other: float | None) -> float:
+    if one is None or other is None:
+        return 0.0 if one is other else float("inf")
+    return abs(one - other)
+
+
 def columns(results: Sequence[CellResult]) -> list[Column]:
-    """Return the columns that suit the evaluator behind `results`."""
-    kind = results[0].protocol.evaluator.split()[0] if results else "coco"
-    metrics = METRIC_COLUMNS["crowdpose" if kind == "xtcocotools" else "coco"]
+    """Return the columns that suit what `results` hold."""
+    crowded = any("AP(hard)" in (result.metrics or {}) for result in results)
+    first, *others = METRIC_COLUMNS["crowdpose" if crowded else "coco"]
+    evidence = []
+    if any(result.intervals for result in results):
+        evidence.append(Column("AP 95%", _interval, numeric=True))
+    if any(result.official for result in results):
+        evidence.append(Column("AP official", _official, numeric=True))
+        evidence.append(Column("difference", _official_gap, numeric=True))
     return [
         Column("checkpoint", lambda r: r.checkpoint.name),
         Column("paradigm", lambda r: r.checkpoint.paradigm or NO_VALUE),
@@ -85,7 +121,9 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
         Column("flip", _flip),
         Column("decoder", lambda r: r.protocol.decoder or NO_VALUE),
         Column("status", lambda r: r.status),
-        *(_metric(name) for name in metrics),
+        _metric(first),
+        *evidence,
+        *(_metric(name) for name in others),
         Column("PCK@0.1", lambda r: points((r.pck or {}).get("0.1")), numeric=True),
         Column("inst/s", lambda r: _scaled(r.instances_per_second, 1, 1), numeric=True),
     ]
@@ -133,12 +171,34 @@ def _caption(
         *([f"left out: {', '.join(protocol.boxes_left_out)}"] if protocol.boxes_left_out else []),
         *(f"{header} {value}" for header, value in same if value != NO_VALUE),
         f"scored by {protocol.evaluator}",
+        *_evidence(results),
         "AP and PCK in points",
+        *([NO_SPEED] if any(map(_has_no_speed, results)) else []),
     ]
     if dropped:
         headers = ", ".join(column.header for column in dropped)
         facts.append(f"no room for {headers}: --json has them")
     return Text(" · ".join(facts))
+
+
+def _evidence(results: Sequence[CellResult]) -> list[str]:
+    """Return how intervals were made, and which official evaluator scored too."""
+    said = []
+    intervals = next((result.intervals for result in results if result.intervals), None)
+    if intervals is not None:
+        said.append(
+            f"AP 95%: {intervals.method} interval, {intervals.replicates} resamples of images"
+        )
+        if results[0].protocol.images < FEW_IMAGES:
+            said.append("too few images for intervals to be trusted")
+    official = next((result.official for result in results if result.official), None)
+    if official is not None:
+        said.append(f"official: {official.evaluator}, largest difference of any number")
+    return said
+
+
+def _has_no_speed(result: CellResult) -> bool:
+    return result.status == "ok" and result.instances_per_second is None
 
 
 def _shared(column: Column, results: Sequence[CellResult]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from posebench.cache import cached_folder
@@ -20,10 +21,11 @@ from posebench.datasets.layout import LAYOUTS, locate
 from posebench.datasets.synthetic import RENDERER_VERSION, write_dataset
 from posebench.errors import DataError, UsageError, nearest
 from posebench.evaluation.official import import_xtcocotools
-from posebench.evaluation.protocol import ScoringOptions
+from posebench.evaluation.protocol import EVALUATORS, Evidence, ScoringOptions
 from posebench.hashing import sha256_of
+from posebench.identity import inputs_sha256
 from posebench.keypoints import load_keypoint_set
-from posebench.results import Protocol, package_version
+from posebench.results import Protocol
 
 SYNTHETIC_LEVELS = {"synthetic": "standard", "synthetic-crowd": "crowd"}
 GROUND_TRUTH = "gt"
@@ -56,10 +58,19 @@ class Workload:
     instances: Instances
     protocol: Protocol
     scoring: ScoringOptions
+    evidence: Evidence
+
+    @cached_property
+    def inputs_sha256(self) -> str:
+        """What predictions rest on besides the network: the instances and their image files."""
+        return inputs_sha256(self.dataset, self.instances, times=True)
 
 
 def load_workload(
-    request: DataRequest, scoring: ScoringOptions, progress: Callable[[int, int], None]
+    request: DataRequest,
+    scoring: ScoringOptions,
+    progress: Callable[[int, int], None],
+    evidence: Evidence | None = None,
 ) -> Workload:
     """Load annotations and boxes and check that every image is there.
 
@@ -75,8 +86,11 @@ def load_workload(
     dataset = load_pose_dataset(request, progress)
     check_images_exist(dataset)
     instances = _instances(dataset, boxes, request.box_filter)
+    evidence = evidence or Evidence()
+    if evidence.official and dataset.kind == "crowdpose":
+        import_xtcocotools()  # or the run would fail only when everything is predicted
     protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
-    return Workload(dataset, instances, protocol, scoring)
+    return Workload(dataset, instances, protocol, scoring, evidence)
 
 
 def _instances(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
@@ -99,10 +113,6 @@ def _protocol(
     scoring: ScoringOptions,
 ) -> Protocol:
     """Return the protocol that all cells share; what a checkpoint decides is still `None`."""
-    package = "pycocotools"
-    if dataset.kind == "crowdpose":
-        import_xtcocotools()  # or the run would fail only when everything is predicted
-        package = "xtcocotools"
     return Protocol(
         dataset=dataset.name,
         annotations_sha256=dataset.annotations_sha256,
@@ -125,7 +135,7 @@ def _protocol(
         keypoint_threshold=scoring.keypoint_threshold,
         nms=scoring.nms,
         nms_threshold=scoring.nms_threshold,
-        evaluator=f"{package} {package_version(package)}",
+        evaluator=EVALUATORS[dataset.kind],
     )
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_kept_predictions() -> Iterator[None]:
+    """Let networks run even where an earlier session, or the user, has kept their predictions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSEBENCH_PREDICTIONS", "none")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from posebench.checkpoints.native import save_checkpoint
 from posebench.codecs import HeatmapCodec, SimccCodec
 from posebench.keypoints import COCO, KeypointSet
 from posebench.model import PoseModel, build_model, initialise
-from posebench.results import CellResult, CheckpointFacts, Protocol, Status
+from posebench.results import CellResult, CheckpointFacts, Intervals, Protocol, Status
 from posebench.sizes import InputSize
 from posebench.spec import BackboneSpec, HeadSpec, ModelSpec
 
@@ -83,7 +83,7 @@ PROTOCOL = Protocol(
     keypoint_threshold=0.2,
     nms="hard",
     nms_threshold=0.9,
-    evaluator="pycocotools 2.0.11",
+    evaluator="posebench, COCO rules",
 )
 METRICS = ("AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR", "AR50", "AR75", "AR(M)", "AR(L)")
 
@@ -116,6 +116,14 @@ def made_up(
         PROTOCOL,
         gflops=0.0469,
         metrics=numbers,
+        intervals=Intervals(
+            level=0.95,
+            method="percentile",
+            replicates=1000,
+            seed=0,
+            low={m: value and value - 0.02 for m, value in numbers.items()},
+            high={m: value and value + 0.03 for m, value in numbers.items()},
+        ),
         pck={"0.05": ap / 2, "0.1": ap + 0.3, "0.2": 1.0},
         median_error=0.042,
         instances_per_second=248.04,

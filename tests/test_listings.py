@@ -7,7 +7,7 @@ from pathlib import Path
 from posebench.checkpoints import Inspection
 from posebench.data_check import CheckReport
 from posebench.datasets.findings import Finding
-from posebench.evaluation.official import Metrics
+from posebench.evaluation.metrics import Metrics
 from posebench.listings import check_listing, inspection_listing
 
 

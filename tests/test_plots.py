@@ -21,7 +21,7 @@ pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 
 TRAINED = InputSize(128, 96)
 BLUE, VERMILION = "#0072b2", "#d55e00"
-PROTOCOL = replace(small_run.PROTOCOL, dataset="synthetic", evaluator="pycocotools 2.0.11")
+PROTOCOL = replace(small_run.PROTOCOL, dataset="synthetic")
 
 
 def cell(name, size, policy="native", ap: float | None = 0.5, **changes):
@@ -90,7 +90,7 @@ def test_resolution_names_sizes_checkpoints_policies_and_protocol(tmp_path):
         "resample",
         "unsupported at this size",
         "trained size",
-        "synthetic: 150 images, 339 instances · boxes gt · flip test · pycocotools 2.0.11",
+        "synthetic: 150 images, 339 instances · boxes gt · flip test · posebench, COCO rules",
     }
     assert expected <= set(texts)
     assert not {"pool", "interpolate", "failed", "skipped"} & set(texts)
@@ -246,3 +246,15 @@ def test_the_command_refuses_what_it_cannot_draw(tmp_path):
     assert "Did you mean 'curve'" in str(wrong.exception)
     two = CliRunner().invoke(app, ["plot", results, results, "--kind", "resolution", *out])
     assert "one results file" in str(two.exception)
+
+
+def test_results_from_before_intervals_are_still_drawn(tmp_path):
+    committed = Path(__file__).parents[1] / "results" / "embedded" / "results.json"
+    value = json.loads(committed.read_text(encoding="utf-8"))
+    for result in value["results"]:
+        result.pop("intervals", None)
+        result.pop("official", None)
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({**value, "schema_version": 1}), encoding="utf-8")
+    plot_resolution(old, tmp_path / "plot.svg")
+    assert "heatmap-s" in svg_texts(tmp_path / "plot.svg")

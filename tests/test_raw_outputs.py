@@ -22,7 +22,7 @@ from posebench.errors import EvaluationError
 from posebench.evaluation.protocol import ScoringOptions
 from posebench.flip import predict_outputs
 from posebench.keypoints import COCO
-from posebench.planning import Grid
+from posebench.planning import Grid, Storage
 from posebench.raw_outputs import PRECISION, pack, unpack
 from posebench.runner import CheckpointSource, FinishedCell, run_checkpoint
 from posebench.workload import DataRequest, Workload, load_workload
@@ -43,7 +43,7 @@ def workload(people: Path) -> Workload:
 
 def run(path: Path, workload: Workload, raw: Path | None = None, **grid: Any) -> list[FinishedCell]:
     source = CheckpointSource(path, path.stem)
-    return list(run_checkpoint(source, workload, Grid(**grid), lambda *_: None, raw))
+    return list(run_checkpoint(source, workload, Grid(**grid), lambda *_: None, Storage(raw)))
 
 
 def numbers(cells: list[FinishedCell]) -> list[Any]:

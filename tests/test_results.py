@@ -14,6 +14,7 @@ from posebench.records import record_from_mapping
 from posebench.results import (
     CellResult,
     CheckpointFacts,
+    OfficialMetrics,
     RunSettings,
     environment,
     package_version,
@@ -31,17 +32,21 @@ def strict(text: str) -> Any:
 
 
 def test_results_read_back_the_same(tmp_path: Path) -> None:
+    scored = made_up("heatmap-s", "64x48", "native", 0.5)
+    official = OfficialMetrics("pycocotools 2.0.11", {"AP": 0.5, "AP(M)": None})
     results = [
-        made_up("heatmap-s", "64x48", "native", 0.5),
+        scored,
+        dataclasses.replace(scored, intervals=None, official=official),
         made_up("simcc-s", "96x80", "native", status="unsupported", reason="locked"),
         made_up("broken", None, None, status="failed", reason="no such tensor"),
     ]
     write_results(tmp_path / "results.json", results, SETTINGS)
     document = strict((tmp_path / "results.json").read_text())
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["settings"] == {"torch_threads": 2, "batch_size": 32}
     assert document["results"][0]["metrics"]["AP"] == 0.5
     assert document["results"][0]["metrics"]["AP(M)"] is None
+    assert document["results"][0]["intervals"]["low"]["AP"] == pytest.approx(0.48)
     assert document["results"][0]["size"] == "64x48"
     read = [record_from_mapping(CellResult, row, where="x") for row in document["results"]]
     assert read == results

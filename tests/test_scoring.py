@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from posebench.cli import app
 from posebench.errors import DataError, EvaluationError, PosebenchError, UsageError
+from posebench.evaluation.estimates import Resampling
 from posebench.evaluation.official import COCO_METRICS
 from posebench.keypoints import COCO
-from posebench.scoring import Resampling, ScoreRequest, score_files
+from posebench.scoring import ScoreRequest, score_files
 
 NEEDS_XTCOCOTOOLS = pytest.mark.skipif(
     importlib.util.find_spec("xtcocotools") is None, reason="needs xtcocotools (Python < 3.12)"
@@ -80,8 +81,8 @@ def test_every_number_lies_in_its_interval_and_equals_the_official(
         assert estimate.low <= estimate.value <= estimate.high
         assert estimate.low < estimate.high
         assert estimate.value == pytest.approx(score.official[name], rel=0, abs=1e-10)
-    assert (report.images, report.persons, score.detections) == (40, 80, 80)
-    assert any("Annotation id 0" in finding for finding in report.findings)
+    assert (report.data.images, report.data.persons, score.detections) == (40, 80, 80)
+    assert any("Annotation id 0" in finding for finding in report.data.findings)
 
 
 def test_differences_are_paired_and_adjusted(files: Files) -> None:

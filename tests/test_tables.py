@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from small_run import PROTOCOL, made_up
 
-from posebench.results import CellResult
+from posebench.results import CellResult, OfficialMetrics
 from posebench.tables import points, results_table
 
 OFF_STRIDE = "both sides must be multiples of the stride 16."
@@ -25,25 +25,25 @@ RESULTS = [
     made_up("broken[best]", None, None, None, "failed", "broken.pth is empty."),
 ]
 GOLDEN = """\
-people: 150 images, 339 instances · decoder quarter · scored by pycocotools 2.0.11 · AP and PCK in points
-checkpoint    paradigm  backbone   params M  GFLOPs    size  policy    boxes  flip  status         AP  AP50  AP75  AP(M)  AP(L)    AR  PCK@0.1  inst/s
-heatmap-s     heatmap   ResNet-18      1.23   0.047   64x48  native    gt     yes   ok           49.6  50.6  51.6      –   53.6  54.6     79.6   248.0
-heatmap-s     heatmap   ResNet-18      1.23   0.047  128x96  resample  gt     yes   ok           49.6  50.6  51.6      –   53.6  54.6     79.6   248.0
-simcc-s       simcc     ResNet-18      1.23   0.047   64x48  native    gt     yes   ok           40.1  41.1  42.1      –   44.1  45.1     70.1   248.0
-simcc-s       simcc     ResNet-18      1.23       –  128x96  native    gt     yes   unsupported     –     –     –      –      –     –        –       –
-simcc-s       simcc     ResNet-18      1.23       –   32x24  native    gt     yes   unsupported     –     –     –      –      –     –        –       –
-simcc-s       simcc     ResNet-18      1.23       –  100x75  pool      gt     yes   unsupported     –     –     –      –      –     –        –       –
-simcc-m       simcc     ResNet-18      1.23       –   32x24  native    gt     yes   unsupported     –     –     –      –      –     –        –       –
-broken[best]  –         –                 –       –       –  –         gt     yes   failed          –     –     –      –      –     –        –       –
+people: 150 images, 339 instances · decoder quarter · scored by posebench, COCO rules · AP 95%: percentile interval, 1000 resamples of images · AP and PCK in points
+checkpoint    paradigm  backbone   params M  GFLOPs    size  policy    boxes  flip  status         AP     AP 95%  AP50  AP75  AP(M)  AP(L)    AR  PCK@0.1  inst/s
+heatmap-s     heatmap   ResNet-18      1.23   0.047   64x48  native    gt     yes   ok           49.6  47.6–52.6  50.6  51.6      –   53.6  54.6     79.6   248.0
+heatmap-s     heatmap   ResNet-18      1.23   0.047  128x96  resample  gt     yes   ok           49.6  47.6–52.6  50.6  51.6      –   53.6  54.6     79.6   248.0
+simcc-s       simcc     ResNet-18      1.23   0.047   64x48  native    gt     yes   ok           40.1  38.1–43.1  41.1  42.1      –   44.1  45.1     70.1   248.0
+simcc-s       simcc     ResNet-18      1.23       –  128x96  native    gt     yes   unsupported     –          –     –     –      –      –     –        –       –
+simcc-s       simcc     ResNet-18      1.23       –   32x24  native    gt     yes   unsupported     –          –     –     –      –      –     –        –       –
+simcc-s       simcc     ResNet-18      1.23       –  100x75  pool      gt     yes   unsupported     –          –     –     –      –      –     –        –       –
+simcc-m       simcc     ResNet-18      1.23       –   32x24  native    gt     yes   unsupported     –          –     –     –      –      –     –        –       –
+broken[best]  –         –                 –       –       –  –         gt     yes   failed          –          –     –     –      –      –     –        –       –
 unsupported: simcc-s (128x96 native, 32x24 native), simcc-m (32x24 native): input grid 4x3 and 96+128 bins are fixed by training at 64x48.
 unsupported: simcc-s (100x75 pool): both sides must be multiples of the stride 16.
 failed: broken[best]: broken.pth is empty.
 """  # noqa: E501
 GOLDEN_NARROW = """\
-people: 150 images, 339 instances · decoder quarter · boxes gt · flip yes · policy
-native · backbone ResNet-18 · params M 1.23 · GFLOPs 0.047 · status ok · scored by
-pycocotools 2.0.11 · AP and PCK in points
-checkpoint  paradigm   size    AP  AP50  AP75  AP(M)  AP(L)    AR  PCK@0.1  inst/s
+people: 150 images, 339 instances · decoder quarter · boxes gt · flip yes · policy native ·
+backbone ResNet-18 · params M 1.23 · GFLOPs 0.047 · status ok · scored by posebench, COCO
+rules · AP 95%: percentile interval, 1000 resamples of images · AP and PCK in points
+checkpoint  paradigm   size    AP     AP 95%  AP50  AP75  AP(M)  AP(L)    AR  PCK@0.1  inst/s
 """
 
 
@@ -66,7 +66,7 @@ def test_points() -> None:
 
 def test_columns_that_say_the_same_in_every_row_move_to_the_caption() -> None:
     results = [replace(RESULTS[0]), RESULTS[2]]
-    lines = rendered(results, 82).splitlines()
+    lines = rendered(results, 93).splitlines()
     assert lines[:4] == GOLDEN_NARROW.splitlines()
     assert lines[4].split()[:4] == ["heatmap-s", "heatmap", "64x48", "49.6"]
     assert "no room" not in "\n".join(lines)
@@ -79,7 +79,8 @@ def test_a_narrow_terminal_loses_columns_and_no_text(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert "…" not in text
     header = next(index for index, line in enumerate(lines) if line.startswith("checkpoint"))
-    assert "PCK@0.1" in lines[header]
+    assert "AP 95%" in lines[header]
+    assert width == 60 or "PCK@0.1" in lines[header]
     rows = lines[header + 1 : header + 1 + len(RESULTS)]
     for row, result in zip(rows, RESULTS, strict=True):
         assert row.startswith(result.checkpoint.name)
@@ -133,13 +134,34 @@ def test_a_name_longer_than_the_terminal_folds() -> None:
 
 
 def test_crowdpose_has_its_own_columns() -> None:
-    protocol = replace(PROTOCOL, evaluator="xtcocotools 1.14.3", boxes_left_out=("3 cats", "1 dog"))
+    protocol = replace(PROTOCOL, boxes_left_out=("3 cats", "1 dog"))
     crowd = replace(made_up("heatmap-s", "64x48", "native", 0.5), protocol=protocol)
     crowd = replace(crowd, metrics={"AP": 0.5, "AP(easy)": 0.6, "AP(hard)": None})
     text = rendered([crowd], 240, whole_lines=True)
     assert "AP(easy)" in text and "AP(M)" not in text
     assert "60.0" in text
     assert "left out: 3 cats, 1 dog ·" in text
+
+
+def test_the_official_numbers_and_the_largest_difference() -> None:
+    numbers = {**(RESULTS[0].metrics or {})}
+    one = replace(RESULTS[0], official=OfficialMetrics("pycocotools 2.0.11", {**numbers}))
+    off = {**numbers, "AR": (numbers["AR"] or 0) + 0.002}
+    other = replace(RESULTS[2], metrics=numbers, official=OfficialMetrics("pycocotools", off))
+    lost = replace(one, official=OfficialMetrics("pycocotools", {**numbers, "AP": None}))
+    lines = rendered([one, other, lost, RESULTS[3]], 240, whole_lines=True).splitlines()
+    assert "official: pycocotools 2.0.11, largest difference of any number" in lines[0]
+    place = lines[1].index("AP 95%") + len("AP 95%")
+    assert [line[place:].split()[:2] for line in lines[2:6]] == [
+        ["49.6", "0e+00"], ["49.6", "2e-03"], ["–", "inf"], ["–", "–"],
+    ]  # fmt: skip
+
+
+def test_intervals_of_few_images_are_not_to_be_trusted() -> None:
+    few = replace(RESULTS[0], protocol=replace(PROTOCOL, images=29))
+    assert "too few images for intervals" in rendered([few], 240)
+    assert "too few images" not in rendered([replace(few, intervals=None)], 240)
+    assert "95%" not in rendered([replace(few, intervals=None)], 240)
 
 
 def test_nothing_is_said_of_columns_without_a_value() -> None:

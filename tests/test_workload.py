@@ -13,14 +13,15 @@ from small_run import edit_annotations
 from posebench import workload as workload_module
 from posebench.datasets.boxes import BoxFilter
 from posebench.errors import DataError, EvaluationError, UsageError
-from posebench.evaluation.protocol import ScoringOptions
+from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.hashing import sha256_of
 from posebench.keypoints import CROWDPOSE
 from posebench.workload import DataRequest, Workload, load_workload
 
 
-def load(**request: Any) -> Workload:
-    return load_workload(DataRequest(**request), ScoringOptions(), lambda _done, _total: None)
+def load(*, official: bool = False, **request: Any) -> Workload:
+    evidence = Evidence(official=official)
+    return load_workload(DataRequest(**request), ScoringOptions(), lambda *_: None, evidence)
 
 
 def write_boxes(path: Path, folder: Path, **changes: Any) -> Path:
@@ -43,7 +44,7 @@ def test_ground_truth(people: Path) -> None:
     assert protocol.instances == len(found.instances) == len(found.dataset.persons)
     assert (protocol.boxes, protocol.boxes_sha256, protocol.min_box_score) == ("gt", None, None)
     assert (protocol.keypoints, protocol.area_rule) == ("coco", "annotation")
-    assert protocol.evaluator.startswith("pycocotools 2")
+    assert protocol.evaluator == "posebench, COCO rules"
 
 
 def test_the_name_of_a_folder_given_as_a_dot(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +147,7 @@ def test_synthetic_scenes_are_rendered_once_into_the_cache(
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_crowdpose_rules_need_their_evaluator_before_anything_runs(
+def test_the_official_evaluator_is_asked_for_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from posebench.datasets.synthetic import write_dataset
@@ -158,9 +159,10 @@ def test_crowdpose_rules_need_their_evaluator_before_anything_runs(
 
     monkeypatch.setattr(workload_module, "import_xtcocotools", missing)
     with pytest.raises(EvaluationError, match="xtcocotools"):
-        load(dataset=str(tmp_path))
+        load(dataset=str(tmp_path), official=True)
+    assert load(dataset=str(tmp_path)).protocol.evaluator == "posebench, CrowdPose rules"
     edit_annotations(
         tmp_path / "annotations" / "person_keypoints_val.json",
         lambda raw: [image.pop("crowdIndex") for image in raw["images"]],
     )
-    assert load(dataset=str(tmp_path)).protocol.evaluator.startswith("pycocotools")
+    assert load(dataset=str(tmp_path), official=True).dataset.kind == "coco"

@@ -31,7 +31,7 @@ from posebench.checkpoints.graphs import PARTS, GraphFile
 from posebench.checkpoints.safetensors_file import SafetensorsFile, open_safetensors
 from posebench.errors import CheckpointError
 from posebench.model import PoseModel, count_parameters
-from posebench.records import put_in_place
+from posebench.records import put_when_written
 from posebench.spec import ModelSpec, spec_to_mapping
 
 SCHEMA_VERSION = 1
@@ -129,14 +129,9 @@ def _metadata(spec: ModelSpec, provenance: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _write(path: Path, save: Callable[[Path], None]) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with put_when_written(path) as temporary:
             save(temporary)
-            put_in_place(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise CheckpointError(f"{path} cannot be written: {reason}.") from None

@@ -74,10 +74,10 @@ _FULLY_CONNECTED = re.compile(r"^(module\.)?((keypoint_)?head\.)?fc\.weight$")
 # A name that occurs in one family of backbones only.
 _BACKBONES = (
     (r"stage\d\.\d+\.fuse_layers\.", "HRNet"),
-    (r"(patch_embed|pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "ViT"),
+    (r"(pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "a ViT unlike ViTPose's"),
+    (r"(patch_embed|stages\.0\.blocks)", "Swin"),
     (r"conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
     (r"layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
-    (r"stages\.0\.blocks", "Swin"),
     (r"layer1\.0\.conv1\.weight", "ResNet"),
 )
 

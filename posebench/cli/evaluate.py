@@ -79,6 +79,14 @@ def evaluate_command(
     ] = 0.2,
     nms: Annotated[str, typer.Option(help="OKS-NMS: hard, soft or none.")] = "hard",
     nms_threshold: Annotated[float, typer.Option(help="OKS above which OKS-NMS acts.")] = 0.9,
+    replicates: Annotated[
+        int, typer.Option(min=0, help="Resamples of the images behind intervals; 0 for none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
+    official: Annotated[
+        bool, typer.Option("--official", help="Score with pycocotools or xtcocotools as well.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Crops per forward pass.")] = 32,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
@@ -100,17 +108,29 @@ def evaluate_command(
             "score them again without running the network."
         ),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="POSEBENCH_PREDICTIONS",
+            help="Folder of predictions, which are scored again without running the network; "
+            "none to run it. By default in the user's cache.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Evaluate checkpoints over input sizes and print one table.
 
     Without checkpoints: the embedded ones, at 64x48, 128x96 and 192x144. Without --dataset: the
     embedded synthetic people.
     """
+    from posebench.cache import predictions_directory
     from posebench.cli.choices import one_of, several_of
     from posebench.codecs import DECODER_CHOICES
     from posebench.datasets.boxes import BoxFilter
+    from posebench.evaluation.estimates import Resampling
+    from posebench.evaluation.intervals import INTERVALS
     from posebench.evaluation.nms import NMS_RULES
-    from posebench.evaluation.protocol import ScoringOptions
+    from posebench.evaluation.protocol import Evidence, ScoringOptions
     from posebench.evaluation.rescoring import RESCORING_RULES
     from posebench.evaluation_run import EvaluationRequest, Outputs, run_evaluation
     from posebench.planning import Grid
@@ -118,6 +138,8 @@ def evaluate_command(
     from posebench.workload import DataRequest
 
     sizes = size or ("native" if checkpoints else EMBEDDED_SIZES)
+    resampling = Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval"))
+    kept = None if str(cache) == "none" else cache or predictions_directory()
     policies = policy or ("native" if checkpoints else EMBEDDED_POLICIES)
     request = EvaluationRequest(
         checkpoints=tuple(checkpoints or ()),
@@ -138,6 +160,7 @@ def evaluate_command(
             nms=one_of(nms, NMS_RULES, "--nms"),
             nms_threshold=nms_threshold,
         ),
+        evidence=Evidence(resampling if replicates else None, official),
         grid=Grid(
             sizes=tuple(part.strip() for part in sizes.split(",")),
             policies=several_of(policies, POLICIES, "--policy"),
@@ -146,6 +169,6 @@ def evaluate_command(
             decoders=several_of(decoder, DECODER_CHOICES, "--decoder"),
         ),
         threads=threads,
-        outputs=Outputs(json, predictions, out, save_raw),
+        outputs=Outputs(json, predictions, out, save_raw, kept),
     )
     raise typer.Exit(run_evaluation(request))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from posebench.datasets.findings import LEVELS, Finding, finding, is_integer, is_number, shown
-from posebench.datasets.person_defects import box_defects, keypoint_defects, sets_with
+from posebench.datasets.person_defects import person_defects, sets_with
 from posebench.keypoints import KeypointSet
 
 # The category id of people in COCO, and the only one that MMPose evaluates.
@@ -72,8 +72,7 @@ def find_defects(
     found += _reference_defects(raw, sizes)
     found += _category_defects(raw, keypoints)
     persons = annotation_rows(raw)
-    found += keypoint_defects(persons, keypoints, kind)
-    found += box_defects(persons, sizes, 3 * len(keypoints), needs_area=needs_area)
+    found += person_defects(persons, sizes, keypoints, needs_area=needs_area, kind=kind)
     return sorted(found, key=lambda item: LEVELS.index(item.level))
 
 

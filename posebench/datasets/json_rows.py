@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import codecs
-import re
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from pydantic_core import from_json
+import orjson
 
-from posebench.datasets.json_file import read_json
+from posebench.datasets.json_file import fits_memory, read_json
 from posebench.errors import DataError
 
 Row = dict[str, Any]
+_SPACE = b" \t\n\r"
 # Small enough for a block's numbers to stay in the processor's cache.
 _BYTES_AT_ONCE = 1 << 18
 # No sound row is longer; a file broken in its middle must not be taken for one long row.
 _LONGEST_ROW = 1 << 26
-_BETWEEN_ROWS = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
 
 
 def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
     """Hand the objects of a file that holds one JSON list to `take`, in blocks and in order.
 
-    Raises `DataError` as `read_json` does, and for a file
-    that is not a list of objects; `take` may have had blocks before.
+    Raises `DataError` as `read_json` does, and for a file that is not a list of objects; `take`
+    may have had blocks before. Only a file with a defect needs memory for all of it at once.
     """
     reader = _Reader(take)
     try:
@@ -33,6 +33,11 @@ def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
             reader.read(stream)
     except (OSError, ValueError, RecursionError):
         # A look at the whole file says what is wrong with it, and where, if anything is.
+        if path.is_file() and not fits_memory(path):
+            raise DataError(
+                f"The {what} {path} is cut off, or is no JSON list of objects, somewhere after its "
+                f"first {reader.taken} entries. (It is too large to look closer.)"
+            ) from None
         rows, _ = read_json(path, what)
         _check_rows(path, what, rows)
         take(rows[reader.taken :])
@@ -62,9 +67,9 @@ class _Reader:
         text, opening = b"", b""
         while data := stream.read(_BYTES_AT_ONCE):
             text = text + data if text else data.removeprefix(codecs.BOM_UTF8)
-            breaks = list(_BETWEEN_ROWS.finditer(text, max(0, len(text) - _BYTES_AT_ONCE // 4)))
-            if breaks and self._parse(opening + text[: breaks[-1].start() + 1] + b"]"):
-                text, opening = text[breaks[-1].end() - 1 :], b"["
+            end, start = _last_break(text)
+            if end and self._parse(b"".join((opening, memoryview(text)[:end], b"]"))):
+                text, opening = text[start:], b"["
             elif len(text) > _LONGEST_ROW:
                 raise ValueError("not rows")
         if not self._parse(opening + text):
@@ -73,11 +78,25 @@ class _Reader:
     def _parse(self, text: bytes) -> bool:
         """Hand on the rows of a block; tell whether it is JSON at all."""
         try:
-            rows = from_json(text)
+            rows = orjson.loads(text)
         except ValueError:
-            return False
+            try:
+                rows = json.loads(text)  # takes NaN, of which a row can be told
+            except ValueError:
+                return False
         if type(rows) is not list or set(map(type, rows)) - {dict}:
             raise ValueError("not objects")
         self._take(rows)
         self.taken += len(rows)
         return True
+
+
+def _last_break(text: bytes) -> tuple[int, int]:
+    """Return where the last object but one ends and the last one begins, (0, 0) for nowhere."""
+    start = text.rfind(b"{")
+    while start > 0:
+        end = text.rfind(b"}", 0, start) + 1
+        if text[end:start].strip(_SPACE) == b"," and end:
+            return end, start
+        start = text.rfind(b"{", 0, start)
+    return 0, 0

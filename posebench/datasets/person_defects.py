@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.datasets.columns import sound_numbers
 from posebench.datasets.findings import (
     Finding,
     Level,
-    are_numbers,
     finding,
     has_length,
     is_integer,
@@ -20,33 +25,57 @@ Row = dict[str, Any]
 Test = tuple[Level, str, Callable[[Row], bool]]
 
 
-def keypoint_defects(rows: list[Row], keypoints: KeypointSet, kind: str) -> list[Finding]:
-    """Return what is wrong in the persons' keypoints and their counts."""
+@dataclass(frozen=True, eq=False)
+class _Posed:
+    """N persons with sound keypoints, and those (N, K, 3): x, y, visibility flag.
+
+    `sizes` (N, 2) are the width and height of their images, NaN where unknown.
+    """
+
+    rows: list[Row]
+    keypoints: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+
+
+def person_defects(
+    rows: list[Row],
+    images: Mapping[Any, Row],
+    keypoints: KeypointSet,
+    *,
+    needs_area: bool,
+    kind: str,
+) -> list[Finding]:
+    """Return what is wrong in persons; `images` maps an id to its entry."""
     length = 3 * len(keypoints)
-    wanted = f"3 x {len(keypoints)} values, as keypoint set {keypoints.name!r} wants"
+    sizes = _image_sizes(rows, images)
+    sound, values = sound_numbers([row.get("keypoints") for row in rows], length)
+    triplets = values.reshape(-1, len(keypoints), 3)
+    posed = _Posed(list(compress(rows, sound)), triplets, sizes[sound])
+    broken = list(compress(rows, ~sound))
+    return [
+        *_shape_defects(broken, keypoints),
+        *_flag_defects(rows),
+        *finding(
+            "error",
+            "Persons with keypoints that are not finite numbers (NaN, infinite or text)",
+            (_named(row) for row in broken if has_length(row.get("keypoints"), length)),
+        ),
+        *_label_defects(posed, kind),
+        *_box_defects(rows, sizes, needs_area=needs_area),
+        *_outside_defects(posed),
+    ]
+
+
+def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
+    """Return which of the rows have lists of keypoints of the wrong length."""
+    length = 3 * len(keypoints)
     misfit = [row for row in rows if not has_length(row.get("keypoints", [0] * length), length)]
-    found = finding(
+    return finding(
         "error",
-        f"Persons whose `keypoints` are not {wanted}",
+        f"Persons whose `keypoints` are not 3 x {len(keypoints)} values, as keypoint set "
+        f"{keypoints.name!r} wants",
         map(_named, misfit),
         sets_with({len(row["keypoints"]) // 3 for row in misfit if _is_list(row["keypoints"])}),
-    )
-    full = [row for row in rows if has_length(row.get("keypoints"), length)]
-    usable, broken = _split(full, "keypoints", length)
-    found += _flag_defects(rows)
-    found += finding(
-        "error",
-        "Persons with keypoints that are not finite numbers (NaN, infinite or text)",
-        map(_named, broken),
-    )
-    return found + _found(
-        usable,
-        (
-            "warning",
-            "Persons with visibility flags other than 0, 1 and 2",
-            lambda row: not {0, 1, 2}.issuperset(row["keypoints"][2::3]),
-        ),
-        _count_test(kind),
     )
 
 
@@ -76,18 +105,29 @@ def _flag_defects(rows: list[Row]) -> list[Finding]:
     )
 
 
-def box_defects(
-    rows: list[Row], images: Mapping[Any, Row], length: int, *, needs_area: bool
-) -> list[Finding]:
-    """Return what is wrong in the persons' boxes and areas, and what lies outside the image.
+def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
+    """Return whose visibility flags are odd, or do not fit their count."""
+    flags = posed.keypoints[..., 2]
+    odd: NDArray[np.bool_] = np.any(~np.isin(flags, (0, 1, 2)), axis=1)
+    what = "Persons with visibility flags other than 0, 1 and 2"
+    found = _marked("warning", what, posed.rows, odd)
+    labelled = np.count_nonzero(flags > 0, axis=1).tolist()
+    counts = [row.get("num_keypoints", n) for row, n in zip(posed.rows, labelled, strict=True)]
+    if kind == "crowdpose":
+        # CrowdPose counts by other rules, but 0 always marks a person to ignore.
+        wrong = [count == 0 < n for count, n in zip(counts, labelled, strict=True)]
+        what = "Persons with labelled keypoints that `num_keypoints` 0 tells to ignore"
+        return found + _marked("note", what, posed.rows, wrong)
+    wrong = [count != n for count, n in zip(counts, labelled, strict=True)]
+    what = "Persons whose `num_keypoints` is not the number of visibility flags above 0"
+    return found + _marked("warning", what, posed.rows, wrong)
 
-    `images` maps an id to its entry; `length` is that of a sound `keypoints` list.
-    """
-    boxed, boxless = _split(rows, "bbox", 4)
-    found = finding(
-        "error",
-        "Persons whose `bbox` is missing or is not four finite numbers",
-        map(_named, boxless),
+
+def _box_defects(rows: list[Row], sizes: NDArray[np.float64], *, needs_area: bool) -> list[Finding]:
+    """Return what is wrong in boxes and areas; `sizes` (N, 2) are the images', NaN if unknown."""
+    sound, values = sound_numbers([row.get("bbox") for row in rows], 4)
+    found = _marked(
+        "error", "Persons whose `bbox` is missing or is not four finite numbers", rows, ~sound
     )
     found += _found(
         rows,
@@ -97,30 +137,30 @@ def box_defects(
             lambda row: needs_area and not (is_number(row.get("area")) and row["area"] >= 0),
         ),
     )
-    located = [row for row in rows if is_integer(row.get("image_id"))]
-    placed = [row for row in located if _has_size(images.get(row["image_id"]))]
-    boxed_ids = {id(row) for row in boxed}
-    found += _found(
-        [row for row in placed if id(row) in boxed_ids],
-        (
-            "warning",
-            "Persons whose `bbox` has no area",
-            lambda row: row["bbox"][2] <= 0 or row["bbox"][3] <= 0,
-        ),
-        (
-            "warning",
-            "Persons whose `bbox` lies outside the image",
-            lambda row: _box_outside(row["bbox"], images[row["image_id"]]),
-        ),
-    )
-    return found + _found(
-        _split(placed, "keypoints", length)[0],
-        (
-            "warning",
-            "Persons with labelled keypoints outside the image",
-            lambda row: _points_outside(row["keypoints"], images[row["image_id"]]),
-        ),
-    )
+    boxed = list(compress(rows, sound))
+    (x, y, w, h), (width, height) = values.T, sizes[sound].T
+    placed = ~np.isnan(width)
+    flat = placed & ((w <= 0) | (h <= 0))
+    outside = placed & ((x >= width) | (y >= height) | (x + w <= 0) | (y + h <= 0))
+    found += _marked("warning", "Persons whose `bbox` has no area", boxed, flat)
+    return found + _marked("warning", "Persons whose `bbox` lies outside the image", boxed, outside)
+
+
+def _outside_defects(posed: _Posed) -> list[Finding]:
+    points, labelled = posed.keypoints[..., :2], posed.keypoints[..., 2] > 0
+    beyond = (points < 0) | (points > posed.sizes[:, None])
+    outside = (beyond.any(axis=2) & labelled).any(axis=1) & ~np.isnan(posed.sizes[:, 0])
+    what = "Persons with labelled keypoints outside the image"
+    return _marked("warning", what, posed.rows, outside)
+
+
+def _image_sizes(rows: list[Row], images: Mapping[Any, Row]) -> NDArray[np.float64]:
+    """Return width and height (N, 2) of each row's image, NaN where unknown."""
+    known = {key: (row["width"], row["height"]) for key, row in images.items() if _has_size(row)}
+    unknown = (np.nan, np.nan)
+    owners = (row["image_id"] if is_integer(row.get("image_id")) else None for row in rows)
+    sizes = [known.get(owner, unknown) for owner in owners]
+    return np.array(sizes, dtype=np.float64).reshape(-1, 2)
 
 
 def sets_with(counts: set[int]) -> str | None:
@@ -137,29 +177,8 @@ def _found(rows: list[Row], *tests: Test) -> list[Finding]:
     ]
 
 
-def _split(rows: list[Row], key: str, length: int) -> tuple[list[Row], list[Row]]:
-    """Return the rows whose `key` is a list of `length` finite numbers, and the others."""
-    sound: list[Row] = []
-    others: list[Row] = []
-    for row in rows:
-        (sound if are_numbers(row.get(key), length) else others).append(row)
-    return sound, others
-
-
-def _count_test(kind: str) -> Test:
-    """Return the test of `num_keypoints` against the visibility flags for this kind of data."""
-    if kind == "crowdpose":
-        # CrowdPose counts by other rules, but 0 always marks a person to ignore.
-        return (
-            "note",
-            "Persons with labelled keypoints that `num_keypoints` 0 tells to ignore",
-            lambda row: row.get("num_keypoints") == 0 and _flagged(row) > 0,
-        )
-    return (
-        "warning",
-        "Persons whose `num_keypoints` is not the number of visibility flags above 0",
-        lambda row: "num_keypoints" in row and row["num_keypoints"] != _flagged(row),
-    )
+def _marked(level: Level, what: str, rows: list[Row], bad: Iterable[Any]) -> list[Finding]:
+    return finding(level, what, map(_named, compress(rows, bad)))
 
 
 def _named(row: Row) -> str:
@@ -170,24 +189,5 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-def _flagged(row: Row) -> int:
-    return sum(flag > 0 for flag in row["keypoints"][2::3])
-
-
-def _has_size(image: Row | None) -> bool:
-    return image is not None and is_number(image.get("width")) and is_number(image.get("height"))
-
-
-def _box_outside(bbox: list[float], image: Row) -> bool:
-    x, y, w, h = bbox
-    return bool(x >= image["width"] or y >= image["height"] or x + w <= 0 or y + h <= 0)
-
-
-def _points_outside(values: list[float], image: Row) -> bool:
-    xs, ys = values[0::3], values[1::3]
-    if min(xs) >= 0 <= min(ys) and max(xs) <= image["width"] and max(ys) <= image["height"]:
-        return False
-    return any(
-        flag > 0 and not (0 <= x <= image["width"] and 0 <= y <= image["height"])
-        for x, y, flag in zip(xs, ys, values[2::3], strict=True)
-    )
+def _has_size(image: Row) -> bool:
+    return is_number(image.get("width")) and is_number(image.get("height"))

@@ -85,10 +85,10 @@ def _curve(
 
 def summarise(table: MatchTable, metrics: Sequence[Metric]) -> dict[str, float | None]:
     """Return each metric's value (0-1) by name, None where its subset has no person."""
+    subsets = {metric.subset.crowd_index: metric.subset for metric in metrics}
     curves = {
-        span: accumulate(table, None if span is None else subset_images(table, metric.subset))
-        for metric in metrics
-        for span in [metric.subset.crowd_index]
+        span: accumulate(table, None if span is None else subset_images(table, subset))
+        for span, subset in subsets.items()
     }
     return {
         metric.name: _value(curves[metric.subset.crowd_index], table, metric) for metric in metrics

@@ -5,15 +5,14 @@ Areas are those of pycocotools' `loadRes`: of the result's box, else of its keyp
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.columns import number_column, number_matrix
 from posebench.datasets.defects import PERSON
 
 Row = dict[str, Any]
@@ -79,11 +78,11 @@ def detections_from_results(rows: list[Row], keypoint_count: int) -> Detections 
 def _columns(rows: list[Row], keypoint_count: int) -> Detections:
     categories = _whole([row["category_id"] for row in rows])
     ids = _whole([row["image_id"] for row in rows])
-    points = _matrix([row["keypoints"] for row in rows], 3 * keypoint_count)
-    scores = _numbers([row["score"] for row in rows])
+    points = number_matrix([row["keypoints"] for row in rows], 3 * keypoint_count)
+    scores = number_column([row["score"] for row in rows])
     boxed = bool(rows) and "bbox" in rows[0]
     if boxed:
-        boxes = _matrix([row["bbox"] for row in rows], 4)
+        boxes = number_matrix([row["bbox"] for row in rows], 4)
     elif any("bbox" in row for row in rows):
         raise ValueError("some have a box")
     persons = categories == PERSON
@@ -109,24 +108,6 @@ def _detections(
         areas = extent[:, 0] * extent[:, 1]
     points, point_scores = triplets[..., :2].copy(), triplets[..., 2].copy()
     return Detections(image_ids, points, point_scores, scores, areas)
-
-
-def _matrix(lists: list[list[Any]], width: int) -> NDArray[np.float64]:
-    """Return lists of `width` finite numbers as rows (N, width); raise otherwise."""
-    if set(map(type, lists)) - {list} or set(map(len, lists)) - {width}:
-        raise ValueError("not lists of one length")
-    return _numbers(list(chain.from_iterable(lists))).reshape(len(lists), width)
-
-
-def _numbers(values: list[Any]) -> NDArray[np.float64]:
-    """Return finite numbers as an array (N,); raise for text, None and anything else.
-
-    True and false count as 1 and 0, as evaluators take them.
-    """
-    found = np.frombuffer(array("d", values), dtype=np.float64)
-    if not np.isfinite(found).all():
-        raise ValueError("not finite")
-    return found
 
 
 def _whole(values: list[Any]) -> NDArray[np.int64]:

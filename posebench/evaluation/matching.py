@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.coco import Kind
 from posebench.errors import EvaluationError
 from posebench.evaluation.detections import Detections
 from posebench.evaluation.oks import Pairs, similar_pairs
@@ -39,6 +40,12 @@ class MatchRules:
     area_ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: AREA_RANGES)
     max_detections: int = 20
     drop_unscored: bool = False
+
+
+# What the official evaluator of each kind of data does.
+KIND_RULES: Mapping[Kind, MatchRules] = MappingProxyType(
+    {"coco": MatchRules(), "crowdpose": MatchRules(drop_unscored=True)}
+)
 
 
 @dataclass(frozen=True, eq=False)

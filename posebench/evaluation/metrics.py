@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,3 +67,14 @@ def crowdpose_metrics(split: CrowdSplit = "code") -> tuple[Metric, ...]:
 
 
 METRICS: dict[Kind, tuple[Metric, ...]] = {"coco": COCO_METRICS, "crowdpose": crowdpose_metrics()}
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Fractions 0-1 by name, exactly as `evaluator` reports them.
+
+    None where the data set has no instance of that kind (official evaluators say -1).
+    """
+
+    values: Mapping[str, float | None]
+    evaluator: str

@@ -14,8 +14,7 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +24,7 @@ import numpy as np
 from posebench.datasets.coco import Kind, PoseDataset, annotation_area
 from posebench.datasets.defects import PERSON, labelled_count
 from posebench.errors import EvaluationError
+from posebench.evaluation.metrics import Metrics
 
 COCO_METRICS = (
     "AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR", "AR50", "AR75", "AR(M)", "AR(L)",
@@ -36,17 +36,6 @@ METRIC_NAMES: dict[Kind, tuple[str, ...]] = {
     "coco": COCO_METRICS,
     "crowdpose": CROWDPOSE_METRICS,
 }
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Fractions 0-1 by name, exactly as `evaluator` reports them.
-
-    None where the data set has no instance of that kind (the evaluator says -1).
-    """
-
-    values: Mapping[str, float | None]
-    evaluator: str
 
 
 def score_official(dataset: PoseDataset, results: list[dict[str, Any]]) -> Metrics:

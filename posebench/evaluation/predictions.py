@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import EvaluationError
 
 
@@ -49,6 +50,26 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def instance_predictions(
+    dataset: PoseDataset,
+    instances: Instances,
+    keypoints: NDArray[Any],
+    keypoint_scores: NDArray[Any],
+    areas: NDArray[np.float32],
+) -> Predictions:
+    """Return what a model said of N instances: keypoints (N, K, 2), scores (N, K), areas (N,)."""
+    image_ids = np.array([image.id for image in dataset.images], dtype=np.int64)
+    return Predictions(
+        image_ids=image_ids[instances.image_index],
+        ids=instances.ids,
+        keypoints=keypoints,
+        keypoint_scores=keypoint_scores,
+        bbox_xyxy=instances.bbox_xyxy,
+        bbox_scores=instances.bbox_scores,
+        areas=areas,
+    )
 
 
 def check_finite(predictions: Predictions) -> None:

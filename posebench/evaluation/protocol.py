@@ -1,23 +1,37 @@
-"""From predictions to metrics: rescoring, OKS-NMS, official scoring, localisation error.
+"""From predictions to metrics: rescoring, OKS-NMS, matching, intervals, localisation error.
 
-The order and the defaults are those of MMPose 1.3.2's `CocoMetric`.
+The order and the defaults are those of MMPose 1.3.2's `CocoMetric`; the numbers are those of
+pycocotools, and of xtcocotools for CrowdPose.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from posebench.datasets.coco import PoseDataset
+from posebench.datasets.coco import Kind, PoseDataset
 from posebench.errors import EvaluationError
+from posebench.evaluation.accumulate import summarise
+from posebench.evaluation.detections import detections_from_results, no_detections
+from posebench.evaluation.estimates import Estimate, Resampling, resample
 from posebench.evaluation.localisation import LocalisationError, localisation_error
+from posebench.evaluation.matching import KIND_RULES, match
+from posebench.evaluation.metrics import METRICS, Metrics
 from posebench.evaluation.nms import NmsRule, apply_nms
-from posebench.evaluation.official import Metrics, score_official
+from posebench.evaluation.official import score_official
 from posebench.evaluation.predictions import Predictions, check_finite, group_by_image
 from posebench.evaluation.rescoring import Rescoring, rescore
 from posebench.evaluation.results_json import to_coco_results
+from posebench.evaluation.truth import ground_truth
+
+# How results name what scored them; versions are in their environment.
+EVALUATORS: Mapping[Kind, str] = MappingProxyType(
+    {"coco": "posebench, COCO rules", "crowdpose": "posebench, CrowdPose rules"}
+)
 
 
 @dataclass(frozen=True)
@@ -30,28 +44,57 @@ class ScoringOptions:
     nms_threshold: float = 0.9
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What is given beside the numbers to trust them by: intervals, the official evaluator's."""
+
+    resampling: Resampling | None = None
+    official: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The metrics of one set of predictions, and the COCO results that were scored."""
+    """The metrics of one set of predictions, and the COCO results that were scored.
+
+    `estimates` are the metrics with intervals, `official` those of pycocotools or xtcocotools,
+    where asked for.
+    """
 
     metrics: Metrics
     localisation: LocalisationError
     results: list[dict[str, Any]]
+    estimates: dict[str, Estimate] | None = None
+    official: Metrics | None = None
 
 
 def evaluate(
-    dataset: PoseDataset, predictions: Predictions, options: ScoringOptions | None = None
+    dataset: PoseDataset,
+    predictions: Predictions,
+    options: ScoringOptions | None = None,
+    evidence: Evidence | None = None,
 ) -> Evaluation:
     """Rescore, suppress duplicates, and score against the data set.
 
     Localisation is measured on all predictions, before NMS. Raises `EvaluationError` for
     predictions that are not finite or do not fit the data set.
     """
+    evidence = evidence or Evidence()
     results = select_results(dataset, predictions, options or ScoringOptions())
+    joints, metrics = len(dataset.keypoints), METRICS[dataset.kind]
+    found = detections_from_results(results, joints) if results else no_detections(joints)
+    if found is None:
+        raise EvaluationError("The predictions hold numbers that cannot be scored.")
+    table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
+    values = summarise(table, metrics)
+    estimates = None
+    if evidence.resampling is not None:
+        estimates = resample([table], metrics, evidence.resampling).estimates(0, values)
     return Evaluation(
-        metrics=score_official(dataset, results),
+        metrics=Metrics(values, EVALUATORS[dataset.kind]),
         localisation=localisation_error(dataset, predictions),
         results=results,
+        estimates=estimates,
+        official=score_official(dataset, results) if evidence.official else None,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import PoseDataset, annotation_area
+from posebench.datasets.columns import number_matrix
 from posebench.datasets.defects import labelled_count
 from posebench.errors import EvaluationError
 
@@ -60,11 +61,10 @@ def ground_truth(dataset: PoseDataset) -> GroundTruth:
     order = np.argsort(owners, kind="stable")
     rows = [rows[index] for index in order]
     joints = len(dataset.keypoints)
-    triplets = np.array([row["keypoints"] for row in rows], dtype=np.float64)
+    triplets = number_matrix([row["keypoints"] for row in rows], 3 * joints)
     triplets = triplets.reshape(len(rows), joints, 3)
     crowd = np.array([bool(row.get("iscrowd", 0)) for row in rows], dtype=bool)
     unlabelled = np.array([labelled_count(row) == 0 for row in rows], dtype=bool)
-    boxes = np.array([row["bbox"] for row in rows], dtype=np.float64)
     return GroundTruth(
         image_ids=image_ids,
         crowd_index=_crowd_index(dataset, image_ids),
@@ -73,7 +73,7 @@ def ground_truth(dataset: PoseDataset) -> GroundTruth:
         image=np.searchsorted(image_ids, owners[order]),
         keypoints=triplets[..., :2].copy(),
         visibility=triplets[..., 2].copy(),
-        bbox_xywh=boxes.reshape(len(rows), 4),
+        bbox_xywh=number_matrix([row["bbox"] for row in rows], 4),
         areas=np.array([annotation_area(row, dataset.area_rule) for row in rows], dtype=np.float64),
         crowd=crowd,
         ignored=crowd | unlabelled,

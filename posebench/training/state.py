@@ -13,7 +13,7 @@ import torch
 
 from posebench.errors import TrainingError
 from posebench.model import PoseModel, build_model, initialise
-from posebench.records import mapping_from_record
+from posebench.records import mapping_from_record, put_when_written
 from posebench.training.recipe import Recipe
 
 Curve = list[dict[str, Any]]
@@ -73,20 +73,17 @@ def new_state(recipe: Recipe) -> TrainingState:
 
 def save_state(recipe: Recipe, state: TrainingState, curve: Curve, path: Path) -> None:
     """Write everything by way of a temporary name, so that a kill leaves the state before."""
-    temporary = path.with_suffix(".writing")
-    torch.save(
-        {
-            "recipe": _identity(recipe),
-            "model": state.model.state_dict(),
-            "average": state.average.state_dict(),
-            "optimiser": state.optimiser.state_dict(),
-            "step": state.step,
-            "cpu_seconds": state.cpu_seconds,
-            "curve": json.dumps(curve),
-        },
-        temporary,
-    )
-    temporary.replace(path)
+    saved = {
+        "recipe": _identity(recipe),
+        "model": state.model.state_dict(),
+        "average": state.average.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "step": state.step,
+        "cpu_seconds": state.cpu_seconds,
+        "curve": json.dumps(curve),
+    }
+    with put_when_written(path) as temporary:
+        torch.save(saved, temporary)
 
 
 def restore_state(recipe: Recipe, state: TrainingState, path: Path) -> Curve:

@@ -88,7 +88,13 @@ def test_pose_networks_are_not_refused(kind: str, tmp_path: Path) -> None:
     refuse_other_networks(shapes, {"cfg": config_text(kind)})
 
 
-REQUIRED_OPTIONS = {"cspnext": {"deepen_factor": 0.33, "widen_factor": 0.5}}
+REQUIRED_OPTIONS = {
+    "cspnext": {"deepen_factor": 0.33, "widen_factor": 0.5},
+    "vit": {
+        "embed_dims": 48, "num_layers": 2, "num_heads": 4, "feedforward_channels": 96,
+        "img_size": "64x48",
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("family", sorted(BACKBONES))

@@ -167,6 +167,46 @@ def test_predictions_score_the_same_in_pycocotools(
     assert 0.2 < reported["AP"] < 1
 
 
+def test_intervals_and_the_official_numbers_as_asked(
+    run: Any, people: Path, heatmap: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "r.json"
+    asked = ("eval", heatmap, "--dataset", people, "--json", results)
+    done = run(*asked, "--replicates", 50, "--seed", 3, "--interval", "bca", "--official")
+    assert (done.code, done.err) == (0, "")
+    (row,) = strict(results)["results"]
+    made = {name: row["intervals"][name] for name in ("level", "method", "replicates", "seed")}
+    assert made == {"level": 0.95, "method": "bca", "replicates": 50, "seed": 3}
+    assert set(row["intervals"]["low"]) == set(row["intervals"]["high"]) == set(row["metrics"])
+    assert row["official"]["metrics"] == row["metrics"]
+    assert row["official"]["evaluator"].startswith("pycocotools ")
+    assert "AP official" in done.out
+    done = run(*asked, "--replicates", 0)
+    assert done.code == 0
+    (row,) = strict(results)["results"]
+    assert (row["intervals"], row["official"]) == (None, None)
+    assert "95%" not in done.out
+
+
+def test_kept_predictions_are_used_and_said_to_be(
+    run: Any, people: Path, heatmap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("POSEBENCH_PREDICTIONS")
+    asked = ("eval", heatmap, "--dataset", people, "--json", tmp_path / "r.json")
+    rows = []
+    for options in ((), ("--nms", "none"), ("--cache", "none"), ("--cache", tmp_path / "b")):
+        done = run(*asked, *options)
+        assert (done.code, done.err) == (0, "")
+        (row,) = strict(tmp_path / "r.json")["results"]
+        assert ("an earlier run" in done.out) == (row["instances_per_second"] is None)
+        rows.append(row)
+    assert [row["instances_per_second"] is None for row in rows] == [False, True, False, False]
+    assert rows[0]["metrics"] == rows[2]["metrics"] == rows[3]["metrics"]
+    assert len(list((tmp_path / "cache" / "predictions").iterdir())) == 1
+    assert len(list((tmp_path / "b").iterdir())) == 1
+
+
 def test_every_option_reaches_the_protocol(
     run: Any, people: Path, heatmap: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib.util
 import io
 import json
@@ -20,8 +21,10 @@ from posebench.data_check import ground_truth_predictions
 from posebench.datasets.coco import PoseDataset, ground_truth_instances, load_annotations
 from posebench.errors import EvaluationError
 from posebench.evaluation import official
+from posebench.evaluation.estimates import Resampling
 from posebench.evaluation.official import COCO_METRICS, CROWDPOSE_METRICS, score_official
-from posebench.evaluation.protocol import ScoringOptions, evaluate
+from posebench.evaluation.predictions import Predictions
+from posebench.evaluation.protocol import EVALUATORS, Evidence, ScoringOptions, evaluate
 from posebench.evaluation.results_json import read_coco_results, to_coco_results
 from posebench.keypoints import COCO, CROWDPOSE, KeypointSet
 
@@ -249,6 +252,49 @@ def test_evaluate_is_rescoring_then_nms_then_scoring(make: Maker) -> None:
     kept = evaluate(dataset, doubled, ScoringOptions(nms="none"))
     assert len(kept.results) == 2 * len(truth)
     assert once.localisation.pck[0.05] == 1.0
+
+
+def noisy(dataset: PoseDataset) -> Predictions:
+    """Return the ground truth with noise, so that no number is 0 or 1 by itself."""
+    truth = ground_truth_predictions(dataset, ground_truth_instances(dataset))
+    rng = np.random.default_rng(5)
+    return dataclasses.replace(
+        truth,
+        keypoints=truth.keypoints + rng.normal(0, 6, truth.keypoints.shape),
+        keypoint_scores=rng.uniform(0.3, 1, truth.keypoint_scores.shape),
+    )
+
+
+@pytest.mark.parametrize("keypoints", [COCO, pytest.param(CROWDPOSE, marks=NEEDS_XTCOCOTOOLS)])
+def test_evaluate_gives_intervals_and_the_official_numbers(
+    make: Maker, keypoints: KeypointSet
+) -> None:
+    raw = with_crowd_index(raw_coco(keypoints, images=40), *np.linspace(0, 1.1, 40).tolist())
+    dataset = make(raw)
+    evidence = Evidence(Resampling(300), official=True)
+    found = evaluate(dataset, noisy(dataset), evidence=evidence)
+    assert found.official is not None and found.estimates is not None
+    assert found.metrics.values == pytest.approx(dict(found.official.values), abs=1e-10)
+    assert found.metrics.evaluator == EVALUATORS[dataset.kind]
+    for name, estimate in found.estimates.items():
+        assert estimate.value == found.metrics.values[name]
+        if estimate.value is not None:
+            assert estimate.low is not None and estimate.high is not None
+            assert estimate.low <= estimate.high
+    ap = found.estimates["AP"]
+    assert ap.low is not None and ap.high is not None and ap.value is not None
+    assert 0 < ap.low < ap.value < ap.high < 1
+    plain = evaluate(dataset, noisy(dataset))
+    assert (plain.estimates, plain.official) == (None, None)
+
+
+def test_evaluate_scores_no_predictions(make: Maker) -> None:
+    dataset = make(raw_coco(COCO))
+    truth = ground_truth_predictions(dataset, ground_truth_instances(dataset))
+    names = truth.__dataclass_fields__
+    nothing = type(truth)(**{name: getattr(truth, name)[:0] for name in names})
+    values = evaluate(dataset, nothing).metrics.values
+    assert set(values.values()) == {0.0}
 
 
 def test_evaluate_refuses_other_keypoints(make: Maker) -> None:

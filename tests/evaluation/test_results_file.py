@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posebench.datasets import json_rows
+from posebench.datasets import json_file, json_rows
 from posebench.errors import DataError
 from posebench.evaluation.detections import detections_from_results
 from posebench.evaluation.results_file import read_detections
@@ -124,10 +124,11 @@ def test_missing_fields_are_named(tmp_path: Path, key: str) -> None:
         read_detections(written(tmp_path, json.dumps(rows)), 2)
 
 
-def test_image_ids_beyond_64_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "message"), [(2**63, "a number too large"), (2**70, "entry 1")])
+def test_image_ids_beyond_64_bits(tmp_path: Path, number: int, message: str) -> None:
     rows = results(2)
-    rows[1]["image_id"] = 2**70
-    with pytest.raises(DataError, match="a number too large"):
+    rows[1]["image_id"] = number
+    with pytest.raises(DataError, match=message):
         read_detections(written(tmp_path, json.dumps(rows)), 2)
 
 
@@ -165,6 +166,17 @@ def test_no_file(tmp_path: Path) -> None:
         read_detections(tmp_path / "none.json", 2)
 
 
+def test_unsound_rows_of_many_blocks_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "_BYTES_AT_ONCE", 500)
+    monkeypatch.setattr(json_rows, "_LONGEST_ROW", 2000)
+    rows = results(60)
+    rows[7]["score"] = rows[55]["score"] = float("nan")
+    with pytest.raises(DataError, match=r"not results of 2 keypoints: entry 7, entry 55\."):
+        read_detections(written(tmp_path, json.dumps(rows)), 2)
+
+
 def test_cut_off_after_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_rows, "_BYTES_AT_ONCE", 500)
     text = json.dumps(results(60))
@@ -186,3 +198,14 @@ def test_text_only_the_standard_library_reads(tmp_path: Path) -> None:
     """A lone surrogate, which strict parsers refuse, does not matter in a name."""
     rows = [{**row, "name": "\ud800"} for row in results(3)]
     assert len(read_detections(written(tmp_path, json.dumps(rows)), 2).detections) == 3
+
+
+def test_only_a_broken_file_needs_memory_for_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "_BYTES_AT_ONCE", 500)
+    monkeypatch.setattr(json_file, "free_memory", lambda: 10_000)
+    text = json.dumps(results(60))
+    assert len(read_detections(written(tmp_path, text), 2).detections) == 60
+    with pytest.raises(DataError, match=r"cut off, .* somewhere after its first 5\d entries"):
+        read_detections(written(tmp_path, text[:-40]), 2)

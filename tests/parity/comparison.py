@@ -17,7 +17,7 @@ from posebench.crops import crop_image
 from posebench.datasets.boxes import detected_instances
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
-from posebench.evaluation.official import Metrics
+from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import evaluate
 from posebench.flip import flip_average

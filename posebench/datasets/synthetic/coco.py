@@ -21,7 +21,7 @@ from posebench.datasets.synthetic.scene import (
 )
 from posebench.errors import DataError, UsageError, nearest
 from posebench.keypoints import COCO, KeypointSet
-from posebench.records import write_json
+from posebench.records import put_when_written, write_json
 
 
 @dataclass(frozen=True)
@@ -166,10 +166,9 @@ def _write_image(folder: Path, number: int, scene: SyntheticScene) -> SceneRecor
     """Write one scene's PNG and return what the annotation file needs."""
     path = folder / file_name(number)
     encoded, buffer = cv2.imencode(".png", scene.image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_bytes(buffer.tobytes() if encoded else b"")
-        temporary.replace(path)
+        with put_when_written(path) as temporary:
+            temporary.write_bytes(buffer.tobytes() if encoded else b"")
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}") from None
     height, width = scene.image.shape[:2]
