@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from posebench.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
 from posebench.model import Network
 
 
@@ -19,20 +20,26 @@ def flip_average(
     """Return the mean of outputs and of mirrored outputs, flipped back.
 
     Args:
-        outputs: `(heatmaps,)` or raw `(simcc_x, simcc_y)` of the crops.
+        outputs: `(heatmaps,)` or raw `(simcc_x, simcc_y)` of the crops. Heatmaps have one
+            channel per keypoint, or three, of which the second holds offsets in x.
         outputs_of_flipped: The same of the crops mirrored left to right.
         flip_indices: For each keypoint the one it becomes in a mirror.
         shift_heatmap: Shift flipped heatmaps right by one column, keeping column 0: they are
             one pixel off because the stride-2 layers align at the left. SimCC is never shifted.
     """
-    mirrored = tuple(output[:, list(flip_indices)] for output in outputs_of_flipped)
-    if len(mirrored) == 1:
-        heatmaps = mirrored[0].flip(-1)
+    order = list(flip_indices)
+    if len(outputs_of_flipped) == 1:
+        heatmaps = outputs_of_flipped[0].flip(-1)
+        heatmaps = heatmaps.reshape(len(heatmaps), len(order), -1, *heatmaps.shape[2:])[:, order]
+        if heatmaps.shape[2] == OFFSET_CHANNELS:
+            heatmaps = torch.stack((heatmaps[:, :, 0], -heatmaps[:, :, 1], heatmaps[:, :, 2]), 2)
+        heatmaps = heatmaps.flatten(1, 2)
         if shift_heatmap:
             heatmaps = torch.cat((heatmaps[..., :1], heatmaps[..., :-1]), dim=-1)
         returned: tuple[Tensor, ...] = (heatmaps,)
     else:
-        returned = (mirrored[0].flip(-1), mirrored[1])
+        simcc_x, simcc_y = (output[:, order] for output in outputs_of_flipped)
+        returned = (simcc_x.flip(-1), simcc_y)
     return tuple((one + other) * 0.5 for one, other in zip(outputs, returned, strict=True))
 
 

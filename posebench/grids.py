@@ -42,24 +42,31 @@ class Bins:
 class SizeLockedLayer:
     """A linear layer of a head whose shape the trained input size has fixed.
 
-    `cells`: its inputs are the cells of a grid; `bins`: its outputs are the bins of that axis.
+    `cells`: its inputs are the cells of a grid this many times as fine as that of the maps, 0 where
+    they are none; `bins`: its outputs are the bins of that axis.
     """
 
     name: str
-    cells: bool
+    cells: int
     bins: Literal["x", "y"] | None
 
 
 SIZE_LOCKED: dict[str, tuple[SizeLockedLayer, ...]] = {
     "heatmap": (),
     "simcc": (
-        SizeLockedLayer("mlp_head_x", cells=True, bins="x"),
-        SizeLockedLayer("mlp_head_y", cells=True, bins="y"),
+        SizeLockedLayer("mlp_head_x", cells=1, bins="x"),
+        SizeLockedLayer("mlp_head_y", cells=1, bins="y"),
     ),
     "rtmcc": (
-        SizeLockedLayer("mlp.1", cells=True, bins=None),
-        SizeLockedLayer("cls_x", cells=False, bins="x"),
-        SizeLockedLayer("cls_y", cells=False, bins="y"),
+        SizeLockedLayer("mlp.1", cells=1, bins=None),
+        SizeLockedLayer("cls_x", cells=0, bins="x"),
+        SizeLockedLayer("cls_y", cells=0, bins="y"),
+    ),
+    "rtmw": (
+        SizeLockedLayer("mlp.1", cells=1, bins=None),
+        SizeLockedLayer("mlp2.1", cells=2, bins=None),
+        SizeLockedLayer("cls_x", cells=0, bins="x"),
+        SizeLockedLayer("cls_y", cells=0, bins="y"),
     ),
 }
 """The size-locked layers of each kind of head, first to last."""

@@ -1,40 +1,42 @@
 """Heads of MMPose 1.3.2, parameter by parameter: `HeatmapHead`, `SimCCHead`, `RTMCCHead`.
 
 A head is maps (N, K, h, w) and what is made of them; `size_locked` names the layers whose shape
-the trained input size has fixed.
+the trained input size has fixed, `map_scales` the cells per cell of features on a side of each
+map that such a layer takes.
 """
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from posebench.codecs import SimccCodec
 from posebench.errors import SpecError
+from posebench.gau import GatedAttentionUnit, ScaleNorm
 from posebench.grids import SIZE_LOCKED, Bins, Grid, map_grid, simcc_bins
-from posebench.spec import GauSpec, HeadSpec, ModelSpec
+from posebench.rtmw import RTMWHead
+from posebench.spec import HeadSpec, ModelSpec
 
 # Kernel of a stride-2 transposed convolution: padding and output padding that double a side.
 _DECONV_PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
 
 
 class HeatmapHead(nn.Module):
-    """An enlargement or transposed convolutions, which double the grid; one vector per keypoint."""
+    """An enlargement or transposed convolutions, more convolutions, one vector per keypoint."""
 
     size_locked = SIZE_LOCKED["heatmap"]
 
-    def __init__(self, spec: HeadSpec, in_channels: int, keypoints: int) -> None:
+    def __init__(self, spec: HeadSpec, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.upsample = spec.upsample
         self.deconv_layers = _deconv_layers(spec, in_channels)
         channels = spec.deconv_channels[-1] if spec.deconv_channels else in_channels
-        self.final_layer = _final_layer(spec, channels, keypoints)
+        self.conv_layers = _conv_layers(spec, channels)
+        channels = spec.conv_channels[-1] if spec.conv_channels else channels
+        self.final_layer = _final_layer(spec, channels, out_channels)
 
-    def maps(self, features: Tensor) -> Tensor:
-        """Return maps (N, K, h, w) of features (N, C, h', w')."""
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return `(heatmaps,)`, (N, K, h, w), of features (N, C, h', w')."""
         if self.upsample > 1:
             features = functional.interpolate(
                 functional.relu(features),
@@ -42,18 +44,14 @@ class HeatmapHead(nn.Module):
                 mode="bilinear",
                 align_corners=False,
             )
-        result: Tensor = self.final_layer(self.deconv_layers(features))
-        return result
-
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return `(heatmaps,)`."""
-        return (self.maps(features),)
+        return (self.final_layer(self.conv_layers(self.deconv_layers(features))),)
 
 
 class SimCCHead(nn.Module):
     """Flattened maps through one linear layer per axis (SimCC, arXiv:2107.03332)."""
 
     size_locked = SIZE_LOCKED["simcc"]
+    map_scales = (1,)
 
     def __init__(
         self, spec: HeadSpec, in_channels: int, keypoints: int, grid: Grid, bins: Bins
@@ -68,13 +66,12 @@ class SimCCHead(nn.Module):
         self.mlp_head_x = nn.Linear(grid.cells, bins.x)
         self.mlp_head_y = nn.Linear(grid.cells, bins.y)
 
-    def maps(self, features: Tensor) -> Tensor:
-        """Return maps (N, K, h, w) of features (N, C, h', w')."""
+    def maps(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return the maps (N, K, h, w) of features (N, C, h', w')."""
         if self.deconv_head is not None:
-            return self.deconv_head.maps(features)
+            return self.deconv_head(features)  # type: ignore[no-any-return]
         assert self.final_layer is not None
-        result: Tensor = self.final_layer(features)
-        return result
+        return (self.final_layer(features),)
 
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
@@ -83,13 +80,14 @@ class SimCCHead(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)`."""
-        return self.vectors(self.maps(features))
+        return self.vectors(*self.maps(features))
 
 
 class RTMCCHead(nn.Module):
     """Maps, a gated attention unit over keypoints, and one linear layer per axis (RTMPose)."""
 
     size_locked = SIZE_LOCKED["rtmcc"]
+    map_scales = (1,)
 
     def __init__(
         self, spec: HeadSpec, in_channels: int, keypoints: int, grid: Grid, bins: Bins
@@ -105,10 +103,9 @@ class RTMCCHead(nn.Module):
         self.cls_x = nn.Linear(hidden, bins.x, bias=False)
         self.cls_y = nn.Linear(hidden, bins.y, bias=False)
 
-    def maps(self, features: Tensor) -> Tensor:
-        """Return maps (N, K, h, w) of features (N, C, h, w)."""
-        result: Tensor = self.final_layer(features)
-        return result
+    def maps(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return the maps (N, K, h, w) of features (N, C, h, w)."""
+        return (self.final_layer(features),)
 
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
@@ -117,63 +114,10 @@ class RTMCCHead(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)`."""
-        return self.vectors(self.maps(features))
+        return self.vectors(*self.maps(features))
 
 
-class ScaleNorm(nn.Module):
-    """Divide a vector by its root mean square and multiply it by a learned scalar."""
-
-    def __init__(self, dim: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.scale = dim**-0.5
-        self.eps = eps
-        self.g = nn.Parameter(torch.ones(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., dim) to the same shape."""
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * self.scale
-        result: Tensor = x / norm.clamp(min=self.eps) * self.g
-        return result
-
-
-class Scale(nn.Module):
-    """Multiply each element of a vector by a learned factor."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., dim) to the same shape."""
-        return x * self.scale
-
-
-class GatedAttentionUnit(nn.Module):
-    """Self-attention over keypoints with squared ReLU, no softmax (`RTMCCBlock` of MMPose)."""
-
-    def __init__(self, spec: GauSpec) -> None:
-        super().__init__()
-        self.s = spec.s
-        self.e = int(spec.hidden_dims * spec.expansion_factor)
-        self.o = nn.Linear(self.e, spec.hidden_dims, bias=False)
-        self.uv = nn.Linear(spec.hidden_dims, 2 * self.e + self.s, bias=False)
-        self.gamma = nn.Parameter(torch.rand(2, self.s))
-        self.beta = nn.Parameter(torch.rand(2, self.s))
-        self.ln = ScaleNorm(spec.hidden_dims)
-        self.res_scale = Scale(spec.hidden_dims)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, K, hidden) to the same shape."""
-        gated = functional.silu(self.uv(self.ln(x)))
-        u, v, base = torch.split(gated, [self.e, self.e, self.s], dim=-1)
-        query, key = (base.unsqueeze(2) * self.gamma + self.beta).unbind(dim=2)
-        kernel = functional.relu(query @ key.transpose(1, 2) / math.sqrt(self.s)).square()
-        attended: Tensor = self.o(u * (kernel @ v))
-        shortcut: Tensor = self.res_scale(x)
-        return shortcut + attended
-
-
-Head = HeatmapHead | SimCCHead | RTMCCHead
+Head = HeatmapHead | SimCCHead | RTMCCHead | RTMWHead
 
 
 def build_head(spec: ModelSpec, in_channels: int, stride: int) -> Head:
@@ -182,13 +126,14 @@ def build_head(spec: ModelSpec, in_channels: int, stride: int) -> Head:
     Raise `SpecError` for layers that no head of its kind has.
     """
     keypoints = len(spec.keypoints)
-    if spec.head.kind == "heatmap":
-        return HeatmapHead(spec.head, in_channels, keypoints)
-    assert isinstance(spec.codec, SimccCodec)
+    if not isinstance(spec.codec, SimccCodec):
+        return HeatmapHead(spec.head, in_channels, keypoints * spec.codec.channels)
     grid, bins = (
         map_grid(spec.head, stride, spec.input_size),
         simcc_bins(spec.codec, spec.input_size),
     )
+    if spec.head.kind == "rtmw":
+        return RTMWHead(spec.head, in_channels, keypoints, grid, bins)
     kind = SimCCHead if spec.head.kind == "simcc" else RTMCCHead
     return kind(spec.head, in_channels, keypoints, grid, bins)
 
@@ -219,9 +164,19 @@ def _deconv_layers(spec: HeadSpec, in_channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _final_layer(spec: HeadSpec, in_channels: int, keypoints: int) -> nn.Conv2d:
-    """Build the convolution whose output has one channel per keypoint."""
+def _conv_layers(spec: HeadSpec, in_channels: int) -> nn.Sequential:
+    """Build the convolutions in front of the final one, numbered like the transposed ones."""
+    layers: list[nn.Module] = []
+    for channels, kernel in zip(spec.conv_channels, spec.conv_kernels, strict=True):
+        convolution = nn.Conv2d(in_channels, channels, kernel, padding=(kernel - 1) // 2)
+        layers += [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        in_channels = channels
+    return nn.Sequential(*layers)
+
+
+def _final_layer(spec: HeadSpec, in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Build the convolution that makes the maps."""
     kernel = spec.final_layer_kernel
     if kernel % 2 == 0:
         raise SpecError(f"Head: final_layer_kernel must be odd, not {kernel}.")
-    return nn.Conv2d(in_channels, keypoints, kernel, padding=kernel // 2)
+    return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)

@@ -1,11 +1,13 @@
 """Keypoint sets: names, OKS sigmas, left/right pairs and skeleton.
 
 COCO-17 sigmas are pycocotools' `Params.kpt_oks_sigmas`; CrowdPose-14 sigmas are those of the
-CrowdPose API, as in MMPose's `configs/_base_/datasets/crowdpose.py`.
+CrowdPose API, as in MMPose 1.3.2's `configs/_base_/datasets/crowdpose.py`; the sets that lie in
+`keypoint_sets/` are those of the other files there.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +97,50 @@ CROWDPOSE = KeypointSet(
     ),
 )  # fmt: skip
 
-KEYPOINT_SETS: dict[str, KeypointSet] = {"coco": COCO, "crowdpose": CROWDPOSE}
+
+def _stored_set(name: str) -> KeypointSet:
+    raw = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    pairs = {
+        field: tuple((int(one), int(other)) for one, other in raw[field])
+        for field in ("flip_pairs", "skeleton")
+    }
+    return KeypointSet(raw["name"], tuple(raw["keypoints"]), tuple(raw["sigmas"]), **pairs)
+
+
+_FOLDER = Path(__file__).parent / "keypoint_sets"
+# Of two sets with the same number of keypoints, the one that nameless data most likely has first.
+KEYPOINT_SETS: dict[str, KeypointSet] = {
+    "coco": COCO,
+    "crowdpose": CROWDPOSE,
+    **{name: _stored_set(name) for name in ("aic", "mpii", "halpe26", "coco-wholebody")},
+}
+
+
+def keypoints_to_score(predicted: KeypointSet, labelled: KeypointSet) -> tuple[int, ...] | None:
+    """Return, for each labelled keypoint, the place of the same one among more that are predicted.
+
+    Return None where the two sets are the same one, name by name or in other words: names at
+    the same place that neither set has anywhere else. Raise `SpecError` where they are not.
+    """
+    names = predicted.keypoints
+    if names == labelled.keypoints:
+        return None
+    if len(predicted) > len(labelled) and set(labelled.keypoints) <= set(names):
+        return tuple(names.index(name) for name in labelled.keypoints)
+    strangers = [name for name in labelled.keypoints if name not in names]
+    if len(predicted) != len(labelled):
+        raise SpecError(
+            f"The checkpoint predicts {len(names)} keypoints ({predicted.name}), the data set "
+            f"labels {len(labelled)} ({labelled.name}), of which {len(strangers)} are not "
+            f"predicted, first: {', '.join(strangers[:3])}."
+        )
+    for index, (one, other) in enumerate(zip(names, labelled.keypoints, strict=True)):
+        if one != other and (one in labelled.keypoints or other in names):
+            raise SpecError(
+                f"Keypoint {index} of the checkpoint is {one} ({predicted.name}), that of the "
+                f"data set is {other} ({labelled.name})."
+            )
+    return None
 
 
 def load_keypoint_set(name_or_path: str | Path) -> KeypointSet:

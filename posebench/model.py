@@ -1,4 +1,4 @@
-"""`PoseModel`: a backbone and a head, with MMPose's state-dict keys (`backbone.*`, `head.*`)."""
+"""`PoseModel`: backbone, neck and head under MMPose's names (`backbone.*`, `neck.*`, `head.*`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from posebench.backbones import Backbone, build_backbone, describe, size_divisor
+from posebench.backbones.cspnext import CSPNeXt
 from posebench.backbones.vit import POSITION_STD, ViT
 from posebench.errors import SpecError
-from posebench.heads import GatedAttentionUnit, HeatmapHead, Scale, ScaleNorm, build_head
+from posebench.gau import GatedAttentionUnit, Scale, ScaleNorm
+from posebench.heads import HeatmapHead, build_head
+from posebench.rtmw import CSPNeXtPAFPN, build_neck
 from posebench.sizes import InputSize
 from posebench.spec import ModelSpec
 
@@ -43,12 +46,19 @@ class Network(Protocol):
 
 
 class PoseModel(nn.Module):
-    """A backbone and a head."""
+    """A backbone and a head, with or without a neck between them."""
 
-    def __init__(self, spec: ModelSpec, backbone: Backbone, head: nn.Module) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        backbone: Backbone,
+        head: nn.Module,
+        neck: CSPNeXtPAFPN | None = None,
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.backbone = backbone
+        self.neck = neck
         self.head = head
 
     @property
@@ -66,7 +76,12 @@ class PoseModel(nn.Module):
 
         Heatmaps are (N, K, h, w), SimCC vectors (N, K, bins_x) and (N, K, bins_y).
         """
-        outputs: tuple[Tensor, ...] = self.head(self.backbone(x))
+        if self.neck is None:
+            features = self.backbone(x)
+        else:
+            assert isinstance(self.backbone, CSPNeXt)
+            features = self.neck(self.backbone.pyramid(x))
+        outputs: tuple[Tensor, ...] = self.head(features)
         return outputs
 
 
@@ -85,7 +100,8 @@ def build_model(spec: ModelSpec) -> PoseModel:
         )
     backbone = build_backbone(spec.backbone)
     head = build_head(spec, backbone.out_channels, backbone.stride)
-    return PoseModel(spec, backbone, head)
+    neck = None if spec.neck is None else build_neck(spec.neck, backbone)
+    return PoseModel(spec, backbone, head, neck)
 
 
 def count_parameters(model: nn.Module) -> int:

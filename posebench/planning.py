@@ -18,11 +18,12 @@ from posebench.errors import (
     DataError,
     EvaluationError,
     PosebenchError,
+    SpecError,
     UnsupportedSizeError,
     UsageError,
 )
 from posebench.identity import code_sha256
-from posebench.keypoints import KeypointSet
+from posebench.keypoints import KeypointSet, keypoints_to_score
 from posebench.model import count_gflops
 from posebench.policies import Policy, apply_policy, canonical_policy
 from posebench.predict import PreparedCell
@@ -133,11 +134,15 @@ def plan_cell(
     )
     result = CellResult(facts, size, policy, "ok", protocol)
     decoders = chosen_decoders(spec.codec, grid.decoders)
-    files = _cached_files(storage, result, decoders, workload)
-    adapted, raw, cached = None, None, dict[str, CachedPredictions]()
+    files: dict[str, CachedFile] = {}
+    adapted, raw, scored, cached = None, None, None, dict[str, CachedPredictions]()
     try:
-        _check_keypoints(spec.keypoints, workload.dataset)
+        scored = _scored_keypoints(spec.keypoints, workload.dataset)
+        if scored is not None:
+            said = f"{len(scored)} of {len(spec.keypoints)} by name"
+            result = replace(result, protocol=replace(protocol, scored_keypoints=said))
         adapted = apply_policy(checkpoint.network, size, policy)
+        files = _cached_files(storage, result, decoders, workload)
         raw = None if storage.raw is None else _raw_folder(storage.raw, result, workload)
         cached = _read_cached(files, workload)
         if raw is not None and raw.is_complete:
@@ -157,7 +162,7 @@ def plan_cell(
     missing = tuple(decoder for decoder in usable if decoder not in cached)
     if adapted is None or not missing:
         return PlannedCell(results, None, files, cached)
-    prepared = PreparedCell(adapted, spec.codec, size, flip_test, missing, raw)
+    prepared = PreparedCell(adapted, spec.codec, size, flip_test, missing, raw, scored)
     return PlannedCell(results, prepared, files, cached)
 
 
@@ -210,6 +215,7 @@ def _cached_files(
         "libraries": {name: package_version(name) for name in libraries},
         **_network_identity(result),
         "precision": result.protocol.precision,
+        "keypoints": workload.dataset.keypoints.keypoints,
         "images_and_boxes_sha256": workload.inputs_sha256,
     }
     return {
@@ -234,25 +240,13 @@ def _read_cached(
     return found
 
 
-def _check_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> None:
-    """Raise `CheckpointError` unless the checkpoint predicts what the data set labels."""
-    labelled = dataset.keypoints
-    hint = "Choose a checkpoint trained for this keypoint set, or another --dataset."
-    if len(predicted) != len(labelled):
-        raise CheckpointError(
-            f"The checkpoint predicts {len(predicted)} keypoints ({predicted.name}), "
-            f"{dataset.name} labels {len(labelled)} ({labelled.name}).",
-            hint=hint,
-        )
-    pairs = zip(predicted.keypoints, labelled.keypoints, strict=True)
-    for index, (one, other) in enumerate(pairs):
-        # Names that the other set does not have may be other words for the same thing.
-        if one != other and one in labelled.keypoints:
-            raise CheckpointError(
-                f"Keypoint {index} of the checkpoint is {one} ({predicted.name}), that of "
-                f"{dataset.name} is {other} ({labelled.name}).",
-                hint=hint,
-            )
+def _scored_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> tuple[int, ...] | None:
+    """Return which keypoints are scored, None for all; raise `CheckpointError` if they differ."""
+    try:
+        return keypoints_to_score(predicted, dataset.keypoints)
+    except SpecError as error:
+        hint = "Choose a checkpoint trained for this keypoint set, or another --dataset."
+        raise CheckpointError(error.message, hint=hint) from None
 
 
 def reason_of(error: Exception, what: str) -> str:

@@ -36,7 +36,8 @@ class PreparedCell:
     """A network ready to run on crops of `size`, which it may want resampled first.
 
     No `decoders` means the checkpoint's own. With `raw`, outputs are read from there, or are kept
-    there if it is empty; they are decoded from float16 either way.
+    there if it is empty; they are decoded from float16 either way. `scored` are the keypoints to
+    keep, in their order; None keeps all.
     """
 
     network: CellNetwork
@@ -45,6 +46,7 @@ class PreparedCell:
     flip_test: bool
     decoders: tuple[Decoder, ...] = ()
     raw: RawFolder | None = None
+    scored: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -233,12 +235,12 @@ class _RunningDecoder:
     """What one decoder made of a cell's outputs so far."""
 
     def __init__(self, cell: PreparedCell, decoder: Decoder, count: int) -> None:
-        keypoints = len(cell.network.spec.keypoints)
+        self._scored = list(cell.scored or range(len(cell.network.spec.keypoints)))
         self._cell = cell
         self._decoder = decoder
         self.failure: PosebenchError | None = None
-        self._keypoints = np.zeros((count, keypoints, 2), dtype=np.float64)
-        self._scores = np.zeros((count, keypoints), dtype=np.float32)
+        self._keypoints = np.zeros((count, len(self._scored), 2), dtype=np.float64)
+        self._scores = np.zeros((count, len(self._scored)), dtype=np.float32)
         self._areas = np.zeros(count, dtype=np.float32)
         self._seconds = 0.0
 
@@ -254,8 +256,9 @@ class _RunningDecoder:
             self.failure = error
             return
         center, scale = boxes_to_center_scale(boxes, cell.size, cell.network.spec.crop.padding)
-        self._keypoints[rows] = input_to_image(decoded.keypoints, center, scale, answered)
-        self._scores[rows] = decoded.scores
+        keypoints = decoded.keypoints[:, self._scored]
+        self._keypoints[rows] = input_to_image(keypoints, center, scale, answered)
+        self._scores[rows] = decoded.scores[:, self._scored]
         self._areas[rows] = scale.prod(axis=1)
         self._seconds += time.perf_counter() - start
 

@@ -7,6 +7,7 @@ aligned at the middle of their pixels.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,10 @@ from posebench.errors import UnsupportedSizeError
 from posebench.grids import Bins, Grid, SizeLockedLayer, map_grid, simcc_bins
 from posebench.heads import Head, RTMCCHead, SimCCHead, build_head
 from posebench.model import PoseModel
+from posebench.rtmw import RTMWHead
 from posebench.sizes import InputSize
+
+SizeLockedHead = SimCCHead | RTMCCHead | RTMWHead
 
 
 def cell_center(stride: int) -> float:
@@ -44,22 +48,28 @@ def resample_matrix(source: int, target: int, step: float, center: float = 0.0) 
 
 
 class PooledHead(nn.Module):
-    """A SimCC head whose maps are resampled to the trained grid before its first locked layer."""
+    """A SimCC head whose maps are resampled to the trained grids before its first locked layers.
 
-    rows: Tensor
-    columns: Tensor
+    `matrices` are those of rows and of columns for each map.
+    """
 
-    def __init__(self, head: SimCCHead | RTMCCHead, rows: Tensor, columns: Tensor) -> None:
+    def __init__(self, head: SizeLockedHead, matrices: list[tuple[Tensor, Tensor]]) -> None:
         super().__init__()
         self.head = head
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("columns", columns, persistent=False)
+        self._maps = len(matrices)
+        for index, (rows, columns) in enumerate(matrices):
+            self.register_buffer(f"rows{index}", rows, persistent=False)
+            self.register_buffer(f"columns{index}", columns, persistent=False)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, features: Any) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` in the bins of the trained size."""
-        maps = self.head.maps(features)
-        pooled = self.rows.to(maps.dtype) @ maps @ self.columns.to(maps.dtype).T
-        return self.head.vectors(pooled)
+        pooled = [
+            self.get_buffer(f"rows{index}").to(maps.dtype)
+            @ maps
+            @ self.get_buffer(f"columns{index}").to(maps.dtype).T
+            for index, maps in enumerate(self.head.maps(features))
+        ]
+        return self.head.vectors(*pooled)
 
 
 def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
@@ -67,12 +77,15 @@ def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
     head = _simcc_head(model)
     trained = model.spec.input_size
     old, new = (map_grid(model.spec.head, model.stride, s) for s in (trained, size))
-    center = cell_center(model.stride)
-    rows = resample_matrix(new.height, old.height, size.height / trained.height, center)
-    columns = resample_matrix(new.width, old.width, size.width / trained.width, center)
     device = next(head.parameters()).device
-    pooled = PooledHead(head, rows.to(device), columns.to(device))
-    return _with_head(model, pooled)
+    down, right = size.height / trained.height, size.width / trained.width
+    matrices = []
+    for scale in head.map_scales:
+        center = cell_center(model.stride // scale)
+        rows = resample_matrix(new.height * scale, old.height * scale, down, center)
+        columns = resample_matrix(new.width * scale, old.width * scale, right, center)
+        matrices.append((rows.to(device), columns.to(device)))
+    return _with_head(model, PooledHead(head, matrices))
 
 
 def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
@@ -104,10 +117,8 @@ class _WeightResampler:
         assert isinstance(spec.codec, SimccCodec)
         self.old: Grid = map_grid(spec.head, model.stride, trained)
         self.new: Grid = map_grid(spec.head, model.stride, size)
-        down, right = trained.height / size.height, trained.width / size.width
-        center = cell_center(model.stride)
-        self.rows = resample_matrix(self.old.height, self.new.height, down, center)
-        self.columns = resample_matrix(self.old.width, self.new.width, right, center)
+        self.step = down, right = trained.height / size.height, trained.width / size.width
+        self.stride = model.stride
         old_bins: Bins = simcc_bins(spec.codec, trained)
         new_bins: Bins = simcc_bins(spec.codec, size)
         self.bins = {
@@ -121,22 +132,26 @@ class _WeightResampler:
         if layer.bins is not None:
             result = self.bins[layer.bins] @ result
         if layer.cells and parameter.ndim == 2:
-            grid = result.reshape(-1, self.old.height, self.old.width)
-            grid = self.rows @ grid @ self.columns.T
+            scale, (down, right) = layer.cells, self.step
+            old_height, old_width = self.old.height * scale, self.old.width * scale
+            center = cell_center(self.stride // scale)
+            rows = resample_matrix(old_height, self.new.height * scale, down, center)
+            columns = resample_matrix(old_width, self.new.width * scale, right, center)
+            grid = rows @ result.reshape(-1, old_height, old_width) @ columns.T
             result = grid.flatten(1) * (self.old.cells / self.new.cells)
         return result.to(parameter)
 
 
 def _with_head(model: PoseModel, head: nn.Module) -> PoseModel:
     """Return a model of the same backbone and mode with another head."""
-    result = PoseModel(model.spec, model.backbone, head)
+    result = PoseModel(model.spec, model.backbone, head, model.neck)
     result.training = model.training
     return result
 
 
-def _simcc_head(model: PoseModel) -> SimCCHead | RTMCCHead:
+def _simcc_head(model: PoseModel) -> SizeLockedHead:
     """Return the head of `model`; raise `UnsupportedSizeError` if it has no size-locked layer."""
-    if not isinstance(model.head, SimCCHead | RTMCCHead):
+    if not isinstance(model.head, SizeLockedHead):
         raise UnsupportedSizeError(
             f"A {model.spec.head.kind} head has no size-locked layer to resample.",
             hint="Use the policy native.",

@@ -42,9 +42,10 @@ class CheckpointFacts:
 class Protocol:
     """Everything besides the model that moves AP.
 
-    `sigmas` and `area_rule` are those of OKS; the box filters are `None` with ground-truth
-    boxes; `boxes_left_out` says in words what the boxes file held besides; `precision` is that
-    of the network and of the outputs that were decoded.
+    `sigmas` and `area_rule` are those of OKS; `scored_keypoints` says how many of a checkpoint's
+    keypoints are scored, where the data set labels fewer; the box filters are `None` with
+    ground-truth boxes; `boxes_left_out` says in words what the boxes file held besides;
+    `precision` is that of the network and of the outputs that were decoded.
     """
 
     dataset: str
@@ -70,6 +71,7 @@ class Protocol:
     nms_threshold: float
     evaluator: str
     precision: str = "fp32"
+    scored_keypoints: str | None = None
 
 
 @dataclass(frozen=True)

@@ -40,18 +40,33 @@ class GauSpec:
 
 
 @dataclass(frozen=True)
+class NeckSpec:
+    """The path aggregation between CSPNeXt and an `rtmw` head; `blocks` per layer."""
+
+    kind: Literal["cspnext-pafpn"] = "cspnext-pafpn"
+    blocks: int = 2
+
+    def __post_init__(self) -> None:
+        if self.blocks < 1:
+            raise SpecError("Neck: `blocks` must be 1 or more.")
+
+
+@dataclass(frozen=True)
 class HeadSpec:
-    """A head by its kind: `heatmap`, `simcc` (flatten + linear) or `rtmcc` (with GAU).
+    """A head by its kind: `heatmap`, `simcc` (flatten + linear), `rtmcc` or `rtmw` (with GAU).
 
     `deconv_channels` lists the output channels of the transposed convolutions in front of the
-    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it. `upsample` above 1
-    puts a ReLU and a bilinear enlargement by that factor in front (ViTPose's simple head).
+    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it; `conv_channels` and
+    `conv_kernels` are those of the convolutions between the two. `upsample` above 1 puts a ReLU and
+    a bilinear enlargement by that factor in front (ViTPose's simple head).
     """
 
-    kind: Literal["heatmap", "simcc", "rtmcc"]
+    kind: Literal["heatmap", "simcc", "rtmcc", "rtmw"]
     deconv_channels: tuple[int, ...] = ()
     deconv_kernels: tuple[int, ...] = ()
     deconv_groups: tuple[int, ...] = ()
+    conv_channels: tuple[int, ...] = ()
+    conv_kernels: tuple[int, ...] = ()
     final_layer_kernel: int = 1
     upsample: int = 1
     gau: GauSpec | None = None
@@ -59,7 +74,8 @@ class HeadSpec:
     def __post_init__(self) -> None:
         count = len(self.deconv_channels)
         numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
-        if min((*numbers, self.final_layer_kernel, self.upsample)) < 1:
+        convolutions = (*self.conv_channels, *self.conv_kernels)
+        if min((*numbers, *convolutions, self.final_layer_kernel, self.upsample)) < 1:
             raise SpecError("Head: channels, kernels, groups and upsample must be 1 or more.")
         if self.upsample > 1 and self.kind != "heatmap":
             raise SpecError("Head: `upsample` belongs to the kind `heatmap`.")
@@ -69,8 +85,14 @@ class HeadSpec:
             )
         if self.deconv_groups and len(self.deconv_groups) != count:
             raise SpecError(f"Head: {count} deconv_channels, {len(self.deconv_groups)} groups.")
-        if (self.gau is not None) != (self.kind == "rtmcc"):
-            raise SpecError("Head: `gau` belongs to the kind `rtmcc`, and to it alone.")
+        if len(self.conv_channels) != len(self.conv_kernels):
+            raise SpecError(
+                f"Head: {len(self.conv_channels)} conv_channels, {len(self.conv_kernels)} kernels."
+            )
+        if (self.gau is not None) != (self.kind in ("rtmcc", "rtmw")):
+            raise SpecError(
+                "Head: `gau` belongs to the kinds `rtmcc` and `rtmw`, and to them alone."
+            )
 
 
 @dataclass(frozen=True)
@@ -114,8 +136,11 @@ class ModelSpec:
     keypoints: KeypointSet = COCO
     crop: CropSpec = CropSpec()
     flip: FlipSpec = FlipSpec()
+    neck: NeckSpec | None = None
 
     def __post_init__(self) -> None:
+        if (self.neck is not None) != (self.head.kind == "rtmw"):
+            raise SpecError("A neck belongs to a head of the kind `rtmw`, and to it alone.")
         if (self.head.kind == "heatmap") != isinstance(self.codec, HeatmapCodec):
             raise SpecError(f"A {self.head.kind} head cannot be decoded by {self.codec.kind}.")
 

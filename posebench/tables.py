@@ -166,9 +166,11 @@ def _caption(
 ) -> Text:
     protocol = results[0].protocol
     same = [(column.header, _shared(column, results)) for column in lifted]
+    scored = {result.protocol.scored_keypoints for result in results}
     facts = [
         f"{protocol.dataset}: {protocol.images} images, {protocol.instances} instances",
         *([f"left out: {', '.join(protocol.boxes_left_out)}"] if protocol.boxes_left_out else []),
+        *(f"keypoints scored: {text}" for text in sorted(filter(None, scored))),
         *(f"{header} {value}" for header, value in same if value != NO_VALUE),
         f"scored by {protocol.evaluator}",
         *_evidence(results),

@@ -75,3 +75,12 @@ def test_predict_outputs_of_a_network_that_knows_no_names(kind: str) -> None:
         shifting = replace(spec, flip=FlipSpec(shift_heatmap=True))
         (shifted,) = predict_outputs(Echo(shifting), crop, flip_test=True)
         assert torch.equal(shifted, (crop + heatmaps_of([3, 5, 2])) / 2)
+
+
+def test_offsets_of_a_mirrored_person_point_the_other_way_in_x() -> None:
+    # Three channels per keypoint: label, offset in x, offset in y.
+    label, x, y = torch.rand(3, 1, 3, 2, 6, generator=torch.Generator().manual_seed(0))
+    straight = torch.stack((label, x, y), dim=2).flatten(1, 2)
+    mirrored = torch.stack((label, -x, y), dim=2)[:, list(SWAP)].flip(-1).flatten(1, 2)
+    (averaged,) = flip_average((straight,), (mirrored,), SWAP, shift_heatmap=False)
+    assert torch.equal(averaged, straight)

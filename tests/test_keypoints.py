@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,27 @@ import pytest
 import yaml
 
 from posebench.errors import SpecError, UsageError
-from posebench.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS, KeypointSet, load_keypoint_set
+from posebench.keypoints import (
+    COCO,
+    CROWDPOSE,
+    KEYPOINT_SETS,
+    KeypointSet,
+    keypoints_to_score,
+    load_keypoint_set,
+)
+
+
+@pytest.fixture(scope="module")
+def peer_datasets() -> Path:
+    """Return the folder in which MMPose 1.3.2 describes its data sets, or skip."""
+    default = "~/.cache/posebench-peer/bin/python"
+    python = Path(os.environ.get("POSEBENCH_PEER_PYTHON", default)).expanduser()
+    folders = python.parents[1].glob("lib/*/site-packages/mmpose/.mim/configs/_base_/datasets")
+    folder = next(folders, None)
+    if folder is None:
+        pytest.skip("needs the environment of MMPose 1.3.2: set POSEBENCH_PEER_PYTHON")
+    return folder
+
 
 OWN = {
     "name": "hand",
@@ -44,6 +66,8 @@ def test_crowdpose_sigmas_are_those_of_coco_where_they_share_a_keypoint() -> Non
 def test_mirroring_swaps_left_and_right_and_nothing_else(keypoints: KeypointSet) -> None:
     swap = {"left": "right", "right": "left"}
     for name, mirror in zip(keypoints.keypoints, keypoints.flip_indices, strict=True):
+        if name.startswith("face-"):  # numbered round the face, without sides
+            continue
         side, _, part = name.partition("_")
         expected = f"{swap[side]}_{part}" if side in swap else name
         assert keypoints.keypoints[mirror] == expected
@@ -88,3 +112,39 @@ def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
         load_keypoint_set("crowdpse")
     with pytest.raises(SpecError, match="no file"):
         load_keypoint_set(tmp_path / "none.yaml")
+
+
+# Of MMPose 1.3.2: the file of each built-in set, where its environment is at hand.
+MMPOSE_NAMES = {"coco-wholebody": "coco_wholebody"}
+
+
+@pytest.mark.parametrize("name", KEYPOINT_SETS)
+def test_built_in_sets_are_those_of_mmpose(name: str, peer_datasets: Path) -> None:
+    own = KEYPOINT_SETS[name]
+    path = peer_datasets / f"{MMPOSE_NAMES.get(name, name)}.py"
+    info = runpy.run_path(str(path))["dataset_info"]
+    rows = [info["keypoint_info"][index] for index in range(len(own))]
+    place = {row["name"]: index for index, row in enumerate(rows)}
+    assert tuple(place) == own.keypoints
+    assert tuple(info["sigmas"]) == own.sigmas
+    assert own.flip_indices == tuple(place[row["swap"] or row["name"]] for row in rows)
+    links = [row["link"] for row in info["skeleton_info"].values()]
+    assert own.skeleton == tuple((place[one], place[other]) for one, other in links)
+
+
+def test_feet_hands_and_faces_come_after_the_body() -> None:
+    body = tuple(range(17))
+    assert keypoints_to_score(COCO, COCO) is None
+    assert keypoints_to_score(KEYPOINT_SETS["halpe26"], COCO) == body
+    assert keypoints_to_score(KEYPOINT_SETS["coco-wholebody"], COCO) == body
+    limbs = KeypointSet("limbs", ("left_knee", "left_wrist"), (0.1, 0.1), ())
+    assert keypoints_to_score(COCO, limbs) == (13, 9)
+
+
+def test_what_is_not_predicted_cannot_be_scored() -> None:
+    with pytest.raises(SpecError, match=r"labels 14 \(crowdpose\), of which 2 are not predicted"):
+        keypoints_to_score(COCO, CROWDPOSE)
+    with pytest.raises(SpecError, match=r"predicts 17 .* labels 133 .* 116 .* left_big_toe"):
+        keypoints_to_score(COCO, KEYPOINT_SETS["coco-wholebody"])
+    with pytest.raises(SpecError, match=r"Keypoint 0 .* right_shoulder .* left_shoulder"):
+        keypoints_to_score(KEYPOINT_SETS["aic"], CROWDPOSE)

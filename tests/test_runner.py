@@ -15,7 +15,7 @@ from small_run import SIZE, small_checkpoint, small_spec
 from posebench import runner
 from posebench.errors import UsageError
 from posebench.evaluation.protocol import ScoringOptions
-from posebench.keypoints import COCO, CROWDPOSE
+from posebench.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
 from posebench.planning import Grid, plan_cells, resolve_size
 from posebench.results import CellResult
 from posebench.runner import (
@@ -236,3 +236,13 @@ def test_exit_codes() -> None:
     assert code("ok", "unsupported") == 0
     assert code("ok", "failed") == 3
     assert code("ok", "skipped") == 3
+
+
+def test_a_larger_set_is_scored_by_the_names_it_shares(tmp_path: Path, workload: Workload) -> None:
+    halpe26 = KEYPOINT_SETS["halpe26"]
+    path = small_checkpoint(tmp_path / "net.safetensors", keypoints=halpe26)
+    (cell,) = run(path, workload)
+    assert (cell.result.status, cell.result.reason) == ("ok", None)
+    assert cell.result.protocol.scored_keypoints == "17 of 26 by name"
+    assert cell.coco_results is not None
+    assert {len(row["keypoints"]) for row in cell.coco_results} == {17 * 3}

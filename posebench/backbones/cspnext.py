@@ -98,22 +98,30 @@ class ChannelAttention(nn.Module):
 
 
 class CSPLayer(nn.Module):
-    """Half the channels through the blocks, half past them, then attention and a 1x1 conv."""
+    """Half the channels through the blocks, half past them, then a 1x1 convolution.
 
-    def __init__(self, channels: int, blocks: int, identity: bool) -> None:
+    With `attention`, the channels are weighted in front of it.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, blocks: int, identity: bool, attention: bool
+    ) -> None:
         super().__init__()
-        half = channels // 2
-        self.main_conv = _conv(channels, half, 1)
-        self.short_conv = _conv(channels, half, 1)
-        self.final_conv = _conv(2 * half, channels, 1)
+        half = out_channels // 2
+        self.main_conv = _conv(in_channels, half, 1)
+        self.short_conv = _conv(in_channels, half, 1)
+        self.final_conv = _conv(2 * half, out_channels, 1)
         self.blocks = nn.Sequential(*(CSPNeXtBlock(half, identity) for _ in range(blocks)))
-        self.attention = ChannelAttention(2 * half)
+        self.attention = ChannelAttention(2 * half) if attention else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H, W)."""
         short = self.short_conv(x)
         main = self.blocks(self.main_conv(x))
-        result: Tensor = self.final_conv(self.attention(torch.cat((main, short), dim=1)))
+        joined = torch.cat((main, short), dim=1)
+        if self.attention is not None:
+            joined = self.attention(joined)
+        result: Tensor = self.final_conv(joined)
         return result
 
 
@@ -149,6 +157,7 @@ class CSPNeXt(nn.Module):
             _conv(half, channels, 3),
         )
         self._stages: list[str] = []
+        widths: list[int] = []
         stages = _STAGES[: options.out_stage]
         for index, (base, blocks, identity, pyramid) in enumerate(stages, start=1):
             out_channels = int(base * widen)
@@ -156,19 +165,27 @@ class CSPNeXt(nn.Module):
             if pyramid:
                 layers.append(SPPBottleneck(out_channels))
             count = max(round(blocks * options.deepen_factor), 1)
-            layers.append(CSPLayer(out_channels, count, identity))
+            layers.append(CSPLayer(out_channels, out_channels, count, identity, attention=True))
             self.add_module(f"stage{index}", nn.Sequential(*layers))
             self._stages.append(f"stage{index}")
+            widths.append(out_channels)
             channels = out_channels
         self.out_channels = channels
+        self.pyramid_channels = tuple(widths[1:])
         self.stride = 2 ** (options.out_stage + 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, H, W) to (N, out_channels, H/stride, W/stride), sides rounded up."""
+        return self.pyramid(x)[-1]
+
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map (N, 3, H, W) to the features of strides 8, 16 and, from stage 4, 32."""
         x = self.stem(x)
+        features = []
         for name in self._stages:
             x = self.get_submodule(name)(x)
-        return x
+            features.append(x)
+        return tuple(features[1:])
 
 
 def _conv(

@@ -9,10 +9,13 @@ import re
 from typing import Any
 
 from posebench.backbones import BACKBONES, Shapes, recognise_backbone
+from posebench.backbones.shapes import count_numbers
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.refusals import nearest_family
+from posebench.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
 from posebench.errors import CheckpointError
 from posebench.grids import map_grid
+from posebench.keypoints import KEYPOINT_SETS
 from posebench.records import mapping_from_record
 from posebench.sizes import MAX_SIDE, InputSize
 from posebench.spec import BackboneSpec, HeadSpec
@@ -23,7 +26,13 @@ SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
 _LINEAR = {
     "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
     "rtmcc": ("cls_x", "cls_y", "mlp.1"),
+    "rtmw": ("cls_x", "cls_y", "mlp.1"),
 }
+_FINAL_LAYERS = (
+    "head.final_layer.weight",
+    "head.deconv_head.final_layer.weight",
+    "head.final_layer.conv.weight",
+)
 
 # ViTPose's simple heads are told by their 3x3 layer right behind the backbone; all enlarge by 4.
 _VIT_UPSAMPLE = 4
@@ -41,18 +50,39 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
         raise CheckpointError(
             f"The {what} of this file is not one that can be loaded{nearest_family(shapes)}."
             f" Its first tensors: {', '.join(list(shapes)[:3])}.",
-            hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC or RTMCC"
-            " heads as MMPose names them. Anything else runs as ONNX.",
+            hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC, RTMCC"
+            " or RTMW heads as MMPose names them. Anything else runs as ONNX.",
         )
     if backbone.family == "vit" and head == {"kind": "heatmap", "final_layer_kernel": 3}:
         head["upsample"] = _VIT_UPSAMPLE
-    found = {"backbone": mapping_from_record(backbone), "head": head}
+    found = {"backbone": mapping_from_record(backbone), "head": head, "neck": _neck(shapes)}
     return (*findings_of(found, "names and shapes"), *_size_of_positions(shapes, backbone))
 
 
-def keypoint_count(shapes: Shapes) -> int:
-    """Return K: the output channels of the head's final layer."""
-    for name in ("head.final_layer.weight", "head.deconv_head.final_layer.weight"):
+def keypoint_count(shapes: Shapes, decoder: str | None) -> int:
+    """Return K: the output channels of the head's final layer, over three for UDP-regress.
+
+    Where no `decoder` is known, channels that are three times a built-in set's keypoints, and no
+    set's own, are taken for UDP-regress.
+    """
+    channels = _output_channels(shapes)
+    if decoder is None and not is_simcc(shapes):
+        counts = {len(known) for known in KEYPOINT_SETS.values()}
+        regresses = channels not in counts and channels in {OFFSET_CHANNELS * n for n in counts}
+    else:
+        regresses = decoder == "udp-regress"
+    if regresses and channels % OFFSET_CHANNELS:
+        raise CheckpointError(f"{channels} output channels are not three for each keypoint.")
+    return channels // OFFSET_CHANNELS if regresses else channels
+
+
+def is_simcc(shapes: Shapes) -> bool:
+    """Tell whether the head ends in bins."""
+    return any(f"head.{layers[0]}.weight" in shapes for layers in _LINEAR.values())
+
+
+def _output_channels(shapes: Shapes) -> int:
+    for name in _FINAL_LAYERS:
         if name in shapes:
             return shapes[name][0]
     raise CheckpointError("The head of this file has no final layer, so K is not known.")
@@ -104,8 +134,16 @@ def _rtmcc(shapes: Shapes) -> dict[str, Any] | None:
         "s": shapes["head.gau.uv.weight"][0] - 2 * expanded,
         "expansion_factor": expanded / hidden,
     }
+    if "head.mlp2.1.weight" in shapes:
+        kernel = shapes["head.final_layer.conv.weight"][-1]
+        return {"kind": "rtmw", "final_layer_kernel": kernel, "gau": gau}
     kernel = shapes["head.final_layer.weight"][-1] if "head.final_layer.weight" in shapes else 1
     return {"kind": "rtmcc", "final_layer_kernel": kernel, "gau": gau}
+
+
+def _neck(shapes: Shapes) -> dict[str, Any] | None:
+    blocks = count_numbers(shapes, r"neck\.top_down_blocks\.0\.blocks\.(\d+)\.")
+    return {"kind": "cspnext-pafpn", "blocks": blocks} if blocks else None
 
 
 def _simcc(shapes: Shapes) -> dict[str, Any] | None:
@@ -135,7 +173,7 @@ def _layers(shapes: Shapes, prefix: str) -> dict[str, Any]:
         weight[1] if norm is None else norm[0] for weight, norm in zip(weights, norms, strict=True)
     ]
     final = shapes.get(f"{prefix}final_layer.weight", (0,))
-    layers: dict[str, Any] = {"final_layer_kernel": final[-1]}
+    layers: dict[str, Any] = {"final_layer_kernel": final[-1], **_conv_layers(shapes, prefix)}
     if channels:
         layers["deconv_channels"] = channels
         layers["deconv_kernels"] = [weight[-1] for weight in weights]
@@ -143,6 +181,20 @@ def _layers(shapes: Shapes, prefix: str) -> dict[str, Any]:
         if any(group != 1 for group in groups):
             layers["deconv_groups"] = groups
     return layers
+
+
+def _conv_layers(shapes: Shapes, prefix: str) -> dict[str, Any]:
+    """Return the convolutions between the deconvolutions and the final one."""
+    pattern = re.compile(re.escape(prefix) + r"conv_layers\.\d+\.weight")
+    weights = [
+        shape for name, shape in shapes.items() if pattern.fullmatch(name) and len(shape) == 4
+    ]
+    if not weights:
+        return {}
+    return {
+        "conv_channels": [weight[0] for weight in weights],
+        "conv_kernels": [weight[-1] for weight in weights],
+    }
 
 
 def _below(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:

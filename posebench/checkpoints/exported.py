@@ -17,6 +17,7 @@ from posebench.checkpoints.findings import Finding, settle, spec_from_findings
 from posebench.checkpoints.graph_outputs import ASSUMED, Outputs, find_outputs
 from posebench.checkpoints.graphs import GraphFile, GraphFormat, Session
 from posebench.checkpoints.report import LoadReport
+from posebench.codecs import HeatmapCodec
 from posebench.errors import CheckpointError, UnsupportedSizeError
 from posebench.sizes import InputSize
 from posebench.spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
@@ -96,10 +97,11 @@ def load_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Contents:
         raise CheckpointError(
             f"{file.name} takes {facts.input.fixed_size} alone, not {spec.input_size}."
         )
-    if len(spec.keypoints) != outputs.keypoints:
+    per_keypoint = spec.codec.channels if isinstance(spec.codec, HeatmapCodec) else 1
+    if len(spec.keypoints) * per_keypoint != outputs.channels:
         raise CheckpointError(
-            f"{file.name} has {outputs.keypoints} keypoints, the set {spec.keypoints.name} has"
-            f" {len(spec.keypoints)}."
+            f"{file.name} has {outputs.channels} output channels, not {per_keypoint} for each of"
+            f" the {len(spec.keypoints)} keypoints of {spec.keypoints.name}."
         )
     network = ExportedNetwork(spec, outputs.stride, session, outputs.names)
     return Contents(identity, spec, network, LoadReport(mapped=0), facts.parameters or None)

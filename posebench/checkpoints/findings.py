@@ -119,6 +119,7 @@ def keypoints_value(keypoints: KeypointSet) -> str | dict[str, Any]:
 
 def keypoints_by_count(count: int) -> tuple[Finding, ...]:
     """Return the built-in set with `count` keypoints, as a guess by number alone."""
-    why = f"default for {count} keypoints"
     named = [name for name, known in KEYPOINT_SETS.items() if len(known) == count]
+    also = f"; {' and '.join(named[1:])} has as many" if named[1:] else ""
+    why = f"default for {count} keypoints{also}"
     return tuple(Finding("keypoints", name, why) for name in named[:1])

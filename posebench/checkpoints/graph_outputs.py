@@ -26,7 +26,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Outputs:
-    """Which outputs are the answer, in order, what their shapes say, and K.
+    """Which outputs are the answer, in order, what their shapes say, and their channels.
 
     `stride` counts pixels per cell of the heatmaps.
     """
@@ -34,7 +34,7 @@ class Outputs:
     names: tuple[str, ...]
     findings: tuple[Finding, ...]
     stride: int
-    keypoints: int
+    channels: int
 
 
 def find_outputs(shapes: Shapes, size: InputSize) -> Outputs:

@@ -1,4 +1,4 @@
-"""Codec, crop, flip test and keypoints from an MMPose 1.x config and `meta["dataset_meta"]`.
+"""Codec, crop and flip test from an MMPose 1.x config.
 
 Defaults are those of MMPose 1.3.2: `codecs/{msra_heatmap,udp_heatmap,simcc_label}.py`,
 `datasets/transforms/{common,topdown}_transforms.py`, `models/heads/heatmap_heads/heatmap_head.py`.
@@ -9,28 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from posebench.checkpoints.findings import Finding, findings_of, keypoints_value
+from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.mmconfig import lookup
 from posebench.checkpoints.mmvit import find_vit, is_vit
-from posebench.checkpoints.rebuilding import NumpyArray
-from posebench.errors import CheckpointError, SpecError
-from posebench.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.codecs.offset_maps import RADIUS_FACTOR
+from posebench.errors import CheckpointError
 from posebench.sizes import InputSize
 
 Config = Mapping[str, Any]
 # Settings that change what a network computes, with the values that posebench computes too.
 _COMPUTED: dict[str, tuple[Any, ...]] = {
-    "model.type": ("TopdownPoseEstimator",),
-    "model.neck.type": ("FeatureMapProcessor",),
+    # A distillation's published weights are those of the student, under its own names.
+    "model.type": ("TopdownPoseEstimator", "DWPoseDistiller"),
+    "model.neck.type": ("CSPNeXtPAFPN", "FeatureMapProcessor"),
+    "model.neck.out_channels": (),
+    "model.neck.out_indices": ((1, 2),),
+    "model.neck.use_depthwise": (False,),
+    "model.neck.norm_cfg.eps": (1e-5,),
+    "model.neck.act_cfg.type": ("SiLU",),
     "model.backbone.norm_cfg.eps": (1e-5,),
     "model.backbone.conv_cfg": (),
-    "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead"),
+    "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead", "RTMWHead"),
     "model.head.gau_cfg.act_fn": ("SiLU",),
     "model.head.gau_cfg.pos_enc": (False,),
     "model.head.gau_cfg.use_rel_bias": (False,),
-    "model.test_cfg.flip_mode": ("heatmap",),
+    "model.test_cfg.flip_mode": ("heatmap", "udp_combined"),
 }
 _RESNET: dict[str, tuple[Any, ...]] = {
     "style": ("pytorch",),
@@ -75,11 +78,9 @@ _PIPELINES = (
     "test_pipeline",
     "val_pipeline",
 )
+_UDP_DECODERS = {"gaussian": "udp", "combined": "udp-regress"}
 # `find_vit` reads these of a Vision Transformer.
 _READ_OF_VIT = ("model.backbone.norm_cfg.eps",)
-_DATASETS = {"CocoDataset": "coco", "CrowdPoseDataset": "crowdpose"}
-# MMPose stores sigmas as float32; rounding back gives the constants they were written as.
-_SIGMA_TOLERANCE = 1e-6
 
 
 def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[Finding, ...]:
@@ -98,26 +99,6 @@ def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[
         *_crop(config),
         *_flip(config),
     )
-
-
-def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Finding, ...]:
-    """Return the keypoint set of `meta["dataset_meta"]`, else of the config's data set type.
-
-    Raise `CheckpointError` where it has another number of keypoints than the head.
-    """
-    if isinstance(dataset_meta, Mapping) and "keypoint_id2name" in dataset_meta:
-        keypoints, why = _keypoint_set(dataset_meta), "meta.dataset_meta"
-    else:
-        kind = lookup(config, "test_dataloader.dataset.type")
-        name = _DATASETS.get(kind) if isinstance(kind, str) else None
-        if name is None:
-            return ()
-        keypoints, why = KEYPOINT_SETS[name], f"meta.cfg data set {kind}"
-    if len(keypoints) != count:
-        raise CheckpointError(
-            f"The head has {count} outputs, {why} names {len(keypoints)} keypoints."
-        )
-    return (Finding("keypoints", keypoints_value(keypoints), why),)
 
 
 def _check_computed(config: Config) -> None:
@@ -172,21 +153,23 @@ def _msra(codec: Config) -> dict[str, Any]:
 
 
 def _udp(codec: Config) -> dict[str, Any]:
-    variant = codec.get("heatmap_type", "gaussian")
-    if variant != "gaussian":
+    variant, factor = codec.get("heatmap_type", "gaussian"), codec.get("radius_factor")
+    if variant not in _UDP_DECODERS:
         raise CheckpointError(f"UDPHeatmap of heatmap_type {variant!r} is not supported.")
+    if variant == "combined" and factor not in (None, RADIUS_FACTOR):
+        raise CheckpointError(f"UDPHeatmap with radius_factor {factor!r} is not supported.")
     return {
         "kind": "heatmap",
-        "decoder": "udp",
+        "decoder": _UDP_DECODERS[variant],
         "sigma": _number(codec.get("sigma", 2.0), "codec.sigma"),
         "blur_kernel": codec.get("blur_kernel_size", 11),
     }
 
 
 def _simcc(codec: Config) -> dict[str, Any]:
-    for setting in ("use_dark", "decode_visibility"):
-        if codec.get(setting, False):
-            raise CheckpointError(f"SimCCLabel with {setting} is not supported.")
+    # `decode_visibility` adds visibilities, which no metric reads; keypoints and scores stay.
+    if codec.get("use_dark", False):
+        raise CheckpointError("SimCCLabel with use_dark is not supported.")
     sigma = codec.get("sigma", 6.0)
     pair = (sigma, sigma) if isinstance(sigma, int | float) else sigma
     return {
@@ -246,31 +229,6 @@ def _flip(config: Config) -> tuple[Finding, ...]:
         "shift_heatmap": bool(test.get("shift_heatmap", False)),
     }
     return findings_of({"flip": flip}, "meta.cfg test_cfg")
-
-
-def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
-    """Return the keypoint set of a `dataset_meta`, as the built-in one where it is equal."""
-    by_index, sigmas = dataset_meta["keypoint_id2name"], dataset_meta.get("sigmas")
-    flips = dataset_meta.get("flip_indices")
-    if isinstance(sigmas, NumpyArray):
-        sigmas = None if sigmas.values is None else sigmas.values
-    try:
-        names = tuple(str(by_index[index]) for index in range(len(by_index)))
-        constants = np.asarray(sigmas, dtype=np.float64)
-        for known in KEYPOINT_SETS.values():
-            if known.keypoints == names and np.allclose(
-                known.sigmas, constants, rtol=0, atol=_SIGMA_TOLERANCE
-            ):
-                return known
-        partners = [int(index) for index in flips]  # type: ignore[union-attr]
-        return KeypointSet(
-            name=str(dataset_meta.get("dataset_name", "custom")),
-            keypoints=names,
-            sigmas=tuple(float(str(np.float32(sigma))) for sigma in constants),
-            flip_pairs=tuple((i, j) for i, j in enumerate(partners) if i < j),
-        )
-    except (KeyError, TypeError, ValueError, SpecError) as error:
-        raise CheckpointError(f"meta.dataset_meta cannot be used: {error}.") from None
 
 
 def _number(value: Any, name: str) -> float:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from posebench.backbones import build_backbone
+from posebench.checkpoints import file_names
 from posebench.checkpoints.architecture import (
     find_architecture,
     find_trained_size,
@@ -24,7 +25,7 @@ from posebench.checkpoints.contents import (
 )
 from posebench.checkpoints.findings import (
     Finding,
-    keypoints_by_count,
+    findings_of,
     nested_mapping,
     settle,
     spec_from_findings,
@@ -94,13 +95,28 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     guesses = (
         *architecture,
         Finding("codec.kind", paradigm, "the kind of head"),
-        *keypoints_by_count(keypoint_count(shapes)),
+        *file_names.find_size(file.name),
+        *_find_keypoints(file.name, shapes, (*settings, *overrides)),
     )
     ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
     trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
     _check_agreement(settings, trained, overrides)
     findings = settle((*guesses, *settings, *trained, *overrides))
     return Identity(parts.publisher.name, findings, parts.publisher.find_provenance(file))
+
+
+def _find_keypoints(
+    name: str, shapes: dict[str, tuple[int, ...]], known: tuple[Finding, ...]
+) -> tuple[Finding, ...]:
+    """Guess the keypoints by the file's name and K, and UDP-regress by the number of channels."""
+    decoder = next((f.value for f in reversed(known) if f.field == "codec.decoder"), None)
+    count = keypoint_count(shapes, decoder)
+    keypoints = file_names.find_keypoints(name, count)
+    if decoder is not None or count == keypoint_count(shapes, "quarter"):
+        return keypoints
+    why = f"assumed: three channels for each of {count} keypoints"
+    regress = {"codec": {"decoder": "udp-regress"}, "crop": {"udp": True}}
+    return (*keypoints, *findings_of(regress, why))
 
 
 def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:

@@ -12,7 +12,7 @@ from posebench.codecs.simcc import SIMCC_REFINEMENTS, SimccCodec, SimccRefinemen
 from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
 
-Decoder = HeatmapRefinement  # which are all there are; SimCC has some of them
+Decoder = HeatmapRefinement | Literal["udp-regress"]  # SimCC has some of them
 # `own` is the decoder that a checkpoint was published with.
 DecoderChoice = Literal["own", "argmax", "quarter", "dark", "udp", "expectation"]
 DECODER_CHOICES: tuple[DecoderChoice, ...] = get_args(DecoderChoice)
@@ -33,10 +33,15 @@ def chosen_decoders(
 
 def check_decoder(codec: HeatmapCodec | SimccCodec, decoder: Decoder) -> None:
     """Raise `EvaluationError`, with the reason, for a decoder that the outputs are not for."""
-    valid = HEATMAP_REFINEMENTS if isinstance(codec, HeatmapCodec) else SIMCC_REFINEMENTS
+    valid: tuple[Decoder, ...] = HEATMAP_REFINEMENTS
+    what = "Heatmaps"
+    if isinstance(codec, SimccCodec):
+        valid, what = SIMCC_REFINEMENTS, "SimCC outputs"
+    elif codec.decoder == "udp-regress":
+        valid, what = ("udp-regress",), "UDP-regress outputs"
     if decoder not in valid:
         raise EvaluationError(
-            f"SimCC outputs have no {decoder} decoder, which refines the cell of a heatmap.",
+            f"{what} have no {decoder} decoder.",
             hint=f"Theirs are {' and '.join(valid)}.",
         )
 
@@ -53,5 +58,5 @@ def decode_by(
     """
     check_decoder(codec, decoder)
     if isinstance(codec, HeatmapCodec):
-        return codec.decode(outputs, size, decoder)
+        return codec.decode(outputs, size, None if decoder == "udp-regress" else decoder)
     return codec.decode(outputs, size, cast("SimccRefinement", decoder))

@@ -1,4 +1,4 @@
-"""Heatmap codec: argmax, quarter-offset, DARK and UDP decoding, Gaussian targets.
+"""Heatmap codec: argmax, quarter-offset, DARK, UDP and UDP-regress decoding, Gaussian targets.
 
 Numbers must match MMPose 1.3.2's `codecs/msra_heatmap.py` and `codecs/udp_heatmap.py`: Xiao et
 al. 2018 (quarter offset), Zhang et al. 2020 (DARK), Huang et al. 2020 (UDP).
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from posebench.codecs.decoded import Decoded, raise_if_nan
 from posebench.codecs.expectation import heatmap_expectation_offsets
+from posebench.codecs.offset_maps import CHANNELS, decode_offset_maps
 from posebench.codecs.refinement import dark_offsets, quarter_offsets, udp_offsets
 from posebench.codecs.targets import training_weights
 from posebench.errors import EvaluationError, SpecError
 from posebench.sizes import InputSize
 
-HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp"]
+HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp", "udp-regress"]
 HeatmapRefinement = Literal["argmax", "quarter", "dark", "udp", "expectation"]
 HEATMAP_REFINEMENTS: tuple[HeatmapRefinement, ...] = get_args(HeatmapRefinement)
 
@@ -29,9 +30,11 @@ class HeatmapCodec:
     """How heatmaps stand for keypoints.
 
     `decoder` is the one the checkpoint was published with, and says how its targets were made:
-    those of `udp` put the first and last cell on the sides of the input. `sigma`, in heatmap
-    cells, affects training targets only; `blur_kernel` is the odd width of the Gaussian that DARK
-    and UDP decoding smooth a heatmap with, and of the window of an expectation.
+    those of `udp` put the first and last cell on the sides of the input, and so do those of
+    `udp-regress`, whose outputs have three channels per keypoint (`codecs.offset_maps`). `sigma`,
+    in heatmap cells, affects training targets only; `blur_kernel` is the odd width of the Gaussian
+    that DARK and UDP decoding smooth a heatmap with (UDP-regress one of twice that and 1), and of
+    the window of an expectation.
     """
 
     kind: Literal["heatmap"] = "heatmap"
@@ -43,6 +46,11 @@ class HeatmapCodec:
         if self.blur_kernel < 3 or self.blur_kernel % 2 == 0:
             raise SpecError(f"blur_kernel must be odd and at least 3, not {self.blur_kernel}.")
 
+    @property
+    def channels(self) -> int:
+        """Number of output channels per keypoint."""
+        return CHANNELS if self.decoder == "udp-regress" else 1
+
     def decode(
         self,
         outputs: tuple[NDArray[Any], ...],
@@ -51,13 +59,18 @@ class HeatmapCodec:
     ) -> Decoded:
         """Return the best cell of each heatmap, refined, in input pixels of `size`.
 
-        `outputs` is one array (N, K, h, w). The score is the maximum before any smoothing; where
-        it is not above 0 the cell is (−1, −1), still refined and scaled. Of equal cells the first
-        wins. `refinement` takes the place of the codec's own; where cells lie in the input is a
-        matter of the targets the network learned, so that the codec's `decoder` says it in any
-        case. Raises `EvaluationError` for NaN and for heatmaps too small for UDP.
+        `outputs` is one array (N, K · channels, h, w). The score is the maximum before any
+        smoothing; where it is not above 0 the cell is (−1, −1), still refined and scaled. Of equal
+        cells the first wins. `refinement` takes the place of the codec's own, except that
+        `udp-regress` has no other; where cells lie in the input is a matter of the targets the
+        network learned, so that the codec's `decoder` says it in any case. Raises
+        `EvaluationError` for NaN and for heatmaps too small for UDP.
         """
         heatmaps = np.asarray(outputs[0], dtype=np.float32)
+        if self.decoder == "udp-regress":
+            keypoints, scores = decode_offset_maps(heatmaps, 2 * self.blur_kernel + 1)
+            raise_if_nan(scores)
+            return Decoded(self._to_input(keypoints, heatmaps.shape[2:], size), scores)
         count, keypoint_count, height, width = heatmaps.shape
         flat = heatmaps.reshape(count, keypoint_count, height * width)
         scores = flat.max(axis=-1)
@@ -82,7 +95,7 @@ class HeatmapCodec:
     ) -> NDArray[np.floating[Any]]:
         sides = np.array([size.width, size.height])
         cells = np.array(heatmap_size[::-1])
-        if self.decoder != "udp":
+        if self.decoder not in ("udp", "udp-regress"):
             scaled: NDArray[np.float32] = keypoints * (sides / cells).astype(np.float32)
             return scaled
         if (cells < 2).any():
@@ -103,8 +116,10 @@ class HeatmapCodec:
         `keypoints` (N, K, 2) are in input pixels, `heatmap_size` is (h, w). Decoders `argmax` and
         `quarter`: centred on the nearest cell, cut off at 3 sigma; `udp`: centred on the
         keypoint, cut off there too; `dark`: centred on the keypoint, not cut off. Targets of
-        weight 0 are 0.
+        weight 0 are 0. Raises `EvaluationError` for `udp-regress`, which is not trained here.
         """
+        if self.decoder == "udp-regress":
+            raise EvaluationError("There are no training targets for udp-regress.")
         weights = training_weights(keypoints, visible, size)
         sides = np.array([size.width, size.height])
         cells = np.array(heatmap_size[::-1])

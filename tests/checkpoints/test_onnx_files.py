@@ -244,6 +244,16 @@ def test_a_batch_no_machine_could_run(tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
+def test_maps_of_three_channels_per_keypoint_need_to_be_told(tmp_path: Path) -> None:
+    path, spec = tmp_path / "net.onnx", tmp_path / "spec.yaml"
+    save_heatmap(path, [1, 3, 64, 48], keypoints=51)
+    spec.write_text("keypoints: coco\n")
+    with pytest.raises(CheckpointError, match="51 output channels, not 1 for each of the 17"):
+        load_checkpoint(path, spec)
+    spec.write_text("keypoints: coco\ncodec: {decoder: udp-regress}\n")
+    assert len(load_checkpoint(path, spec).spec.keypoints) == 17
+
+
 def test_a_named_heatmap_wins() -> None:
     shapes = {"aux": (1, 17, 16, 12), "heatmaps": (1, 17, 8, 6), "argmax": (1, 17)}
     outputs = find_outputs(shapes, InputSize(64, 48))

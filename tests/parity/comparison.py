@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peer_reference import Dump, Peer, tag_of
+from peer_reference import Dump, Material, Peer, tag_of
 
 from posebench.checkpoints import load_checkpoint
 from posebench.crops import crop_image
@@ -27,8 +27,8 @@ from posebench.predict import PreparedCell, predict
 from posebench.sizes import InputSize
 from posebench.spec import CropSpec
 
-# The reference's names of the ten COCO numbers, after "coco/", by posebench's.
-METRICS = {
+# The reference's names of the numbers, after "coco/" and "crowdpose/", by posebench's.
+_COCO_METRICS = {
     "AP": "AP",
     "AP50": "AP .5",
     "AP75": "AP .75",
@@ -40,6 +40,11 @@ METRICS = {
     "AR(M)": "AR (M)",
     "AR(L)": "AR (L)",
 }
+_CROWDPOSE_METRICS = {
+    **{name: _COCO_METRICS[name] for name in ("AP", "AP50", "AP75", "AR", "AR50", "AR75")},
+    **{f"AP({group})": f"AP({group[0].upper()})" for group in ("easy", "medium", "hard")},
+}
+METRICS = {"coco": _COCO_METRICS, "crowdpose": _CROWDPOSE_METRICS}
 BATCH = 8
 
 
@@ -49,7 +54,8 @@ class Row:
 
     `crop` in grey levels; `raw` relative to the largest output; `keypoint` in pixels, without
     `ties` keypoints whose answer hangs on less than the difference of the outputs; `keypoint_all`
-    with them; `metric` over the ten COCO numbers.
+    with them; `metric` over the ten COCO or nine CrowdPose numbers, None where the images are not
+    annotated for the network's keypoints.
     """
 
     family: str
@@ -63,9 +69,9 @@ class Row:
     ties: int
     keypoints: int
     score: float
-    metric: float
-    ap: float
-    peer_ap: float
+    metric: float | None
+    ap: float | None
+    peer_ap: float | None
 
 
 @dataclass(frozen=True)
@@ -79,18 +85,18 @@ class ScoringRow:
     peer_ap: float
 
 
-def load_data(peer: Peer, boxes: str) -> tuple[PoseDataset, Instances]:
+def load_data(material: Material, boxes: str) -> tuple[PoseDataset, Instances]:
     """Return the data set and the instance list of `gt` or `detected` boxes."""
-    dataset = load_annotations(peer.annotations, peer.images)
+    dataset = load_annotations(material.annotations, material.images)
     if boxes == "detected":
-        return dataset, detected_instances(dataset, peer.detected_boxes)
+        return dataset, detected_instances(dataset, material.detected_boxes)
     return dataset, ground_truth_instances(dataset)
 
 
 def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
     """Run one checkpoint through posebench and compare each stage with the reference's dump."""
-    dump = peer.dump(family, boxes)
-    dataset, instances = load_data(peer, boxes)
+    dump, material = peer.dump(family, boxes), peer.material(family)
+    dataset, instances = load_data(material, boxes)
     path = peer.checkpoint(family)
     raw, predictions = run_posebench(path, dataset, instances, flip)
     np.testing.assert_array_equal(predictions.ids, dump.arrays["ids"])
@@ -99,8 +105,13 @@ def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
     peer_raw = dump.raw(flip)
     raw_gap = max(largest(a - b) for a, b in zip(raw, peer_raw, strict=True))
     moved = np.abs(predictions.keypoints - dump.arrays[f"keypoints_{tag}"]).max(axis=-1)
-    ties = undecided(peer_raw, 2 * raw_gap)
-    gap, ap = metric_gap(evaluate(dataset, predictions).metrics, dump.metrics[tag])
+    # Of the three channels that UDP-regress has for a keypoint the first one decides.
+    channels = peer_raw[0].shape[1] // moved.shape[1]
+    ties = undecided(tuple(output[:, ::channels] for output in peer_raw), 2 * raw_gap)
+    gap, ap, peer_ap = None, None, None
+    if material.scored:
+        metrics = evaluate(dataset, predictions).metrics
+        gap, ap, peer_ap = metric_gap(metrics, dump.metrics[tag], dataset.kind)
     return Row(
         family=family,
         boxes=boxes,
@@ -115,7 +126,7 @@ def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
         score=largest(predictions.keypoint_scores - dump.arrays[f"scores_{tag}"]),
         metric=gap,
         ap=ap,
-        peer_ap=dump.metrics[tag]["coco/AP"],
+        peer_ap=peer_ap,
     )
 
 
@@ -131,16 +142,22 @@ def compare_scoring(peer: Peer, seed: int) -> ScoringRow:
         bbox_scores=arrays["bbox_scores"],
         areas=arrays["bbox_scales"].prod(axis=1),
     )
-    metrics = evaluate(load_annotations(peer.annotations, peer.images), predictions).metrics
-    gap, ap = metric_gap(metrics, peer_values)
-    return ScoringRow(seed, len(predictions), gap, ap, peer_values["coco/AP"])
+    dataset, _ = load_data(peer.material("td-hm_res50"), "gt")
+    metrics = evaluate(dataset, predictions).metrics
+    return ScoringRow(seed, len(predictions), *metric_gap(metrics, peer_values, dataset.kind))
 
 
-def metric_gap(metrics: Metrics, peer_values: Mapping[str, float]) -> tuple[float, float]:
-    """Return the largest difference over the ten COCO numbers, and AP."""
-    values = {name: metrics.values[name] or 0.0 for name in METRICS}
-    gaps = [abs(values[name] - peer_values[f"coco/{other}"]) for name, other in METRICS.items()]
-    return max(gaps), values["AP"]
+def metric_gap(
+    metrics: Metrics, peer_values: Mapping[str, float], kind: str
+) -> tuple[float, float, float]:
+    """Return the largest difference over the numbers of a kind of data, AP, and the peer's AP."""
+    # Where there is no such person the reference says -1, posebench None.
+    pairs = {
+        name: (-1.0 if metrics.values[name] is None else metrics.values[name], other)
+        for name, other in METRICS[kind].items()
+    }
+    gaps = [abs(value - peer_values[f"{kind}/{other}"]) for value, other in pairs.values()]
+    return max(gaps), pairs["AP"][0], peer_values[f"{kind}/AP"]
 
 
 def run_posebench(

@@ -8,8 +8,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ BOX_SCORE = 0.3
 _COCO = "body_2d_keypoint"
 _HEATMAP = f"{_COCO}/topdown_heatmap/coco"
 _SIMCC = f"{_COCO}/simcc/coco"
+_WHOLE = "wholebody_2d_keypoint/rtmpose"
 FAMILIES: dict[str, str] = {
     "td-hm_res50": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
     "td-hm_resnetv1d50": f"{_HEATMAP}/td-hm_resnetv1d50_8xb64-210e_coco-256x192.py",
@@ -54,6 +54,27 @@ FAMILIES: dict[str, str] = {
     "vitpose-s-simple": (
         f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
     ),
+    "rtmpose-m_384x288": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_aic-coco-384x288.py",
+    "rtmpose-t_ema": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
+    "td-hm_res50_0.x": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
+    "td-hm_res50_dark": f"{_HEATMAP}/td-hm_res50_dark-8xb64-210e_coco-256x192.py",
+    "cspnext-m_udp": f"{_HEATMAP}/cspnext-m_udp_8xb256-210e_coco-256x192.py",
+    "td-hm_hrnet-w32_udp-regress": (
+        f"{_HEATMAP}/td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py"
+    ),
+    "td-hm_res50_crowdpose": (
+        f"{_COCO}/topdown_heatmap/crowdpose/td-hm_res50_8xb64-210e_crowdpose-256x192.py"
+    ),
+    "rtmpose-m_crowdpose": (f"{_COCO}/rtmpose/crowdpose/rtmpose-m_8xb64-210e_crowdpose-256x192.py"),
+    "rtmpose-m_wholebody": (
+        f"{_WHOLE}/coco-wholebody/rtmpose-m_8xb64-270e_coco-wholebody-256x192.py"
+    ),
+    "rtmw-m": f"{_WHOLE}/cocktail14/rtmw-m_8xb1024-270e_cocktail14-256x192.py",
+}
+# How the reference writes a file, where that is not as it publishes them.
+MAKE_OPTIONS: dict[str, tuple[str, ...]] = {
+    "rtmpose-t_ema": ("--runner-like", "--zip"),
+    "td-hm_res50_0.x": ("--v0",),
 }
 # The reference fits 1x1 layers only.
 UNFITTED = ("vitpose-s-simple",)
@@ -68,7 +89,10 @@ for layers in (("cls_x", "cls_y"), ("mlp_head_x", "mlp_head_y"), ("final_layer",
         break
 for name in names:
     state[name] = state[name] * float(scale)
-torch.save(checkpoint, target, _use_new_zipfile_serialization=False)
+if "optimizer" in checkpoint:  # in training, mmengine keeps what it averages beside the average
+    last = {f"module.{name}": tensor * 2 for name, tensor in state.items()}
+    checkpoint["ema_state_dict"] = {**last, "steps": torch.tensor(9)}
+torch.save(checkpoint, target, _use_new_zipfile_serialization="optimizer" in checkpoint)
 """
 _DROPPED = ("inputs", "simcc_x_mirrored_raw", "simcc_y_mirrored_raw", "heatmaps_mirrored_raw")
 
@@ -95,32 +119,21 @@ class Dump:
 
 
 @dataclass(frozen=True)
-class Peer:
-    """The reference on one data set."""
+class Material:
+    """Images with annotated persons and detected boxes; `scored`: the reference scores on them."""
 
-    python: Path
-    script: Path
-    data: Path
-
-    @property
-    def annotations(self) -> Path:
-        return self.data / "annotations" / "person_keypoints_val2017.json"
+    annotations: Path
+    images: Path
+    detections: Path
+    scored: bool = True
 
     @property
-    def images(self) -> Path:
-        return self.data / "val2017"
-
-    @cached_property
     def detected_boxes(self) -> Path:
         """Return a boxes file with the detections of score `BOX_SCORE` and above."""
-        source = self.data / "person_detection_results" / "rtmdet_nano.json"
-        rows = [row for row in json.loads(source.read_text()) if row["score"] >= BOX_SCORE]
-        path = CACHE / f"rtmdet_nano_{BOX_SCORE}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(rows))
-        return path
+        rows = [row for row in json.loads(self.detections.read_text()) if row["score"] >= BOX_SCORE]
+        return _cached(f"{self.detections.stem}_{BOX_SCORE}.json", rows)
 
-    @cached_property
+    @property
     def fit_annotations(self) -> Path:
         """Return the annotations, each person once more for every detection of at least IoU 0.5.
 
@@ -135,9 +148,32 @@ class Peer:
                 if same_image and box_iou(person["bbox"], detection["bbox"]) >= 0.5:
                     number = 10**9 + len(raw["annotations"])
                     raw["annotations"].append({**person, "bbox": detection["bbox"], "id": number})
-        path = CACHE / "fit_annotations.json"
-        path.write_text(json.dumps(raw))
-        return path
+        return _cached(f"fit_{self.annotations.stem}.json", raw)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The reference, and the folder of real data to run it on."""
+
+    python: Path
+    script: Path
+    data: Path
+
+    def material(self, family: str) -> Material:
+        """Return what a family is run on: the data set that its config names."""
+        if "/crowdpose/" in FAMILIES[family]:
+            mini = self.data / "crowdpose" / "mini"
+            detections = mini / "test_crowdpose_det_AP_40.json"
+            return Material(mini / "test_crowdpose.json", mini, detections)
+        mini = self.data / "coco-mini"
+        coco = Material(
+            mini / "annotations" / "person_keypoints_val2017.json",
+            mini / "val2017",
+            mini / "person_detection_results" / "rtmdet_nano.json",
+        )
+        if FAMILIES[family].startswith("wholebody"):
+            return replace(coco, annotations=_with_hands(coco.annotations), scored=False)
+        return coco
 
     def checkpoint(self, family: str) -> Path:
         """Return a seeded checkpoint whose last layer is fitted, so that AP is not 0.
@@ -147,21 +183,26 @@ class Peer:
         """
         path = CACHE / f"{family}_seed{SEED}_times{OUTPUT_SCALE}.pth"
         if not path.is_file():
+            material = self.material(family)
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
                 made, scaled = Path(folder, "made.pth"), Path(folder, "scaled.pth")
-                fit = ["--fit-ann", self.fit_annotations, "--fit-images", self.images]
-                fit = [] if family in UNFITTED else fit
-                self._run([self.script, "make", FAMILIES[family], made, "--seed", SEED, *fit])
+                command = [self.script, "make", FAMILIES[family], made, "--seed", SEED]
+                command += MAKE_OPTIONS.get(family, ())
+                if material.scored and family not in UNFITTED:
+                    command += ["--fit-ann", material.fit_annotations]
+                    command += ["--fit-images", material.images]
+                self._run(command)
                 self._run(["-c", _SCALE_OUTPUTS, made, scaled, OUTPUT_SCALE])
                 scaled.replace(path)
         return path
 
     def dump(self, family: str, boxes: str) -> Dump:
         """Return outputs, keypoints and metrics with and without flip test; `gt` or `detected`."""
+        material = self.material(family)
         arguments = ["forward", self.checkpoint(family), FAMILIES[family]]
-        arguments += ["--images", self.images, "--ann", self.annotations]
+        arguments += ["--images", material.images, "--ann", material.annotations]
         if boxes == "detected":
-            arguments += ["--bbox-file", self.detected_boxes]
+            arguments += ["--bbox-file", material.detected_boxes]
         key = hashlib.sha256(repr([*map(str, arguments), BOX_SCORE]).encode()).hexdigest()
         path = CACHE / f"{family}_{boxes}_{key[:12]}.npz"
         if not path.is_file():
@@ -173,6 +214,7 @@ class Peer:
                 metrics = {
                     tag: self._metric(family, prediction_arrays(arrays, tag), Path(folder))
                     for tag in ("flip", "noflip")
+                    if material.scored
                 }
                 np.savez(cut, metrics=json.dumps(metrics), **arrays)
                 cut.replace(path)
@@ -184,7 +226,8 @@ class Peer:
         """Return noisy, repeated ground truth as predictions, and the ten numbers they score."""
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder, "metric.npz")
-            arguments = ["metric", FAMILIES["td-hm_res50"], "--ann", self.annotations]
+            annotations = self.material("td-hm_res50").annotations
+            arguments = ["metric", FAMILIES["td-hm_res50"], "--ann", annotations]
             self._run([self.script, *arguments, "--jitter", seed, "--out", result])
             with np.load(result) as stored:
                 arrays = {name: stored[name] for name in stored.files if name != "info"}
@@ -195,7 +238,8 @@ class Peer:
     ) -> dict[str, float]:
         source, result = folder / "predictions.npz", folder / "metric.npz"
         np.savez(source, **predictions)
-        arguments = ["metric", FAMILIES[family], "--ann", self.annotations]
+        annotations = self.material(family).annotations
+        arguments = ["metric", FAMILIES[family], "--ann", annotations]
         self._run([self.script, *arguments, "--preds", source, "--out", result])
         with np.load(result) as stored:
             metrics: dict[str, float] = json.loads(str(stored["info"]))["metric"]
@@ -206,6 +250,27 @@ class Peer:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+
+
+def _with_hands(annotations: Path) -> Path:
+    """Return the annotations with unlabelled feet, face and hands, as COCO-WholeBody's loader asks.
+
+    Its ground-truth boxes are COCO's, and networks of 133 keypoints can be run on them.
+    """
+    raw = json.loads(annotations.read_text())
+    counts = {"foot": 6, "face": 68, "lefthand": 21, "righthand": 21}
+    for row in raw["annotations"]:
+        row |= {f"{part}_kpts": [0, 0, 0] * count for part, count in counts.items()}
+        row |= {f"{part}_valid": False for part in counts}
+    return _cached("wholebody_annotations.json", raw)
+
+
+def _cached(name: str, content: Any) -> Path:
+    """Return a JSON file of the cache that holds `content`."""
+    path = CACHE / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
 
 
 def prediction_arrays(arrays: Mapping[str, NDArray[Any]], tag: str) -> dict[str, NDArray[Any]]:
