@@ -59,15 +59,18 @@ class SimCCHead(nn.Module):
         super().__init__()
         self.deconv_head: HeatmapHead | None = None
         self.final_layer: nn.Conv2d | None = None
+        self.keypoints = keypoints
+        channels = keypoints * spec.channels_per_keypoint
         if spec.deconv_channels:
-            self.deconv_head = HeatmapHead(spec, in_channels, keypoints)
+            self.deconv_head = HeatmapHead(spec, in_channels, channels)
         else:
-            self.final_layer = _final_layer(spec, in_channels, keypoints)
-        self.mlp_head_x = nn.Linear(grid.cells, bins.x)
-        self.mlp_head_y = nn.Linear(grid.cells, bins.y)
+            self.final_layer = _final_layer(spec, in_channels, channels)
+        inputs = spec.channels_per_keypoint * grid.cells
+        self.mlp_head_x = nn.Linear(inputs, bins.x)
+        self.mlp_head_y = nn.Linear(inputs, bins.y)
 
     def maps(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps (N, K, h, w) of features (N, C, h', w')."""
+        """Return the maps (N, K * channels_per_keypoint, h, w) of features (N, C, h', w')."""
         if self.deconv_head is not None:
             return self.deconv_head(features)  # type: ignore[no-any-return]
         assert self.final_layer is not None
@@ -75,7 +78,7 @@ class SimCCHead(nn.Module):
 
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
-        flat = maps.flatten(2)
+        flat = maps.reshape(maps.shape[0], self.keypoints, -1)
         return self.mlp_head_x(flat), self.mlp_head_y(flat)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:

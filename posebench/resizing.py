@@ -138,7 +138,7 @@ class _WeightResampler:
             rows = resample_matrix(old_height, self.new.height * scale, down, center)
             columns = resample_matrix(old_width, self.new.width * scale, right, center)
             grid = rows @ result.reshape(-1, old_height, old_width) @ columns.T
-            result = grid.flatten(1) * (self.old.cells / self.new.cells)
+            result = grid.reshape(len(result), -1) * (self.old.cells / self.new.cells)
         return result.to(parameter)
 
 

@@ -58,7 +58,8 @@ class HeadSpec:
     `deconv_channels` lists the output channels of the transposed convolutions in front of the
     final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it; `conv_channels` and
     `conv_kernels` are those of the convolutions between the two. `upsample` above 1 puts a ReLU and
-    a bilinear enlargement by that factor in front (ViTPose's simple head).
+    a bilinear enlargement by that factor in front (ViTPose's simple head). A `simcc` head flattens
+    `channels_per_keypoint` maps of each keypoint into one vector.
     """
 
     kind: Literal["heatmap", "simcc", "rtmcc", "rtmw"]
@@ -69,13 +70,15 @@ class HeadSpec:
     conv_kernels: tuple[int, ...] = ()
     final_layer_kernel: int = 1
     upsample: int = 1
+    channels_per_keypoint: int = 1
     gau: GauSpec | None = None
 
     def __post_init__(self) -> None:
         count = len(self.deconv_channels)
         numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
         convolutions = (*self.conv_channels, *self.conv_kernels)
-        if min((*numbers, *convolutions, self.final_layer_kernel, self.upsample)) < 1:
+        factors = (self.final_layer_kernel, self.upsample, self.channels_per_keypoint)
+        if min((*numbers, *convolutions, *factors)) < 1:
             raise SpecError("Head: channels, kernels, groups and upsample must be 1 or more.")
         if self.upsample > 1 and self.kind != "heatmap":
             raise SpecError("Head: `upsample` belongs to the kind `heatmap`.")
@@ -85,6 +88,8 @@ class HeadSpec:
             )
         if self.deconv_groups and len(self.deconv_groups) != count:
             raise SpecError(f"Head: {count} deconv_channels, {len(self.deconv_groups)} groups.")
+        if self.channels_per_keypoint > 1 and self.kind != "simcc":
+            raise SpecError("Head: `channels_per_keypoint` belongs to the kind `simcc` alone.")
         if len(self.conv_channels) != len(self.conv_kernels):
             raise SpecError(
                 f"Head: {len(self.conv_channels)} conv_channels, {len(self.conv_kernels)} kernels."
@@ -119,10 +124,15 @@ class CropSpec:
 
 @dataclass(frozen=True)
 class FlipSpec:
-    """The publisher's flip test: is it on, and do flipped heatmaps shift by one column."""
+    """The publisher's flip test: is it on, and what shifts before the mean.
+
+    `shift_heatmap`: flipped heatmaps, right by one column. `shift_simcc`: flipped x vectors, left
+    by one bin, as the SimCC repository has it.
+    """
 
     test: bool = True
     shift_heatmap: bool = False
+    shift_simcc: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "rtmw": {*FOUNDATION, "backbones", "gau", "grids"},
     "heads": {*FOUNDATION, "gau", "grids", "rtmw"},
     "model": {*FOUNDATION, "backbones", "gau", "heads", "rtmw"},
-    "flip": {"codecs", "model"},
+    "flip": {"codecs", "model", "spec"},
     "resizing": {*FOUNDATION, "grids", "heads", "model", "rtmw"},
     "policies": {*FOUNDATION, "backbones", "grids", "model", "resizing"},
     "checkpoints": {*FOUNDATION, "backbones", "grids", "hashing", "model", "zoo"},

@@ -53,6 +53,8 @@ def test_keypoints_by_name_or_file(tmp_path: Path) -> None:
         {"kind": "heatmap", "deconv_channels": (0,), "deconv_kernels": (4,)},
         {"kind": "heatmap", "final_layer_kernel": 0},
         {"kind": "rtmcc"},
+        {"kind": "heatmap", "channels_per_keypoint": 4},
+        {"kind": "simcc", "channels_per_keypoint": 0},
     ],
 )
 def test_heads_that_make_no_sense(head: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -35,7 +35,8 @@ class ResNetOptions:
     """Options of the family `resnet`; `out_stage` 3 stops at stride 16, 4 at stride 32.
 
     ResNetV1d has `deep_stem` and `avg_down`, ResNeXt `groups` of `width_per_group` channels,
-    SE-ResNet an `se_ratio`: by how much its gates squeeze.
+    SE-ResNet an `se_ratio`: by how much its gates squeeze. In the `style` of Caffe the first
+    convolution of a bottleneck has the stride, not the second; names and shapes are the same.
     """
 
     depth: int = 50
@@ -46,6 +47,7 @@ class ResNetOptions:
     groups: int = 1
     width_per_group: int = 4
     se_ratio: int | None = None
+    style: Literal["pytorch", "caffe"] = "pytorch"
 
     def __post_init__(self) -> None:
         check_depth("ResNet", self.depth, _COUNTS)
@@ -54,9 +56,10 @@ class ResNetOptions:
         ratio = 1 if self.se_ratio is None else self.se_ratio
         if min(self.groups, self.width_per_group, ratio) < 1:
             raise SpecError("A ResNet needs groups, width_per_group and se_ratio of 1 or more.")
-        if self.depth in _BASIC_COUNTS and (self.groups > 1 or self.se_ratio is not None):
+        special = self.groups > 1 or self.se_ratio is not None or self.style != "pytorch"
+        if self.depth in _BASIC_COUNTS and special:
             raise SpecError(
-                f"A ResNet of depth {self.depth} has neither groups nor gates.",
+                f"A ResNet of depth {self.depth} has neither groups, gates nor Caffe's style.",
                 hint=f"ResNeXt and SE-ResNet have depth {', '.join(map(str, BOTTLENECK_COUNTS))}.",
             )
 
@@ -89,9 +92,10 @@ class Bottleneck(nn.Module):
         out_channels, groups = 4 * width, options.groups
         if groups > 1:
             width = groups * options.width_per_group * width // options.base_channels
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        first, second = (1, stride) if options.style == "pytorch" else (stride, 1)
+        self.conv1 = nn.Conv2d(in_channels, width, 1, first, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, groups=groups, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, second, padding=1, groups=groups, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
@@ -138,6 +142,7 @@ def describe(options: ResNetOptions) -> str:
         f"ratio={options.se_ratio}": options.se_ratio not in (None, _SE_RATIO),
         "deep_stem": options.deep_stem and not v1d,
         "avg_down": options.avg_down and not v1d,
+        options.style: options.style != "pytorch",
     }
     shown = ",".join(detail for detail, special in details.items() if special)
     stage = "" if options.out_stage == 4 else f"/stage{options.out_stage}"

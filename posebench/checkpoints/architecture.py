@@ -22,6 +22,8 @@ from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order: bins are a side times the ratio, cells are the area over the stride squared.
 SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
+# Where a SimCC head has several channels per keypoint, its shapes fit more than one K.
+_GROUPED_KEYPOINTS = (17, 16)
 # Layers whose rows are the bins on x and on y, and the layer whose columns are the grid's cells.
 _LINEAR = {
     "simcc": ("mlp_head_x", "mlp_head_y", "mlp_head_x"),
@@ -91,7 +93,7 @@ def _output_channels(shapes: Shapes) -> int:
 def find_trained_size(
     shapes: Shapes, head: HeadSpec, stride: int, known_ratio: float | None
 ) -> tuple[Finding, ...]:
-    """Return trained size and split ratio that fit a SimCC head's grid and bins.
+    """Return trained size, split ratio and channels per keypoint that fit a SimCC head's layers.
 
     `known_ratio` is what the config says, if anything. Returns nothing for a heatmap head: a
     convolution does not know its input size.
@@ -99,18 +101,22 @@ def find_trained_size(
     names = [f"head.{layer}.weight" for layer in _LINEAR.get(head.kind, ())]
     if not names or not all(len(shapes.get(name, ())) == 2 for name in names):
         return ()
-    bins_x, bins_y, cells = shapes[names[0]][0], shapes[names[1]][0], shapes[names[2]][1]
+    bins_x, bins_y, inputs = shapes[names[0]][0], shapes[names[1]][0], shapes[names[2]][1]
+    groups = _channels_per_keypoint(shapes) if head.kind == "simcc" else ()
     for ratio in SPLIT_RATIOS if known_ratio is None else (known_ratio,):
         height, width = round(bins_y / ratio), round(bins_x / ratio)
         exact = (int(height * ratio), int(width * ratio)) == (bins_y, bins_x)
         if not exact or not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
             continue
         size = InputSize(height, width)
-        if map_grid(head, stride, size).cells == cells:
-            why = f"{bins_x}, {bins_y} bins over {cells} cells"
+        channels, rest = divmod(inputs, map_grid(head, stride, size).cells)
+        if rest == 0 and channels in (1, *groups):
+            why = f"{bins_x}, {bins_y} bins over {inputs // channels} cells"
+            grouped = Finding("head.channels_per_keypoint", channels, why)
             return (
                 Finding("input_size", str(size), why),
                 Finding("codec.split_ratio", ratio, why),
+                *((grouped,) if channels > 1 else ()),
             )
     return ()
 
@@ -123,6 +129,12 @@ def _size_of_positions(shapes: Shapes, backbone: BackboneSpec) -> tuple[Finding,
     count = shapes["backbone.pos_embed"][1]
     why = f"assumed: of the grids of {count} patches of 16x16 pixels the nearest to 4:3"
     return (Finding("backbone.options.img_size", size, why), Finding("input_size", size, why))
+
+
+def _channels_per_keypoint(shapes: Shapes) -> tuple[int, ...]:
+    """Return how many channels each keypoint may have, if more than one."""
+    channels = _output_channels(shapes)
+    return tuple(channels // k for k in _GROUPED_KEYPOINTS if channels % k == 0 and channels > k)
 
 
 def _rtmcc(shapes: Shapes) -> dict[str, Any] | None:

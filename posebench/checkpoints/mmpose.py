@@ -15,7 +15,13 @@ from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.mmconfig import lookup, parse_config
 from posebench.checkpoints.mmkeypoints import find_keypoints
 from posebench.checkpoints.mmsettings import find_settings
-from posebench.checkpoints.publishers import Publisher, StateFile, Stored, Weights
+from posebench.checkpoints.publishers import (
+    TRAINING_STATE,
+    Publisher,
+    StateFile,
+    Stored,
+    Weights,
+)
 from posebench.checkpoints.vit_weights import POSITIONS, has_class_row, without_class_row
 from posebench.errors import CheckpointError
 
@@ -40,7 +46,7 @@ def sort_weights(file: StateFile) -> Weights:
     tensors: dict[str, Stored] = {}
     averaged = [name for name in file.others if name == "ema_state_dict"]
     dropped: dict[str, list[str]] = {
-        "training state beside the weights": [n for n in file.others if n not in averaged],
+        TRAINING_STATE: [n for n in file.others if n not in averaged],
         EMA_RULE: averaged,
     }
     numbers = [int(match[1]) for name in file.state if (match := _NUMBERED.search(name))]

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from posebench.checkpoints.findings import Finding
 
+# The rule that drops what `StateFile.others` names.
+TRAINING_STATE = "training state beside the weights"
+_WRAPPER = "module."
+
 
 class Stored(Protocol):
     """A tensor of a file that has not been read yet."""
@@ -72,3 +76,10 @@ class Publisher:
         [StateFile, Mapping[str, tuple[int, ...]], tuple[Finding, ...]], tuple[Finding, ...]
     ]
     find_provenance: Callable[[StateFile], Mapping[str, Any]]
+
+
+def unwrapped(state: Mapping[str, Stored]) -> Mapping[str, Stored]:
+    """Return a state dict without the prefix that torch's `DataParallel` gives every name."""
+    if not all(name.startswith(_WRAPPER) for name in state):
+        return state
+    return {name[len(_WRAPPER) :]: tensor for name, tensor in state.items()}

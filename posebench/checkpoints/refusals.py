@@ -78,6 +78,7 @@ _BACKBONES = (
     (r"(patch_embed|stages\.0\.blocks)", "Swin"),
     (r"conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
     (r"layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
+    (r"(module\.)?transformer\.keypoint_token", "TokenPose"),
     (r"layer1\.0\.conv1\.weight", "ResNet"),
 )
 

@@ -30,10 +30,12 @@ from posebench.checkpoints.findings import (
     settle,
     spec_from_findings,
 )
+from posebench.checkpoints.hrnet_original import HRNET
 from posebench.checkpoints.huggingface import HUGGING_FACE
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
 from posebench.checkpoints.refusals import refuse_other_networks
+from posebench.checkpoints.simcc_original import SIMCC
 from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
@@ -41,7 +43,7 @@ from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
-PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, MMPOSE_0, MMPOSE_1)
+PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, HRNET, SIMCC, MMPOSE_0, MMPOSE_1)
 
 
 @dataclass(frozen=True)
@@ -92,15 +94,15 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     settings = parts.publisher.find_settings(file, shapes, overrides)
     head, stride = _head_and_stride((*architecture, *settings, *overrides))
     paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
+    ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
+    trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
+    _check_agreement(settings, trained, overrides)
     guesses = (
         *architecture,
         Finding("codec.kind", paradigm, "the kind of head"),
         *file_names.find_size(file.name),
-        *_find_keypoints(file.name, shapes, (*settings, *overrides)),
+        *_find_keypoints(file.name, shapes, (*settings, *trained, *overrides)),
     )
-    ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
-    trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
-    _check_agreement(settings, trained, overrides)
     findings = settle((*guesses, *settings, *trained, *overrides))
     return Identity(parts.publisher.name, findings, parts.publisher.find_provenance(file))
 
@@ -109,9 +111,10 @@ def _find_keypoints(
     name: str, shapes: dict[str, tuple[int, ...]], known: tuple[Finding, ...]
 ) -> tuple[Finding, ...]:
     """Guess the keypoints by the file's name and K, and UDP-regress by the number of channels."""
-    decoder = next((f.value for f in reversed(known) if f.field == "codec.decoder"), None)
+    found = {finding.field: finding.value for finding in known}
+    decoder = found.get("codec.decoder")
     count = keypoint_count(shapes, decoder)
-    keypoints = file_names.find_keypoints(name, count)
+    keypoints = file_names.find_keypoints(name, count // found.get("head.channels_per_keypoint", 1))
     if decoder is not None or count == keypoint_count(shapes, "quarter"):
         return keypoints
     why = f"assumed: three channels for each of {count} keypoints"

@@ -22,6 +22,7 @@ from posebench.sizes import InputSize
 
 HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp", "udp-regress"]
 HeatmapRefinement = Literal["argmax", "quarter", "dark", "udp", "expectation"]
+HeatmapRules = Literal["mmpose", "hrnet"]
 HEATMAP_REFINEMENTS: tuple[HeatmapRefinement, ...] = get_args(HeatmapRefinement)
 
 
@@ -35,12 +36,18 @@ class HeatmapCodec:
     in heatmap cells, affects training targets only; `blur_kernel` is the odd width of the Gaussian
     that DARK and UDP decoding smooth a heatmap with (UDP-regress one of twice that and 1), and of
     the window of an expectation.
+
+    `rules` says whose hold where a best cell is missing or at a border. `mmpose`: a map that is
+    nowhere positive answers cell (−1, −1), and an axis of a quarter offset stays at its own
+    borders. `hrnet` (`lib/core/inference.py` of the HRNet and SimpleBaseline repositories): such a
+    map answers cell (0, 0), and both axes stay where either would.
     """
 
     kind: Literal["heatmap"] = "heatmap"
     decoder: HeatmapDecoder = "quarter"
     sigma: float = 2.0
     blur_kernel: int = 11
+    rules: HeatmapRules = "mmpose"
 
     def __post_init__(self) -> None:
         if self.blur_kernel < 3 or self.blur_kernel % 2 == 0:
@@ -60,8 +67,8 @@ class HeatmapCodec:
         """Return the best cell of each heatmap, refined, in input pixels of `size`.
 
         `outputs` is one array (N, K · channels, h, w). The score is the maximum before any
-        smoothing; where it is not above 0 the cell is (−1, −1), still refined and scaled. Of equal
-        cells the first wins. `refinement` takes the place of the codec's own, except that
+        smoothing; where it is not above 0 the cell is that of `rules`, still refined and scaled. Of
+        equal cells the first wins. `refinement` takes the place of the codec's own, except that
         `udp-regress` has no other; where cells lie in the input is a matter of the targets the
         network learned, so that the codec's `decoder` says it in any case. Raises
         `EvaluationError` for NaN and for heatmaps too small for UDP.
@@ -77,11 +84,11 @@ class HeatmapCodec:
         raise_if_nan(scores)
         row, column = np.divmod(flat.argmax(axis=-1), width)
         cells = np.stack([column, row], axis=-1)
-        cells[scores <= 0] = -1
+        cells[scores <= 0] = -1 if self.rules == "mmpose" else 0
         keypoints = cells.astype(np.float32)
         refinement = refinement or self.decoder
         if refinement == "quarter":
-            keypoints += quarter_offsets(heatmaps, cells)
+            keypoints += quarter_offsets(heatmaps, cells, jointly=self.rules == "hrnet")
         elif refinement == "dark":
             keypoints += dark_offsets(heatmaps, cells, self.blur_kernel)
         elif refinement == "udp":

@@ -16,16 +16,18 @@ Heatmaps = NDArray[np.float32]
 Cells = NDArray[np.int64]
 
 
-def quarter_offsets(heatmaps: Heatmaps, cells: Cells) -> NDArray[np.float32]:
+def quarter_offsets(heatmaps: Heatmaps, cells: Cells, *, jointly: bool) -> NDArray[np.float32]:
     """Return (N, K, 2): a quarter cell towards the higher neighbour, per axis.
 
     `heatmaps` are (N, K, h, w), `cells` (N, K, 2), x then y. An axis stays as it is at the
-    borders by MMPose's rule, which is not symmetric.
+    borders by MMPose's rule, which is not symmetric, or, `jointly`, both stay where one does.
     """
     height, width = heatmaps.shape[2:]
     x, y = cells[..., 0], cells[..., 1]
     moves_x = (x > 1) & (x < width - 1) & (y > 0)
     moves_y = (y > 1) & (y < height - 1) & (x > 0)
+    if jointly:
+        moves_x = moves_y = moves_x & moves_y
     slope_x = _at(heatmaps, x + 1, y) - _at(heatmaps, x - 1, y)
     slope_y = _at(heatmaps, x, y + 1) - _at(heatmaps, x, y - 1)
     signs = np.stack([np.sign(slope_x) * moves_x, np.sign(slope_y) * moves_y], axis=-1)

@@ -1,7 +1,8 @@
 """SimCC codec: coordinates as two classifications over bins.
 
 Numbers must match MMPose 1.3.2's `codecs/simcc_label.py` and `get_simcc_maximum` (Li et al.,
-"SimCC", 2022): the maximum is taken of raw logits, so scores can exceed 1.
+"SimCC", 2022): the maximum is taken of raw logits, so scores can exceed 1. With `softmax` they
+must match `lib/core/function.py` of the paper's repository, where scores are probabilities.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
 
 SimccRefinement = Literal["argmax", "expectation"]
+Softmax = Literal["none", "each", "mean"]
 SIMCC_REFINEMENTS: tuple[SimccRefinement, ...] = get_args(SimccRefinement)
 
 
@@ -30,12 +32,18 @@ class SimccCodec:
     `split_ratio` is bins per input pixel. `sigma` (x, y), in bins, and `normalize` (targets sum
     to about 1 rather than peak at 1) are those of the training targets; an expectation's window
     reaches 3 sigma to either side.
+
+    `softmax` says what decoded outputs are: logits (`none`), or probabilities, of each pass of a
+    flip test before their mean (`each`, SimDR) or of the mean of the passes' logits (`mean`,
+    SA-SimDR). `score` is the lower or the higher of the two axes' maxima.
     """
 
     kind: Literal["simcc"] = "simcc"
     split_ratio: float = 2.0
     sigma: tuple[float, float] = (4.9, 5.66)
     normalize: bool = True
+    softmax: Softmax = "none"
+    score: Literal["min", "max"] = "min"
 
     def bins(self, size: InputSize) -> tuple[int, int]:
         """Return the number of x and of y bins of an input size, truncated as in MMPose's heads."""
@@ -47,7 +55,7 @@ class SimccCodec:
         size: InputSize,
         refinement: SimccRefinement = "argmax",
     ) -> Decoded:
-        """Return the best bin on each axis in input pixels; the score is the lower maximum.
+        """Return the best bin on each axis in input pixels, and the score that `score` says.
 
         `outputs` are simcc_x (N, K, bins_x) and simcc_y (N, K, bins_y) of the input `size`.
         Where the score is not above 0 both bins are −1, unrefined. Raises `EvaluationError` for
@@ -61,12 +69,14 @@ class SimccCodec:
                 f"which has {self.bins(size)[0]} x {self.bins(size)[1]}.",
                 hint="Decode at the size the network answers for.",
             )
-        scores = np.minimum(simcc_x.max(axis=-1), simcc_y.max(axis=-1))
+        choose = np.minimum if self.score == "min" else np.maximum
+        scores = choose(simcc_x.max(axis=-1), simcc_y.max(axis=-1))
         raise_if_nan(scores)
         best = np.stack([simcc_x.argmax(axis=-1), simcc_y.argmax(axis=-1)], axis=-1)
         bins = best.astype(np.float32)
         if refinement == "expectation":
-            for axis, logits in enumerate((simcc_x, simcc_y)):
+            for axis, output in enumerate((simcc_x, simcc_y)):
+                logits = output if self.softmax == "none" else _log(output)
                 radius = math.ceil(3 * self.sigma[axis])
                 bins[..., axis] += bin_expectation_offsets(logits, best[..., axis], radius)
         bins[scores <= 0] = -1
@@ -91,3 +101,9 @@ class SimccCodec:
                 target /= sigma * np.sqrt(np.float32(2 * np.pi))
             targets.append(target * (weights > 0)[..., None])
         return targets[0], targets[1], weights
+
+
+def _log(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return logits whose softmax is `probabilities`, finite for those that underflowed to 0."""
+    logits: NDArray[np.float32] = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    return logits

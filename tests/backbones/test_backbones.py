@@ -100,6 +100,7 @@ def test_printed_names(spec: BackboneSpec, name: str) -> None:
     [
         (BackboneSpec("resnext"), "Did you mean 'resnet'"),
         (BackboneSpec("resnet", {"depth": 18, "groups": 32}), "50, 101, 152"),
+        (BackboneSpec("resnet", {"depth": 34, "style": "caffe"}), "50, 101, 152"),
         (BackboneSpec("resnet", {"se_ratio": 0}), "1 or more"),
         (BackboneSpec("scnet", {"depth": 152}), "50, 101"),
         (BackboneSpec("resnest", {"depth": 18}), "50, 101, 152, 200, 269"),

@@ -115,6 +115,38 @@ def test_a_map_that_is_nowhere_positive_decodes_to_minus_one_cell(decoder):
     assert decoded.scores.tolist() == [[-0.5, 0]]
 
 
+def test_the_hrnet_repository_answers_the_first_cell_where_nothing_is_positive():
+    heatmaps = np.full((1, 2, *CELLS), -0.5, dtype=np.float32)
+    heatmaps[0, 1] = 0
+    decoded = HeatmapCodec(rules="hrnet").decode((heatmaps,), SIZE)
+    assert decoded.keypoints.tolist() == [[[0, 0], [0, 0]]]
+    assert decoded.scores.tolist() == [[-0.5, 0]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_hrnet_repository_refines_inside_the_border_or_not_at_all(seed):
+    heatmaps = noisy_heatmaps(seed, count=12)
+    ours = HeatmapCodec(rules="hrnet").decode((heatmaps,), SIZE)
+    height, width = CELLS
+    held = 0
+    for n, k in np.ndindex(heatmaps.shape[:2]):
+        heatmap = heatmaps[n, k]
+        (x, y), score = naive_best_cell(heatmap)
+        if score <= 0:
+            x, y = 0, 0
+        elif 1 < x < width - 1 and 1 < y < height - 1:
+            slopes = (
+                heatmap[y, x + 1] - heatmap[y, x - 1],
+                heatmap[y + 1, x] - heatmap[y - 1, x],
+            )
+            x, y = (x, y) + 0.25 * np.sign(slopes)
+        else:
+            held += naive_quarter(heatmap, x, y) != (x, y)
+        assert ours.keypoints[n, k].tolist() == [4 * x, 4 * y]
+        assert ours.scores[n, k] == score
+    assert held  # where MMPose would have refined one of the axes
+
+
 def test_udp_decodes_all_negative_maps_to_finite_keypoints_left_of_the_crop():
     heatmaps = np.full((2, 3, *CELLS), -0.5, dtype=np.float32)
     decoded = HeatmapCodec(decoder="udp").decode((heatmaps,), SIZE)

@@ -38,6 +38,35 @@ def test_decoding_equals_a_naive_loop(seed):
     assert decoded.keypoints.dtype == decoded.scores.dtype == np.float32
 
 
+def test_the_score_of_probabilities_is_the_higher_or_the_lower_maximum():
+    outputs = random_outputs(0)
+    logits = [output.astype(np.float64) for output in outputs]
+    weights = [np.exp(axis) for axis in logits]
+    probabilities = tuple(
+        (axis / axis.sum(axis=-1, keepdims=True)).astype(np.float32) for axis in weights
+    )
+    peaks = [axis.max(axis=-1) for axis in probabilities]
+    best = [axis.argmax(axis=-1) / 2 for axis in probabilities]
+    for score, choose in (("min", np.minimum), ("max", np.maximum)):
+        codec = SimccCodec(softmax="each", score=score)
+        decoded = codec.decode(probabilities, SIZE)
+        assert (decoded.scores == choose(*peaks)).all()
+        assert (decoded.keypoints == np.stack(best, axis=-1)).all()
+
+
+def test_expectations_of_probabilities_are_those_of_their_logits():
+    # Best bins in the middle; elsewhere far less, down to what a softmax makes 0 of.
+    bins = [np.arange(count, dtype=np.float32) for count in (144, 192)]
+    logits = [-((axis - 50.3) ** 2)[None, None] / 40 for axis in bins]
+    total = [np.exp(axis).sum(axis=-1, keepdims=True) for axis in logits]
+    probabilities = tuple(np.exp(axis) / one for axis, one in zip(logits, total, strict=True))
+    assert min(axis.min() for axis in probabilities) == 0
+    raw = SimccCodec().decode(tuple(axis + 1 for axis in logits), SIZE, "expectation")
+    soft = SimccCodec(softmax="mean").decode(probabilities, SIZE, "expectation")
+    np.testing.assert_allclose(soft.keypoints, raw.keypoints, atol=1e-4)
+    np.testing.assert_allclose(soft.keypoints[0, 0], 50.3 / 2, atol=0.01)
+
+
 def test_bins_of_another_size_are_an_error():
     with pytest.raises(EvaluationError, match=r"144 x 192 bins do not fit an input of 128x96"):
         SimccCodec().decode(random_outputs(0), InputSize(128, 96))

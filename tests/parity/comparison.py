@@ -179,8 +179,7 @@ def run_posebench(
     outputs = joined(answers[:: 2 if flip else 1])
     if flip:
         mirrored = joined(answers[1::2])
-        indices = spec.keypoints.flip_indices
-        outputs = flip_average(outputs, mirrored, indices, spec.flip.shift_heatmap)
+        outputs = flip_average(outputs, mirrored, spec)
     place = np.argsort(np.argsort(instances.image_index, kind="stable"), kind="stable")
     return tuple(output.numpy()[place] for output in outputs), done.predictions
 
