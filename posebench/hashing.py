@@ -8,10 +8,11 @@ from pathlib import Path
 _CHUNK = 2**20
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hex, read piece by piece."""
+def sha256_of(*paths: Path) -> str:
+    """Return the SHA-256 of the bytes of files, one after the other, in hex."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(_CHUNK):
-            digest.update(piece)
+    for path in paths:
+        with path.open("rb") as stream:
+            while piece := stream.read(_CHUNK):
+                digest.update(piece)
     return digest.hexdigest()

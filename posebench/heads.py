@@ -78,7 +78,7 @@ class SimCCHead(nn.Module):
 
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
-        flat = maps.reshape(len(maps), self.keypoints, -1)
+        flat = maps.reshape(maps.shape[0], self.keypoints, -1)
         return self.mlp_head_x(flat), self.mlp_head_y(flat)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""What `posebench inspect` and `posebench data check` print."""
+"""What `posebench inspect`, `posebench convert` and `posebench data check` print."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from posebench.tables import points
 
 if TYPE_CHECKING:
-    from posebench.checkpoints import Inspection
+    from pathlib import Path
+
+    from posebench.checkpoints import Checkpoint, Inspection
     from posebench.data_check import CheckReport
 
 
@@ -20,7 +22,7 @@ def inspection_listing(inspection: Inspection) -> str:
     ]
     checkpoint = inspection.checkpoint
     if checkpoint is not None:
-        from posebench.backbones import describe
+        from posebench.backbones import EXPORTED, describe
         from posebench.model import count_gflops
 
         spec, report = checkpoint.spec, checkpoint.report
@@ -32,9 +34,12 @@ def inspection_listing(inspection: Inspection) -> str:
             f"  keypoints   {len(spec.keypoints)} ({spec.keypoints.name})",
             f"  input size  {spec.input_size}",
             f"  parameters  {'unknown' if millions is None else f'{millions:.2f} M'}",
-            f"  GFLOPs      {'unknown' if gflops is None else f'{gflops:.3f}'}"
-            " (multiply-accumulates, one crop)",
-            f"  tensors     {report.mapped} mapped",
+            "  GFLOPs      not counted: the network does not run in torch"
+            if gflops is None
+            else f"  GFLOPs      {gflops:.3f} (multiply-accumulates, one crop)",
+            f"  tensors     {report.mapped} mapped"
+            if spec.backbone.family not in EXPORTED
+            else "  tensors     in the graph, which runs as it is",
         ]
         lines += [f"              {len(names)} dropped: {rule}" for rule, names in report.dropped]
     width = max((len(field) for field, _, _ in inspection.evidence), default=0)
@@ -52,8 +57,28 @@ def inspection_listing(inspection: Inspection) -> str:
     return "\n".join(lines)
 
 
+def conversion_listing(source: Checkpoint, target: Path) -> str:
+    """Return what was written, what of it nobody said, and how to use it."""
+    from posebench.backbones import describe
+
+    spec = source.spec
+    assumed = [field for field, _, why in source.evidence if why.startswith("assumed")]
+    lines = [
+        f"{source.path.name} -> {target} ({target.stat().st_size / 1e6:.1f} MB):"
+        f" {describe(spec.backbone)}, {spec.paradigm}, {spec.input_size},"
+        f" {len(spec.keypoints)} keypoints ({spec.keypoints.name})"
+    ]
+    if assumed:
+        lines.append(f"assumed, for the file does not say: {', '.join(assumed)}")
+    return "\n".join([*lines, f"evaluate it: posebench eval {target}"])
+
+
 def _short(value: object, limit: int = 100) -> str:
-    """Return a value of a file in one short line, without what moves a cursor."""
+    """Return a value of a file in one short line, without what moves a cursor.
+
+    A record with a name, such as a keypoint set, is shown by it.
+    """
+    value = value["name"] if isinstance(value, dict) and "name" in value else value
     text = "".join(c if c.isprintable() else " " for c in str(value))
     return text if len(text) <= limit else f"{text[:limit]}…"
 

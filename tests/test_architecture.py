@@ -305,6 +305,7 @@ ONLY_IN = {
     "xtcocotools": {"evaluation"},
     "pycocotools": {"evaluation"},
     "onnxruntime": {"checkpoints"},
+    "openvino": {"checkpoints"},
     "matplotlib": {"figures", "plots", "run_plots", "training_plots"},
     "typer": {"cli"},
     "jinja2": {"report"},

@@ -75,8 +75,8 @@ class BackboneFamily:
     size_divisor: int | None = None
 
 
-# The network of an exported file is in the file; it is no family that can be built.
-EXPORTED = "onnx"
+# Printed names of exported files by format: their network is in the file and cannot be built.
+EXPORTED = {"onnx": "ONNX graph", "openvino": "OpenVINO graph"}
 BACKBONES: dict[str, BackboneFamily] = {
     "alexnet": BackboneFamily(AlexNetOptions, AlexNet, alexnet.describe, alexnet.recognise),
     "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
@@ -132,8 +132,8 @@ def recognise_backbone(shapes: Shapes) -> BackboneSpec | None:
 
 def describe(spec: BackboneSpec) -> str:
     """Return the printed name, such as `ResNet-50`, `CSPNeXt-m` or `CSPNeXt(d=0.33,w=0.25)`."""
-    if spec.family == EXPORTED:
-        return "ONNX graph"
+    if spec.family in EXPORTED:
+        return EXPORTED[spec.family]
     return _family(spec).describe(_options(spec))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from posebench.backbones import BACKBONES, Shapes, recognise_backbone
 from posebench.backbones.shapes import count_numbers
 from posebench.checkpoints.findings import Finding, findings_of
+from posebench.checkpoints.refusals import nearest_family
 from posebench.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
 from posebench.errors import CheckpointError
 from posebench.grids import map_grid
@@ -34,16 +35,6 @@ _FINAL_LAYERS = (
     "head.deconv_head.final_layer.weight",
     "head.final_layer.conv.weight",
 )
-# A name that occurs in one family only, for the error about files that cannot be loaded yet.
-_OTHER_FAMILIES = (
-    (r"backbone\.stage\d\.\d+\.fuse_layers\.", "HRNet"),
-    (r"backbone\.(pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "a ViT unlike ViTPose's"),
-    (r"backbone\.conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
-    (r"backbone\.layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
-    (r"backbone\.(patch_embed|stages\.0\.blocks)", "Swin"),
-    (r"(module\.)?transformer\.keypoint_token", "TokenPose"),
-    (r"^(conv1|layer1)\.", "a bare torchvision file"),
-)
 
 # ViTPose's simple heads are told by their 3x3 layer right behind the backbone; all enlarge by 4.
 _VIT_UPSAMPLE = 4
@@ -59,7 +50,7 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
     if backbone is None or head is None:
         what = "backbone" if backbone is None else "head"
         raise CheckpointError(
-            f"The {what} of this file is not one that can be loaded{_nearest_family(shapes)}."
+            f"The {what} of this file is not one that can be loaded{nearest_family(shapes)}."
             f" Its first tensors: {', '.join(list(shapes)[:3])}.",
             hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heatmap, SimCC, RTMCC"
             " or RTMW heads as MMPose names them. Anything else runs as ONNX.",
@@ -221,10 +212,3 @@ def _conv_layers(shapes: Shapes, prefix: str) -> dict[str, Any]:
 def _below(shapes: Shapes, prefix: str) -> dict[str, tuple[int, ...]]:
     """Return the tensors whose names begin with `prefix`, without it."""
     return {n[len(prefix) :]: shape for n, shape in shapes.items() if n.startswith(prefix)}
-
-
-def _nearest_family(shapes: Shapes) -> str:
-    for pattern, family in _OTHER_FAMILIES:
-        if any(re.match(pattern, name) for name in shapes):
-            return f"; the names look like {family}"
-    return ""

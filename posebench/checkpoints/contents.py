@@ -62,8 +62,21 @@ def check_shapes(
 def fill_model(model: PoseModel, tensors: Mapping[str, Tensor]) -> PoseModel:
     """Give an empty model its weights in float32, ready to predict.
 
-    Raise `CheckpointError` that names the first tensors with NaN or infinite values.
+    Raise `CheckpointError` that names the first tensors with NaN or infinite values, or without
+    floating-point ones.
     """
+    expected = model.state_dict()
+    whole = [
+        name
+        for name, tensor in tensors.items()
+        if expected[name].is_floating_point() and not tensor.is_floating_point()
+    ]
+    if whole:
+        raise CheckpointError(
+            f"{whole[0]} is stored as {str(tensors[whole[0]].dtype).removeprefix('torch.')}, not as"
+            " floating-point numbers.",
+            hint="Quantised weights cannot be read: give the file they were made from.",
+        )
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
@@ -75,7 +88,7 @@ def fill_model(model: PoseModel, tensors: Mapping[str, Tensor]) -> PoseModel:
             f" {', '.join(broken[:_SHOWN])}.",
             hint="The training that wrote this file diverged, or the file is damaged.",
         )
-    for name, tensor in model.state_dict().items():
+    for name, tensor in expected.items():
         if name not in weights:
             weights[name] = torch.zeros(tensor.shape, dtype=tensor.dtype)
     model.load_state_dict(weights, strict=True, assign=True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from posebench.checkpoints import mmdeploy
 from posebench.errors import CheckpointError
 
-Format = Literal["torch", "safetensors", "onnx", "huggingface"]
+Format = Literal["torch", "safetensors", "onnx", "openvino", "mmdeploy", "huggingface"]
 _HEAD = 512
+# White space and the mark that some editors put before text.
+_BLANK = b" \t\r\n\xef\xbb\xbf"
 _SAFETENSORS_HEADER = 8
+_ZIP = b"PK\x03\x04"
 _MODEL_FOLDER = ("config.json", "model.safetensors")
 _AGAIN = "Download the file again: this is not the checkpoint itself."
 # First bytes, what they are, and what to do about it.
@@ -41,21 +45,38 @@ def recognise_format(path: Path) -> Format:
         raise CheckpointError(f"{path} is empty.", hint=_AGAIN)
     if head[_SAFETENSORS_HEADER : _SAFETENSORS_HEADER + 1] == b"{":
         return "safetensors"
-    if head.startswith((b"PK\x03\x04", b"\x80")):
+    if head.startswith(_ZIP):
+        return "mmdeploy" if mmdeploy.holds_graph(path) else "torch"
+    if head.startswith(b"\x80"):
         return "torch"
     for start, what, hint in _MISTAKES:
         if head.startswith(start):
             raise CheckpointError(f"{path} is {what}, not a checkpoint.", hint=hint)
-    text = head.lstrip().lower()
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<")):
-        raise CheckpointError(f"{path} is a web page or XML, not a checkpoint.", hint=_AGAIN)
+    text = head.lstrip(_BLANK).lower()
+    if text.startswith(b"<"):
+        if text.startswith((b"<!doctype html", b"<html")) or b"<html" in text:
+            raise CheckpointError(f"{path} is a web page, not a checkpoint.", hint=_AGAIN)
+        return "openvino"
+    if path.suffix == ".bin" and path.with_suffix(".xml").is_file():
+        raise CheckpointError(
+            f"{path} holds the weights of an OpenVINO network.",
+            hint=f"Give the file beside it: {path.with_suffix('.xml').name}.",
+        )
     # An ONNX file is a protobuf that begins with its version, field 1 as a varint.
     if head[:1] == b"\x08" or path.suffix == ".onnx":
         return "onnx"
     raise CheckpointError(
         f"{path} is not a checkpoint that can be read.",
-        hint="Readable: MMPose .pth, posebench .safetensors, ONNX.",
+        hint="Readable: .pth of torch.save, .safetensors, .onnx, OpenVINO .xml, MMDeploy .zip.",
     )
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files that hold a checkpoint's weights: of an OpenVINO network, both of its."""
+    if path.is_dir():
+        return (path / _MODEL_FOLDER[1],)
+    weights = path.with_suffix(".bin")
+    return (path, weights) if path.suffix == ".xml" and weights.is_file() else (path,)
 
 
 def _recognise_folder(folder: Path) -> Format:

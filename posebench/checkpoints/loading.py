@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.checkpoints import huggingface_folder, native, onnx, torch_file
+from posebench.backbones import EXPORTED
+from posebench.checkpoints import huggingface_folder, native, torch_file
 from posebench.checkpoints.contents import Contents, Identity
+from posebench.checkpoints.exported import GRAPH_READERS, identify_graph, load_graph
 from posebench.checkpoints.findings import Finding, findings_of, read_overrides
-from posebench.checkpoints.formats import Format, recognise_format
+from posebench.checkpoints.formats import Format, files_of, recognise_format
+from posebench.checkpoints.graphs import GraphFile
 from posebench.checkpoints.report import LoadReport
 from posebench.checkpoints.zoo_facts import ZooFindings, zoo_findings
 from posebench.errors import CheckpointError, PosebenchError
@@ -64,10 +67,19 @@ class _Adapter:
     load: Callable[[Path, tuple[Finding, ...]], Contents]
 
 
+def _graph_adapter(read: Callable[[Path], GraphFile]) -> _Adapter:
+    return _Adapter(
+        lambda path, overrides: identify_graph(read(path), overrides),
+        lambda path, overrides: load_graph(read(path), overrides),
+    )
+
+
 _ADAPTERS: dict[Format, _Adapter] = {
     "torch": _Adapter(torch_file.identify, torch_file.load),
     "safetensors": _Adapter(native.identify, native.load),
-    "onnx": _Adapter(onnx.identify, onnx.load),
+    "onnx": _graph_adapter(GRAPH_READERS["onnx"]),
+    "openvino": _graph_adapter(GRAPH_READERS["openvino"]),
+    "mmdeploy": _graph_adapter(GRAPH_READERS["mmdeploy"]),
     "huggingface": _Adapter(huggingface_folder.identify, huggingface_folder.load),
 }
 
@@ -81,7 +93,7 @@ def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
     overrides = read_overrides(spec_file)
     with _naming(path):
         adapter = _ADAPTERS[recognise_format(path)]
-        sha256 = _sha256_of_weights(path)
+        sha256 = sha256_of(*files_of(path))
         zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
         contents = adapter.load(path, (*zoo.added, *overrides))
     identity = contents.identity
@@ -104,7 +116,7 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     overrides = read_overrides(spec_file)
     with _naming(path):
         adapter = _ADAPTERS[recognise_format(path)]
-        sha256 = _sha256_of_weights(path)
+        sha256 = sha256_of(*files_of(path))
         zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
         identity = adapter.identify(path, (*zoo.added, *overrides))
     checkpoint, problem = None, None
@@ -129,11 +141,6 @@ def _name(path: Path) -> str:
     return path.name if path.is_dir() else path.stem
 
 
-def _sha256_of_weights(path: Path) -> str:
-    """Return the hash of a file, or of the file in a folder that holds the weights."""
-    return sha256_of(path / huggingface_folder.WEIGHTS if path.is_dir() else path)
-
-
 def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:
     """Return every finding and why; where the zoo says otherwise, that too."""
     others = {fact.field: f"; {fact.why} says {fact.value}" for fact in zoo.contradicted}
@@ -147,6 +154,9 @@ def _defaults(identity: Identity, spec: ModelSpec) -> Evidence:
     """Return the fields of a spec that nothing was found for."""
     found = {finding.field for finding in identity.findings}
     leaves = findings_of(spec_to_mapping(spec), "default")
+    if spec.backbone.family in EXPORTED:
+        # A graph has its head's layers inside: those of the spec describe no network.
+        leaves = tuple(leaf for leaf in leaves if not leaf.field.startswith("head."))
     return tuple((leaf.field, leaf.value, leaf.why) for leaf in leaves if leaf.field not in found)
 
 

@@ -6,10 +6,8 @@ Field numbers: onnx/onnx.proto. Needs neither the `onnx` package nor the tensors
 from __future__ import annotations
 
 import math
-import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from posebench.errors import CheckpointError
 
@@ -25,39 +23,60 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph"},
 }
 _DIMS, _DATA_TYPE, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 13, 14
+_GRAPH, _NODE, _INPUT, _OPERATION = 7, 1, 1, 4
 _FLOATING = {1, 10, 11, 16}
 _EXTERNAL = 1
 
 
 @dataclass(frozen=True)
 class OnnxFacts:
-    """`parameters` counts floating-point initialiser values; `external` is data in other files."""
+    """`parameters` counts floating-point initialiser values; `external` is data in other files.
+
+    `consumers` maps each value of the main graph to the operations that take it.
+    """
 
     parameters: int
     external: bool
+    consumers: Mapping[str, frozenset[str]]
 
 
-def read_onnx_facts(path: Path) -> OnnxFacts:
-    """Read the facts of an ONNX file; raise `CheckpointError` where it is damaged."""
-    with (
-        path.open("rb") as stream,
-        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        try:
-            tensors = list(_tensors(data, (0, len(data)), "model", 0))
-        except (IndexError, ValueError) as error:
-            raise CheckpointError(
-                f"{path} is cut off or no ONNX file ({error}).",
-                hint="Download or copy the file again and compare its size with the publisher's.",
-            ) from None
+def read_onnx_facts(data: bytes, *, where: str) -> OnnxFacts:
+    """Read the facts of an ONNX file's bytes; raise `CheckpointError` where it is damaged."""
+    try:
+        tensors = list(_tensors(data, (0, len(data)), "model", 0))
+        consumers = _consumers(data)
+    except (IndexError, ValueError) as error:
+        raise CheckpointError(
+            f"{where} is cut off or no ONNX file ({error}).",
+            hint="Download or copy the file again and compare its size with the publisher's.",
+        ) from None
     return OnnxFacts(
         parameters=sum(values for values, _ in tensors),
         external=any(external for _, external in tensors),
+        consumers=consumers,
     )
 
 
+def _consumers(data: bytes) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for _, _, graph in _all(data, (0, len(data)), _GRAPH):
+        for _, _, node in _all(data, graph, _NODE):
+            kinds = [data[slice(*place)] for _, _, place in _all(data, node, _OPERATION)]
+            for _, _, place in _all(data, node, _INPUT):
+                name = data[slice(*place)].decode(errors="replace")
+                found.setdefault(name, set()).update(k.decode(errors="replace") for k in kinds)
+    return {name: frozenset(kinds) for name, kinds in found.items()}
+
+
+def _all(
+    data: bytes, span: tuple[int, int], wanted: int
+) -> Iterator[tuple[int, int, tuple[int, int]]]:
+    """Yield the fields of one number that hold bytes."""
+    return (each for each in _fields(data, span) if each[:2] == (wanted, _BYTES))
+
+
 def _tensors(
-    data: mmap.mmap, span: tuple[int, int], message: str, depth: int
+    data: bytes, span: tuple[int, int], message: str, depth: int
 ) -> Iterator[tuple[int, bool]]:
     """Yield (learned values, lies in another file) of each tensor of a message."""
     if depth > MAX_DEPTH:
@@ -72,7 +91,7 @@ def _tensors(
             yield from _tensors(data, place, inner, depth + 1)
 
 
-def _tensor(data: mmap.mmap, span: tuple[int, int]) -> tuple[int, bool]:
+def _tensor(data: bytes, span: tuple[int, int]) -> tuple[int, bool]:
     sides: list[int] = []
     kind_of_data, external = 0, False
     for number, kind, place in _fields(data, span):
@@ -92,7 +111,7 @@ def _tensor(data: mmap.mmap, span: tuple[int, int]) -> tuple[int, bool]:
     return (math.prod(sides) if kind_of_data in _FLOATING else 0), external
 
 
-def _fields(data: mmap.mmap, span: tuple[int, int]) -> Iterator[tuple[int, int, tuple[int, int]]]:
+def _fields(data: bytes, span: tuple[int, int]) -> Iterator[tuple[int, int, tuple[int, int]]]:
     """Yield (number, wire type, (value, 0) of a varint or (begin, end) of bytes)."""
     position, end = span
     while position < end:
@@ -113,7 +132,7 @@ def _fields(data: mmap.mmap, span: tuple[int, int]) -> Iterator[tuple[int, int, 
             raise ValueError(f"wire type {kind}")
 
 
-def _varint(data: mmap.mmap, position: int) -> tuple[int, int]:
+def _varint(data: bytes, position: int) -> tuple[int, int]:
     value, shift = 0, 0
     while shift < 64:
         byte = data[position]

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from posebench.checkpoints.rebuilding import Inert, TensorRef
+from posebench.checkpoints.refusals import refuse_other_trees
 from posebench.checkpoints.unpickling import read_pickle
 from posebench.errors import CheckpointError
 
@@ -171,6 +172,7 @@ def state_dict_of(tree: Any) -> tuple[dict[str, TensorRef], Mapping[str, Any], t
             f"The file holds {_kind(tree)}, not a mapping from names to tensors.",
             hint="Save model.state_dict() instead of the model itself.",
         )
+    refuse_other_trees(tree)
     nested = tree.get("state_dict")
     state = nested if isinstance(nested, dict) else tree
     others = tuple(str(key) for key in tree if key not in ("state_dict", "meta"))

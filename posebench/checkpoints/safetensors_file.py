@@ -12,7 +12,8 @@ from torch import Tensor
 
 from posebench.errors import CheckpointError
 
-_DTYPES = ("F16", "BF16", "F32", "F64", "I64", "I32")
+# Bytes are the files of an exported network.
+_DTYPES = ("F16", "BF16", "F32", "F64", "I64", "I32", "U8")
 
 
 @dataclass(frozen=True)

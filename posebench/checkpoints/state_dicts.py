@@ -34,6 +34,7 @@ from posebench.checkpoints.hrnet_original import HRNET
 from posebench.checkpoints.huggingface import HUGGING_FACE
 from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
 from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.refusals import refuse_other_networks
 from posebench.checkpoints.simcc_original import SIMCC
 from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
@@ -82,6 +83,7 @@ def _value(stored: Any, read: Callable[[Any], Tensor]) -> Tensor:
 
 
 def _sort(file: StateFile) -> _Sorted:
+    refuse_other_networks({name: each.shape for name, each in file.state.items()}, file.meta)
     publisher = next(each for each in PUBLISHERS if each.recognise(file))
     return _Sorted(publisher, publisher.sort_weights(file))
 

@@ -14,6 +14,7 @@ import typer
 import posebench
 from posebench.cli.claims import claims_command
 from posebench.cli.compare import compare_command
+from posebench.cli.convert import convert_command
 from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
@@ -45,6 +46,7 @@ app.command("compare")(compare_command)
 app.command("diagnose")(diagnose_command)
 app.command("score")(score_command)
 app.command("inspect")(inspect_command)
+app.command("convert")(convert_command)
 app.command("plot")(plot_command)
 app.command("report")(report_command)
 app.add_typer(suite_app, name="suite")

@@ -176,7 +176,7 @@ def test_known_tensors_are_dropped_by_name(tmp_path: Path) -> None:
         ("'MSRAHeatmap'", "'MegviiHeatmap'", "codec 'MegviiHeatmap'"),
         ("'MSRAHeatmap'", "'UDPHeatmap', heatmap_type='offset'", "heatmap_type 'offset'"),
         ("'MSRAHeatmap'", "'UDPHeatmap', heatmap_type='combined'", "17 output channels"),
-        ("'TopdownPoseEstimator'", "'BottomupPoseEstimator'", "model.type"),
+        ("'TopdownPoseEstimator'", "'BottomupPoseEstimator'", "bottom-up"),
         ("'CSPNeXt'", "'CSPNeXt', norm_cfg=dict(eps=0.001)", "norm_cfg.eps"),
         ("'CSPNeXt'", "'CSPNeXt', act_cfg=dict(type='ReLU')", "act_cfg.type"),
         ("'CSPNeXt'", "'MobileNetV2', act_cfg=dict(type='ReLU')", "act_cfg.type"),

@@ -97,7 +97,7 @@ def test_an_old_config(post: str, udp: bool, more: str, codec: Any, tmp_path: Pa
     ("old", "new", "words"),
     [
         ("'default'", "'megvii'", "Decoding by 'megvii'"),
-        ("'TopDown'", "'AssociativeEmbedding'", "AssociativeEmbedding"),
+        ("'TopDown'", "'AssociativeEmbedding'", "associative embedding"),
         ("'TopdownHeatmapSimpleHead'", "'TopdownHeatmapMSMUHead'", "TopdownHeatmapMSMUHead"),
     ],
 )

@@ -15,7 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
-from posebench.checkpoints.onnx import OnnxNetwork, find_outputs
+from posebench.checkpoints.exported import ExportedNetwork
+from posebench.checkpoints.graph_outputs import ASSUMED, find_outputs
 from posebench.checkpoints.onnx_file import read_onnx_facts
 from posebench.codecs import HeatmapCodec, SimccCodec
 from posebench.errors import CheckpointError, UnsupportedSizeError
@@ -65,9 +66,9 @@ def save_simcc(path: Path, axes: Axes, names: tuple[str, str] = ("simcc_x", "sim
     save_graph(path, nodes, weights, axes, [names[1], names[0]])
 
 
-def network_of(path: Path, spec: Path | None = None) -> OnnxNetwork:
+def network_of(path: Path, spec: Path | None = None) -> ExportedNetwork:
     network = load_checkpoint(path, spec).network
-    assert isinstance(network, OnnxNetwork)
+    assert isinstance(network, ExportedNetwork)
     return network
 
 
@@ -135,9 +136,7 @@ def test_inspection_states_the_assumptions(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     save_heatmap(path, [1, 3, 64, 48])
     evidence = {field: why for field, _, why in inspect_checkpoint(path).evidence}
-    assert (
-        evidence["crop.mean"] == evidence["codec.decoder"] == "assumed for ONNX; --spec overrules"
-    )
+    assert evidence["crop.mean"] == evidence["codec.decoder"] == ASSUMED
     assert evidence["input_size"] == "the graph's input"
 
 
@@ -176,7 +175,7 @@ def test_damaged_files(tmp_path: Path) -> None:
 def test_networks_that_do_not_take_crops(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     for axes, words in (
-        ([1, 64, 48, 3], "NHWC|inputs: input"),
+        ([1, 64, 48, 3], "channels last"),
         ([1, 3, 64, "W"], "fixes one side"),
     ):
         save_graph(path, [helper.make_node("Relu", ["input"], ["y"])], {}, axes, ["y"])
@@ -198,6 +197,61 @@ def test_networks_that_do_not_take_crops(tmp_path: Path) -> None:
 def test_outputs_without_one_answer_are_listed(shapes: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises(CheckpointError, match="No one output"):
         find_outputs(shapes, InputSize(64, 48))
+
+
+OTHER_NETWORKS = [
+    ({"dets": (1, 9, 5), "keypoints": (1, 9, 17, 3)}, "RTMO"),
+    ({"output0": (1, 56, 8400)}, "YOLO-pose, 17 keypoints"),
+    ({"output": (1, 25200, 57)}, "YOLO-pose, 17 keypoints"),
+    ({"output0": (1, 84, 8400)}, "object detector"),
+    ({"output": (1, 8400, 85)}, "object detector"),
+    ({"dets": (1, 9, 5), "labels": (1, 9)}, "object detector"),
+    ({"logits": (1, 1000)}, "image classifier"),
+    ({"a": (1, 34, 16, 12), "b": (1, 17, 32, 24)}, "bottom-up"),
+    ({"keypoints": (1, 17, 2), "scores": (1, 17, 1)}, "decodes keypoints itself"),
+    ({"output_0": (1, 1, 17, 3)}, "decodes keypoints itself"),
+]
+
+
+@pytest.mark.parametrize(("shapes", "words"), OTHER_NETWORKS)
+def test_outputs_of_other_networks_are_named(
+    shapes: dict[str, tuple[int, ...]], words: str
+) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        find_outputs(shapes, InputSize(64, 48))
+
+
+@pytest.mark.parametrize("operation", ["Sub", "Div"])
+def test_a_graph_that_scales_its_input_needs_to_be_told(operation: str, tmp_path: Path) -> None:
+    path, spec = tmp_path / "net.onnx", tmp_path / "spec.yaml"
+    nodes = [
+        helper.make_node(operation, ["input", "c"], ["scaled"]),
+        helper.make_node("Conv", ["scaled", "w"], ["m"], kernel_shape=[4, 4], strides=[4, 4]),
+    ]
+    weight = np.ones((17, 3, 4, 4), np.float32)
+    constants = {"c": np.full((1, 3, 1, 1), 127.5, np.float32), "w": weight}
+    save_graph(path, nodes, constants, [1, 3, 64, 48], ["m"])
+    with pytest.raises(CheckpointError, match=f"scales its input itself .{operation}"):
+        load_checkpoint(path)
+    spec.write_text("crop: {mean: [0, 0, 0], std: [1, 1, 1]}\n")
+    assert load_checkpoint(path, spec).spec.crop.std == (1, 1, 1)
+
+
+def test_a_batch_no_machine_could_run(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [10**6, 3, 64, 48])
+    with pytest.raises(CheckpointError, match="batches of 1000000"):
+        load_checkpoint(path)
+
+
+def test_maps_of_three_channels_per_keypoint_need_to_be_told(tmp_path: Path) -> None:
+    path, spec = tmp_path / "net.onnx", tmp_path / "spec.yaml"
+    save_heatmap(path, [1, 3, 64, 48], keypoints=51)
+    spec.write_text("keypoints: coco\n")
+    with pytest.raises(CheckpointError, match="51 output channels, not 1 for each of the 17"):
+        load_checkpoint(path, spec)
+    spec.write_text("keypoints: coco\ncodec: {decoder: udp-regress}\n")
+    assert len(load_checkpoint(path, spec).spec.keypoints) == 17
 
 
 def test_a_named_heatmap_wins() -> None:
@@ -234,7 +288,11 @@ def test_a_real_network(shared_dir: Path) -> None:
         for each in onnx.load(str(path)).graph.initializer
         if each.data_type == TensorProto.FLOAT
     ]
-    assert checkpoint.parameters == sum(sizes) == read_onnx_facts(path).parameters
+    assert (
+        checkpoint.parameters
+        == sum(sizes)
+        == read_onnx_facts(path.read_bytes(), where="net").parameters
+    )
     crops = torch.randn(2, 3, 256, 192)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (heatmaps,) = checkpoint.network(crops)

@@ -1,0 +1,73 @@
+"""`convert_checkpoint`: any checkpoint that can be loaded, as a file of posebench's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from posebench.checkpoints.exported import GRAPH_READERS
+from posebench.checkpoints.findings import Finding
+from posebench.checkpoints.formats import recognise_format
+from posebench.checkpoints.loading import Checkpoint, load_checkpoint
+from posebench.checkpoints.native import save_checkpoint, save_graph, stored_graph
+from posebench.errors import UsageError
+from posebench.model import PoseModel
+
+SUFFIX = ".safetensors"
+Precision = Literal["float32", "float16"]
+PRECISIONS: dict[Precision, torch.dtype] = {"float32": torch.float32, "float16": torch.float16}
+
+
+def convert_checkpoint(
+    source: Path,
+    target: Path,
+    *,
+    spec_file: Path | None = None,
+    precision: Precision = "float32",
+    force: bool = False,
+) -> Checkpoint:
+    """Write `source` to `target` as safetensors with its spec inside, and return `source` loaded.
+
+    Weights in float32 compute what the source does; a graph is kept byte by byte. Raise
+    `UsageError` for a target that cannot be, is there already (unless `force`) or is the source,
+    and what `load_checkpoint` and `save_checkpoint` raise.
+    """
+    _check_target(source, target, force)
+    checkpoint = load_checkpoint(source, spec_file)
+    provenance = _provenance(checkpoint)
+    if isinstance(checkpoint.network, PoseModel):
+        save_checkpoint(target, checkpoint.network, provenance, dtype=PRECISIONS[precision])
+        return checkpoint
+    if precision != "float32":
+        raise UsageError(
+            "--dtype is for weights: an exported graph keeps the precision it was exported with."
+        )
+    graph = GRAPH_READERS.get(recognise_format(source), stored_graph)(source)
+    save_graph(target, graph, checkpoint.spec, provenance)
+    return checkpoint
+
+
+def _check_target(source: Path, target: Path, force: bool) -> None:
+    if target.suffix != SUFFIX:
+        raise UsageError(f"The file to write, {target.name}, must end in {SUFFIX}.")
+    if not target.exists():
+        return
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.")
+    if target.samefile(source):
+        raise UsageError(f"{target} is the file to convert.", hint="Give another name.")
+    if not force:
+        raise UsageError(f"{target} is there already.", hint="Give --force to replace it.")
+
+
+def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return where a file comes from and what of its spec nobody said; a first source stays."""
+    return {
+        "source_file": checkpoint.path.name,
+        "source_sha256": checkpoint.sha256,
+        "source_publisher": checkpoint.publisher,
+        "assumed": [each[0] for each in checkpoint.evidence if Finding(*each).guess],
+        **checkpoint.provenance,
+    }

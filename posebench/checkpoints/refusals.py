@@ -1,0 +1,157 @@
+"""Networks that posebench does not evaluate, told by names in their files, and what to say of them.
+
+Names: MMPose 0.x and 1.x, MMDetection, MMPretrain, HigherHRNet, DEKR, OpenPose, torchvision and
+ultralytics, each as its own code has them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from posebench.backbones import Shapes
+from posebench.checkpoints.rebuilding import Inert, TensorRef
+from posebench.errors import CheckpointError
+
+_ONE_STAGE = "which finds people and their keypoints in one pass over the image"
+_BOTTOM_UP = "which finds the keypoints of a whole image and then groups them"
+_REGRESSION = "which answers with coordinates, not with heatmaps or SimCC vectors"
+_HINT = "posebench evaluates top-down networks with heatmap or SimCC heads."
+_CLASSIFIER_HINT = "Give the pose network that was trained from these weights."
+# More outputs than any pose network's coordinates: 133 keypoints with x, y and two deviations.
+_MANY_CLASSES = 600
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of network: a pattern found in some tensor's name, and what it is then."""
+
+    pattern: str
+    what: str
+    hint: str = _HINT
+
+
+# The first that fits is named.
+_BY_NAME = (
+    _Kind(r"^head\.dcc\.", f"RTMO, {_ONE_STAGE}"),
+    _Kind(r"^head\.head_module\.(conv_pose|out_kpt)", f"YOLOX-Pose, {_ONE_STAGE}"),
+    _Kind(r"\b(pose_embed|class_embed)\.", f"ED-Pose or a detection transformer, {_ONE_STAGE}"),
+    _Kind(r"\bmodel\.\d+\.(cv4\.\d+\.\d|m_kpt\.|cv4_kpts)", f"YOLO-pose, {_ONE_STAGE}"),
+    _Kind(r"\bmodel\.\d+\.(dfl\.|cv3\.\d+\.\d|m\.\d\.weight)", "a YOLO detector"),
+    _Kind(r"(displacement_conv_layers|offset_(feature|conv)_layers)\.", f"DEKR, {_BOTTOM_UP}"),
+    _Kind(r"^head\.(iia_module|gfd_module)\.", f"CID, {_BOTTOM_UP}"),
+    _Kind(r"\bfinal_layers\.\d", f"HigherHRNet, {_BOTTOM_UP}"),
+    _Kind(r"^(model\d_\d\.|initial_stage\.|refinement_stages\.)", f"OpenPose, {_BOTTOM_UP}"),
+    _Kind(r"\broi_heads?\.keypoint", "Keypoint R-CNN, a detector that adds keypoints"),
+    _Kind(r"\b(bbox_head|rpn_head|roi_heads?|rpn|mask_head)\.", "an object detector"),
+    _Kind(r"^head\.(cls|reg|obj)_preds\.", "an object detector (YOLOX)"),
+    _Kind(r"\bflow(_model)?\.(s|t|mask)\b", f"a regression head with RLE, {_REGRESSION}"),
+    _Kind(r"^head\.simplebaseline_head\.", f"an integral or DSNT head, {_REGRESSION}"),
+    _Kind(r"\bpredict_layers\.\d", "MSPN or RSN, a heatmap network of several stages"),
+    _Kind(r"\bmulti_(final|deconv)_layers\.", "CPM or an hourglass, a network of several stages"),
+    _Kind(r"^head\.layers\.head\.", "an image classifier", _CLASSIFIER_HINT),
+    _Kind(r"^(classifier|incre_modules)\.", "an image classifier", _CLASSIFIER_HINT),
+)
+# `type='…'` in the text of a config: of the estimator, the detector or the head.
+_BY_TYPE = {
+    "BottomupPoseEstimator": "a bottom-up or one-stage pose network, which takes a whole image",
+    "AssociativeEmbedding": f"associative embedding, {_BOTTOM_UP}",
+    "DisentangledKeypointRegressor": f"DEKR, {_BOTTOM_UP}",
+    "PoseLifter": "a network that lifts keypoints to 3D",
+    "ImageClassifier": "an image classifier",
+    "RLEHead": f"a regression head with RLE, {_REGRESSION}",
+    "RegressionHead": f"DeepPose, {_REGRESSION}",
+    "DeepposeRegressionHead": f"DeepPose, {_REGRESSION}",
+    "IntegralRegressionHead": f"an integral head, {_REGRESSION}",
+    "DSNTHead": f"an integral or DSNT head, {_REGRESSION}",
+    "RTMDet": "an object detector (RTMDet)",
+    "FasterRCNN": "an object detector (Faster R-CNN)",
+    "YOLOX": "an object detector (YOLOX)",
+}
+_FULLY_CONNECTED = re.compile(r"^(module\.)?((keypoint_)?head\.)?fc\.weight$")
+# A name that occurs in one family of backbones only.
+_BACKBONES = (
+    (r"stage\d\.\d+\.fuse_layers\.", "HRNet"),
+    (r"(pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "a ViT unlike ViTPose's"),
+    (r"(patch_embed|stages\.0\.blocks)", "Swin"),
+    (r"conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
+    (r"layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
+    (r"(module\.)?transformer\.keypoint_token", "TokenPose"),
+    (r"layer1\.0\.conv1\.weight", "ResNet"),
+)
+
+
+def refuse_other_networks(shapes: Shapes, meta: Mapping[str, Any]) -> None:
+    """Raise `CheckpointError` that says what a state dict is, if it is of no top-down network.
+
+    `shapes` has the names as the file has them; `meta` may hold the text of its config.
+    """
+    text = meta.get("cfg", meta.get("config"))
+    typed = re.findall(r"type['\"]?\s*[=:]\s*['\"](\w+)", text) if isinstance(text, str) else []
+    named = next((_BY_TYPE[name] for name in typed if name in _BY_TYPE), None)
+    kind = _kind_by_names(shapes) or _kind_by_last_layer(shapes)
+    if kind is None and named is not None:
+        kind = _Kind("", named)
+    if kind is None and all(name.startswith("backbone.") for name in shapes):
+        kind = _Kind("", "a backbone alone, without a head", _CLASSIFIER_HINT)
+    if kind is not None:
+        raise CheckpointError(f"This is {kind.what}.", hint=kind.hint)
+
+
+def nearest_family(shapes: Shapes) -> str:
+    """Return the family of backbones whose names these tensors have, as part of a sentence."""
+    for pattern, family in _BACKBONES:
+        if any(re.match(rf"(backbone\.)?{pattern}", name) for name in shapes):
+            return f"; its names look like {family}"
+    return ""
+
+
+def refuse_other_trees(tree: Mapping[Any, Any]) -> None:
+    """Raise `CheckpointError` for a file with a whole pickled network or an optimizer alone."""
+    whole = [value for key, value in tree.items() if isinstance(value, Inert)]
+    modules = [each.name for each in whole if re.search(r"\b(nn|models?)\.", each.name)]
+    if modules:
+        yolo = next((each for each in modules if re.match(r"ultralytics\.|models\.yolo", each)), "")
+        what = "A YOLO network (ultralytics), " if yolo else ""
+        raise CheckpointError(
+            f"{what or 'The file holds '}a whole pickled network ({yolo or modules[0]}), not its"
+            " weights.",
+            hint=_HINT if yolo else "Save model.state_dict() instead of the model itself.",
+        )
+    if {"state", "param_groups"} <= set(tree) or (
+        any("optim" in str(key) for key in tree) and not any(_holds_weights(tree.values()))
+    ):
+        raise CheckpointError(
+            "The file holds the state of an optimizer, and no weights.",
+            hint="Give the checkpoint that the same training wrote beside it.",
+        )
+
+
+def _holds_weights(values: Iterable[Any]) -> Iterable[bool]:
+    for value in values:
+        items = value.values() if isinstance(value, dict) else (value,)
+        yield any(isinstance(item, TensorRef) for item in items)
+
+
+def _kind_by_names(shapes: Shapes) -> _Kind | None:
+    return next(
+        (
+            kind
+            for kind in _BY_NAME
+            for pattern in (re.compile(kind.pattern),)
+            if any(pattern.search(name) for name in shapes)
+        ),
+        None,
+    )
+
+
+def _kind_by_last_layer(shapes: Shapes) -> _Kind | None:
+    """Tell a classifier from a regression head: both end in one fully connected layer."""
+    rows = [s[0] for name, s in shapes.items() if _FULLY_CONNECTED.match(name) and len(s) == 2]
+    if not rows:
+        return None
+    if rows[0] > _MANY_CLASSES or rows[0] % 2:
+        return _Kind("", f"an image classifier of {rows[0]} classes", _CLASSIFIER_HINT)
+    return _Kind("", f"DeepPose or another regression head, {_REGRESSION}")
