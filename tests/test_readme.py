@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from posebench.results import CellResult
+from posebench.store import read_run
+from posebench.suite import load_suite
+from posebench.tables import points
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN_FILES = ("rtmpose-m.pth", "DIR/results.json", "FILE", "A.json")
@@ -41,7 +46,7 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_two_commands_install_and_run_and_ci_runs_the_tests() -> None:
     first, second = commands()[:2]
-    assert first == "pip install -c constraints.txt . && posebench eval"
+    assert first == "pip install -c constraints.txt . && posebench run suites/quickstart.yaml"
     assert second == 'pip install -c constraints.txt ".[test]" && pytest'
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     install, test = second.split(" && ")
@@ -50,52 +55,63 @@ def test_the_two_commands_install_and_run_and_ci_runs_the_tests() -> None:
 
 
 @pytest.fixture(scope="module")
-def evaluation(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """Run README's first command, with its results in a file."""
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run README's first command where the suites lie as in a checkout; return the folder."""
     folder = tmp_path_factory.mktemp("readme")
-    assert "posebench eval" in posebench_commands()
-    done = run(["eval", "--json", "results.json"], folder)
+    shutil.copytree(ROOT / "suites", folder / "suites")
+    assert posebench_commands()[0] == "posebench run suites/quickstart.yaml"
+    done = run(["run", "suites/quickstart.yaml"], folder)
     assert done.returncode == 0, done.stderr
-    assert "heatmap-m" in done.stdout
-    document: dict[str, object] = json.loads((folder / "results.json").read_text())
-    return document
+    (folder / "output.txt").write_text(done.stdout, encoding="utf-8")
+    return folder
 
 
-def test_the_main_command_answers_at_every_size(evaluation: dict[str, object]) -> None:
-    results = evaluation["results"]
-    assert isinstance(results, list)
-    by_policy: dict[str, list[dict[str, object]]] = {}
-    for result in results:
-        by_policy.setdefault(result["policy"], []).append(result)
-    sizes = {result["size"] for result in results}
-    assert len(sizes) == 3
-    for result in by_policy["native"]:
-        trained = result["size"] == result["checkpoint"]["trained_size"]
-        runs = result["checkpoint"]["paradigm"] == "heatmap" or trained
-        assert result["status"] == ("ok" if runs else "unsupported")
-        assert (result["metrics"] is not None) == runs
-        assert runs or "fixed by training" in result["reason"]
+def test_the_main_command_prints_table_and_verdicts(checkout: Path) -> None:
+    printed = (checkout / "output.txt").read_text(encoding="utf-8")
+    suite = load_suite(ROOT / "suites" / "quickstart.yaml")
+    found = read_run(checkout / "runs" / "quickstart")
+    assert found.missing == ()
+    assert all(cell.result.checkpoint.name in printed for cell in found.cells)
+    assert all(f"\n{name} " in printed for name in suite.claims)
+    for cell in (cell.result for cell in found.cells):
+        trained = cell.size == cell.checkpoint.trained_size
+        runs = trained or cell.policy != "native" or cell.checkpoint.paradigm == "heatmap"
+        assert cell.status == ("ok" if runs else "unsupported")
         if trained:
-            assert result["metrics"]["AP"] > 0.2
-    simcc = {r["checkpoint"]["name"] for r in results if r["checkpoint"]["paradigm"] == "simcc"}
-    for policy in ("resample", "interpolate"):
-        rows = [r for r in by_policy[policy] if r["checkpoint"]["name"] in simcc]
-        assert len(rows) == len(simcc) * (len(sizes) - 1)
-        assert all(row["status"] == "ok" and row["metrics"] is not None for row in rows)
+            assert cell.metrics is not None and (cell.metrics["AP"] or 0) > 0.2
 
 
-def test_the_other_commands_run_or_have_the_options_shown(tmp_path: Path) -> None:
+def test_the_committed_quickstart_is_what_the_main_command_prints(checkout: Path) -> None:
+    """To the last printed digit on the same kind of processor, to half a point on any other."""
+    committed = read_run(ROOT / "results" / "quickstart")
+    found = read_run(checkout / "runs" / "quickstart")
+    machines = [run.record.environment["machine"]["processor"] for run in (committed, found)]
+    limit = 0.0 if machines[0] == machines[1] else 0.5
+    for old, new in zip(committed.cells, found.cells, strict=True):
+        assert (old.id, old.result.status) == (new.id, new.result.status)
+        assert _printed(new.result) == pytest.approx(_printed(old.result), abs=limit)
+
+
+def _printed(cell: CellResult) -> list[float]:
+    """Return a result's numbers as tables print them."""
+    intervals = cell.intervals
+    bounds = [] if intervals is None else [intervals.low["AP"], intervals.high["AP"]]
+    numbers = [*(cell.metrics or {}).values(), *(cell.pck or {}).values(), *bounds]
+    return [float(points(number)) for number in numbers if number is not None]
+
+
+def test_the_other_commands_run_or_have_the_options_shown(checkout: Path) -> None:
     shown = [shlex.split(command)[1:] for command in posebench_commands()[1:]]
-    assert len(shown) >= 4
+    assert len(shown) >= 10
     for arguments in shown:
         line = " ".join(arguments)
         if any(name in line for name in OWN_FILES) or LONG_RUN in f"posebench {line}":
             command = [word for word in arguments[:1] if not word.startswith("-")]
-            described = run([*command, "--help"], tmp_path)
+            described = run([*command, "--help"], checkout)
             options = [word for word in arguments if word.startswith("--")]
             assert all(option in described.stdout for option in options)
         else:
-            done = run(arguments, tmp_path)
+            done = run(arguments, checkout)
             assert done.returncode == 0, done.stderr
 
 
