@@ -52,7 +52,7 @@ def find_vit(config: Mapping[str, Any]) -> tuple[Finding, ...]:
     if isinstance(backbone, Mapping) and is_vit(config):
         _check(backbone, _BACKBONE, "model.backbone")
         found += _options(backbone)
-    if neck is not None:
+    if neck is not None and not _is_path_aggregation(neck):
         if not isinstance(neck, Mapping) or not found:
             raise CheckpointError(f"The config text has the neck {str(neck)[:60]!r}.")
         _check(neck, _NECK, "model.neck")
@@ -67,6 +67,12 @@ def is_vit(config: Mapping[str, Any]) -> bool:
     """Tell whether the backbone of a config is mmpretrain's Vision Transformer."""
     kind = lookup(config, "model.backbone.type")
     return isinstance(kind, str) and kind.rpartition(".")[2] == "VisionTransformer"
+
+
+def _is_path_aggregation(neck: Any) -> bool:
+    """Tell whether a neck is that of RTMW, whose weights tell all of it."""
+    kind = neck.get("type") if isinstance(neck, Mapping) else None
+    return isinstance(kind, str) and kind.rpartition(".")[2] == "CSPNeXtPAFPN"
 
 
 def _options(backbone: Mapping[str, Any]) -> list[Finding]:

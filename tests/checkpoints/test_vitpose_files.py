@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
+from posebench.checkpoints.mmvit import find_vit
 from posebench.checkpoints.vit_weights import has_class_row
 from posebench.codecs import HeatmapCodec
 from posebench.errors import CheckpointError
@@ -290,3 +291,11 @@ def test_settings_of_a_vit_that_are_not_computed(
     assert old in CONFIG
     with pytest.raises(CheckpointError, match=words):
         from_config(tmp_path, CONFIG.replace(old, new))
+
+
+def test_the_neck_of_another_family_is_no_matter_of_a_vit() -> None:
+    neck = {"type": "CSPNeXtPAFPN", "in_channels": [192, 384, 768]}
+    model = {"backbone": {"type": "mmdet.CSPNeXt"}, "neck": neck}
+    assert find_vit({"model": model}) == ()
+    with pytest.raises(CheckpointError, match="has the neck"):
+        find_vit({"model": {**model, "neck": {"type": "FeatureMapProcessor"}}})
