@@ -77,5 +77,5 @@ def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
             sigmas=tuple(float(str(np.float32(sigma))) for sigma in constants),
             flip_pairs=tuple((i, j) for i, j in enumerate(partners) if i < j),
         )
-    except (KeyError, TypeError, ValueError, SpecError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError, SpecError) as error:
         raise CheckpointError(f"meta.dataset_meta cannot be used: {error}.", hint=_HINT) from None

@@ -56,6 +56,7 @@ def test_graphs_compute_the_same(save: object, tmp_path: Path) -> None:
     why = {field: why for field, _, why in inspect_checkpoint(target).evidence}
     assert why["crop.mean"] == "assumed when converted"
     assert why["codec.kind"] == "the file's metadata"
+    assert set(why) == {field for field, _, _ in inspect_checkpoint(source).evidence}
     again = tmp_path / "again.safetensors"
     convert_checkpoint(target, again)
     assert_same(source, again, torch.randn(3, 3, 64, 48))

@@ -265,6 +265,11 @@ def test_keypoints_of_the_file(tmp_path: Path) -> None:
         CheckpointError, match=r"17 outputs, meta\.dataset_meta names 14.*\n.*--spec"
     ):
         load_checkpoint(path)
+    odd = {**dataset_meta(COCO.keypoints, list(COCO.sigmas)), "flip_indices": [float("inf")] * 17}
+    odd["sigmas"] = [0.05] * 17
+    save_mmpose(path, "rtmcc", dataset_meta=odd)
+    with pytest.raises(CheckpointError, match="dataset_meta cannot be used"):
+        load_checkpoint(path)
     spec = tmp_path / "spec.yaml"
     spec.write_text("keypoints: coco\n")
     assert load_checkpoint(path, spec).spec.keypoints == COCO
