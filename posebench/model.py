@@ -23,7 +23,7 @@ LINEAR_STD = 0.01
 
 
 class Network(Protocol):
-    """Anything that maps crops to outputs: a `PoseModel`, an ONNX session, a cell's network."""
+    """Anything that maps crops to outputs: a `PoseModel`, an exported graph, a cell's network."""
 
     @property
     def spec(self) -> ModelSpec:

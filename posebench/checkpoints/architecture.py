@@ -6,6 +6,7 @@ Names are those of MMPose 1.3.2 (`mmpose/models/backbones`, `mmpose/models/heads
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from posebench.backbones import BACKBONES, Shapes, recognise_backbone
@@ -16,7 +17,7 @@ from posebench.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
 from posebench.errors import CheckpointError
 from posebench.grids import map_grid
 from posebench.keypoints import KEYPOINT_SETS
-from posebench.records import mapping_from_record
+from posebench.records import mapping_from_record, record_from_mapping
 from posebench.sizes import MAX_SIDE, InputSize
 from posebench.spec import BackboneSpec, HeadSpec
 
@@ -57,8 +58,18 @@ def find_architecture(shapes: Shapes) -> tuple[Finding, ...]:
         )
     if backbone.family == "vit" and head == {"kind": "heatmap", "final_layer_kernel": 3}:
         head["upsample"] = _VIT_UPSAMPLE
-    found = {"backbone": mapping_from_record(backbone), "head": head, "neck": _neck(shapes)}
+    found = {
+        "backbone": mapping_from_record(backbone),
+        # Whole: that there are no deconvolutions is told by the names too.
+        "head": mapping_from_record(head_from_mapping(head)),
+        "neck": _neck(shapes),
+    }
     return (*findings_of(found, "names and shapes"), *_size_of_positions(shapes, backbone))
+
+
+def head_from_mapping(head: Mapping[str, Any]) -> HeadSpec:
+    """Return the record of a head; raise `SpecError` for one that cannot be."""
+    return record_from_mapping(HeadSpec, head, where="The head of this file")
 
 
 def keypoint_count(shapes: Shapes, decoder: str | None) -> int:

@@ -63,11 +63,11 @@ def _check_target(source: Path, target: Path, force: bool) -> None:
 
 
 def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return where a file comes from and what of its spec nobody said; a first source stays."""
+    """Return where a file comes from and what of its spec nobody said yet; a first source stays."""
     return {
         "source_file": checkpoint.path.name,
         "source_sha256": checkpoint.sha256,
         "source_publisher": checkpoint.publisher,
-        "assumed": [each[0] for each in checkpoint.evidence if Finding(*each).guess],
         **checkpoint.provenance,
+        "assumed": [each[0] for each in checkpoint.evidence if Finding(*each).guess],
     }

@@ -67,7 +67,8 @@ def recognise_format(path: Path) -> Format:
         return "onnx"
     raise CheckpointError(
         f"{path} is not a checkpoint that can be read.",
-        hint="Readable: .pth of torch.save, .safetensors, .onnx, OpenVINO .xml, MMDeploy .zip.",
+        hint="Readable: .pth of torch.save, .safetensors, .onnx, OpenVINO .xml, MMDeploy .zip, and"
+        " folders that transformers' save_pretrained writes.",
     )
 
 

@@ -146,18 +146,23 @@ def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:
     others = {fact.field: f"; {fact.why} says {fact.value}" for fact in zoo.contradicted}
     return tuple(
         (found.field, found.value, found.why + others.get(found.field, ""))
-        for found in identity.findings
+        for found in _shown(identity, identity.findings)
     )
 
 
 def _defaults(identity: Identity, spec: ModelSpec) -> Evidence:
     """Return the fields of a spec that nothing was found for."""
     found = {finding.field for finding in identity.findings}
-    leaves = findings_of(spec_to_mapping(spec), "default")
-    if spec.backbone.family in EXPORTED:
-        # A graph has its head's layers inside: those of the spec describe no network.
-        leaves = tuple(leaf for leaf in leaves if not leaf.field.startswith("head."))
+    leaves = _shown(identity, findings_of(spec_to_mapping(spec), "default"))
     return tuple((leaf.field, leaf.value, leaf.why) for leaf in leaves if leaf.field not in found)
+
+
+def _shown(identity: Identity, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Leave out a graph's head but for its kind: the layers are inside, the spec knows of none."""
+    family = next((f.value for f in identity.findings if f.field == "backbone.family"), None)
+    if family not in EXPORTED:
+        return findings
+    return tuple(f for f in findings if f.field == "head.kind" or not f.field.startswith("head."))
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from posebench.errors import CheckpointError
@@ -52,6 +53,18 @@ def lookup(config: Mapping[str, Any], path: str) -> Any:
             return None
         value = value.get(key)
     return value
+
+
+@contextmanager
+def odd_values_refused() -> Iterator[None]:
+    """Raise `CheckpointError` where a setting's value is of a kind that its reader cannot take."""
+    try:
+        yield
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"The config text sets something to a value that no config has there: {error}.",
+            hint="Get the file from its publisher again, or correct the text in it.",
+        ) from None
 
 
 def _literal(node: ast.expr, names: Mapping[str, Any], depth: int) -> Any:

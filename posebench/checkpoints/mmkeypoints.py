@@ -28,6 +28,9 @@ _DATASETS = {
 }
 # MMPose stores sigmas as float32; rounding back gives the constants they were written as.
 _SIGMA_TOLERANCE = 1e-6
+_HINT = (
+    "Give --spec FILE.yaml with the right keypoints: a built-in set, or a YAML file of your own."
+)
 
 
 def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Finding, ...]:
@@ -48,7 +51,7 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
         keypoints, why = KEYPOINT_SETS[name], f"meta.cfg data set {kind}"
     if len(keypoints) != count:
         raise CheckpointError(
-            f"The head has {count} outputs, {why} names {len(keypoints)} keypoints."
+            f"The head has {count} outputs, {why} names {len(keypoints)} keypoints.", hint=_HINT
         )
     return (Finding("keypoints", keypoints_value(keypoints), why),)
 
@@ -74,5 +77,5 @@ def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
             sigmas=tuple(float(str(np.float32(sigma))) for sigma in constants),
             flip_pairs=tuple((i, j) for i, j in enumerate(partners) if i < j),
         )
-    except (KeyError, TypeError, ValueError, SpecError) as error:
-        raise CheckpointError(f"meta.dataset_meta cannot be used: {error}.") from None
+    except (KeyError, OverflowError, TypeError, ValueError, SpecError) as error:
+        raise CheckpointError(f"meta.dataset_meta cannot be used: {error}.", hint=_HINT) from None

@@ -104,6 +104,8 @@ def _find_settings(
     known = (*settings, *overrides)
     decoder = next((f.value for f in reversed(known) if f.field == "codec.decoder"), None)
     count = keypoint_count(shapes, decoder)
+    if any(finding.field == "keypoints" for finding in overrides):
+        return settings
     return (*settings, *find_keypoints(file.meta.get("dataset_meta"), config, count))
 
 

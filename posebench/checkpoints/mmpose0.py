@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from posebench.checkpoints.findings import Finding, findings_of
-from posebench.checkpoints.mmconfig import lookup
+from posebench.checkpoints.mmconfig import lookup, odd_values_refused
 from posebench.errors import CheckpointError
 from posebench.sizes import InputSize
 
@@ -47,14 +47,15 @@ def find_old_settings(config: Config) -> tuple[Finding, ...]:
             hint=f"Supported: TopDown with {', '.join(_HEADS)}.",
         )
     size = lookup(config, "data_cfg.image_size")
-    record: dict[str, Any] = {"codec": _codec(config), "crop": _crop(config)}
-    if isinstance(size, list | tuple) and len(size) == 2:
-        record["input_size"] = str(InputSize(int(size[1]), int(size[0])))
-    test = lookup(config, "model.test_cfg") or {}
-    record["flip"] = {
-        "test": bool(test.get("flip_test", True)),
-        "shift_heatmap": bool(test.get("shift_heatmap", False)),
-    }
+    with odd_values_refused():
+        record: dict[str, Any] = {"codec": _codec(config), "crop": _crop(config)}
+        if isinstance(size, list | tuple) and len(size) == 2:
+            record["input_size"] = str(InputSize(int(size[1]), int(size[0])))
+        test = lookup(config, "model.test_cfg") or {}
+        record["flip"] = {
+            "test": bool(test.get("flip_test", True)),
+            "shift_heatmap": bool(test.get("shift_heatmap", False)),
+        }
     return findings_of(record, "meta config of MMPose 0.x")
 
 

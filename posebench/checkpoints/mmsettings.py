@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from posebench.checkpoints.findings import Finding, findings_of
-from posebench.checkpoints.mmconfig import lookup
+from posebench.checkpoints.mmconfig import lookup, odd_values_refused
 from posebench.checkpoints.mmvit import find_vit, is_vit
 from posebench.codecs.offset_maps import RADIUS_FACTOR
 from posebench.errors import CheckpointError
@@ -90,15 +90,15 @@ def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[
     """
     if not isinstance(lookup(config, "model"), Mapping):
         return ()
-    _check_computed(config)
-    architecture = find_vit(config)
     overruled = any(finding.field == "codec.kind" for finding in overrides)
-    return (
-        *architecture,
-        *(() if overruled else _codec(config)),
-        *_crop(config),
-        *_flip(config),
-    )
+    with odd_values_refused():
+        _check_computed(config)
+        return (
+            *find_vit(config),
+            *(() if overruled else _codec(config)),
+            *_crop(config),
+            *_flip(config),
+        )
 
 
 def _check_computed(config: Config) -> None:

@@ -76,7 +76,7 @@ _BACKBONES = (
     (r"stage\d\.\d+\.fuse_layers\.", "HRNet"),
     (r"(pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "a ViT unlike ViTPose's"),
     (r"(patch_embed|stages\.0\.blocks)", "Swin"),
-    (r"conv1\.conv\.weight", "MobileNetV2 or ShuffleNetV2"),
+    (r"conv1\.conv\.weight", "MobileNetV2 or a ShuffleNet"),
     (r"layer1\.0\.(att|conv2\.conv)", "ViPNAS"),
     (r"(module\.)?transformer\.keypoint_token", "TokenPose"),
     (r"layer1\.0\.conv1\.weight", "ResNet"),

@@ -14,6 +14,7 @@ from posebench.checkpoints import file_names
 from posebench.checkpoints.architecture import (
     find_architecture,
     find_trained_size,
+    head_from_mapping,
     keypoint_count,
 )
 from posebench.checkpoints.contents import (
@@ -39,7 +40,6 @@ from posebench.checkpoints.simcc_original import SIMCC
 from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
 from posebench.model import count_parameters
-from posebench.records import record_from_mapping
 from posebench.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
@@ -94,8 +94,8 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     settings = parts.publisher.find_settings(file, shapes, overrides)
     head, stride = _head_and_stride((*architecture, *settings, *overrides))
     paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
-    ratios = [f.value for f in (*overrides, *settings) if f.field == "codec.split_ratio"]
-    trained = find_trained_size(shapes, head, stride, ratios[0] if ratios else None)
+    ratios = [f.value for f in (*settings, *overrides) if f.field == "codec.split_ratio"]
+    trained = find_trained_size(shapes, head, stride, ratios[-1] if ratios else None)
     _check_agreement(settings, trained, overrides)
     guesses = (
         *architecture,
@@ -125,7 +125,7 @@ def _find_keypoints(
 def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
     """Return the head found and the backbone's stride, by building the backbone without memory."""
     plain = nested_mapping(findings)
-    head = record_from_mapping(HeadSpec, plain["head"], where="The head of this file")
+    head = head_from_mapping(plain["head"])
     with torch.device("meta"):
         backbone = build_backbone(BackboneSpec(**plain["backbone"]))
     return head, backbone.stride
@@ -142,6 +142,6 @@ def _check_agreement(
     overruled = any(finding.field == "input_size" for finding in overrides)
     if None not in (told, measured) and told != measured and not overruled:
         raise CheckpointError(
-            f"The config text says input size {told}, the weights were trained at {measured}.",
+            f"The file says input size {told}, the weights were trained at {measured}.",
             hint="Give --spec FILE.yaml with the right input_size.",
         )

@@ -9,7 +9,9 @@ import typer
 
 
 def convert_command(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint file, or an embedded one's name.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="Checkpoint file, or the name of an embedded or pulled one.")
+    ],
     out: Annotated[Path, typer.Argument(help="File to write, ending in .safetensors.")],
     spec: Annotated[Path | None, typer.Option(help="YAML with what the file does not say.")] = None,
     dtype: Annotated[

@@ -52,7 +52,7 @@ def check_command(
     images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     boxes: Annotated[Path | None, typer.Option(help="File of detected boxes to check.")] = None,
     keypoints: Annotated[
-        str | None, typer.Option(help="coco, crowdpose, or a YAML file of one's own.")
+        str | None, typer.Option(help="A built-in set, such as coco, or a YAML file of one's own.")
     ] = None,
 ) -> None:
     """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""

@@ -16,7 +16,7 @@ def diagnose_command(
     ann: Annotated[Path, typer.Option(help="COCO-format annotation file.")],
     dataset: Annotated[
         str | None,
-        typer.Option(help="coco, crowdpose, or a keypoint set YAML; else by annotations."),
+        typer.Option(help="A built-in set, such as coco, or a YAML file; else by annotations."),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write everything as JSON.")] = None,
     plot: Annotated[

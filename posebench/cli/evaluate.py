@@ -38,7 +38,9 @@ def evaluate_command(
     ] = None,
     keypoints: Annotated[
         str | None,
-        typer.Option(help="coco, crowdpose, or a YAML file of one's own; else by annotations."),
+        typer.Option(
+            help="A built-in set, such as coco, or a YAML file of one's own; else by annotations."
+        ),
     ] = None,
     boxes: Annotated[
         str, typer.Option(help="gt (ground truth), or a file of detected boxes.")

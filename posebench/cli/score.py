@@ -16,7 +16,7 @@ def score_command(
     ann: Annotated[Path, typer.Option(help="COCO-format annotation file.")],
     dataset: Annotated[
         str | None,
-        typer.Option(help="coco, crowdpose, or a keypoint set YAML; else by annotations."),
+        typer.Option(help="A built-in set, such as coco, or a YAML file; else by annotations."),
     ] = None,
     official: Annotated[
         bool, typer.Option("--official", help="Score with pycocotools or xtcocotools as well.")

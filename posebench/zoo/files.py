@@ -32,7 +32,10 @@ def resolve(argument: str) -> Path:
     if path.is_dir() and (path / "config.json").is_file():
         return path
     if path.is_dir():
-        raise CheckpointError(f"{argument} is a folder without a config.json, not a checkpoint.")
+        raise CheckpointError(
+            f"{argument} is a folder without a config.json, not a checkpoint.",
+            hint="Give a file in it, or a folder that transformers' save_pretrained wrote.",
+        )
     return _pulled(argument)
 
 

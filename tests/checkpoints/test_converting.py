@@ -42,6 +42,7 @@ def test_weights_compute_the_same(kind: str, tmp_path: Path) -> None:
     assert provenance["source_publisher"] == "mmpose-1.x"
     assert provenance["epoch"] == 3
     assert "codec.sigma" not in provenance["assumed"]
+    assert not [field for field in provenance["assumed"] if field.startswith("head.")]
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -55,6 +56,7 @@ def test_graphs_compute_the_same(save: object, tmp_path: Path) -> None:
     why = {field: why for field, _, why in inspect_checkpoint(target).evidence}
     assert why["crop.mean"] == "assumed when converted"
     assert why["codec.kind"] == "the file's metadata"
+    assert set(why) == {field for field, _, _ in inspect_checkpoint(source).evidence}
     again = tmp_path / "again.safetensors"
     convert_checkpoint(target, again)
     assert_same(source, again, torch.randn(3, 3, 64, 48))
@@ -76,6 +78,19 @@ def test_a_spec_file_is_kept(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(target)
     assert checkpoint.spec == load_checkpoint(source, spec).spec
     assert "crop.channels" not in checkpoint.provenance["assumed"]
+
+
+def test_what_a_spec_file_says_of_a_converted_file_is_no_longer_assumed(tmp_path: Path) -> None:
+    source, first, spec = (tmp_path / name for name in ("a.onnx", "a.safetensors", "a.yaml"))
+    save_heatmap(source, [1, 3, 64, 48])
+    convert_checkpoint(source, first)
+    assert "crop.channels" in load_checkpoint(first).provenance["assumed"]
+    spec.write_text("crop: {channels: bgr}\n")
+    convert_checkpoint(first, tmp_path / "b.safetensors", spec_file=spec)
+    provenance = load_checkpoint(tmp_path / "b.safetensors").provenance
+    assert "crop.channels" not in provenance["assumed"]
+    assert "crop.mean" in provenance["assumed"]
+    assert provenance["source_file"] == "a.onnx"
 
 
 def test_half_precision_is_for_weights(tmp_path: Path) -> None:

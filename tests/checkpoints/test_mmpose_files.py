@@ -261,8 +261,34 @@ def test_keypoints_of_the_file(tmp_path: Path) -> None:
     save_mmpose(
         path, "rtmcc", dataset_meta=dataset_meta(CROWDPOSE.keypoints, list(CROWDPOSE.sigmas))
     )
-    with pytest.raises(CheckpointError, match=r"17 outputs, meta\.dataset_meta names 14"):
+    with pytest.raises(
+        CheckpointError, match=r"17 outputs, meta\.dataset_meta names 14.*\n.*--spec"
+    ):
         load_checkpoint(path)
+    odd = {**dataset_meta(COCO.keypoints, list(COCO.sigmas)), "flip_indices": [float("inf")] * 17}
+    odd["sigmas"] = [0.05] * 17
+    save_mmpose(path, "rtmcc", dataset_meta=odd)
+    with pytest.raises(CheckpointError, match="dataset_meta cannot be used"):
+        load_checkpoint(path)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("keypoints: coco\n")
+    assert load_checkpoint(path, spec).spec.keypoints == COCO
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("type='MSRAHeatmap'", "type=['MSRAHeatmap']"),
+        ("type='MSRAHeatmap'", "type='UDPHeatmap', heatmap_type=[]"),
+        ("input_size=(64, 96)", "input_size=(64, inf)"),
+    ],
+)
+def test_settings_of_a_kind_that_no_config_has(old: str, new: str, tmp_path: Path) -> None:
+    text = config_text("heatmap")
+    assert old in text
+    save_mmpose(tmp_path / "small.pth", "heatmap", cfg=text.replace(old, new))
+    with pytest.raises(CheckpointError, match="a value that no config has"):
+        load_checkpoint(tmp_path / "small.pth")
 
 
 @pytest.mark.parametrize(

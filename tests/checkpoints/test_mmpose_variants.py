@@ -99,6 +99,10 @@ def test_an_old_config(post: str, udp: bool, more: str, codec: Any, tmp_path: Pa
         ("'default'", "'megvii'", "Decoding by 'megvii'"),
         ("'TopDown'", "'AssociativeEmbedding'", "associative embedding"),
         ("'TopdownHeatmapSimpleHead'", "'TopdownHeatmapMSMUHead'", "TopdownHeatmapMSMUHead"),
+        ("[64, 96]", "['a', 'b']", "a value that no config has"),
+        ("[64, 96]", "[64, inf]", "a value that no config has"),
+        ("[0.485, 0.456, 0.406]", "0.5", "a value that no config has"),
+        ("type='TopDownAffine'", "type=['TopDownAffine']", "a value that no config has"),
     ],
 )
 def test_old_settings_that_would_compute_something_else(
