@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posebench.checkpoints import mmdeploy, onnx, openvino
+from posebench.checkpoints import file_names, mmdeploy, onnx, openvino
 from posebench.checkpoints.contents import Contents, Identity
 from posebench.checkpoints.findings import Finding, settle, spec_from_findings
 from posebench.checkpoints.graph_outputs import ASSUMED, Outputs, find_outputs
@@ -113,7 +113,7 @@ def _identify(
     facts = session.facts
     beside = (*facts.findings, *file.findings)
     told = (*beside, *overrides)
-    size = _trained_size(session, told)
+    size = _trained_size(session, (*file_names.find_size(file.name), *told))
     zeros = np.zeros((facts.input.batch or 1, 3, size.height, size.width), facts.input.dtype)
     arrays = session.run(zeros, facts.outputs)
     shapes = {name: tuple(each.shape) for name, each in zip(facts.outputs, arrays, strict=True)}
@@ -127,11 +127,34 @@ def _identify(
         *outputs.findings,
         Finding("input_size", str(size), "assumed: the graph's sides are free"),
         *(Finding(f"crop.{name}", value, ASSUMED) for name, value in crop.items()),
+    )
+    findings = (*findings, *_named(file.name, outputs))
+    findings = (
+        *findings,
+        *_flip_shift((*findings, *told)),
         *beside,
         *((fixed,) if facts.input.fixed_size else ()),
         *overrides,
     )
     return Identity(file.format, settle(findings), {**facts.provenance, **file.provenance}), outputs
+
+
+def _named(name: str, outputs: Outputs) -> tuple[Finding, ...]:
+    """Return what the name of a file says, as far as its graph can be that."""
+    found = {finding.field: finding.value for finding in outputs.findings}
+    decoder = file_names.find_decoder(name) if found["codec.kind"] == "heatmap" else ()
+    regress = any(finding.value == "udp-regress" for finding in decoder)
+    count = outputs.channels // 3 if regress else outputs.channels
+    keypoints = file_names.find_keypoints(name, count)
+    return (*file_names.find_size(name), *decoder, *keypoints)
+
+
+def _flip_shift(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return that flipped heatmaps shift by a cell, as those of classic and DARK networks do."""
+    found = {finding.field: finding.value for finding in findings}
+    if found["codec.kind"] != "heatmap" or found["crop.udp"]:
+        return ()
+    return (Finding("flip.shift_heatmap", True, "assumed: without UDP; --spec overrules"),)
 
 
 def _trained_size(session: Session, told: tuple[Finding, ...]) -> InputSize:
