@@ -84,6 +84,15 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
+def test_a_newer_run_says_so_whatever_it_holds(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, {})
+    text = (folder / "run.yaml").read_text(encoding="utf-8")
+    newer = text.replace("schema_version: 1", "schema_version: 2\nfuture: 1")
+    (folder / "run.yaml").write_text(newer, encoding="utf-8")
+    with pytest.raises(DataError, match="has schema 2"):
+        read_run(folder)
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from posebench.store import locked\n"
