@@ -39,7 +39,7 @@ class RunOptions:
 
 
 def run_command_line(path: Path, options: RunOptions) -> int:
-    """Run a suite file and return the exit code: 3 if a cell failed or was skipped, or on Ctrl-C."""
+    """Run a suite file and return the exit code: 3 if a cell failed, was skipped, or on Ctrl-C."""
     suite = load_suite(path)
     out = options.out or _default_folder(suite.name, options.limit)
     request = RunRequest(

@@ -201,7 +201,7 @@ def test_what_is_not_there_is_a_result(folder: Path, people: Path) -> None:
     ],
 )
 def test_two_checkpoints_of_one_name(folder: Path, people: Path, entries: Any) -> None:
-    with pytest.raises(SpecError, match="two checkpoints .*simcc"):
+    with pytest.raises(SpecError, match=r"two checkpoints .*simcc"):
         ran(request(folder, people, checkpoints=entries))
 
 
