@@ -54,12 +54,14 @@ def replicates_of(
     sets = list(dict.fromkeys(cell.result.protocol.annotations_sha256 for cell in run.cells))
     for (own_set, _), group in groups.items() if known and scoring.replicates else ():
         tables = [table for _, table in group]
+        strata = tables[0].crowd_index is not None
+        told = [metric for metric in known if strata or metric.subset.crowd_index is None]
         # Two data sets are two samples: one seed for both would tie their draws together.
         rng = np.random.default_rng([scoring.seed, sets.index(own_set)])
         weights = resampled_images(rng, len(tables[0].image_ids), scoring.replicates)
-        values = weighted_metrics(tables, known, weights)
+        values = weighted_metrics(tables, told, weights)
         for (name, _), replicates in zip(group, values, strict=True):
-            for column, metric in enumerate(known):
+            for column, metric in enumerate(told):
                 found[name, metric.name] = replicates[:, column]
     return found
 

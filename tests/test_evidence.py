@@ -20,3 +20,9 @@ def test_cells_share_draws_within_a_data_set_only(tmp_path: Path) -> None:
     assert abs(np.corrcoef(draws["a", "AP"], draws["c", "AP"])[0, 1]) < 0.3
     alone = replicates_of(read_run(folder), ["c"], ["AP"])
     np.testing.assert_array_equal(alone["c", "AP"], draws["c", "AP"])
+
+
+def test_a_metric_that_a_table_cannot_tell_is_left_out(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, {"a": result()}, {"a": made_up_table(0.6)})
+    draws = replicates_of(read_run(folder), ["a"], ["AP", "AP(hard)", "PCK@0.1"])
+    assert list(draws) == [("a", "AP")]

@@ -205,6 +205,14 @@ def test_two_checkpoints_of_one_name(folder: Path, people: Path, entries: Any) -
         ran(request(folder, people, checkpoints=entries))
 
 
+def test_ids_differ_whatever_the_names(folder: Path, people: Path) -> None:
+    names = ("a b", "a/b", "a-b-2", "A-B")
+    entries = tuple(CheckpointEntry(f"{i}.pth", name=name) for i, name in enumerate(names))
+    ran(request(folder, people, checkpoints=entries))
+    ids = read_run(folder / "run").record.cells
+    assert len({name.lower() for name in ids}) == 4
+
+
 def test_a_cell_that_lost_its_table_is_scored_again(folder: Path, people: Path) -> None:
     ran(request(folder, people))
     before = contents(folder / "run")
