@@ -26,7 +26,6 @@ FIELDS = (
 )  # fmt: skip
 LABEL = "labels."
 RUNS = "runs"
-TREND_FIELDS = ("parameters", "gflops", "pixels")
 
 
 @dataclass(frozen=True)

@@ -52,17 +52,16 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
         table.add_column(header, no_wrap=header != "effect")
     for verdict in verdicts:
         table.add_row(
-            verdict.claim.id,
+            Text(verdict.claim.id),
             Text(verdict.verdict, style=STYLES[verdict.verdict]),
-            effect_text(verdict),
+            Text(effect_text(verdict)),
             interval_text(verdict),
             p_text(verdict.p_holm),
         )
     grounds = Table.grid(padding=(0, 1))
     for verdict in verdicts:
-        grounds.add_row(
-            f"{verdict.claim.id}:", f"{verdict.claim.statement} ({evidence_text(verdict)})"
-        )
+        said = f"{verdict.claim.statement} ({evidence_text(verdict)})"
+        grounds.add_row(Text(f"{verdict.claim.id}:"), Text(said))
     return Group(table, Text(), grounds)
 
 

@@ -116,6 +116,7 @@ def _compare(
     tested: Set[str],
 ) -> CellComparison:
     old, new = sides
+    new = new or _lost(old, runs[1])
     had, has = (cell is not None and cell.result.status == "ok" for cell in (old, new))
     if new is None:
         return CellComparison(name, "missing" if had else "neither", reason="not in the candidate")
@@ -134,6 +135,24 @@ def _compare(
     changes, evidence = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
     moved = any(each.difference.value != 0 for each in changes if each.metric != SPEED)
     return CellComparison(name, "changed" if moved else "unchanged", evidence, changes)
+
+
+def _lost(old: StoredCell | None, candidate: Run) -> StoredCell | None:
+    """Return the one cell that stands for all of a checkpoint which could not be loaded."""
+    if old is None:
+        return None
+    name, protocol = old.result.checkpoint.name, old.result.protocol
+    return next(
+        (
+            cell
+            for cell in candidate.cells
+            if cell.result.size is None
+            and cell.result.checkpoint.name == name
+            and cell.result.protocol.dataset == protocol.dataset
+            and cell.result.protocol.boxes == protocol.boxes
+        ),
+        None,
+    )
 
 
 def _changes(
@@ -156,7 +175,10 @@ def _changes(
     )
     if paired and old.table == new.table:
         # The same matches: every resample of one is that of the other.
-        estimates = {name: Estimate(0.0, 0.0, 0.0, 1.0) for name in tested & set(differences)}
+        assert one is not None
+        estimates = {
+            m.name: Estimate(0.0, 0.0, 0.0, 1.0) for m in _metrics(one) if m.name in differences
+        }
     elif paired:
         assert one is not None and other is not None
         metrics = [m for m in _metrics(one) if m.name in differences and m.name in tested]
@@ -235,7 +257,7 @@ def _fails(gate: DropGate, change: Change) -> bool:
     if drop <= limit + 1e-12:
         return False
     p = change.difference.p_holm
-    return not gate.significant or (p is not None and p < LEVEL)
+    return not gate.significant or p is None or p < LEVEL
 
 
 def _shown(change: Change) -> str:
@@ -244,7 +266,7 @@ def _shown(change: Change) -> str:
     text = f"{change.metric} {100 * change.baseline:.1f} -> {100 * change.candidate:.1f}"
     low, high = change.difference.low, change.difference.high
     if low is None or high is None or change.difference.value is None:
-        return text
+        return f"{text} (plain difference, without interval)"
     value = 100 * change.difference.value
     return f"{text} ({value:+.1f}, 95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
 

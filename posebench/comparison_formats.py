@@ -34,7 +34,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     for index, header in enumerate(_HEADER):
         table.add_column(header, justify="left" if index == 0 else "right", no_wrap=index > 0)
     for row in _rows(comparison):
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     changed = any(cell.state == "changed" for cell in comparison.cells)
     parts: list[RenderableType] = [Text(_headline(comparison))]
     parts += [table] if changed else []

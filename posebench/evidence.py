@@ -37,8 +37,9 @@ def replicates_of(
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Return bootstrap replicates (B,) by cell id and metric.
 
-    Cells of one data set meet the same resamples, by the suite's seed; metrics that no match
-    table tells and cells without one are left out. Raises `DataError` for damaged tables.
+    Cells of one data set meet the same resamples, by the suite's seed, and those of another its
+    own; metrics that no match table tells and cells without one are left out. Raises `DataError`
+    for damaged tables.
     """
     wanted = set(names)
     known = [_METRICS[name] for name in dict.fromkeys(metrics) if name in _METRICS]
@@ -50,13 +51,17 @@ def replicates_of(
             key = (stored.result.protocol.annotations_sha256, table.image_ids.tobytes())
             groups.setdefault(key, []).append((stored.id, table))
     found: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for group in groups.values() if known and scoring.replicates else ():
+    sets = list(dict.fromkeys(cell.result.protocol.annotations_sha256 for cell in run.cells))
+    for (own_set, _), group in groups.items() if known and scoring.replicates else ():
         tables = [table for _, table in group]
-        rng = np.random.default_rng(scoring.seed)
+        strata = tables[0].crowd_index is not None
+        told = [metric for metric in known if strata or metric.subset.crowd_index is None]
+        # Two data sets are two samples: one seed for both would tie their draws together.
+        rng = np.random.default_rng([scoring.seed, sets.index(own_set)])
         weights = resampled_images(rng, len(tables[0].image_ids), scoring.replicates)
-        values = weighted_metrics(tables, known, weights)
+        values = weighted_metrics(tables, told, weights)
         for (name, _), replicates in zip(group, values, strict=True):
-            for column, metric in enumerate(known):
+            for column, metric in enumerate(told):
                 found[name, metric.name] = replicates[:, column]
     return found
 

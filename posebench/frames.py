@@ -16,7 +16,8 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     """Return a run's cells as a table, one row per cell in the suite's order.
 
     Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
-    labels as `labels.*`, and metrics as fractions 0-1. Raises `DataError` where `folder` is no
+    labels as `labels.*`, and metrics as fractions 0-1 with the ends of their intervals as `AP low`
+    and `AP high`. Raises `DataError` where `folder` is no
     run directory.
     """
     import pandas as pd
@@ -31,6 +32,7 @@ def _row(cell: StoredCell) -> dict[str, Any]:
     checkpoint = plain.pop("checkpoint")
     name = checkpoint.pop("name")
     checkpoint.pop("spec")
+    intervals, official = (plain.pop(key) or {} for key in ("intervals", "official"))
     protocol, metrics, pck = (plain.pop(key) or {} for key in ("protocol", "metrics", "pck"))
     return {
         "id": cell.id,
@@ -39,6 +41,12 @@ def _row(cell: StoredCell) -> dict[str, Any]:
         **{f"labels.{key}": value for key, value in cell.labels.items()},
         **plain,
         **metrics,
+        **{
+            f"{metric} {e}": v
+            for e in ("low", "high")
+            for metric, v in intervals.get(e, {}).items()
+        },
+        **{f"official.{key}": value for key, value in official.get("metrics", {}).items()},
         **{f"PCK@{limit}": share for limit, share in pck.items()},
         **{f"protocol.{key}": value for key, value in protocol.items()},
     }

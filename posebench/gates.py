@@ -27,7 +27,8 @@ class DropGate:
     """A cell fails whose metric falls by more than `limit`.
 
     `limit` is a fraction: of 1 for a metric, of the baseline's value if `relative`. With
-    `significant` a fall counts only if its Holm-adjusted p-value is below 0.05.
+    `significant` a fall is let pass whose Holm-adjusted p-value is 0.05 or more; one without
+    p-value (no interval, or a metric that has none) is not.
     """
 
     text: str

@@ -63,7 +63,13 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
 
     Raises `UsageError` for unknown fields and metrics, and where two cells would fall together.
     """
-    sources = [source for folder in folders for source in _sources(folder, read_run(folder))]
+    names = [folder.resolve().name for folder in folders]
+    shown = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    sources = [
+        source
+        for folder, name in zip(folders, shown, strict=True)
+        for source in _sources(name, read_run(folder))
+    ]
     if not sources:
         raise UsageError("The runs have no results yet.", hint="posebench run SUITE makes some.")
     _check_names(sources, request)
@@ -108,9 +114,9 @@ def _texts(source: Source, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(source.fields.get(name, "") for name in names)
 
 
-def _sources(folder: Path, run: Run) -> list[Source]:
+def _sources(name: str, run: Run) -> list[Source]:
     return [
-        Source(cell, stored, {**cell.fields, RUN: folder.name})
+        Source(cell, stored, {**cell.fields, RUN: name})
         for cell, stored in zip(cells_of(run), run.cells, strict=True)
     ]
 
@@ -186,6 +192,11 @@ def _ambiguous(one: Source, other: Source, used: Sequence[str]) -> UsageError:
         for name in one.fields
         if name not in used and one.fields[name] != other.fields.get(name)
     ]
+    if not names:
+        return UsageError(
+            f"{one.cell.id} is there twice, with nothing to tell one from the other.",
+            hint="Name each run once.",
+        )
     return UsageError(
         f"{one.cell.id} and {other.cell.id} would fall into one place of the table.",
         hint=f"Add what tells them apart to --rows or --columns: {', '.join(names[:_SHOWN])}.",

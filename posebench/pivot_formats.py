@@ -47,9 +47,9 @@ def pivot_table(pivot: Pivot, with_interval: bool) -> RenderableType:
     """Return the table for the terminal, what all rows share and why cells have no value."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in pivot.row_fields:
-        table.add_column(name)
+        table.add_column(Text(name))
     for name in pivot.columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(Text(name), justify="right", no_wrap=True)
     for row in pivot.rows:
         values = [
             Text(value_text(entry, with_interval), style="bold" if _best(entry) else "")

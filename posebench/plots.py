@@ -22,6 +22,7 @@ MISSING = {
     "failed": ("1", "failed"),
     "skipped": ("2", "skipped"),
 }
+_FLIP = {True: "flip test", False: "no flip test", None: "flip test unknown"}
 _PANELS_PER_ROW = 4
 _LEVEL_LABELS = 4
 _TITLE = 32
@@ -32,8 +33,9 @@ _FLOOR = 0.07
 def plot_resolution(source: Path, out: Path) -> None:
     """Draw AP (points) with its interval against input height, of a run or an evaluation.
 
-    One panel for each matched pair (same backbone, same trained size); colour stands for the
-    paradigm, marker for the resize policy. Cells without AP are marks on the panel's floor.
+    One panel for each matched pair (same backbone, same trained size) and protocol; colour
+    stands for the paradigm, marker for the resize policy. Cells without AP are marks on the
+    panel's floor.
     Raises `DataError` for what holds no results, `UsageError` for results without a size, an
     unknown suffix of `out`, or where matplotlib is missing.
     """
@@ -49,8 +51,9 @@ def plot_resolution(source: Path, out: Path) -> None:
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
+        several = len({_measured_by(cell) for cell in placed}) > 1
         for axes, panel in zip(grid.flat, panels, strict=False):
-            _draw_panel(axes, panel)
+            _draw_panel(axes, panel, _measured_by(panel[0]) if several else None)
         for row in grid:
             row[0].set_ylabel("AP (points)")
         missing = any(_ap(cell) is None for cell in placed)
@@ -64,8 +67,11 @@ def plot_resolution(source: Path, out: Path) -> None:
         )
 
 
-def _draw_panel(axes: Axes, cells: Sequence[CellResult]) -> None:
-    """Draw a line for each checkpoint, policy and decoder of one matched pair."""
+def _draw_panel(axes: Axes, cells: Sequence[CellResult], protocol: str | None) -> None:
+    """Draw a line for each checkpoint, policy and decoder of one matched pair.
+
+    `protocol` is what to name where panels differ in it.
+    """
     sizes = sorted({cell.size for cell in cells if cell.size is not None})
     heights = sorted({size.height for size in sizes})
     labels = ["\n".join(str(size) for size in sizes if size.height == h) for h in heights]
@@ -84,7 +90,8 @@ def _draw_panel(axes: Axes, cells: Sequence[CellResult]) -> None:
     if facts.trained_size is not None:
         axes.axvline(facts.trained_size.height, color=GREY, linewidth=1.1, linestyle=":", zorder=0)
     names = [name if len(name) <= _TITLE else f"{name[:_TITLE]}…" for name, _ in checkpoints]
-    axes.set_title("\n".join([*names, f"{facts.backbone}", f"trained at {facts.trained_size}"]))
+    lines = [*names, f"{facts.backbone}", f"trained at {facts.trained_size}"]
+    axes.set_title("\n".join([*lines, *([protocol] if protocol else [])]))
 
 
 def _draw_series(axes: Axes, cells: Sequence[CellResult], policy: str | None) -> None:
@@ -133,15 +140,16 @@ def _mark_missing(axes: Axes, cells: Sequence[CellResult], shift: float) -> None
 
 
 def _panels(cells: Sequence[CellResult]) -> list[list[CellResult]]:
-    """Group cells by backbone and trained size, with one checkpoint of a paradigm in each."""
-    panels: dict[tuple[str | None, InputSize | None, int], list[CellResult]] = {}
+    """Group cells by protocol, backbone and trained size, a checkpoint of a paradigm in each."""
+    panels: dict[tuple[str, str | None, InputSize | None, int], list[CellResult]] = {}
     copies: dict[tuple[Any, ...], list[tuple[str, str | None]]] = {}
     for cell in cells:
         facts = cell.checkpoint
         rivals = copies.setdefault((facts.backbone, facts.trained_size, facts.paradigm), [])
         if _identity(cell) not in rivals:
             rivals.append(_identity(cell))
-        key = (facts.backbone, facts.trained_size, rivals.index(_identity(cell)))
+        place = rivals.index(_identity(cell))
+        key = (_measured_by(cell), facts.backbone, facts.trained_size, place)
         panels.setdefault(key, []).append(cell)
     return list(panels.values())
 
@@ -164,14 +172,22 @@ def _resolution_legend(cells: Sequence[CellResult]) -> list[Line2D]:
     ]
 
 
+def _measured_by(cell: CellResult) -> str:
+    """Return the parts of the protocol that a suite may vary."""
+    protocol = cell.protocol
+    return f"{protocol.dataset}, boxes {protocol.boxes}, {_FLIP[protocol.flip_test]}"
+
+
 def _protocol_line(cells: Sequence[CellResult], unplaced: int) -> str:
-    protocol = cells[0].protocol
-    flip = {True: "flip test", False: "no flip test", None: "flip test unknown"}
+    protocols = [cell.protocol for cell in cells]
     facts = [
-        f"{protocol.dataset}: {protocol.images} images, {protocol.instances} instances",
-        f"boxes {protocol.boxes}",
-        " / ".join(sorted({flip[cell.protocol.flip_test] for cell in cells})),
-        protocol.evaluator,
+        " / ".join(dict.fromkeys(texts))
+        for texts in (
+            (f"{p.dataset}: {p.images} images, {p.instances} instances" for p in protocols),
+            (f"boxes {p.boxes}" for p in protocols),
+            sorted({_FLIP[p.flip_test] for p in protocols}),
+            (p.evaluator for p in protocols),
+        )
     ]
     return " · ".join(facts + [f"{unplaced} without a size left out"] * bool(unplaced))
 

@@ -60,7 +60,8 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
     except PosebenchError as error:
         raise SpecError(f"{where}: {error}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # Of the kinds a value may have, the one that was understood furthest tells most.
+        first = max(error.errors(include_url=False), key=lambda each: len(each["loc"]))
         place = ".".join(str(part) for part in first["loc"])
         shown = repr(first["input"])[:80]
         text = f"{place or 'the record'}: {first['msg']} (got {shown})."

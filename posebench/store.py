@@ -22,8 +22,8 @@ from posebench.prediction_cache import load_predictions
 from posebench.records import mapping_from_record, record_from_mapping, write_json, write_text
 from posebench.results import CellResult
 from posebench.suite import Suite
-from posebench.table_files import load_table, save_table
-from posebench.yaml_records import record_from_yaml
+from posebench.table_files import load_table, save_table, table_path
+from posebench.yaml_records import YamlFile, record_from_yaml
 
 SCHEMA_VERSION = 1
 RUN_FILE = "run.yaml"
@@ -125,6 +125,11 @@ def read_cell(folder: Path, name: str) -> StoredCell | None:
     return record_from_mapping(StoredCell, value, where=str(path))
 
 
+def has_table(folder: Path, cell: StoredCell) -> bool:
+    """Tell whether the per-image table that a cell names is there, if it names one."""
+    return cell.table is None or table_path(folder / _TABLES, cell.table).is_file()
+
+
 def read_run(folder: Path) -> Run:
     """Read a run directory; raise `DataError` or `SpecError` for what cannot be read."""
     path = folder / RUN_FILE
@@ -133,8 +138,8 @@ def read_run(folder: Path) -> Run:
             f"{folder} is not a run directory: it has no {RUN_FILE}.",
             hint="posebench run SUITE --out DIR makes one.",
         )
-    record, file = record_from_yaml(RunRecord, path)
-    _check_version(file.value.get("schema_version"), path)
+    _check_version(YamlFile(path).value.get("schema_version"), path)
+    record, _ = record_from_yaml(RunRecord, path)
     cells = [read_cell(folder, name) for name in record.cells]
     return Run(folder, record, tuple(cell for cell in cells if cell is not None))
 

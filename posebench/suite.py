@@ -6,6 +6,7 @@ suite's own folder.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ PolicyName = Literal["native", "resample", "pool", "interpolate"]
 DecoderName = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
 FlipChoice = Literal["own"] | bool
 _SUFFIX = ".yaml"
+# It becomes the name of a folder.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,8 @@ def suite_schema() -> dict[str, Any]:
 
 def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
+    if _NAME.fullmatch(suite.name) is None:
+        yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
     axes = ("checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders")
     for axis in (*axes, "precision"):
         if not getattr(suite, axis):
@@ -184,6 +189,9 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     for index, entry in enumerate(suite.checkpoint_entries):
         if entry.name is not None and names.count(entry.name) > 1:
             yield ("checkpoints", index, "name"), f"{entry.name!r} is the name of two checkpoints."
+    for index, dataset in enumerate(suite.dataset_entries):
+        if dataset.limit is not None and dataset.limit < 1:
+            yield ("datasets", index, "limit"), "limit must be 1 or more."
     if suite.batch_size < 1:
         yield ("batch_size",), "batch_size must be 1 or more."
     if suite.scoring.replicates < 0 or suite.scoring.seed < 0:

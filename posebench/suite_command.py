@@ -15,6 +15,7 @@ from posebench.claims import find_claims
 from posebench.claims_command import verdict_table, verdicts_of
 from posebench.evaluation_run import print_results, set_threads
 from posebench.printing import print_fitting
+from posebench.results import CellResult
 from posebench.runner import exit_code
 from posebench.store import read_run
 from posebench.suite import load_suite, source_text
@@ -38,7 +39,7 @@ class RunOptions:
 
 
 def run_command_line(path: Path, options: RunOptions) -> int:
-    """Run a suite file as asked and return the exit code: 3 if a cell failed or is missing."""
+    """Run a suite file and return the exit code: 3 if a cell failed, was skipped, or on Ctrl-C."""
     suite = load_suite(path)
     out = options.out or _default_folder(suite.name, options.limit)
     request = RunRequest(
@@ -63,8 +64,8 @@ def run_command_line(path: Path, options: RunOptions) -> int:
             stopped = True
     run = read_run(out)
     results = [cell.result for cell in run.cells]
-    if results:
-        print_results(results)
+    for group in _by_data(results):
+        print_results(group)
     verdicts = verdicts_of(run)
     if verdicts:
         print_fitting(verdict_table(verdicts))
@@ -73,6 +74,16 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         print_fitting(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
     print_fitting(Text(f"Run directory: {out}"))
     return 3 if stopped else exit_code(results)
+
+
+def _by_data(results: Sequence[CellResult]) -> list[list[CellResult]]:
+    """Return results of each data set and boxes apart: a table's caption names only one."""
+    groups: dict[tuple[str, str, str, int], list[CellResult]] = {}
+    for result in results:
+        protocol = result.protocol
+        key = protocol.dataset, protocol.annotations_sha256, protocol.boxes, protocol.instances
+        groups.setdefault(key, []).append(result)
+    return list(groups.values())
 
 
 def _default_folder(name: str, limit: int | None) -> Path:
@@ -122,7 +133,7 @@ def _plan_table(cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> Tab
             cell.id,
             status if cell.id in waiting else "done or not asked for",
             f"{cost / 1000:.2f}" if cost else "",
-            result.reason or "",
+            Text(result.reason or ""),
         )
     return table
 

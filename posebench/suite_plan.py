@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -124,7 +125,19 @@ def suite_checkpoints(suite: Suite, folder: Path) -> tuple[SuiteCheckpoint, ...]
         if absence is not None:
             problem = ("skipped", one_line(absence))
         checkpoints.append(SuiteCheckpoint(source, entry, problem))
+    _check_distinct(checkpoints)
     return tuple(checkpoints)
+
+
+def _check_distinct(checkpoints: Sequence[SuiteCheckpoint]) -> None:
+    """Raise `SpecError` for two checkpoints of one name: results could not tell them apart."""
+    names = [checkpoint.source.name for checkpoint in checkpoints]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise SpecError(
+                f"The suite has two checkpoints {name}.",
+                hint="Give one of them a `name`, or list it once.",
+            )
 
 
 def scoring_options(suite: Suite) -> ScoringOptions:
@@ -201,12 +214,14 @@ def _cells(
 
 def _with_ids(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
     """Return cells with ids that are safe as file names and differ, also where case does not."""
-    seen: dict[str, int] = {}
+    taken = set[str]()
     named = []
     for cell in cells:
         name = _cell_name(cell)
-        count = seen[name.lower()] = seen.get(name.lower(), 0) + 1
-        named.append(replace(cell, id=name if count == 1 else f"{name}-{count}"))
+        tries = (name if count == 1 else f"{name}-{count}" for count in itertools.count(1))
+        free = next(each for each in tries if each.lower() not in taken)
+        taken.add(free.lower())
+        named.append(replace(cell, id=free))
     return named
 
 

@@ -26,6 +26,7 @@ from posebench.store import (
     SCHEMA_VERSION,
     RunRecord,
     StoredCell,
+    has_table,
     locked,
     read_cell,
     start_run,
@@ -138,7 +139,8 @@ def _is_done(request: RunRequest, cell: SuiteCell) -> bool:
     if _inputs(found) != _inputs(cell.result):
         return False
     if found.status == "ok":
-        return _made_with(found.intervals) == resampling(request.suite)
+        same = _made_with(found.intervals) == resampling(request.suite)
+        return same and has_table(request.out, stored)
     return found.status == "failed" and cell.result.status == "ok" and not request.retry_failed
 
 

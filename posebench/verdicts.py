@@ -2,6 +2,7 @@
 
 A claim is supported where its effect is beyond the margin, refuted where it falls short of it,
 each by a test at 5 % that is adjusted for the number of claims (Holm); else inconclusive.
+Published figures, and whether a cell runs, have no such test: there all pairs must agree.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def _decided(verdict: Verdict) -> Verdict:
             return verdict
         agrees = _agrees(verdict.claim, verdict.effect)
         return replace(verdict, verdict="supported" if agrees else "refuted")
-    # Nothing was resampled: all pairs must say the same.
+    if verdict.claim.evidence == "measured" and verdict.claim.metric != RUNS:
+        return replace(verdict, reason="nothing was resampled, so chance cannot be told")
+    # There is no chance to tell an effect from: all pairs must say the same.
     said = {_agrees(verdict.claim, effect) for _, effect in verdict.effects}
     if len(said) == 1:
         return replace(verdict, verdict="supported" if said.pop() else "refuted")

@@ -193,6 +193,7 @@ LAYERS: dict[str, set[str]] = {
         "claims_command",
         "evaluation_run",
         "printing",
+        "results",
         "runner",
         "store",
         "suite",

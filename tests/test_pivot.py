@@ -89,6 +89,14 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
     assert pivot.columns == ("old", "new")
 
 
+def test_two_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [run_folder(tmp_path / name / "quickstart", {"a": result()}) for name in ("old", "new")]
+    pivot = pivot_runs(runs, PivotRequest(rows=("checkpoint",), columns=("run",)))
+    assert pivot.columns == tuple(map(str, runs))
+    with pytest.raises(UsageError, match="there twice"):
+        pivot_runs([runs[0], runs[0]], PivotRequest(rows=("checkpoint",)))
+
+
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
@@ -122,3 +130,10 @@ def test_text_formats_escape_what_they_must(tmp_path: Path) -> None:
     plain = json.loads(texts["json"])
     assert plain["rows"][0]["entries"][0]["value"] == 0.5
     assert "a_b|<i>&" in text_of(pivot_table(pivot, False))
+
+
+def test_the_terminal_shows_brackets_as_they_are(tmp_path: Path) -> None:
+    run = run_folder(tmp_path, {"a": result("[/x]")}, labels={"a": {"[/f]": "[/y]"}})
+    request = PivotRequest(rows=("checkpoint",), columns=("labels.[/f]",))
+    text = text_of(pivot_table(pivot_runs([run], request), True))
+    assert "[/y]" in text and "[/x]" in text

@@ -291,3 +291,14 @@ def test_results_from_before_intervals_are_still_drawn(tmp_path):
     old.write_text(json.dumps({**value, "schema_version": 1}), encoding="utf-8")
     plot_resolution(old, tmp_path / "plot.svg")
     assert "heatmap-s" in svg_texts(tmp_path / "plot.svg")
+
+
+def test_other_data_sets_and_flip_tests_have_panels_of_their_own(tmp_path: Path) -> None:
+    crowd = replace(PROTOCOL, dataset="crowd")
+    flipped = replace(PROTOCOL, flip_test=not PROTOCOL.flip_test)
+    cells = [*PAIR, *(replace(c, protocol=p) for c in PAIR for p in (crowd, flipped))]
+    out = tmp_path / "out.svg"
+    plot_resolution(results_file(tmp_path, cells), out)
+    panels = [e for e in ElementTree.parse(out).iter() if e.get("id", "").startswith("axes_")]
+    assert len(panels) == 3
+    assert "crowd" in out.read_text(encoding="utf-8")

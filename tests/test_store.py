@@ -13,6 +13,7 @@ from small_store import made_up_table, result, run_folder
 
 import posebench
 from posebench.errors import DataError, UsageError
+from posebench.results import Intervals
 from posebench.store import locked, read_cell, read_run
 from posebench.table_files import load_table, save_table
 
@@ -84,6 +85,15 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
+def test_a_newer_run_says_so_whatever_it_holds(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, {})
+    text = (folder / "run.yaml").read_text(encoding="utf-8")
+    newer = text.replace("schema_version: 1", "schema_version: 2\nfuture: 1")
+    (folder / "run.yaml").write_text(newer, encoding="utf-8")
+    with pytest.raises(DataError, match="has schema 2"):
+        read_run(folder)
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from posebench.store import locked\n"
@@ -104,10 +114,11 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_results_load_as_a_pandas_table(tmp_path: Path) -> None:
-    folder = run_folder(
-        tmp_path, {"a": result(), "b": result(ap=None)}, labels={"a": {"pair": "s"}}
-    )
+    sure = Intervals(0.95, "percentile", 200, 0, {"AP": 0.4}, {"AP": 0.6})
+    cells = {"a": result(intervals=sure), "b": result(ap=None)}
+    folder = run_folder(tmp_path, cells, labels={"a": {"pair": "s"}})
     table = posebench.load_results(folder)
+    assert (table.loc[0, "AP low"], table.loc[0, "AP high"]) == (0.4, 0.6)
     assert list(table["id"]) == ["a", "b"]
     assert list(table["status"]) == ["ok", "failed"]
     plain = json.loads((folder / "cells" / "a.json").read_text(encoding="utf-8"))

@@ -39,6 +39,11 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
         ("checkpoints: [a]\nscoring:\n  nmss: hard\n", "line 5: unknown key 'scoring.nmss'"),
         ("checkpoints: [a]\nscoring:\n  nms_threshold: 2\n", "line 5: nms_threshold must lie"),
         ("checkpoints: [a]\nbatch_size: 0\n", "line 4: batch_size"),
+        ("checkpoints: [a]\ndatasets: [{name: b, limit: 0}]\n", "line 4: limit must be 1 or more"),
+        (
+            "checkpoints: [{file: a, labels: {pair: 1}}]\n",
+            "labels.pair: Input should be a valid str",
+        ),
         ("checkpoints: [{file: a, name: x}, {file: b, name: x}]\n", "name of two checkpoints"),
     ],
 )
@@ -46,6 +51,14 @@ def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, sai
     with pytest.raises(SpecError) as caught:
         load_suite(written(tmp_path, text))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "[/red]"])
+def test_a_name_that_is_no_folder(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"name: '{name}'\ndescription: d\ncheckpoints: [a]\n", encoding="utf-8")
+    with pytest.raises(SpecError, match=r"line 1: name .* must be of letters"):
+        load_suite(file)
 
 
 def test_shipped_suites_fit_and_are_found_by_name() -> None:

@@ -190,6 +190,38 @@ def test_what_is_not_there_is_a_result(folder: Path, people: Path) -> None:
     assert len(ran(request(folder, people, checkpoints=entries, sizes=("native",))).pending) == 2
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (
+            CheckpointEntry("heatmap.safetensors", name="simcc"),
+            CheckpointEntry("simcc.safetensors"),
+        ),
+        (CheckpointEntry("simcc.safetensors"), CheckpointEntry("simcc.safetensors")),
+    ],
+)
+def test_two_checkpoints_of_one_name(folder: Path, people: Path, entries: Any) -> None:
+    with pytest.raises(SpecError, match=r"two checkpoints .*simcc"):
+        ran(request(folder, people, checkpoints=entries))
+
+
+def test_ids_differ_whatever_the_names(folder: Path, people: Path) -> None:
+    names = ("a b", "a/b", "a-b-2", "A-B")
+    entries = tuple(CheckpointEntry(f"{i}.pth", name=name) for i, name in enumerate(names))
+    ran(request(folder, people, checkpoints=entries))
+    ids = read_run(folder / "run").record.cells
+    assert len({name.lower() for name in ids}) == 4
+
+
+def test_a_cell_that_lost_its_table_is_scored_again(folder: Path, people: Path) -> None:
+    ran(request(folder, people))
+    before = contents(folder / "run")
+    for file in (folder / "run" / "tables").iterdir():
+        file.unlink()
+    assert len(ran(request(folder, people)).pending) == 6
+    assert set(contents(folder / "run")) == set(before)
+
+
 def test_a_pattern_that_fits_no_file(folder: Path, people: Path) -> None:
     with pytest.raises(SpecError, match=r"\*\.onnx fits no file"):
         ran(request(folder, people, checkpoints=("*.onnx",)))

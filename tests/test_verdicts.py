@@ -91,10 +91,17 @@ def test_what_cells_share_does_not_widen_the_interval() -> None:
         ({"s": 0.02, "m": -0.01}, "inconclusive"),
     ],
 )
-def test_without_replicates_all_pairs_must_agree(effects: dict[str, float], word: str) -> None:
-    (verdict,) = judge([CLAIM], cells_with(effects), {})
-    assert (verdict.verdict, verdict.low, verdict.p) == (word, None, None)
-    assert dict(verdict.effects) == pytest.approx(effects)
+def test_without_replicates_published_pairs_must_agree(
+    effects: dict[str, float], word: str
+) -> None:
+    published, measured = judge(
+        [replace(CLAIM, evidence="published"), CLAIM], cells_with(effects), {}
+    )
+    assert (published.verdict, published.low, published.p) == (word, None, None)
+    assert dict(published.effects) == pytest.approx(effects)
+    # What was measured could have been resampled: nothing says that it is not chance.
+    assert (measured.verdict, measured.effect) == ("inconclusive", published.effect)
+    assert measured.reason is not None and "nothing was resampled" in measured.reason
 
 
 def test_other_protocols_and_no_cells() -> None:
