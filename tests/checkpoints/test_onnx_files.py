@@ -254,6 +254,27 @@ def test_maps_of_three_channels_per_keypoint_need_to_be_told(tmp_path: Path) -> 
     assert len(load_checkpoint(path, spec).spec.keypoints) == 17
 
 
+@pytest.mark.parametrize(
+    ("name", "outputs", "decoder", "keypoints", "udp"),
+    [
+        ("td-hm_res50_coco-128x96.onnx", 17, "quarter", "coco", False),
+        ("hrnet_w32_crowdpose_dark_128x96.onnx", 14, "dark", "crowdpose", False),
+        ("td-hm_res50_udp-regress_coco-128x96.onnx", 51, "udp-regress", "coco", True),
+    ],
+)
+def test_a_file_name_says_what_a_free_graph_does_not(
+    tmp_path: Path, name: str, outputs: int, decoder: str, keypoints: str, udp: bool
+) -> None:
+    path = tmp_path / name
+    save_heatmap(path, ["N", 3, "H", "W"], keypoints=outputs)
+    spec = load_checkpoint(path).spec
+    assert isinstance(spec.codec, HeatmapCodec)
+    assert (spec.codec.decoder, spec.keypoints.name) == (decoder, keypoints)
+    assert spec.input_size == InputSize(128, 96)
+    # Without UDP, flipped heatmaps are one cell off.
+    assert (spec.crop.udp, spec.flip.shift_heatmap) == (udp, not udp)
+
+
 def test_a_named_heatmap_wins() -> None:
     shapes = {"aux": (1, 17, 16, 12), "heatmaps": (1, 17, 8, 6), "argmax": (1, 17)}
     outputs = find_outputs(shapes, InputSize(64, 48))
