@@ -38,7 +38,8 @@ class Claim:
     of the same checkpoint that has these fields instead. With `trend` the effect is the
     difference of slopes over log2 of that field, per doubling. It is supported by an effect
     `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either side.
-    `evidence` `published` is judged on published figures.
+    `evidence` `published` is judged on published figures. Only numbers of a match table can be
+    resampled: a claim on another one, such as PCK, has no interval and stays inconclusive.
     """
 
     id: str
