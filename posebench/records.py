@@ -60,8 +60,10 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
     except PosebenchError as error:
         raise SpecError(f"{where}: {error}") from None
     except ValidationError as error:
+        found = error.errors(include_url=False)
         # Of the kinds a value may have, the one that was understood furthest tells most.
-        first = max(error.errors(include_url=False), key=lambda each: len(each["loc"]))
+        same_field = [each for each in found if each["loc"][:1] == found[0]["loc"][:1]]
+        first = max(same_field, key=lambda each: len(each["loc"]))
         place = ".".join(str(part) for part in first["loc"])
         shown = repr(first["input"])[:80]
         text = f"{place or 'the record'}: {first['msg']} (got {shown})."

@@ -118,5 +118,10 @@ def test_the_other_commands_run_or_have_the_options_shown(checkout: Path) -> Non
 def test_files_that_the_readme_links_to_are_there() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    anchors = {"#" + re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    within = [link for link in links if link.startswith("#")]
+    assert within and set(within) <= anchors
+    links = [link.partition("#")[0] for link in links if not link.startswith("#")]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
