@@ -57,16 +57,15 @@ def read_predictions(file: CachedFile) -> CachedPredictions | None:
     """Return what the file holds, None where there is no file; raise `DataError` for damage."""
     if not file.path.is_file():
         return None
-    arrays = _arrays(file.path)
-    if json.loads(str(arrays["identity"])) != json.loads(json.dumps(file.identity)):
+    identity, kept = _read(file.path)
+    if identity != json.loads(json.dumps(file.identity)):
         raise _damaged(file.path, "it is of another cell")
-    gflops = float(arrays["gflops"])
-    return CachedPredictions(_predictions(arrays), None if np.isnan(gflops) else gflops)
+    return kept
 
 
 def load_predictions(path: Path) -> Predictions:
     """Return the predictions of a file, whatever cell it is of; raise `DataError`."""
-    return _predictions(_arrays(path))
+    return _read(path)[1].predictions
 
 
 def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
@@ -85,21 +84,17 @@ def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
         raise DataError(f"{file.path} cannot be written: {error.strerror or error}.") from None
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _read(path: Path) -> tuple[Any, CachedPredictions]:
+    """Return whose predictions a file holds, and what it holds; raise `DataError` for damage."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in ("identity", "gflops", *_NAMES)}
-            json.loads(str(arrays["identity"]))
-            float(arrays["gflops"])
-            _predictions(arrays)
+            values = {name: stored[name] for name in _NAMES}
+            values["keypoints"] = values["keypoints"].astype(np.float64)
+            gflops = float(stored["gflops"])
+            kept = CachedPredictions(Predictions(**values), None if np.isnan(gflops) else gflops)
+            return json.loads(str(stored["identity"])), kept
     except _DAMAGE as error:
         raise _damaged(path, error) from None
-    return arrays
-
-
-def _predictions(arrays: Mapping[str, NDArray[Any]]) -> Predictions:
-    values = {name: arrays[name] for name in _NAMES}
-    return Predictions(**{**values, "keypoints": values["keypoints"].astype(np.float64)})
 
 
 def _damaged(path: Path, why: object) -> DataError:

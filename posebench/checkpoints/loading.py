@@ -92,47 +92,64 @@ def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
     """
     overrides = read_overrides(spec_file)
     with _naming(path):
-        adapter = _ADAPTERS[recognise_format(path)]
-        sha256 = sha256_of(*files_of(path))
-        zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
-        contents = adapter.load(path, (*zoo.added, *overrides))
-    identity = contents.identity
-    return Checkpoint(
-        name=_name(path),
-        path=path,
-        sha256=sha256,
-        publisher=identity.publisher,
-        spec=contents.spec,
-        network=contents.network,
-        report=contents.report,
-        parameters=contents.parameters,
-        evidence=(*_evidence(identity, zoo), *_defaults(identity, contents.spec)),
-        provenance=identity.provenance,
-    )
+        return _load(path, _recognise(path, overrides))
 
 
 def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     """Find what a file is and why, also where it says too little to be loaded."""
     overrides = read_overrides(spec_file)
     with _naming(path):
-        adapter = _ADAPTERS[recognise_format(path)]
-        sha256 = sha256_of(*files_of(path))
-        zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
-        identity = adapter.identify(path, (*zoo.added, *overrides))
+        known = _recognise(path, overrides)
+        identity = known.adapter.identify(path, known.told)
     checkpoint, problem = None, None
     try:
-        checkpoint = load_checkpoint(path, spec_file)
+        with _naming(path):
+            checkpoint = _load(path, known)
     except PosebenchError as error:
         problem = str(error)
     return Inspection(
         name=_name(path),
         path=path,
-        sha256=sha256,
+        sha256=known.sha256,
         publisher=identity.publisher,
-        evidence=checkpoint.evidence if checkpoint else _evidence(identity, zoo),
+        evidence=checkpoint.evidence if checkpoint else _evidence(identity, known.zoo),
         provenance=identity.provenance,
         checkpoint=checkpoint,
         problem=problem,
+    )
+
+
+@dataclass(frozen=True)
+class _Recognised:
+    """A file's adapter and hash, and what the zoo and then the user say of it."""
+
+    adapter: _Adapter
+    sha256: str
+    zoo: ZooFindings
+    told: tuple[Finding, ...]
+
+
+def _recognise(path: Path, overrides: tuple[Finding, ...]) -> _Recognised:
+    adapter = _ADAPTERS[recognise_format(path)]
+    sha256 = sha256_of(*files_of(path))
+    zoo = zoo_findings(path, sha256, lambda: adapter.identify(path, overrides).findings)
+    return _Recognised(adapter, sha256, zoo, (*zoo.added, *overrides))
+
+
+def _load(path: Path, known: _Recognised) -> Checkpoint:
+    contents = known.adapter.load(path, known.told)
+    identity = contents.identity
+    return Checkpoint(
+        name=_name(path),
+        path=path,
+        sha256=known.sha256,
+        publisher=identity.publisher,
+        spec=contents.spec,
+        network=contents.network,
+        report=contents.report,
+        parameters=contents.parameters,
+        evidence=(*_evidence(identity, known.zoo), *_defaults(identity, contents.spec)),
+        provenance=identity.provenance,
     )
 
 
