@@ -6,6 +6,7 @@ PosebenchError
 ├── CheckpointError       a checkpoint that cannot be read or does not fit
 │   └── UnsafeCheckpointError   it asks for code to be run
 ├── UnsupportedSizeError  an input size this checkpoint and policy cannot run at
+├── UnsupportedExecutionError  an engine, precision or device that cannot run this network
 ├── DataError             annotations, boxes, predictions or images
 ├── ZooError              a published checkpoint that is not known or cannot be fetched
 ├── EvaluationError       scoring was asked for something it cannot compute
@@ -51,6 +52,10 @@ class UnsafeCheckpointError(CheckpointError):
 
 class UnsupportedSizeError(PosebenchError):
     """A checkpoint cannot run at this input size under this resize policy."""
+
+
+class UnsupportedExecutionError(PosebenchError):
+    """A network cannot run on this engine, in this precision or on this device."""
 
 
 class DataError(PosebenchError):

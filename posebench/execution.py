@@ -1,0 +1,40 @@
+"""How a network is executed: engine, precision and device. Never loads torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Engine = Literal["torch", "eager", "compile", "onnxruntime", "openvino"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What runs a network, and in which precision.
+
+    `torch` folds BatchNorm into convolutions and lays tensors out channels-last; `eager` is the
+    network exactly as published, which the others are checked against; `compile` is
+    `torch.compile`; `onnxruntime` and `openvino` run an export made on the fly. No engine means the
+    checkpoint's own: `torch` for weights, its runtime for an exported file. `device` is torch's
+    name of one, such as `cuda:0`.
+    """
+
+    engine: Engine | None = None
+    precision: Precision = "fp32"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Parallelism:
+    """What moves the speed of a run and none of its answers.
+
+    Every batch runs on one lane, `lanes` of them side by side; `workers` more threads read images
+    and cut crops ahead of the lanes, or with 0 each lane does so for itself.
+    """
+
+    batch_size: int = 8
+    lanes: int = 1
+    workers: int = 0
