@@ -86,9 +86,11 @@ def compile_network(
         try:
             result(torch.zeros(batch_size, 3, size.height, size.width))
         except Exception as error:  # dynamo, inductor and compilers share no base class but this
-            reason = str(error).strip().partition("\n")[0]
+            # Of a compiler's error, dynamo's own first line only says that there was one.
+            cause = getattr(error, "inner_exception", error)
+            reason = str(cause).strip().partition("\n")[0]
             raise UnsupportedExecutionError(
-                f"torch.compile cannot compile this network: {reason or type(error).__name__}",
+                f"torch.compile cannot compile this network: {reason or type(cause).__name__}",
                 hint="It needs a C++ compiler. The engine torch runs everywhere.",
             ) from error
         finally:

@@ -42,8 +42,8 @@ def openvino_network(
     """Return a network that OpenVINO runs on crops of `size`, on one thread for each of `lanes`.
 
     Whatever the precision, the layers whose outputs are decoded run in fp32. Files of ONNX and
-    OpenVINO run too, but for int8. Raise `UnsupportedExecutionError` where one
-    cannot, and where the processor would compute in another precision.
+    OpenVINO run too, but for int8. Raise `UnsupportedExecutionError` where a network cannot run,
+    and where the processor would compute in another precision.
     """
     require("openvino", extra="openvino")
     precision = execution.precision
