@@ -34,6 +34,8 @@ LAYERS: dict[str, set[str]] = {
     "spec": {"errors", "sizes", "keypoints", "records", "codecs"},
     "geometry": {"errors", "sizes"},
     "crops": {"geometry", "sizes", "spec"},
+    "devices": {"errors"},
+    "warping": {"devices", "sizes", "spec"},
     "hashing": {"errors"},
     "cache": {"errors"},
     "execution": set(),
