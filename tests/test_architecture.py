@@ -36,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "crops": {"geometry", "sizes", "spec"},
     "devices": {"errors"},
     "warping": {"devices", "sizes", "spec"},
+    "device_decoding": {"codecs", "devices", "sizes"},
     "hashing": {"errors"},
     "cache": {"errors"},
     "execution": set(),
