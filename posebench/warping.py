@@ -36,8 +36,8 @@ def warp_crops(
 
     All images are on one device, and so are the crops; an image stands as often as it has boxes.
     `matrices` (N, 2, 3) are those of `geometry.crop_matrix`. The crops equal
-    `cv2.warpAffine(image, matrix, (W, H), flags=INTER_LINEAR)` bit for bit (OpenCV 4.8 to 4.11 on
-    x86-64), for images of up to 32 766 pixels a side.
+    `cv2.warpAffine(image, matrix, (W, H), flags=INTER_LINEAR)` bit for bit (OpenCV 4.11 to 4.13
+    on x86-64), for images of up to 32 766 pixels a side.
     """
     device = images[0].device
     pixels, layout = _joined(images)

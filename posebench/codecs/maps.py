@@ -5,6 +5,7 @@ Smoothed values must match `gaussian_blur` of MMPose 1.3.2's `codecs/utils/post_
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,13 +52,12 @@ class ArrayMaps:
         return self.array.shape
 
     def peaks(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        flat = self.array.reshape(*self.shape[:2], -1)
+        flat = self.array.reshape(*self.shape[:2], math.prod(self.shape[2:]))
         return flat.max(axis=-1), flat.argmax(axis=-1)
 
     def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        flat = self.array.reshape(len(self.array), -1)
-        index = places.reshape(len(places), -1) + np.arange(len(flat))[:, None] * flat.shape[1]
-        return flat.take(index).reshape(places.shape)
+        firsts = np.arange(len(places)) * math.prod(self.shape[1:])
+        return self.array.ravel().take(places + firsts.reshape(-1, *[1] * (places.ndim - 1)))
 
     def smoothed(self, kernel: int) -> ArrayMaps:
         border = kernel // 2
