@@ -1,4 +1,4 @@
-"""Crops cut and normalised on a device, many at once: `crops` in torch, with the same numbers.
+"""Crops cut, resampled and normalised on a device: `crops` in torch, with the same numbers.
 
 OpenCV 4's bilinear `warpAffine` computes in integers (`imgproc/src/imgwarp.cpp`): places in
 1/1024 pixel, of which 5 bits of fraction are kept, and weights in 1/1024.
@@ -7,7 +7,7 @@ OpenCV 4's bilinear `warpAffine` computes in integers (`imgproc/src/imgwarp.cpp`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from posebench.crops import Taps, resampling_taps
 from posebench.devices import to_device
 from posebench.sizes import InputSize
 from posebench.spec import CropSpec
@@ -51,6 +52,19 @@ def warp_crops(
     return crops
 
 
+def resample_crops(crops: Tensor, size: InputSize, udp: bool) -> Tensor:
+    """Return crops (N, h, w, 3) uint8 resampled to `size`.
+
+    Equals `crops.resample_crop` bit for bit, on any device.
+    """
+    height, width = crops.shape[1:3]
+    if (height, width) == (size.height, size.width):
+        return crops
+    rows = _resampled(crops, resampling_taps(height, size.height, udp), axis=1)
+    result = _resampled(rows, resampling_taps(width, size.width, udp), axis=2)
+    return result.round().clamp(0, 255).to(torch.uint8)
+
+
 def normalise_tensor(crops: Tensor, crop: CropSpec) -> Tensor:
     """Return the network's input (N, 3, H, W), channels-last, from BGR crops (N, H, W, 3) uint8.
 
@@ -62,6 +76,17 @@ def normalise_tensor(crops: Tensor, crop: CropSpec) -> Tensor:
     rows -= _tiled(crop.mean, crops)
     rows /= _tiled(crop.std, crops)
     return rows.view(crops.shape).permute(0, 3, 1, 2)
+
+
+def _resampled(pixels: Tensor, taps: Taps, axis: Literal[1, 2]) -> Tensor:
+    """Return pixels (N, h, w, 3) resampled along one axis, in float32."""
+    shape = (-1, 1, 1) if axis == 1 else (-1, 1)
+    places, weights = (to_device(part, pixels.device) for part in taps)
+    total = torch.zeros((), device=pixels.device)
+    for place, weight in zip(places, weights, strict=True):
+        # Not fused: that would round otherwise than numpy.
+        total = total + pixels.index_select(axis, place) * weight.view(shape)
+    return total
 
 
 def _channels_reversed(crops: Tensor) -> Tensor:

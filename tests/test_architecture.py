@@ -35,7 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "geometry": {"errors", "sizes"},
     "crops": {"geometry", "sizes", "spec"},
     "devices": {"errors"},
-    "warping": {"devices", "sizes", "spec"},
+    "warping": {"crops", "devices", "sizes", "spec"},
     "device_decoding": {"codecs", "devices", "sizes"},
     "hashing": {"errors"},
     "cache": {"errors"},

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posebench import warping
-from posebench.crops import normalise
+from posebench.crops import normalise, resample_crop
 from posebench.datasets.coco import ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
 from posebench.geometry import boxes_to_center_scale, crop_matrix
 from posebench.sizes import InputSize
 from posebench.spec import CropSpec
-from posebench.warping import normalise_tensor, warp_crops
+from posebench.warping import normalise_tensor, resample_crops, warp_crops
 
 SIZES = [InputSize.parse(text) for text in ("256x192", "96x72", "37x21", "1x1", "5x130")]
 DEVICES = [
@@ -124,6 +124,17 @@ def test_crops_of_real_people_equal_opencv(coco_mini, udp, device):
     matrices = matrices_of(instances.bbox_xyxy, size, udp)
     assert len(matrices) > 50
     assert_equals_opencv([images[i] for i in instances.image_index], matrices, size, device)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("udp", [False, True])
+@pytest.mark.parametrize("asked", ["96x72", "48x36", "200x150", "96x71", "31x100", "1x1"])
+def test_crops_are_resampled_as_in_numpy(asked, udp, device):
+    size = InputSize.parse(asked)
+    crops = np.stack([noise(seed, 96, 72) for seed in range(3)])
+    expected = np.stack([resample_crop(crop, size, udp) for crop in crops])
+    found = resample_crops(torch.from_numpy(crops).to(device), size, udp)
+    np.testing.assert_array_equal(found.cpu().numpy(), expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)
