@@ -202,3 +202,10 @@ def test_blurs_are_opencvs_bit_for_bit(kernel, device):
     if kernel > 5:  # what UDP-regress asks for
         mirrored, reference = tensors.blurred(kernel, 3), arrays.blurred(kernel, 3)
         np.testing.assert_array_equal(mirrored.tensor.cpu().numpy(), reference.array)
+
+
+def test_no_operation_of_a_blur_mixes_devices():
+    # Torch's device without data refuses operands of the CPU, as a GPU does.
+    maps = TensorMaps(torch.empty((2, 6, 33, 47), device="meta"))
+    assert (maps.smoothed(11).tensor.device.type, maps.smoothed(5).shape) == ("meta", maps.shape)
+    assert maps.blurred(11, 3).shape == (2, 2, 33, 47)

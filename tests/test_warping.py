@@ -152,6 +152,18 @@ def test_normalised_values_equal_those_of_numpy(size, channels, device):
     np.testing.assert_array_equal(crops, before)
 
 
+@pytest.mark.parametrize("channels", ["rgb", "bgr"])
+def test_no_operation_mixes_devices(channels):
+    # Torch's device without data refuses operands of the CPU, as a GPU does.
+    images = [torch.empty((50, 60, 3), dtype=torch.uint8, device="meta") for _ in range(2)]
+    crops = warp_crops(
+        images, np.stack(matrices_of([[5, 5, 40, 40]] * 2, SIZES[0], False)), SIZES[0]
+    )
+    resampled = resample_crops(crops, SIZES[1], False)
+    inputs = normalise_tensor(resampled, CropSpec(channels=channels))
+    assert (inputs.device.type, inputs.shape) == ("meta", (2, 3, 96, 72))
+
+
 def test_every_grey_level_is_normalised_as_by_numpy():
     levels = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 16, 16, 3)
     crop = CropSpec()
