@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from posebench.errors import UnsupportedExecutionError
 from posebench.model import Network
@@ -67,6 +67,8 @@ def compile_network(
 ) -> CompiledNetwork:
     """Compile a network for batches of crops of `size`; takes from seconds to minutes.
 
+    It may be a module or any other network that lets torch run, such as a `TorchNetwork`.
+
     Raise `UnsupportedExecutionError` where that fails, as without a C++ compiler.
     """
     place = torch.device(device)
@@ -78,7 +80,9 @@ def compile_network(
         options["options"] = {"cpp.threads": 1}
     else:
         options["mode"] = "reduce-overhead"
-    result = CompiledNetwork(network, torch.compile(network, **options), batch_size, size, place)
+    # Of objects with a __call__, torch takes modules alone.
+    target = network if isinstance(network, nn.Module) else network.__call__
+    result = CompiledNetwork(network, torch.compile(target, **options), batch_size, size, place)
     threads = torch.get_num_threads()
     with _COMPILING:
         # Code is compiled for a number of threads, and lanes have one each.

@@ -16,6 +16,7 @@ from small_run import SIZE, small_model
 from torch._dynamo.utils import counters
 
 from posebench.engines.compiled import compile_network
+from posebench.engines.torch_engine import TorchNetwork
 from posebench.errors import UnsupportedExecutionError
 
 CROPS = torch.randn(9, 3, 64, 48, generator=torch.Generator().manual_seed(0))
@@ -74,8 +75,17 @@ def test_networks_of_one_kind_do_not_use_up_a_limit(monkeypatch: pytest.MonkeyPa
                 assert torch.allclose(network(CROPS[:1])[0], model(CROPS[:1])[0], atol=1e-6)
 
 
+def test_a_network_under_autocast_is_compiled_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    cpu, layout = torch.device("cpu"), torch.channels_last
+    half = TorchNetwork(small_model("heatmap"), cpu, layout, torch.bfloat16)
+    network = compile_network(half, SIZE, batch_size=4)
+    with torch.inference_mode():
+        assert torch.allclose(network(CROPS[:4])[0], half(CROPS[:4])[0])
+
+
 def test_what_cannot_be_compiled_is_known_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_compiler(graph: Any, crops: Any) -> Any:
+    def no_compiler(graph: Any, crops: Any, **options: Any) -> Any:
         raise RuntimeError("No working C++ compiler found\nand a long story")
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=no_compiler))
