@@ -96,6 +96,7 @@ LAYERS: dict[str, set[str]] = {
         *FOUNDATION,
         "backbones",
         "checkpoints",
+        "crop_batches",
         "evaluation",
         "planning",
         "predict",
