@@ -34,9 +34,7 @@ def value_text(entry: Entry | None, with_interval: bool) -> str:
         return entry.status if entry.status != "ok" else NO_VALUE
     if entry.metric in PLAIN_METRICS:
         text = f"{entry.value:.{2 if entry.metric in _TWO_DECIMALS else 1}f}"
-        return (
-            text if entry.unstable is None else f"{text} (unstable, {100 * entry.unstable:.0f} %)"
-        )
+        return text if entry.unstable is None else f"{text} (unstable, {entry.unstable})"
     text = f"{100 * entry.value:.1f}"
     if with_interval and entry.low is not None and entry.high is not None:
         text += f" [{100 * entry.low:.1f}, {100 * entry.high:.1f}]"

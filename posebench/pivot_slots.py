@@ -22,8 +22,8 @@ class Entry:
 
     Without a value, `status` and `reason` say why. `best` marks the highest of a column among
     entries of one protocol. `difference` is to the baseline's entry of the same column;
-    `not_comparable` names the fields of the protocol that forbid one. `unstable` is the spread
-    of a speed's repeats where that is too wide.
+    `not_comparable` names the fields of the protocol that forbid one. `unstable` is why
+    a speed is not to be called stable.
     """
 
     metric: str
@@ -35,7 +35,7 @@ class Entry:
     best: bool = False
     difference: float | None = None
     not_comparable: tuple[str, ...] = ()
-    unstable: float | None = None
+    unstable: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ def _entry(source: Source, metric: str) -> Entry:
     )
 
 
-def _plain(result: CellResult, metric: str) -> tuple[float | None, float | None]:
-    """Return a number of `PLAIN_METRICS`, and the spread of one that is not stable."""
+def _plain(result: CellResult, metric: str) -> tuple[float | None, str | None]:
+    """Return a number of `PLAIN_METRICS`, and why it is not stable where it is not."""
     parameters = result.checkpoint.parameters
     if metric == "params M":
         return (None if parameters is None else parameters / 1e6), None
@@ -157,7 +157,7 @@ def _plain(result: CellResult, metric: str) -> tuple[float | None, float | None]
     repeated = REPEATED[metric](result.speed)
     if repeated is None:
         return None, None
-    return repeated.value, None if repeated.stable else repeated.spread
+    return repeated.value, repeated.doubt
 
 
 def has_cell(source: Source) -> bool:

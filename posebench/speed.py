@@ -28,6 +28,14 @@ class Measured:
     stable: bool
     repeats: tuple[float, ...]
 
+    @property
+    def doubt(self) -> str | None:
+        """Why it is not to be called stable, None where it is."""
+        if self.stable:
+            return None
+        few = len(self.repeats) < FEWEST_REPEATS
+        return f"{len(self.repeats)} repeats" if few else f"{100 * self.spread:.1f} %"
+
 
 @dataclass(frozen=True)
 class Latency:

@@ -1,0 +1,285 @@
+"""Measure one cell: latencies, batch sizes, the data path alone, and whole evaluations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from posebench.codecs import decode_by, own_decoder
+from posebench.crops import crop_image, normalise, resample_crop
+from posebench.datasets.images import read_image
+from posebench.errors import CheckpointError
+from posebench.evaluation.predictions import Predictions
+from posebench.execution import Parallelism
+from posebench.flip import predict_outputs
+from posebench.geometry import boxes_to_center_scale, input_to_image
+from posebench.lanes import run_in_lanes
+from posebench.machine import clock_mhz, cpu_times, load_average, other_cores, peak_memory
+from posebench.predict import PreparedCell, predict
+from posebench.results import environment
+from posebench.sizes import InputSize
+from posebench.spec import ModelSpec
+from posebench.speed import (
+    BatchSpeed,
+    Conditions,
+    Latency,
+    Measured,
+    Memory,
+    Speed,
+    share_of_limit,
+)
+from posebench.timing import Budget, time_calls, time_rate
+from posebench.workload import Workload
+
+# Instances that take turns where single crops are timed.
+_TURNS = 32
+# Square matrices whose product is the machine's limit: large enough to fill a core, a GPU.
+_SIDE, _DEVICE_SIDE = 1024, 8192
+_LIMITS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What to measure, and how long."""
+
+    budget: Budget = field(default_factory=Budget)
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    parity: bool = False
+
+
+@dataclass(frozen=True)
+class BenchPlace:
+    """Where a cell is measured: on which data, lanes and device."""
+
+    workload: Workload
+    parallelism: Parallelism
+    device: str
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether calls return only when their work is done."""
+        return self.device == "cpu"
+
+    @property
+    def lanes(self) -> int:
+        """How many batches run side by side."""
+        return self.parallelism.lanes
+
+    def wait(self) -> None:
+        """Return when the device has done all it was asked to."""
+        if not self.is_cpu:
+            torch.cuda.synchronize(self.device)
+
+
+class _Bench:
+    """The measurements of one cell, each of them one step."""
+
+    def __init__(
+        self,
+        cell: PreparedCell,
+        place: BenchPlace,
+        budget: Budget,
+        step: Callable[[str], None],
+    ) -> None:
+        self.cell = cell
+        self.place = place
+        self.predictions: Predictions | None = None
+        self._budget = budget
+        self._step = step
+        spec = cell.network.spec
+        instances = place.workload.instances
+        self._rows = range(min(_TURNS, len(instances)))
+        self._boxes = instances.bbox_xyxy[: len(self._rows)]
+        images = place.workload.dataset.images
+        indices = instances.image_index[: len(self._rows)].tolist()
+        decoded = {index: read_image(images[index].path) for index in dict.fromkeys(indices)}
+        self._images = [decoded[index] for index in indices]
+        self._crop = spec.crop
+
+    def latency(self) -> Latency:
+        """Time the network alone on one crop, a tensor on the device."""
+        self._step("latency")
+        crop = self._inputs(0).to(self.place.device)
+
+        def call() -> None:
+            self._forward(crop)
+            self.place.wait()
+
+        return time_calls(call, self._budget, torch.get_num_threads())
+
+    def latency_with_pixels(self) -> Latency:
+        """Time the way from a decoded image to keypoints in it, of instances in turn."""
+        self._step("latency with pixels")
+        rows = itertools.cycle(self._rows)
+        cell, network = self.cell, self.cell.network
+        decoder = (cell.decoders or (own_decoder(cell.codec),))[0]
+
+        def call() -> None:
+            row = next(rows)
+            outputs = self._forward(self._inputs(row))
+            answers = tuple(output.float().cpu().numpy() for output in outputs)
+            keypoints = decode_by(decoder, cell.codec, answers, network.output_size).keypoints
+            center, scale = boxes_to_center_scale(
+                self._boxes[row : row + 1], cell.size, self._crop.padding
+            )
+            input_to_image(keypoints, center, scale, network.output_size)
+
+        return time_calls(call, self._budget, torch.get_num_threads())
+
+    def limits(self) -> dict[str, float]:
+        """Return the most GFLOP/s of matrix products on the same lanes, by precision."""
+        found = {}
+        for precision, dtype in _LIMITS.items():
+            self._step(f"limit {precision}")
+            side = _SIDE if self.place.is_cpu else _DEVICE_SIDE
+            matrix = torch.ones(side, side, dtype=dtype, device=self.place.device)
+            rate = self._in_lanes(lambda x: x @ x, matrix)
+            found[precision] = 2 * side**3 * max(rate.repeats) / 1e9
+        return found
+
+    def without_network(self) -> Measured:
+        """Time whole evaluations with a network that answers without computing."""
+        self._step("without network")
+        with torch.inference_mode():
+            answers = self.cell.network(self._inputs(0).to(self.place.device))
+        spec, input_size = self.cell.network.spec, self.cell.network.input_size
+        silent = _Answers(spec, self.cell.network.stride, input_size, answers)
+        network = replace(self.cell.network, network=silent)
+        return self._evaluations(replace(self.cell, network=network))
+
+    def end_to_end(self) -> Measured:
+        """Time whole evaluations."""
+        self._step("end to end")
+        return self._evaluations(self.cell)
+
+    def batch(self, size: int) -> BatchSpeed:
+        """Time the network alone at a batch size."""
+        self._step(f"batch size {size}")
+        crops = torch.cat([self._inputs(row % len(self._rows)) for row in range(size)])
+        crops = crops.to(self.place.device)
+        try:
+            rate = self._in_lanes(self._forward, crops)
+        except Exception as error:  # such as memory, or an exported file's fixed batch size
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            return BatchSpeed(size, None, reason)
+        rates = [size * each for each in rate.repeats]
+        return BatchSpeed(size, replace(rate, value=size * rate.value, repeats=tuple(rates)))
+
+    def _in_lanes(self, work: Callable[[Tensor], object], x: Tensor) -> Measured:
+        """Return calls of `work` per second on all lanes."""
+        lanes = self.place.lanes
+
+        def one(batch: Tensor) -> int:
+            work(batch)
+            return 1
+
+        def run(calls: int) -> None:
+            run_in_lanes(one, iter([x] * (calls * lanes)), lanes, lambda _done: None)
+            self.place.wait()
+
+        return time_rate(run, lanes, self._budget)
+
+    def _evaluations(self, cell: PreparedCell) -> Measured:
+        def run(calls: int) -> None:
+            for _ in range(calls):
+                self.predictions = evaluate_once(cell, self.place)
+
+        return time_rate(run, len(self.place.workload.instances), self._budget)
+
+    def _inputs(self, row: int) -> Tensor:
+        """Return the network's input (1, 3, H, W) of one instance."""
+        size, wanted, crop = self.cell.size, self.cell.network.input_size, self._crop
+        boxes = self._boxes[row : row + 1]
+        center, scale = boxes_to_center_scale(boxes, size, crop.padding)
+        pixels = crop_image(self._images[row], center[0], scale[0], size, udp=crop.udp)
+        if size != wanted:
+            pixels = resample_crop(pixels, wanted, crop.udp)
+        return torch.from_numpy(normalise(pixels[None], crop))
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        with torch.inference_mode():
+            return predict_outputs(self.cell.network, x, self.cell.flip_test)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """A network that has its answers ready, the same for every crop."""
+
+    spec: ModelSpec
+    stride: int
+    fixed_size: InputSize | None
+    outputs: tuple[Tensor, ...]
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(output.expand(len(x), *output.shape[1:]) for output in self.outputs)
+
+
+def evaluate_once(cell: PreparedCell, place: BenchPlace) -> Predictions:
+    """Predict all instances; raise the network's failure."""
+    (outcome,) = predict(
+        [cell],
+        place.workload.dataset,
+        place.workload.instances,
+        parallelism=place.parallelism,
+        progress=lambda _done: None,
+    )
+    if outcome.predictions is None:
+        raise outcome.failure or CheckpointError("There are no predictions.")
+    return outcome.predictions
+
+
+def steps_of(settings: BenchSettings) -> int:
+    """Return how many steps a cell takes."""
+    # Loading, two latencies, the data path, whole evaluations.
+    return 5 + len(_LIMITS) + len(settings.batch_sizes) + settings.parity
+
+
+def bench_cell(
+    cell: PreparedCell,
+    cost: tuple[float | None, str],
+    place: BenchPlace,
+    settings: BenchSettings,
+    step: Callable[[str], None],
+) -> tuple[Speed, Predictions]:
+    """Measure a cell; return its speed, and the predictions that came of it.
+
+    `cost` is the GFLOPs of one forward pass and the precision it runs in; `step` is called with
+    what comes next. Raises `PosebenchError` where the network fails.
+    """
+    bench = _Bench(cell, place, settings.budget, step)
+    load, before = load_average(), cpu_times()
+    latency, with_pixels, limits = bench.latency(), bench.latency_with_pixels(), bench.limits()
+    without_network, end_to_end = bench.without_network(), bench.end_to_end()
+    clocks = clock_mhz()
+    # Before larger batches take more.
+    memory = Memory(peak_memory(), _device_memory(place))
+    batches = tuple(bench.batch(size) for size in settings.batch_sizes)
+    machine, parallelism = environment()["machine"], place.parallelism
+    conditions = Conditions(
+        processor=machine["processor"],
+        cores=machine["cores"],
+        device="cpu" if place.is_cpu else torch.cuda.get_device_name(place.device),
+        lanes=parallelism.lanes,
+        workers=parallelism.workers,
+        batch_size=parallelism.batch_size,
+        clock_mhz=clocks,
+        load_average=load,
+        other_cores=other_cores(before, cpu_times()),
+        limits=limits,
+    )
+    speed = Speed(latency, with_pixels, batches, without_network, end_to_end, memory, conditions)
+    gflops, precision = cost
+    if speed.best is not None and speed.best.crops_per_second is not None:
+        rate, passes = speed.best.crops_per_second.value, 2 if cell.flip_test else 1
+        share = share_of_limit(gflops, passes, rate, limits.get(precision))
+        speed = replace(speed, share_of_limit=share)
+    assert bench.predictions is not None
+    return speed, bench.predictions
+
+
+def _device_memory(place: BenchPlace) -> int | None:
+    return None if place.is_cpu else torch.cuda.max_memory_allocated(place.device)
