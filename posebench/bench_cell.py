@@ -40,6 +40,8 @@ _TURNS = 32
 # Square matrices whose product is the machine's limit: large enough to fill a core, a GPU.
 _SIDE, _DEVICE_SIDE = 1024, 8192
 _LIMITS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+# Which a CPU may have to imitate, very slowly.
+_DEVICE_LIMITS = {**_LIMITS, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,6 @@ class BenchPlace:
         """Whether calls return only when their work is done."""
         return self.device == "cpu"
 
-    @property
-    def lanes(self) -> int:
-        """How many batches run side by side."""
-        return self.parallelism.lanes
-
     def wait(self) -> None:
         """Return when the device has done all it was asked to."""
         if not self.is_cpu:
@@ -87,7 +84,6 @@ class _Bench:
     ) -> None:
         self.cell = cell
         self.place = place
-        self.predictions: Predictions | None = None
         self._budget = budget
         self._step = step
         spec = cell.network.spec
@@ -109,7 +105,7 @@ class _Bench:
             self._forward(crop)
             self.place.wait()
 
-        return time_calls(call, self._budget, torch.get_num_threads())
+        return time_calls(call, self._budget)
 
     def latency_with_pixels(self) -> Latency:
         """Time the way from a decoded image to keypoints in it, of instances in turn."""
@@ -128,16 +124,16 @@ class _Bench:
             )
             input_to_image(keypoints, center, scale, network.output_size)
 
-        return time_calls(call, self._budget, torch.get_num_threads())
+        return time_calls(call, self._budget)
 
     def limits(self) -> dict[str, float]:
         """Return the most GFLOP/s of matrix products on the same lanes, by precision."""
+        self._step("limits")
         found = {}
-        for precision, dtype in _LIMITS.items():
-            self._step(f"limit {precision}")
-            side = _SIDE if self.place.is_cpu else _DEVICE_SIDE
+        side = _SIDE if self.place.is_cpu else _DEVICE_SIDE
+        for precision, dtype in (_LIMITS if self.place.is_cpu else _DEVICE_LIMITS).items():
             matrix = torch.ones(side, side, dtype=dtype, device=self.place.device)
-            rate = self._in_lanes(lambda x: x @ x, matrix)
+            rate = self._in_lanes(lambda x: x @ x, matrix, units=1)
             found[precision] = 2 * side**3 * max(rate.repeats) / 1e9
         return found
 
@@ -149,10 +145,11 @@ class _Bench:
         spec, input_size = self.cell.network.spec, self.cell.network.input_size
         silent = _Answers(spec, self.cell.network.stride, input_size, answers)
         network = replace(self.cell.network, network=silent)
-        return self._evaluations(replace(self.cell, network=network))
+        rate, _ = self._evaluations(replace(self.cell, network=network))
+        return rate
 
-    def end_to_end(self) -> Measured:
-        """Time whole evaluations."""
+    def end_to_end(self) -> tuple[Measured, Predictions]:
+        """Time whole evaluations, and return what they predict."""
         self._step("end to end")
         return self._evaluations(self.cell)
 
@@ -162,16 +159,14 @@ class _Bench:
         crops = torch.cat([self._inputs(row % len(self._rows)) for row in range(size)])
         crops = crops.to(self.place.device)
         try:
-            rate = self._in_lanes(self._forward, crops)
+            return BatchSpeed(size, self._in_lanes(self._forward, crops, units=size))
         except Exception as error:  # such as memory, or an exported file's fixed batch size
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             return BatchSpeed(size, None, reason)
-        rates = [size * each for each in rate.repeats]
-        return BatchSpeed(size, replace(rate, value=size * rate.value, repeats=tuple(rates)))
 
-    def _in_lanes(self, work: Callable[[Tensor], object], x: Tensor) -> Measured:
-        """Return calls of `work` per second on all lanes."""
-        lanes = self.place.lanes
+    def _in_lanes(self, work: Callable[[Tensor], object], x: Tensor, units: int) -> Measured:
+        """Return units per second of `work`, which does `units` of them, on all lanes."""
+        lanes = self.place.parallelism.lanes
 
         def one(batch: Tensor) -> int:
             work(batch)
@@ -181,14 +176,17 @@ class _Bench:
             run_in_lanes(one, iter([x] * (calls * lanes)), lanes, lambda _done: None)
             self.place.wait()
 
-        return time_rate(run, lanes, self._budget)
+        return time_rate(run, units * lanes, self._budget)
 
-    def _evaluations(self, cell: PreparedCell) -> Measured:
+    def _evaluations(self, cell: PreparedCell) -> tuple[Measured, Predictions]:
+        last: list[Predictions] = []
+
         def run(calls: int) -> None:
             for _ in range(calls):
-                self.predictions = evaluate_once(cell, self.place)
+                last[:] = [evaluate_once(cell, self.place)]
 
-        return time_rate(run, len(self.place.workload.instances), self._budget)
+        rate = time_rate(run, len(self.place.workload.instances), self._budget)
+        return rate, last[0]
 
     def _inputs(self, row: int) -> Tensor:
         """Return the network's input (1, 3, H, W) of one instance."""
@@ -234,8 +232,8 @@ def evaluate_once(cell: PreparedCell, place: BenchPlace) -> Predictions:
 
 def steps_of(settings: BenchSettings) -> int:
     """Return how many steps a cell takes."""
-    # Loading, two latencies, the data path, whole evaluations.
-    return 5 + len(_LIMITS) + len(settings.batch_sizes) + settings.parity
+    # Loading, two latencies, the data path, whole evaluations, the machine's limits.
+    return 6 + len(settings.batch_sizes) + settings.parity
 
 
 def bench_cell(
@@ -252,17 +250,19 @@ def bench_cell(
     """
     bench = _Bench(cell, place, settings.budget, step)
     load, before = load_average(), cpu_times()
-    latency, with_pixels, limits = bench.latency(), bench.latency_with_pixels(), bench.limits()
-    without_network, end_to_end = bench.without_network(), bench.end_to_end()
+    latency, with_pixels = bench.latency(), bench.latency_with_pixels()
+    without_network, (end_to_end, predictions) = bench.without_network(), bench.end_to_end()
     clocks = clock_mhz()
-    # Before larger batches take more.
+    # Before larger batches, and matrices, take more.
     memory = Memory(peak_memory(), _device_memory(place))
     batches = tuple(bench.batch(size) for size in settings.batch_sizes)
+    limits = bench.limits()
     machine, parallelism = environment()["machine"], place.parallelism
     conditions = Conditions(
         processor=machine["processor"],
         cores=machine["cores"],
         device="cpu" if place.is_cpu else torch.cuda.get_device_name(place.device),
+        threads=torch.get_num_threads(),
         lanes=parallelism.lanes,
         workers=parallelism.workers,
         batch_size=parallelism.batch_size,
@@ -272,13 +272,9 @@ def bench_cell(
         limits=limits,
     )
     speed = Speed(latency, with_pixels, batches, without_network, end_to_end, memory, conditions)
-    gflops, precision = cost
-    if speed.best is not None and speed.best.crops_per_second is not None:
-        rate, passes = speed.best.crops_per_second.value, 2 if cell.flip_test else 1
-        share = share_of_limit(gflops, passes, rate, limits.get(precision))
-        speed = replace(speed, share_of_limit=share)
-    assert bench.predictions is not None
-    return speed, bench.predictions
+    (gflops, precision), passes = cost, 2 if cell.flip_test else 1
+    share = share_of_limit(gflops, passes, speed.best, limits.get(precision))
+    return replace(speed, share_of_limit=share), predictions
 
 
 def _device_memory(place: BenchPlace) -> int | None:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from posebench.results import CellResult
+from posebench.results import CellResult, environment
 from posebench.speed import STABLE_RULE, Conditions, Latency, Measured, Speed
 from posebench.tables import NO_VALUE, points
 
@@ -167,7 +167,14 @@ def _notes(results: Sequence[CellResult]) -> list[str]:
     if calls:
         said.append(f"latencies of {min(calls)} calls or more; p99 of at least 100")
         said.append(STABLE_RULE)
+        said.append(_versions())
     return [*reasons, *([_cause(doubtful)] if doubtful else []), *shared, *said]
+
+
+def _versions() -> str:
+    here = environment()
+    packages = {"posebench": here["posebench"], **here["packages"], "Python": here["python"]}
+    return ", ".join(f"{name} {version}" for name, version in packages.items() if version)
 
 
 def _latencies(speed: Speed) -> tuple[Latency, Latency]:
@@ -180,8 +187,8 @@ def _conditions(speeds: Sequence[Speed]) -> list[str]:
     for speed in speeds:
         c = speed.conditions
         place = (
-            f"{c.processor}, {c.cores} cores, device {c.device}, {c.lanes} lanes, {c.workers}"
-            f" workers, batch size {c.batch_size}, {speed.latency.threads} threads for latency"
+            f"{c.processor}, {c.cores} cores, device {c.device}, {c.threads} threads in {c.lanes}"
+            f" lanes (in one for latency), {c.workers} workers, batch size {c.batch_size}"
         )
         places.setdefault(place, []).append(c)
     return [f"{place}; {_measured_conditions(found)}" for place, found in places.items()]

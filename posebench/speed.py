@@ -41,15 +41,13 @@ class Measured:
 class Latency:
     """Milliseconds of single calls for one crop; None for a percentile too few calls tell.
 
-    `p50` is the median of all calls, its repeats those of consecutive calls; `threads` are what
-    a call may use on the CPU.
+    `p50` is the median of all calls, its repeats those of consecutive calls.
     """
 
     p50: Measured
     p90: float | None
     p99: float | None
     calls: int
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,8 @@ class Memory:
 class Conditions:
     """What moves a speed besides the network.
 
-    `batch_size`, `lanes` and `workers` are those of the end-to-end speed. `clock_mhz` are the
+    `batch_size`, `lanes` and `workers` are those of the end-to-end speed; `threads` of the CPU
+    are shared by the lanes, and all there for a call whose latency is measured. `clock_mhz` are the
     lowest and highest of all cores under load; `load_average` is that of the minute before;
     `other_cores` how many cores other processes kept busy meanwhile; `limits` the machine's
     GFLOP/s of matrix products (a multiply-add as two) by precision, on the same lanes.
@@ -86,6 +85,7 @@ class Conditions:
     processor: str
     cores: int | None
     device: str
+    threads: int
     lanes: int
     workers: int
     batch_size: int
@@ -146,7 +146,7 @@ def measured(repeats: Sequence[float], value: float | None = None) -> Measured:
     return Measured(value, spread, stable, tuple(float(each) for each in repeats))
 
 
-def latency(milliseconds: Sequence[float], blocks: int, threads: int) -> Latency:
+def latency(milliseconds: Sequence[float], blocks: int) -> Latency:
     """Return percentiles of single calls in the order they were made, in `blocks` repeats."""
     calls = len(milliseconds)
     medians = [float(np.median(block)) for block in np.array_split(milliseconds, blocks)]
@@ -160,17 +160,17 @@ def latency(milliseconds: Sequence[float], blocks: int, threads: int) -> Latency
         percentile(90),
         percentile(99),
         calls,
-        threads,
     )
 
 
 def share_of_limit(
-    gflops: float | None, passes: int, crops_per_second: float, limit: float | None
+    gflops: float | None, passes: int, best: BatchSpeed | None, limit: float | None
 ) -> float | None:
-    """Return the fraction of `limit` (GFLOP/s) that crops of `gflops` multiply-adds reach."""
-    if gflops is None or not limit:
+    """Return the fraction of `limit` (GFLOP/s) reached, each crop taking `passes` of `gflops`."""
+    if gflops is None or limit is None or best is None or best.crops_per_second is None:
         return None
-    return 2 * gflops * passes * crops_per_second / limit
+    # A multiply-add is two operations.
+    return 2 * gflops * passes * best.crops_per_second.value / limit
 
 
 def _best_rate(speed: Speed) -> Measured | None:
@@ -197,7 +197,7 @@ LESS_IS_BETTER = ("latency ms", "p90 ms", "p99 ms", "peak MB")
 
 def differing_conditions(one: Conditions, other: Conditions) -> str | None:
     """Return what forbids to compare speeds, as `cores (2 / 4)`, None where nothing does."""
-    names = ("processor", "cores", "device", "lanes", "workers", "batch_size")
+    names = ("processor", "cores", "device", "threads", "lanes", "workers", "batch_size")
     pairs = [(name, getattr(one, name), getattr(other, name)) for name in names]
     return ", ".join(f"{name} ({a} / {b})" for name, a, b in pairs if a != b) or None
 

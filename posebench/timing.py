@@ -26,7 +26,7 @@ class Budget:
 
 
 def time_calls(
-    call: Callable[[], object], budget: Budget, threads: int, clock: Clock = time.perf_counter
+    call: Callable[[], object], budget: Budget, clock: Clock = time.perf_counter
 ) -> Latency:
     """Time single calls, which return when their work is done.
 
@@ -40,7 +40,7 @@ def time_calls(
         call()
         end = clock()
         milliseconds.append(1000 * (end - before))
-    return latency(milliseconds, budget.repeats, threads)
+    return latency(milliseconds, budget.repeats)
 
 
 def _is_enough(calls: int, seconds: float, budget: Budget) -> bool:

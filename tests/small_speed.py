@@ -11,6 +11,7 @@ CONDITIONS = Conditions(
     processor="A processor",
     cores=2,
     device="cpu",
+    threads=2,
     lanes=2,
     workers=0,
     batch_size=8,
@@ -20,8 +21,8 @@ CONDITIONS = Conditions(
     limits={"fp32": 128.0, "bf16": 360.0},
 )
 SPEED = Speed(
-    latency=Latency(measured([10.0, 10.1, 10.2, 10.1, 10.0]), 12.0, None, 50, 2),
-    latency_with_pixels=Latency(measured([14.0, 14.1, 14.2, 14.1, 14.0]), 15.0, 16.0, 500, 2),
+    latency=Latency(measured([10.0, 10.1, 10.2, 10.1, 10.0]), 12.0, None, 50),
+    latency_with_pixels=Latency(measured([14.0, 14.1, 14.2, 14.1, 14.0]), 15.0, 16.0, 500),
     batches=(
         BatchSpeed(1, measured([100.0, 101.0, 102.0, 101.0, 100.0])),
         BatchSpeed(8, measured([200.0, 201.0, 202.0, 201.0, 200.0])),

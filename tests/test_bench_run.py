@@ -126,7 +126,7 @@ def check(speed: Speed | None) -> Speed:
     assert [each.batch_size for each in speed.batches] == [1, 3]
     numbers = (speed.without_network, speed.end_to_end, speed.latency.p50)
     assert all(len(each.repeats) == 2 and each.value > 0 and not each.stable for each in numbers)
-    assert (speed.latency.threads, speed.conditions.batch_size) == (1, 3)
+    assert (speed.conditions.threads, speed.conditions.batch_size) == (1, 3)
     return speed
 
 

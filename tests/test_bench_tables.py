@@ -7,6 +7,7 @@ from dataclasses import replace
 from small_speed import CONDITIONS, SPEED, speed
 from small_store import result
 
+import posebench
 from posebench.bench_tables import bench_markdown, bench_table
 from posebench.printing import text_of
 from posebench.speed import STABLE_RULE, measured
@@ -68,12 +69,14 @@ def test_conditions_and_conventions_are_said() -> None:
     )
     text = bench_markdown([STABLE, replace(STABLE, speed=other)])
     assert (
-        "- A processor, 2 cores, device cpu, 2 lanes, 0 workers, batch size 8, 2 threads for "
-        "latency; clock 2000–3000 MHz; matrix products reach fp32 100–128, bf16 360–361 GFLOP/s"
+        "- A processor, 2 cores, device cpu, 2 threads in 2 lanes (in one for latency), 0 "
+        "workers, batch size 8; clock 2000–3000 MHz; matrix products reach fp32 100–128, bf16 "
+        "360–361 GFLOP/s"
     ) in text
     assert "multiply-adds of convolutions and matrix products counted once" in text
     assert "latencies of 50 calls or more" in text
     assert STABLE_RULE in text
+    assert f"posebench {posebench.__version__}, torch " in text
 
 
 def test_a_cell_without_speed_says_why() -> None:

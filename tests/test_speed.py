@@ -47,21 +47,23 @@ def test_what_is_called_stable(repeats: list[float], stable: bool) -> None:
 
 
 def test_percentiles_of_calls_need_enough_of_them() -> None:
-    found = latency([float(each) for each in range(1, 102)], blocks=5, threads=2)
+    found = latency([float(each) for each in range(1, 102)], blocks=5)
     # 1..101: percentile q lies exactly on 1 + q.
     assert (found.p50.value, found.p90, found.p99, found.calls) == (51, 91, 100, 101)
     assert found.p50.repeats == (11, 31.5, 51.5, 71.5, 91.5)
-    assert (found.p50.stable, found.threads) == (False, 2)
-    few = latency([1.0] * 99, blocks=5, threads=1)
+    assert not found.p50.stable
+    few = latency([1.0] * 99, blocks=5)
     assert (few.p90, few.p99) == (1, None)
-    assert latency([1.0] * 9, blocks=3, threads=1).p90 is None
+    assert latency([1.0] * 9, blocks=3).p90 is None
 
 
 def test_the_share_of_the_limit_counts_a_multiply_add_as_two() -> None:
     # 10 crops/s of 2 G multiply-adds, each crop twice: 80 GFLOP/s of 160.
-    assert share_of_limit(2.0, 2, 10.0, 160.0) == pytest.approx(0.5)
-    assert share_of_limit(None, 1, 10.0, 160.0) is None
-    assert share_of_limit(2.0, 1, 10.0, None) is None
+    ten = BatchSpeed(8, measured([10.0] * 5))
+    assert share_of_limit(2.0, 2, ten, 160.0) == pytest.approx(0.5)
+    assert share_of_limit(None, 1, ten, 160.0) is None
+    assert share_of_limit(2.0, 1, ten, None) is None
+    assert share_of_limit(2.0, 1, None, 160.0) is None
 
 
 def test_a_difference_is_told_only_where_repeats_lie_apart() -> None:

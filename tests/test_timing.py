@@ -29,7 +29,7 @@ class Clock:
 
 def test_calls_are_timed_one_by_one_after_the_warm_up() -> None:
     clock = Clock(8.0, 0.5, 0.25)
-    found = time_calls(clock.work, Budget(repeats=5, seconds=25.0, warmup=8.5), 1, clock)
+    found = time_calls(clock.work, Budget(repeats=5, seconds=25.0, warmup=8.5), clock)
     # 8 s and 0.5 s are warm-up, then 25 s of 0.25 s each.
     assert (found.calls, clock.calls) == (100, 102)
     assert (found.p50.value, found.p90, found.p99) == (250, 250, 250)
@@ -38,15 +38,15 @@ def test_calls_are_timed_one_by_one_after_the_warm_up() -> None:
 
 def test_calls_go_on_until_percentiles_can_be_told() -> None:
     clock = Clock(0.25)
-    assert time_calls(clock.work, Budget(5, 4.0, 0.0), 1, clock).calls == ENOUGH_CALLS
+    assert time_calls(clock.work, Budget(5, 4.0, 0.0), clock).calls == ENOUGH_CALLS
 
 
 def test_a_slow_call_is_not_waited_for_forever() -> None:
     clock = Clock(4.0)
-    found = time_calls(clock.work, Budget(5, 4.0, 0.0), 1, clock)
+    found = time_calls(clock.work, Budget(5, 4.0, 0.0), clock)
     assert (found.calls, found.p90, found.p99) == (10, 4000, None)
     clock = Clock(100.0)
-    assert time_calls(clock.work, Budget(5, 4.0, 0.0), 1, clock).calls == 5
+    assert time_calls(clock.work, Budget(5, 4.0, 0.0), clock).calls == 5
 
 
 def test_a_rate_counts_units_of_as_many_calls_as_fit() -> None:
