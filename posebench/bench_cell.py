@@ -9,16 +9,17 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from posebench import devices, machine
 from posebench.codecs import decode_by, own_decoder
 from posebench.crops import crop_image, normalise, resample_crop
 from posebench.datasets.images import read_image
+from posebench.devices import synchronise
 from posebench.errors import CheckpointError
 from posebench.evaluation.predictions import Predictions
 from posebench.execution import Parallelism
 from posebench.flip import predict_outputs
 from posebench.geometry import boxes_to_center_scale, input_to_image
 from posebench.lanes import run_in_lanes
-from posebench.machine import clock_mhz, cpu_times, load_average, other_cores, peak_memory
 from posebench.predict import PreparedCell, predict
 from posebench.results import environment
 from posebench.sizes import InputSize
@@ -59,20 +60,15 @@ class BenchPlace:
 
     workload: Workload
     parallelism: Parallelism
-    device: str
+    device: torch.device
 
     @property
     def is_cpu(self) -> bool:
-        """Whether calls return only when their work is done."""
-        return self.device == "cpu"
-
-    def wait(self) -> None:
-        """Return when the device has done all it was asked to."""
-        if not self.is_cpu:
-            torch.cuda.synchronize(self.device)
+        """Whether networks run on the CPU."""
+        return self.device.type == "cpu"
 
 
-class _Bench:
+class CellBench:
     """The measurements of one cell, each of them one step."""
 
     def __init__(
@@ -103,7 +99,7 @@ class _Bench:
 
         def call() -> None:
             self._forward(crop)
-            self.place.wait()
+            synchronise(self.place.device)
 
         return time_calls(call, self._budget)
 
@@ -174,7 +170,7 @@ class _Bench:
 
         def run(calls: int) -> None:
             run_in_lanes(one, iter([x] * (calls * lanes)), lanes, lambda _done: None)
-            self.place.wait()
+            synchronise(self.place.device)
 
         return time_rate(run, units * lanes, self._budget)
 
@@ -200,7 +196,8 @@ class _Bench:
 
     def _forward(self, x: Tensor) -> tuple[Tensor, ...]:
         with torch.inference_mode():
-            return predict_outputs(self.cell.network, x, self.cell.flip_test)
+            network = self.cell.network
+            return predict_outputs(network, x, self.cell.flip_test, apart=network.flips_apart)
 
 
 @dataclass(frozen=True)
@@ -248,19 +245,19 @@ def bench_cell(
     `cost` is the GFLOPs of one forward pass and the precision it runs in; `step` is called with
     what comes next. Raises `PosebenchError` where the network fails.
     """
-    bench = _Bench(cell, place, settings.budget, step)
-    load, before = load_average(), cpu_times()
+    bench = CellBench(cell, place, settings.budget, step)
+    load, before = machine.load_average(), machine.cpu_times()
     latency, with_pixels = bench.latency(), bench.latency_with_pixels()
     without_network, (end_to_end, predictions) = bench.without_network(), bench.end_to_end()
-    clocks = clock_mhz()
+    clocks = _clocks(place.device)
     # Before larger batches, and matrices, take more.
-    memory = Memory(peak_memory(), _device_memory(place))
+    memory = Memory(machine.peak_memory(), devices.peak_memory(place.device))
     batches = tuple(bench.batch(size) for size in settings.batch_sizes)
     limits = bench.limits()
-    machine, parallelism = environment()["machine"], place.parallelism
+    computer, parallelism = environment()["machine"], place.parallelism
     conditions = Conditions(
-        processor=machine["processor"],
-        cores=machine["cores"],
+        processor=computer["processor"],
+        cores=computer["cores"],
         device="cpu" if place.is_cpu else torch.cuda.get_device_name(place.device),
         threads=torch.get_num_threads(),
         lanes=parallelism.lanes,
@@ -268,7 +265,7 @@ def bench_cell(
         batch_size=parallelism.batch_size,
         clock_mhz=clocks,
         load_average=load,
-        other_cores=other_cores(before, cpu_times()),
+        other_cores=machine.other_cores(before, machine.cpu_times()),
         limits=limits,
     )
     speed = Speed(latency, with_pixels, batches, without_network, end_to_end, memory, conditions)
@@ -277,5 +274,12 @@ def bench_cell(
     return replace(speed, share_of_limit=share), predictions
 
 
-def _device_memory(place: BenchPlace) -> int | None:
-    return None if place.is_cpu else torch.cuda.max_memory_allocated(place.device)
+def _clocks(device: torch.device) -> tuple[float, float] | None:
+    """Return the lowest and highest clock of what runs networks, in MHz, None where unknown."""
+    if device.type == "cpu":
+        return machine.clock_mhz()
+    try:
+        clock = float(torch.cuda.clock_rate(device))
+    except (ModuleNotFoundError, RuntimeError):  # NVIDIA's bindings are no requirement of torch
+        return None
+    return clock, clock

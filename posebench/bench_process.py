@@ -15,6 +15,7 @@ from posebench.bench_cell import BenchPlace, BenchSettings, bench_cell, evaluate
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.report import LoadReport
 from posebench.codecs import DecoderChoice
+from posebench.devices import check_device
 from posebench.errors import CheckpointError, PosebenchError
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import Evidence, ScoringOptions
@@ -114,7 +115,7 @@ def measure(job: BenchJob, step: Step) -> CellResult:
     step("loading")
     loaded = load_checkpoint(job.source.path, job.source.spec_file)
     workload = load_workload(job.data, job.scoring, lambda _done, _total: None, job.evidence)
-    place = BenchPlace(workload, parallelism, execution.device)
+    place = BenchPlace(workload, parallelism, check_device(execution.device))
     plan = _plan(job, loaded, workload, execution)
     (done,) = (FinishedCell(result) for result in plan.results)
     if plan.cell is not None:

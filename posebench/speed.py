@@ -76,10 +76,11 @@ class Conditions:
     """What moves a speed besides the network.
 
     `batch_size`, `lanes` and `workers` are those of the end-to-end speed; `threads` of the CPU
-    are shared by the lanes, and all there for a call whose latency is measured. `clock_mhz` are the
-    lowest and highest of all cores under load; `load_average` is that of the minute before;
-    `other_cores` how many cores other processes kept busy meanwhile; `limits` the machine's
-    GFLOP/s of matrix products (a multiply-add as two) by precision, on the same lanes.
+    are shared by the lanes, and all there for a call whose latency is measured. `clock_mhz` are
+    the lowest and highest under load, of all cores or of the accelerator; `load_average` is that
+    of the minute before; `other_cores` how many cores other processes kept busy meanwhile;
+    `limits` the machine's GFLOP/s of matrix products (a multiply-add as two) by precision, on the
+    same lanes.
     """
 
     processor: str
