@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -41,9 +42,14 @@ def bench_command_line(request: BenchRequest, json: Path | None, form: str) -> i
     if form == "md":
         sys.stdout.write(bench_markdown(results))
     else:
+        _show(results, request.out, stopped)
+    return 3 if stopped else exit_code(results)
+
+
+def _show(results: Sequence[CellResult], out: Path | None, stopped: bool) -> None:
+    if results:
         print_fitting(bench_table(results))
-    if request.out is not None:
-        print_fitting(Text(f"Run directory: {request.out}"))
+    if out is not None:
+        print_fitting(Text(f"Run directory: {out}"))
     if stopped:
         print_fitting("Stopped by Ctrl-C.")
-    return 3 if stopped else exit_code(results)
