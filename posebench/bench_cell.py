@@ -6,14 +6,18 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from posebench import devices, machine
 from posebench.codecs import decode_by, own_decoder
-from posebench.crops import crop_image, normalise, resample_crop
+from posebench.crop_batches import CropBatch
+from posebench.datasets.coco import PoseDataset
 from posebench.datasets.images import read_image
-from posebench.devices import synchronise
+from posebench.device_decoding import decode_on_device
+from posebench.devices import Uploader, synchronise
 from posebench.errors import CheckpointError
 from posebench.evaluation.predictions import Predictions
 from posebench.execution import Parallelism
@@ -82,20 +86,15 @@ class CellBench:
         self.place = place
         self._budget = budget
         self._step = step
-        spec = cell.network.spec
         instances = place.workload.instances
         self._rows = range(min(_TURNS, len(instances)))
-        self._boxes = instances.bbox_xyxy[: len(self._rows)]
-        images = place.workload.dataset.images
-        indices = instances.image_index[: len(self._rows)].tolist()
-        decoded = {index: read_image(images[index].path) for index in dict.fromkeys(indices)}
-        self._images = [decoded[index] for index in indices]
-        self._crop = spec.crop
+        self._images = _Decoded(place.workload.dataset, instances.image_index[: len(self._rows)])
+        self._uploader = Uploader(place.device)
 
     def latency(self) -> Latency:
         """Time the network alone on one crop, a tensor on the device."""
         self._step("latency")
-        crop = self._inputs(0).to(self.place.device)
+        crop = self._inputs(0)
 
         def call() -> None:
             self._forward(crop)
@@ -107,18 +106,20 @@ class CellBench:
         """Time the way from a decoded image to keypoints in it, of instances in turn."""
         self._step("latency with pixels")
         rows = itertools.cycle(self._rows)
-        cell, network = self.cell, self.cell.network
+        cell, answered = self.cell, self.cell.network.output_size
+        padding, boxes = cell.crops.spec.padding, self.place.workload.instances.bbox_xyxy
         decoder = (cell.decoders or (own_decoder(cell.codec),))[0]
 
         def call() -> None:
             row = next(rows)
             outputs = self._forward(self._inputs(row))
-            answers = tuple(output.float().cpu().numpy() for output in outputs)
-            keypoints = decode_by(decoder, cell.codec, answers, network.output_size).keypoints
-            center, scale = boxes_to_center_scale(
-                self._boxes[row : row + 1], cell.size, self._crop.padding
-            )
-            input_to_image(keypoints, center, scale, network.output_size)
+            if self.place.device.type == "cpu":
+                answers = tuple(output.numpy() for output in outputs)
+                keypoints = decode_by(decoder, cell.codec, answers, answered).keypoints
+            else:
+                keypoints = decode_on_device(decoder, cell.codec, outputs, answered).keypoints
+            center, scale = boxes_to_center_scale(boxes[row : row + 1], cell.size, padding)
+            input_to_image(keypoints, center, scale, answered)
 
         return time_calls(call, self._budget)
 
@@ -137,7 +138,7 @@ class CellBench:
         """Time whole evaluations with a network that answers without computing."""
         self._step("without network")
         with torch.inference_mode():
-            answers = self.cell.network(self._inputs(0).to(self.place.device))
+            answers = self.cell.network(self._inputs(0))
         spec, input_size = self.cell.network.spec, self.cell.network.input_size
         silent = _Answers(spec, self.cell.network.stride, input_size, answers)
         network = replace(self.cell.network, network=silent)
@@ -153,7 +154,6 @@ class CellBench:
         """Time the network alone at a batch size."""
         self._step(f"batch size {size}")
         crops = torch.cat([self._inputs(row % len(self._rows)) for row in range(size)])
-        crops = crops.to(self.place.device)
         try:
             return BatchSpeed(size, self._in_lanes(self._forward, crops, units=size))
         except Exception as error:  # such as memory, or an exported file's fixed batch size
@@ -185,19 +185,27 @@ class CellBench:
         return rate, last[0]
 
     def _inputs(self, row: int) -> Tensor:
-        """Return the network's input (1, 3, H, W) of one instance."""
-        size, wanted, crop = self.cell.size, self.cell.network.input_size, self._crop
-        boxes = self._boxes[row : row + 1]
-        center, scale = boxes_to_center_scale(boxes, size, crop.padding)
-        pixels = crop_image(self._images[row], center[0], scale[0], size, udp=crop.udp)
-        if size != wanted:
-            pixels = resample_crop(pixels, wanted, crop.udp)
-        return torch.from_numpy(normalise(pixels[None], crop))
+        """Return the network's input (1, 3, H, W) of one instance, cut anew."""
+        one = np.array([row])
+        batch = CropBatch(self._images, self.place.workload.instances, one, self._uploader)
+        return batch.inputs(self.cell.crops)[0]
 
     def _forward(self, x: Tensor) -> tuple[Tensor, ...]:
         with torch.inference_mode():
             network = self.cell.network
             return predict_outputs(network, x, self.cell.flip_test, apart=network.flips_apart)
+
+
+class _Decoded:
+    """Images that are decoded already."""
+
+    def __init__(self, dataset: PoseDataset, indices: NDArray[np.int64]) -> None:
+        paths = {index: dataset.images[index].path for index in set(indices.tolist())}
+        self._images = {index: read_image(path) for index, path in paths.items()}
+
+    def take(self, index: int) -> NDArray[np.uint8]:
+        """Return an image."""
+        return self._images[index]
 
 
 @dataclass(frozen=True)

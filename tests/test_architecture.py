@@ -242,8 +242,9 @@ LAYERS: dict[str, set[str]] = {
     "parity": {"evaluation", "speed"},
     "bench_cell": {
         *FOUNDATION,
-        "crops",
+        "crop_batches",
         "datasets",
+        "device_decoding",
         "devices",
         "evaluation",
         "execution",
