@@ -75,7 +75,7 @@ _SPEEDS = (
 
 def _speeds(results: Sequence[CellResult]) -> Sheet:
     with_parity = any(result.speed and result.speed.parity for result in results)
-    header = (*_NAMES, *_SPEEDS, *(("moves px", "moves AP") if with_parity else ()))
+    header = (*_NAMES, *_SPEEDS, *(("moves px", "> 0.1 px", "moves AP") if with_parity else ()))
     rows = [(*_named(result), *_numbers(result)) for result in results]
     if with_parity:
         rows = [(*row, *_parity(each.speed)) for row, each in zip(rows, results, strict=True)]
@@ -114,11 +114,13 @@ def _numbers(result: CellResult) -> tuple[str, ...]:
     )
 
 
-def _parity(speed: Speed | None) -> tuple[str, str]:
+def _parity(speed: Speed | None) -> tuple[str, str, str]:
+    """Return the largest difference from eager fp32, the share of keypoints moved, that of AP."""
     if speed is None or speed.parity is None:
-        return NO_VALUE, NO_VALUE
-    ap = speed.parity.ap
-    return f"{speed.parity.keypoints:.1e}", NO_VALUE if ap is None else f"{100 * ap:+.2f}"
+        return NO_VALUE, NO_VALUE, NO_VALUE
+    parity, ap = speed.parity, speed.parity.ap
+    moved = f"{100 * parity.moved_share:.2f} %"
+    return f"{parity.keypoints:.1e}", moved, NO_VALUE if ap is None else f"{100 * ap:+.2f}"
 
 
 def _batches(results: Sequence[CellResult]) -> Sheet:

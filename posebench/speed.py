@@ -33,8 +33,10 @@ class Measured:
         """Why it is not to be called stable, None where it is."""
         if self.stable:
             return None
-        few = len(self.repeats) < FEWEST_REPEATS
-        return f"{len(self.repeats)} repeats" if few else f"{100 * self.spread:.1f} %"
+        if len(self.repeats) < FEWEST_REPEATS:
+            return f"{len(self.repeats)} repeats"
+        percent = 100 * self.spread
+        return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def test_a_row_holds_cost_speed_and_ap() -> None:
         "% of limit": "25",
         "peak MB": "300",
         "moves px": "1.0e-05",
+        "> 0.1 px": "0.00 %",
         "moves AP": "+0.00",
     }
 
@@ -52,7 +53,7 @@ def test_a_number_that_spreads_is_not_called_stable_and_the_cause_is_named() -> 
     wide, few = [60.0, 70.0, 80.0, 90.0, 95.0], [100.0, 100.0]
     busy = replace(STABLE, speed=speed(wide, other_cores=1.25, load_average=3.0))
     text = text_of(bench_table([busy]))
-    assert "80.0 unstable (25.0 %)" in text
+    assert "80.0 unstable (25 %)" in text
     cause = "other processes used 1.2 of 2 cores; the load average was 3.0 before"
     assert f"unstable, most likely because {cause}" in text
     text = bench_markdown([replace(STABLE, speed=speed(few))])

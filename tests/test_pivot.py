@@ -155,7 +155,7 @@ def test_speeds_of_a_bench_and_which_of_them_to_doubt(tmp_path: Path) -> None:
     metrics = ("latency ms", "inst/s", "crops/s", "p99 ms", "peak MB", "% of limit")
     pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), metrics, sort=True))
     assert shown(pivot) == {
-        ("heatmap-s",): ["10.10", "140.0 (unstable, 28.6 %)", "201.0", "–", "300.0", "25.0"],
+        ("heatmap-s",): ["10.10", "140.0 (unstable, 29 %)", "201.0", "–", "300.0", "25.0"],
         ("simcc-s",): ["10.10", "151.0", "201.0", "–", "300.0", "25.0"],
         ("other",): ["–", "248.0", "–", "–", "–", "–"],
     }

@@ -29,6 +29,13 @@ def test_median_and_quartiles_of_repeats() -> None:
     assert found.repeats == (100, 104, 96, 102, 98)
 
 
+def test_why_a_number_is_doubted() -> None:
+    assert measured([100, 100, 100]).doubt == "3 repeats"
+    assert measured([95, 95, 100, 102, 102]).doubt == "7.0 %"
+    assert measured([80, 80, 100, 102, 102]).doubt == "22 %"
+    assert measured([100, 100, 100, 100]).doubt is None
+
+
 @pytest.mark.parametrize(
     ("repeats", "stable"),
     [
