@@ -61,10 +61,10 @@ class Row:
     """One comparison; differences are maxima of absolute values.
 
     `crop` in grey levels; `raw` relative to the largest output, and so is `rounding`, how far the
-    published network in float32 is from itself in float64 on some of the instances; `keypoint` in pixels, without
-    `ties` keypoints whose answer hangs on less than the difference of the outputs; `keypoint_all`
-    with them; `metric` over the ten COCO or nine CrowdPose numbers, None where the images are not
-    annotated for the network's keypoints.
+    published network in float32 is from itself in float64 on some of the instances; `keypoint` in
+    pixels, without `ties` keypoints whose answer hangs on less than the difference of the outputs;
+    `keypoint_all` with them; `metric` over the ten COCO or nine CrowdPose numbers, None where the
+    images are not annotated for the network's keypoints.
     """
 
     family: str
