@@ -116,7 +116,7 @@ def measure(job: BenchJob, step: Step) -> CellResult:
     loaded = load_checkpoint(job.source.path, job.source.spec_file)
     workload = load_workload(job.data, job.scoring, lambda _done, _total: None, job.evidence)
     place = BenchPlace(workload, parallelism, check_device(execution.device))
-    plan = _plan(job, loaded, workload, execution)
+    plan = _plan(job, loaded, place, execution)
     (done,) = (FinishedCell(result) for result in plan.results)
     if plan.cell is not None:
         cost = done.result.gflops, execution.precision
@@ -125,7 +125,7 @@ def measure(job: BenchJob, step: Step) -> CellResult:
         if job.settings.parity:
             step("parity")
             eager = replace(execution, engine="eager", precision="fp32")
-            reference = _predictions(_plan(job, loaded, workload, eager), place)
+            reference = _predictions(_plan(job, loaded, place, eager), place)
             ap = _difference(done.result, _scored(done.result, reference, workload).result)
             speed = replace(speed, parity=parity_of(predictions, reference, ap))
         rate = speed.end_to_end.value
@@ -135,12 +135,13 @@ def measure(job: BenchJob, step: Step) -> CellResult:
 
 
 def _plan(
-    job: BenchJob, loaded: Checkpoint, workload: Workload, execution: Execution
+    job: BenchJob, loaded: Checkpoint, place: BenchPlace, execution: Execution
 ) -> PlannedCell:
     """Return the cell with its network ready to run, or without one and with the reason."""
     grid = Grid(flip_test=job.axes.flip_test, execution=execution, decoders=(job.decoder,))
     facts = checkpoint_facts(loaded, job.source.name)
-    (plan,) = ready_to_run([plan_cell(loaded, facts, job.key, workload, grid, Storage())])
+    planned = plan_cell(loaded, facts, job.key, place.workload, grid, Storage())
+    (plan,) = ready_to_run([planned], place.workload, place.parallelism)
     return plan
 
 

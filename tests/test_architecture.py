@@ -123,7 +123,6 @@ LAYERS: dict[str, set[str]] = {
     },
     "claims": {"errors", "records", "suite", "yaml_records"},
     "output_layers": set(),
-    "engine_parity": {"errors", "evaluation"},
     "engines": {
         *FOUNDATION,
         "cache",
@@ -251,7 +250,7 @@ LAYERS: dict[str, set[str]] = {
         "suite_run",
     },
     "tables": {"errors", "results"},
-    "parity": {"evaluation", "speed"},
+    "parity": {"errors", "evaluation", "speed"},
     "bench_cell": {
         *FOUNDATION,
         "crop_batches",

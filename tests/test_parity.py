@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posebench.engine_parity import PredictionDifference, compare_predictions
 from posebench.errors import EvaluationError
 from posebench.evaluation.predictions import Predictions
+from posebench.parity import parity_of
+from posebench.speed import Parity
 
 
 def predictions(count: int = 2, joints: int = 2) -> Predictions:
@@ -27,16 +28,14 @@ def predictions(count: int = 2, joints: int = 2) -> Predictions:
 def test_the_largest_distance_and_the_share_that_moved() -> None:
     keypoints, scores = np.full((2, 2, 2), 10.0), np.full((2, 2), 0.5, dtype=np.float32)
     keypoints[1, 0] += (3.0, -4.0)  # 5 pixels away
-    keypoints[0, 1] += (0.0, 1.0)  # not further than 1 pixel
+    keypoints[0, 1] += (0.0, 0.1)  # not further than a tenth of a pixel
     scores[0, 0] = 0.25
     other = replace(predictions(), keypoints=keypoints, keypoint_scores=scores)
-    assert compare_predictions(predictions(), other) == PredictionDifference(5.0, 0.25, 0.25)
+    assert parity_of(predictions(), other, ap=0.5) == Parity(5.0, 0.25, 0.25, 0.5)
 
 
 def test_no_difference() -> None:
-    nothing = PredictionDifference(0.0, 0.0, 0.0)
-    assert compare_predictions(predictions(), predictions()) == nothing
-    assert compare_predictions(predictions(0), predictions(0)) == nothing
+    assert parity_of(predictions(), predictions(), ap=None) == Parity(0.0, 0.0, 0.0, None)
 
 
 @pytest.mark.parametrize(
@@ -44,4 +43,4 @@ def test_no_difference() -> None:
 )
 def test_other_instances_are_refused(other: Predictions) -> None:
     with pytest.raises(EvaluationError, match="cannot be compared"):
-        compare_predictions(predictions(), other)
+        parity_of(predictions(), other, ap=None)
