@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from posebench.execution import Parallelism, Resources
-from posebench.resources import share_out
+from posebench.resources import share_of_each, share_out
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +49,24 @@ def test_what_is_not_asked_for_is_what_the_machine_has() -> None:
     assert (parallelism, settings.torch_threads) == (Parallelism(8, 2, 0), 2)
     parallelism, _ = share_out(Resources(), "cuda")
     assert parallelism.workers == min(os.cpu_count() or 1, 8)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "processes", "share"),
+    [
+        (Resources(threads=8), "cpu", 2, Resources(threads=4)),
+        (Resources(threads=1), "cpu", 2, Resources(threads=1)),
+        (Resources(7, 3, 5), "cpu", 2, Resources(3, 2, 5)),
+        (Resources(7, 0, 5), "cuda", 2, Resources(3, 0, 5)),
+    ],
+)
+def test_processes_share_what_one_would_have(
+    asked: Resources, device: str, processes: int, share: Resources
+) -> None:
+    assert share_of_each(asked, device, processes) == share
+
+
+def test_processes_share_the_machine() -> None:
+    torch.set_num_threads(3)
+    share = share_of_each(Resources(), "cuda", 2)
+    assert share == Resources(1, -(-min(os.cpu_count() or 1, 16) // 2))
