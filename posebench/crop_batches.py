@@ -104,6 +104,11 @@ class _Images:
         return image.result()
 
 
+def image_order(instances: Instances) -> NDArray[np.intp]:
+    """Return the rows of N instances in the order that batches take them."""
+    return np.argsort(instances.image_index, kind="stable")
+
+
 @contextmanager
 def crop_batches(
     dataset: PoseDataset,
@@ -118,7 +123,7 @@ def crop_batches(
     With `workers`, that many threads prepare `requests` ahead, a bounded number of batches; else
     the function does it all. It raises `DataError` for an image that cannot be read.
     """
-    order = np.argsort(instances.image_index, kind="stable")
+    order = image_order(instances)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     images = _Images(dataset, [instances.image_index[rows] for rows in batches])
 

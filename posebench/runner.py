@@ -28,8 +28,9 @@ from posebench.model import Network
 from posebench.passes import pass_name
 from posebench.planning import Grid, PlannedCell, Storage, plan_cell, plan_cells, reason_of
 from posebench.policies import apply_policy
-from posebench.predict import CellPredictions, predict
+from posebench.predict import CellPredictions
 from posebench.prediction_cache import CachedPredictions, write_predictions
+from posebench.prediction_parts import delete_parts
 from posebench.results import (
     CellResult,
     CheckpointFacts,
@@ -37,6 +38,7 @@ from posebench.results import (
     OfficialMetrics,
     Status,
 )
+from posebench.segments import predict_in_segments
 from posebench.spec import spec_to_mapping
 from posebench.workload import Workload
 
@@ -132,23 +134,31 @@ def run_planned(
 
     planned = ready_to_run(planned)
     outcomes = iter(
-        predict(
-            [plan.cell for plan in planned if plan.cell is not None],
+        predict_in_segments(
+            [
+                (plan.cell, [plan.files[name] for name in plan.cell.decoders] if plan.files else [])
+                for plan in planned
+                if plan.cell is not None
+            ],
             workload.dataset,
             workload.instances,
             parallelism=parallelism,
             progress=advance,
         )
     )
-    for plan in planned:
-        for result in plan.results:
-            if result.status == "ok":
-                outcome = _outcome(result, plan, outcomes)
-                file = plan.files.get(str(result.protocol.decoder))
-                kept = file.path if file is not None and file.path.is_file() else None
-                yield replace(score_cell(result, outcome, workload), predictions=kept)
-            else:
-                yield FinishedCell(result)
+    # All of them before the first is scored, for that takes time too.
+    predicted = [
+        (result, _outcome(result, plan, outcomes) if result.status == "ok" else None, plan)
+        for plan in planned
+        for result in plan.results
+    ]
+    for result, outcome, plan in predicted:
+        if outcome is None:
+            yield FinishedCell(result)
+            continue
+        file = plan.files.get(str(result.protocol.decoder))
+        kept = file.path if file is not None and file.path.is_file() else None
+        yield replace(score_cell(result, outcome, workload), predictions=kept)
 
 
 def ready_to_run(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
@@ -191,6 +201,8 @@ def _outcome(
             write_predictions(file, CachedPredictions(outcome.predictions, result.gflops))
         except DataError as error:
             _log.warning("Predictions are not kept: %s", error.message)
+        else:
+            delete_parts(file)
     return outcome
 
 
