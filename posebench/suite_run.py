@@ -6,6 +6,7 @@ import fnmatch
 from dataclasses import replace
 
 import posebench
+from posebench.devices import check_device
 from posebench.errors import PosebenchError, UsageError
 from posebench.evaluation.estimates import Resampling
 from posebench.resources import share_out
@@ -40,6 +41,8 @@ def run_suite(request: RunRequest, display: Display) -> None:
     """
     batch_size = request.resources.batch_size or request.suite.batch_size
     request = replace(request, resources=replace(request.resources, batch_size=batch_size))
+    for device in request.devices:
+        check_device(device)
     parallelism, settings = share_out(request.resources, request.devices[0])
     with locked(request.out):
         plan = plan_of(request, display)

@@ -28,6 +28,7 @@ from posebench.datasets.coco import (
 )
 from posebench.datasets.images import read_image
 from posebench.errors import DataError
+from posebench.execution import Parallelism
 from posebench.geometry import boxes_to_center_scale
 from posebench.sizes import InputSize
 
@@ -48,6 +49,11 @@ def shuffled(instances: Instances, seed: int = 0) -> Instances:
     return replace(instances, **{name: getattr(instances, name)[order] for name in names})
 
 
+def made(data: tuple[PoseDataset, Instances], batch_size: int, workers: int) -> Any:
+    parallelism = Parallelism(batch_size, workers=workers)
+    return crop_batches(*data, parallelism, requests=[PLAIN], device=torch.device("cpu"))
+
+
 def taken(
     data: tuple[PoseDataset, Instances],
     batch_size: int,
@@ -55,7 +61,7 @@ def taken(
     use: Callable[[CropBatch], Any] = lambda batch: batch.inputs(PLAIN),
 ) -> list[Any]:
     """Return what `use` makes of every batch."""
-    with crop_batches(*data, batch_size, workers=workers, requests=[PLAIN]) as batches:
+    with made(data, batch_size, workers) as batches:
         return [use(batch()) for batch in batches]
 
 
@@ -88,7 +94,7 @@ def test_each_image_is_read_once_for_lanes_that_share_it(
     people: Path, reads: Counter[str], workers: int
 ) -> None:
     dataset, instances = load(people)
-    with crop_batches(dataset, instances, 1, workers=workers, requests=[PLAIN]) as batches:
+    with made((dataset, instances), 1, workers) as batches:
         threads = [
             threading.Thread(target=lambda make=make: make().inputs(PLAIN)) for make in batches
         ]
@@ -132,22 +138,22 @@ def test_workers_are_a_bounded_number_of_batches_ahead(
     index = np.repeat(instances.image_index, 10)
     boxes, scores = np.repeat(instances.bbox_xyxy, 10, 0), np.repeat(instances.bbox_scores, 10)
     many = Instances(index, np.arange(len(index)), boxes, scores)
-    made: list[int] = []
+    begun: list[int] = []
     build = CropBatch.__init__
 
     def counted(self: CropBatch, *arguments: Any) -> None:
-        made.append(1)
+        begun.append(1)
         build(self, *arguments)
 
     monkeypatch.setattr(CropBatch, "__init__", counted)
-    with crop_batches(dataset, many, 1, workers=workers, requests=[PLAIN]) as batches:
+    with made((dataset, many), 1, workers) as batches:
         for given, batch in enumerate(batches, start=1):
             batch()
             if given == 5:
                 time.sleep(0.3)  # for workers to run ahead in
                 break
-        assert 5 < len(made) <= 5 + most
-    assert len(made) < len(many) / 2
+        assert 5 < len(begun) <= 5 + most
+    assert len(begun) < len(many) / 2
 
 
 def test_images_are_dropped_after_their_last_batch(people: Path) -> None:
@@ -174,7 +180,7 @@ def test_a_broken_image_is_an_error_of_its_batches_alone(
     else:
         path.write_bytes(path.read_bytes()[:3000])
     outcomes: list[bool] = []
-    with crop_batches(dataset, instances, 1, workers=workers, requests=[PLAIN]) as batches:
+    with made((dataset, instances), 1, workers) as batches:
         for batch in batches:
             try:
                 batch()
@@ -187,6 +193,6 @@ def test_a_broken_image_is_an_error_of_its_batches_alone(
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_leaving_early_leaves_no_threads(people: Path, workers: int) -> None:
-    with crop_batches(*load(people), 1, workers=workers, requests=[PLAIN]) as batches:
+    with made(load(people), 1, workers) as batches:
         next(batches)()
     assert [t.name for t in threading.enumerate() if t.name.startswith("crops")] == []

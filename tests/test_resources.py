@@ -9,8 +9,14 @@ import cv2
 import pytest
 import torch
 
+from posebench import resources
 from posebench.execution import Parallelism, Resources
 from posebench.resources import share_of_each, share_out
+
+
+@pytest.fixture(autouse=True)
+def any_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "check_device", lambda _: None)
 
 
 @pytest.fixture(autouse=True)
