@@ -5,6 +5,7 @@ A process that dies loses the job it had; another one takes its place for the jo
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 from collections import deque
@@ -100,7 +101,8 @@ def _start(
     """Start a process with a first job; it shares nothing with this one, as CUDA demands."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, run, device), daemon=True)
+    level = logging.getLogger("posebench").level
+    process = context.Process(target=_serve, args=(theirs, run, device, level), daemon=True)
     process.start()
     theirs.close()  # or its end would not be noticed
     crew[ours] = _Member(device, process, job)
@@ -113,8 +115,12 @@ def _give(connection: Connection, member: _Member, job: Any) -> None:
         connection.send(job)
 
 
-def _serve(connection: Connection, run: Callable[[str, Job, Send], None], device: str) -> None:
+def _serve(
+    connection: Connection, run: Callable[[str, Job, Send], None], device: str, log_level: int
+) -> None:
     """Do the jobs that come until there are no more."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("posebench").setLevel(log_level)
     # Ctrl-C reaches every process of a terminal: it is the first one's, which says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

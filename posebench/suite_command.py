@@ -20,7 +20,7 @@ from posebench.printing import print_fitting
 from posebench.resources import share_out
 from posebench.results import CellResult
 from posebench.runner import exit_code
-from posebench.store import read_run
+from posebench.store import RUN_FILE, read_run
 from posebench.suite import load_suite, source_text
 from posebench.suite_display import cell_cost, duration, plan_line, suite_display
 from posebench.suite_passes import RunRequest
@@ -67,6 +67,8 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         try:
             run_suite(request, display)
         except KeyboardInterrupt:
+            if not (out / RUN_FILE).is_file():
+                raise  # nothing has begun
             stopped = True
     run = read_run(out)
     results = [cell.result for cell in run.cells]
