@@ -136,7 +136,7 @@ def test_predictions_score_the_same_in_pycocotools(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    from posebench import runner
+    from posebench import segments
     from posebench.predict import CellPredictions, predict
 
     def near_the_truth(cells: Any, dataset: Any, truth: Any, **options: Any) -> Any:
@@ -146,7 +146,7 @@ def test_predictions_score_the_same_in_pycocotools(
         outcome.predictions.keypoints[:] = truth.keypoints[..., :2] + noise
         return [CellPredictions(outcome.predictions, outcome.seconds)]
 
-    monkeypatch.setattr(runner, "predict", near_the_truth)
+    monkeypatch.setattr(segments, "predict", near_the_truth)
     heatmap = small_checkpoint(tmp_path / "heatmap.safetensors")
     predictions, results = tmp_path / "p.json", tmp_path / "r.json"
     done = run(
