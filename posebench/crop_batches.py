@@ -143,6 +143,11 @@ class _Images:
         return image.result()
 
 
+def image_order(instances: Instances) -> NDArray[np.intp]:
+    """Return the rows of N instances in the order that batches take them."""
+    return np.argsort(instances.image_index, kind="stable")
+
+
 @contextmanager
 def crop_batches(
     dataset: PoseDataset,
@@ -158,7 +163,7 @@ def crop_batches(
     number of batches; else the function does it all. It raises `DataError` for an image that cannot
     be read.
     """
-    order = np.argsort(instances.image_index, kind="stable")
+    order = image_order(instances)
     batch_size, workers = parallelism.batch_size, parallelism.workers
     uploader = Uploader(device)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

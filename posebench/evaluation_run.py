@@ -15,6 +15,7 @@ from pathlib import Path
 from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.execution import Resources
+from posebench.passes import passes
 from posebench.planning import Grid, Storage
 from posebench.printing import WIDE, print_fitting, screen_width
 from posebench.progress import progress_bars
@@ -26,7 +27,7 @@ from posebench.runner import (
     FinishedCell,
     exit_code,
     result_without_cells,
-    run_checkpoint,
+    run_pass,
 )
 from posebench.tables import results_table
 from posebench.workload import DataRequest, load_workload
@@ -82,19 +83,22 @@ def run_evaluation(request: EvaluationRequest) -> int:
             request.evidence,
         )
         results: list[CellResult] = []
-        for position, source in enumerate(sources):
-            try:
-                for cell in run_checkpoint(source, workload, grid, report, storage):
-                    results.append(cell.result)
-                    _write_predictions(request.outputs, cell)
-            except KeyboardInterrupt:
-                results += [
-                    result_without_cells(left, workload, "skipped", "stopped by Ctrl-C")
-                    for left in sources[position:]
-                ]
-                break
-            finally:
-                _write_results(request.outputs, results, settings)
+        left = list(sources)
+        try:
+            for together in passes(sources, lambda source: source.path):
+                for _, cells in run_pass(together, workload, grid, report, storage):
+                    for cell in cells:
+                        results.append(cell.result)
+                        _write_predictions(request.outputs, cell)
+                    left.pop(0)
+                    _write_results(request.outputs, results, settings)
+        except KeyboardInterrupt:
+            results += [
+                result_without_cells(source, workload, "skipped", "stopped by Ctrl-C")
+                for source in left
+            ]
+        finally:
+            _write_results(request.outputs, results, settings)
     print_results(results)
     return exit_code(results)
 
@@ -157,6 +161,11 @@ def _check_request(request: EvaluationRequest, checkpoints: int) -> None:
             hint="OKS lies between 0 and 1; --nms none turns OKS-NMS off.",
         )
     grid = request.grid
+    if "," in grid.execution.device:
+        raise UsageError(
+            f"--device {grid.execution.device}: posebench eval runs on one device.",
+            hint="posebench run SUITE takes several.",
+        )
     cells = checkpoints * len(grid.sizes) * len(grid.policies) * len(grid.decoders)
     if outputs.predictions is not None and cells > 1:
         raise UsageError(

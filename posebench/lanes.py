@@ -14,8 +14,6 @@ from typing import TypeVar
 import torch
 
 Batch = TypeVar("Batch")
-# More batches at a time take more memory, and no less time per instance.
-MOST_LANES = 8
 
 
 def run_in_lanes(

@@ -57,42 +57,48 @@ def read_predictions(file: CachedFile) -> CachedPredictions | None:
     """Return what the file holds, None where there is no file; raise `DataError` for damage."""
     if not file.path.is_file():
         return None
-    identity, kept = _read(file.path)
-    if identity != json.loads(json.dumps(file.identity)):
-        raise _damaged(file.path, "it is of another cell")
-    return kept
+    predictions, gflops = read_arrays(file, "gflops")
+    return CachedPredictions(predictions, None if np.isnan(gflops) else gflops)
 
 
 def load_predictions(path: Path) -> Predictions:
     """Return the predictions of a file, whatever cell it is of; raise `DataError`."""
-    return _read(path)[1].predictions
+    return _read(path, "gflops")[1]
 
 
 def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
     """Keep predictions by way of a temporary name; raise `DataError` if they cannot be written."""
-    arrays = {name: getattr(kept.predictions, name) for name in _NAMES}
+    write_arrays(file, kept.predictions, gflops=np.nan if kept.gflops is None else kept.gflops)
+
+
+def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -> None:
+    """Write a file with predictions and numbers; raise `DataError` if it cannot be written."""
+    arrays = {name: getattr(predictions, name) for name in _NAMES}
     arrays["keypoints"] = _narrow(arrays["keypoints"])
+    arrays |= {name: np.array(number) for name, number in numbers.items()}
     try:
         with put_when_written(file.path) as temporary:
-            np.savez_compressed(
-                temporary,
-                identity=np.array(json.dumps(file.identity)),
-                gflops=np.array(np.nan if kept.gflops is None else kept.gflops),
-                **arrays,
-            )
+            np.savez_compressed(temporary, identity=np.array(json.dumps(file.identity)), **arrays)
     except OSError as error:
         raise DataError(f"{file.path} cannot be written: {error.strerror or error}.") from None
 
 
-def _read(path: Path) -> tuple[Any, CachedPredictions]:
+def read_arrays(file: CachedFile, number: str) -> tuple[Predictions, float]:
+    """Return a file's predictions and the number of this name; raise `DataError` for damage."""
+    identity, predictions, value = _read(file.path, number)
+    if identity != json.loads(json.dumps(file.identity)):
+        raise _damaged(file.path, "it is of another cell")
+    return predictions, value
+
+
+def _read(path: Path, number: str) -> tuple[Any, Predictions, float]:
     """Return whose predictions a file holds, and what it holds; raise `DataError` for damage."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             values = {name: stored[name] for name in _NAMES}
             values["keypoints"] = values["keypoints"].astype(np.float64)
-            gflops = float(stored["gflops"])
-            kept = CachedPredictions(Predictions(**values), None if np.isnan(gflops) else gflops)
-            return json.loads(str(stored["identity"])), kept
+            identity = json.loads(str(stored["identity"]))
+            return identity, Predictions(**values), float(stored[number])
     except _DAMAGE as error:
         raise _damaged(path, error) from None
 

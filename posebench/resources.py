@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import cv2
 import torch
@@ -45,3 +46,15 @@ def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettin
         threads, parallelism.batch_size, parallelism.lanes, parallelism.workers, device
     )
     return parallelism, settings
+
+
+def share_of_each(resources: Resources, device: str, processes: int) -> Resources:
+    """Return what one of several processes gets, each on a device of this kind."""
+    threads, workers = resources.threads or torch.get_num_threads(), resources.workers
+    if workers is None and device != "cpu":
+        workers = min(os.cpu_count() or 1, _MOST_WORKERS * processes)
+    return replace(
+        resources,
+        threads=max(threads // processes, 1),
+        workers=None if workers is None else -(-workers // processes),
+    )

@@ -1,7 +1,7 @@
 """Evaluate checkpoints over input sizes and resize policies on one data set.
 
-Plans every cell first, so that what cannot run is known before any inference, then runs a
-checkpoint's cells together. A cell that fails is a result with its reason; the others go on.
+Plans every cell first, so that what cannot run is known before any inference, then runs the cells
+of several checkpoints together. A cell that fails is a result with its reason; the others go on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,12 @@ from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.protocol import evaluate
 from posebench.execution import CALIBRATION_CROPS, Execution, Parallelism
 from posebench.model import Network
+from posebench.passes import pass_name
 from posebench.planning import Grid, PlannedCell, Storage, plan_cell, plan_cells, reason_of
 from posebench.policies import apply_policy
-from posebench.predict import CellPredictions, PreparedCell, predict
+from posebench.predict import CellPredictions, PreparedCell
 from posebench.prediction_cache import CachedPredictions, write_predictions
+from posebench.prediction_parts import delete_parts
 from posebench.results import (
     CellResult,
     CheckpointFacts,
@@ -40,6 +43,7 @@ from posebench.results import (
     OfficialMetrics,
     Status,
 )
+from posebench.segments import predict_in_segments
 from posebench.spec import spec_to_mapping
 from posebench.workload import Workload
 
@@ -73,30 +77,47 @@ class FinishedCell:
 Progress = Callable[[str, int, int], None]
 
 
-def run_checkpoint(
-    source: CheckpointSource,
+def run_pass(
+    sources: Sequence[CheckpointSource],
     workload: Workload,
     grid: Grid,
     progress: Progress,
     storage: Storage | None = None,
-) -> Iterator[FinishedCell]:
-    """Load one checkpoint and yield a result for each of its cells, in the order planned.
+) -> Iterator[tuple[CheckpointSource, Iterator[FinishedCell]]]:
+    """Run checkpoints together and yield each with a result for each of its cells, in order.
 
-    What is in `storage` is not run again, and what runs is kept there.
-    Whatever goes wrong in a cell is its `reason`; one that cannot be loaded has a single result.
+    A checkpoint's results are to be taken before the next one's. What is in `storage` is not run
+    again, and what runs is kept there. Whatever goes wrong in a cell is its `reason`; a
+    checkpoint that cannot be loaded has a single result.
     """
-    try:
-        checkpoint = load_checkpoint(source.path, source.spec_file)
-        cells = plan_cells(checkpoint.spec, grid)
-    except Exception as error:
-        reason = reason_of(error, source.name)
-        yield FinishedCell(result_without_cells(source, workload, "failed", reason))
-        return
+    parts: list[tuple[CheckpointSource, list[PlannedCell] | FinishedCell]] = []
+    for source in sources:
+        try:
+            parts.append((source, _plan(source, workload, grid, storage or Storage())))
+        except Exception as error:
+            reason = reason_of(error, source.name)
+            failed = result_without_cells(source, workload, "failed", reason)
+            parts.append((source, FinishedCell(failed)))
+    planned = [plan for _, part in parts if isinstance(part, list) for plan in part]
+    advance = partial(progress, pass_name(source.name for source in sources))
+    finished = run_planned(planned, workload, grid.parallelism, advance)
+    for source, part in parts:
+        if isinstance(part, FinishedCell):
+            yield source, iter((part,))
+        else:
+            yield source, islice(finished, sum(len(plan.results) for plan in part))
+
+
+def _plan(
+    source: CheckpointSource, workload: Workload, grid: Grid, storage: Storage
+) -> list[PlannedCell]:
+    """Load a checkpoint and plan its cells, in the order asked for."""
+    checkpoint = load_checkpoint(source.path, source.spec_file)
     facts = checkpoint_facts(checkpoint, source.name)
-    planned = [
-        plan_cell(checkpoint, facts, cell, workload, grid, storage or Storage()) for cell in cells
+    return [
+        plan_cell(checkpoint, facts, cell, workload, grid, storage)
+        for cell in plan_cells(checkpoint.spec, grid)
     ]
-    yield from run_planned(planned, workload, grid.parallelism, partial(progress, source.name))
 
 
 def run_planned(
@@ -118,23 +139,31 @@ def run_planned(
 
     planned = ready_to_run(planned, workload, parallelism)
     outcomes = iter(
-        predict(
-            [plan.cell for plan in planned if plan.cell is not None],
+        predict_in_segments(
+            [
+                (plan.cell, [plan.files[name] for name in plan.cell.decoders] if plan.files else [])
+                for plan in planned
+                if plan.cell is not None
+            ],
             workload.dataset,
             workload.instances,
             parallelism=parallelism,
             progress=advance,
         )
     )
-    for plan in planned:
-        for result in plan.results:
-            if result.status == "ok":
-                outcome = _outcome(result, plan, outcomes)
-                file = plan.files.get(str(result.protocol.decoder))
-                kept = file.path if file is not None and file.path.is_file() else None
-                yield replace(score_cell(result, outcome, workload), predictions=kept)
-            else:
-                yield FinishedCell(result)
+    # All of them before the first is scored, for that takes time too.
+    predicted = [
+        (result, _outcome(result, plan, outcomes) if result.status == "ok" else None, plan)
+        for plan in planned
+        for result in plan.results
+    ]
+    for result, outcome, plan in predicted:
+        if outcome is None:
+            yield FinishedCell(result)
+            continue
+        file = plan.files.get(str(result.protocol.decoder))
+        kept = file.path if file is not None and file.path.is_file() else None
+        yield replace(score_cell(result, outcome, workload), predictions=kept)
 
 
 def ready_to_run(
@@ -193,6 +222,8 @@ def _outcome(
             write_predictions(file, CachedPredictions(outcome.predictions, result.gflops))
         except DataError as error:
             _log.warning("Predictions are not kept: %s", error.message)
+        else:
+            delete_parts(file)
     return outcome
 
 

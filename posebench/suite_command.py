@@ -13,17 +13,19 @@ from rich.text import Text
 
 from posebench.claims import find_claims
 from posebench.claims_command import verdict_table, verdicts_of
+from posebench.device_processes import device_names
 from posebench.evaluation_run import print_results
 from posebench.execution import Resources
 from posebench.printing import print_fitting
 from posebench.resources import share_out
 from posebench.results import CellResult
 from posebench.runner import exit_code
-from posebench.store import read_run
+from posebench.store import RUN_FILE, read_run
 from posebench.suite import load_suite, source_text
 from posebench.suite_display import cell_cost, duration, plan_line, suite_display
+from posebench.suite_passes import RunRequest
 from posebench.suite_plan import SuiteCell
-from posebench.suite_run import RunRequest, pending_cells, plan_of, run_suite
+from posebench.suite_run import pending_cells, plan_of, run_suite
 
 _RUNS = Path("runs")
 
@@ -53,7 +55,7 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         only=options.only,
         limit=options.limit,
         retry_failed=options.retry_failed,
-        device=options.device,
+        devices=device_names(options.device),
         resources=options.resources,
         source=source_text(path),
     )
@@ -65,6 +67,8 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         try:
             run_suite(request, display)
         except KeyboardInterrupt:
+            if not (out / RUN_FILE).is_file():
+                raise  # nothing has begun
             stopped = True
     run = read_run(out)
     results = [cell.result for cell in run.cells]
@@ -96,7 +100,7 @@ def _default_folder(name: str, limit: int | None) -> Path:
 
 def _show_plan(request: RunRequest) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
-    share_out(request.resources, request.device)
+    share_out(request.resources, request.devices[0])
     with suite_display() as display:
         plan = plan_of(request, display)
     pending = pending_cells(request, plan)

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from posebench.results import CellResult
 from posebench.store import StoredCell
+from posebench.suite_passes import Display
 from posebench.suite_plan import SuiteCell
-from posebench.suite_run import Display
 from posebench.tables import points
 
 _LAST_SHOWN = 8
@@ -40,7 +40,9 @@ class LineDisplay:
         self._say(plan_line(cells, pending))
 
     def started(self, cells: Sequence[SuiteCell]) -> None:
-        """Show nothing."""
+        """Say what runs together, as it may take long before any of it is done."""
+        if line := pass_line(cells):
+            self._say(line)
 
     def finished(self, cell: StoredCell) -> None:
         """Say what came of a cell."""
@@ -59,13 +61,15 @@ class LiveDisplay:
         self._pending: list[SuiteCell] = []
         self._running: tuple[str, ...] = ()
         self._done: list[StoredCell] = []
-        self._step = ("", 0, 0)
+        self._steps: dict[str, tuple[int, int]] = {}
+        self._pass = ""
         self._started = time.monotonic()
         self._headline = ""
 
     def progress(self, label: str, done: int, total: int) -> None:
-        """Show how far the current step is."""
-        self._step = (label, done, total)
+        """Show how far a step is, beside others that are under way."""
+        under_way = {name: step for name, step in self._steps.items() if step[0] < step[1]}
+        self._steps = {**under_way, label: (done, total)}
         self._show()
 
     def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
@@ -76,30 +80,37 @@ class LiveDisplay:
         self._show()
 
     def started(self, cells: Sequence[SuiteCell]) -> None:
-        """Show which cells run."""
-        self._running = tuple(cell.id for cell in cells)
+        """Show which cells run, beside those that still do."""
+        self._running += tuple(cell.id for cell in cells)
+        self._pass = pass_line(cells)
         self._show()
 
     def finished(self, cell: StoredCell) -> None:
         """Show a cell that is done."""
         self._done.append(cell)
         self._running = tuple(name for name in self._running if name != cell.id)
+        if not self._running:
+            self._steps = {}
         self._show()
 
     def _show(self) -> None:
-        label, done, total = self._step
         left = len(self._pending) - len(self._done) - len(self._running)
         counts = f"{len(self._done)} done, {len(self._running)} running, {max(left, 0)} left"
-        step = Table.grid(padding=(0, 1))
-        step.add_row(Text(label), ProgressBar(total or 1, done, width=30), f"{done}/{total}")
+        steps = Table.grid(padding=(0, 1))
+        for label, (done, total) in self._steps.items():
+            steps.add_row(Text(label), ProgressBar(total or 1, done, width=30), f"{done}/{total}")
         last = [Text(cell_line(cell)) for cell in self._done[-_LAST_SHOWN:]]
         parts: list[RenderableType] = [Text(self._headline), Text(counts + self._time_left())]
-        self._live.update(Group(*parts, step, *last))
+        parts += [Text(self._pass)] if self._pass else []
+        self._live.update(Group(*parts, steps, *last))
 
     def _time_left(self) -> str:
         """Return the time that the pending cells' cost says is left."""
         cost = {cell.id: cell_cost(cell.result) for cell in self._pending}
         done = sum(cost.get(cell.id, 0.0) for cell in self._done)
+        if self._running and self._steps:
+            reached, total = map(sum, zip(*self._steps.values(), strict=True))
+            done += reached / total * sum(cost.get(name, 0.0) for name in self._running)
         if done <= 0:
             return ""
         seconds = (time.monotonic() - self._started) * (sum(cost.values()) - done) / done
@@ -132,6 +143,13 @@ def plan_line(cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> str:
     kinds = ", ".join(f"{count} {status}" for status, count in counts.items() if status != "ok")
     known = f" ({kinds})" if kinds else ""
     return f"{len(cells)} cells{known}, {len(cells) - len(pending)} done before"
+
+
+def pass_line(cells: Sequence[SuiteCell]) -> str:
+    """Return which networks share the images of one pass, empty for a single one."""
+    networks = len({(cell.checkpoint.source.name, cell.axes, cell.key) for cell in cells})
+    names = dict.fromkeys(cell.checkpoint.source.name for cell in cells)
+    return f"{networks} networks in one pass, of {', '.join(names)}" if networks > 1 else ""
 
 
 def cell_line(cell: StoredCell) -> str:

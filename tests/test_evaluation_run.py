@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from small_run import made_up, small_checkpoint
 
-from posebench import evaluation_run
+from posebench import crop_batches, evaluation_run
+from posebench.datasets.images import read_image
 from posebench.errors import CheckpointError, DataError, PosebenchError, SpecError, UsageError
 from posebench.evaluation.protocol import ScoringOptions
 from posebench.evaluation_run import (
@@ -18,7 +19,7 @@ from posebench.evaluation_run import (
     checkpoint_sources,
     run_evaluation,
 )
-from posebench.execution import Resources
+from posebench.execution import Execution, Resources
 from posebench.planning import Grid
 from posebench.runner import FinishedCell
 from posebench.workload import DataRequest
@@ -113,7 +114,7 @@ def test_results_are_written_after_each_checkpoint_and_ctrl_c_keeps_them(
     written: list[list[str]] = []
     results_file = tmp_path / "r.json"
 
-    def cells(source: Any, *_: object) -> Any:
+    def cells(source: Any) -> Any:
         if results_file.exists():
             document = json.loads(results_file.read_text())
             written.append([row["checkpoint"]["name"] for row in document["results"]])
@@ -122,7 +123,11 @@ def test_results_are_written_after_each_checkpoint_and_ctrl_c_keeps_them(
         if source.name == "b":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation_run, "run_checkpoint", cells)
+    def run_pass(sources: Any, *_: object) -> Any:
+        for source in sources:
+            yield source, cells(source)
+
+    monkeypatch.setattr(evaluation_run, "run_pass", run_pass)
     paths = [touch(tmp_path / f"{name}.pth") for name in "abc"]
     code = run_evaluation(request(people, *paths, outputs=Outputs(results=results_file)))
     assert code == 3
@@ -135,6 +140,42 @@ def test_results_are_written_after_each_checkpoint_and_ctrl_c_keeps_them(
         ("c", "skipped"),
     ]
     assert "skipped: b, c: stopped by Ctrl-C" in capsys.readouterr().out
+
+
+def test_checkpoints_share_images_and_stay_in_order(
+    tmp_path: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+
+    def counted(path: Path) -> Any:
+        reads.append(path)
+        return read_image(path)
+
+    monkeypatch.setattr(crop_batches, "read_image", counted)
+    paths = [
+        small_checkpoint(tmp_path / "c.safetensors"),
+        touch(tmp_path / "b.pth"),
+        small_checkpoint(tmp_path / "a.safetensors", "simcc"),
+    ]
+    outputs = Outputs(folder=tmp_path / "o")
+    assert run_evaluation(request(people, *paths, outputs=outputs)) == 3
+    assert len(reads) == len(set(reads)) == 4
+    rows = json.loads((tmp_path / "o" / "results.json").read_text())["results"]
+    assert [(row["checkpoint"]["name"], row["status"]) for row in rows] == [
+        ("c", "ok"),
+        ("b", "failed"),
+        ("a", "ok"),
+    ]
+    alone = Outputs(folder=tmp_path / "alone")
+    assert run_evaluation(request(people, paths[2], outputs=alone)) == 0
+    name = "predictions/a_64x48_native.json"
+    assert (tmp_path / "o" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_several_devices_are_for_suites(tmp_path: Path, people: Path) -> None:
+    grid = Grid(execution=Execution(device="cpu,cpu"))
+    with pytest.raises(UsageError, match="eval runs on one device"):
+        run_evaluation(request(people, touch(tmp_path / "a.pth"), grid=grid))
 
 
 def test_threads_are_set_and_recorded(
@@ -168,6 +209,6 @@ def test_threads_are_set_and_recorded(
 def test_errors_of_the_data_come_before_any_checkpoint_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation_run, "run_checkpoint", None)
+    monkeypatch.setattr(evaluation_run, "run_pass", None)
     with pytest.raises(PosebenchError, match="no data set"):
         run_evaluation(request(tmp_path / "none", touch(tmp_path / "a.pth")))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,34 @@ def run(
     cells: list[PreparedCell], data: tuple[PoseDataset, Instances], batch_size: int = 32
 ) -> list[CellPredictions]:
     return predict(cells, *data, parallelism=Parallelism(batch_size), progress=lambda _: None)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("batch_size", [1, 5, 32])
+def test_neither_lanes_nor_workers_move_a_bit(people: Path, batch_size: int) -> None:
+    data = load(people)
+    cells = [cell_of("heatmap"), cell_of("simcc"), cell_of("simcc", OTHER, "resample")]
+
+    def numbers(lanes: int, workers: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        parallelism = Parallelism(batch_size, lanes, workers)
+        outcomes = predict(cells, *data, parallelism=parallelism, progress=lambda _: None)
+        found = [outcome.predictions for outcome in outcomes if outcome.predictions is not None]
+        assert len(found) == len(cells)
+        return [(each.keypoints, each.keypoint_scores) for each in found]
+
+    plain = numbers(1, 0)
+    for lanes, workers in itertools.product((1, 2, 3), (0, 1, 4)):
+        for one, other in zip(plain, numbers(lanes, workers), strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
 
 
 def broken(failure: Exception, after: int = 0) -> PreparedCell:

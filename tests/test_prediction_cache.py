@@ -23,7 +23,7 @@ from posebench.execution import Parallelism
 from posebench.flip import predict_outputs
 from posebench.identity import content_key
 from posebench.planning import Grid, Storage
-from posebench.runner import CheckpointSource, FinishedCell, run_checkpoint
+from posebench.runner import CheckpointSource, FinishedCell, run_pass
 from posebench.workload import DataRequest, Workload, load_workload
 
 
@@ -62,7 +62,8 @@ def load(folder: Path, scoring: ScoringOptions | None = None, **request: Any) ->
 
 def run(net: Path, workload: Workload, cache: Path | None, **grid: Any) -> list[FinishedCell]:
     source, storage = CheckpointSource(net, net.stem), Storage(predictions=cache)
-    return list(run_checkpoint(source, workload, Grid(**grid), lambda *_: None, storage))
+    ((_, cells),) = run_pass([source], workload, Grid(**grid), lambda *_: None, storage)
+    return list(cells)
 
 
 def numbers(cells: list[FinishedCell]) -> list[Any]:

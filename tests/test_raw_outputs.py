@@ -25,7 +25,7 @@ from posebench.flip import predict_outputs
 from posebench.keypoints import COCO
 from posebench.planning import Grid, Storage
 from posebench.raw_outputs import KEPT_PRECISION, pack, unpack
-from posebench.runner import CheckpointSource, FinishedCell, run_checkpoint
+from posebench.runner import CheckpointSource, FinishedCell, run_pass
 from posebench.workload import DataRequest, Workload, load_workload
 
 HEATMAP: tuple[DecoderChoice, ...] = ("own", "argmax", "dark", "udp", "expectation")
@@ -44,7 +44,8 @@ def workload(people: Path) -> Workload:
 
 def run(path: Path, workload: Workload, raw: Path | None = None, **grid: Any) -> list[FinishedCell]:
     source = CheckpointSource(path, path.stem)
-    return list(run_checkpoint(source, workload, Grid(**grid), lambda *_: None, Storage(raw)))
+    ((_, cells),) = run_pass([source], workload, Grid(**grid), lambda *_: None, Storage(raw))
+    return list(cells)
 
 
 def numbers(cells: list[FinishedCell]) -> list[Any]:

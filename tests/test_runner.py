@@ -23,7 +23,7 @@ from posebench.runner import (
     CheckpointSource,
     FinishedCell,
     exit_code,
-    run_checkpoint,
+    run_pass,
 )
 from posebench.sizes import InputSize, resolve_size
 from posebench.workload import DataRequest, Workload, load_workload
@@ -38,7 +38,8 @@ def workload(people: Path) -> Workload:
 
 def run(path: Path, workload: Workload, **grid: Any) -> list[FinishedCell]:
     source = CheckpointSource(path, path.stem)
-    return list(run_checkpoint(source, workload, Grid(**grid), lambda *_: None))
+    ((_, cells),) = run_pass([source], workload, Grid(**grid), lambda *_: None)
+    return list(cells)
 
 
 def shown(cells: list[FinishedCell]) -> list[tuple[str, str | None, str]]:
@@ -79,7 +80,8 @@ def test_a_good_run(tmp_path: Path, workload: Workload) -> None:
     calls: list[tuple[str, int, int]] = []
     source = CheckpointSource(path, "my net")
     grid = Grid(("native", "96x80"), ALL, parallelism=Parallelism(4))  # type: ignore[arg-type]
-    cells = list(run_checkpoint(source, workload, grid, lambda *call: calls.append(call)))
+    ((_, own),) = run_pass([source], workload, grid, lambda *call: calls.append(call))
+    cells = list(own)
     assert shown(cells) == [
         ("64x48", "native", "ok"),
         ("96x80", "native", "unsupported"),

@@ -31,16 +31,54 @@ def test_the_live_table_counts_and_shows_the_last_results() -> None:
         display = LiveDisplay(live)
         display.planned(cells, cells)
         display.started(cells[:1])
-        display.progress("heatmap-s 64x48", 3, 10)
+        display.progress("heatmap-s", 3, 10)
         display.finished(StoredCell("a", cells[0].result))
         display.started(cells[1:2])
+        display.progress("simcc-s", 3, 10)
         shown = Console(file=io.StringIO(), width=100)
         shown.print(live.renderable)
     text = shown.file.getvalue()  # type: ignore[attr-defined]
     assert "3 cells (1 failed), 0 done before" in text
     assert "1 done, 1 running, 1 left, about 0 s left" in text
-    assert "heatmap-s 64x48" in text and "3/10" in text
+    assert "simcc-s" in text and "3/10" in text and "heatmap-s" not in text
     assert "a: AP 50.0, 248.0 instances/s" in text
+
+
+def test_the_live_table_shows_devices_side_by_side() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    cells = [planned(name, gflops=1.0) for name in "abc"]
+    with Live(console=console, auto_refresh=False) as live:
+        display = LiveDisplay(live)
+        display.planned(cells, cells)
+        for index, name in enumerate("ab"):
+            display.started(cells[index : index + 1])
+            display.progress(f"cuda:{index}: {name}", 5 + index, 10)
+        both = Console(file=io.StringIO(), width=100)
+        both.print(live.renderable)
+        display.progress("cuda:0: a", 10, 10)
+        display.finished(StoredCell("a", cells[0].result))
+        display.started(cells[2:])
+        display.progress("cuda:0: c", 1, 10)
+        then = Console(file=io.StringIO(), width=100)
+        then.print(live.renderable)
+    text = both.file.getvalue()  # type: ignore[attr-defined]
+    # 1.1 of 3 cells are behind it, though none is finished.
+    assert "0 done, 2 running, 1 left, about 0 s left" in text
+    assert "cuda:0: a" in text and "5/10" in text and "cuda:1: b" in text and "6/10" in text
+    text = then.file.getvalue()  # type: ignore[attr-defined]
+    assert "1 done, 2 running, 0 left" in text
+    assert "cuda:0: c" in text and "cuda:1: b" in text and "cuda:0: a" not in text
+
+
+def test_a_pass_is_said_to_be_one() -> None:
+    stream = io.StringIO()
+    display = LineDisplay(Console(file=stream, width=40))
+    cell = planned("a")
+    other = replace(cell, key=(InputSize(96, 80), "resample"))
+    display.started([cell])
+    assert stream.getvalue() == ""
+    display.started([cell, replace(cell, id="another decoder"), other])
+    assert stream.getvalue() == "2 networks in one pass, of a\n"
 
 
 def test_lines_say_what_came_of_each_cell() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -11,15 +13,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_run import posebench, small_checkpoint
+from small_store import result as store_result
 
 from posebench import store
 from posebench.claims_command import verdicts_of
 from posebench.errors import DataError, SpecError, UsageError
+from posebench.execution import Resources
+from posebench.runner import CheckpointSource
+from posebench.sizes import InputSize
 from posebench.store import StoredCell, read_cell, read_run
 from posebench.suite import (
     CheckpointEntry,
@@ -28,8 +35,10 @@ from posebench.suite import (
     load_suite,
     shipped_suites,
 )
-from posebench.suite_plan import SuiteCell
-from posebench.suite_run import RunRequest, run_suite
+from posebench.suite_devices import _run_elsewhere
+from posebench.suite_passes import RunRequest, passes_on
+from posebench.suite_plan import SuiteCell, SuiteCheckpoint
+from posebench.suite_run import run_suite
 from posebench.zoo.published import find_published
 
 SCORING = ScoringEntry(replicates=50)
@@ -263,6 +272,73 @@ def test_a_folder_that_cannot_be_written(folder: Path, people: Path) -> None:
     (folder / "file").write_bytes(b"")
     with pytest.raises(DataError, match=r"run cannot be written: Not a directory"):
         ran(request(folder, people, out="file/run"))
+
+
+def test_devices_share_the_cells_and_answer_as_one(folder: Path, people: Path) -> None:
+    alone, both = request(folder, people, out="alone"), request(folder, people, out="both")
+    ran(alone)
+    recorder = ran(replace(both, devices=("cpu", "cpu"), resources=Resources(threads=2)))
+    assert sorted(recorder.finished_ids) == sorted(recorder.pending)
+    assert contents(both.out) == contents(alone.out)
+    assert ran(both).pending == [name for name in recorder.pending if "simcc_96x80_native" in name]
+
+
+def test_a_device_that_dies_fails_its_cells_and_no_others(
+    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posebench.suite_devices._run_elsewhere", die_of_the_first)
+    ran(request(folder, people, devices=("cpu", "cpu")))
+    results = {cell.id: cell.result for cell in read_run(folder / "run").cells}
+    status = {name: result.status for name, result in results.items() if result.status != "ok"}
+    reasons = {result.reason for result in results.values() if result.status == "failed"}
+    assert len(results) == 6
+    assert sorted(status.values()) == ["failed", "failed", "failed", "unsupported"]
+    assert {name.split("_")[2] for name, why in status.items() if why == "failed"} == {"heatmap"}
+    assert reasons == {"the process of cpu ended: SIGKILL"}
+
+
+def die_of_the_first(
+    request: RunRequest, plan: Any, device: str, cells: Sequence[SuiteCell], send: Any
+) -> None:
+    if "heatmap" in cells[0].id:
+        os.kill(os.getpid(), signal.SIGKILL)
+    _run_elsewhere(request, plan, device, cells, send)
+
+
+def test_ctrl_c_stops_devices_and_keeps_what_is_done(folder: Path, people: Path) -> None:
+    asked, whole = request(folder, people), request(folder, people, out="whole")
+    ran(whole)
+    with pytest.raises(KeyboardInterrupt):
+        ran(replace(asked, devices=("cpu", "cpu")), stop_after=2)
+    assert multiprocessing.active_children() == []
+    assert len(read_run(asked.out).cells) >= 2
+    ran(asked)
+    assert contents(asked.out) == contents(whole.out)
+
+
+def cells_of(folder: Path, count: int, sizes: int) -> list[SuiteCell]:
+    made = []
+    for index, size in itertools.product(range(count), range(sizes)):
+        source = CheckpointSource(folder / f"{index}", str(index))
+        checkpoint = SuiteCheckpoint(source, CheckpointEntry(f"{index}"))
+        for decoder in range(2):
+            key = (InputSize(32 + size, 32), "native")
+            name = f"{index} {size} {decoder}"
+            made.append(SuiteCell(name, store_result(), checkpoint, 0, None, key))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "sizes", "devices", "passes"),
+    [(3, 2, 1, [12]), (3, 2, 2, [4, 4, 4]), (1, 4, 2, [2, 2, 2, 2]), (2, 1, 3, [2, 2])],
+)
+def test_every_device_has_work_where_there_is_some(
+    tmp_path: Path, checkpoints: int, sizes: int, devices: int, passes: list[int]
+) -> None:
+    cells = cells_of(tmp_path, checkpoints, sizes)
+    groups = passes_on(cells, devices)
+    assert [len(group) for group in groups] == passes
+    assert [cell for group in groups for cell in group] == cells
 
 
 def written_suite(folder: Path, people: Path) -> Path:

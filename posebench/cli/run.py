@@ -24,7 +24,10 @@ def run_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the cells and what they cost; run nothing.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[
+        str,
+        typer.Option(help="cpu, cuda or cuda:N; or several, a process each: cuda:0,cuda:1."),
+    ] = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
     ] = None,

@@ -136,7 +136,7 @@ def test_predictions_score_the_same_in_pycocotools(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    from posebench import runner
+    from posebench import segments
     from posebench.predict import CellPredictions, predict
 
     def near_the_truth(cells: Any, dataset: Any, truth: Any, **options: Any) -> Any:
@@ -146,7 +146,7 @@ def test_predictions_score_the_same_in_pycocotools(
         outcome.predictions.keypoints[:] = truth.keypoints[..., :2] + noise
         return [CellPredictions(outcome.predictions, outcome.seconds)]
 
-    monkeypatch.setattr(runner, "predict", near_the_truth)
+    monkeypatch.setattr(segments, "predict", near_the_truth)
     heatmap = small_checkpoint(tmp_path / "heatmap.safetensors")
     predictions, results = tmp_path / "p.json", tmp_path / "r.json"
     done = run(
@@ -394,9 +394,11 @@ def test_ctrl_c_keeps_what_is_done(people: Path, heatmap: Path, tmp_path: Path) 
     slow = small_checkpoint(tmp_path / "slow.safetensors", size=InputSize(2048, 1536))
     last = small_checkpoint(tmp_path / "last.safetensors")
     out = tmp_path / "out"
-    # Shells start background jobs with SIGINT ignored, and a child would inherit that.
+    # Shells start background jobs with SIGINT ignored, and a child would inherit that. The
+    # checkpoints run one by one, as large ones do.
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from posebench import passes; passes._WEIGHTS_OF_A_PASS = 0; "
         "from posebench.cli import main; main()"
     )
     process = subprocess.Popen(

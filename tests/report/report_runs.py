@@ -12,7 +12,8 @@ from small_store import made_up_table, result, run_folder
 
 from posebench.claims import Claim
 from posebench.suite import load_suite, source_text
-from posebench.suite_run import RunRequest, run_suite
+from posebench.suite_passes import RunRequest
+from posebench.suite_run import run_suite
 
 HOSTILE = "<script>alert(1)</script>"
 CLAIM = Claim(
