@@ -21,7 +21,7 @@ Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
 
 FIELDS = (
     "checkpoint", "paradigm", "backbone", "trained_size", "dataset", "boxes", "size",
-    "relative_size", "policy", "flip", "decoder", "own_decoder", "precision", "publisher",
+    "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "publisher",
     "train_set", "family", "split",
 )  # fmt: skip
 LABEL = "labels."

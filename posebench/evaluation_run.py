@@ -9,15 +9,17 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import Evidence, ScoringOptions
+from posebench.execution import Resources
 from posebench.planning import Grid, Storage
 from posebench.printing import WIDE, print_fitting, screen_width
 from posebench.progress import progress_bars
 from posebench.records import write_json
+from posebench.resources import share_out
 from posebench.results import CellResult, RunSettings, write_results
 from posebench.runner import (
     CheckpointSource,
@@ -56,7 +58,7 @@ class EvaluationRequest:
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
     evidence: Evidence = field(default_factory=Evidence)
     grid: Grid = field(default_factory=Grid)
-    threads: int | None = None
+    resources: Resources = field(default_factory=Resources)
     outputs: Outputs = field(default_factory=Outputs)
 
 
@@ -70,7 +72,8 @@ def run_evaluation(request: EvaluationRequest) -> int:
     _check_request(request, len(sources))
     raw = request.outputs.raw
     storage = Storage(raw, request.outputs.cache if raw is None else None)
-    settings = RunSettings(set_threads(request.threads), request.grid.batch_size)
+    parallelism, settings = share_out(request.resources, request.grid.execution.device)
+    grid = replace(request.grid, parallelism=parallelism)
     with progress_bars("instances") as report:
         workload = load_workload(
             request.data,
@@ -81,7 +84,7 @@ def run_evaluation(request: EvaluationRequest) -> int:
         results: list[CellResult] = []
         for position, source in enumerate(sources):
             try:
-                for cell in run_checkpoint(source, workload, request.grid, report, storage):
+                for cell in run_checkpoint(source, workload, grid, report, storage):
                     results.append(cell.result)
                     _write_predictions(request.outputs, cell)
             except KeyboardInterrupt:
@@ -141,17 +144,6 @@ def _names(path: Path) -> list[str]:
     parts = path.resolve().parts
     tails = ("/".join(parts[-length:]) for length in range(2, len(parts)))
     return [path.stem, path.name, *tails, str(path.resolve())]
-
-
-def set_threads(threads: int | None) -> int:
-    """Set the threads of torch and OpenCV, if asked to, and return torch's."""
-    import cv2
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
-    return torch.get_num_threads()
 
 
 def _check_request(request: EvaluationRequest, checkpoints: int) -> None:

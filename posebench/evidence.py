@@ -16,8 +16,9 @@ from posebench.records import mapping_from_record
 from posebench.results import CellResult
 from posebench.store import Run, StoredCell
 
-# Parts of the protocol that belong to a checkpoint: two checkpoints may differ in them.
-OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding"})
+# Parts of the protocol that belong to a checkpoint, in which two may differ, and the device, whose
+# rounding is all that it adds.
+OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device"})
 _METRICS: dict[str, Metric] = {m.name: m for m in (*crowdpose_metrics(), *COCO_METRICS)}
 
 
@@ -88,6 +89,7 @@ def _cell(stored: StoredCell) -> Cell:
         "flip": _yes_no(protocol.flip_test),
         "decoder": protocol.decoder,
         "own_decoder": _yes_no(result.has_own_decoder),
+        "engine": protocol.engine,
         "precision": protocol.precision,
         **{f"{LABEL}{name}": text for name, text in stored.labels.items()},
     }

@@ -28,6 +28,18 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a user grants a run; what is None is chosen for the device.
+
+    `threads` run networks and `workers` cut crops ahead of them; a batch has `batch_size` crops.
+    """
+
+    threads: int | None = None
+    workers: int | None = None
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
 class Parallelism:
     """What moves the speed of a run and none of its answers.
 

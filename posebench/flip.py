@@ -16,13 +16,15 @@ from posebench.spec import ModelSpec
 
 
 def predict_outputs(network: Network, x: Tensor, flip_test: bool) -> tuple[Tensor, ...]:
-    """Run crops x (N, 3, H, W), and with `flip_test` their mirror images, in a second pass.
+    """Run crops x (N, 3, H, W), and with `flip_test` their mirror images in the same batch.
 
     Returns what is decoded: SimCC vectors are probabilities where the codec has a softmax.
     """
-    outputs = network(x)
     if flip_test:
-        return flip_average(outputs, network(x.flip(-1)), network.spec)
+        both = network(torch.cat((x, x.flip(-1))))
+        outputs, outputs_of_flipped = zip(*(output.chunk(2) for output in both), strict=True)
+        return flip_average(outputs, outputs_of_flipped, network.spec)
+    outputs = network(x)
     return _softmax(outputs) if _softmax_of(network.spec) != "none" else outputs
 
 

@@ -14,6 +14,7 @@ from posebench.codecs import SimccCodec
 from posebench.errors import SpecError
 from posebench.gau import GatedAttentionUnit, ScaleNorm
 from posebench.grids import SIZE_LOCKED, Bins, Grid, map_grid, simcc_bins
+from posebench.output_layers import in_float32
 from posebench.rtmw import RTMWHead
 from posebench.spec import HeadSpec, ModelSpec
 
@@ -44,7 +45,7 @@ class HeatmapHead(nn.Module):
                 mode="bilinear",
                 align_corners=False,
             )
-        return (self.final_layer(self.conv_layers(self.deconv_layers(features))),)
+        return (in_float32(self.final_layer, self.conv_layers(self.deconv_layers(features))),)
 
 
 class SimCCHead(nn.Module):
@@ -79,7 +80,7 @@ class SimCCHead(nn.Module):
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
         flat = maps.reshape(maps.shape[0], self.keypoints, -1)
-        return self.mlp_head_x(flat), self.mlp_head_y(flat)
+        return in_float32(self.mlp_head_x, flat), in_float32(self.mlp_head_y, flat)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)`."""
@@ -113,7 +114,7 @@ class RTMCCHead(nn.Module):
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
         hidden = self.gau(self.mlp(maps.flatten(2)))
-        return self.cls_x(hidden), self.cls_y(hidden)
+        return in_float32(self.cls_x, hidden), in_float32(self.cls_y, hidden)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)`."""

@@ -6,23 +6,26 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import posebench
 from posebench.checkpoints import Checkpoint
 from posebench.codecs import Codec, Decoder, DecoderChoice, check_decoder, chosen_decoders
 from posebench.datasets.coco import PoseDataset
+from posebench.engines import check_execution, own_engine
 from posebench.errors import (
     CheckpointError,
     DataError,
     EvaluationError,
     PosebenchError,
     SpecError,
+    UnsupportedExecutionError,
     UnsupportedSizeError,
 )
+from posebench.execution import Execution, Parallelism
 from posebench.identity import code_sha256
 from posebench.keypoints import KeypointSet, keypoints_to_score
-from posebench.model import count_gflops
+from posebench.model import Network, count_gflops
 from posebench.policies import Policy, apply_policy, canonical_policy
 from posebench.predict import PreparedCell
 from posebench.prediction_cache import (
@@ -31,9 +34,9 @@ from posebench.prediction_cache import (
     cached_file,
     read_predictions,
 )
-from posebench.raw_outputs import PRECISION, RawFolder, RawRecord, raw_folder, read_record
+from posebench.raw_outputs import KEPT_PRECISION, RawFolder, RawRecord, raw_folder, read_record
 from posebench.records import mapping_from_record
-from posebench.results import CellResult, CheckpointFacts, package_version
+from posebench.results import CellResult, CheckpointFacts, Protocol, Status, package_version
 from posebench.sizes import InputSize, check_size_text, resolve_size
 from posebench.spec import ModelSpec
 from posebench.workload import Workload
@@ -45,13 +48,15 @@ _log = logging.getLogger(__name__)
 class Grid:
     """The cells asked for: sizes as written (`native`, `256x192`, `0.5x`) × policies × decoders.
 
-    Raises `UsageError` for a size that is none of these.
+    `execution` and `parallelism` are those of all of them. Raises `UsageError` for a size that is
+    none of these.
     """
 
     sizes: tuple[str, ...] = ("native",)
     policies: tuple[Policy, ...] = ("native",)
     flip_test: bool | None = None
-    batch_size: int = 32
+    execution: Execution = field(default_factory=Execution)
+    parallelism: Parallelism = field(default_factory=Parallelism)
     decoders: tuple[DecoderChoice, ...] = ("own",)
 
     def __post_init__(self) -> None:
@@ -72,13 +77,34 @@ class PlannedCell:
     """One result for each decoder, so far, and how those that are `ok` come to predictions.
 
     Either they are in `cached`, or the network of `cell` runs; predictions of a decoder belong
-    in its one of `files`.
+    in its one of `files`. `network` is the checkpoint's, which `cell` has under a policy;
+    `execution` is how it is to run.
     """
 
     results: tuple[CellResult, ...]
+    network: Network
+    execution: Execution
     cell: PreparedCell | None = None
     files: Mapping[str, CachedFile] = field(default_factory=dict)
     cached: Mapping[str, CachedPredictions] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[InputSize, Policy]:
+        """The size and policy of a cell that is to run."""
+        size, policy = self.results[0].size, self.results[0].policy
+        assert size is not None
+        return size, cast("Policy", policy)
+
+    def without_network(self, status: Status, error: Exception) -> PlannedCell:
+        """Return the cell after its network turned out not to run; what is cached stays."""
+        reason = reason_of(error, self.results[0].checkpoint.name)
+        results = tuple(
+            replace(result, status=status, reason=reason)
+            if result.status == "ok" and result.protocol.decoder not in self.cached
+            else result
+            for result in self.results
+        )
+        return replace(self, results=results, cell=None)
 
 
 def plan_cells(spec: ModelSpec, grid: Grid) -> list[tuple[InputSize, Policy]]:
@@ -101,13 +127,8 @@ def plan_cell(
     """Return the cell's results so far and what is to run, if anything can."""
     (size, policy), spec = cell, checkpoint.spec
     flip_test = spec.flip.test if grid.flip_test is None else grid.flip_test
-    protocol = replace(
-        workload.protocol,
-        flip_test=flip_test,
-        crop="udp" if spec.crop.udp else "classic",
-        crop_padding=spec.crop.padding,
-        precision=PRECISION if storage.raw is not None else workload.protocol.precision,
-    )
+    protocol = _protocol(checkpoint, workload, grid, kept=storage.raw is not None)
+    protocol = replace(protocol, flip_test=flip_test)
     result = CellResult(facts, size, policy, "ok", protocol)
     decoders = chosen_decoders(spec.codec, grid.decoders)
     files: dict[str, CachedFile] = {}
@@ -118,6 +139,7 @@ def plan_cell(
             said = f"{len(scored)} of {len(spec.keypoints)} by name"
             result = replace(result, protocol=replace(protocol, scored_keypoints=said))
         adapted = apply_policy(checkpoint.network, size, policy)
+        check_execution(checkpoint.network, grid.execution)
         files = _cached_files(storage, result, decoders, workload)
         raw = None if storage.raw is None else _raw_folder(storage.raw, result, workload)
         cached = _read_cached(files)
@@ -129,7 +151,7 @@ def plan_cell(
             gflops = count_gflops(adapted, adapted.input_size)
             raw = raw and replace(raw, record=replace(raw.record, gflops=gflops))
         result = replace(result, gflops=gflops)
-    except UnsupportedSizeError as error:
+    except (UnsupportedSizeError, UnsupportedExecutionError) as error:
         result = replace(result, status="unsupported", reason=one_line(error))
     except Exception as error:
         result = replace(result, status="failed", reason=reason_of(error, facts.name))
@@ -137,9 +159,22 @@ def plan_cell(
     usable = (name for name, own in zip(decoders, results, strict=True) if own.status == "ok")
     missing = tuple(decoder for decoder in usable if decoder not in cached)
     if adapted is None or not missing:
-        return PlannedCell(results, None, files, cached)
+        return PlannedCell(results, checkpoint.network, grid.execution, None, files, cached)
     prepared = PreparedCell(adapted, spec.codec, size, flip_test, missing, raw, scored)
-    return PlannedCell(results, prepared, files, cached)
+    return PlannedCell(results, checkpoint.network, grid.execution, prepared, files, cached)
+
+
+def _protocol(checkpoint: Checkpoint, workload: Workload, grid: Grid, *, kept: bool) -> Protocol:
+    """Return the workload's protocol with what checkpoint and execution decide."""
+    spec, execution = checkpoint.spec, grid.execution
+    return replace(
+        workload.protocol,
+        crop="udp" if spec.crop.udp else "classic",
+        crop_padding=spec.crop.padding,
+        engine=execution.engine or own_engine(checkpoint.network),
+        device=execution.device.partition(":")[0],
+        precision=execution.precision + (KEPT_PRECISION if kept else ""),
+    )
 
 
 def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellResult:
@@ -162,6 +197,9 @@ def _network_identity(result: CellResult) -> dict[str, Any]:
         "size": str(result.size),
         "policy": result.policy,
         "flip_test": result.protocol.flip_test,
+        "engine": result.protocol.engine,
+        "precision": result.protocol.precision,
+        "device": result.protocol.device,
     }
 
 
@@ -185,12 +223,11 @@ def _cached_files(
     """Return where each decoder's predictions belong, nothing where they are not to be kept."""
     if storage.predictions is None:
         return {}
-    libraries = ("torch", "onnxruntime", "numpy", "opencv-python-headless")
+    libraries = ("torch", "onnxruntime", "openvino", "numpy", "opencv-python-headless")
     identity = {
         "code_sha256": code_sha256(),
         "libraries": {name: package_version(name) for name in libraries},
         **_network_identity(result),
-        "precision": result.protocol.precision,
         "keypoints": workload.dataset.keypoints.keypoints,
         "images_and_boxes_sha256": workload.inputs_sha256,
     }

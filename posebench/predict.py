@@ -1,14 +1,15 @@
 """Loop 1: images and boxes through one network at several sizes and policies, to keypoints.
 
-Each image is decoded once for all its boxes and all cells; each crop is cut once for all
-policies that use it; a network runs once for all decoders. Where raw outputs of an earlier run
-are kept, it does not run at all.
+Each image is decoded once for all its boxes and all cells; each crop is cut once for all cells
+that use it; a network runs once for all decoders. Where raw outputs of an earlier run are kept, it
+does not run at all.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,17 +17,17 @@ import torch
 from numpy.typing import NDArray
 
 from posebench.codecs import Codec, Decoder, decode_by, own_decoder
-from posebench.crops import crop_image, normalise, resample_crop
+from posebench.crop_batches import CropBatch, CropRequest, crop_batches
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.datasets.images import read_image
 from posebench.errors import CheckpointError, PosebenchError
 from posebench.evaluation.predictions import Predictions, instance_predictions
+from posebench.execution import Parallelism
 from posebench.flip import predict_outputs
 from posebench.geometry import boxes_to_center_scale, input_to_image
+from posebench.lanes import run_in_lanes
 from posebench.policies import CellNetwork
 from posebench.raw_outputs import RawFolder, RawWriter, read_outputs
 from posebench.sizes import InputSize
-from posebench.spec import CropSpec
 
 Outputs = tuple[NDArray[np.float32], ...]
 
@@ -48,6 +49,11 @@ class PreparedCell:
     raw: RawFolder | None = None
     scored: tuple[int, ...] | None = None
 
+    @property
+    def crops(self) -> CropRequest:
+        """The crops that the network takes."""
+        return CropRequest(self.size, self.network.input_size, self.network.spec.crop)
+
 
 @dataclass(frozen=True)
 class CellPredictions:
@@ -66,23 +72,37 @@ def predict(
     dataset: PoseDataset,
     instances: Instances,
     *,
-    batch_size: int,
+    parallelism: Parallelism,
     progress: Callable[[int], None],
 ) -> list[CellPredictions]:
     """Predict all `instances` in every cell; `progress` gets the number of new instances.
 
     Returns the outcomes of the first cell in the order of its decoders, then those of the next.
     A cell that fails is left out from then on and the others go on; an image that cannot be read
-    fails them all. Seconds of a cell count reading and cropping in full, as if it had run alone.
+    fails them all. The answers do not depend on `parallelism`, but for rounding by its batch size.
     """
     running = [_RunningCell(cell, len(instances.ids)) for cell in cells]
     try:
         live = [state for state in running if not state.replay(instances)]
+        start = time.perf_counter()
         if live:
-            _run(live, _ImageReader(dataset), instances, batch_size, progress)
+            requests = dict.fromkeys(state.cell.crops for state in live)
+            with crop_batches(
+                dataset,
+                instances,
+                parallelism.batch_size,
+                workers=parallelism.workers,
+                requests=list(requests),
+            ) as batches:
+                _run(live, batches, parallelism.lanes, progress)
         elif running:
             progress(len(instances))
-        return [outcome for state in running for outcome in state.finish(dataset, instances)]
+        alone = time.perf_counter() - start if len(live) == 1 else None
+        return [
+            outcome
+            for state in running
+            for outcome in state.finish(dataset, instances, _Clock(parallelism, alone))
+        ]
     finally:
         for state in running:
             state.discard()
@@ -90,66 +110,26 @@ def predict(
 
 def _run(
     cells: Sequence[_RunningCell],
-    reader: _ImageReader,
-    instances: Instances,
-    batch_size: int,
+    batches: Iterator[Callable[[], CropBatch]],
+    lanes: int,
     progress: Callable[[int], None],
 ) -> None:
     """Run the networks of `cells` batch by batch, in the order of the images."""
-    order = np.argsort(instances.image_index, kind="stable")
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+
+    def run(batch: Callable[[], CropBatch]) -> int:
+        """Run one batch and return how many instances it had, 0 when there is no use going on."""
         try:
-            crops = _SharedCrops(reader, instances, rows)
+            crops = batch()
         except PosebenchError as error:
             for state in cells:
                 state.failure = state.failure or error
-            break
+            return 0
         for state in cells:
             if state.failure is None:
-                state.run(rows, crops)
-        if all(state.failure for state in cells):
-            break
-        progress(len(rows))
+                state.run(crops)
+        return 0 if all(state.failure for state in cells) else len(crops.rows)
 
-
-class _ImageReader:
-    """Reads images in order, keeping the last one: its boxes may go on in the next batch."""
-
-    def __init__(self, dataset: PoseDataset) -> None:
-        self._dataset = dataset
-        self._index = -1
-        self._image: NDArray[np.uint8] = np.empty((0, 0, 3), dtype=np.uint8)
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        if index != self._index:
-            self._image = read_image(self._dataset.images[index].path)
-            self._index = index
-        return self._image
-
-
-class _SharedCrops:
-    """Crops of one batch by size, cut once and used by every cell that asks for them."""
-
-    def __init__(self, reader: _ImageReader, instances: Instances, rows: NDArray[np.intp]) -> None:
-        start = time.perf_counter()
-        self.boxes = instances.bbox_xyxy[rows]
-        self._images = [reader.read(int(index)) for index in instances.image_index[rows]]
-        self._read_seconds = time.perf_counter() - start
-        self._made: dict[tuple[InputSize, CropSpec], tuple[NDArray[np.uint8], float]] = {}
-
-    def cut(self, size: InputSize, spec: CropSpec) -> tuple[NDArray[np.uint8], float]:
-        """Return crops (N, H, W, 3) BGR and the seconds that reading and cutting took."""
-        if (size, spec) not in self._made:
-            start = time.perf_counter()
-            center, scale = boxes_to_center_scale(self.boxes, size, spec.padding)
-            crops = [
-                crop_image(image, center[row], scale[row], size, udp=spec.udp)
-                for row, image in enumerate(self._images)
-            ]
-            seconds = self._read_seconds + time.perf_counter() - start
-            self._made[size, spec] = (np.stack(crops), seconds)
-        return self._made[size, spec]
+    run_in_lanes(run, batches, lanes, progress)
 
 
 class _RunningCell:
@@ -161,7 +141,8 @@ class _RunningCell:
         decoders = cell.decoders or (own_decoder(cell.codec),)
         self._decodings = [_RunningDecoder(cell, decoder, count) for decoder in decoders]
         self._writer: RawWriter | None = None
-        self._seconds = 0.0
+        self._lock = threading.Lock()
+        self._crop_seconds = self._network_seconds = 0.0
 
     def replay(self, instances: Instances) -> bool:
         """Decode the outputs of an earlier run and return True, if they are kept."""
@@ -175,10 +156,10 @@ class _RunningCell:
             self.failure = error
         return True
 
-    def run(self, rows: NDArray[np.intp], shared: _SharedCrops) -> None:
+    def run(self, batch: CropBatch) -> None:
         """Predict one batch; keep the failure instead of raising it."""
         try:
-            self._predict(rows, shared)
+            self._predict(batch)
         except PosebenchError as error:
             self.failure = error
         except Exception as error:  # torch, onnxruntime and OpenCV share no base class but this
@@ -189,21 +170,26 @@ class _RunningCell:
             )
             self.failure.__cause__ = error
 
-    def _predict(self, rows: NDArray[np.intp], shared: _SharedCrops) -> None:
+    def _predict(self, batch: CropBatch) -> None:
         cell = self.cell
-        crops, seconds = shared.cut(cell.size, cell.network.spec.crop)
+        inputs, crop_seconds = batch.inputs(cell.crops)
         start = time.perf_counter()
-        outputs = _forward(cell, crops)
-        if not all(np.isfinite(output).all() for output in outputs):
+        with torch.inference_mode():
+            answers = predict_outputs(cell.network, inputs, cell.flip_test)
+        outputs: Outputs = tuple(answer.cpu().numpy() for answer in answers)
+        if not all(_is_finite(output) for output in outputs):
             raise CheckpointError(
                 f"The network's outputs at {cell.network.input_size} are NaN or infinite.",
                 hint="Are there NaNs in its weights, or in the mean and std of its crops?",
             )
-        self._seconds += seconds + time.perf_counter() - start
-        if cell.raw is not None:
-            self._writer = self._writer or RawWriter(cell.raw)
-            outputs = self._writer.keep(rows, outputs)
-        self._decode(rows, shared.boxes, outputs)
+        seconds = time.perf_counter() - start
+        with self._lock:
+            self._crop_seconds += crop_seconds
+            self._network_seconds += seconds
+            if cell.raw is not None:
+                self._writer = self._writer or RawWriter(cell.raw)
+                outputs = self._writer.keep(batch.rows, outputs)
+        self._decode(batch.rows, batch.boxes, outputs)
 
     def _decode(self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs) -> None:
         for decoding in self._decodings:
@@ -211,19 +197,26 @@ class _RunningCell:
         if all(decoding.failure is not None for decoding in self._decodings):
             self.failure = self._decodings[0].failure
 
-    def finish(self, dataset: PoseDataset, instances: Instances) -> list[CellPredictions]:
+    def finish(
+        self, dataset: PoseDataset, instances: Instances, clock: _Clock
+    ) -> list[CellPredictions]:
         """Return the outcome of each decoder, and keep the raw outputs if all is well."""
         if self._writer is not None and self.failure is None:
             try:
                 self._writer.close()
             except PosebenchError as error:
                 self.failure = error
-        return [
-            CellPredictions(None, self._seconds, decoding.failure or self.failure)
-            if decoding.failure is not None or self.failure is not None
-            else decoding.finish(dataset, instances, self._seconds)
-            for decoding in self._decodings
-        ]
+        outcomes = []
+        for decoding in self._decodings:
+            failure = decoding.failure or self.failure
+            seconds = 0.0
+            if self._network_seconds:
+                own = self._network_seconds + decoding.seconds
+                alone = len(self._decodings) == 1
+                seconds = clock.seconds(self._crop_seconds, own, alone=alone)
+            predictions = None if failure is not None else decoding.predictions(dataset, instances)
+            outcomes.append(CellPredictions(predictions, seconds, failure))
+        return outcomes
 
     def discard(self) -> None:
         """Remove raw outputs that are not complete."""
@@ -242,7 +235,8 @@ class _RunningDecoder:
         self._keypoints = np.zeros((count, len(self._scored), 2), dtype=np.float64)
         self._scores = np.zeros((count, len(self._scored)), dtype=np.float32)
         self._areas = np.zeros(count, dtype=np.float32)
-        self._seconds = 0.0
+        self._lock = threading.Lock()
+        self.seconds = 0.0
 
     def add(self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs) -> None:
         """Decode the outputs of `rows`; keep the failure, which other decoders may not share."""
@@ -260,21 +254,33 @@ class _RunningDecoder:
         self._keypoints[rows] = input_to_image(keypoints, center, scale, answered)
         self._scores[rows] = decoded.scores[:, self._scored]
         self._areas[rows] = scale.prod(axis=1)
-        self._seconds += time.perf_counter() - start
+        with self._lock:
+            self.seconds += time.perf_counter() - start
 
-    def finish(self, dataset: PoseDataset, instances: Instances, seconds: float) -> CellPredictions:
-        """Return the predictions; `seconds` are the network's, 0 if it did not run."""
-        predictions = instance_predictions(
-            dataset, instances, self._keypoints, self._scores, self._areas
-        )
-        return CellPredictions(predictions, seconds + self._seconds if seconds else 0.0)
+    def predictions(self, dataset: PoseDataset, instances: Instances) -> Predictions:
+        """Return what was decoded of all instances."""
+        return instance_predictions(dataset, instances, self._keypoints, self._scores, self._areas)
 
 
-def _forward(cell: PreparedCell, crops: NDArray[np.uint8]) -> Outputs:
-    if cell.size != cell.network.input_size:
-        size, udp = cell.network.input_size, cell.network.spec.crop.udp
-        crops = np.stack([resample_crop(crop, size, udp) for crop in crops])
-    inputs = torch.from_numpy(normalise(crops, cell.network.spec.crop))
-    with torch.inference_mode():
-        outputs = predict_outputs(cell.network, inputs, cell.flip_test)
-    return tuple(output.float().numpy() for output in outputs)
+@dataclass(frozen=True)
+class _Clock:
+    """Seconds on the wall of a cell that ran with others, as if it had run alone.
+
+    `measured` are those of a run that had one cell.
+    """
+
+    parallelism: Parallelism
+    measured: float | None
+
+    def seconds(self, crops: float, network: float, *, alone: bool) -> float:
+        """Return the wall's seconds from those that lanes and workers were busy."""
+        if self.measured is not None and alone:
+            return self.measured
+        lanes, workers = self.parallelism.lanes, self.parallelism.workers
+        # Workers cut crops while lanes run networks; without them lanes do both in turn.
+        return max(network / lanes, crops / workers) if workers else (network + crops) / lanes
+
+
+def _is_finite(values: NDArray[np.float32]) -> bool:
+    # One pass where all is well; only a sum that overflows needs a look at every value.
+    return bool(np.isfinite(values.sum()) or np.isfinite(values).all())

@@ -30,8 +30,8 @@ from posebench.identity import content_key, inputs_sha256, instance_arrays
 from posebench.records import mapping_from_record, record_from_mapping, write_json
 
 SCHEMA_VERSION = 1
-# What a protocol says of numbers that were decoded from float16, in this run or an earlier one.
-PRECISION = "fp32, outputs kept as fp16"
+# What a protocol adds of numbers that were decoded from float16, in this run or an earlier one.
+KEPT_PRECISION = ", outputs kept as fp16"
 # Instances per file: 60 MB of float16 heatmaps at 384x288.
 _CHUNK = 256
 

@@ -105,8 +105,19 @@ def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
         resized: Head = build_head(
             replace(model.spec, input_size=size), model.backbone.out_channels, model.stride
         )
-    resized.load_state_dict(state, assign=True)
+    locked = {layer.name.partition(".")[0] for layer in head.size_locked}
+    for name, child in head.named_children():
+        if name in locked:
+            own = {key.removeprefix(f"{name}."): state[key] for key in state if _below(key, name)}
+            resized.get_submodule(name).load_state_dict(own, assign=True)
+        else:
+            # Shared as it is, for it may be one that BatchNorm was folded into.
+            setattr(resized, name, child)
     return _with_head(model, resized.train(head.training))
+
+
+def _below(key: str, module: str) -> bool:
+    return key.startswith(f"{module}.")
 
 
 class _WeightResampler:

@@ -18,6 +18,8 @@ from posebench.sizes import InputSize
 SCHEMA_VERSION = 2
 # Files of schema 1 have neither intervals nor official metrics: both are None in what is read.
 READABLE_SCHEMAS = (1, SCHEMA_VERSION)
+# What runs an exported file of a family.
+_RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 Status = Literal["ok", "failed", "unsupported", "skipped"]
 
 
@@ -45,7 +47,8 @@ class Protocol:
     `sigmas` and `area_rule` are those of OKS; `scored_keypoints` says how many of a checkpoint's
     keypoints are scored, where the data set labels fewer; the box filters are `None` with
     ground-truth boxes; `boxes_left_out` says in words what the boxes file held besides;
-    `precision` is that of the network and of the outputs that were decoded.
+    `engine` ran the network (files that do not say were made by `eager`), and `precision` is that
+    of the network and of the outputs that were decoded.
     """
 
     dataset: str
@@ -70,16 +73,24 @@ class Protocol:
     nms: str
     nms_threshold: float
     evaluator: str
+    engine: str | None = "eager"
+    device: str = "cpu"
     precision: str = "fp32"
     scored_keypoints: str | None = None
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What moves the speed of a run, and no score."""
+    """What moves the speed of a run, and no score.
+
+    `torch_threads` are those of all lanes together.
+    """
 
     torch_threads: int
     batch_size: int
+    lanes: int
+    workers: int
+    device: str
 
 
 @dataclass(frozen=True)
@@ -132,13 +143,24 @@ class CellResult:
     def network_id(self) -> str:
         """File-name safe identity within a run of all that one run of a network answers."""
         name = self.checkpoint.name.replace("/", "__").replace("\\", "__")
-        return f"{name}_{self.size}_{self.policy}"
+        parts = (name, str(self.size), self.policy, self.unusual_execution)
+        return "_".join(part for part in parts if part is not None)
 
     @property
     def cell_id(self) -> str:
         """File-name safe identity within a run: with the decoder, if not the checkpoint's own."""
         other = self.has_own_decoder is False
         return f"{self.network_id}_{self.protocol.decoder}" if other else self.network_id
+
+    @property
+    def unusual_execution(self) -> str | None:
+        """Engine and precision, such as `openvino_bf16`, None where they are the usual ones."""
+        family = (self.checkpoint.spec or {}).get("backbone", {}).get("family")
+        usual = (None, _RUNTIMES.get(family, "torch"))
+        precision = self.protocol.precision.partition(",")[0]
+        if self.protocol.engine in usual and precision == "fp32":
+            return None
+        return f"{self.protocol.engine}_{precision}"
 
     @property
     def has_own_decoder(self) -> bool | None:

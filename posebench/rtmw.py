@@ -15,6 +15,7 @@ from posebench.backbones.cspnext import CSPLayer, CSPNeXt
 from posebench.errors import SpecError
 from posebench.gau import GatedAttentionUnit, ScaleNorm
 from posebench.grids import SIZE_LOCKED, Bins, Grid
+from posebench.output_layers import in_float32
 from posebench.spec import HeadSpec, NeckSpec
 
 SHUFFLE = 2
@@ -93,7 +94,7 @@ class RTMWHead(nn.Module):
         """Return `(simcc_x, simcc_y)` of maps of the trained grids."""
         halves = self.mlp(coarse.flatten(2)), self.mlp2(fine.flatten(2))
         hidden = self.gau(torch.cat(halves, dim=2))
-        return self.cls_x(hidden), self.cls_y(hidden)
+        return in_float32(self.cls_x, hidden), in_float32(self.cls_y, hidden)
 
     def forward(self, features: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)`."""

@@ -15,13 +15,17 @@ from pathlib import Path
 from posebench.backbones import describe
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.findings import keypoints_value
-from posebench.errors import CheckpointError, DataError
+from posebench.engines import execute, optimise
+from posebench.errors import CheckpointError, DataError, UnsupportedExecutionError
 from posebench.evaluation.estimates import Estimate, Resampling
 from posebench.evaluation.intervals import CONFIDENCE
 from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.protocol import evaluate
+from posebench.execution import Execution, Parallelism
+from posebench.model import Network
 from posebench.planning import Grid, PlannedCell, Storage, plan_cell, plan_cells, reason_of
+from posebench.policies import apply_policy
 from posebench.predict import CellPredictions, predict
 from posebench.prediction_cache import CachedPredictions, write_predictions
 from posebench.results import (
@@ -87,13 +91,13 @@ def run_checkpoint(
     planned = [
         plan_cell(checkpoint, facts, cell, workload, grid, storage or Storage()) for cell in cells
     ]
-    yield from run_planned(planned, workload, grid.batch_size, partial(progress, source.name))
+    yield from run_planned(planned, workload, grid.parallelism, partial(progress, source.name))
 
 
 def run_planned(
     planned: Sequence[PlannedCell],
     workload: Workload,
-    batch_size: int,
+    parallelism: Parallelism,
     progress: Callable[[int, int], None],
 ) -> Iterator[FinishedCell]:
     """Run the networks of planned cells together and yield their results, in order.
@@ -107,12 +111,13 @@ def run_planned(
         done += count
         progress(done, total)
 
+    planned = ready_to_run(planned)
     outcomes = iter(
         predict(
             [plan.cell for plan in planned if plan.cell is not None],
             workload.dataset,
             workload.instances,
-            batch_size=batch_size,
+            parallelism=parallelism,
             progress=advance,
         )
     )
@@ -125,6 +130,32 @@ def run_planned(
                 yield replace(score_cell(result, outcome, workload), predictions=kept)
             else:
                 yield FinishedCell(result)
+
+
+def ready_to_run(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """Return cells with their networks as the engine runs them.
+
+    Weights are made ready once for all cells of a network; a cell that the engine cannot run is
+    `unsupported`.
+    """
+    optimised: dict[tuple[int, Execution], Network] = {}
+    ready = []
+    for plan in planned:
+        if plan.cell is None:
+            ready.append(plan)
+            continue
+        key = id(plan.network), plan.execution
+        try:
+            if key not in optimised:
+                optimised[key] = optimise(plan.network, plan.execution)
+            size, policy = plan.place
+            adapted = apply_policy(optimised[key], size, policy)
+            network = execute(adapted, plan.execution)
+            ready.append(replace(plan, cell=replace(plan.cell, network=network)))
+        except Exception as error:
+            unsupported = isinstance(error, UnsupportedExecutionError)
+            ready.append(plan.without_network("unsupported" if unsupported else "failed", error))
+    return ready
 
 
 def _outcome(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posebench.errors import PosebenchError, SpecError, nearest
+from posebench.execution import Precision
 from posebench.records import Place
 from posebench.sizes import check_size_text
 from posebench.yaml_records import record_from_yaml
@@ -20,6 +21,7 @@ from posebench.yaml_records import record_from_yaml
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
 DecoderName = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
 FlipChoice = Literal["own"] | bool
+EngineName = Literal["own", "torch", "eager", "compile", "onnxruntime", "openvino"]
 _SUFFIX = ".yaml"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -83,7 +85,8 @@ class Suite:
     """A declared grid and the claims it puts to the test.
 
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
-    checkpoint says), true or false; `claims` are ids of the shipped claims or YAML files.
+    checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
+    `claims` are ids of the shipped claims or YAML files.
     """
 
     name: str
@@ -95,9 +98,10 @@ class Suite:
     policies: tuple[PolicyName, ...] = ("native",)
     flip: tuple[FlipChoice, ...] = ("own",)
     decoders: tuple[DecoderName, ...] = ("own",)
-    precision: tuple[Literal["fp32"], ...] = ("fp32",)
+    engines: tuple[EngineName, ...] = ("own",)
+    precision: tuple[Precision, ...] = ("fp32",)
     scoring: ScoringEntry = ScoringEntry()
-    batch_size: int = 32
+    batch_size: int | None = None
     claims: tuple[str, ...] = ()
 
     @property
@@ -171,7 +175,7 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
     if _NAME.fullmatch(suite.name) is None:
         yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
-    axes = ("checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders")
+    axes = ("checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines")
     for axis in (*axes, "precision"):
         if not getattr(suite, axis):
             yield (axis,), f"{axis} is empty, which leaves no cells."
@@ -192,7 +196,7 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     for index, dataset in enumerate(suite.dataset_entries):
         if dataset.limit is not None and dataset.limit < 1:
             yield ("datasets", index, "limit"), "limit must be 1 or more."
-    if suite.batch_size < 1:
+    if suite.batch_size is not None and suite.batch_size < 1:
         yield ("batch_size",), "batch_size must be 1 or more."
     if suite.scoring.replicates < 0 or suite.scoring.seed < 0:
         yield ("scoring",), "replicates and seed must not be negative."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,15 +13,17 @@ from rich.text import Text
 
 from posebench.claims import find_claims
 from posebench.claims_command import verdict_table, verdicts_of
-from posebench.evaluation_run import print_results, set_threads
+from posebench.evaluation_run import print_results
+from posebench.execution import Resources
 from posebench.printing import print_fitting
+from posebench.resources import share_out
 from posebench.results import CellResult
 from posebench.runner import exit_code
 from posebench.store import read_run
 from posebench.suite import load_suite, source_text
 from posebench.suite_display import cell_cost, duration, plan_line, suite_display
-from posebench.suite_plan import SuiteCell, plan_suite
-from posebench.suite_run import RunRequest, pending_cells, run_suite, storage_of
+from posebench.suite_plan import SuiteCell
+from posebench.suite_run import RunRequest, pending_cells, plan_of, run_suite
 
 _RUNS = Path("runs")
 
@@ -35,7 +37,8 @@ class RunOptions:
     limit: int | None = None
     retry_failed: bool = False
     dry_run: bool = False
-    threads: int | None = None
+    device: str = "cpu"
+    resources: Resources = field(default_factory=Resources)
 
 
 def run_command_line(path: Path, options: RunOptions) -> int:
@@ -50,7 +53,8 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         only=options.only,
         limit=options.limit,
         retry_failed=options.retry_failed,
-        threads=options.threads,
+        device=options.device,
+        resources=options.resources,
         source=source_text(path),
     )
     if options.dry_run:
@@ -92,11 +96,9 @@ def _default_folder(name: str, limit: int | None) -> Path:
 
 def _show_plan(request: RunRequest) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
-    set_threads(request.threads)
+    share_out(request.resources, request.device)
     with suite_display() as display:
-        plan = plan_suite(
-            request.suite, request.folder, request.limit, display.progress, storage_of(request)
-        )
+        plan = plan_of(request, display)
     pending = pending_cells(request, plan)
     print_fitting(_plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
@@ -112,7 +114,7 @@ def _show_plan(request: RunRequest) -> None:
 def _networks(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
     """Return one cell for each network that runs: decoders share it."""
     first = {
-        (cell.workload, cell.checkpoint.source.path, cell.flip_test, cell.key): cell
+        (cell.workload, cell.checkpoint.source.path, cell.axes, cell.key): cell
         for cell in reversed(cells)
     }
     return list(first.values())

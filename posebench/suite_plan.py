@@ -11,10 +11,12 @@ from typing import cast
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.codecs import DecoderChoice
+from posebench.engines import own_engine
 from posebench.errors import PosebenchError, SpecError
 from posebench.evaluation.estimates import Resampling
 from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.evaluation_run import distinct_names
+from posebench.execution import Execution
 from posebench.planning import Grid, Storage, one_line, plan_cell, plan_cells, reason_of
 from posebench.policies import Policy
 from posebench.results import CellResult, Status
@@ -39,18 +41,26 @@ class SuiteCheckpoint:
 
 
 @dataclass(frozen=True)
+class CellAxes:
+    """What is the same for all cells of a checkpoint that are planned together."""
+
+    flip_test: bool
+    execution: Execution
+
+
+@dataclass(frozen=True)
 class SuiteCell:
     """One cell: its id, its result so far, and where in the plan its parts are.
 
-    `key` is the size and policy, None for a checkpoint that has no cells as it cannot be loaded.
+    `axes` and `key`, the size and policy, are None for a checkpoint that cannot be loaded.
     """
 
     id: str
     result: CellResult
     checkpoint: SuiteCheckpoint
-    workload: int
-    flip_test: bool | None
-    key: tuple[InputSize, Policy] | None
+    workload: int = 0
+    axes: CellAxes | None = None
+    key: tuple[InputSize, Policy] | None = None
 
     @property
     def decoder(self) -> DecoderChoice:
@@ -60,26 +70,36 @@ class SuiteCell:
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """All cells of a suite, in order: data set, boxes, checkpoint, flip test, size, policy."""
+    """All cells of a suite, in order.
+
+    By data set, boxes, checkpoint, flip test, engine, precision, size, policy, decoder.
+    """
 
     suite: Suite
     workloads: tuple[Workload, ...]
     cells: tuple[SuiteCell, ...]
 
 
-def plan_suite(
-    suite: Suite,
-    folder: Path,
-    limit: int | None,
-    progress: Callable[[str, int, int], None],
-    storage: Storage,
-) -> SuitePlan:
-    """Load data and checkpoints and plan every cell; `folder` is what paths are relative to.
+@dataclass(frozen=True)
+class Place:
+    """Where a suite's paths start, what is kept where, and the device that networks run on.
+
+    `limit` keeps the first images of each data set only.
+    """
+
+    folder: Path
+    storage: Storage
+    limit: int | None = None
+    device: str = "cpu"
+
+
+def plan_suite(suite: Suite, place: Place, progress: Callable[[str, int, int], None]) -> SuitePlan:
+    """Load data and checkpoints and plan every cell.
 
     A checkpoint that is not there or cannot be loaded is a result with its reason. Raises
     `PosebenchError` for data that cannot be used, and for patterns that fit no file.
     """
-    checkpoints = suite_checkpoints(suite, folder)
+    checkpoints = suite_checkpoints(suite, place.folder)
     workloads = [
         load_workload(
             request,
@@ -87,12 +107,12 @@ def plan_suite(
             lambda done, all_: progress("rendering", done, all_),
             Evidence(resampling(suite)),
         )
-        for request in data_requests(suite, folder, limit)
+        for request in data_requests(suite, place.folder, place.limit)
     ]
     by_workload: list[list[SuiteCell]] = [[] for _ in workloads]
     for position, checkpoint in enumerate(checkpoints):
         progress("planning", position, len(checkpoints))
-        for index, cells in enumerate(_checkpoint_cells(suite, checkpoint, workloads, storage)):
+        for index, cells in enumerate(_checkpoint_cells(suite, checkpoint, workloads, place)):
             by_workload[index] += [replace(cell, workload=index) for cell in cells]
     progress("planning", len(checkpoints), len(checkpoints))
     cells = [cell for group in by_workload for cell in group]
@@ -157,13 +177,13 @@ def resampling(suite: Suite) -> Resampling | None:
     return Resampling(scoring.replicates, scoring.seed) if scoring.replicates else None
 
 
-def suite_grid(suite: Suite, flip_test: bool | None) -> Grid:
-    """Return the axes of one checkpoint's cells with one setting of the flip test."""
+def suite_grid(suite: Suite, axes: CellAxes) -> Grid:
+    """Return the sizes, policies and decoders of one checkpoint's cells on the other axes."""
     return Grid(
         sizes=suite.sizes,
         policies=suite.policies,
-        flip_test=flip_test,
-        batch_size=suite.batch_size,
+        flip_test=axes.flip_test,
+        execution=axes.execution,
         decoders=suite.decoders,
     )
 
@@ -172,7 +192,7 @@ def _checkpoint_cells(
     suite: Suite,
     checkpoint: SuiteCheckpoint,
     workloads: Sequence[Workload],
-    storage: Storage,
+    place: Place,
 ) -> list[list[SuiteCell]]:
     """Return the cells of one checkpoint on each workload."""
     source, problem, loaded = checkpoint.source, checkpoint.problem, None
@@ -184,10 +204,10 @@ def _checkpoint_cells(
     if loaded is None:
         assert problem is not None
         return [
-            [SuiteCell("", result_without_cells(source, load, *problem), checkpoint, 0, None, None)]
+            [SuiteCell("", result_without_cells(source, load, *problem), checkpoint)]
             for load in workloads
         ]
-    return [_cells(suite, checkpoint, loaded, load, storage) for load in workloads]
+    return [_cells(suite, checkpoint, loaded, load, place) for load in workloads]
 
 
 def _cells(
@@ -195,21 +215,31 @@ def _cells(
     checkpoint: SuiteCheckpoint,
     loaded: Checkpoint,
     workload: Workload,
-    storage: Storage,
+    place: Place,
 ) -> list[SuiteCell]:
     facts = checkpoint_facts(loaded, checkpoint.source.name)
-    flips = dict.fromkeys(
-        loaded.spec.flip.test if choice == "own" else choice for choice in suite.flip
-    )
     cells = []
-    for flip_test in flips:
-        grid = suite_grid(suite, flip_test)
+    for axes in _axes(suite, loaded, place.device):
+        grid = suite_grid(suite, axes)
         for key in plan_cells(loaded.spec, grid):
-            planned = plan_cell(loaded, facts, key, workload, grid, storage)
+            planned = plan_cell(loaded, facts, key, workload, grid, place.storage)
             cells += [
-                SuiteCell("", result, checkpoint, 0, flip_test, key) for result in planned.results
+                SuiteCell("", result, checkpoint, axes=axes, key=key) for result in planned.results
             ]
     return cells
+
+
+def _axes(suite: Suite, loaded: Checkpoint, device: str) -> list[CellAxes]:
+    """Return the distinct settings of flip test, engine and precision, in the order asked for."""
+    own = own_engine(loaded.network)
+    axes = (
+        CellAxes(
+            loaded.spec.flip.test if flip == "own" else flip,
+            Execution(own if engine == "own" else engine, precision, device),
+        )
+        for flip, engine, precision in itertools.product(suite.flip, suite.engines, suite.precision)
+    )
+    return list(dict.fromkeys(axes))
 
 
 def _with_ids(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
@@ -232,6 +262,8 @@ def _cell_name(cell: SuiteCell) -> str:
     )
     parts.append(cell.result.checkpoint.name)
     if cell.key is not None:
-        flip = "flip" if cell.flip_test else "noflip"
+        flip = "flip" if protocol.flip_test else "noflip"
         parts += [*map(str, cell.key), flip, protocol.decoder or "none"]
+        execution = cell.result.unusual_execution
+        parts += [] if execution is None else [execution]
     return _UNSAFE.sub("-", "_".join(parts)).strip(".-")[:180]

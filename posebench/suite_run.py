@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -16,9 +16,10 @@ from posebench.checkpoints.report import LoadReport
 from posebench.claims import Claim
 from posebench.errors import PosebenchError, UsageError
 from posebench.evaluation.estimates import Resampling
-from posebench.evaluation_run import set_threads
-from posebench.planning import Storage, plan_cell, reason_of
+from posebench.execution import Parallelism, Resources
+from posebench.planning import PlannedCell, Storage, plan_cell, reason_of
 from posebench.records import mapping_from_record
+from posebench.resources import share_out
 from posebench.results import CellResult, Intervals, environment
 from posebench.runner import FinishedCell, run_planned
 from posebench.store import (
@@ -33,7 +34,10 @@ from posebench.store import (
     write_cell,
 )
 from posebench.suite import Suite
-from posebench.suite_plan import SuiteCell, SuitePlan, plan_suite, resampling, suite_grid
+from posebench.suite_plan import Place, SuiteCell, SuitePlan, plan_suite, resampling, suite_grid
+
+# Bytes of checkpoint files whose cells run together; in memory weights take up to three times it.
+_WEIGHTS_OF_A_PASS = 2**30
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class RunRequest:
     only: str | None = None
     limit: int | None = None
     retry_failed: bool = False
-    threads: int | None = None
+    device: str = "cpu"
+    resources: Resources = field(default_factory=Resources)
     source: str = ""
 
 
@@ -82,18 +87,18 @@ def run_suite(request: RunRequest, display: Display) -> None:
     checkpoint, data, protocol and version. Raises `PosebenchError` for what cannot be used at
     all; a cell that fails is a result. On Ctrl-C what is done is kept.
     """
-    threads = set_threads(request.threads)
+    batch_size = request.resources.batch_size or request.suite.batch_size
+    resources = replace(request.resources, batch_size=batch_size)
+    parallelism, settings = share_out(resources, request.device)
     with locked(request.out):
-        plan = plan_suite(
-            request.suite, request.folder, request.limit, display.progress, storage_of(request)
-        )
+        plan = plan_of(request, display)
         record = RunRecord(
             SCHEMA_VERSION,
             request.suite,
             request.claims,
             tuple(cell.id for cell in plan.cells),
             environment(),
-            threads,
+            settings.torch_threads,
             request.source,
             request.limit,
         )
@@ -103,7 +108,14 @@ def run_suite(request: RunRequest, display: Display) -> None:
         for cell in pending:
             if cell.result.status != "ok":
                 display.finished(_store(request.out, cell, FinishedCell(cell.result)))
-        _run_pending(request, plan, [c for c in pending if c.result.status == "ok"], display)
+        pending = [cell for cell in pending if cell.result.status == "ok"]
+        _run_pending(request, plan, pending, parallelism, display)
+
+
+def plan_of(request: RunRequest, display: Display) -> SuitePlan:
+    """Return all cells of the suite."""
+    place = Place(request.folder, storage_of(request), request.limit, request.device)
+    return plan_suite(request.suite, place, display.progress)
 
 
 def storage_of(request: RunRequest) -> Storage:
@@ -154,50 +166,74 @@ def _made_with(intervals: Intervals | None) -> Resampling | None:
 
 
 def _run_pending(
-    request: RunRequest, plan: SuitePlan, pending: Sequence[SuiteCell], display: Display
-) -> None:
-    """Run cells, those of one checkpoint together, so that each is loaded once per data set."""
-
-    def place(cell: SuiteCell) -> tuple[int, str, bool | None]:
-        return cell.workload, str(cell.checkpoint.source.path), cell.flip_test
-
-    for _, group in groupby(pending, key=place):
-        cells = list(group)
-        source = cells[0].checkpoint.source
-        try:
-            loaded = load_checkpoint(source.path, source.spec_file)
-        except Exception as error:
-            reason = reason_of(error, source.name)
-            for cell in cells:
-                failed = replace(cell.result, status="failed", reason=reason)
-                display.finished(_store(request.out, cell, FinishedCell(failed)))
-            continue
-        for _, together in groupby(cells, key=lambda cell: cell.key):
-            same = list(together)
-            display.started(same)
-            for cell, outcome in zip(
-                same, _results(request, loaded, same, plan, display), strict=True
-            ):
-                display.finished(_store(request.out, cell, outcome, loaded.report))
-
-
-def _results(
     request: RunRequest,
-    loaded: Checkpoint,
-    cells: Sequence[SuiteCell],
     plan: SuitePlan,
+    pending: Sequence[SuiteCell],
+    parallelism: Parallelism,
     display: Display,
-) -> Iterator[FinishedCell]:
-    """Run one network, if its predictions are not kept, and yield the result of each decoder."""
+) -> None:
+    """Run cells, pass by pass: those of one pass share images, crops and loaded checkpoints."""
+    for cells in passes(pending):
+        display.started(cells)
+        groups: list[tuple[list[SuiteCell], LoadReport]] = []
+        planned: list[PlannedCell] = []
+        for _, own in groupby(cells, key=lambda cell: cell.checkpoint.source.path):
+            of_checkpoint = list(own)
+            source = of_checkpoint[0].checkpoint.source
+            try:
+                loaded = load_checkpoint(source.path, source.spec_file)
+            except Exception as error:
+                reason = reason_of(error, source.name)
+                for cell in of_checkpoint:
+                    failed = replace(cell.result, status="failed", reason=reason)
+                    display.finished(_store(request.out, cell, FinishedCell(failed)))
+                continue
+            for _, together in groupby(of_checkpoint, key=lambda cell: (cell.axes, cell.key)):
+                decoders = list(together)
+                groups.append((decoders, loaded.report))
+                planned.append(_planned(request, plan, loaded, decoders))
+        workload, label = plan.workloads[cells[0].workload], _label(cells)
+        advance = partial(display.progress, label)
+        outcomes = run_planned(planned, workload, parallelism, advance)
+        for group, report in groups:
+            for cell in group:
+                display.finished(_store(request.out, cell, next(outcomes), report))
+
+
+def passes(pending: Sequence[SuiteCell]) -> Iterator[list[SuiteCell]]:
+    """Yield cells that run together: of one data set, with weights that fit in memory together."""
+    group: list[SuiteCell] = []
+    files: dict[Path, int] = {}
+    for cell in pending:
+        path = cell.checkpoint.source.path
+        size = path.stat().st_size if path.is_file() else 0
+        full = path not in files and sum(files.values()) + size > _WEIGHTS_OF_A_PASS
+        if group and (full or cell.workload != group[0].workload):
+            yield group
+            group, files = [], {}
+        group.append(cell)
+        files[path] = size
+    if group:
+        yield group
+
+
+def _planned(
+    request: RunRequest, plan: SuitePlan, loaded: Checkpoint, cells: Sequence[SuiteCell]
+) -> PlannedCell:
+    """Plan one run of a network again, for the decoders whose results are asked for."""
     first = cells[0]
-    assert first.key is not None
+    assert first.key is not None and first.axes is not None
     workload, facts = plan.workloads[first.workload], first.result.checkpoint
-    grid = replace(
-        suite_grid(plan.suite, first.flip_test), decoders=tuple(cell.decoder for cell in cells)
-    )
-    planned = plan_cell(loaded, facts, first.key, workload, grid, storage_of(request))
-    label = f"{facts.name} {first.key[0]} {first.key[1]}"
-    return run_planned([planned], workload, grid.batch_size, partial(display.progress, label))
+    decoders = tuple(cell.decoder for cell in cells)
+    grid = replace(suite_grid(plan.suite, first.axes), decoders=decoders)
+    return plan_cell(loaded, facts, first.key, workload, grid, storage_of(request))
+
+
+def _label(cells: Sequence[SuiteCell]) -> str:
+    """Return what a pass is called while it runs."""
+    names = dict.fromkeys(cell.checkpoint.source.name for cell in cells)
+    more = len(names) - 1
+    return next(iter(names)) + (f" and {more} more" if more else "")
 
 
 def _store(

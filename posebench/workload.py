@@ -136,6 +136,7 @@ def _protocol(
         nms=scoring.nms,
         nms_threshold=scoring.nms_threshold,
         evaluator=EVALUATORS[dataset.kind],
+        engine=None,
     )
 
 

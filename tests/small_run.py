@@ -62,6 +62,7 @@ def posebench(*arguments: object, **options: Any) -> subprocess.CompletedProcess
 
 
 PROTOCOL = Protocol(
+    engine="torch",
     dataset="people",
     annotations_sha256="a" * 64,
     keypoints="coco",

@@ -18,6 +18,7 @@ from posebench.evaluation_run import (
     checkpoint_sources,
     run_evaluation,
 )
+from posebench.execution import Resources
 from posebench.planning import Grid
 from posebench.runner import FinishedCell
 from posebench.workload import DataRequest
@@ -146,10 +147,19 @@ def test_threads_are_set_and_recorded(
     try:
         path = small_checkpoint(tmp_path / "a.safetensors")
         outputs = Outputs(results=tmp_path / "r.json")
-        assert run_evaluation(request(people, path, threads=3, outputs=outputs)) == 0
-        assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 3)
+        assert (
+            run_evaluation(request(people, path, resources=Resources(threads=3), outputs=outputs))
+            == 0
+        )
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 1)
         settings = json.loads((tmp_path / "r.json").read_text())["settings"]
-        assert settings == {"torch_threads": 3, "batch_size": 32}
+        assert settings == {
+            "torch_threads": 3,
+            "batch_size": 8,
+            "lanes": 3,
+            "workers": 0,
+            "device": "cpu",
+        }
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])

@@ -48,7 +48,7 @@ PAIR = (
 
 def results_file(folder: Path, cells) -> Path:
     path = folder / "results.json"
-    write_results(path, cells, RunSettings(torch_threads=1, batch_size=32))
+    write_results(path, cells, RunSettings(1, 8, 1, 0, "cpu"))
     return path
 
 
@@ -284,7 +284,7 @@ def test_figures_of_a_run_without_what_they_show(tmp_path: Path) -> None:
 
 def test_results_from_before_intervals_are_still_drawn(tmp_path):
     old = tmp_path / "old.json"
-    write_results(old, PAIR, RunSettings(1, 32))
+    write_results(old, PAIR, RunSettings(1, 8, 1, 0, "cpu"))
     value = json.loads(old.read_text(encoding="utf-8"))
     for entry in value["results"]:
         del entry["intervals"], entry["official"]

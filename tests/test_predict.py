@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from small_run import SIZE, small_model
 
-from posebench import predict as predict_module
+from posebench import crop_batches as crops_module
 from posebench.crops import crop_image, normalise
 from posebench.datasets.coco import (
     Instances,
@@ -24,6 +24,7 @@ from posebench.datasets.coco import (
 )
 from posebench.datasets.images import read_image
 from posebench.errors import DataError
+from posebench.execution import Parallelism
 from posebench.flip import predict_outputs
 from posebench.geometry import boxes_to_center_scale, input_to_image
 from posebench.policies import CellNetwork, Policy, apply_policy
@@ -49,7 +50,7 @@ def cell_of(
 def run(
     cells: list[PreparedCell], data: tuple[PoseDataset, Instances], batch_size: int = 32
 ) -> list[CellPredictions]:
-    return predict(cells, *data, batch_size=batch_size, progress=lambda _: None)
+    return predict(cells, *data, parallelism=Parallelism(batch_size), progress=lambda _: None)
 
 
 def broken(failure: Exception, after: int = 0) -> PreparedCell:
@@ -147,7 +148,7 @@ def test_every_image_is_read_once_for_all_cells(
         reads[path] += 1
         return read_image(path)
 
-    monkeypatch.setattr(predict_module, "read_image", counted)
+    monkeypatch.setattr(crops_module, "read_image", counted)
     cells = [cell_of("heatmap"), cell_of("simcc"), cell_of("simcc", OTHER, "resample")]
     run(cells, (dataset, shuffled), batch_size)
     used = {dataset.images[index].path for index in truth.image_index}
@@ -164,7 +165,7 @@ def test_crops_are_cut_once_for_policies_that_share_them(
         cut[arguments[3]] += 1
         return crop_image(*arguments, **options)
 
-    monkeypatch.setattr(predict_module, "crop_image", counted)
+    monkeypatch.setattr(crops_module, "crop_image", counted)
     policies: tuple[Policy, ...] = ("resample", "pool", "interpolate")
     outcomes = run([cell_of("simcc", OTHER, policy) for policy in policies], data, 4)
     assert cut == {OTHER: len(data[1])}
@@ -240,7 +241,10 @@ def test_an_image_that_cannot_be_read_fails_all_cells(
         path.write_bytes(path.read_bytes()[:3000])
     progress: list[int] = []
     outcomes = predict(
-        [cell_of("heatmap"), cell_of("simcc")], *data, batch_size=1, progress=progress.append
+        [cell_of("heatmap"), cell_of("simcc")],
+        *data,
+        parallelism=Parallelism(1),
+        progress=progress.append,
     )
     assert [path.name in str(outcome.failure) for outcome in outcomes] == [True, True]
     before = int((data[1].image_index < 2).sum())
@@ -248,5 +252,5 @@ def test_an_image_that_cannot_be_read_fails_all_cells(
 
 
 def test_nothing_is_read_without_cells(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict_module, "read_image", None)
+    monkeypatch.setattr(crops_module, "read_image", None)
     assert run([], load(people)) == []

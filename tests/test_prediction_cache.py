@@ -19,6 +19,7 @@ from posebench import predict as predict_module
 from posebench.cache import predictions_directory
 from posebench.checkpoints.native import save_checkpoint
 from posebench.evaluation.protocol import ScoringOptions
+from posebench.execution import Parallelism
 from posebench.flip import predict_outputs
 from posebench.identity import content_key
 from posebench.planning import Grid, Storage
@@ -71,7 +72,11 @@ def numbers(cells: list[FinishedCell]) -> list[Any]:
 def test_the_same_numbers_without_the_network(
     net: Path, people: Path, tmp_path: Path, passes: list[str]
 ) -> None:
-    grid = {"sizes": ("native", "96x80"), "policies": ("native", "resample"), "batch_size": 4}
+    grid = {
+        "sizes": ("native", "96x80"),
+        "policies": ("native", "resample"),
+        "parallelism": Parallelism(4),
+    }
     direct = run(net, load(people), None, **grid)
     first = run(net, load(people), tmp_path / "kept", **grid)
     used = len(passes)
@@ -127,7 +132,7 @@ def relabelled(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "grid", "runs"),
     [
-        (None, {"batch_size": 3}, False),
+        (None, {"parallelism": Parallelism(3)}, False),
         (relabelled, {}, False),
         (None, {"flip_test": False}, True),
         (None, {"sizes": ("96x80",)}, True),
@@ -172,12 +177,20 @@ def test_other_weights_are_another_network(
 def test_only_missing_decoders_run(
     net: Path, people: Path, tmp_path: Path, passes: list[str]
 ) -> None:
-    run(net, load(people), tmp_path, decoders=("dark",), batch_size=100)
+    run(net, load(people), tmp_path, decoders=("dark",), parallelism=Parallelism(100))
     passes.clear()
-    both = run(net, load(people), tmp_path, decoders=("udp", "dark", "argmax"), batch_size=100)
+    both = run(
+        net,
+        load(people),
+        tmp_path,
+        decoders=("udp", "dark", "argmax"),
+        parallelism=Parallelism(100),
+    )
     assert passes == ["run"]
     assert [cell.result.protocol.decoder for cell in both] == ["udp", "dark", "argmax"]
-    direct = run(net, load(people), None, decoders=("udp", "dark", "argmax"), batch_size=100)
+    direct = run(
+        net, load(people), None, decoders=("udp", "dark", "argmax"), parallelism=Parallelism(100)
+    )
     assert numbers(both) == numbers(direct)
 
 

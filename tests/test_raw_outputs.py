@@ -15,15 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_run import small_checkpoint
 
-from posebench import planning, runner
+from posebench import crop_batches, planning, runner
 from posebench import predict as predict_module
 from posebench.codecs import DecoderChoice, decode_by
 from posebench.errors import EvaluationError
 from posebench.evaluation.protocol import ScoringOptions
+from posebench.execution import Parallelism
 from posebench.flip import predict_outputs
 from posebench.keypoints import COCO
 from posebench.planning import Grid, Storage
-from posebench.raw_outputs import PRECISION, pack, unpack
+from posebench.raw_outputs import KEPT_PRECISION, pack, unpack
 from posebench.runner import CheckpointSource, FinishedCell, run_checkpoint
 from posebench.workload import DataRequest, Workload, load_workload
 
@@ -71,8 +72,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise RuntimeError("the network ran")
 
     def forbid() -> None:
-        for name in ("predict_outputs", "read_image", "crop_image"):
-            monkeypatch.setattr(predict_module, name, fail)
+        monkeypatch.setattr(predict_module, "predict_outputs", fail)
+        for name in ("read_image", "crop_image"):
+            monkeypatch.setattr(crop_batches, name, fail)
         monkeypatch.setattr(planning, "count_gflops", fail)
 
     return forbid
@@ -135,11 +137,11 @@ def test_kept_outputs_are_decoded_and_scored_again_without_the_network(
     raw = tmp_path / "raw"
     decoders: tuple[DecoderChoice, ...] = ("own", "expectation")
     direct = run(path, workload, decoders=decoders, **sizes)
-    fresh = run(path, workload, raw, decoders=decoders, batch_size=5, **sizes)
+    fresh = run(path, workload, raw, decoders=decoders, parallelism=Parallelism(5), **sizes)
     no_network()
     again = run(path, workload, raw, decoders=decoders, **sizes)
     assert numbers(again) == numbers(fresh)
-    assert {cell.result.protocol.precision for cell in fresh} == {PRECISION}
+    assert {cell.result.protocol.precision for cell in fresh} == {"fp32" + KEPT_PRECISION}
     assert {cell.result.protocol.precision for cell in direct} == {"fp32"}
     answered = [cell for cell in again if cell.result.status == "ok"]
     assert len(answered) == (6 if paradigm == "heatmap" else 4)
@@ -156,7 +158,12 @@ def test_chunks_hold_what_scoring_takes(
     tmp_path: Path, workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("posebench.raw_outputs._CHUNK", 4)
-    run(small_checkpoint(tmp_path / "net.safetensors"), workload, tmp_path / "raw", batch_size=2)
+    run(
+        small_checkpoint(tmp_path / "net.safetensors"),
+        workload,
+        tmp_path / "raw",
+        parallelism=Parallelism(2),
+    )
     (folder,) = (tmp_path / "raw").iterdir()
     record = json.loads((folder / "raw.json").read_text())
     count = len(workload.instances)
@@ -255,9 +262,9 @@ def test_a_run_that_stops_leaves_nothing_to_be_taken_for_complete(
     path = small_checkpoint(tmp_path / "net.safetensors")
     if isinstance(failure, KeyboardInterrupt):
         with pytest.raises(KeyboardInterrupt):
-            run(path, workload, tmp_path / "raw", batch_size=2)
+            run(path, workload, tmp_path / "raw", parallelism=Parallelism(2))
     else:
-        (cell,) = run(path, workload, tmp_path / "raw", batch_size=2)
+        (cell,) = run(path, workload, tmp_path / "raw", parallelism=Parallelism(2))
         assert cell.result.status == "failed"
     assert list((tmp_path / "raw").iterdir()) == []
 

@@ -21,7 +21,7 @@ from posebench.results import (
     write_results,
 )
 
-SETTINGS = RunSettings(torch_threads=2, batch_size=32)
+SETTINGS = RunSettings(2, batch_size=8, lanes=2, workers=0, device="cpu")
 
 
 def strict(text: str) -> Any:
@@ -43,7 +43,13 @@ def test_results_read_back_the_same(tmp_path: Path) -> None:
     write_results(tmp_path / "results.json", results, SETTINGS)
     document = strict((tmp_path / "results.json").read_text())
     assert document["schema_version"] == 2
-    assert document["settings"] == {"torch_threads": 2, "batch_size": 32}
+    assert document["settings"] == {
+        "torch_threads": 2,
+        "batch_size": 8,
+        "lanes": 2,
+        "workers": 0,
+        "device": "cpu",
+    }
     assert document["results"][0]["metrics"]["AP"] == 0.5
     assert document["results"][0]["metrics"]["AP(M)"] is None
     assert document["results"][0]["intervals"]["low"]["AP"] == pytest.approx(0.48)

@@ -15,6 +15,7 @@ from small_run import SIZE, small_checkpoint, small_spec
 from posebench import runner
 from posebench.errors import UsageError
 from posebench.evaluation.protocol import ScoringOptions
+from posebench.execution import Parallelism
 from posebench.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
 from posebench.planning import Grid, plan_cells
 from posebench.results import CellResult
@@ -77,7 +78,7 @@ def test_a_good_run(tmp_path: Path, workload: Workload) -> None:
     path = small_checkpoint(tmp_path / "net.safetensors", "simcc")
     calls: list[tuple[str, int, int]] = []
     source = CheckpointSource(path, "my net")
-    grid = Grid(("native", "96x80"), ALL, batch_size=4)  # type: ignore[arg-type]
+    grid = Grid(("native", "96x80"), ALL, parallelism=Parallelism(4))  # type: ignore[arg-type]
     cells = list(run_checkpoint(source, workload, grid, lambda *call: calls.append(call)))
     assert shown(cells) == [
         ("64x48", "native", "ok"),

@@ -21,7 +21,7 @@ from posebench.suite_plan import SuiteCell, SuiteCheckpoint
 
 def planned(name: str, **changes: Any) -> SuiteCell:
     checkpoint = SuiteCheckpoint(CheckpointSource(Path("a"), "a"), CheckpointEntry("a"))
-    return SuiteCell(name, result(**changes), checkpoint, 0, True, (InputSize(64, 48), "native"))
+    return SuiteCell(name, result(**changes), checkpoint, key=(InputSize(64, 48), "native"))
 
 
 def test_the_live_table_counts_and_shows_the_last_results() -> None:

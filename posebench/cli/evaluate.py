@@ -89,9 +89,30 @@ def evaluate_command(
     official: Annotated[
         bool, typer.Option("--official", help="Score with pycocotools or xtcocotools as well.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops per forward pass.")] = 32,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="torch, eager (the network as published), compile, onnxruntime or openvino; by "
+            "default torch, and an exported file's own runtime.",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Crops per forward pass; by default 8, or 64 on a GPU."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Threads that read images and cut crops ahead of the network; by default none, "
+            "or up to 8 for a GPU. No answer depends on it.",
+        ),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write results with their whole protocol.")
@@ -135,6 +156,7 @@ def evaluate_command(
     from posebench.evaluation.protocol import Evidence, ScoringOptions
     from posebench.evaluation.rescoring import RESCORING_RULES
     from posebench.evaluation_run import EvaluationRequest, Outputs, run_evaluation
+    from posebench.execution import ENGINES, PRECISIONS, Execution, Resources
     from posebench.planning import Grid
     from posebench.policies import POLICIES
     from posebench.workload import DataRequest
@@ -167,10 +189,14 @@ def evaluate_command(
             sizes=tuple(part.strip() for part in sizes.split(",")),
             policies=several_of(policies, POLICIES, "--policy"),
             flip_test=flip,
-            batch_size=batch_size,
+            execution=Execution(
+                None if engine is None else one_of(engine, ENGINES, "--engine"),
+                one_of(precision, PRECISIONS, "--precision"),
+                device,
+            ),
             decoders=several_of(decoder, DECODER_CHOICES, "--decoder"),
         ),
-        threads=threads,
+        resources=Resources(threads, workers, batch_size),
         outputs=Outputs(json, predictions, out, save_raw, kept),
     )
     raise typer.Exit(run_evaluation(request))

@@ -24,13 +24,24 @@ def run_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the cells and what they cost; run nothing.")
     ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Threads that read images and cut crops ahead of the network; by default none, "
+            "or up to 8 for a GPU. No answer depends on it.",
+        ),
+    ] = None,
 ) -> None:
     """Run a suite, or what is left of it, and print its table and verdicts."""
+    from posebench.execution import Resources
     from posebench.suite import find_suite
     from posebench.suite_command import RunOptions, run_command_line
 
-    options = RunOptions(out, only, limit, retry_failed, dry_run, threads)
+    resources = Resources(threads, workers)
+    options = RunOptions(out, only, limit, retry_failed, dry_run, device, resources)
     raise typer.Exit(run_command_line(find_suite(suite), options))

@@ -61,7 +61,11 @@ def raw_outputs_of(
         if planned.cell is None or planned.cell.raw is None:
             raise CheckpointError(planned.results[0].reason or "The cell cannot run any more.")
         outcome = predict(
-            [planned.cell], dataset, instances, batch_size=grid.batch_size, progress=lambda _: None
+            [planned.cell],
+            dataset,
+            instances,
+            parallelism=grid.parallelism,
+            progress=lambda _: None,
         )[0]
         if outcome.failure is not None:
             raise outcome.failure

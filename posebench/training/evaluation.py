@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from posebench.errors import TrainingError
 from posebench.evaluation.protocol import ScoringOptions, evaluate
+from posebench.execution import Parallelism
 from posebench.model import PoseModel
 from posebench.policies import CellNetwork
 from posebench.predict import PreparedCell, predict
@@ -27,7 +28,11 @@ def validation(recipe: Recipe, report: Report) -> Callable[[PoseModel], dict[str
         network = CellNetwork(model, size, size)
         cell = PreparedCell(network, recipe.model.codec, size, flip_test=False)
         (outcome,) = predict(
-            [cell], workload.dataset, workload.instances, batch_size=64, progress=lambda _: None
+            [cell],
+            workload.dataset,
+            workload.instances,
+            parallelism=Parallelism(batch_size=64),
+            progress=lambda _: None,
         )
         if outcome.predictions is None:
             raise TrainingError(f"{recipe.name} cannot be evaluated: {outcome.failure}")

@@ -20,6 +20,7 @@ from posebench.datasets.images import read_image
 from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import evaluate
+from posebench.execution import Parallelism
 from posebench.flip import flip_average
 from posebench.geometry import boxes_to_center_scale
 from posebench.policies import apply_policy
@@ -173,7 +174,9 @@ def run_posebench(
     cell = PreparedCell(
         apply_policy(network, spec.input_size, "native"), spec.codec, spec.input_size, flip
     )
-    done = predict([cell], dataset, instances, batch_size=BATCH, progress=lambda _count: None)[0]
+    done = predict(
+        [cell], dataset, instances, parallelism=Parallelism(BATCH), progress=lambda _count: None
+    )[0]
     if done.predictions is None:
         raise AssertionError(f"the cell failed: {done.failure}")
     outputs = joined(answers[:: 2 if flip else 1])

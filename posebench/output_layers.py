@@ -1,0 +1,19 @@
+"""Layers whose outputs are decoded: float32, whatever precision the rest runs in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
+    """Return `layer` of `x`, in float32 under autocast too.
+
+    Eight bits of mantissa would make ties of the peak and its neighbours, and move keypoints.
+    """
+    if not torch.is_autocast_enabled(x.device.type):
+        result: Tensor = layer(x)
+        return result
+    with torch.autocast(x.device.type, enabled=False):
+        result = layer(x.float())
+        return result

@@ -1,0 +1,43 @@
+"""Threads, lanes and workers of a run, shared out for its device."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import torch
+
+from posebench.execution import Parallelism, Resources
+from posebench.results import RunSettings
+
+# More batches at a time take more memory, and no less time per instance.
+_MOST_LANES = 8
+_CPU_BATCH = 8
+# On another device two lanes keep it busy: one waits for answers while the other's batch runs.
+_DEVICE_LANES = 2
+_DEVICE_BATCH = 64
+_MOST_WORKERS = 8
+
+
+def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettings]:
+    """Return how a run is spread, and set the threads of torch and OpenCV accordingly.
+
+    On a CPU each lane runs its batches on one thread, as long as there are no more than 8, and
+    cuts its own crops; for another device workers cut them.
+    """
+    if resources.threads is not None:
+        torch.set_num_threads(resources.threads)
+    # Crops are cut side by side already.
+    cv2.setNumThreads(1)
+    threads = torch.get_num_threads()
+    on_cpu = device == "cpu"
+    spare = min(os.cpu_count() or 1, _MOST_WORKERS)
+    parallelism = Parallelism(
+        batch_size=resources.batch_size or (_CPU_BATCH if on_cpu else _DEVICE_BATCH),
+        lanes=min(threads, _MOST_LANES) if on_cpu else _DEVICE_LANES,
+        workers=resources.workers if resources.workers is not None else 0 if on_cpu else spare,
+    )
+    settings = RunSettings(
+        threads, parallelism.batch_size, parallelism.lanes, parallelism.workers, device
+    )
+    return parallelism, settings
