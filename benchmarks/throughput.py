@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ from measuring import (
     run_json,
     write_page,
 )
-from throughput_page import Run, page
+from throughput_page import DEFAULT, Run, page
 from timed_eval import MARKER
 
 HERE = Path(__file__).resolve()
@@ -40,15 +41,17 @@ ANNOTATIONS, IMAGES = "annotations/person_keypoints_val2017.json", "val2017"
 OWN_DEFAULTS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
 REFERENCE_BATCH, REFERENCE_WORKERS = 32, (2, 0, 1)
 CONTENDERS = (
-    "default",
+    DEFAULT,
     "torch/bf16",
     "openvino/bf16",
     "openvino/fp32",
     "onnxruntime/fp32",
     "onnxruntime/int8",
 )
+# Networks that are trained, for what a contender moves where AP means something.
+TRAINED = ("heatmap-m", "simcc-m")
 # The others are run once: in a round they would come between those that are compared.
-EVERY_ROUND = ("default", "torch/bf16", "openvino/bf16")
+EVERY_ROUND = (DEFAULT, "torch/bf16", "openvino/bf16")
 _COCO = "body_2d_keypoint"
 _HEATMAP = f"{_COCO}/topdown_heatmap/coco"
 
@@ -107,14 +110,9 @@ class Bench:
 
     def run_posebench(self, name: str, boxes: Path, contender: str) -> Run:
         """Time `posebench eval`."""
-        command = [sys.executable, str(HERE.with_name("timed_eval.py")), "--flip"]
-        command += ["--dataset", str(self.data / ANNOTATIONS), "--images", str(self.data / IMAGES)]
-        command += ["--boxes", str(boxes)]
-        if contender != "default":
-            engine, _, precision = contender.partition("/")
-            command += ["--engine", engine, "--precision", precision]
-        command.append(str(self._checkpoint(name)))
-        return posebench_run(run_json(command, marker=MARKER, environment=OWN_DEFAULTS))
+        data = ["--dataset", str(self.data / ANNOTATIONS), "--images", str(self.data / IMAGES)]
+        checkpoint = str(self._checkpoint(name))
+        return run_posebench([checkpoint, *data, "--boxes", str(boxes)], contender)
 
     def _checkpoint(self, name: str) -> Path:
         """Return a net's file, made by the reference where there is none: seeded and fitted."""
@@ -125,6 +123,15 @@ class Bench:
             command = [*self.reference, "make", NETS[name].config, str(path), "--seed", "1", *fit]
             run_json(command, environment=OWN_DEFAULTS)
         return path
+
+
+def run_posebench(arguments: Sequence[str], contender: str) -> Run:
+    """Time `posebench eval` with the flip test."""
+    command = [sys.executable, str(HERE.with_name("timed_eval.py")), "--flip", *arguments]
+    if contender != DEFAULT:
+        engine, _, precision = contender.partition("/")
+        command += ["--engine", engine, "--precision", precision]
+    return posebench_run(run_json(command, marker=MARKER, environment=OWN_DEFAULTS))
 
 
 def reference_run(measured: Measurement) -> Run:
@@ -173,6 +180,12 @@ def posebench_run(measured: Measurement) -> Run:
     )
 
 
+def last_words(message: str) -> str:
+    """Return the last line with a word in it, without what it is framed by."""
+    found = [line.strip(" │|") for line in message.splitlines() if re.search(r"\w", line)]
+    return found[-1] if found else "it said nothing"
+
+
 class Log:
     """Runs by net, contender and round; with a file, those in it are not run again."""
 
@@ -191,8 +204,7 @@ class Log:
             try:
                 self.runs[key] = measure()
             except FailedRunError as error:
-                reason = str(error).strip().splitlines()[-1]
-                self.runs[key] = Run(failure=reason)
+                self.runs[key] = Run(failure=last_words(str(error)))
             if self._file is not None:
                 with self._file.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps([key, vars(self.runs[key])]) + "\n")
@@ -262,7 +274,10 @@ def main() -> None:
         command = [sys.executable, str(HERE), "--matmul"]
         limits.append(run_json(command, environment=OWN_DEFAULTS))
         measure_net(bench, name, options.contenders, rounds, log)
-    write_page(page(log.runs, options.nets, limits), options.out)
+    for name in TRAINED:
+        for contender in options.contenders:
+            log.add(name, contender, 0, lambda n=name, c=contender: run_posebench([n], c))
+    write_page(page(log.runs, options.nets, TRAINED, limits), options.out)
 
 
 if __name__ == "__main__":
