@@ -7,6 +7,7 @@ Crops and normalised values must equal MMPose 1.3.2's `TopdownAffine` and mmengi
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -44,23 +45,40 @@ def resample_crop(crop: NDArray[np.uint8], size: InputSize, udp: bool) -> NDArra
     height, width = crop.shape[:2]
     if (height, width) == (size.height, size.width):
         return crop
-    rows = _resampling(height, size.height, udp)
-    columns = _resampling(width, size.width, udp)
-    shrunk = rows @ crop.astype(np.float32).reshape(height, -1)
-    result = columns @ shrunk.reshape(size.height, width, -1)
+    rows = _resampled(crop, _taps(height, size.height, udp), axis=0)
+    result = _resampled(rows, _taps(width, size.width, udp), axis=1)
     rounded: NDArray[np.uint8] = np.rint(result).clip(0, 255).astype(np.uint8)
     return rounded
 
 
+Taps = tuple[NDArray[np.intp], NDArray[np.float32]]
+
+
 @lru_cache(maxsize=64)
-def _resampling(old: int, new: int, udp: bool) -> NDArray[np.float32]:
-    """Return the (new, old) matrix that resamples one axis; each row sums to 1."""
+def _taps(old: int, new: int, udp: bool) -> Taps:
+    """Return which pixels each new one is a mean of, and their weights, both (taps, new)."""
     step = (old - 1) / max(new - 1, 1) if udp else old / new
     centers = np.minimum(np.arange(new) * step, old - 1)
-    distance = np.abs(np.arange(old) - centers[:, None]) / max(step, 1.0)
-    weights = np.maximum(1 - distance, 0)
-    normed: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return normed
+    reach = max(step, 1.0)
+    first = np.maximum(np.ceil(centers - reach), 0).astype(np.intp)
+    places = first + np.arange(int(2 * reach) + 1)[:, None]
+    weights = np.maximum(1 - np.abs(places - centers) / reach, 0) * (places < old)
+    # A tap that has no weight anywhere is a whole pass over the pixels for nothing.
+    used = weights.any(axis=1)
+    weights = (weights / weights.sum(axis=0))[used]
+    return np.minimum(places[used], old - 1), weights.astype(np.float32)
+
+
+def _resampled(pixels: NDArray[np.generic], taps: Taps, axis: Literal[0, 1]) -> NDArray[np.float32]:
+    """Return (H, W, 3) resampled along one axis."""
+    # Sums of elements, not matrix products: those round differently from one processor to another.
+    shape = (-1, 1, 1) if axis == 0 else (-1, 1)
+    total: NDArray[np.float32] | None = None
+    for places, weights in zip(*taps, strict=True):
+        part = np.multiply(pixels.take(places, axis), weights.reshape(shape), dtype=np.float32)
+        total = part if total is None else np.add(total, part, out=total)
+    assert total is not None
+    return total
 
 
 def normalise(crops: NDArray[np.uint8], crop: CropSpec) -> NDArray[np.float32]:
