@@ -45,8 +45,8 @@ def resample_crop(crop: NDArray[np.uint8], size: InputSize, udp: bool) -> NDArra
     height, width = crop.shape[:2]
     if (height, width) == (size.height, size.width):
         return crop
-    rows = _resampled(crop, _taps(height, size.height, udp), axis=0)
-    result = _resampled(rows, _taps(width, size.width, udp), axis=1)
+    rows = _resampled(crop, resampling_taps(height, size.height, udp), axis=0)
+    result = _resampled(rows, resampling_taps(width, size.width, udp), axis=1)
     rounded: NDArray[np.uint8] = np.rint(result).clip(0, 255).astype(np.uint8)
     return rounded
 
@@ -55,7 +55,7 @@ Taps = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 
 @lru_cache(maxsize=64)
-def _taps(old: int, new: int, udp: bool) -> Taps:
+def resampling_taps(old: int, new: int, udp: bool) -> Taps:
     """Return which pixels each new one is a mean of, and their weights, both (taps, new)."""
     step = (old - 1) / max(new - 1, 1) if udp else old / new
     centers = np.minimum(np.arange(new) * step, old - 1)

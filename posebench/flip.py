@@ -15,11 +15,16 @@ from posebench.model import Network
 from posebench.spec import ModelSpec
 
 
-def predict_outputs(network: Network, x: Tensor, flip_test: bool) -> tuple[Tensor, ...]:
-    """Run crops x (N, 3, H, W), and with `flip_test` their mirror images in the same batch.
+def predict_outputs(
+    network: Network, x: Tensor, flip_test: bool, *, apart: bool = False
+) -> tuple[Tensor, ...]:
+    """Run crops x (N, 3, H, W), and with `flip_test` their mirror images.
 
+    Both go in one batch or, `apart`, in two as in the references, which rounds differently.
     Returns what is decoded: SimCC vectors are probabilities where the codec has a softmax.
     """
+    if flip_test and apart:
+        return flip_average(network(x), network(x.flip(-1)), network.spec)
     if flip_test:
         both = network(torch.cat((x, x.flip(-1))))
         outputs, outputs_of_flipped = zip(*(output.chunk(2) for output in both), strict=True)

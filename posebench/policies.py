@@ -28,12 +28,14 @@ class CellNetwork:
     """A network as one cell runs it.
 
     Crops of `input_size` go in; outputs stand for pixels of `output_size`. Where either differs
-    from the cell's own size, the caller rescales the crop and the decoded keypoints.
+    from the cell's own size, the caller rescales the crop and the decoded keypoints. With
+    `flips_apart` the mirrored crops of a flip test are a batch of their own.
     """
 
     network: Network
     input_size: InputSize
     output_size: InputSize
+    flips_apart: bool = False
 
     @property
     def spec(self) -> ModelSpec:

@@ -175,7 +175,8 @@ class _RunningCell:
         inputs, crop_seconds = batch.inputs(cell.crops)
         start = time.perf_counter()
         with torch.inference_mode():
-            answers = predict_outputs(cell.network, inputs, cell.flip_test)
+            apart = cell.network.flips_apart
+            answers = predict_outputs(cell.network, inputs, cell.flip_test, apart=apart)
         outputs: Outputs = tuple(answer.cpu().numpy() for answer in answers)
         if not all(_is_finite(output) for output in outputs):
             raise CheckpointError(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from posebench.codecs.decoded import Decoded
 from posebench.codecs.heatmap import HEATMAP_REFINEMENTS, HeatmapCodec, HeatmapRefinement
+from posebench.codecs.maps import Maps
 from posebench.codecs.simcc import SIMCC_REFINEMENTS, SimccCodec, SimccRefinement
 from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
@@ -54,12 +55,12 @@ def check_decoder(codec: HeatmapCodec | SimccCodec, decoder: Decoder) -> None:
 def decode_by(
     decoder: Decoder,
     codec: HeatmapCodec | SimccCodec,
-    outputs: tuple[NDArray[Any], ...],
+    outputs: tuple[NDArray[Any] | Maps, ...],
     size: InputSize,
 ) -> Decoded:
     """Return keypoints in input pixels of `size`, and scores; raise `EvaluationError`.
 
-    `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`.
+    `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`, in numpy or wherever `Maps` are.
     """
     check_decoder(codec, decoder)
     if isinstance(codec, HeatmapCodec):

@@ -12,40 +12,50 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.codecs.maps import Maps
+
 
 def heatmap_expectation_offsets(
-    heatmaps: NDArray[np.float32], cells: NDArray[np.int64], radius: int
+    heatmaps: Maps, cells: NDArray[np.int64], radius: int
 ) -> NDArray[np.float32]:
     """Return (N, K, 2): mean distance to the cell, weighted by what is positive in the window.
 
     `heatmaps` are (N, K, h, w), `cells` (N, K, 2), x then y, `radius` in cells. A cell outside
     the map, as (−1, −1) is, stays.
     """
-    steps, x_inside = _window(cells[..., 0], heatmaps.shape[3], radius)
-    _, y_inside = _window(cells[..., 1], heatmaps.shape[2], radius)
-    rows = (cells[..., 1, None] + steps).clip(0, heatmaps.shape[2] - 1)
-    columns = (cells[..., 0, None] + steps).clip(0, heatmaps.shape[3] - 1)
-    n = np.arange(heatmaps.shape[0])[:, None, None, None]
-    k = np.arange(heatmaps.shape[1])[:, None, None]
-    window = heatmaps[n, k, rows[..., :, None], columns[..., None, :]]
+    keypoint_count, height, width = heatmaps.shape[1:]
+    steps, x_inside = _window(cells[..., 0], width, radius)
+    _, y_inside = _window(cells[..., 1], height, radius)
+    columns = (cells[..., 0, None] + steps).clip(0, width - 1)
+    rows = (cells[..., 1, None] + steps).clip(0, height - 1)
+    rows += np.arange(keypoint_count)[:, None] * height
+    window = heatmaps.at(rows[..., :, None] * width + columns[..., None, :])
     weights = np.maximum(window, 0) * (y_inside[..., :, None] & x_inside[..., None, :])
     return np.stack([_mean(weights.sum(axis=axis), steps) for axis in (-2, -1)], axis=-1)
 
 
 def bin_expectation_offsets(
-    logits: NDArray[np.float32], best: NDArray[np.int64], radius: int
+    outputs: Maps, best: NDArray[np.int64], radius: int, *, probabilities: bool
 ) -> NDArray[np.float32]:
     """Return (N, K): mean distance to the best bin, weighted by the softmax over the window.
 
-    `logits` are (N, K, bins), `best` (N, K), `radius` in bins. The logits are taken as they are,
-    at temperature 1: where training multiplied them by a factor (10 in RTMPose), the softmax is
-    flatter than the one that was trained, and keypoints move less.
+    `outputs` are (N, K, bins), logits or `probabilities`; `best` is (N, K), `radius` in bins. The
+    logits are taken as they are, at temperature 1: where training multiplied them by a factor (10
+    in RTMPose), the softmax is flatter than the one that was trained, and keypoints move less.
     """
-    steps, inside = _window(best, logits.shape[-1], radius)
-    index = (best[..., None] + steps).clip(0, logits.shape[-1] - 1)
-    window = np.take_along_axis(logits, index, axis=-1)
-    highest = np.take_along_axis(logits, best[..., None], axis=-1)
-    return _mean(np.exp(window - highest) * inside, steps)
+    keypoint_count, count = outputs.shape[1:]
+    steps, inside = _window(best, count, radius)
+    index = (best[..., None] + steps).clip(0, count - 1)
+    window = outputs.at(np.arange(keypoint_count)[:, None] * count + index)
+    logits = _log(window) if probabilities else window
+    highest = logits[..., radius, None]
+    return _mean(np.exp(logits - highest) * inside, steps)
+
+
+def _log(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return logits whose softmax is `probabilities`, finite for those that underflowed to 0."""
+    logits: NDArray[np.float32] = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    return logits
 
 
 def _window(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from posebench.codecs.decoded import Decoded, raise_if_nan
 from posebench.codecs.expectation import heatmap_expectation_offsets
+from posebench.codecs.maps import Maps, as_maps
 from posebench.codecs.offset_maps import CHANNELS, decode_offset_maps
 from posebench.codecs.refinement import dark_offsets, quarter_offsets, udp_offsets
 from posebench.codecs.targets import training_weights
@@ -60,7 +61,7 @@ class HeatmapCodec:
 
     def decode(
         self,
-        outputs: tuple[NDArray[Any], ...],
+        outputs: tuple[NDArray[Any] | Maps, ...],
         size: InputSize,
         refinement: HeatmapRefinement | None = None,
     ) -> Decoded:
@@ -73,16 +74,15 @@ class HeatmapCodec:
         network learned, so that the codec's `decoder` says it in any case. Raises
         `EvaluationError` for NaN and for heatmaps too small for UDP.
         """
-        heatmaps = np.asarray(outputs[0], dtype=np.float32)
+        heatmaps = as_maps(outputs[0])
+        height, width = heatmaps.shape[2:]
         if self.decoder == "udp-regress":
             keypoints, scores = decode_offset_maps(heatmaps, 2 * self.blur_kernel + 1)
             raise_if_nan(scores)
-            return Decoded(self._to_input(keypoints, heatmaps.shape[2:], size), scores)
-        count, keypoint_count, height, width = heatmaps.shape
-        flat = heatmaps.reshape(count, keypoint_count, height * width)
-        scores = flat.max(axis=-1)
+            return Decoded(self._to_input(keypoints, (height, width), size), scores)
+        scores, best = heatmaps.peaks()
         raise_if_nan(scores)
-        row, column = np.divmod(flat.argmax(axis=-1), width)
+        row, column = np.divmod(best, width)
         cells = np.stack([column, row], axis=-1)
         cells[scores <= 0] = -1 if self.rules == "mmpose" else 0
         keypoints = cells.astype(np.float32)

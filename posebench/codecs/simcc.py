@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from posebench.codecs.decoded import Decoded, raise_if_nan
 from posebench.codecs.expectation import bin_expectation_offsets
+from posebench.codecs.maps import Maps, as_maps
 from posebench.codecs.targets import training_weights
 from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
@@ -51,7 +52,7 @@ class SimccCodec:
 
     def decode(
         self,
-        outputs: tuple[NDArray[Any], ...],
+        outputs: tuple[NDArray[Any] | Maps, ...],
         size: InputSize,
         refinement: SimccRefinement = "argmax",
     ) -> Decoded:
@@ -61,7 +62,7 @@ class SimccCodec:
         Where the score is not above 0 both bins are −1, unrefined. Raises `EvaluationError` for
         NaN or for bins that are not those of `size`.
         """
-        simcc_x, simcc_y = (np.asarray(output, dtype=np.float32) for output in outputs)
+        simcc_x, simcc_y = (as_maps(output) for output in outputs)
         found = simcc_x.shape[-1], simcc_y.shape[-1]
         if found != self.bins(size):
             raise EvaluationError(
@@ -70,15 +71,19 @@ class SimccCodec:
                 hint="Decode at the size the network answers for.",
             )
         choose = np.minimum if self.score == "min" else np.maximum
-        scores = choose(simcc_x.max(axis=-1), simcc_y.max(axis=-1))
+        (highest_x, best_x), (highest_y, best_y) = simcc_x.peaks(), simcc_y.peaks()
+        scores = choose(highest_x, highest_y)
         raise_if_nan(scores)
-        best = np.stack([simcc_x.argmax(axis=-1), simcc_y.argmax(axis=-1)], axis=-1)
+        best = np.stack([best_x, best_y], axis=-1)
         bins = best.astype(np.float32)
         if refinement == "expectation":
             for axis, output in enumerate((simcc_x, simcc_y)):
-                logits = output if self.softmax == "none" else _log(output)
-                radius = math.ceil(3 * self.sigma[axis])
-                bins[..., axis] += bin_expectation_offsets(logits, best[..., axis], radius)
+                bins[..., axis] += bin_expectation_offsets(
+                    output,
+                    best[..., axis],
+                    math.ceil(3 * self.sigma[axis]),
+                    probabilities=self.softmax != "none",
+                )
         bins[scores <= 0] = -1
         return Decoded(bins / np.float32(self.split_ratio), scores)
 
@@ -101,9 +106,3 @@ class SimccCodec:
                 target /= sigma * np.sqrt(np.float32(2 * np.pi))
             targets.append(target * (weights > 0)[..., None])
         return targets[0], targets[1], weights
-
-
-def _log(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return logits whose softmax is `probabilities`, finite for those that underflowed to 0."""
-    logits: NDArray[np.float32] = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    return logits

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from posebench.checkpoints.exported import ExportedNetwork
-from posebench.engines.torch_engine import DTYPES, TorchNetwork, optimised
+from posebench.engines.torch_engine import DTYPES, TorchNetwork, is_optimised, optimised
 from posebench.errors import UnsupportedExecutionError
 from posebench.execution import Engine, Execution, Precision
 from posebench.model import Network, PoseModel
@@ -62,6 +62,8 @@ def execute(cell: CellNetwork, execution: Execution) -> CellNetwork:
     """Return a cell's network, of an optimised one, as the engine of `execution` runs it."""
     if not isinstance(cell.network, PoseModel):
         return cell
-    layout = torch.contiguous_format if execution.engine == "eager" else torch.channels_last
+    published = not is_optimised(cell.network)
+    layout = torch.contiguous_format if published else torch.channels_last
     dtype, device = DTYPES.get(execution.precision), torch.device(execution.device)
-    return replace(cell, network=TorchNetwork(cell.network, device, layout, dtype))
+    network = TorchNetwork(cell.network, device, layout, dtype)
+    return replace(cell, network=network, flips_apart=published)

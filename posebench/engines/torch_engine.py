@@ -81,6 +81,15 @@ def optimised(model: PoseModel, execution: Execution) -> PoseModel:
     return result.to(execution.device)
 
 
+def is_optimised(model: PoseModel) -> bool:
+    """Tell whether a network's weights lie channels-last, as `optimised` leaves them."""
+    return any(
+        parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
+        for parameter in model.parameters()
+        if parameter.ndim == 4
+    )
+
+
 def _gap(model: PoseModel, other: PoseModel) -> float:
     """Return the largest difference of two networks' outputs of a noisy crop, of the largest."""
     size = model.spec.input_size

@@ -15,6 +15,7 @@ from posebench.codecs import (
 )
 from posebench.codecs.expectation import bin_expectation_offsets, heatmap_expectation_offsets
 from posebench.codecs.heatmap import HEATMAP_REFINEMENTS
+from posebench.codecs.maps import ArrayMaps
 from posebench.errors import EvaluationError
 from posebench.sizes import InputSize
 
@@ -41,7 +42,7 @@ def test_heatmaps_cell_by_cell():
     heatmaps[0, 0, 0, 0] = heatmaps[0, 1, -1, -1] = heatmaps[0, 2, 1, 9] = 5  # at the borders
     flat = heatmaps.reshape(4, 5, -1).argmax(-1)
     cells = np.stack([flat % WIDTH, flat // WIDTH], axis=-1)
-    found = heatmap_expectation_offsets(heatmaps, cells, 5)
+    found = heatmap_expectation_offsets(ArrayMaps(heatmaps), cells, 5)
     for n, k in np.ndindex(4, 5):
         expected = naive_heatmap(heatmaps[n, k], *cells[n, k], 5)
         np.testing.assert_allclose(found[n, k], expected, atol=1e-5)
@@ -53,7 +54,7 @@ def test_bins_one_by_one():
     logits = rng.normal(0, 2, (3, 4, 40)).astype(np.float32)
     logits[0, 0, 0], logits[0, 1, -1], logits[0, 2, 3] = 20, 20, 4000  # 4000: exp overflows
     best = logits.argmax(-1)
-    found = bin_expectation_offsets(logits, best, 7)
+    found = bin_expectation_offsets(ArrayMaps(logits), best, 7, probabilities=False)
     for n, k in np.ndindex(3, 4):
         middle = int(best[n, k])
         reach = min(7, middle, 39 - middle)

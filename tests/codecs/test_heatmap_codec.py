@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posebench.codecs import HeatmapCodec
+from posebench.codecs.maps import ArrayMaps
 from posebench.errors import EvaluationError, SpecError
 from posebench.sizes import InputSize
 
@@ -181,10 +182,8 @@ def test_scores_are_taken_before_smoothing_and_inputs_stay_unchanged():
 
 
 def test_blurring_all_maps_at_once_equals_blurring_each():
-    from posebench.codecs.refinement import smoothed
-
     heatmaps = np.abs(noisy_heatmaps(3))
-    together = smoothed(heatmaps, 17)
+    together = ArrayMaps(heatmaps).smoothed(17).array
     for n, k in np.ndindex(heatmaps.shape[:2]):
         alone = cv2.GaussianBlur(np.pad(heatmaps[n, k], 8), (17, 17), 0)[8:-8, 8:-8]
         alone *= heatmaps[n, k].max() / alone.max()

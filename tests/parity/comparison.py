@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,18 @@ from posebench.crops import crop_image
 from posebench.datasets.boxes import detected_instances
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
+from posebench.engines import execute, optimise
 from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.predictions import Predictions
 from posebench.evaluation.protocol import evaluate
-from posebench.execution import Parallelism
+from posebench.execution import Engine, Execution, Parallelism
 from posebench.flip import flip_average
 from posebench.geometry import boxes_to_center_scale
+from posebench.model import Network
 from posebench.policies import apply_policy
 from posebench.predict import PreparedCell, predict
 from posebench.sizes import InputSize
-from posebench.spec import CropSpec
+from posebench.spec import CropSpec, ModelSpec
 
 # The reference's names of the numbers, after "coco/" and "crowdpose/", by posebench's.
 _COCO_METRICS = {
@@ -47,6 +49,9 @@ _CROWDPOSE_METRICS = {
 }
 METRICS = {"coco": _COCO_METRICS, "crowdpose": _CROWDPOSE_METRICS}
 BATCH = 8
+# Draws of noise, and the input pixels below which an answer stays what it is under them.
+NOISE_DRAWS = 8
+STEADY = 0.002
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Row:
     """
 
     family: str
+    engine: Engine
     boxes: str
     flip: bool
     instances: int
@@ -94,37 +100,42 @@ def load_data(material: Material, boxes: str) -> tuple[PoseDataset, Instances]:
     return dataset, ground_truth_instances(dataset)
 
 
-def compare(peer: Peer, family: str, boxes: str, flip: bool) -> Row:
+def compare(peer: Peer, family: str, engine: Engine, boxes: str, flip: bool) -> Row:
     """Run one checkpoint through posebench and compare each stage with the reference's dump."""
     dump, material = peer.dump(family, boxes), peer.material(family)
     dataset, instances = load_data(material, boxes)
     path = peer.checkpoint(family)
-    raw, predictions = run_posebench(path, dataset, instances, flip)
+    raw, predictions = run_posebench(path, engine, dataset, instances, flip)
     np.testing.assert_array_equal(predictions.ids, dump.arrays["ids"])
     np.testing.assert_array_equal(predictions.image_ids, dump.arrays["img_ids"])
     tag = tag_of(flip)
     peer_raw = dump.raw(flip)
     raw_gap = max(largest(a - b) for a, b in zip(raw, peer_raw, strict=True))
+    largest_output = max(largest(output) for output in peer_raw)
     moved = np.abs(predictions.keypoints - dump.arrays[f"keypoints_{tag}"]).max(axis=-1)
     # Of the three channels that UDP-regress has for a keypoint the first one decides.
     channels = peer_raw[0].shape[1] // moved.shape[1]
-    ties = undecided(tuple(output[:, ::channels] for output in peer_raw), 2 * raw_gap)
+    margin = 2 * gap_by_keypoint(raw, peer_raw, moved.shape)
+    ties = undecided(tuple(output[:, ::channels] for output in peer_raw), margin)
+    ties |= unsteady(load_checkpoint(path).spec, peer_raw, margin)
     gap, ap, peer_ap = None, None, None
     if material.scored:
         metrics = evaluate(dataset, predictions).metrics
         gap, ap, peer_ap = metric_gap(metrics, dump.metrics[tag], dataset.kind)
     return Row(
         family=family,
+        engine=engine,
         boxes=boxes,
         flip=flip,
         instances=len(instances),
         crop=crop_gap(dump, dataset, instances, load_checkpoint(path).spec.crop),
-        raw=raw_gap / max(largest(output) for output in peer_raw),
+        raw=raw_gap / largest_output,
         keypoint=float(moved[~ties].max(initial=0.0)),
         keypoint_all=float(moved.max()),
         ties=int(ties.sum()),
         keypoints=ties.size,
-        score=largest(predictions.keypoint_scores - dump.arrays[f"scores_{tag}"]),
+        score=largest(predictions.keypoint_scores - dump.arrays[f"scores_{tag}"])
+        / max(largest_output, 1.0),
         metric=gap,
         ap=ap,
         peer_ap=peer_ap,
@@ -162,29 +173,56 @@ def metric_gap(
 
 
 def run_posebench(
-    path: Path, dataset: PoseDataset, instances: Instances, flip: bool
+    path: Path, engine: Engine, dataset: PoseDataset, instances: Instances, flip: bool
 ) -> tuple[tuple[NDArray[np.float32], ...], Predictions]:
     """Return the outputs that were decoded and the predictions, in the instances' order."""
-    checkpoint = load_checkpoint(path)
-    spec, network = checkpoint.spec, checkpoint.network
-    if not isinstance(network, torch.nn.Module):
-        raise AssertionError("the reference's checkpoints hold torch networks")
-    answers: list[tuple[torch.Tensor, ...]] = []
-    network.register_forward_hook(lambda _module, _inputs, outputs: answers.append(outputs))
-    cell = PreparedCell(
-        apply_policy(network, spec.input_size, "native"), spec.codec, spec.input_size, flip
-    )
+    spec, execution = load_checkpoint(path).spec, Execution(engine)
+    network = optimise(load_checkpoint(path).network, execution)
+    cell = execute(apply_policy(network, spec.input_size, "native"), execution)
+    recorded = Recorded(cell.network)
+    prepared = PreparedCell(replace(cell, network=recorded), spec.codec, spec.input_size, flip)
+    parallelism = Parallelism(BATCH)
     done = predict(
-        [cell], dataset, instances, parallelism=Parallelism(BATCH), progress=lambda _count: None
+        [prepared], dataset, instances, parallelism=parallelism, progress=lambda _: None
     )[0]
     if done.predictions is None:
         raise AssertionError(f"the cell failed: {done.failure}")
-    outputs = joined(answers[:: 2 if flip else 1])
-    if flip:
-        mirrored = joined(answers[1::2])
-        outputs = flip_average(outputs, mirrored, spec)
+    outputs = joined(recorded.answers)
+    if flip and cell.flips_apart:
+        answers = recorded.answers
+        outputs = flip_average(joined(answers[::2]), joined(answers[1::2]), spec)
+    elif flip:
+        halves = [
+            [tuple(output.chunk(2)[half] for output in answer) for answer in recorded.answers]
+            for half in (0, 1)
+        ]
+        outputs = flip_average(joined(halves[0]), joined(halves[1]), spec)
     place = np.argsort(np.argsort(instances.image_index, kind="stable"), kind="stable")
     return tuple(output.numpy()[place] for output in outputs), done.predictions
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A network, and what it answered so far."""
+
+    network: Network
+    answers: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.network.spec
+
+    @property
+    def stride(self) -> int:
+        return self.network.stride
+
+    @property
+    def fixed_size(self) -> InputSize | None:
+        return self.network.fixed_size
+
+    def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        self.answers.append(self.network(x))
+        return self.answers[-1]
 
 
 def joined(batches: list[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
@@ -205,8 +243,48 @@ def crop_gap(dump: Dump, dataset: PoseDataset, instances: Instances, spec: CropS
     return gap
 
 
-def undecided(outputs: tuple[NDArray[np.float32], ...], margin: float) -> NDArray[np.bool_]:
+def gap_by_keypoint(
+    outputs: tuple[NDArray[np.float32], ...],
+    others: tuple[NDArray[np.float32], ...],
+    shape: tuple[int, ...],
+) -> NDArray[np.float32]:
+    """Return (N, K) the largest difference of two networks' outputs for each keypoint."""
+    gaps = [
+        np.abs(one - other).reshape(*shape, -1).max(axis=-1)
+        for one, other in zip(outputs, others, strict=True)
+    ]
+    return np.maximum.reduce(gaps)
+
+
+def unsteady(
+    spec: ModelSpec, outputs: tuple[NDArray[np.float32], ...], margin: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Tell (N, K) whether noise of `margin` (N, K) in the outputs moves the decoded answer.
+
+    A Newton step on a map that is all but flat, as random weights make them, goes anywhere.
+    """
+    if not margin.any():
+        return np.zeros(margin.shape, dtype=bool)
+    rng, size = np.random.default_rng(0), spec.input_size
+    expected = spec.codec.decode(outputs, size).keypoints
+    moved = np.zeros(margin.shape, dtype=bool)
+    for _ in range(NOISE_DRAWS):
+        noisy = []
+        for output in outputs:
+            wide = margin.repeat(output.shape[1] // margin.shape[1], axis=1)
+            wide = wide.reshape(*wide.shape, *(1,) * (output.ndim - 2))
+            noisy.append(output + wide * rng.choice([-1, 1], output.shape).astype(np.float32))
+        found = spec.codec.decode(tuple(noisy), size).keypoints
+        moved |= np.abs(found - expected).max(axis=-1) > STEADY
+    return moved
+
+
+def undecided(
+    outputs: tuple[NDArray[np.float32], ...], margin: NDArray[np.float32] | float
+) -> NDArray[np.bool_]:
     """Tell (N, K) whether a change of the outputs below `margin` could move the answer.
+
+    The margin is one for all keypoints, or (N, K).
 
     That is so if the runner-up is that near the peak, if the score is that near 0, or, for
     heatmaps, if the neighbours that the quarter offset compares are that near each other.
@@ -224,16 +302,19 @@ def undecided(outputs: tuple[NDArray[np.float32], ...], margin: float) -> NDArra
     return near
 
 
-def offset_undecided(heatmaps: NDArray[np.float32], margin: float) -> NDArray[np.bool_]:
+def offset_undecided(
+    heatmaps: NDArray[np.float32], margin: NDArray[np.float32] | float
+) -> NDArray[np.bool_]:
     """Tell (N, K) whether the peak's left and right, or upper and lower, neighbours are alike."""
     near = np.zeros(heatmaps.shape[:2], dtype=bool)
+    margins = np.broadcast_to(margin, near.shape)
     height, width = heatmaps.shape[2:]
     for n, k in np.ndindex(near.shape):
         y, x = np.unravel_index(heatmaps[n, k].argmax(), (height, width))
         line, column = heatmaps[n, k, y], heatmaps[n, k, :, x]
         for values, at in ((line, x), (column, y)):
             if 1 < at < len(values) - 1:
-                near[n, k] |= abs(values[at + 1] - values[at - 1]) <= margin
+                near[n, k] |= abs(values[at + 1] - values[at - 1]) <= margins[n, k]
     return near
 
 

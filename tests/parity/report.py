@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import itertools
 import platform
 import subprocess
 from pathlib import Path
@@ -18,16 +19,20 @@ from huggingface_reference import huggingface_lines
 from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer, peer_python
 
 import posebench
+from posebench.execution import Engine
 from posebench.records import write_text
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pycocotools")
 PEER_PACKAGES = ("mmpose", "mmengine", "torch", "numpy", "opencv-python-headless", "xtcocotools")
 COLUMNS = (
-    "checkpoint | boxes | flip | instances | crop, grey levels | raw, relative | keypoint, px | "
-    "ties / keypoints | keypoint with ties, px | score | all numbers | AP | AP of MMPose"
+    "checkpoint | engine | boxes | flip | instances | crop, grey levels | raw, relative | "
+    "keypoint, px | ties / keypoints | keypoint with ties, px | score, relative | all numbers | "
+    "AP | AP of MMPose"
 )
 JITTER_SEEDS = (0, 1, 2)
+# What users run by default, and the network exactly as published.
+ENGINES: tuple[Engine, ...] = ("torch", "eager")
 LIMITS = {"crop": 0.0, "raw": 1e-4, "keypoint": 0.01, "score": 1e-4, "metric": 5e-5}
 
 
@@ -120,9 +125,10 @@ def method(python: Path) -> list[str]:
 def table_line(row: Row) -> str:
     """Return one line of the table."""
     return (
-        f"| {row.family} | {row.boxes} | {'on' if row.flip else 'off'} | {row.instances} | "
-        f"{row.crop:g} | {row.raw:.1e} | {row.keypoint:.1e} | {row.ties} / {row.keypoints} | "
-        f"{row.keypoint_all:.1e} | {row.score:.1e} | {shown(row.metric, '.1e')} | "
+        f"| {row.family} | {row.engine} | {row.boxes} | {'on' if row.flip else 'off'} | "
+        f"{row.instances} | {row.crop:g} | {row.raw:.1e} | {row.keypoint:.1e} | "
+        f"{row.ties} / {row.keypoints} | {row.keypoint_all:.1e} | {row.score:.1e} | "
+        f"{shown(row.metric, '.1e')} | "
         f"{shown(row.ap, '.4f')} | {shown(row.peer_ap, '.4f')} |"
     )
 
@@ -144,11 +150,10 @@ def main() -> None:
     torch.set_num_threads(1)
     peer = Peer(python, script, arguments.shared / "data")
     rows = []
-    for family in FAMILIES:
-        for boxes in ("gt", "detected"):
-            for flip in (False, True):
-                rows.append(compare(peer, family, boxes, flip))
-                print(table_line(rows[-1]), flush=True)
+    kinds = itertools.product(FAMILIES, ENGINES, ("gt", "detected"), (False, True))
+    for family, engine, boxes, flip in kinds:
+        rows.append(compare(peer, family, engine, boxes, flip))
+        print(table_line(rows[-1]), flush=True)
     scoring = [compare_scoring(peer, seed) for seed in JITTER_SEEDS]
     text = "\n".join((markdown(rows, scoring, python), *huggingface_lines()))
     print(f"\n{text}\nThe reference's dumps are kept in {CACHE}.")

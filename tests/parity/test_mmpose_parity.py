@@ -7,7 +7,11 @@ import pytest
 import torch
 from comparison import compare, compare_scoring, undecided
 from peer_reference import FAMILIES, Peer, peer_python
-from report import JITTER_SEEDS, LIMITS
+from report import ENGINES, JITTER_SEEDS, LIMITS
+
+# Shares of all keypoints. Under the default engine outputs differ at all, and the flat maps of
+# random weights leave Newton steps (DARK, UDP) to chance.
+MOST_TIES = {"eager": 0.02, "torch": 0.35}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +35,11 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("flip", [False, True], ids=["noflip", "flip"])
 @pytest.mark.parametrize("boxes", ["gt", "detected"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_stage_equals_mmpose(peer, family, boxes, flip):
-    row = compare(peer, family, boxes, flip)
-    assert row.ties < 0.02 * row.keypoints
+def test_every_stage_equals_mmpose(peer, family, engine, boxes, flip):
+    row = compare(peer, family, engine, boxes, flip)
+    assert row.ties < MOST_TIES[engine] * row.keypoints
     gaps = {name: getattr(row, name) for name in LIMITS}
     assert {name: gap for name, gap in gaps.items() if gap and gap > LIMITS[name]} == {}
 

@@ -1,0 +1,111 @@
+"""Devices: which there are, copies to them, and what reports say of them. CUDA is never needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posebench.errors import UnsupportedExecutionError, nearest
+
+
+def check_device(name: str) -> torch.device:
+    """Return the device of this name: `cpu`, `cuda` (the current GPU) or `cuda:N`.
+
+    Raises `UnsupportedExecutionError` with the names this machine has.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    valid = ["cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]
+    if name in valid:
+        return torch.device(name)
+    if name.startswith("cuda") and count == 0:
+        reason = "finds none" if torch.version.cuda else "was built without CUDA"
+        raise UnsupportedExecutionError(
+            f"Device {name!r} needs a GPU, and torch {torch.__version__} {reason}.",
+            hint=nearest(name, valid),
+        )
+    raise UnsupportedExecutionError(
+        f"This machine has no device {name!r}.", hint=nearest(name, valid)
+    )
+
+
+def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on the device.
+
+    On the CPU both share memory. To a GPU the copy runs in order with the current stream and is
+    not waited for: the array may change at once, as it was copied to page-locked memory, which
+    torch gives to no one else before the copy is done.
+    """
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A tensor that may still be on its way to the GPU."""
+
+    tensor: Tensor
+    arrived: torch.cuda.Event | None
+
+    def receive(self) -> Tensor:
+        """Return the tensor, for use on the current stream, which waits for it; no thread does."""
+        if self.arrived is not None:
+            stream = torch.cuda.current_stream(self.tensor.device)
+            stream.wait_event(self.arrived)
+            # Its memory belongs to the stream that copied, and would go back there too early.
+            self.tensor.record_stream(stream)
+        return self.tensor
+
+
+class Uploader:
+    """Copies arrays to a device beside what its networks compute, on a stream of its own.
+
+    One may be shared by several threads.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def upload(self, array: NDArray[Any]) -> Uploaded:
+        """Start to copy an array, which may change afterwards on a GPU but not on the CPU."""
+        if self._stream is None:
+            return Uploaded(to_device(array, self._device), None)
+        with torch.cuda.stream(self._stream):
+            return Uploaded(to_device(array, self._device), self._stream.record_event())
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Let the next `peak_memory` of a GPU count from here."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Return the most bytes that torch has held of a GPU, cached ones included; None for a CPU."""
+    return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
+
+
+def device_text(device: torch.device) -> str:
+    """Return a GPU's name, memory and present clock as a report states them; `CPU` for a CPU."""
+    if device.type != "cuda":
+        return "CPU"
+    properties = torch.cuda.get_device_properties(device)
+    text = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    try:
+        return f"{text}, {torch.cuda.clock_rate(device)} MHz"
+    except (ModuleNotFoundError, RuntimeError):  # NVIDIA's bindings are no requirement of torch
+        return text
