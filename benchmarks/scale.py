@@ -58,12 +58,14 @@ class Extent:
 
     images: int = 5000
     shared_images: int = 200
+    # Of the checkpoints given, which are larger.
+    given_images: int = 50
     limits: tuple[int, ...] = (100, 200, 400, 800, 1600)
     compared_images: int = 100
     rounds: int = 3
 
 
-QUICK = Extent(60, 8, (10, 20, 40), 8, 1)
+QUICK = Extent(60, 8, 4, (10, 20, 40), 8, 1)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Data:
         return run_json(command, marker=MARKER, environment=OWN_DEFAULTS)
 
 
-def shared_cost(data: Data, checkpoints: Sequence[str], extent: Extent) -> list[str]:
+def shared_cost(data: Data, checkpoints: Sequence[str], images: int, rounds: int) -> list[str]:
     """Return what a second size, decoder and checkpoint cost beside the first."""
     one, other = checkpoints
     # Resampled crops keep the network, so that a second size differs by its crops alone.
@@ -97,9 +99,9 @@ def shared_cost(data: Data, checkpoints: Sequence[str], extent: Extent) -> list[
     }
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     reads = {}
-    for _ in range(extent.rounds):
+    for _ in range(rounds):
         for name, arguments in cases.items():
-            measured = data.evaluate(arguments, extent.shared_images)
+            measured = data.evaluate(arguments, images)
             seconds[name].append(measured["loop"])
             reads[name] = measured["calls"]["read"]
     middle = {name: statistics.median(each) for name, each in seconds.items()}
@@ -124,7 +126,7 @@ def shared_cost(data: Data, checkpoints: Sequence[str], extent: Extent) -> list[
     head = ["run", "loop, s", "images decoded", "the second adds, s", "alone it takes, s", "saved"]
     named = " and ".join(Path(name).stem for name in checkpoints)
     return [
-        f"{named}, {extent.shared_images} images, {measured['cells'][0]['instances']} instances; "
+        f"{named}, {images} images, {measured['cells'][0]['instances']} instances; "
         "the second size is 0.75 of the trained one, resampled, so that the network's work is "
         "the same.",
         "",
@@ -230,9 +232,9 @@ def measure_page(
 ) -> list[str]:
     """Measure everything and return the lines of the page."""
     lines = ["# Scale", "", "## A second size, decoder or checkpoint of the same run", ""]
-    for pair in (EMBEDDED, checkpoints):
-        if pair:
-            lines += [*shared_cost(data, pair, extent), ""]
+    lines += [*shared_cost(data, EMBEDDED, extent.shared_images, extent.rounds), ""]
+    if checkpoints:
+        lines += [*shared_cost(data, checkpoints, extent.given_images, extent.rounds), ""]
     lines += ["## Input sizes", "", f"{EMBEDDED[0]}, native, with the flip test.", ""]
     lines += [*cost_by_size(data, extent), "", "## Instances", "", *linearity(data, extent), ""]
     lines += ["## The same predictions, however they are computed", ""]

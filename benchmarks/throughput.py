@@ -31,7 +31,8 @@ from measuring import (
     run_json,
     write_page,
 )
-from throughput_page import DEFAULT, Run, page
+from throughput_page import page
+from throughput_runs import DEFAULT, Run
 from timed_eval import MARKER
 
 HERE = Path(__file__).resolve()
@@ -39,7 +40,7 @@ PAGE = RESULTS / "throughput.md"
 ANNOTATIONS, IMAGES = "annotations/person_keypoints_val2017.json", "val2017"
 # A benchmark of defaults: whatever the shell says of threads is taken away.
 OWN_DEFAULTS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
-REFERENCE_BATCH, REFERENCE_WORKERS = 32, (2, 0, 1)
+REFERENCE_BATCH = 32
 CONTENDERS = (
     DEFAULT,
     "torch/bf16",
@@ -93,11 +94,15 @@ def write_boxes(annotations: Path, count: int, file: Path) -> None:
 
 @dataclass(frozen=True)
 class Bench:
-    """What every run shares: the data, the checkpoints, and the reference, if there is one."""
+    """What every run shares: the data, the checkpoints, and the reference, if there is one.
+
+    `workers` are the numbers of worker processes that the reference is tried with.
+    """
 
     data: Path
     checkpoints: Path
     reference: tuple[str, ...]
+    workers: tuple[int, ...]
     instances: int | None = None
 
     def run_reference(self, name: str, boxes: Path, workers: int) -> Run:
@@ -217,12 +222,12 @@ class Log:
 def measure_net(bench: Bench, name: str, contenders: Sequence[str], rounds: int, log: Log) -> None:
     """Run MMPose and posebench by turns.
 
-    In the first round MMPose runs with every number of workers; then with the best one only.
+    In the first round MMPose runs with every number of workers, then with the best one only.
     """
     with tempfile.TemporaryDirectory() as folder:
         boxes = Path(folder, "boxes.json")
         write_boxes(bench.data / ANNOTATIONS, bench.instances or NETS[name].instances, boxes)
-        workers: tuple[int, ...] = REFERENCE_WORKERS if bench.reference else ()
+        workers = bench.workers if bench.reference else ()
         for turn in range(rounds):
             runs = {}
             for count in workers:
@@ -251,6 +256,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, help="folder of NET.pth; missing ones are made")
     parser.add_argument("--reference-python", default=environment("POSEBENCH_PEER_PYTHON"))
     parser.add_argument("--reference-script", default=environment("POSEBENCH_PEER_SCRIPT"))
+    parser.add_argument("--reference-workers", type=int, nargs="+", default=[2, 0])
     parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS))
     parser.add_argument("--rounds", type=int, default=2)
@@ -267,7 +273,13 @@ def main() -> None:
     both = options.reference_python and options.reference_script
     reference = (options.reference_python, options.reference_script) if both else ()
     instances = REFERENCE_BATCH if options.quick else None
-    bench = Bench(options.data.resolve(), options.checkpoints.resolve(), reference, instances)
+    bench = Bench(
+        options.data.resolve(),
+        options.checkpoints.resolve(),
+        reference,
+        tuple(options.reference_workers),
+        instances,
+    )
     rounds = 1 if options.quick else options.rounds
     log, limits = Log(options.runs), []
     for name in options.nets:

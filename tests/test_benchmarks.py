@@ -32,10 +32,16 @@ def throughput_page() -> ModuleType:
     return module
 
 
+def throughput_runs() -> ModuleType:
+    import throughput_runs as module
+
+    return module
+
+
 def made_up(speed: float, ap: float, **fields: object) -> object:
     """A run of 100 instances of 1 GMAC, all of whose time but a tenth is the network's."""
     loop = 100 / speed
-    return throughput_page().Run(
+    return throughput_runs().Run(
         instances=100,
         loop=loop,
         whole=loop + 5,
@@ -57,7 +63,7 @@ def compared(fp32_ap: float = 0.5) -> dict[tuple[str, str, int], object]:
         (net, "default", 0): made_up(30.0, fp32_ap, gmacs=1.0, settings={"lanes": 2}),
         (net, "torch/bf16", 0): made_up(60.0, 0.502, gmacs=1.0),
         (net, "openvino/fp32", 0): made_up(45.0, 0.5, gmacs=1.0),
-        (net, "openvino/int8", 0): throughput_page().Run(failure="unsupported: no such thing"),
+        (net, "openvino/int8", 0): throughput_runs().Run(failure="unsupported: no such thing"),
         (net, "MMPose, 0 workers", 1): made_up(11.0, 0.5),
         (net, "default", 1): made_up(22.0, fp32_ap, gmacs=1.0),
         ("heatmap-m", "default", 0): made_up(100.0, 0.6, gmacs=0.1),
@@ -74,7 +80,7 @@ LIMITS = [{"fp32": 240.0, "bf16": 480.0}]
 
 
 def test_ratios_are_taken_round_by_round_against_the_fastest_setting_of_mmpose():
-    net = throughput_page().net_runs(compared(), "rtmpose-t")
+    net = throughput_runs().net_runs(compared(), "rtmpose-t")
     assert net.best_reference == "MMPose, 0 workers"
     assert net.ratios("default") == pytest.approx([3.0, 2.0])
     assert net.failures == {"openvino/int8": "unsupported: no such thing"}
