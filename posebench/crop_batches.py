@@ -19,12 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posebench.crops import crop_image, normalise, resample_crop
+from posebench.crops import crop_image, resample_crop
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images import read_image
-from posebench.geometry import boxes_to_center_scale
+from posebench.devices import Uploaded, Uploader
+from posebench.execution import Parallelism
+from posebench.geometry import boxes_to_center_scale, crop_matrix
 from posebench.sizes import InputSize
 from posebench.spec import CropSpec
+from posebench.warping import normalise_tensor, resample_crops, warp_crops
 
 # Batches that workers are ahead of the lanes by.
 _AHEAD = 2
@@ -42,15 +45,22 @@ class CropRequest:
 class CropBatch:
     """The crops of some instances, each kind made once and used by every cell that asks."""
 
-    def __init__(self, images: _Images, instances: Instances, rows: NDArray[np.intp]) -> None:
+    def __init__(
+        self, images: _Images, instances: Instances, rows: NDArray[np.intp], uploader: Uploader
+    ) -> None:
         start = time.perf_counter()
         self.rows = rows
         self.boxes = instances.bbox_xyxy[rows]
-        indices = instances.image_index[rows].tolist()
-        decoded = {index: images.take(index) for index in dict.fromkeys(indices)}
-        self._images = [decoded[index] for index in indices]
-        self._cut: dict[tuple[InputSize, CropSpec], NDArray[np.uint8]] = {}
+        self._indices = instances.image_index[rows].tolist()
+        self._images = {index: images.take(index) for index in dict.fromkeys(self._indices)}
+        self._uploaded: dict[int, Uploaded] = {}
+        self._on_cpu = uploader.device.type == "cpu"
+        if not self._on_cpu:
+            self._uploaded = {
+                index: uploader.upload(image) for index, image in self._images.items()
+            }
         self._inputs: dict[CropRequest, Tensor] = {}
+        self._cut: dict[tuple[InputSize, CropSpec], NDArray[np.uint8]] = {}
         # Of this part, which every kind of crop needs, and of each kind.
         self._read_seconds = time.perf_counter() - start
         self._seconds: dict[CropRequest, float] = {}
@@ -59,24 +69,44 @@ class CropBatch:
         """Return a network's input (N, 3, H, W), and the seconds it took, reading included."""
         if request not in self._inputs:
             start = time.perf_counter()
-            crops = self._crops(request.size, request.spec)
-            if request.size != request.input_size:
-                size, udp = request.input_size, request.spec.udp
-                crops = np.stack([resample_crop(crop, size, udp) for crop in crops])
-            self._inputs[request] = torch.from_numpy(normalise(crops, request.spec))
+            if self._on_cpu:
+                crops = torch.from_numpy(self._crops(request))
+            else:
+                tensors = {index: each.receive() for index, each in self._uploaded.items()}
+                crops = crops_on_device(
+                    [tensors[index] for index in self._indices], self.boxes, request
+                )
+            self._inputs[request] = normalise_tensor(crops, request.spec)
             self._seconds[request] = self._read_seconds + time.perf_counter() - start
         return self._inputs[request], self._seconds[request]
 
-    def _crops(self, size: InputSize, spec: CropSpec) -> NDArray[np.uint8]:
+    def _crops(self, request: CropRequest) -> NDArray[np.uint8]:
         """Return crops (N, H, W, 3) BGR."""
+        size, spec = request.size, request.spec
         if (size, spec) not in self._cut:
             center, scale = boxes_to_center_scale(self.boxes, size, spec.padding)
             crops = [
-                crop_image(image, center[row], scale[row], size, udp=spec.udp)
-                for row, image in enumerate(self._images)
+                crop_image(self._images[index], center[row], scale[row], size, udp=spec.udp)
+                for row, index in enumerate(self._indices)
             ]
             self._cut[size, spec] = np.stack(crops)
-        return self._cut[size, spec]
+        crops_of_size = self._cut[size, spec]
+        if size == request.input_size:
+            return crops_of_size
+        return np.stack(
+            [resample_crop(crop, request.input_size, spec.udp) for crop in crops_of_size]
+        )
+
+
+def crops_on_device(
+    images: Sequence[Tensor], bbox_xyxy: NDArray[np.float32], request: CropRequest
+) -> Tensor:
+    """Return crops (N, H, W, 3) uint8 of N images (h, w, 3), bit for bit those cut on the CPU."""
+    size, spec = request.size, request.spec
+    center, scale = boxes_to_center_scale(bbox_xyxy, size, spec.padding)
+    matrices = [crop_matrix(center[row], scale[row], size, spec.udp) for row in range(len(images))]
+    crops = warp_crops(images, np.stack(matrices), size)
+    return resample_crops(crops, request.input_size, spec.udp)
 
 
 class _Images:
@@ -108,29 +138,32 @@ class _Images:
 def crop_batches(
     dataset: PoseDataset,
     instances: Instances,
-    batch_size: int,
+    parallelism: Parallelism,
     *,
-    workers: int,
     requests: Sequence[CropRequest],
+    device: torch.device,
 ) -> Iterator[Iterator[Callable[[], CropBatch]]]:
     """Give batches in the order of the images, each as a function that returns it.
 
-    With `workers`, that many threads prepare `requests` ahead, a bounded number of batches; else
-    the function does it all. It raises `DataError` for an image that cannot be read.
+    Their crops lie on `device`. Workers, if there are any, prepare `requests` ahead, a bounded
+    number of batches; else the function does it all. It raises `DataError` for an image that cannot
+    be read.
     """
     order = np.argsort(instances.image_index, kind="stable")
+    batch_size, workers = parallelism.batch_size, parallelism.workers
+    uploader = Uploader(device)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     images = _Images(dataset, [instances.image_index[rows] for rows in batches])
 
     def prepared(rows: NDArray[np.intp]) -> CropBatch:
-        batch = CropBatch(images, instances, rows)
+        batch = CropBatch(images, instances, rows, uploader)
         for request in requests:
             with suppress(Exception):  # the cell that asks for it meets it again, as its failure
                 batch.inputs(request)
         return batch
 
     if not workers:
-        yield (partial(CropBatch, images, instances, rows) for rows in batches)
+        yield (partial(CropBatch, images, instances, rows, uploader) for rows in batches)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="crops")
     try:

@@ -69,7 +69,7 @@ class Uploader:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
+        self.device = device
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -77,9 +77,9 @@ class Uploader:
     def upload(self, array: NDArray[Any]) -> Uploaded:
         """Start to copy an array, which may change afterwards on a GPU but not on the CPU."""
         if self._stream is None:
-            return Uploaded(to_device(array, self._device), None)
+            return Uploaded(to_device(array, self.device), None)
         with torch.cuda.stream(self._stream):
-            return Uploaded(to_device(array, self._device), self._stream.record_event())
+            return Uploaded(to_device(array, self.device), self._stream.record_event())
 
 
 def synchronise(device: torch.device) -> None:

@@ -50,3 +50,12 @@ class Parallelism:
     batch_size: int = 8
     lanes: int = 1
     workers: int = 0
+
+    def wall_seconds(self, crops: float, network: float) -> float:
+        """Return how long work takes that keeps lanes and workers busy for so many seconds.
+
+        Workers cut crops while lanes run networks; without workers lanes do both in turn.
+        """
+        if self.workers:
+            return max(network / self.lanes, crops / self.workers)
+        return (network + crops) / self.lanes

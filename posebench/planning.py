@@ -160,7 +160,9 @@ def plan_cell(
     missing = tuple(decoder for decoder in usable if decoder not in cached)
     if adapted is None or not missing:
         return PlannedCell(results, checkpoint.network, grid.execution, None, files, cached)
-    prepared = PreparedCell(adapted, spec.codec, size, flip_test, missing, raw, scored)
+    prepared = PreparedCell(
+        adapted, spec.codec, size, flip_test, missing, raw, scored, grid.execution.device
+    )
     return PlannedCell(results, checkpoint.network, grid.execution, prepared, files, cached)
 
 

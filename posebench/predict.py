@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from posebench.codecs import Codec, Decoder, decode_by, own_decoder
 from posebench.crop_batches import CropBatch, CropRequest, crop_batches
 from posebench.datasets.coco import Instances, PoseDataset
+from posebench.device_decoding import decode_on_device
 from posebench.errors import CheckpointError, PosebenchError
 from posebench.evaluation.predictions import Predictions, instance_predictions
 from posebench.execution import Parallelism
@@ -30,6 +32,7 @@ from posebench.raw_outputs import RawFolder, RawWriter, read_outputs
 from posebench.sizes import InputSize
 
 Outputs = tuple[NDArray[np.float32], ...]
+DeviceOutputs = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class PreparedCell:
 
     No `decoders` means the checkpoint's own. With `raw`, outputs are read from there, or are kept
     there if it is empty; they are decoded from float16 either way. `scored` are the keypoints to
-    keep, in their order; None keeps all.
+    keep, in their order; None keeps all. Cells that are predicted together share a `device`.
     """
 
     network: CellNetwork
@@ -48,6 +51,7 @@ class PreparedCell:
     decoders: tuple[Decoder, ...] = ()
     raw: RawFolder | None = None
     scored: tuple[int, ...] | None = None
+    device: str = "cpu"
 
     @property
     def crops(self) -> CropRequest:
@@ -90,9 +94,9 @@ def predict(
             with crop_batches(
                 dataset,
                 instances,
-                parallelism.batch_size,
-                workers=parallelism.workers,
+                parallelism,
                 requests=list(requests),
+                device=torch.device(live[0].cell.device),
             ) as batches:
                 _run(live, batches, parallelism.lanes, progress)
         elif running:
@@ -101,7 +105,7 @@ def predict(
         return [
             outcome
             for state in running
-            for outcome in state.finish(dataset, instances, _Clock(parallelism, alone))
+            for outcome in state.finish(dataset, instances, parallelism, alone)
         ]
     finally:
         for state in running:
@@ -177,7 +181,9 @@ class _RunningCell:
         with torch.inference_mode():
             apart = cell.network.flips_apart
             answers = predict_outputs(cell.network, inputs, cell.flip_test, apart=apart)
-        outputs: Outputs = tuple(answer.cpu().numpy() for answer in answers)
+        outputs: Outputs | DeviceOutputs = answers
+        if answers[0].device.type == "cpu" or cell.raw is not None:
+            outputs = tuple(answer.cpu().numpy() for answer in answers)
         if not all(_is_finite(output) for output in outputs):
             raise CheckpointError(
                 f"The network's outputs at {cell.network.input_size} are NaN or infinite.",
@@ -189,19 +195,31 @@ class _RunningCell:
             self._network_seconds += seconds
             if cell.raw is not None:
                 self._writer = self._writer or RawWriter(cell.raw)
-                outputs = self._writer.keep(batch.rows, outputs)
+                outputs = self._writer.keep(batch.rows, cast("Outputs", outputs))
         self._decode(batch.rows, batch.boxes, outputs)
 
-    def _decode(self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs) -> None:
+    def _decode(
+        self,
+        rows: NDArray[np.intp],
+        boxes: NDArray[np.float32],
+        outputs: Outputs | DeviceOutputs,
+    ) -> None:
         for decoding in self._decodings:
             decoding.add(rows, boxes, outputs)
         if all(decoding.failure is not None for decoding in self._decodings):
             self.failure = self._decodings[0].failure
 
     def finish(
-        self, dataset: PoseDataset, instances: Instances, clock: _Clock
+        self,
+        dataset: PoseDataset,
+        instances: Instances,
+        parallelism: Parallelism,
+        measured: float | None,
     ) -> list[CellPredictions]:
-        """Return the outcome of each decoder, and keep the raw outputs if all is well."""
+        """Return the outcome of each decoder, and keep the raw outputs if all is well.
+
+        `measured` are the seconds of a run that had no other cell.
+        """
         if self._writer is not None and self.failure is None:
             try:
                 self._writer.close()
@@ -213,8 +231,9 @@ class _RunningCell:
             seconds = 0.0
             if self._network_seconds:
                 own = self._network_seconds + decoding.seconds
-                alone = len(self._decodings) == 1
-                seconds = clock.seconds(self._crop_seconds, own, alone=alone)
+                seconds = parallelism.wall_seconds(self._crop_seconds, own)
+                if measured is not None and len(self._decodings) == 1:
+                    seconds = measured
             predictions = None if failure is not None else decoding.predictions(dataset, instances)
             outcomes.append(CellPredictions(predictions, seconds, failure))
         return outcomes
@@ -239,14 +258,22 @@ class _RunningDecoder:
         self._lock = threading.Lock()
         self.seconds = 0.0
 
-    def add(self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs) -> None:
+    def add(
+        self,
+        rows: NDArray[np.intp],
+        boxes: NDArray[np.float32],
+        outputs: Outputs | DeviceOutputs,
+    ) -> None:
         """Decode the outputs of `rows`; keep the failure, which other decoders may not share."""
         if self.failure is not None:
             return
         start, cell = time.perf_counter(), self._cell
         answered = cell.network.output_size
         try:
-            decoded = decode_by(self._decoder, cell.codec, outputs, answered)
+            if isinstance(outputs[0], torch.Tensor):
+                decoded = decode_on_device(self._decoder, cell.codec, outputs, answered)
+            else:
+                decoded = decode_by(self._decoder, cell.codec, outputs, answered)
         except PosebenchError as error:
             self.failure = error
             return
@@ -263,25 +290,8 @@ class _RunningDecoder:
         return instance_predictions(dataset, instances, self._keypoints, self._scores, self._areas)
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """Seconds on the wall of a cell that ran with others, as if it had run alone.
-
-    `measured` are those of a run that had one cell.
-    """
-
-    parallelism: Parallelism
-    measured: float | None
-
-    def seconds(self, crops: float, network: float, *, alone: bool) -> float:
-        """Return the wall's seconds from those that lanes and workers were busy."""
-        if self.measured is not None and alone:
-            return self.measured
-        lanes, workers = self.parallelism.lanes, self.parallelism.workers
-        # Workers cut crops while lanes run networks; without them lanes do both in turn.
-        return max(network / lanes, crops / workers) if workers else (network + crops) / lanes
-
-
-def _is_finite(values: NDArray[np.float32]) -> bool:
+def _is_finite(values: NDArray[np.float32] | torch.Tensor) -> bool:
+    if isinstance(values, torch.Tensor):
+        return bool(values.isfinite().all())
     # One pass where all is well; only a sum that overflows needs a look at every value.
     return bool(np.isfinite(values.sum()) or np.isfinite(values).all())

@@ -7,6 +7,7 @@ import os
 import cv2
 import torch
 
+from posebench.devices import check_device
 from posebench.execution import Parallelism, Resources
 from posebench.results import RunSettings
 
@@ -22,9 +23,12 @@ _MOST_WORKERS = 8
 def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettings]:
     """Return how a run is spread, and set the threads of torch and OpenCV accordingly.
 
+    Raises `UnsupportedExecutionError` for a device that this machine has not.
+
     On a CPU each lane runs its batches on one thread, as long as there are no more than 8, and
     cuts its own crops; for another device workers cut them.
     """
+    check_device(device)
     if resources.threads is not None:
         torch.set_num_threads(resources.threads)
     # Crops are cut side by side already.

@@ -30,6 +30,8 @@ from posebench.geometry import boxes_to_center_scale, input_to_image
 from posebench.policies import CellNetwork, Policy, apply_policy
 from posebench.predict import CellPredictions, PreparedCell, predict
 from posebench.sizes import InputSize
+from posebench.spec import CropSpec
+from posebench.warping import normalise_tensor
 
 OTHER = InputSize(96, 80)
 
@@ -77,6 +79,7 @@ class _Wrapped:
             network.input_size,
             network.output_size,
         )
+        self.flips_apart = False
         self._forward = forward
 
     def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -254,3 +257,20 @@ def test_an_image_that_cannot_be_read_fails_all_cells(
 def test_nothing_is_read_without_cells(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crops_module, "read_image", None)
     assert run([], load(people)) == []
+
+
+@pytest.mark.parametrize("udp", [False, True])
+@pytest.mark.parametrize("input_size", [SIZE, OTHER])
+def test_crops_of_another_device_are_those_of_the_cpu(
+    people: Path, udp: bool, input_size: InputSize
+) -> None:
+    dataset, instances = load(people)
+    request = crops_module.CropRequest(SIZE, input_size, replace(CropSpec(), udp=udp))
+    images = [torch.from_numpy(read_image(dataset.images[i].path)) for i in instances.image_index]
+    crops = crops_module.crops_on_device(images, instances.bbox_xyxy, request)
+    with crops_module.crop_batches(
+        dataset, instances, Parallelism(100), requests=[], device=torch.device("cpu")
+    ) as batches:
+        (batch,) = [make() for make in batches]
+    expected, _ = batch.inputs(request)
+    assert torch.equal(normalise_tensor(crops, request.spec)[batch.rows], expected)

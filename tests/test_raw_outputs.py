@@ -56,9 +56,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the crops of every forward pass, flip test included in each."""
     sizes: list[int] = []
 
-    def counted(network: Any, x: Any, flip_test: bool) -> Any:
+    def counted(network: Any, x: Any, flip_test: bool, *, apart: bool) -> Any:
         sizes.append(len(x))
-        return predict_outputs(network, x, flip_test)
+        return predict_outputs(network, x, flip_test, apart=apart)
 
     monkeypatch.setattr(predict_module, "predict_outputs", counted)
     return sizes
@@ -251,12 +251,12 @@ def test_a_run_that_stops_leaves_nothing_to_be_taken_for_complete(
 ) -> None:
     calls = 0
 
-    def stopping(*arguments: Any) -> Any:
+    def stopping(*arguments: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls > 1:
             raise failure
-        return predict_outputs(*arguments)
+        return predict_outputs(*arguments, **options)
 
     monkeypatch.setattr(predict_module, "predict_outputs", stopping)
     path = small_checkpoint(tmp_path / "net.safetensors")

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from posebench.checkpoints.exported import ExportedNetwork
+from posebench.devices import check_device
 from posebench.engines.torch_engine import DTYPES, TorchNetwork, is_optimised, optimised
 from posebench.errors import UnsupportedExecutionError
 from posebench.execution import Engine, Execution, Precision
@@ -29,6 +30,7 @@ Calibration = Callable[[], NDArray[Any]]
 
 def check_execution(network: Network, execution: Execution) -> None:
     """Raise `UnsupportedExecutionError` for what is known not to run before it is tried."""
+    check_device(execution.device)
     own = own_engine(network)
     engine = execution.engine or own
     if not isinstance(network, PoseModel) and engine != own:
