@@ -31,13 +31,19 @@ from measuring import peak_memory
 import posebench.cli
 import posebench.runner
 from posebench.codecs import decode_by
-from posebench.crops import crop_image, normalise
+from posebench.crops import crop_image
 from posebench.datasets.images import read_image
 from posebench.policies import CellNetwork
 from posebench.predict import predict
+from posebench.warping import normalise_tensor
 
 MARKER = "EVAL "
-STAGES = {"read": read_image, "crop": crop_image, "normalise": normalise, "decode": decode_by}
+STAGES = {
+    "read": read_image,
+    "crop": crop_image,
+    "normalise": normalise_tensor,
+    "decode": decode_by,
+}
 
 
 class Clocks:

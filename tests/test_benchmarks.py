@@ -151,6 +151,16 @@ def test_a_measured_process_says_what_it_took_or_why_it_failed():
         run_json([sys.executable, "-c", "raise SystemExit('no luck')"])
 
 
+def test_every_stage_that_is_timed_is_one_that_prediction_calls():
+    from timed_eval import STAGES
+
+    import posebench.crop_batches
+    import posebench.predict
+
+    called = [*vars(posebench.predict).values(), *vars(posebench.crop_batches).values()]
+    assert all(any(function is each for each in called) for function in STAGES.values())
+
+
 def test_a_half_size_image_gives_the_same_crop_of_a_plane():
     from reduced_decoding import crop_reduced
 
