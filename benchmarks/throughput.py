@@ -192,7 +192,7 @@ def last_words(message: str) -> str:
 
 
 class Log:
-    """Runs by net, contender and round; with a file, those in it are not run again."""
+    """Runs by net, contender and round; with a file, those that worked are not run again."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -210,7 +210,7 @@ class Log:
                 self.runs[key] = measure()
             except FailedRunError as error:
                 self.runs[key] = Run(failure=last_words(str(error)))
-            if self._file is not None:
+            if self._file is not None and self.runs[key].failure is None:
                 with self._file.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps([key, vars(self.runs[key])]) + "\n")
         run = self.runs[key]
