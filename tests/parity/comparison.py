@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from peer_reference import Dump, Material, Peer, tag_of
 
 from posebench.checkpoints import load_checkpoint
-from posebench.crops import crop_image
+from posebench.crops import crop_image, normalise
 from posebench.datasets.boxes import detected_instances
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
@@ -49,6 +49,8 @@ _CROWDPOSE_METRICS = {
 }
 METRICS = {"coco": _COCO_METRICS, "crowdpose": _CROWDPOSE_METRICS}
 BATCH = 8
+# Instances, about, that a network is run for in float64.
+ROUNDED = 12
 # Draws of noise, and the input pixels below which an answer stays what it is under them.
 NOISE_DRAWS = 8
 STEADY = 0.002
@@ -58,7 +60,8 @@ STEADY = 0.002
 class Row:
     """One comparison; differences are maxima of absolute values.
 
-    `crop` in grey levels; `raw` relative to the largest output; `keypoint` in pixels, without
+    `crop` in grey levels; `raw` relative to the largest output, and so is `rounding`, how far the
+    published network in float32 is from itself in float64 on some of the instances; `keypoint` in pixels, without
     `ties` keypoints whose answer hangs on less than the difference of the outputs; `keypoint_all`
     with them; `metric` over the ten COCO or nine CrowdPose numbers, None where the images are not
     annotated for the network's keypoints.
@@ -71,6 +74,7 @@ class Row:
     instances: int
     crop: float
     raw: float
+    rounding: float
     keypoint: float
     keypoint_all: float
     ties: int
@@ -130,6 +134,7 @@ def compare(peer: Peer, family: str, engine: Engine, boxes: str, flip: bool) -> 
         instances=len(instances),
         crop=crop_gap(dump, dataset, instances, load_checkpoint(path).spec.crop),
         raw=raw_gap / largest_output,
+        rounding=rounding(path, dataset, instances),
         keypoint=float(moved[~ties].max(initial=0.0)),
         keypoint_all=float(moved.max()),
         ties=int(ties.sum()),
@@ -140,6 +145,26 @@ def compare(peer: Peer, family: str, engine: Engine, boxes: str, flip: bool) -> 
         ap=ap,
         peer_ap=peer_ap,
     )
+
+
+def rounding(path: Path, dataset: PoseDataset, instances: Instances) -> float:
+    """Return the largest difference between float32 and float64, of the largest output."""
+    network = load_checkpoint(path).network
+    assert isinstance(network, torch.nn.Module)
+    spec = network.spec
+    size, step = spec.input_size, max(len(instances) // ROUNDED, 1)
+    crops = []
+    for row in range(0, len(instances), step):
+        box = instances.bbox_xyxy[row : row + 1]
+        center, scale = boxes_to_center_scale(box, size, spec.crop.padding)
+        image = read_image(dataset.images[instances.image_index[row]].path)
+        crops.append(crop_image(image, center[0], scale[0], size, udp=spec.crop.udp))
+    inputs = torch.from_numpy(normalise(np.stack(crops), spec.crop))
+    with torch.inference_mode():
+        single = network(inputs)
+        double = network.double()(inputs.double())
+    pairs = zip(single, double, strict=True)
+    return max(float((one - two).abs().max() / two.abs().max()) for one, two in pairs)
 
 
 def compare_scoring(peer: Peer, seed: int) -> ScoringRow:

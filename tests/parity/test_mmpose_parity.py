@@ -7,7 +7,7 @@ import pytest
 import torch
 from comparison import compare, compare_scoring, undecided
 from peer_reference import FAMILIES, Peer, peer_python
-from report import ENGINES, JITTER_SEEDS, LIMITS
+from report import ENGINES, JITTER_SEEDS, LIMITS, beyond_limits
 
 # Shares of all keypoints. Under the default engine outputs differ at all, and the flat maps of
 # random weights leave Newton steps (DARK, UDP) to chance.
@@ -40,8 +40,7 @@ def one_thread() -> Iterator[None]:
 def test_every_stage_equals_mmpose(peer, family, engine, boxes, flip):
     row = compare(peer, family, engine, boxes, flip)
     assert row.ties < MOST_TIES[engine] * row.keypoints
-    gaps = {name: getattr(row, name) for name in LIMITS}
-    assert {name: gap for name, gap in gaps.items() if gap and gap > LIMITS[name]} == {}
+    assert beyond_limits(row) == {}
 
 
 @pytest.mark.slow
