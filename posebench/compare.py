@@ -15,7 +15,8 @@ from posebench.evaluation.intervals import holm
 from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.metrics import METRICS, Metric
 from posebench.evidence import comparable_identity
-from posebench.gates import SPEED, DropGate, Gate, StateGate
+from posebench.gates import LATENCY, SPEEDS, DropGate, Gate, StateGate
+from posebench.speed_changes import UNITS, differing_speeds, is_speed_told, speeds_of
 from posebench.store import Run, StoredCell, read_run
 from posebench.suite import ScoringEntry
 
@@ -29,13 +30,15 @@ class Change:
     """A metric's fractions in both runs, and candidate minus baseline.
 
     The interval and p-values are those of a paired bootstrap over images; they are made for AP
-    and the metrics of gates, and are None for a plain difference.
+    and the metrics of gates, and are None for a plain difference. Speeds are in `UNITS`; `told`
+    says whether their repeats allow to call them different, None where measured once.
     """
 
     metric: str
     baseline: float
     candidate: float
     difference: Estimate
+    told: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class CellComparison:
 
     `failed`: it had a result and has none any more; `missing`: it is not in the candidate at
     all; `new`: it has a result for the first time; `neither` run has one; `incomparable`: the
-    protocols differ, and `reason` says in what.
+    protocols differ, and `reason` says in what; `speed_reason` why only speeds do not compare.
     """
 
     id: str
@@ -52,6 +55,7 @@ class CellComparison:
     evidence: Evidence | None = None
     changes: tuple[Change, ...] = ()
     reason: str | None = None
+    speed_reason: str | None = None
 
     def change(self, metric: str) -> Change | None:
         """Return the change of a metric, None where it was not measured in both."""
@@ -133,8 +137,12 @@ def _compare(
         return CellComparison(name, "incomparable", reason=f"the protocols differ in {shown}")
     tables = runs[0].table(old), runs[1].table(new)
     changes, evidence = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
-    moved = any(each.difference.value != 0 for each in changes if each.metric != SPEED)
-    return CellComparison(name, "changed" if moved else "unchanged", evidence, changes)
+    speed_reason = differing_speeds(runs, old, new)
+    if speed_reason is not None:
+        changes = tuple(each for each in changes if each.metric not in SPEEDS)
+    moved = any(each.difference.value != 0 for each in changes if each.metric not in SPEEDS)
+    state: CellState = "changed" if moved else "unchanged"
+    return CellComparison(name, state, evidence, changes, speed_reason=speed_reason)
 
 
 def _lost(old: StoredCell | None, candidate: Run) -> StoredCell | None:
@@ -186,20 +194,26 @@ def _changes(
         values = {metric.name: differences[metric.name] for metric in metrics}
         estimates = sampled.estimates(1, values, base=0)
     changes = tuple(
-        Change(name, before[name], after[name], estimates.get(name, Estimate(difference)))
+        Change(
+            name,
+            before[name],
+            after[name],
+            estimates.get(name, Estimate(difference)),
+            is_speed_told(old.result, new.result, name) if name in SPEEDS else None,
+        )
         for name, difference in differences.items()
     )
     return changes, "paired bootstrap" if estimates else "plain difference"
 
 
 def _numbers(cell: StoredCell) -> dict[str, float]:
-    """Return all of a cell's numbers that are there, fractions but for the speed."""
+    """Return all of a cell's numbers that are there, fractions but for speeds."""
     result = cell.result
     numbers = {
         **(result.metrics or {}),
         **{f"PCK@{limit}": value for limit, value in (result.pck or {}).items()},
         **cell.keypoints,
-        SPEED: result.instances_per_second,
+        **speeds_of(result),
     }
     return {name: value for name, value in numbers.items() if value is not None}
 
@@ -231,6 +245,8 @@ def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
 def _check_gates(gates: Sequence[Gate], cells: Sequence[CellComparison]) -> None:
     """Raise `UsageError` for a gate on a metric that no cell has: it could never fail."""
     measured = dict.fromkeys(change.metric for cell in cells for change in cell.changes)
+    if any(cell.speed_reason for cell in cells):
+        measured |= dict.fromkeys(SPEEDS)
     for gate in gates:
         if isinstance(gate, DropGate) and measured and gate.metric not in measured:
             raise UsageError(
@@ -245,24 +261,30 @@ def _offenders(gate: Gate, cells: Sequence[CellComparison]) -> list[tuple[str, s
     found = []
     for cell in cells:
         change = cell.change(gate.metric)
-        if change is not None and _fails(gate, change):
+        if gate.metric in SPEEDS and cell.speed_reason is not None:
+            found.append((cell.id, f"speeds are not comparable: {cell.speed_reason}"))
+        elif change is not None and _fails(gate, change):
             found.append((cell.id, _shown(change)))
     return found
 
 
 def _fails(gate: DropGate, change: Change) -> bool:
     drop = change.baseline - change.candidate
+    if gate.metric == LATENCY:
+        drop = -drop
     limit = gate.limit * change.baseline if gate.relative else gate.limit
     # A difference of decimals must not fail for the last bit of its binary form.
     if drop <= limit + 1e-12:
         return False
+    if gate.significant and change.told is not None:
+        return change.told
     p = change.difference.p_holm
     return not gate.significant or p is None or p < LEVEL
 
 
 def _shown(change: Change) -> str:
-    if change.metric == SPEED:
-        return f"{change.baseline:.1f} -> {change.candidate:.1f} instances/s"
+    if change.metric in SPEEDS:
+        return f"{change.baseline:.1f} -> {change.candidate:.1f} {UNITS[change.metric]}"
     text = f"{change.metric} {100 * change.baseline:.1f} -> {100 * change.candidate:.1f}"
     low, high = change.difference.low, change.difference.high
     if low is None or high is None or change.difference.value is None:

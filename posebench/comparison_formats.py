@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from posebench.compare import CellComparison, CellState, Change, Comparison
-from posebench.gates import SPEED
+from posebench.gates import LATENCY, SPEED, SPEEDS
 from posebench.records import mapping_from_record
+from posebench.speed_changes import UNITS
 from posebench.tables import NO_VALUE, p_text, points
 
 SCHEMA_VERSION = 1
@@ -30,14 +31,14 @@ _LISTED: tuple[CellState, ...] = ("failed", "missing", "new", "incomparable", "n
 
 def comparison_table(comparison: Comparison) -> RenderableType:
     """Return the comparison for the terminal: changed cells, the others by reason, gates."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, header in enumerate(_HEADER):
-        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=index > 0)
-    for row in _rows(comparison):
-        table.add_row(*map(Text, row))
-    changed = any(cell.state == "changed" for cell in comparison.cells)
     parts: list[RenderableType] = [Text(_headline(comparison))]
-    parts += [table] if changed else []
+    for header, rows in _tables(comparison):
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for index, name in enumerate(header):
+            table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index > 0)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        parts.append(table)
     parts += [Text(line) for line in (*_listed(comparison), *_gate_lines(comparison))]
     return Group(*parts)
 
@@ -46,9 +47,8 @@ def comparison_markdown(comparison: Comparison) -> str:
     """Return the comparison for a pull request."""
     verdict = "passed" if comparison.passed else "**failed**"
     lines = [f"### posebench: gates {verdict}", "", _headline(comparison)]
-    rows = _rows(comparison)
-    if rows:
-        lines += ["", f"| {' | '.join(_HEADER)} |", "|---|" + "---:|" * (len(_HEADER) - 1)]
+    for header, rows in _tables(comparison):
+        lines += ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
         lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
     for title, more in (("", _listed(comparison)), ("", _gate_lines(comparison))):
         lines += [title, *(f"- {_escaped(line)}" for line in more)] if more else []
@@ -99,15 +99,46 @@ def github_annotations(comparison: Comparison) -> str:
 
 
 _HEADER = ("cell", "AP", "new AP", "change", "95 % interval", "p (Holm)", "other changes", "speed")
+_SPEED_HEADER = ("cell", "speed", "before", "now", "change", "by their repeats")
+Rows = list[tuple[str, ...]]
 
 
-def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    return [_row(cell) for cell in comparison.cells if cell.state == "changed"]
+def _tables(comparison: Comparison) -> list[tuple[tuple[str, ...], Rows]]:
+    """Return headers and rows: cells whose numbers changed, speeds that were repeated."""
+    changed = [_row(cell) for cell in comparison.cells if cell.state == "changed"]
+    speeds = [
+        _speed_row(cell.id, change)
+        for cell in comparison.cells
+        for change in cell.changes
+        if change.told is not None
+    ]
+    tables = [(_HEADER, changed), (_SPEED_HEADER, speeds)]
+    return [(header, rows) for header, rows in tables if rows]
+
+
+def _speed_row(name: str, change: Change) -> tuple[str, ...]:
+    verdict = "not told apart"
+    if change.told:
+        better = (change.candidate > change.baseline) != (change.metric == LATENCY)
+        verdict = "faster" if better else "slower"
+    unit = UNITS[change.metric]
+    return (
+        name,
+        unit if unit == change.metric else f"{change.metric}, {unit}",
+        f"{change.baseline:.1f}",
+        f"{change.candidate:.1f}",
+        _relative(change),
+        verdict,
+    )
+
+
+def _relative(change: Change) -> str:
+    return f"{100 * (change.candidate / change.baseline - 1):+.0f} %"
 
 
 def _row(cell: CellComparison) -> tuple[str, ...]:
     ap, speed = cell.change("AP"), cell.change(SPEED)
-    others = [c for c in cell.changes if c.metric not in ("AP", SPEED) and c.difference.value]
+    others = [c for c in cell.changes if c.metric not in ("AP", *SPEEDS) and c.difference.value]
     largest = max(others, key=lambda c: abs(c.difference.value or 0), default=None)
     more = NO_VALUE
     if largest is not None:
@@ -122,7 +153,7 @@ def _row(cell: CellComparison) -> tuple[str, ...]:
         _interval(ap),
         p_text(ap.difference.p_holm) if ap else NO_VALUE,
         more,
-        NO_VALUE if speed is None else f"{100 * (speed.candidate / speed.baseline - 1):+.0f} %",
+        NO_VALUE if speed is None else _relative(speed),
     )
 
 
@@ -146,11 +177,15 @@ def _headline(comparison: Comparison) -> str:
 
 
 def _listed(comparison: Comparison) -> list[str]:
-    return [
+    cells = [
         f"{_WORDS[state]}: {cell.id} ({cell.reason})"
         for state in _LISTED
         for cell in comparison.cells
         if cell.state == state
+    ]
+    reasons = Counter(cell.speed_reason for cell in comparison.cells if cell.speed_reason)
+    return cells + [
+        f"speeds of {count} cells not comparable: {reason}" for reason, count in reasons.items()
     ]
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -42,11 +43,19 @@ class CropRequest:
     spec: CropSpec
 
 
+class Images(Protocol):
+    """Gives the data set's images by their number."""
+
+    def take(self, index: int) -> NDArray[np.uint8]:
+        """Return an image (H, W, 3) BGR."""
+        ...
+
+
 class CropBatch:
     """The crops of some instances, each kind made once and used by every cell that asks."""
 
     def __init__(
-        self, images: _Images, instances: Instances, rows: NDArray[np.intp], uploader: Uploader
+        self, images: Images, instances: Instances, rows: NDArray[np.intp], uploader: Uploader
     ) -> None:
         start = time.perf_counter()
         self.rows = rows

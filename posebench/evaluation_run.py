@@ -165,14 +165,15 @@ def _check_request(request: EvaluationRequest, checkpoints: int) -> None:
         )
     for path in (outputs.results, outputs.predictions):
         if path is not None:
-            _check_writable(path)
+            check_writable(path)
     if outputs.folder is not None:
-        _check_writable(outputs.folder / "results.json")
+        check_writable(outputs.folder / "results.json")
     if outputs.raw is not None:
-        _check_writable(outputs.raw / "raw.json")
+        check_writable(outputs.raw / "raw.json")
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Raise `UsageError` where a file could not be written after all the work."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder, not a file to write.")
     try:
@@ -189,7 +190,7 @@ def _write_results(outputs: Outputs, results: Sequence[CellResult], settings: Ru
     in_folder = None if outputs.folder is None else outputs.folder / "results.json"
     for path in (outputs.results, in_folder):
         if path is not None and results:
-            with _naming_what_cannot_be_written(path):
+            with naming_what_cannot_be_written(path):
                 write_results(path, results, settings)
 
 
@@ -198,12 +199,13 @@ def _write_predictions(outputs: Outputs, cell: FinishedCell) -> None:
     in_folder = None if outputs.folder is None else outputs.folder / "predictions" / name
     for path in (outputs.predictions, in_folder):
         if path is not None and cell.coco_results is not None:
-            with _naming_what_cannot_be_written(path):
+            with naming_what_cannot_be_written(path):
                 write_json(path, cell.coco_results)
 
 
 @contextmanager
-def _naming_what_cannot_be_written(path: Path) -> Iterator[None]:
+def naming_what_cannot_be_written(path: Path) -> Iterator[None]:
+    """Say which file could not be written."""
     try:
         yield
     except OSError as error:

@@ -8,6 +8,8 @@ from typing import Literal, get_args
 Engine = Literal["torch", "eager", "compile", "onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
+# Crops, of the evaluated data, that int8 takes its ranges from.
+CALIBRATION_CROPS = 128
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.records import mapping_from_record
+from posebench.speed import REPEATED, SINGLE, Speed
 from posebench.store import StoredCell, read_run
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     """Return a run's cells as a table, one row per cell in the suite's order.
 
     Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
-    labels as `labels.*`, and metrics as fractions 0-1 with the ends of their intervals as `AP low`
-    and `AP high`. Raises `DataError` where `folder` is no
-    run directory.
+    labels as `labels.*`, what `posebench bench` measured as `speed.*`, and metrics as fractions 0-1
+    with the ends of their intervals as `AP low` and `AP high`. Raises `DataError` where `folder`
+    is no run directory.
     """
     import pandas as pd
 
@@ -32,6 +33,7 @@ def _row(cell: StoredCell) -> dict[str, Any]:
     checkpoint = plain.pop("checkpoint")
     name = checkpoint.pop("name")
     checkpoint.pop("spec")
+    plain.pop("speed")
     intervals, official = (plain.pop(key) or {} for key in ("intervals", "official"))
     protocol, metrics, pck = (plain.pop(key) or {} for key in ("protocol", "metrics", "pck"))
     return {
@@ -40,6 +42,7 @@ def _row(cell: StoredCell) -> dict[str, Any]:
         **checkpoint,
         **{f"labels.{key}": value for key, value in cell.labels.items()},
         **plain,
+        **_speeds(cell.result.speed),
         **metrics,
         **{
             f"{metric} {e}": v
@@ -49,4 +52,14 @@ def _row(cell: StoredCell) -> dict[str, Any]:
         **{f"official.{key}": value for key, value in official.get("metrics", {}).items()},
         **{f"PCK@{limit}": share for limit, share in pck.items()},
         **{f"protocol.{key}": value for key, value in protocol.items()},
+    }
+
+
+def _speeds(speed: Speed | None) -> dict[str, float | None]:
+    if speed is None:
+        return {}
+    repeated = {name: number(speed) for name, number in REPEATED.items()}
+    return {
+        **{f"speed.{name}": None if n is None else n.value for name, n in repeated.items()},
+        **{f"speed.{name}": number(speed) for name, number in SINGLE.items()},
     }

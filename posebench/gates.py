@@ -1,6 +1,7 @@
 """Gates: what a comparison of two runs must not show, written as people say it.
 
-`AP drop 0.3`, `AP drop 0.3 significant`, `left_wrist drop 2`, `speed drop 10%`, `failed`.
+`AP drop 0.3`, `AP drop 0.3 significant`, `left_wrist drop 2`, `speed drop 10%`,
+`latency rise 10% significant`, `failed`.
 """
 
 from __future__ import annotations
@@ -13,22 +14,26 @@ from posebench.errors import UsageError
 
 State = Literal["failed", "missing", "new", "incomparable"]
 STATES: tuple[State, ...] = ("failed", "missing", "new", "incomparable")
-SPEED = "speed"
+SPEED, CROPS, LATENCY = "speed", "crops/s", "latency"
+SPEEDS = (SPEED, CROPS, LATENCY)
 _NUMBER = r"(?P<amount>\d+(?:\.\d*)?|\.\d+)(?P<percent>\s*%)?"
-_DROP = re.compile(rf"(?P<metric>\S+)\s+drop\s+{_NUMBER}(?P<significant>\s+significant)?")
+_DROP = re.compile(
+    rf"(?P<metric>\S+)\s+(?P<way>drop|rise)\s+{_NUMBER}(?P<significant>\s+significant)?"
+)
 _FORMS = (
     '"AP drop 0.3" (points), "AP drop 0 significant", "left_wrist drop 2" (points of PCK@0.1), '
-    f'"speed drop 10%", {", ".join(STATES)}'
+    f'"speed drop 10%", "crops/s drop 10% significant", "latency rise 10%", {", ".join(STATES)}'
 )
 
 
 @dataclass(frozen=True)
 class DropGate:
-    """A cell fails whose metric falls by more than `limit`.
+    """A cell fails whose metric falls by more than `limit`, or rises if it is the latency.
 
     `limit` is a fraction: of 1 for a metric, of the baseline's value if `relative`. With
     `significant` a fall is let pass whose Holm-adjusted p-value is 0.05 or more; one without
-    p-value (no interval, or a metric that has none) is not.
+    p-value (no interval, or a metric that has none) is not; of speeds, one that repeats do not
+    tell from none.
     """
 
     text: str
@@ -59,14 +64,20 @@ def parse_gate(text: str) -> Gate:
     match = _DROP.fullmatch(plain)
     if match is None:
         raise UsageError(f"{text!r} is not a gate.", hint=f"Forms: {_FORMS}.")
-    relative = match["percent"] is not None
-    if match["metric"] == SPEED and not relative:
-        raise UsageError(f"{text!r}: speed falls in percent.", hint=f'Write "{plain}%".')
-    if match["metric"] == SPEED and match["significant"]:
-        raise UsageError(f"{text!r}: speed is measured once, so nothing says how sure it is.")
+    metric, relative = match["metric"], match["percent"] is not None
+    way = "rise" if metric == LATENCY else "drop"
+    if match["way"] != way or (metric in SPEEDS and not relative):
+        percent = "%" if relative or metric in SPEEDS else ""
+        wrong = (
+            f"for the worse means a {way}" if match["way"] != way else "speeds change in percent"
+        )
+        raise UsageError(
+            f"{text!r}: {wrong}.",
+            hint=f'Write "{metric} {way} {match["amount"]}{percent}".',
+        )
     return DropGate(
         plain,
-        match["metric"],
+        metric,
         float(match["amount"]) / 100,
         relative,
         match["significant"] is not None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from posebench.pivot_slots import (
     mark_best,
     subtract,
 )
+from posebench.speed import LESS_IS_BETTER
 from posebench.store import Run, read_run
 
 _SHOWN = 3
@@ -86,7 +88,7 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
             subtract([(row, row.slots[index]) for row in matrix], request.baseline)
     rows = [PivotRow(row.keys, tuple(slot.entry for slot in row.slots)) for row in matrix]
     if request.sort:
-        rows.sort(key=lambda row: -_first_value(row))
+        rows.sort(key=_badness)
     labels = tuple(_label(column, metric, request) for column, metric in columns)
     return Pivot(row_fields, labels, tuple(rows), _shared(sources, {*row_fields, *request.columns}))
 
@@ -165,9 +167,12 @@ def _by_size(value: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(side) for side in value[0].split("x"))
 
 
-def _first_value(row: PivotRow) -> float:
-    values = (entry.value for entry in row.entries if entry is not None)
-    return next((value for value in values if value is not None), -1.0)
+def _badness(row: PivotRow) -> float:
+    """Return what orders rows by their first value, the best first and those without it last."""
+    entry = next((e for e in row.entries if e is not None and e.value is not None), None)
+    if entry is None or entry.value is None:
+        return math.inf
+    return entry.value if entry.metric in LESS_IS_BETTER else -entry.value
 
 
 def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:

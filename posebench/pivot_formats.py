@@ -18,6 +18,7 @@ from posebench.records import mapping_from_record
 from posebench.tables import NO_VALUE
 
 SCHEMA_VERSION = 1
+_TWO_DECIMALS = ("params M", "GFLOPs", "latency ms", "p90 ms", "p99 ms")
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -32,7 +33,8 @@ def value_text(entry: Entry | None, with_interval: bool) -> str:
     if entry.value is None:
         return entry.status if entry.status != "ok" else NO_VALUE
     if entry.metric in PLAIN_METRICS:
-        return f"{entry.value:.{1 if entry.metric == 'inst/s' else 2}f}"
+        text = f"{entry.value:.{2 if entry.metric in _TWO_DECIMALS else 1}f}"
+        return text if entry.unstable is None else f"{text} (unstable, {entry.unstable})"
     text = f"{100 * entry.value:.1f}"
     if with_interval and entry.low is not None and entry.high is not None:
         text += f" [{100 * entry.low:.1f}, {100 * entry.high:.1f}]"

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from posebench.claims import LABEL, Cell
+from posebench.results import CellResult
+from posebench.speed import REPEATED, SINGLE
 from posebench.store import StoredCell
 
 RUN = "run"
-PLAIN_METRICS = ("inst/s", "params M", "GFLOPs")
+# No fractions: what a checkpoint costs, and what `posebench bench` measured.
+PLAIN_METRICS = tuple(dict.fromkeys(("inst/s", "params M", "GFLOPs", *REPEATED, *SINGLE)))
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Entry:
 
     Without a value, `status` and `reason` say why. `best` marks the highest of a column among
     entries of one protocol. `difference` is to the baseline's entry of the same column;
-    `not_comparable` names the fields of the protocol that forbid one.
+    `not_comparable` names the fields of the protocol that forbid one. `unstable` is why
+    a speed is not to be called stable.
     """
 
     metric: str
@@ -31,6 +35,7 @@ class Entry:
     best: bool = False
     difference: float | None = None
     not_comparable: tuple[str, ...] = ()
+    unstable: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,13 +128,9 @@ def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> None:
 def _entry(source: Source, metric: str) -> Entry:
     result = source.stored.result
     if metric in PLAIN_METRICS:
-        parameters = result.checkpoint.parameters
-        plain = {
-            "inst/s": result.instances_per_second,
-            "params M": None if parameters is None else parameters / 1e6,
-            "GFLOPs": result.gflops,
-        }
-        return Entry(metric, plain[metric], status=result.status, reason=result.reason)
+        value, unstable = _plain(result, metric)
+        status, reason = result.status, result.reason
+        return Entry(metric, value, status=status, reason=reason, unstable=unstable)
     value = source.cell.values.get(metric)
     intervals = result.intervals
     return Entry(
@@ -140,6 +141,23 @@ def _entry(source: Source, metric: str) -> Entry:
         result.status,
         result.reason,
     )
+
+
+def _plain(result: CellResult, metric: str) -> tuple[float | None, str | None]:
+    """Return a number of `PLAIN_METRICS`, and why it is not stable where it is not."""
+    parameters = result.checkpoint.parameters
+    if metric == "params M":
+        return (None if parameters is None else parameters / 1e6), None
+    if metric == "GFLOPs":
+        return result.gflops, None
+    if result.speed is None:
+        return (result.instances_per_second if metric == "inst/s" else None), None
+    if metric in SINGLE:
+        return SINGLE[metric](result.speed), None
+    repeated = REPEATED[metric](result.speed)
+    if repeated is None:
+        return None, None
+    return repeated.value, repeated.doubt
 
 
 def has_cell(source: Source) -> bool:

@@ -22,7 +22,7 @@ from posebench.errors import (
     UnsupportedExecutionError,
     UnsupportedSizeError,
 )
-from posebench.execution import Execution, Parallelism
+from posebench.execution import CALIBRATION_CROPS, Execution, Parallelism
 from posebench.identity import code_sha256
 from posebench.keypoints import KeypointSet, keypoints_to_score
 from posebench.model import Network, count_gflops
@@ -169,13 +169,17 @@ def plan_cell(
 def _protocol(checkpoint: Checkpoint, workload: Workload, grid: Grid, *, kept: bool) -> Protocol:
     """Return the workload's protocol with what checkpoint and execution decide."""
     spec, execution = checkpoint.spec, grid.execution
+    precision: str = execution.precision
+    if precision == "int8":
+        crops = min(CALIBRATION_CROPS, len(workload.instances))
+        precision += f", calibrated on {crops} crops of the data"
     return replace(
         workload.protocol,
         crop="udp" if spec.crop.udp else "classic",
         crop_padding=spec.crop.padding,
         engine=execution.engine or own_engine(checkpoint.network),
         device=execution.device.partition(":")[0],
-        precision=execution.precision + (KEPT_PRECISION if kept else ""),
+        precision=precision + (KEPT_PRECISION if kept else ""),
     )
 
 

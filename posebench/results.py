@@ -14,6 +14,7 @@ from typing import Any, Literal
 import posebench
 from posebench.records import mapping_from_record, write_json
 from posebench.sizes import InputSize
+from posebench.speed import Speed
 
 SCHEMA_VERSION = 2
 # Files of schema 1 have neither intervals nor official metrics: both are None in what is read.
@@ -121,8 +122,8 @@ class CellResult:
     and policy. `metrics` holds fractions 0-1 as the evaluator reports them (`None`: no such
     instances); `intervals` and `official` tell how far to trust them, and are `None` where not
     asked for; `pck` and `median_error` are relative to the longer side of the person's box;
-    `gflops` counts multiply-accumulates of one forward pass; speed is end to end with the flip
-    test.
+    `gflops` counts multiply-accumulates of one forward pass; instances per second are end to
+    end with the flip test, and `speed` is what `posebench bench` measured.
     """
 
     checkpoint: CheckpointFacts
@@ -138,6 +139,7 @@ class CellResult:
     pck: dict[str, float | None] | None = None
     median_error: float | None = None
     instances_per_second: float | None = None
+    speed: Speed | None = None
 
     @property
     def network_id(self) -> str:

@@ -36,14 +36,14 @@ def plot_scaling(source: Path, out: Path) -> None:
             own.sort(key=lambda cell: cell.checkpoint.parameters or 0)
             places = [(cell.checkpoint.parameters or 0) / 1e6 for cell in own]
             axes.plot(places, [_ap(cell) for cell in own], color=_colour(own[0]), linewidth=1.1)
-            _draw_named(axes, own, places, [cell.checkpoint.name for cell in own])
+            _draw_named(axes, own, places, [_short(cell.checkpoint.name) for cell in own])
         axes.set(xlabel="parameters (millions)", ylabel="AP (points)", ylim=(0, None))
         _legend(axes, cells)
         axes.set_title(_protocol(cells), color=GREY)
 
 
 def plot_pareto(source: Path, out: Path) -> None:
-    """Draw AP (points) against GFLOPs and against instances per second, with the best fronts.
+    """Draw AP (points) against GFLOPs, instances per second, and latency where it was measured.
 
     A cell is on a front if none is at least as good in both and better in one; those have their
     interval and name. Each cell counts with its checkpoint's own decoder. Raises as
@@ -52,12 +52,16 @@ def plot_pareto(source: Path, out: Path) -> None:
     cells = [cell.result for cell in read_cells(source)]
     cells = [cell for cell in cells if _has_ap(cell) and cell.has_own_decoder is not False]
     _require(cells, source, "with AP")
-    sides: tuple[tuple[str, Abscissa, bool], ...] = (
+    sides: list[tuple[str, Abscissa, bool]] = [
         ("GFLOPs of one forward pass", lambda cell: cell.gflops, False),
         ("instances per second", lambda cell: cell.instances_per_second, True),
-    )
-    with figure_file(out, (10.5, 4.4)) as figure:
-        for axes, (label, cost, more_is_better) in zip(figure.subplots(1, 2), sides, strict=True):
+    ]
+    if any(_latency(cell) is not None for cell in cells):
+        sides.append(("milliseconds for one crop, network alone", _latency, False))
+    several = len({_execution(cell) for cell in cells}) > 1
+    with figure_file(out, (5.25 * len(sides), 4.4)) as figure:
+        panels = figure.subplots(1, len(sides))
+        for axes, (label, cost, more_is_better) in zip(panels, sides, strict=True):
             points = [(value, cell) for cell in cells if (value := cost(cell))]
             log_axis(axes, [x for x, _ in points])
             for x, cell in points:
@@ -66,7 +70,7 @@ def plot_pareto(source: Path, out: Path) -> None:
             places = [x for x, _ in front]
             look = {"color": GREY, "linewidth": 0.8, "linestyle": ":", "zorder": 0}
             axes.step(places, [_ap(cell) for _, cell in front], where="post", **look)
-            names = [f"{cell.checkpoint.name} {cell.size}" for _, cell in front]
+            names = [_front_name(cell, several) for _, cell in front]
             _draw_named(axes, [cell for _, cell in front], places, names)
             axes.set(xlabel=label, ylabel="AP (points)", ylim=(0, None))
         _legend(figure.axes[0], cells)
@@ -143,7 +147,7 @@ def _draw_named(
         ends = [[max(ap - low, 0)], [max(high - ap, 0)]]
         axes.errorbar([x], [ap], yerr=ends, color=colour, linewidth=0.8, capsize=2, **_marker(cell))
         axes.annotate(
-            _short(name),
+            name,
             (x, ap),
             (5, 4),
             textcoords="offset points",
@@ -151,6 +155,19 @@ def _draw_named(
             fontsize="x-small",
             bbox=paper,
         )
+
+
+def _latency(cell: CellResult) -> float | None:
+    return None if cell.speed is None else cell.speed.latency.p50.value
+
+
+def _execution(cell: CellResult) -> str:
+    return f"{cell.protocol.engine} {cell.protocol.precision}"
+
+
+def _front_name(cell: CellResult, with_execution: bool) -> str:
+    name = _short(f"{cell.checkpoint.name} {cell.size}")
+    return f"{name} {_execution(cell)}" if with_execution else name
 
 
 def _marker(cell: CellResult) -> dict[str, Any]:

@@ -12,9 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from posebench.backbones import describe
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.findings import keypoints_value
+from posebench.crop_batches import crop_batches
 from posebench.engines import execute, optimise
 from posebench.errors import CheckpointError, DataError, UnsupportedExecutionError
 from posebench.evaluation.estimates import Estimate, Resampling
@@ -22,11 +27,11 @@ from posebench.evaluation.intervals import CONFIDENCE
 from posebench.evaluation.matching import MatchTable
 from posebench.evaluation.metrics import Metrics
 from posebench.evaluation.protocol import evaluate
-from posebench.execution import Execution, Parallelism
+from posebench.execution import CALIBRATION_CROPS, Execution, Parallelism
 from posebench.model import Network
 from posebench.planning import Grid, PlannedCell, Storage, plan_cell, plan_cells, reason_of
 from posebench.policies import apply_policy
-from posebench.predict import CellPredictions, predict
+from posebench.predict import CellPredictions, PreparedCell, predict
 from posebench.prediction_cache import CachedPredictions, write_predictions
 from posebench.results import (
     CellResult,
@@ -111,7 +116,7 @@ def run_planned(
         done += count
         progress(done, total)
 
-    planned = ready_to_run(planned)
+    planned = ready_to_run(planned, workload, parallelism)
     outcomes = iter(
         predict(
             [plan.cell for plan in planned if plan.cell is not None],
@@ -132,7 +137,9 @@ def run_planned(
                 yield FinishedCell(result)
 
 
-def ready_to_run(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
+def ready_to_run(
+    planned: Sequence[PlannedCell], workload: Workload, parallelism: Parallelism
+) -> list[PlannedCell]:
     """Return cells with their networks as the engine runs them.
 
     Weights are made ready once for all cells of a network; a cell that the engine cannot run is
@@ -150,12 +157,26 @@ def ready_to_run(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
                 optimised[key] = optimise(plan.network, plan.execution)
             size, policy = plan.place
             adapted = apply_policy(optimised[key], size, policy)
-            network = execute(adapted, plan.execution)
+            calibration = partial(calibration_crops, plan.cell, workload)
+            network = execute(adapted, plan.execution, parallelism, calibration)
             ready.append(replace(plan, cell=replace(plan.cell, network=network)))
         except Exception as error:
             unsupported = isinstance(error, UnsupportedExecutionError)
             ready.append(plan.without_network("unsupported" if unsupported else "failed", error))
     return ready
+
+
+def calibration_crops(cell: PreparedCell, workload: Workload) -> NDArray[np.float32]:
+    """Return the first crops (N, 3, H, W) of a workload as a cell's network takes them."""
+    crops: list[NDArray[np.float32]] = []
+    with crop_batches(
+        workload.dataset, workload.instances, Parallelism(), requests=[], device=torch.device("cpu")
+    ) as batches:
+        for make in batches:
+            crops.append(make().inputs(cell.crops)[0].numpy())
+            if sum(map(len, crops)) >= CALIBRATION_CROPS:
+                break
+    return np.concatenate(crops)[:CALIBRATION_CROPS]
 
 
 def _outcome(

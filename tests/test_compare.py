@@ -154,9 +154,13 @@ def test_gates_are_read_as_people_write_them() -> None:
         "AP drop .5 significant", "AP", 0.005, significant=True
     )
     assert parse_gate("missing") == StateGate("missing", "missing")
-    for wrong in ("AP", "AP drop", "AP falls 3", "speed drop 3", "speed drop 3% significant"):
+    for wrong in ("AP", "AP drop", "AP falls 3", "speed drop 3", "latency rise 3"):
         with pytest.raises(UsageError):
             parse_gate(wrong)
+    for wrong, hint in (("latency drop 3%", "latency rise 3%"), ("AP rise 1", "AP drop 1")):
+        with pytest.raises(UsageError) as caught:
+            parse_gate(wrong)
+        assert hint in str(caught.value)
 
 
 def test_formats(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_speed import SPEED, speed
 from small_store import result, run_folder
 
 from posebench.errors import UsageError
@@ -16,6 +18,7 @@ from posebench.pivot import Pivot, PivotRequest, pivot_runs
 from posebench.pivot_formats import TEXT_FORMATS, pivot_table, value_text
 from posebench.printing import text_of
 from posebench.results import Intervals
+from posebench.speed import measured
 
 
 def shown(pivot: Pivot, ci: bool = False) -> dict[tuple[str, ...], list[str]]:
@@ -137,3 +140,36 @@ def test_the_terminal_shows_brackets_as_they_are(tmp_path: Path) -> None:
     request = PivotRequest(rows=("checkpoint",), columns=("labels.[/f]",))
     text = text_of(pivot_table(pivot_runs([run], request), True))
     assert "[/y]" in text and "[/x]" in text
+
+
+def test_speeds_of_a_bench_and_which_of_them_to_doubt(tmp_path: Path) -> None:
+    slow = speed([100.0, 120.0, 140.0, 160.0, 180.0])
+    run = run_folder(
+        tmp_path / "r",
+        {
+            "a": result("heatmap-s", speed=slow, instances_per_second=140.0),
+            "b": result("simcc-s", speed=SPEED, instances_per_second=151.0),
+            "c": result("other"),
+        },
+    )
+    metrics = ("latency ms", "inst/s", "crops/s", "p99 ms", "peak MB", "% of limit")
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), metrics, sort=True))
+    assert shown(pivot) == {
+        ("heatmap-s",): ["10.10", "140.0 (unstable, 29 %)", "201.0", "–", "300.0", "25.0"],
+        ("simcc-s",): ["10.10", "151.0", "201.0", "–", "300.0", "25.0"],
+        ("other",): ["–", "248.0", "–", "–", "–", "–"],
+    }
+
+
+def test_the_lowest_latency_is_sorted_first(tmp_path: Path) -> None:
+    late = replace(SPEED, latency=replace(SPEED.latency, p50=measured([20.0] * 5)))
+    run = run_folder(
+        tmp_path / "r",
+        {
+            "a": result("none"),
+            "b": result("late", speed=late),
+            "c": result("early", speed=SPEED),
+        },
+    )
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), ("latency ms",), sort=True))
+    assert [row.keys for row in pivot.rows] == [("early",), ("late",), ("none",)]

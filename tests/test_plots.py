@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 import small_run
+from small_speed import SPEED
 from small_store import result, run_folder
 from typer.testing import CliRunner
 
@@ -269,6 +270,18 @@ def test_figures_of_a_run_name_what_they_show(tmp_path: Path) -> None:
         named = [name for name in sizes if f">{name}" in text]
         assert named == (["simcc-m"] if kind == "pareto" else list(sizes))
     assert ">left wrist<" in (tmp_path / "keypoints.svg").read_text(encoding="utf-8")
+
+
+def test_latency_has_a_panel_where_it_was_measured(tmp_path: Path) -> None:
+    fast, slow = result("simcc-s", 0.6, speed=SPEED), result("simcc-s", 0.5, engine="eager")
+    run = run_folder(tmp_path / "run", {"a": fast, "b": replace(slow, speed=SPEED)})
+    plot_pareto(run, tmp_path / "pareto.svg")
+    text = (tmp_path / "pareto.svg").read_text(encoding="utf-8")
+    assert "milliseconds for one crop" in text
+    assert ">simcc-s 64x48 torch fp32<" in text
+    without = run_folder(tmp_path / "without", {"a": result()})
+    plot_pareto(without, tmp_path / "without.svg")
+    assert "milliseconds" not in (tmp_path / "without.svg").read_text(encoding="utf-8")
 
 
 def test_figures_of_a_run_without_what_they_show(tmp_path: Path) -> None:

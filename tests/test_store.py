@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_speed import SPEED
 from small_store import made_up_table, result, run_folder
 
 import posebench
@@ -20,7 +21,7 @@ from posebench.table_files import load_table, save_table
 
 def test_round_trip(tmp_path: Path) -> None:
     table = made_up_table(0.5)
-    cells = {"a": result(), "b": result(ap=None)}
+    cells = {"a": result(speed=SPEED), "b": result(ap=None)}
     folder = run_folder(tmp_path / "run", cells, {"a": table}, labels={"a": {"pair": "s"}})
     run = read_run(folder)
     assert {cell.id: cell.result for cell in run.cells} == cells
@@ -125,3 +126,10 @@ def test_results_load_as_a_pandas_table(tmp_path: Path) -> None:
     assert table.loc[0, "AP"] == plain["result"]["metrics"]["AP"]
     assert table.loc[0, "labels.pair"] == "s"
     assert table.loc[0, "protocol.boxes"] == "gt"
+
+
+def test_what_bench_measured_loads_as_columns(tmp_path: Path) -> None:
+    table = posebench.load_results(run_folder(tmp_path, {"a": result(speed=SPEED)}))
+    assert table.loc[0, "speed.latency ms"] == 10.1
+    assert table.loc[0, "speed.peak MB"] == 300.0
+    assert "speed" not in table.columns

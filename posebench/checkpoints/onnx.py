@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from posebench.checkpoints.graphs import GraphFacts, GraphFile, graph_input
@@ -21,10 +20,14 @@ _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(floa
 
 @dataclass(frozen=True)
 class OnnxSession:
-    """A session of onnxruntime on the CPU."""
+    """A session of onnxruntime on the CPU, of the bytes in `graph`.
+
+    A call runs on the thread it comes from, and several threads may call at once.
+    """
 
     facts: GraphFacts
     session: Any
+    graph: bytes = field(repr=False)
 
     def run(self, crops: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run one batch; raise `CheckpointError` where onnxruntime cannot."""
@@ -61,7 +64,7 @@ def open_session(file: GraphFile) -> OnnxSession:
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(
             data, options, providers=["CPUExecutionProvider"], enable_fallback=False
@@ -82,4 +85,4 @@ def open_session(file: GraphFile) -> OnnxSession:
         first_operations=read.consumers.get(crops.name, frozenset()),
         provenance={"producer": producer} if producer else {},
     )
-    return OnnxSession(facts, session)
+    return OnnxSession(facts, session, data)

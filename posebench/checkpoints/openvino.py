@@ -6,13 +6,13 @@ What is assumed of exports from Paddle is what PaddleDetection computes for PP-T
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from posebench.checkpoints.findings import Finding, findings_of
@@ -28,20 +28,59 @@ _PADDLE = {
 }
 
 
+class Requests:
+    """A network compiled for the CPU, to be called by up to `lanes` threads at once.
+
+    A call takes one thread of OpenVINO's. `precision` is OpenVINO's name of one (`f32`, `bf16`,
+    `f16`); where the processor lacks it, `self.precision` says which was taken instead.
+    """
+
+    def __init__(self, model: Any, lanes: int = 1, precision: str = "f32") -> None:
+        import openvino
+
+        settings = {
+            "NUM_STREAMS": str(lanes),
+            "INFERENCE_NUM_THREADS": str(lanes),
+            # Pinned, the lanes of two processes would share cores and leave others idle.
+            "ENABLE_CPU_PINNING": "NO",
+            # By default some processors compute in bfloat16.
+            "INFERENCE_PRECISION_HINT": precision,
+        }
+        self._compiled = openvino.Core().compile_model(model, "CPU", settings)
+        kept = self._compiled.get_property("INFERENCE_PRECISION_HINT")
+        self.precision: str = kept.get_type_name()
+        # A request holds the tensors of one call at a time, so every thread has its own.
+        self._own = threading.local()
+
+    def __call__(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """Run one batch; the arrays returned are the caller's own."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        results = self._own.request.infer(list(inputs), share_inputs=True)
+        return [np.asarray(result) for result in results.values()]
+
+    def computes_in(self, *types: str) -> bool:
+        """Tell whether any operation really computes in one of OpenVINO's `types`, such as `u8`."""
+        operations = self._compiled.get_runtime_model().get_ops()
+        used = {str(each.get_rt_info()["runtimePrecision"].value) for each in operations}
+        return not used.isdisjoint(types)
+
+
 @dataclass(frozen=True)
 class OpenvinoSession:
-    """A compiled network of OpenVINO on the CPU."""
+    """A network of OpenVINO on the CPU: `model` as it was read, `compute` runs a batch of it."""
 
     facts: GraphFacts
-    network: Any
+    model: Any
+    compute: Callable[[NDArray[Any]], list[NDArray[Any]]]
 
     def run(self, crops: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run one batch; raise `CheckpointError` where OpenVINO cannot."""
         try:
-            results = list(self.network([np.ascontiguousarray(crops)]).values())
+            results = self.compute(np.ascontiguousarray(crops))
         except Exception as error:  # OpenVINO raises RuntimeError, and TypeError for some shapes
             raise CheckpointError(f"OpenVINO could not run the file: {error}") from None
-        return [np.asarray(results[self.facts.outputs.index(name)]) for name in outputs]
+        return [results[self.facts.outputs.index(name)] for name in outputs]
 
 
 def read_file(path: Path) -> GraphFile:
@@ -67,21 +106,15 @@ def open_session(file: GraphFile) -> OpenvinoSession:
         ) from None
     xml, weights = file.parts["openvino.xml"], file.parts["openvino.bin"]
     read = read_openvino_facts(xml, len(weights), where=file.name)
-    # In float32: by default some processors compute in bfloat16.
-    settings = {
-        "INFERENCE_NUM_THREADS": str(torch.get_num_threads()),
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
     try:
-        core = openvino.Core()
-        model = core.read_model(model=xml, weights=weights)
-        network = core.compile_model(model, "CPU", settings)
+        model = openvino.Core().read_model(model=xml, weights=weights)
+        requests = Requests(model)
         facts = _facts(model, read, file.name)
     except CheckpointError:
         raise
     except Exception as error:  # OpenVINO's errors share no base class but this
         raise CheckpointError(f"OpenVINO cannot open {file.name}: {error}") from None
-    return OpenvinoSession(facts, network)
+    return OpenvinoSession(facts, model, requests)
 
 
 def _facts(model: Any, read: OpenvinoFacts, where: str) -> GraphFacts:

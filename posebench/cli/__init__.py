@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import posebench
+from posebench.cli.bench import bench_command
 from posebench.cli.claims import claims_command
 from posebench.cli.compare import compare_command
 from posebench.cli.convert import convert_command
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("eval")(evaluate_command)
+app.command("bench")(bench_command)
 app.command("train")(train_command)
 app.command("table")(table_command)
 app.command("claims")(claims_command)

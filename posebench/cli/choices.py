@@ -21,3 +21,11 @@ def several_of(text: str, valid: tuple[Name, ...], option: str) -> tuple[Name, .
     """Return the names of a comma-separated list, each once."""
     names = (one_of(part.strip(), valid, option) for part in text.split(","))
     return tuple(dict.fromkeys(names))
+
+
+def numbers_of(text: str, option: str) -> tuple[int, ...]:
+    """Return the numbers of a comma-separated list, 1 or more, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"{option} {text!r} is no list of numbers.", hint="Such as 1,8,32.")
+    return tuple(dict.fromkeys(map(int, parts)))

@@ -15,8 +15,8 @@ def compare_command(
         list[str] | None,
         typer.Option(
             help='What must not be: "AP drop 0.3", "AP drop 0 significant", "left_wrist drop 2", '
-            '"speed drop 10%", failed, missing, new, incomparable. By default a significant drop '
-            "of AP, failed, missing and incomparable cells.",
+            '"speed drop 10%", "latency rise 10% significant", failed, missing, new, incomparable. '
+            "By default a significant drop of AP, failed, missing and incomparable cells.",
             show_default=False,
         ),
     ] = None,

@@ -18,7 +18,7 @@ def table_command(
         str, typer.Option(help="Fields of the columns, or none for one column per metric.")
     ] = "size",
     metric: Annotated[
-        str, typer.Option(help="Metrics, such as AP,AR,PCK@0.1,inst/s,params M,GFLOPs.")
+        str, typer.Option(help="Metrics, such as AP,AR,PCK@0.1,inst/s,latency ms,params M.")
     ] = "AP",
     baseline: Annotated[str | None, typer.Option(help="Checkpoint to show differences to.")] = None,
     sort: Annotated[bool, typer.Option("--sort", help="Best rows first.")] = False,

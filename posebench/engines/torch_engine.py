@@ -74,7 +74,8 @@ def optimised(model: PoseModel, execution: Execution) -> PoseModel:
         _log.info("Folding would move the outputs by %.1e of the largest one: left out.", moved)
         result = copy.deepcopy(model).eval()
     dtype = DTYPES.get(execution.precision)
-    if dtype is not None:
+    # Exports are made of float32, and what they become is up to their engines.
+    if dtype is not None and execution.engine != "openvino":
         for name, module in result.named_modules():
             if isinstance(module, _WEIGHTED) and not name.startswith("head."):
                 module.to(dtype)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from filled_weights import seeded_crop
+from numpy.typing import NDArray
 from small_run import SIZE, small_model
 from torch import Tensor
 
 from posebench.engines import check_execution, execute, optimise
 from posebench.engines.torch_engine import TOLERANCE, is_optimised, optimised
 from posebench.errors import UnsupportedExecutionError
-from posebench.execution import Execution
+from posebench.execution import Execution, Parallelism
 from posebench.flip import predict_outputs
 from posebench.model import PoseModel
 from posebench.policies import CellNetwork, apply_policy
@@ -22,8 +24,12 @@ OTHER = InputSize(96, 80)
 
 def cell_of(model: PoseModel, execution: Execution, *place: object) -> CellNetwork:
     size, policy = place or (SIZE, "native")
-    network = optimise(model, execution)
-    return execute(apply_policy(network, size, policy), execution)  # type: ignore[arg-type]
+    network = apply_policy(optimise(model, execution), size, policy)  # type: ignore[arg-type]
+    return execute(network, execution, Parallelism(), not_asked_for)
+
+
+def not_asked_for() -> NDArray[np.float32]:
+    raise AssertionError("calibration is for int8")
 
 
 def answers(cell: CellNetwork, size: InputSize = SIZE) -> tuple[Tensor, ...]:

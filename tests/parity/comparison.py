@@ -61,10 +61,10 @@ class Row:
     """One comparison; differences are maxima of absolute values.
 
     `crop` in grey levels; `raw` relative to the largest output, and so is `rounding`, how far the
-    published network in float32 is from itself in float64 on some of the instances; `keypoint` in pixels, without
-    `ties` keypoints whose answer hangs on less than the difference of the outputs; `keypoint_all`
-    with them; `metric` over the ten COCO or nine CrowdPose numbers, None where the images are not
-    annotated for the network's keypoints.
+    published network in float32 is from itself in float64 on some of the instances; `keypoint` in
+    pixels, without `ties` keypoints whose answer hangs on less than the difference of the outputs;
+    `keypoint_all` with them; `metric` over the ten COCO or nine CrowdPose numbers, None where the
+    images are not annotated for the network's keypoints.
     """
 
     family: str
@@ -203,7 +203,9 @@ def run_posebench(
     """Return the outputs that were decoded and the predictions, in the instances' order."""
     spec, execution = load_checkpoint(path).spec, Execution(engine)
     network = optimise(load_checkpoint(path).network, execution)
-    cell = execute(apply_policy(network, spec.input_size, "native"), execution)
+    cell = execute(
+        apply_policy(network, spec.input_size, "native"), execution, Parallelism(), uncalibrated
+    )
     recorded = Recorded(cell.network)
     prepared = PreparedCell(replace(cell, network=recorded), spec.codec, spec.input_size, flip)
     parallelism = Parallelism(BATCH)
@@ -224,6 +226,10 @@ def run_posebench(
         outputs = flip_average(joined(halves[0]), joined(halves[1]), spec)
     place = np.argsort(np.argsort(instances.image_index, kind="stable"), kind="stable")
     return tuple(output.numpy()[place] for output in outputs), done.predictions
+
+
+def uncalibrated() -> NDArray[np.float32]:
+    raise AssertionError("float32 needs no calibration")
 
 
 @dataclass(frozen=True)

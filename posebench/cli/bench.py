@@ -1,0 +1,145 @@
+"""`posebench bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from posebench.cli.evaluate import Checkpoints
+
+
+def bench_command(
+    checkpoints: Checkpoints = None,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="synthetic, synthetic-crowd, coco, crowdpose, a folder, or an annotation file."
+        ),
+    ] = "synthetic",
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of COCO or CrowdPose; else the variable POSEBENCH_DATA."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Part of the data set.")] = "val",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images of an annotation file.")
+    ] = None,
+    keypoints: Annotated[
+        str | None,
+        typer.Option(
+            help="A built-in set, such as coco, or a YAML file of one's own; else by annotations."
+        ),
+    ] = None,
+    boxes: Annotated[
+        str, typer.Option(help="gt (ground truth), or a file of detected boxes.")
+    ] = "gt",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    size: Annotated[
+        str, typer.Option(help="Input sizes HxW, native, or factors: native,192x144,0.5x.")
+    ] = "native",
+    policy: Annotated[
+        str, typer.Option(help="Resize policies: native, resample, pool, interpolate.")
+    ] = "native",
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Flip test; by default as the checkpoint says."),
+    ] = None,
+    spec: Annotated[
+        Path | None, typer.Option(help="YAML with what a checkpoint file does not say.")
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="own (torch, or an exported file's runtime), torch, eager, compile, onnxruntime, "
+            "openvino."
+        ),
+    ] = "own",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, int8.")] = "fp32",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Threads that read images and cut crops ahead of the network."),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Crops per forward pass end to end; by default as in eval."),
+    ] = None,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Batch sizes of the network alone.")
+    ] = "1,2,4,8,16,32",
+    repeats: Annotated[int, typer.Option(min=1, help="Times that each number is measured.")] = 5,
+    seconds: Annotated[
+        float, typer.Option(min=0.01, help="Time for each number, all repeats together.")
+    ] = 2.0,
+    warmup: Annotated[float, typer.Option(min=0, help="Seconds of warm-up for each.")] = 0.5,
+    parity: Annotated[
+        bool, typer.Option("--parity", help="Also show what each moves beside eager fp32.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New run directory, for table, plot and compare.", show_default=False),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write results with their whole protocol.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="terminal or md.")] = "terminal",
+) -> None:
+    """Time checkpoints: latency, throughput, memory, and the AP that goes with them.
+
+    Each cell runs in a process of its own. A number whose repeats spread too widely is called
+    unstable. Without checkpoints: the embedded ones.
+    """
+    from posebench.bench_cell import BenchSettings
+    from posebench.bench_command import FORMATS, bench_command_line
+    from posebench.bench_run import BenchRequest
+    from posebench.cli.choices import numbers_of, one_of, several_of
+    from posebench.execution import ENGINES, PRECISIONS, Resources
+    from posebench.policies import POLICIES
+    from posebench.suite import BoxesEntry, CheckpointEntry, DatasetEntry, Suite
+    from posebench.timing import Budget
+    from posebench.zoo import embedded_names
+
+    form = one_of(format, FORMATS, "--format")
+    suite = Suite(
+        name="bench",
+        description="posebench bench",
+        checkpoints=tuple(
+            CheckpointEntry(name, spec=None if spec is None else str(spec))
+            for name in checkpoints or embedded_names()
+        ),
+        datasets=(
+            DatasetEntry(
+                dataset,
+                root=None if data_root is None else str(data_root),
+                split=split,
+                images=None if images is None else str(images),
+                keypoints=keypoints,
+            ),
+        ),
+        boxes=(BoxesEntry(boxes),),
+        sizes=tuple(part.strip() for part in size.split(",")),
+        policies=several_of(policy, POLICIES, "--policy"),
+        flip=("own" if flip is None else flip,),
+        engines=several_of(engine, ("own", *ENGINES), "--engine"),
+        precision=several_of(precision, PRECISIONS, "--precision"),
+        batch_size=batch_size,
+    )
+    request = BenchRequest(
+        suite=suite,
+        folder=Path.cwd(),
+        out=out,
+        limit=limit,
+        device=device,
+        resources=Resources(threads, workers),
+        settings=BenchSettings(
+            Budget(repeats, seconds, warmup),
+            numbers_of(batch_sizes, "--batch-sizes"),
+            parity,
+        ),
+    )
+    raise typer.Exit(bench_command_line(request, json, form))
