@@ -12,29 +12,32 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
 import io
 import json
-import os
-import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import (
+    ONE_THREAD,
+    RESULTS,
+    Measurement,
+    add_page_options,
+    clocks,
+    machine_line,
+    peak_memory,
+    run_json,
+    write_page,
+)
 
 IMAGES, ANNOTATIONS, DETECTIONS = 5000, 11004, 104125
 LABELLED, CROWDS, WITH_PERSONS = 6352, 227, 2693
 REPLICATES = 1000
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-REPORT = Path(__file__).resolve().parents[1] / "results" / "benchmarks" / "scoring.md"
-Measurement = dict[str, Any]
+PAGE = RESULTS / "scoring.md"
 
 
 def generate(folder: Path, seed: int = 0) -> None:
@@ -117,10 +120,10 @@ def run_pycocotools(folder: Path) -> Measurement:
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
-        start = _clocks()
+        start = clocks()
         truth = COCO(str(folder / "annotations.json"))
         found = truth.loadRes(str(folder / "a.json"))
-        loaded = _clocks()
+        loaded = clocks()
         evaluation = COCOeval(truth, found, "keypoints")
         evaluation.evaluate()
         evaluation.accumulate()
@@ -136,10 +139,10 @@ def run_posebench(folder: Path) -> Measurement:
     from posebench.evaluation.results_file import read_detections
     from posebench.evaluation.truth import ground_truth
 
-    start = _clocks()
+    start = clocks()
     truth = ground_truth(load_annotations(folder / "annotations.json", folder))
     found = read_detections(folder / "a.json", 17).detections
-    loaded = _clocks()
+    loaded = clocks()
     values = summarise(match(truth, found), METRICS["coco"])
     return _measured(start, loaded, list(values.values()))
 
@@ -153,12 +156,12 @@ def run_bootstrap(folder: Path) -> Measurement:
     from posebench.evaluation.results_file import read_detections
     from posebench.evaluation.truth import ground_truth
 
-    start = _clocks()
+    start = clocks()
     truth = ground_truth(load_annotations(folder / "annotations.json", folder))
     tables = [
         match(truth, read_detections(folder / f"{name}.json", 17).detections) for name in "ab"
     ]
-    loaded = _clocks()
+    loaded = clocks()
     weights = resampled_images(np.random.default_rng(0), IMAGES, REPLICATES)
     first, second = weighted_metrics(tables, METRICS["coco"], weights)
     return _measured(start, loaded, (first - second).std(axis=0).tolist())
@@ -171,26 +174,8 @@ CONTENDERS: dict[str, Callable[[Path], Measurement]] = {
 }
 
 
-def _clocks() -> np.ndarray:
-    """Return seconds on the wall and of the processor."""
-    return np.array([time.perf_counter(), time.process_time()])
-
-
-def peak_memory() -> float:
-    """Return this process's peak resident memory in MB.
-
-    Linux's ru_maxrss starts at that of the process that started this one, so there it is read
-    elsewhere.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        lines = status.read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def _measured(start: np.ndarray, loaded: np.ndarray, values: list[float]) -> Measurement:
-    end = _clocks()
+    end = clocks()
     peak = peak_memory()
     (load, load_cpu), (work, work_cpu) = (loaded - start).tolist(), (end - loaded).tolist()
     return {
@@ -206,15 +191,11 @@ def _measured(start: np.ndarray, loaded: np.ndarray, values: list[float]) -> Mea
 def measure(name: str, folder: Path) -> Measurement:
     """Run one contender in a process of its own."""
     command = [sys.executable, __file__, "--contender", name, "--folder", str(folder)]
-    done = subprocess.run(
-        command, env={**os.environ, **ONE_THREAD}, check=True, capture_output=True, text=True
-    )
-    result: Measurement = json.loads(done.stdout)
-    return result
+    return run_json(command, environment=ONE_THREAD)
 
 
-def report(runs: dict[str, list[Measurement]], bytes_read: int) -> str:
-    """Return the measurements as a page."""
+def report(runs: dict[str, list[Measurement]], bytes_read: int) -> list[str]:
+    """Return the lines of the page."""
 
     def middle(name: str, key: str) -> float:
         return statistics.median(run[key] for run in runs[name])
@@ -229,7 +210,7 @@ def report(runs: dict[str, list[Measurement]], bytes_read: int) -> str:
         for name in ("pycocotools", "posebench")
     ]
     ratio = {key: middle("pycocotools", key) / middle("posebench", key) for key in ("cpu", "wall")}
-    lines = [
+    return [
         "# Scoring at val2017 scale",
         "",
         f"{IMAGES} images, {ANNOTATIONS} annotations ({LABELLED} labelled, {CROWDS} crowds), "
@@ -250,31 +231,16 @@ def report(runs: dict[str, list[Measurement]], bytes_read: int) -> str:
         "",
         f"Median of {len(runs['posebench'])} rounds, each contender in a process of its own with "
         "one thread; seconds are of the processor except on the wall, import time is not "
-        f"counted. {_machine()}",
+        f"counted. {machine_line(('numpy', 'pycocotools'))}",
         "",
         "Repeat: `python benchmarks/scoring.py`.",
-        "",
     ]
-    return "\n".join(lines)
-
-
-def _machine() -> str:
-    from posebench.results import environment
-
-    facts = environment()
-    machine = facts["machine"]
-    return (
-        f"{machine['processor']}, {machine['cores']} cores, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, pycocotools {importlib.metadata.version('pycocotools')}, "
-        f"posebench {facts['posebench']}, {facts['date']}, load average at the end "
-        f"{os.getloadavg()[0]:.1f}."
-    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", default=str(REPORT), help="file to write, - for none")
+    add_page_options(parser, PAGE)
     parser.add_argument("--folder", type=Path, help="folder of generated files, to use again")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -291,10 +257,7 @@ def main() -> None:
             for name in CONTENDERS:
                 runs[name].append(measure(name, folder))
         size = sum((folder / name).stat().st_size for name in ("annotations.json", "a.json"))
-    page = report(runs, size)
-    print(page)
-    if options.out != "-":
-        Path(options.out).write_text(page)
+    write_page(report(runs, size), options.out)
 
 
 if __name__ == "__main__":

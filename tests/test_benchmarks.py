@@ -1,0 +1,184 @@
+"""The scripts below benchmarks/: what they measure with, and the pages they write."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from posebench.crops import crop_image
+from posebench.datasets.coco import ground_truth_instances, load_annotations
+from posebench.sizes import InputSize
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable() -> Iterator[None]:
+    sys.path.insert(0, str(FOLDER))
+    yield
+    sys.path.remove(str(FOLDER))
+
+
+def throughput_page() -> ModuleType:
+    import throughput_page as module
+
+    return module
+
+
+def throughput_runs() -> ModuleType:
+    import throughput_runs as module
+
+    return module
+
+
+def made_up(speed: float, ap: float, **fields: object) -> object:
+    """A run of 100 instances of 1 GMAC, all of whose time but a tenth is the network's."""
+    loop = 100 / speed
+    return throughput_runs().Run(
+        instances=100,
+        loop=loop,
+        whole=loop + 5,
+        memory=500.0,
+        ap=ap,
+        data_cpu=0.5,
+        network=0.9 * loop,
+        shares={"network": 0.9, "decoding": 0.01},
+        **fields,
+    )
+
+
+def compared(fp32_ap: float = 0.5) -> dict[tuple[str, str, int], object]:
+    """MMPose at 10 and 11 instances/s, the default at 30 and 22, bf16 at 60 with another AP."""
+    net = "rtmpose-t"
+    return {
+        (net, "MMPose, 2 workers", 0): made_up(8.0, 0.5),
+        (net, "MMPose, 0 workers", 0): made_up(10.0, 0.5),
+        (net, "default", 0): made_up(30.0, fp32_ap, gmacs=1.0, settings={"lanes": 2}),
+        (net, "torch/bf16", 0): made_up(60.0, 0.502, gmacs=1.0),
+        (net, "openvino/fp32", 0): made_up(45.0, 0.5, gmacs=1.0),
+        (net, "openvino/int8", 0): throughput_runs().Run(failure="unsupported: no such thing"),
+        (net, "MMPose, 0 workers", 1): made_up(11.0, 0.5),
+        (net, "default", 1): made_up(22.0, fp32_ap, gmacs=1.0),
+        ("heatmap-m", "default", 0): made_up(100.0, 0.6, gmacs=0.1),
+    }
+
+
+def cells(lines: list[str], starts: str) -> list[str]:
+    """The cells of the first table row that starts so."""
+    line = next(line for line in lines if line.startswith(starts))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+LIMITS = [{"fp32": 240.0, "bf16": 480.0}]
+
+
+def test_ratios_are_taken_round_by_round_against_the_fastest_setting_of_mmpose():
+    net = throughput_runs().net_runs(compared(), "rtmpose-t")
+    assert net.best_reference == "MMPose, 0 workers"
+    assert net.ratios("default") == pytest.approx([3.0, 2.0])
+    assert net.failures == {"openvino/int8": "unsupported: no such thing"}
+
+
+def test_the_page_says_which_targets_are_reached_and_what_bounds_the_others():
+    lines = throughput_page().page(compared(), ["rtmpose-t"], ["heatmap-m"], LIMITS)
+    row = cells(lines, "| rtmpose-t | 10.5")
+    # The median of 3 and 2; bf16 moves AP by 0.2 points, so openvino/fp32 is the fastest allowed.
+    assert row[2:6] == ["default: 26.0", "2.50 (AP equal)", "2.4", "yes"]
+    assert row[6:] == ["openvino/fp32: 45.0", "4.50 (AP equal)", "4.0", "yes"]
+    assert any("unsupported: no such thing" in line for line in lines)
+    assert not any(line.startswith("- rtmpose-t") for line in lines)
+
+    lines = throughput_page().page(compared(0.5001), ["rtmpose-t"], [], LIMITS)
+    assert cells(lines, "| rtmpose-t | 10.5")[3:6] == ["2.50 (AP +0.01)", "2.4", "**no**"]
+    reason = next(line for line in lines if line.startswith("- rtmpose-t, default"))
+    assert "90% of the loop is network" in reason
+    assert "48% of the speed of multiplying" in reason  # median of 33.3 and 24.4 × 4 of 240 GFLOP/s
+
+
+def test_the_fraction_of_the_limit_counts_two_operations_and_two_passes():
+    lines = throughput_page().page(compared(), ["rtmpose-t"], ["heatmap-m"], LIMITS)
+    # 60 instances/s × 4 GFLOP of 480 GFLOP/s in bf16.
+    assert cells(lines, "| rtmpose-t | torch/bf16 | 4.00")[3] == "240 (50%)"
+
+
+def test_without_mmpose_nothing_is_compared():
+    runs = {key: run for key, run in compared().items() if "MMPose" not in key[1]}
+    lines = throughput_page().page(runs, ["rtmpose-t"], ["heatmap-m"], LIMITS)
+    assert lines[0] == "# Throughput of posebench alone"
+    assert not any("target" in line for line in lines)
+    # Then AP is compared with the default's.
+    assert cells(lines, "| torch/bf16 |")[7] == "+0.20"
+
+
+def test_runs_that_were_kept_are_not_run_again(tmp_path: Path):
+    from throughput import Log
+
+    file = tmp_path / "runs.jsonl"
+    run = made_up(30.0, 0.5, settings={"lanes": 2})
+    Log(file).add("rtmpose-t", "default", 0, lambda: run)
+    again = Log(file).add("rtmpose-t", "default", 0, lambda: pytest.fail("measured again"))
+    assert again == run
+
+
+def test_boxes_are_repeated_until_there_are_enough(people: Path, tmp_path: Path):
+    from throughput import write_boxes
+
+    annotations = next(people.rglob("*.json"))
+    truth = ground_truth_instances(load_annotations(annotations, people))
+    write_boxes(annotations, len(truth) + 1, tmp_path / "boxes.json")
+    rows = json.loads((tmp_path / "boxes.json").read_text())
+    assert len(rows) == len(truth) + 1
+    left, top, width, height = np.array([row["bbox"] for row in rows]).T
+    found = np.stack([left, top, left + width, top + height], axis=1)
+    expected = np.concatenate([truth.bbox_xyxy, truth.bbox_xyxy[:1]])
+    assert np.allclose(np.sort(found, axis=0), np.sort(expected, axis=0), atol=1e-3)
+
+
+def test_a_measured_process_says_what_it_took_or_why_it_failed():
+    from measuring import FailedRunError, run_json
+
+    said = "print('chatter'); print('SAID {\"value\": 3}')"
+    measured = run_json([sys.executable, "-c", said], marker="SAID ")
+    assert measured["value"] == 3 and measured["whole"] > 0
+    with pytest.raises(FailedRunError, match="no luck"):
+        run_json([sys.executable, "-c", "raise SystemExit('no luck')"])
+
+
+def test_every_stage_that_is_timed_is_one_that_prediction_calls():
+    from timed_eval import STAGES
+
+    import posebench.crop_batches
+    import posebench.predict
+
+    called = [*vars(posebench.predict).values(), *vars(posebench.crop_batches).values()]
+    assert all(any(function is each for each in called) for function in STAGES.values())
+
+
+def test_a_half_size_image_gives_the_same_crop_of_a_plane():
+    from reduced_decoding import crop_reduced
+
+    y, x = np.mgrid[:240, :320].astype(np.float32)
+    plane = np.stack([0.5 * x + 0.2 * y] * 3, axis=-1)
+    # What libjpeg's half size comes to: each pixel the mean of four.
+    half = plane.reshape(120, 2, 160, 2, 3).mean(axis=(1, 3))
+    center, scale = np.array([160, 120], np.float32), np.array([120, 160], np.float32)
+    size = InputSize(64, 48)
+    whole_crop = crop_image(plane.astype(np.uint8), center, scale, size, udp=False).astype(float)
+    half_crop = crop_reduced(half.astype(np.uint8), center, scale, size, udp=False).astype(float)
+    assert np.abs(whole_crop - half_crop).max() <= 1
+
+
+def test_generated_images_are_jpeg_files_with_two_or_three_people_each(tmp_path: Path):
+    from generated_images import HEIGHT, WIDTH, write_images
+
+    annotations = write_images(tmp_path / "made", 4)
+    dataset = load_annotations(annotations, tmp_path / "made" / "val")
+    assert len(dataset.images) == 4 and len(ground_truth_instances(dataset)) == 9
+    assert cv2.imread(str(dataset.images[0].path)).shape == (HEIGHT, WIDTH, 3)
