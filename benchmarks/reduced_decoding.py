@@ -15,9 +15,9 @@ from unittest import mock
 
 import cv2
 import numpy as np
-import posebench.crop_batches
 from measuring import table
 
+import posebench.crop_batches
 from posebench.crops import crop_image
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
