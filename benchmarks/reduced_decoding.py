@@ -24,7 +24,7 @@ from posebench.datasets.images import read_image
 from posebench.evaluation.protocol import ScoringOptions
 from posebench.geometry import boxes_to_center_scale, crop_matrix
 from posebench.planning import Grid
-from posebench.runner import CheckpointSource, run_checkpoint
+from posebench.runner import CheckpointSource, run_pass
 from posebench.sizes import InputSize
 from posebench.workload import DataRequest, Workload, load_workload
 
@@ -127,7 +127,8 @@ def reduced_images(found: dict[Path, list[int]]) -> Iterator[None]:
 def average_precision(checkpoint: Path, workload: Workload) -> float:
     """Return AP in points at the trained size."""
     source = CheckpointSource(checkpoint, checkpoint.stem)
-    (cell,) = run_checkpoint(source, workload, Grid(), lambda *_: None)
+    ((_, cells),) = run_pass([source], workload, Grid(), lambda *_: None)
+    (cell,) = cells
     assert cell.result.metrics is not None and cell.result.metrics["AP"] is not None, cell.result
     return 100 * cell.result.metrics["AP"]
 
