@@ -11,9 +11,11 @@ def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
 
     Eight bits of mantissa would make ties of the peak and its neighbours, and move keypoints.
     """
-    if not torch.is_autocast_enabled(x.device.type):
+    device = x.device.type
+    # Of a device without data (`meta`) torch does not even say whether it is.
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
         result: Tensor = layer(x)
         return result
-    with torch.autocast(x.device.type, enabled=False):
+    with torch.autocast(device, enabled=False):
         result = layer(x.float())
         return result
