@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import torch
 
+from posebench.allocator import keep_freed_memory
 from posebench.devices import check_device
 from posebench.execution import Parallelism, Resources
 from posebench.results import RunSettings
@@ -30,6 +31,7 @@ def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettin
     cuts its own crops; for another device workers cut them.
     """
     check_device(device)
+    keep_freed_memory()
     if resources.threads is not None:
         torch.set_num_threads(resources.threads)
     # Crops are cut side by side already.
