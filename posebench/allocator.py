@@ -1,4 +1,4 @@
-"""The C library's memory: what a layer frees is kept for the next one, not given back and faulted."""
+"""The C library's memory: what a layer frees is kept for the next, not cleared and mapped anew."""
 
 from __future__ import annotations
 

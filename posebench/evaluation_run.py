@@ -15,7 +15,7 @@ from pathlib import Path
 from posebench.errors import CheckpointError, DataError, UsageError
 from posebench.evaluation.protocol import Evidence, ScoringOptions
 from posebench.execution import Resources
-from posebench.passes import passes
+from posebench.passes import most_cells, passes
 from posebench.planning import Grid, Storage
 from posebench.printing import WIDE, print_fitting, screen_width
 from posebench.progress import progress_bars
@@ -85,7 +85,10 @@ def run_evaluation(request: EvaluationRequest) -> int:
         results: list[CellResult] = []
         left = list(sources)
         try:
-            for together in passes(sources, lambda source: source.path):
+            cells_of_each = len(grid.sizes) * len(grid.policies) * len(grid.decoders)
+            sigmas = workload.protocol.sigmas
+            most = most_cells(len(workload.instances) * cells_of_each, len(sigmas))
+            for together in passes(sources, lambda source: source.path, most):
                 for _, cells in run_pass(together, workload, grid, report, storage):
                     for cell in cells:
                         results.append(cell.result)

@@ -11,17 +11,31 @@ Item = TypeVar("Item")
 _WEIGHTS_OF_A_PASS = 2**30
 
 
-def passes(items: Iterable[Item], file_of: Callable[[Item], Path]) -> Iterator[list[Item]]:
+# Bytes of predictions that are held until a pass is done, of which joining makes a copy.
+_PREDICTIONS_OF_A_PASS = 2**30
+_BYTES_OF_A_KEYPOINT = 2 * (2 * 8 + 4)
+
+
+def most_cells(instances: int, keypoints: int) -> int:
+    """Return how many cells' predictions of a data set are held together, 1 at least."""
+    own = instances * keypoints * _BYTES_OF_A_KEYPOINT
+    return max(_PREDICTIONS_OF_A_PASS // max(own, 1), 1)
+
+
+def passes(
+    items: Iterable[Item], file_of: Callable[[Item], Path], most: int
+) -> Iterator[list[Item]]:
     """Yield `items` in order, in groups whose checkpoint files have 1 GiB together at most.
 
-    A larger file makes a group of its own.
+    A larger file makes a group of its own; no group has more than `most` items.
     """
     group: list[Item] = []
     files: dict[Path, int] = {}
     for item in items:
         path = file_of(item)
         size = path.stat().st_size if path.is_file() else 0
-        if group and path not in files and sum(files.values()) + size > _WEIGHTS_OF_A_PASS:
+        heavy = path not in files and sum(files.values()) + size > _WEIGHTS_OF_A_PASS
+        if group and (heavy or len(group) >= most):
             yield group
             group, files = [], {}
         group.append(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -14,7 +14,7 @@ from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.report import LoadReport
 from posebench.claims import Claim
 from posebench.execution import Parallelism, Resources
-from posebench.passes import pass_name, passes
+from posebench.passes import most_cells, pass_name, passes
 from posebench.planning import PlannedCell, Storage, plan_cell, reason_of
 from posebench.records import mapping_from_record
 from posebench.runner import FinishedCell, run_planned
@@ -71,12 +71,17 @@ def passes_on(pending: Sequence[SuiteCell], devices: int) -> list[list[SuiteCell
     """
     if devices == 1:
         by_data = groupby(pending, key=lambda cell: cell.workload)
-        return [group for _, cells in by_data for group in passes(cells, _file)]
+        return [group for _, cells in by_data for group in _passes(list(cells))]
     by_checkpoint = groupby(pending, key=lambda cell: (cell.workload, _file(cell)))
     groups = [list(cells) for _, cells in by_checkpoint]
     if len(groups) >= devices:
         return groups
     return [list(own) for cells in groups for _, own in groupby(cells, key=_network)]
+
+
+def _passes(cells: Sequence[SuiteCell]) -> Iterator[list[SuiteCell]]:
+    protocol = cells[0].result.protocol
+    return passes(cells, _file, most_cells(protocol.instances, len(protocol.sigmas)))
 
 
 def _file(cell: SuiteCell) -> Path:
