@@ -49,6 +49,8 @@ _CROWDPOSE_METRICS = {
 }
 METRICS = {"coco": _COCO_METRICS, "crowdpose": _CROWDPOSE_METRICS}
 BATCH = 8
+# Of the largest output: less than this no one asks for the reason of.
+NOTABLE = 1e-4
 # Instances, about, that a network is run for in float64.
 ROUNDED = 12
 # Draws of noise, and the input pixels below which an answer stays what it is under them.
@@ -61,10 +63,11 @@ class Row:
     """One comparison; differences are maxima of absolute values.
 
     `crop` in grey levels; `raw` relative to the largest output, and so is `rounding`, how far the
-    published network in float32 is from itself in float64 on some of the instances; `keypoint` in
-    pixels, without `ties` keypoints whose answer hangs on less than the difference of the outputs;
-    `keypoint_all` with them; `metric` over the ten COCO or nine CrowdPose numbers, None where the
-    images are not annotated for the network's keypoints.
+    published network in float32 is from itself in float64 on some of the instances, measured where
+    raw outputs differ by more than `NOTABLE`; `keypoint` in pixels, without `ties` keypoints whose
+    answer hangs on less than the difference of the outputs; `keypoint_all` with them; `metric` over
+    the ten COCO or nine CrowdPose numbers, None where the images are not annotated for the
+    network's keypoints.
     """
 
     family: str
@@ -74,7 +77,7 @@ class Row:
     instances: int
     crop: float
     raw: float
-    rounding: float
+    rounding: float | None
     keypoint: float
     keypoint_all: float
     ties: int
@@ -134,7 +137,9 @@ def compare(peer: Peer, family: str, engine: Engine, boxes: str, flip: bool) -> 
         instances=len(instances),
         crop=crop_gap(dump, dataset, instances, load_checkpoint(path).spec.crop),
         raw=raw_gap / largest_output,
-        rounding=rounding(path, dataset, instances),
+        rounding=None
+        if raw_gap <= NOTABLE * largest_output
+        else rounding(path, dataset, instances),
         keypoint=float(moved[~ties].max(initial=0.0)),
         keypoint_all=float(moved.max()),
         ties=int(ties.sum()),

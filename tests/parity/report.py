@@ -34,6 +34,7 @@ COLUMNS = (
 JITTER_SEEDS = (0, 1, 2)
 # What users run by default, and the network exactly as published.
 ENGINES: tuple[Engine, ...] = ("torch", "eager")
+BOXES = ("gt", "detected")
 LIMITS = {"crop": 0.0, "raw": 1e-4, "keypoint": 0.01, "score": 1e-4, "metric": 5e-5}
 
 
@@ -45,7 +46,7 @@ def beyond_limits(row: Row) -> dict[str, float]:
     """Return what of a row is beyond the limits of the parity claim."""
     limits = dict(LIMITS)
     if row.engine != "eager":
-        limits["raw"] = limits["score"] = max(LIMITS["raw"], ROUNDINGS * row.rounding)
+        limits["raw"] = limits["score"] = max(LIMITS["raw"], ROUNDINGS * (row.rounding or 0.0))
     gaps = {name: getattr(row, name) for name in LIMITS}
     return {name: gap for name, gap in gaps.items() if gap is not None and gap > limits[name]}
 
@@ -80,12 +81,13 @@ def markdown(rows: list[Row], scoring: list[ScoringRow], python: Path) -> str:
         "",
         "`eager` is the network as published; every difference is exactly 0 in "
         f"{sum(is_exact(row) for row in rows if row.engine == 'eager')} of its "
-        f"{sum(row.engine == 'eager' for row in rows)} rows. `torch` is the default: BatchNorm "
-        "folded, channels-last, mirrored crops in the same batch. *Rounding* is how far the "
+        f"{sum(row.engine == 'eager' for row in rows)} rows here. `torch` is the default: "
+        "BatchNorm folded, channels-last, mirrored crops in the same batch. *Rounding* is how far the "
         "published network in float32 is from itself in float64, on about a dozen instances: the "
-        "random weights of these checkpoints amplify it as trained ones do not. Where ten times "
-        "that is more than 1e-4 it is the limit of the default's raw outputs and scores. Networks "
-        "that folding moves by more than 1e-4 on a noise crop run as published.",
+        "random weights of these checkpoints amplify it as trained ones do not. It is measured "
+        "where raw outputs differ by more than 1e-4, and ten times it is their and the scores' "
+        "limit there. Networks that folding moves by more than 1e-4 on a noise crop run as "
+        "published.",
         "",
         f"| {COLUMNS} |",
         "|" + " --- |" * (COLUMNS.count("|") + 1),
@@ -150,7 +152,7 @@ def table_line(row: Row) -> str:
     return (
         f"| {row.family} | {row.engine} | {row.boxes} | {'on' if row.flip else 'off'} | "
         f"{row.instances} | {row.crop:g} | {row.raw:.1e} | "
-        f"{row.rounding:.1e} | {row.keypoint:.1e} | "
+        f"{shown(row.rounding, '.1e')} | {row.keypoint:.1e} | "
         f"{row.ties} / {row.keypoints} | {row.keypoint_all:.1e} | {row.score:.1e} | "
         f"{shown(row.metric, '.1e')} | "
         f"{shown(row.ap, '.4f')} | {shown(row.peer_ap, '.4f')} |"
@@ -166,6 +168,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="write the report there as well")
     parser.add_argument("--shared", type=Path, default=SHARED, help="holds peer/ and data/")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--boxes", nargs="+", choices=BOXES, default=BOXES)
+    parser.add_argument("--flip", choices=("both", "off", "on"), default="both")
     arguments = parser.parse_args()
     python = peer_python()
     script = arguments.shared / "peer" / "mmpose_peer.py"
@@ -174,7 +179,8 @@ def main() -> None:
     torch.set_num_threads(1)
     peer = Peer(python, script, arguments.shared / "data")
     rows = []
-    kinds = itertools.product(FAMILIES, ENGINES, ("gt", "detected"), (False, True))
+    flips = {"both": (False, True), "off": (False,), "on": (True,)}[arguments.flip]
+    kinds = itertools.product(FAMILIES, arguments.engines, arguments.boxes, flips)
     for family, engine, boxes, flip in kinds:
         rows.append(compare(peer, family, engine, boxes, flip))
         print(table_line(rows[-1]), flush=True)
