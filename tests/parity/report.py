@@ -82,12 +82,14 @@ def markdown(rows: list[Row], scoring: list[ScoringRow], python: Path) -> str:
         "`eager` is the network as published; every difference is exactly 0 in "
         f"{sum(is_exact(row) for row in rows if row.engine == 'eager')} of its "
         f"{sum(row.engine == 'eager' for row in rows)} rows here. `torch` is the default: "
-        "BatchNorm folded, channels-last, mirrored crops in the same batch. *Rounding* is how far the "
-        "published network in float32 is from itself in float64, on about a dozen instances: the "
-        "random weights of these checkpoints amplify it as trained ones do not. It is measured "
+        "BatchNorm folded, channels-last, mirrored crops in the same batch. *Rounding* is how far "
+        "the published network in float32 is from itself in float64, on about a dozen instances: "
+        "the random weights of these checkpoints amplify it as trained ones do not. It is measured "
         "where raw outputs differ by more than 1e-4, and ten times it is their and the scores' "
         "limit there. Networks that folding moves by more than 1e-4 on a noise crop run as "
-        "published.",
+        "published. The Newton steps of DARK and UDP go anywhere on the all but flat maps of "
+        "random weights: under the default most of their answers are ties, and the raw outputs are "
+        "what these rows prove.",
         "",
         f"| {COLUMNS} |",
         "|" + " --- |" * (COLUMNS.count("|") + 1),

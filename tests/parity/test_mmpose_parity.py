@@ -9,9 +9,10 @@ from comparison import compare, compare_scoring, undecided
 from peer_reference import FAMILIES, Peer, peer_python
 from report import ENGINES, JITTER_SEEDS, LIMITS, beyond_limits
 
-# Shares of all keypoints. Under the default engine outputs differ at all, and the flat maps of
-# random weights leave Newton steps (DARK, UDP) to chance.
-MOST_TIES = {"eager": 0.02, "torch": 0.35}
+# Shares of all keypoints. Under the default engine outputs differ at all.
+MOST_TIES = {"eager": 0.02, "torch": 0.1}
+# Newton steps on the flat maps of random weights go anywhere: there raw outputs are what counts.
+NEWTON_STEPS = ("dark", "udp", "vitpose")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,8 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_stage_equals_mmpose(peer, family, engine, boxes, flip):
     row = compare(peer, family, engine, boxes, flip)
-    assert row.ties < MOST_TIES[engine] * row.keypoints
+    if engine == "eager" or not any(word in family for word in NEWTON_STEPS):
+        assert row.ties < MOST_TIES[engine] * row.keypoints
     assert beyond_limits(row) == {}
 
 
