@@ -69,6 +69,11 @@ def _metric(name: str) -> Column:
     return Column(name, lambda result: points((result.metrics or {}).get(name)), numeric=True)
 
 
+def _engine(result: CellResult) -> str:
+    engine = result.protocol.engine
+    return NO_VALUE if engine is None else f"{engine} {result.protocol.precision}"
+
+
 def _flip(result: CellResult) -> str:
     return {True: "yes", False: "no", None: NO_VALUE}[result.protocol.flip_test]
 
@@ -109,6 +114,9 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
     if any(result.official for result in results):
         evidence.append(Column("AP official", _official, numeric=True))
         evidence.append(Column("difference", _official_gap, numeric=True))
+    # The usual one, torch in fp32, goes without saying.
+    unusual = any(result.unusual_execution for result in results)
+    engines = [Column("engine", _engine)] if unusual else []
     return [
         Column("checkpoint", lambda r: r.checkpoint.name),
         Column("paradigm", lambda r: r.checkpoint.paradigm or NO_VALUE),
@@ -120,6 +128,7 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
         Column("boxes", lambda r: r.protocol.boxes),
         Column("flip", _flip),
         Column("decoder", lambda r: r.protocol.decoder or NO_VALUE),
+        *engines,
         Column("status", lambda r: r.status),
         _metric(first),
         *evidence,
@@ -132,15 +141,15 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
 def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
     """Return the table of `results`, with a line for each reason why cells have no numbers.
 
-    Where all rows share the decoder, the caption says it. Where the table is wider than `width`,
-    columns that say the same in every row move to the caption;
-    where that is not enough, dispensable ones are left out and the caption says which.
+    Where all rows share the decoder or the engine, the caption says it. Where the table is wider
+    than `width`, columns that say the same in every row move to the caption; where that is not
+    enough, dispensable ones are left out and the caption says which.
     """
     shown, lifted = columns(results), list[Column]()
-    decoder = next(column for column in shown if column.header == "decoder")
-    if len({decoder.show(result) for result in results} - {NO_VALUE}) < 2:
-        shown.remove(decoder)
-        lifted.append(decoder)
+    for column in [each for each in shown if each.header in ("decoder", "engine")]:
+        if len({column.show(result) for result in results} - {NO_VALUE}) < 2:
+            shown.remove(column)
+            lifted.append(column)
     for header in LIFTED_FIRST:
         if _width(results, shown) <= width:
             break

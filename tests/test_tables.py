@@ -169,3 +169,14 @@ def test_nothing_is_said_of_columns_without_a_value() -> None:
     caption = rendered([failed], 60).partition("checkpoint")[0]
     assert "–" not in caption
     assert "boxes gt" in " ".join(caption.split())
+
+
+def test_an_engine_or_precision_that_is_not_the_usual_one_is_named() -> None:
+    usual = made_up("net", "64x48", "native", 0.5)
+    openvino = replace(usual.protocol, engine="openvino", precision="bf16")
+    fast = replace(usual, protocol=openvino)
+    assert "engine" not in rendered([usual], 200)
+    assert "engine openvino bf16" in rendered([fast], 200).partition("\n")[0]
+    header, *rows = rendered([usual, fast], 250).splitlines()[1:]
+    assert "engine" in header
+    assert ["torch fp32" in rows[0], "openvino bf16" in rows[1]] == [True, True]
