@@ -70,7 +70,7 @@ def _targets(nets: Sequence[NetRuns], limits: Sequence[Mapping[str, float]]) -> 
         base = str(net.best_reference)
         row = [net.name, f"{net.speed(base):.1f}"]
         best = _best_harmless(net)
-        for contender, target in ((DEFAULT, fp32), (best, fast)):
+        for contender, target, kind in ((DEFAULT, fp32, "/fp32"), (best, fast, "")):
             if contender is None or contender not in net.runs:
                 row += ["–"] * 4
                 continue
@@ -82,7 +82,7 @@ def _targets(nets: Sequence[NetRuns], limits: Sequence[Mapping[str, float]]) -> 
             row += [shown, f"{ratio:.2f} ({moved})", f"{target}", "yes" if reached else "**no**"]
             if not reached:
                 bound = _what_bounds(net, contender, limits)
-                others = _beyond(net, target, "/fp32" if contender == DEFAULT else "")
+                others = _beyond(net, target, kind)
                 missed.append(
                     f"- {net.name}, {contender}: {ratio:.2f} of {target} times. {bound}{others}"
                 )
