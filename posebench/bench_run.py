@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import posebench
 from posebench.bench_cell import BenchSettings, steps_of
 from posebench.bench_process import BenchJob, measure_apart
 from posebench.errors import PosebenchError, UsageError
@@ -17,17 +16,17 @@ from posebench.planning import Storage, one_line
 from posebench.progress import Report
 from posebench.resources import share_out
 from posebench.results import CellResult, environment
+from posebench.runner import FinishedCell
 from posebench.store import (
     RUN_FILE,
     SCHEMA_VERSION,
     RunRecord,
-    StoredCell,
     locked,
     start_run,
-    write_cell,
 )
 from posebench.suite import Suite
 from posebench.suite_data import data_requests
+from posebench.suite_passes import store_cell
 from posebench.suite_plan import (
     Place,
     SuiteCell,
@@ -111,9 +110,7 @@ def _measured(
 def _unmeasured(request: BenchRequest, cell: SuiteCell, result: CellResult) -> CellResult:
     """Write a result without numbers to the run directory, if there is one, and return it."""
     if request.out is not None:
-        labels = dict(cell.checkpoint.entry.labels)
-        stored = StoredCell(cell.id, result, labels, posebench=posebench.__version__)
-        write_cell(request.out, stored)
+        store_cell(request.out, cell, FinishedCell(result))
     return result
 
 

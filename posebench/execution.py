@@ -13,6 +13,15 @@ CALIBRATION_CROPS = 128
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
+# What runs exported files of a family.
+_RUNTIMES: dict[str, Engine] = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
+def usual_engine(family: str | None) -> Engine:
+    """Return what runs a backbone family by default: torch, or an exported file's own runtime."""
+    return _RUNTIMES.get(family or "", "torch")
+
+
 @dataclass(frozen=True)
 class Execution:
     """What runs a network, and in which precision.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import posebench
+from posebench.execution import usual_engine
 from posebench.records import mapping_from_record, write_json
 from posebench.sizes import InputSize
 from posebench.speed import Speed
@@ -19,8 +20,6 @@ from posebench.speed import Speed
 SCHEMA_VERSION = 2
 # Files of schema 1 have neither intervals nor official metrics: both are None in what is read.
 READABLE_SCHEMAS = (1, SCHEMA_VERSION)
-# What runs an exported file of a family.
-_RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 Status = Literal["ok", "failed", "unsupported", "skipped"]
 
 
@@ -158,7 +157,7 @@ class CellResult:
     def unusual_execution(self) -> str | None:
         """Engine and precision, such as `openvino_bf16`, None where they are the usual ones."""
         family = (self.checkpoint.spec or {}).get("backbone", {}).get("family")
-        usual = (None, _RUNTIMES.get(family, "torch"))
+        usual = (None, usual_engine(family))
         precision = self.protocol.precision.partition(",")[0]
         if self.protocol.engine in usual and precision == "fp32":
             return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posebench.errors import PosebenchError, SpecError, nearest
-from posebench.execution import Precision
+from posebench.execution import Engine, Precision
 from posebench.records import Place
 from posebench.sizes import check_size_text
 from posebench.yaml_records import record_from_yaml
@@ -21,7 +21,7 @@ from posebench.yaml_records import record_from_yaml
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
 DecoderName = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
 FlipChoice = Literal["own"] | bool
-EngineName = Literal["own", "torch", "eager", "compile", "onnxruntime", "openvino"]
+EngineName = Literal["own", Engine]
 _SUFFIX = ".yaml"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

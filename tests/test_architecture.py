@@ -84,7 +84,7 @@ LAYERS: dict[str, set[str]] = {
     "speed": set(),
     "timing": {"speed"},
     "machine": set(),
-    "results": {"errors", "records", "sizes", "speed"},
+    "results": {"execution", "errors", "records", "sizes", "speed"},
     "workload": {*FOUNDATION, "cache", "datasets", "evaluation", "hashing", "identity", "results"},
     "planning": {
         "engines",
@@ -315,6 +315,8 @@ LAYERS: dict[str, set[str]] = {
         "workload",
     },
     "bench_run": {
+        "runner",
+        "suite_passes",
         "bench_cell",
         "bench_process",
         "errors",

@@ -14,7 +14,7 @@ from posebench.engines.openvino_engine import openvino_network
 from posebench.engines.quantising import Calibration
 from posebench.engines.torch_engine import DTYPES, TorchNetwork, is_optimised, optimised
 from posebench.errors import UnsupportedExecutionError
-from posebench.execution import Engine, Execution, Parallelism, Precision
+from posebench.execution import Engine, Execution, Parallelism, Precision, usual_engine
 from posebench.model import Network, PoseModel
 from posebench.policies import CellNetwork
 
@@ -59,9 +59,7 @@ def check_execution(network: Network, execution: Execution) -> None:
 
 def own_engine(network: Network) -> Engine:
     """Return what runs a network by default."""
-    if isinstance(network, ExportedNetwork):
-        return next(iter(_OF_FILES[network.spec.backbone.family]))
-    return "torch"
+    return usual_engine(network.spec.backbone.family)
 
 
 def optimise(network: Network, execution: Execution) -> Network:
