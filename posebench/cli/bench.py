@@ -7,34 +7,17 @@ from typing import Annotated
 
 import typer
 
-from posebench.cli.evaluate import Checkpoints
+from posebench.cli import options
 
 
 def bench_command(
-    checkpoints: Checkpoints = None,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="synthetic, synthetic-crowd, coco, crowdpose, a folder, or an annotation file."
-        ),
-    ] = "synthetic",
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Folder of COCO or CrowdPose; else the variable POSEBENCH_DATA."),
-    ] = None,
-    split: Annotated[str, typer.Option(help="Part of the data set.")] = "val",
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images of an annotation file.")
-    ] = None,
-    keypoints: Annotated[
-        str | None,
-        typer.Option(
-            help="A built-in set, such as coco, or a YAML file of one's own; else by annotations."
-        ),
-    ] = None,
-    boxes: Annotated[
-        str, typer.Option(help="gt (ground truth), or a file of detected boxes.")
-    ] = "gt",
+    checkpoints: options.Checkpoints = None,
+    dataset: options.Dataset = "synthetic",
+    data_root: options.DataRoot = None,
+    split: options.Split = "val",
+    images: options.Images = None,
+    keypoints: options.Keypoints = None,
+    boxes: options.Boxes = "gt",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
     size: Annotated[
         str, typer.Option(help="Input sizes HxW, native, or factors: native,192x144,0.5x.")
@@ -42,13 +25,8 @@ def bench_command(
     policy: Annotated[
         str, typer.Option(help="Resize policies: native, resample, pool, interpolate.")
     ] = "native",
-    flip: Annotated[
-        bool | None,
-        typer.Option("--flip/--no-flip", help="Flip test; by default as the checkpoint says."),
-    ] = None,
-    spec: Annotated[
-        Path | None, typer.Option(help="YAML with what a checkpoint file does not say.")
-    ] = None,
+    flip: options.Flip = None,
+    spec: options.Spec = None,
     engine: Annotated[
         str,
         typer.Option(
@@ -57,14 +35,9 @@ def bench_command(
         ),
     ] = "own",
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, int8.")] = "fp32",
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=0, help="Threads that read images and cut crops ahead of the network."),
-    ] = None,
+    device: options.Device = "cpu",
+    threads: options.Threads = None,
+    workers: options.Workers = None,
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, help="Crops per forward pass end to end; by default as in eval."),
@@ -84,9 +57,7 @@ def bench_command(
         Path | None,
         typer.Option(help="New run directory, for table, plot and compare.", show_default=False),
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="Write results with their whole protocol.")
-    ] = None,
+    json: options.ResultsFile = None,
     format: Annotated[str, typer.Option(help="terminal or md.")] = "terminal",
 ) -> None:
     """Time checkpoints: latency, throughput, memory, and the AP that goes with them.

@@ -7,44 +7,21 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli import options
+
 # Sizes of the embedded checkpoints' grid: the two they were trained at, and one above.
 EMBEDDED_SIZES = "64x48,128x96,192x144"
 EMBEDDED_POLICIES = "native,resample,interpolate"
 
-Checkpoints = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Checkpoint files, or names of embedded or pulled ones; all embedded by default.",
-        show_default=False,
-    ),
-]
-
 
 def evaluate_command(
-    checkpoints: Checkpoints = None,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="synthetic, synthetic-crowd, coco, crowdpose, a folder, or an annotation file."
-        ),
-    ] = "synthetic",
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Folder of COCO or CrowdPose; else the variable POSEBENCH_DATA."),
-    ] = None,
-    split: Annotated[str, typer.Option(help="Part of the data set.")] = "val",
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images of an annotation file.")
-    ] = None,
-    keypoints: Annotated[
-        str | None,
-        typer.Option(
-            help="A built-in set, such as coco, or a YAML file of one's own; else by annotations."
-        ),
-    ] = None,
-    boxes: Annotated[
-        str, typer.Option(help="gt (ground truth), or a file of detected boxes.")
-    ] = "gt",
+    checkpoints: options.Checkpoints = None,
+    dataset: options.Dataset = "synthetic",
+    data_root: options.DataRoot = None,
+    split: options.Split = "val",
+    images: options.Images = None,
+    keypoints: options.Keypoints = None,
+    boxes: options.Boxes = "gt",
     min_box_score: Annotated[float, typer.Option(help="Leave out boxes scored below.")] = 0.0,
     box_nms: Annotated[
         float | None, typer.Option(help="IoU above which the lower-scored box goes.")
@@ -59,10 +36,7 @@ def evaluate_command(
         str | None,
         typer.Option(help="Resize policies: native, resample, pool, interpolate."),
     ] = None,
-    flip: Annotated[
-        bool | None,
-        typer.Option("--flip/--no-flip", help="Flip test; by default as the checkpoint says."),
-    ] = None,
+    flip: options.Flip = None,
     decoder: Annotated[
         str,
         typer.Option(
@@ -70,9 +44,7 @@ def evaluate_command(
             "argmax, quarter, dark, udp, expectation."
         ),
     ] = "own",
-    spec: Annotated[
-        Path | None, typer.Option(help="YAML with what a checkpoint file does not say.")
-    ] = None,
+    spec: options.Spec = None,
     rescoring: Annotated[
         str, typer.Option(help="Instance score: bbox_keypoint, bbox_rle, bbox or keypoint.")
     ] = "bbox_keypoint",
@@ -98,25 +70,14 @@ def evaluate_command(
         ),
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: options.Device = "cpu",
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, help="Crops per forward pass; by default 8, or 64 on a GPU."),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Threads that read images and cut crops ahead of the network; by default none, "
-            "or up to 8 for a GPU. No answer depends on it.",
-        ),
-    ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="Write results with their whole protocol.")
-    ] = None,
+    threads: options.Threads = None,
+    workers: options.Workers = None,
+    json: options.ResultsFile = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Write COCO-results JSON (of a single cell).")
     ] = None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli import options
+
 
 def run_command(
     suite: Annotated[str, typer.Argument(help="Suite file, or a shipped suite's name.")],
@@ -28,17 +30,8 @@ def run_command(
         str,
         typer.Option(help="cpu, cuda or cuda:N; or several, a process each: cuda:0,cuda:1."),
     ] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Threads that read images and cut crops ahead of the network; by default none, "
-            "or up to 8 for a GPU. No answer depends on it.",
-        ),
-    ] = None,
+    threads: options.Threads = None,
+    workers: options.Workers = None,
 ) -> None:
     """Run a suite, or what is left of it, and print its table and verdicts."""
     from posebench.execution import Resources
@@ -46,5 +39,5 @@ def run_command(
     from posebench.suite_command import RunOptions, run_command_line
 
     resources = Resources(threads, workers)
-    options = RunOptions(out, only, limit, retry_failed, dry_run, device, resources)
-    raise typer.Exit(run_command_line(find_suite(suite), options))
+    asked = RunOptions(out, only, limit, retry_failed, dry_run, device, resources)
+    raise typer.Exit(run_command_line(find_suite(suite), asked))
