@@ -135,8 +135,7 @@ def _job(request: BenchRequest, cell: SuiteCell) -> BenchJob:
 
 def resources_of(request: BenchRequest) -> Resources:
     """Return the resources of every cell."""
-    batch_size = request.resources.batch_size or request.suite.batch_size
-    return replace(request.resources, batch_size=batch_size)
+    return request.resources.or_batch_size(request.suite.batch_size)
 
 
 def _record(request: BenchRequest, plan: SuitePlan) -> RunRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Engine = Literal["torch", "eager", "compile", "onnxruntime", "openvino"]
@@ -48,6 +48,10 @@ class Resources:
     threads: int | None = None
     workers: int | None = None
     batch_size: int | None = None
+
+    def or_batch_size(self, batch_size: int | None) -> Resources:
+        """Return these, with that batch size where they have none."""
+        return replace(self, batch_size=self.batch_size or batch_size)
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ def run_suite(request: RunRequest, display: Display) -> None:
     checkpoint, data, protocol and version. Raises `PosebenchError` for what cannot be used at
     all; a cell that fails is a result. On Ctrl-C what is done is kept.
     """
-    batch_size = request.resources.batch_size or request.suite.batch_size
-    request = replace(request, resources=replace(request.resources, batch_size=batch_size))
+    resources = request.resources.or_batch_size(request.suite.batch_size)
+    request = replace(request, resources=resources)
     for device in request.devices:
         check_device(device)
     parallelism, settings = share_out(request.resources, request.devices[0])

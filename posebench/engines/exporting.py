@@ -15,6 +15,7 @@ from torch import nn
 
 from posebench.cache import cache_directory
 from posebench.checkpoints.exported import ExportedNetwork
+from posebench.engines.probing import noise_crops, relative_gap
 from posebench.errors import UnsupportedExecutionError
 from posebench.identity import code_sha256, content_key
 from posebench.model import Network
@@ -28,7 +29,6 @@ INPUT = "crops"
 # How far the outputs of an export in fp32 may lie from its network's, of the largest one.
 EXPORT_TOLERANCE = 1e-3
 _OPSET = 17
-_TINY = torch.finfo(torch.float32).tiny
 _DIGEST = hashlib.sha256().digest_size
 # torch's exporter keeps its settings in globals.
 _EXPORTING = threading.Lock()
@@ -98,18 +98,14 @@ def check_answers(
     `tolerance` is how far outputs may lie apart, of the largest one.
     """
     # Three crops: the graph was traced with two.
-    generator = torch.Generator().manual_seed(0)
-    crops = torch.randn(3, 3, size.height, size.width, generator=generator)
+    crops = noise_crops(3, size)
     with torch.inference_mode():
         wanted, outputs = network(crops), exported(crops)
     if [each.shape for each in wanted] != [each.shape for each in outputs]:
         raise UnsupportedExecutionError(
             "The export's outputs have other shapes than its network's."
         )
-    pairs = zip(outputs, wanted, strict=True)
-    gap = max(
-        float((one - two).abs().max() / two.abs().max().clamp_min(_TINY)) for one, two in pairs
-    )
+    gap = relative_gap(wanted, outputs)
     if not gap <= tolerance:
         raise UnsupportedExecutionError(
             f"The export's outputs lie {gap:.1e} of the largest one from its network's."

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from posebench.engines.folding import folded
+from posebench.engines.probing import noise_crops, relative_gap
 from posebench.execution import Execution, Precision
 from posebench.model import Network, PoseModel
 from posebench.sizes import InputSize
@@ -94,8 +95,6 @@ def is_optimised(model: PoseModel) -> bool:
 def _gap(model: PoseModel, other: PoseModel) -> float:
     """Return the largest difference of two networks' outputs of a noisy crop, of the largest."""
     size = model.spec.input_size
-    generator = torch.Generator().manual_seed(0)
-    crop = torch.randn(1, 3, size.height, size.width, generator=generator)
+    crop = noise_crops(1, size)
     with torch.inference_mode():
-        pairs = zip(model(crop), other(crop), strict=True)
-        return max(float((one - two).abs().max() / one.abs().max()) for one, two in pairs)
+        return relative_gap(model(crop), other(crop))
