@@ -132,7 +132,7 @@ def matmul_gflops(seconds: float = 1.0) -> dict[str, float]:
 
 def machine_line(packages: Iterable[str]) -> str:
     """Return the machine, versions, date and load, as a sentence."""
-    from posebench.results import environment
+    from posebench.files.environment import environment
 
     facts = environment()
     machine = facts["machine"]

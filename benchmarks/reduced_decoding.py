@@ -17,16 +17,18 @@ import cv2
 import numpy as np
 from measuring import table
 
-import posebench.crop_batches
-from posebench.crops import crop_image
+import posebench.prediction.crop_batches
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
-from posebench.evaluation.protocol import ScoringOptions
-from posebench.geometry import boxes_to_center_scale, crop_matrix
-from posebench.planning import Grid
-from posebench.runner import CheckpointSource, run_pass
-from posebench.sizes import InputSize
-from posebench.workload import DataRequest, Workload, load_workload
+from posebench.datasets.requests import DataRequest
+from posebench.networks.sizes import InputSize
+from posebench.prediction.crops import crop_image
+from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
+from posebench.running.cells import Grid
+from posebench.running.run_cells import run_pass
+from posebench.running.sources import CheckpointSource
+from posebench.running.workload import Workload, load_workload
+from posebench.scoring.evaluate import ScoringOptions
 
 SIZES = (InputSize(64, 48), InputSize(128, 96), InputSize(256, 192))
 PADDING = 1.25
@@ -120,7 +122,7 @@ def reduced_images(found: dict[Path, list[int]]) -> Iterator[None]:
             image, center, scale, size, udp
         )
 
-    with mock.patch.multiple(posebench.crop_batches, read_image=read, crop_image=cut):
+    with mock.patch.multiple(posebench.prediction.crop_batches, read_image=read, crop_image=cut):
         yield
 
 

@@ -133,11 +133,11 @@ def run_pycocotools(folder: Path) -> Measurement:
 
 def run_posebench(folder: Path) -> Measurement:
     from posebench.datasets.coco import load_annotations
-    from posebench.evaluation.accumulate import summarise
-    from posebench.evaluation.matching import match
-    from posebench.evaluation.metrics import METRICS
-    from posebench.evaluation.results_file import read_detections
-    from posebench.evaluation.truth import ground_truth
+    from posebench.scoring.matching.accumulate import summarise
+    from posebench.scoring.matching.matching import match
+    from posebench.scoring.matching.metrics import METRICS
+    from posebench.scoring.matching.truth import ground_truth
+    from posebench.scoring.results_file import read_detections
 
     start = clocks()
     truth = ground_truth(load_annotations(folder / "annotations.json", folder))
@@ -150,11 +150,11 @@ def run_posebench(folder: Path) -> Measurement:
 def run_bootstrap(folder: Path) -> Measurement:
     """Measure what 1 000 replicates of two models add, for all ten numbers of both."""
     from posebench.datasets.coco import load_annotations
-    from posebench.evaluation.bootstrap import resampled_images, weighted_metrics
-    from posebench.evaluation.matching import match
-    from posebench.evaluation.metrics import METRICS
-    from posebench.evaluation.results_file import read_detections
-    from posebench.evaluation.truth import ground_truth
+    from posebench.scoring.matching.matching import match
+    from posebench.scoring.matching.metrics import METRICS
+    from posebench.scoring.matching.truth import ground_truth
+    from posebench.scoring.results_file import read_detections
+    from posebench.scoring.statistics.bootstrap import resampled_images, weighted_metrics
 
     start = clocks()
     truth = ground_truth(load_annotations(folder / "annotations.json", folder))

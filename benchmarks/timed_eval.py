@@ -29,13 +29,13 @@ import numpy as np
 from measuring import peak_memory
 
 import posebench.cli
-import posebench.runner
-from posebench.codecs import decode_by
-from posebench.crops import crop_image
+import posebench.running.run_cells
 from posebench.datasets.images import read_image
-from posebench.policies import CellNetwork
-from posebench.predict import predict
-from posebench.warping import normalise_tensor
+from posebench.networks.codecs import decode_by
+from posebench.networks.policies import CellNetwork
+from posebench.prediction.crops import crop_image
+from posebench.prediction.device_crops import normalise_tensor
+from posebench.prediction.predict import predict
 
 MARKER = "EVAL "
 STAGES = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from posebench.__version__ import __version__ as __version__
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__version__ = "0.1.0"
-
 
 def load_results(folder: str | Path) -> pd.DataFrame:
-    """Return the cells of a run directory as a pandas table; see `posebench.frames`."""
-    from posebench import frames
+    """Return the cells of a run directory as a pandas table; see `posebench.results.frames`."""
+    from posebench.results import frames
 
     return frames.load_results(folder)

@@ -20,428 +20,47 @@ MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 50
 MAX_PARAMETERS = 7
 
-# Which units of posebench each unit may import, wherever in the file. A unit is a flat module or
-# a folder of siblings; what stands below `cli` may not import what stands above it.
-FOUNDATION = {"errors", "sizes", "keypoints", "records", "codecs", "spec"}
-LAYERS: dict[str, set[str]] = {
-    "errors": set(),
-    "sizes": {"errors"},
-    "records": {"errors"},
-    "yaml_records": {"errors", "records"},
-    "suite": {"errors", "execution", "records", "sizes", "yaml_records"},
-    "keypoints": {"errors", "records"},
-    "codecs": {"errors", "sizes", "keypoints"},
-    "spec": {"errors", "sizes", "keypoints", "records", "codecs"},
-    "geometry": {"errors", "sizes"},
-    "crops": {"geometry", "sizes", "spec"},
-    "devices": {"errors"},
-    "warping": {"crops", "devices", "sizes", "spec"},
-    "device_decoding": {"codecs", "devices", "sizes"},
-    "hashing": {"errors"},
-    "cache": {"errors"},
-    "execution": set(),
-    "progress": {"errors"},
-    "backbones": {*FOUNDATION},
-    "grids": {*FOUNDATION},
-    "gau": {"spec"},
-    "rtmw": {*FOUNDATION, "backbones", "gau", "grids", "output_layers"},
-    "heads": {*FOUNDATION, "gau", "grids", "output_layers", "rtmw"},
-    "model": {*FOUNDATION, "backbones", "gau", "heads", "rtmw"},
-    "flip": {"codecs", "model", "spec"},
-    "resizing": {*FOUNDATION, "grids", "heads", "model", "rtmw"},
-    "policies": {*FOUNDATION, "backbones", "grids", "model", "resizing"},
-    "checkpoints": {*FOUNDATION, "backbones", "grids", "hashing", "model", "zoo"},
-    "zoo": {*FOUNDATION, "backbones", "cache", "hashing"},
-    "datasets": {"errors", "keypoints", "geometry", "records"},
-    "evaluation": {"errors", "keypoints", "datasets"},
-    "data_check": {"errors", "keypoints", "datasets", "evaluation"},
-    "identity": {"datasets"},
-    "raw_outputs": {"errors", "records", "datasets", "hashing", "identity"},
-    "prediction_cache": {"errors", "records", "evaluation", "identity"},
-    "prediction_parts": {"errors", "evaluation", "prediction_cache"},
-    "segments": {
-        "crop_batches",
-        "datasets",
-        "errors",
-        "execution",
-        "predict",
-        "prediction_cache",
-        "prediction_parts",
-    },
-    "predict": {
-        *FOUNDATION,
-        "crop_batches",
-        "datasets",
-        "device_decoding",
-        "evaluation",
-        "execution",
-        "flip",
-        "geometry",
-        "lanes",
-        "policies",
-        "raw_outputs",
-    },
-    "speed": set(),
-    "timing": {"speed"},
-    "machine": set(),
-    "results": {"execution", "errors", "records", "sizes", "speed"},
-    "workload": {*FOUNDATION, "cache", "datasets", "evaluation", "hashing", "identity", "results"},
-    "planning": {
-        "engines",
-        "execution",
-        *FOUNDATION,
-        "checkpoints",
-        "datasets",
-        "identity",
-        "model",
-        "policies",
-        "predict",
-        "prediction_cache",
-        "raw_outputs",
-        "results",
-        "workload",
-    },
-    "runner": {
-        "engines",
-        "execution",
-        "model",
-        "passes",
-        "policies",
-        *FOUNDATION,
-        "backbones",
-        "checkpoints",
-        "crop_batches",
-        "evaluation",
-        "planning",
-        "predict",
-        "prediction_cache",
-        "prediction_parts",
-        "segments",
-        "results",
-        "workload",
-    },
-    "table_files": {"errors", "records", "evaluation"},
-    "printing": {"errors", "records"},
-    "store": {
-        "claims",
-        "errors",
-        "prediction_cache",
-        "records",
-        "datasets",
-        "evaluation",
-        "results",
-        "suite",
-        "table_files",
-        "yaml_records",
-    },
-    "claims": {"errors", "records", "suite", "yaml_records"},
-    "output_layers": set(),
-    "engines": {
-        *FOUNDATION,
-        "cache",
-        "checkpoints",
-        "devices",
-        "execution",
-        "identity",
-        "model",
-        "policies",
-        "results",
-    },
-    "crop_batches": {
-        "crops",
-        "devices",
-        "execution",
-        "warping",
-        "datasets",
-        "geometry",
-        "sizes",
-        "spec",
-    },
-    "lanes": set(),
-    "passes": set(),
-    "device_processes": {"errors"},
-    "allocator": set(),
-    "resources": {"allocator", "devices", "execution", "results"},
-    "evidence": {"claims", "evaluation", "records", "results", "store"},
-    "verdicts": {"claims", "evaluation"},
-    "frames": {"records", "speed", "store"},
-    "published_evidence": {"claims", "zoo"},
-    "claims_command": {
-        "claims",
-        "evidence",
-        "printing",
-        "published_evidence",
-        "records",
-        "store",
-        "tables",
-        "verdicts",
-    },
-    "gates": {"errors"},
-    "speed_changes": {"gates", "results", "speed", "store"},
-    "compare": {"errors", "evaluation", "evidence", "gates", "speed_changes", "store", "suite"},
-    "comparison_formats": {"compare", "gates", "records", "speed_changes", "tables"},
-    "comparison_output": {"compare", "comparison_formats", "errors", "gates", "printing"},
-    "pivot_slots": {"claims", "results", "speed", "store"},
-    "pivot": {"claims", "errors", "evidence", "pivot_slots", "speed", "store"},
-    "pivot_formats": {"pivot", "pivot_slots", "records", "tables"},
-    "pivot_output": {"pivot", "pivot_formats", "printing"},
-    "suite_data": {"datasets", "suite", "workload"},
-    "suite_plan": {
-        "engines",
-        "execution",
-        "errors",
-        "checkpoints",
-        "codecs",
-        "datasets",
-        "evaluation",
-        "evaluation_run",
-        "planning",
-        "policies",
-        "results",
-        "runner",
-        "sizes",
-        "suite",
-        "suite_data",
-        "workload",
-        "zoo",
-    },
-    "suite_passes": {
-        "checkpoints",
-        "claims",
-        "execution",
-        "passes",
-        "planning",
-        "records",
-        "runner",
-        "store",
-        "suite",
-        "suite_plan",
-    },
-    "suite_devices": {"device_processes", "resources", "store", "suite_passes", "suite_plan"},
-    "suite_run": {
-        "devices",
-        "errors",
-        "evaluation",
-        "resources",
-        "results",
-        "runner",
-        "store",
-        "suite_devices",
-        "suite_passes",
-        "suite_plan",
-    },
-    # All of what its `profiles` needs to run networks is loaded there, and only if it does.
-    "report": {
-        "checkpoints",
-        "claims",
-        "claims_command",
-        "crops",
-        "datasets",
-        "errors",
-        "evaluation",
-        "evidence",
-        "geometry",
-        "keypoints",
-        "planning",
-        "policies",
-        "predict",
-        "raw_outputs",
-        "records",
-        "results",
-        "runner",
-        "sizes",
-        "store",
-        "suite",
-        "suite_data",
-        "suite_plan",
-        "tables",
-        "verdicts",
-        "workload",
-    },
-    "suite_display": {"results", "store", "suite_passes", "suite_plan", "tables"},
-    "suite_command": {
-        "execution",
-        "resources",
-        "claims",
-        "claims_command",
-        "device_processes",
-        "evaluation_run",
-        "printing",
-        "results",
-        "runner",
-        "store",
-        "suite",
-        "suite_display",
-        "suite_passes",
-        "suite_plan",
-        "suite_run",
-    },
-    "tables": {"errors", "results"},
-    "parity": {"errors", "evaluation", "speed"},
-    "bench_cell": {
-        *FOUNDATION,
-        "crop_batches",
-        "datasets",
-        "device_decoding",
-        "devices",
-        "evaluation",
-        "execution",
-        "flip",
-        "geometry",
-        "lanes",
-        "machine",
-        "predict",
-        "results",
-        "speed",
-        "timing",
-        "workload",
-    },
-    "bench_process": {
-        *FOUNDATION,
-        "bench_cell",
-        "checkpoints",
-        "devices",
-        "evaluation",
-        "execution",
-        "parity",
-        "planning",
-        "policies",
-        "predict",
-        "resources",
-        "results",
-        "runner",
-        "store",
-        "suite_plan",
-        "workload",
-    },
-    "bench_run": {
-        "runner",
-        "suite_passes",
-        "bench_cell",
-        "bench_process",
-        "errors",
-        "evaluation",
-        "execution",
-        "planning",
-        "progress",
-        "resources",
-        "results",
-        "store",
-        "suite",
-        "suite_data",
-        "suite_plan",
-    },
-    "bench_tables": {"results", "speed", "tables"},
-    "bench_command": {
-        "bench_run",
-        "bench_tables",
-        "evaluation_run",
-        "printing",
-        "progress",
-        "resources",
-        "results",
-        "runner",
-    },
-    "figures": {"errors", "records"},
-    "result_files": {"errors", "records", "datasets", "results", "store"},
-    "plots": {"errors", "sizes", "figures", "result_files", "results"},
-    "run_plots": {"errors", "figures", "result_files", "results"},
-    "training_plots": {"errors", "datasets", "figures"},
-    "listings": {"errors", "backbones", "checkpoints", "data_check", "model", "tables"},
-    "evaluation_run": {
-        "execution",
-        "resources",
-        "errors",
-        "checkpoints",
-        "records",
-        "evaluation",
-        "passes",
-        "planning",
-        "plots",
-        "printing",
-        "progress",
-        "results",
-        "runner",
-        "tables",
-        "workload",
-        "zoo",
-    },
-    "scoring": {"errors", "keypoints", "records", "datasets", "evaluation", "hashing", "results"},
-    "diagnosing": {"errors", "datasets", "evaluation", "hashing", "scoring"},
-    "score_tables": {"evaluation", "scoring", "tables"},
-    "diagnosis_tables": {"evaluation", "diagnosing", "score_tables", "tables"},
-    "diagnosis_plots": {"evaluation", "diagnosing", "figures"},
-    "training": {
-        "execution",
-        *FOUNDATION,
-        "cache",
-        "checkpoints",
-        "crops",
-        "datasets",
-        "evaluation",
-        "geometry",
-        "model",
-        "policies",
-        "predict",
-        "progress",
-        "workload",
-    },
-}
-# What sits above everything: it may import every unit, and nothing may import it.
-TOP = {"cli", "__main__"}
-
-# At run time these know nothing of torch, so that a table or plot needs none.
-WITHOUT_TORCH = (
-    "bench_tables",
-    "claims",
-    "claims_command",
+# The rooms of posebench in the order in which people read them; data flows the other way. Every
+# import points down the list.
+ROOMS = (
     "cli",
-    "compare",
-    "comparison_formats",
-    "comparison_output",
-    "diagnosing",
-    "diagnosis_plots",
-    "diagnosis_tables",
-    "errors",
-    "evidence",
-    "execution",
-    "figures",
-    "frames",
-    "gates",
-    "keypoints",
-    "machine",
-    "parity",
-    "pivot",
-    "pivot_formats",
-    "pivot_output",
-    "pivot_slots",
-    "plots",
-    "policies",
-    "prediction_cache",
-    "printing",
-    "published_evidence",
-    "records",
-    "report",
-    "result_files",
+    "reporting",
+    "judging",
+    "running",
+    "lab",
     "results",
-    "run_plots",
-    "score_tables",
+    "suites",
     "scoring",
-    "sizes",
-    "spec",
-    "speed",
-    "speed_changes",
-    "store",
-    "suite",
-    "suite_data",
-    "table_files",
-    "tables",
-    "timing",
-    "training_plots",
-    "verdicts",
-    "yaml_records",
+    "prediction",
+    "checkpoints",
     "zoo",
+    "networks",
+    "datasets",
+    "files",
 )
+# Pairs that do not import each other, though the order would allow one of them to.
+STRANGERS = {
+    ("judging", "running"),
+    ("suites", "scoring"),
+    ("reporting", "lab"),
+    ("judging", "lab"),
+}
+# The only modules that stand outside of a room.
+AT_THE_TOP = {"__init__", "__main__", "__version__", "errors"}
+# At run time these rooms know nothing of torch, so that a table or plot needs none: but for live
+# pictures, which are of networks that run.
+WITHOUT_TORCH = (
+    "files",
+    "datasets",
+    "zoo",
+    "suites",
+    "scoring",
+    "results",
+    "judging",
+    "reporting",
+    "cli",
+)
+WITH_TORCH = {"reporting.live", "reporting.page.profiles", "cli.run_suite"}
 # Frameworks that posebench does without, and libraries that only some units may touch.
 FORBIDDEN = (
     "mmcv",
@@ -454,13 +73,13 @@ FORBIDDEN = (
     "transformers",
 )
 ONLY_IN = {
-    "xtcocotools": {"evaluation"},
-    "pycocotools": {"evaluation"},
-    "onnxruntime": {"checkpoints", "engines"},
-    "openvino": {"checkpoints", "engines"},
-    "matplotlib": {"figures", "plots", "run_plots", "training_plots"},
+    "xtcocotools": {"scoring"},
+    "pycocotools": {"scoring"},
+    "onnxruntime": {"checkpoints", "prediction"},
+    "openvino": {"checkpoints", "prediction"},
+    "matplotlib": {"reporting"},
     "typer": {"cli"},
-    "jinja2": {"report"},
+    "jinja2": {"reporting"},
 }
 
 
@@ -490,10 +109,9 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def imported_units(file: Path) -> set[str]:
+def imported_rooms(file: Path) -> set[str]:
     names = (name.split(".") for name in imported(parsed(file)))
-    units = {parts[1] for parts in names if parts[0] == "posebench" and len(parts) > 1}
-    return {unit for unit in units if (ROOT / unit).is_dir() or (ROOT / f"{unit}.py").is_file()}
+    return {parts[1] for parts in names if parts[0] == "posebench" and len(parts) > 1} & {*ROOMS}
 
 
 def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -534,19 +152,24 @@ def test_functions_are_short_and_take_few_parameters():
     } == {}
 
 
-def test_every_unit_has_a_layer():
-    units = {unit_of(file) for file in FILES} - TOP - {"__init__"}
-    assert units == set(LAYERS)
-    assert set().union(*LAYERS.values()) <= units
+def test_every_module_stands_in_a_room():
+    folders = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()}
+    # Where posebench is installed, its suites lie in a folder of their own.
+    assert folders - {"shipped_suites"} == {*ROOMS}
+    assert {path.stem for path in ROOT.glob("*.py")} == AT_THE_TOP
 
 
-def test_imports_go_down():
-    upward = {
-        place(file): sorted(imported_units(file) - {unit_of(file)} - LAYERS[unit_of(file)])
-        for file in FILES
-        if unit_of(file) in LAYERS
-    }
-    assert {name: units for name, units in upward.items() if units} == {}
+def test_imports_point_down():
+    upward = []
+    for file in FILES:
+        room = unit_of(file)
+        if room not in ROOMS:
+            continue
+        above = {*ROOMS[: ROOMS.index(room)]}
+        strangers = {two for one, two in STRANGERS if one == room}
+        strangers |= {one for one, two in STRANGERS if two == room}
+        upward += [(place(file), name) for name in imported_rooms(file) & (above | strangers)]
+    assert upward == []
 
 
 def left_in_a_cycle(edges: dict[str, set[str]]) -> set[str]:
@@ -555,10 +178,6 @@ def left_in_a_cycle(edges: dict[str, set[str]]) -> set[str]:
     while ready := {node for node in edges if node not in done and edges[node] <= done}:
         done |= ready
     return set(edges) - done
-
-
-def test_the_layers_have_no_cycle():
-    assert left_in_a_cycle(LAYERS) == set()
 
 
 def module_name(file: Path) -> str:
@@ -627,8 +246,24 @@ def test_nothing_in_a_file_is_executed():
     assert [(file, call) for file, call in loads if "weights_only=True" not in call] == []
 
 
-@pytest.mark.parametrize("unit", WITHOUT_TORCH)
-def test_reading_units_load_no_torch(unit):
-    code = f"import sys, posebench.{unit}; print(sorted({{'torch', 'pandas'}} & set(sys.modules)))"
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_rooms_of_readers_load_no_torch(room):
+    modules = [name for file in FILES if (name := module_name(file)).split(".")[1:2] == [room]]
+    without = [name for name in modules if name.partition(".")[2] not in WITH_TORCH]
+    assert without
+    code = (
+        f"import sys, {', '.join(without)}; print(sorted({{'torch', 'pandas'}} & {{*sys.modules}}))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_faces_load_no_torch_and_offer_what_they_name(room):
+    code = (
+        f"import sys, posebench.{room} as face\n"
+        "print('torch' in sys.modules)\n"
+        "for name in getattr(face, '__all__', ()): getattr(face, name)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.stdout.strip(), run.stderr) == ("False", "")

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from posebench.crops import crop_image
 from posebench.datasets.coco import ground_truth_instances, load_annotations
-from posebench.sizes import InputSize
+from posebench.networks.sizes import InputSize
+from posebench.prediction.crops import crop_image
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -154,10 +154,13 @@ def test_a_measured_process_says_what_it_took_or_why_it_failed():
 def test_every_stage_that_is_timed_is_one_that_prediction_calls():
     from timed_eval import STAGES
 
-    import posebench.crop_batches
-    import posebench.predict
+    import posebench.prediction.crop_batches
+    import posebench.prediction.predict
 
-    called = [*vars(posebench.predict).values(), *vars(posebench.crop_batches).values()]
+    called = [
+        *vars(posebench.prediction.predict).values(),
+        *vars(posebench.prediction.crop_batches).values(),
+    ]
     assert all(any(function is each for each in called) for function in STAGES.values())
 
 

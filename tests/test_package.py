@@ -14,10 +14,10 @@ import pytest
 
 import posebench
 from posebench.checkpoints import load_checkpoint
-from posebench.codecs import SimccCodec
-from posebench.records import record_from_mapping
-from posebench.spec import FlipSpec, HeadSpec
-from posebench.training import Recipe, load_recipe
+from posebench.files.records import record_from_mapping
+from posebench.lab.training import Recipe, load_recipe
+from posebench.networks.codecs import SimccCodec
+from posebench.networks.spec import FlipSpec, HeadSpec
 from posebench.zoo import embedded_names, resolve
 
 RECIPES = Path(__file__).resolve().parents[1] / "suites" / "recipes"

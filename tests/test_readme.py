@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from posebench.results import CellResult
-from posebench.store import read_run
-from posebench.suite import load_suite
-from posebench.tables import points
+from posebench.reporting.texts import points
+from posebench.results.cell import CellResult
+from posebench.results.store import read_run
+from posebench.suites.suite import load_suite
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN_FILES = ("rtmpose-m.pth", "DIR/results.json", "FILE", "A.json")

@@ -1,11 +1,9 @@
-"""Checkpoints: bytes to a network, safely. One adapter per publisher."""
+"""Checkpoints: a published file to a network, safely.
 
-from posebench.checkpoints.loading import (
-    Checkpoint,
-    Inspection,
-    inspect_checkpoint,
-    load_checkpoint,
-)
-from posebench.checkpoints.report import LoadReport
+The path of a file comes in; a `Checkpoint` (network, spec, and what became of every tensor) goes
+out. Nothing in a file is executed. `parsing` reads formats, `publishers` names, `graphs` exports.
+"""
 
-__all__ = ["Checkpoint", "Inspection", "LoadReport", "inspect_checkpoint", "load_checkpoint"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

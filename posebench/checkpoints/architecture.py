@@ -9,17 +9,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from posebench.backbones import BACKBONES, Shapes, recognise_backbone
-from posebench.backbones.shapes import count_numbers
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.refusals import nearest_family
-from posebench.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
+from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.errors import CheckpointError
-from posebench.grids import map_grid
-from posebench.keypoints import KEYPOINT_SETS
-from posebench.records import mapping_from_record, record_from_mapping
-from posebench.sizes import MAX_SIDE, InputSize
-from posebench.spec import BackboneSpec, HeadSpec
+from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.networks.backbones import BACKBONES, Shapes, recognise_backbone
+from posebench.networks.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
+from posebench.networks.grids import map_grid
+from posebench.networks.shapes import count_numbers
+from posebench.networks.sizes import MAX_SIDE, InputSize
+from posebench.networks.spec import BackboneSpec, HeadSpec
 
 # Tried in this order: bins are a side times the ratio, cells are the area over the stride squared.
 SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from posebench.backbones import describe
 from posebench.checkpoints.findings import Finding
-from posebench.checkpoints.report import LoadReport, check_report, reconcile
+from posebench.checkpoints.load_report import LoadReport, check_report, reconcile
 from posebench.errors import CheckpointError
-from posebench.model import Network, PoseModel, build_model
-from posebench.spec import ModelSpec
+from posebench.networks.backbones import describe
+from posebench.networks.model import Network, PoseModel, build_model
+from posebench.networks.spec import ModelSpec
 
 _SHOWN = 3
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import torch
 
-from posebench.checkpoints.exported import GRAPH_READERS
 from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.formats import recognise_format
+from posebench.checkpoints.graphs.exported import GRAPH_READERS
 from posebench.checkpoints.loading import Checkpoint, load_checkpoint
 from posebench.checkpoints.native import save_checkpoint, save_graph, stored_graph
 from posebench.errors import UsageError
-from posebench.model import PoseModel
+from posebench.networks.model import PoseModel
 
 SUFFIX = ".safetensors"
 Precision = Literal["float32", "float16"]

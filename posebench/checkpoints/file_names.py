@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from posebench.checkpoints.findings import Finding, keypoints_by_count
-from posebench.keypoints import KEYPOINT_SETS
-from posebench.sizes import MAX_SIDE, InputSize
+from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.networks.sizes import MAX_SIDE, InputSize
 
 WHY = "file name"
 _SIZE = re.compile(r"(?<![0-9a-z])(\d{2,4})x(\d{2,4})(?![0-9a-z])", re.IGNORECASE)

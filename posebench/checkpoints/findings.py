@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.errors import CheckpointError, SpecError, UsageError, nearest
-from posebench.keypoints import KEYPOINT_SETS, KeypointSet
-from posebench.records import mapping_from_record
-from posebench.spec import ModelSpec, spec_from_mapping, spec_overrides
+from posebench.files.records import mapping_from_record
+from posebench.networks.spec import ModelSpec, spec_from_mapping, spec_overrides
 
 REQUIRED = ("backbone.family", "head.kind", "codec.kind", "input_size", "keypoints")
 # How the reason for what a file does not say begins.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from posebench.checkpoints import mmdeploy
+from posebench.checkpoints.graphs import mmdeploy
 from posebench.errors import CheckpointError
 
 Format = Literal["torch", "safetensors", "onnx", "openvino", "mmdeploy", "huggingface"]

@@ -10,9 +10,9 @@ from typing import Any
 
 from posebench.checkpoints.contents import Contents, Identity
 from posebench.checkpoints.findings import Finding
-from posebench.checkpoints.huggingface import CONFIG, PREPROCESSOR
-from posebench.checkpoints.publishers import StateFile
-from posebench.checkpoints.safetensors_file import SafetensorsFile, open_safetensors
+from posebench.checkpoints.parsing.safetensors_file import SafetensorsFile, open_safetensors
+from posebench.checkpoints.publishers.huggingface import CONFIG, PREPROCESSOR
+from posebench.checkpoints.publishers.publisher import StateFile
 from posebench.checkpoints.state_dicts import identify_state, load_state
 from posebench.errors import CheckpointError
 

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.backbones import EXPORTED
 from posebench.checkpoints import huggingface_folder, native, torch_file
 from posebench.checkpoints.contents import Contents, Identity
-from posebench.checkpoints.exported import GRAPH_READERS, identify_graph, load_graph
 from posebench.checkpoints.findings import Finding, findings_of, read_overrides
 from posebench.checkpoints.formats import Format, files_of, recognise_format
-from posebench.checkpoints.graphs import GraphFile
-from posebench.checkpoints.report import LoadReport
+from posebench.checkpoints.graphs.exported import GRAPH_READERS, identify_graph, load_graph
+from posebench.checkpoints.graphs.graphs import GraphFile
+from posebench.checkpoints.load_report import LoadReport
 from posebench.checkpoints.zoo_facts import ZooFindings, zoo_findings
 from posebench.errors import CheckpointError, PosebenchError
-from posebench.hashing import sha256_of
-from posebench.model import Network
-from posebench.spec import ModelSpec, spec_to_mapping
+from posebench.files.hashing import sha256_of
+from posebench.networks.backbones import EXPORTED
+from posebench.networks.model import Network
+from posebench.networks.spec import ModelSpec, spec_to_mapping
 
 Evidence = tuple[tuple[str, Any, str], ...]
 

@@ -17,22 +17,17 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from posebench.backbones import EXPORTED
-from posebench.checkpoints.contents import (
-    Contents,
-    Identity,
-    check_shapes,
-    empty_model,
-    fill_model,
-)
-from posebench.checkpoints.exported import load_graph
+from posebench.checkpoints.contents import Contents, Identity, check_shapes, empty_model, fill_model
 from posebench.checkpoints.findings import Finding, findings_of, settle, spec_from_findings
-from posebench.checkpoints.graphs import PARTS, GraphFile
-from posebench.checkpoints.safetensors_file import SafetensorsFile, open_safetensors
+from posebench.checkpoints.graphs.exported import load_graph
+from posebench.checkpoints.graphs.graphs import PARTS, GraphFile
+from posebench.checkpoints.parsing.safetensors_file import SafetensorsFile, open_safetensors
 from posebench.errors import CheckpointError
-from posebench.model import PoseModel, count_parameters
-from posebench.records import put_when_written
-from posebench.spec import ModelSpec, spec_to_mapping
+from posebench.files.records import put_when_written
+from posebench.networks.backbones import EXPORTED
+from posebench.networks.costs import count_parameters
+from posebench.networks.model import PoseModel
+from posebench.networks.spec import ModelSpec, spec_to_mapping
 
 SCHEMA_VERSION = 1
 MAX_METADATA = 4_000_000

@@ -7,13 +7,12 @@ ultralytics, each as its own code has them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from posebench.backbones import Shapes
-from posebench.checkpoints.rebuilding import Inert, TensorRef
 from posebench.errors import CheckpointError
+from posebench.networks.backbones import Shapes
 
 _ONE_STAGE = "which finds people and their keypoints in one pass over the image"
 _BOTTOM_UP = "which finds the keypoints of a whole image and then groups them"
@@ -106,33 +105,6 @@ def nearest_family(shapes: Shapes) -> str:
         if any(re.match(rf"(backbone\.)?{pattern}", name) for name in shapes):
             return f"; its names look like {family}"
     return ""
-
-
-def refuse_other_trees(tree: Mapping[Any, Any]) -> None:
-    """Raise `CheckpointError` for a file with a whole pickled network or an optimizer alone."""
-    whole = [value for key, value in tree.items() if isinstance(value, Inert)]
-    modules = [each.name for each in whole if re.search(r"\b(nn|models?)\.", each.name)]
-    if modules:
-        yolo = next((each for each in modules if re.match(r"ultralytics\.|models\.yolo", each)), "")
-        what = "A YOLO network (ultralytics), " if yolo else ""
-        raise CheckpointError(
-            f"{what or 'The file holds '}a whole pickled network ({yolo or modules[0]}), not its"
-            " weights.",
-            hint=_HINT if yolo else "Save model.state_dict() instead of the model itself.",
-        )
-    if {"state", "param_groups"} <= set(tree) or (
-        any("optim" in str(key) for key in tree) and not any(_holds_weights(tree.values()))
-    ):
-        raise CheckpointError(
-            "The file holds the state of an optimizer, and no weights.",
-            hint="Give the checkpoint that the same training wrote beside it.",
-        )
-
-
-def _holds_weights(values: Iterable[Any]) -> Iterable[bool]:
-    for value in values:
-        items = value.values() if isinstance(value, dict) else (value,)
-        yield any(isinstance(item, TensorRef) for item in items)
 
 
 def _kind_by_names(shapes: Shapes) -> _Kind | None:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from posebench.backbones import build_backbone
 from posebench.checkpoints import file_names
 from posebench.checkpoints.architecture import (
     find_architecture,
@@ -17,13 +16,7 @@ from posebench.checkpoints.architecture import (
     head_from_mapping,
     keypoint_count,
 )
-from posebench.checkpoints.contents import (
-    Contents,
-    Identity,
-    check_shapes,
-    empty_model,
-    fill_model,
-)
+from posebench.checkpoints.contents import Contents, Identity, check_shapes, empty_model, fill_model
 from posebench.checkpoints.findings import (
     Finding,
     findings_of,
@@ -31,16 +24,17 @@ from posebench.checkpoints.findings import (
     settle,
     spec_from_findings,
 )
-from posebench.checkpoints.hrnet_original import HRNET
-from posebench.checkpoints.huggingface import HUGGING_FACE
-from posebench.checkpoints.mmpose import MMPOSE_0, MMPOSE_1
-from posebench.checkpoints.publishers import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.publishers.hrnet_original import HRNET
+from posebench.checkpoints.publishers.huggingface import HUGGING_FACE
+from posebench.checkpoints.publishers.mmpose import MMPOSE_0, MMPOSE_1
+from posebench.checkpoints.publishers.publisher import Derived, Publisher, StateFile, Weights
+from posebench.checkpoints.publishers.simcc_original import SIMCC
+from posebench.checkpoints.publishers.vitpose import VITPOSE
 from posebench.checkpoints.refusals import refuse_other_networks
-from posebench.checkpoints.simcc_original import SIMCC
-from posebench.checkpoints.vitpose import VITPOSE
 from posebench.errors import CheckpointError
-from posebench.model import count_parameters
-from posebench.spec import BackboneSpec, HeadSpec
+from posebench.networks.backbones import build_backbone
+from posebench.networks.costs import count_parameters
+from posebench.networks.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
 PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, HRNET, SIMCC, MMPOSE_0, MMPOSE_1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from posebench.checkpoints.contents import Contents, Identity
 from posebench.checkpoints.findings import Finding
-from posebench.checkpoints.publishers import StateFile
-from posebench.checkpoints.reading import TorchFile, open_torch_file, state_dict_of
+from posebench.checkpoints.parsing.reading import TorchFile, open_torch_file, state_dict_of
+from posebench.checkpoints.publishers.publisher import StateFile
 from posebench.checkpoints.state_dicts import identify_state, load_state
 
 

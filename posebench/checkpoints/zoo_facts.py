@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posebench.checkpoints.findings import Finding, findings_of
-from posebench.keypoints import KEYPOINT_SETS
+from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.zoo import PublishedCheckpoint, facts_for
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-import posebench
+from posebench.__version__ import __version__
 from posebench.cli.bench import bench_command
 from posebench.cli.claims import claims_command
 from posebench.cli.compare import compare_command
@@ -58,7 +58,7 @@ app.add_typer(zoo_app, name="zoo")
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"posebench {posebench.__version__}")
+        typer.echo(f"posebench {__version__}")
         raise typer.Exit
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from posebench.cli import options
+
+if TYPE_CHECKING:
+    from posebench.results.cell import CellResult
+    from posebench.running.bench.run import BenchRequest
 
 
 def bench_command(
@@ -65,17 +71,16 @@ def bench_command(
     Each cell runs in a process of its own. A number whose repeats spread too widely is called
     unstable. Without checkpoints: the embedded ones.
     """
-    from posebench.bench_cell import BenchSettings
-    from posebench.bench_command import FORMATS, bench_command_line
-    from posebench.bench_run import BenchRequest
     from posebench.cli.choices import numbers_of, one_of, several_of
-    from posebench.execution import ENGINES, PRECISIONS, Resources
-    from posebench.policies import POLICIES
-    from posebench.suite import BoxesEntry, CheckpointEntry, DatasetEntry, Suite
-    from posebench.timing import Budget
+    from posebench.networks.policies import POLICIES
+    from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
+    from posebench.running.bench.cell import BenchSettings
+    from posebench.running.bench.run import BenchRequest
+    from posebench.running.bench.timing import Budget
+    from posebench.suites.suite import BoxesEntry, CheckpointEntry, DatasetEntry, Suite
     from posebench.zoo import embedded_names
 
-    form = one_of(format, FORMATS, "--format")
+    form = one_of(format, ("terminal", "md"), "--format")
     suite = Suite(
         name="bench",
         description="posebench bench",
@@ -113,4 +118,50 @@ def bench_command(
             parity,
         ),
     )
-    raise typer.Exit(bench_command_line(request, json, form))
+    raise typer.Exit(_run(request, json, form))
+
+
+def _run(request: BenchRequest, json: Path | None, form: str) -> int:
+    """Measure, print, write the files asked for, and return the exit code.
+
+    It is 3 if a cell failed, and on Ctrl-C, which leaves out what is not measured yet.
+    """
+    from posebench.files.writing import check_writable, naming_what_cannot_be_written
+    from posebench.reporting.progress import progress_bars
+    from posebench.reporting.speed_tables import bench_markdown
+    from posebench.results.cell import write_results
+    from posebench.running.bench.run import resources_of, run_bench
+    from posebench.running.resources import share_out
+    from posebench.running.run_cells import exit_code
+
+    if json is not None:
+        check_writable(json)
+    results: list[CellResult] = []
+    stopped = False
+    with progress_bars("steps") as report:
+        try:
+            for result in run_bench(request, report):
+                results.append(result)
+        except KeyboardInterrupt:
+            stopped = True
+    if json is not None and results:
+        _, settings = share_out(resources_of(request), request.device)
+        with naming_what_cannot_be_written(json):
+            write_results(json, results, settings)
+    if form == "md":
+        sys.stdout.write(bench_markdown(results))
+    else:
+        _show(results, request.out, stopped)
+    return 3 if stopped else exit_code(results)
+
+
+def _show(results: Sequence[CellResult], out: Path | None, stopped: bool) -> None:
+    from posebench.reporting.printing import print_fitting
+    from posebench.reporting.speed_tables import bench_table
+
+    if results:
+        print_fitting(bench_table(results))
+    if out is not None:
+        print_fitting(f"Run directory: {out}")
+    if stopped:
+        print_fitting("Stopped by Ctrl-C.")

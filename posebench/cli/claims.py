@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+SCHEMA_VERSION = 1
+
 
 def claims_command(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
@@ -16,11 +18,15 @@ def claims_command(
     json: Annotated[Path | None, typer.Option(help="Write the verdicts.")] = None,
 ) -> None:
     """Judge a run's claims: verdict, effect, interval and what they rest on."""
-    from posebench.claims_command import judge_run, show_verdicts, write_verdicts
+    from posebench.files.records import mapping_from_record, write_json
+    from posebench.judging.verdicts import judge_run
+    from posebench.reporting.printing import print_fitting
+    from posebench.reporting.verdict_table import verdict_table
 
     verdicts = judge_run(run)
-    show_verdicts(verdicts)
+    print_fitting(verdict_table(verdicts) if verdicts else "The suite of this run makes no claims.")
     if json is not None:
-        write_verdicts(json, verdicts)
+        found = [mapping_from_record(verdict) for verdict in verdicts]
+        write_json(json, {"schema_version": SCHEMA_VERSION, "verdicts": found})
     refuted = any(verdict.verdict == "refuted" for verdict in verdicts)
     raise typer.Exit(1 if enforce and refuted else 0)

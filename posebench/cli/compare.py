@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from posebench.errors import DataError
+
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 def compare_command(
@@ -28,9 +34,32 @@ def compare_command(
 ) -> None:
     """Compare two runs of a suite; exit code 1 if a gate fails."""
     from posebench.cli.choices import one_of
-    from posebench.comparison_formats import FORMATS
-    from posebench.comparison_output import show_comparison
+    from posebench.judging.comparison import compare_runs
+    from posebench.judging.gates import DEFAULT_GATES, parse_gate
+    from posebench.reporting import comparison_texts
+    from posebench.reporting.printing import print_fitting, text_of, write_out
 
-    chosen = one_of(format, FORMATS, "--format")
-    passed = show_comparison(baseline, candidate, tuple(gate or ()), chosen, out, github)
-    raise typer.Exit(0 if passed else 1)
+    texts = comparison_texts.TEXTS
+    form = one_of(format, ("terminal", *texts), "--format")
+    gates = [parse_gate(text) for text in gate or DEFAULT_GATES]
+    comparison = compare_runs(baseline, candidate, gates)
+    if form in texts:
+        text = texts[form](comparison)
+        write_out(out, text) if out is not None else sys.stdout.write(text)
+    elif out is not None:
+        write_out(out, text_of(comparison_texts.comparison_table(comparison)))
+    else:
+        print_fitting(comparison_texts.comparison_table(comparison))
+    if github:
+        sys.stdout.write(comparison_texts.github_annotations(comparison))
+        if summary := os.environ.get(SUMMARY_VARIABLE):
+            _append(Path(summary), comparison_texts.comparison_markdown(comparison))
+    raise typer.Exit(0 if comparison.passed else 1)
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise DataError(f"The job summary {path} cannot be written: {error.strerror}.") from None

@@ -26,10 +26,10 @@ def make_synthetic_command(
     ] = None,
 ) -> None:
     """Write the synthetic people as a COCO-format folder."""
+    from posebench.datasets.keypoints import load_keypoint_set
     from posebench.datasets.synthetic import write_dataset
     from posebench.datasets.synthetic.contact_sheet import write_contact_sheet
-    from posebench.keypoints import load_keypoint_set
-    from posebench.progress import progress_bars
+    from posebench.reporting.progress import progress_bars
 
     with progress_bars("scenes") as report:
         annotations = write_dataset(
@@ -56,9 +56,9 @@ def check_command(
     ] = None,
 ) -> None:
     """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
-    from posebench.data_check import check_path
-    from posebench.keypoints import load_keypoint_set
-    from posebench.listings import check_listing
+    from posebench.datasets.keypoints import load_keypoint_set
+    from posebench.reporting.listings import check_listing
+    from posebench.scoring.data_check import check_path
 
     chosen = load_keypoint_set(keypoints) if keypoints else None
     reports = check_path(path, images, boxes, chosen)

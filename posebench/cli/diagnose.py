@@ -33,10 +33,10 @@ def diagnose_command(
 
     from posebench.cli.choices import one_of
     from posebench.datasets.coco import AREA_RULES
-    from posebench.diagnosing import DiagnosisRequest, diagnose_files
-    from posebench.diagnosis_plots import plot_diagnosis
-    from posebench.diagnosis_tables import diagnosis_tables
-    from posebench.scoring import write_report
+    from posebench.reporting.diagnosis_tables import diagnosis_tables
+    from posebench.reporting.figures.diagnosis import plot_diagnosis
+    from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files
+    from posebench.scoring.files import write_report
 
     report = diagnose_files(
         DiagnosisRequest(

@@ -107,20 +107,23 @@ def evaluate_command(
     Without checkpoints: the embedded ones, at 64x48, 128x96 and 192x144. Without --dataset: the
     embedded synthetic people.
     """
-    from posebench.cache import predictions_directory
     from posebench.cli.choices import one_of, several_of
-    from posebench.codecs import DECODER_CHOICES
     from posebench.datasets.boxes import BoxFilter
-    from posebench.evaluation.estimates import Resampling
-    from posebench.evaluation.intervals import INTERVALS
-    from posebench.evaluation.nms import NMS_RULES
-    from posebench.evaluation.protocol import Evidence, ScoringOptions
-    from posebench.evaluation.rescoring import RESCORING_RULES
-    from posebench.evaluation_run import EvaluationRequest, Outputs, run_evaluation
-    from posebench.execution import ENGINES, PRECISIONS, Execution, Resources
-    from posebench.planning import Grid
-    from posebench.policies import POLICIES
-    from posebench.workload import DataRequest
+    from posebench.datasets.requests import DataRequest
+    from posebench.files.cache import predictions_directory
+    from posebench.networks.codecs import DECODER_CHOICES
+    from posebench.networks.policies import POLICIES
+    from posebench.prediction.execution import ENGINES, PRECISIONS, Execution, Resources
+    from posebench.reporting.progress import progress_bars
+    from posebench.reporting.results_table import print_results
+    from posebench.running.cells import Grid
+    from posebench.running.evaluate import EvaluationRequest, Outputs, run_evaluation
+    from posebench.running.run_cells import exit_code
+    from posebench.scoring.evaluate import Evidence, ScoringOptions
+    from posebench.scoring.nms import NMS_RULES
+    from posebench.scoring.rescoring import RESCORING_RULES
+    from posebench.scoring.statistics.estimates import Resampling
+    from posebench.scoring.statistics.intervals import INTERVALS
 
     sizes = size or ("native" if checkpoints else EMBEDDED_SIZES)
     resampling = Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval"))
@@ -160,4 +163,7 @@ def evaluate_command(
         resources=Resources(threads, workers, batch_size),
         outputs=Outputs(json, predictions, out, save_raw, kept),
     )
-    raise typer.Exit(run_evaluation(request))
+    with progress_bars("instances") as report:
+        results = run_evaluation(request, report)
+    print_results(results)
+    raise typer.Exit(exit_code(results))

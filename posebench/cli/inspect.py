@@ -16,7 +16,7 @@ def inspect_command(
 ) -> None:
     """Show what a checkpoint is, why, and what became of every tensor."""
     from posebench.checkpoints import inspect_checkpoint
-    from posebench.listings import inspection_listing
+    from posebench.reporting.listings import inspection_listing
     from posebench.zoo import resolve
 
     inspection = inspect_checkpoint(resolve(checkpoint), spec)

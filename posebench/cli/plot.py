@@ -31,9 +31,9 @@ def plot_command(
     """Draw a run's results, or training curves (needs the extra `plots`)."""
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
-    from posebench.plots import plot_resolution
-    from posebench.run_plots import plot_keypoints, plot_pareto, plot_scaling
-    from posebench.training_plots import plot_training_curves
+    from posebench.reporting.figures.resolution import plot_resolution
+    from posebench.reporting.figures.run_figures import plot_keypoints, plot_pareto, plot_scaling
+    from posebench.reporting.figures.training import plot_training_curves
 
     chosen = one_of(kind, KINDS, "--kind")
     draw = {

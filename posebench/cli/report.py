@@ -23,7 +23,7 @@ def report_command(
     ] = True,
 ) -> None:
     """Write a run's report: one HTML file with verdicts, tables, plots and a gallery."""
-    from posebench.report import ReportRequest, write_report
+    from posebench.reporting.page import ReportRequest, write_report
 
     written = write_report(ReportRequest(run, out, instances, profiles))
     typer.echo(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")

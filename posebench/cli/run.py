@@ -34,9 +34,9 @@ def run_command(
     workers: options.Workers = None,
 ) -> None:
     """Run a suite, or what is left of it, and print its table and verdicts."""
-    from posebench.execution import Resources
-    from posebench.suite import find_suite
-    from posebench.suite_command import RunOptions, run_command_line
+    from posebench.cli.run_suite import RunOptions, run_command_line
+    from posebench.prediction.execution import Resources
+    from posebench.suites.suite import find_suite
 
     resources = Resources(threads, workers)
     asked = RunOptions(out, only, limit, retry_failed, dry_run, device, resources)

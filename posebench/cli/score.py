@@ -39,11 +39,11 @@ def score_command(
 
     from posebench.cli.choices import one_of
     from posebench.datasets.coco import AREA_RULES
-    from posebench.evaluation.estimates import Resampling
-    from posebench.evaluation.intervals import INTERVALS
-    from posebench.evaluation.metrics import CROWD_SPLITS
-    from posebench.score_tables import score_tables
-    from posebench.scoring import ScoreRequest, score_files, write_report
+    from posebench.reporting.score_tables import score_tables
+    from posebench.scoring.files import ScoreRequest, score_files, write_report
+    from posebench.scoring.matching.metrics import CROWD_SPLITS
+    from posebench.scoring.statistics.estimates import Resampling
+    from posebench.scoring.statistics.intervals import INTERVALS
 
     report = score_files(
         ScoreRequest(

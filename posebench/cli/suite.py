@@ -13,7 +13,7 @@ app = typer.Typer(help="List, show and check suites.", no_args_is_help=True)
 @app.command("ls")
 def list_suites() -> None:
     """List the suites that come with posebench."""
-    from posebench.suite import load_suite, shipped_suites
+    from posebench.suites.suite import load_suite, shipped_suites
 
     for name, path in shipped_suites().items():
         typer.echo(f"{name:<18} {load_suite(path).description}")
@@ -24,7 +24,7 @@ def show_suite(
     suite: Annotated[str, typer.Argument(help="Suite file, or a shipped suite's name.")],
 ) -> None:
     """Print a suite's file."""
-    from posebench.suite import find_suite
+    from posebench.suites.suite import find_suite
 
     path = find_suite(suite)
     typer.echo(f"# {path}")
@@ -36,8 +36,8 @@ def validate_suite(
     file: Annotated[Path, typer.Argument(help="Suite file.")],
 ) -> None:
     """Check a suite against the schema and its claims, without running anything."""
-    from posebench.claims import find_claims
-    from posebench.suite import load_suite
+    from posebench.suites.claims import find_claims
+    from posebench.suites.suite import load_suite
 
     suite = load_suite(file)
     claims = find_claims(suite.claims, file.parent)
@@ -49,6 +49,6 @@ def print_schema() -> None:
     """Print the JSON schema of suite files, for editors."""
     import json
 
-    from posebench.suite import suite_schema
+    from posebench.suites.suite import suite_schema
 
     typer.echo(json.dumps(suite_schema(), indent=1))

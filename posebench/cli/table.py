@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +31,9 @@ def table_command(
 ) -> None:
     """Show runs as a table over any fields; results of other protocols are never subtracted."""
     from posebench.cli.choices import one_of
-    from posebench.pivot import PivotRequest
-    from posebench.pivot_formats import TEXT_FORMATS
-    from posebench.pivot_output import show_pivot
+    from posebench.reporting.pivot import PivotRequest, pivot_runs
+    from posebench.reporting.pivot_formats import TEXT_FORMATS, pivot_table
+    from posebench.reporting.printing import print_fitting, text_of, write_out
 
     request = PivotRequest(
         rows=_names(rows or ""),
@@ -41,8 +42,15 @@ def table_command(
         baseline=baseline,
         sort=sort,
     )
-    chosen = one_of(format, ("terminal", *TEXT_FORMATS), "--format")
-    show_pivot(runs, request, chosen, ci, out)
+    form = one_of(format, ("terminal", *TEXT_FORMATS), "--format")
+    pivot = pivot_runs(runs, request)
+    if form in TEXT_FORMATS:
+        text = TEXT_FORMATS[form](pivot, ci)
+        write_out(out, text) if out is not None else sys.stdout.write(text)
+    elif out is not None:
+        write_out(out, text_of(pivot_table(pivot, ci)))
+    else:
+        print_fitting(pivot_table(pivot, ci))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ def train_command(
     """Train one small model from a recipe; called again, a stopped run goes on."""
     import torch
 
-    from posebench.progress import progress_bars
-    from posebench.training import is_resumable, load_recipe, train
-    from posebench.training.evaluation import validation
+    from posebench.lab.training import is_resumable, load_recipe, train
+    from posebench.lab.training.validation import validation
+    from posebench.reporting.progress import progress_bars
 
     if threads is not None:
         torch.set_num_threads(threads)

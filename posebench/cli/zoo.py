@@ -32,8 +32,8 @@ def ls_command(
     ] = False,
 ) -> None:
     """List published checkpoints with one published number each."""
-    from posebench.sizes import InputSize
-    from posebench.zoo.listing import print_architectures, print_entries
+    from posebench.networks.sizes import InputSize
+    from posebench.reporting.zoo_listing import print_architectures, print_entries
     from posebench.zoo.selection import Selection, architectures, select
 
     if families:
@@ -51,8 +51,8 @@ def show_command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show all that is known of a published checkpoint, with the source of every number."""
+    from posebench.reporting.zoo_listing import entry_listing, print_json
     from posebench.zoo import find_published
-    from posebench.zoo.listing import entry_listing, print_json
     from posebench.zoo.published import records_of
 
     entry = find_published(name)
@@ -71,7 +71,7 @@ def pull_command(
     ] = None,
 ) -> None:
     """Fetch a published checkpoint and check its hash; a broken transfer goes on."""
-    from posebench.progress import progress_bars
+    from posebench.reporting.progress import progress_bars
     from posebench.zoo import find_published
     from posebench.zoo.pulling import pull
     from posebench.zoo.transfer import MEGABYTE

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.defects import PERSON
 from posebench.datasets.findings import are_numbers, finding, is_integer, is_number
-from posebench.datasets.json_file import read_json
 from posebench.errors import DataError, UsageError
+from posebench.files.json_file import read_json
 
 _FORMAT = "Each box is an object with image_id, category_id, bbox [x, y, w, h] and score."
 

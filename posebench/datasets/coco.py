@@ -22,9 +22,9 @@ from posebench.datasets.defects import (
     labelled_count,
 )
 from posebench.datasets.findings import Finding
-from posebench.datasets.json_file import read_json
+from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.errors import DataError, UsageError
-from posebench.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.files.json_file import read_json
 
 Kind = Literal["coco", "crowdpose"]
 AreaRule = Literal["annotation", "box"]

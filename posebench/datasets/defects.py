@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from posebench.datasets.findings import LEVELS, Finding, finding, is_integer, is_number, shown
+from posebench.datasets.keypoints import KeypointSet
 from posebench.datasets.person_defects import person_defects, sets_with
-from posebench.keypoints import KeypointSet
 
 # The category id of people in COCO, and the only one that MMPose evaluates.
 PERSON = 1

@@ -10,8 +10,8 @@ from typing import IO, Any
 
 import orjson
 
-from posebench.datasets.json_file import fits_memory, read_json
 from posebench.errors import DataError
+from posebench.files.json_file import fits_memory, read_json
 
 Row = dict[str, Any]
 _SPACE = b" \t\n\r"

@@ -11,15 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.columns import sound_numbers
-from posebench.datasets.findings import (
-    Finding,
-    Level,
-    finding,
-    has_length,
-    is_integer,
-    is_number,
-)
-from posebench.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.datasets.findings import Finding, Level, finding, has_length, is_integer, is_number
+from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 
 Row = dict[str, Any]
 Test = tuple[Level, str, Callable[[Row], bool]]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posebench.errors import SpecError, ZooError
-from posebench.sizes import InputSize
+from posebench.networks.sizes import InputSize
 
 SCHEMA_VERSION = 1
 DATA_FILE = "published.json"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from posebench.cache import cache_directory
 from posebench.errors import ZooError
-from posebench.hashing import sha256_of
-from posebench.records import write_text
+from posebench.files.cache import cache_directory
+from posebench.files.hashing import sha256_of
+from posebench.files.records import write_text
 from posebench.zoo.published import Match, PublishedCheckpoint, facts_for
 from posebench.zoo.transfer import Progress, download, partial_path
 

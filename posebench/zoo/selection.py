@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from posebench.errors import UsageError, nearest
-from posebench.sizes import InputSize
+from posebench.networks.sizes import InputSize
 from posebench.zoo.published import PublishedCheckpoint, published_checkpoints
 
 # Architectures that are options of another one's family.
@@ -55,7 +55,7 @@ def select(selection: Selection) -> tuple[PublishedCheckpoint, ...]:
 
 def architectures() -> tuple[Architecture, ...]:
     """Return every architecture of the zoo or of posebench, the loadable ones first."""
-    from posebench.backbones import BACKBONES
+    from posebench.networks.backbones import BACKBONES
 
     counts = Counter(entry.architecture for entry in published_checkpoints())
     loaded = {name: _OPTIONS_OF.get(name, name) for name in counts}

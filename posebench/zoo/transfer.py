@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-import posebench
+from posebench.__version__ import __version__
 from posebench.errors import ZooError
 
 TIMEOUT_SECONDS = 30
@@ -62,7 +62,7 @@ def megabytes(count: int) -> str:
 
 
 def _open(url: str, start: int) -> HTTPResponse:
-    headers = {"User-Agent": f"posebench/{posebench.__version__}"}
+    headers = {"User-Agent": f"posebench/{__version__}"}
     if start:
         headers["Range"] = f"bytes={start}-"
     response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT_SECONDS)

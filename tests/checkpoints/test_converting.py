@@ -18,7 +18,7 @@ from test_openvino_files import save_heatmap as save_openvino
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.converting import convert_checkpoint
 from posebench.errors import CheckpointError, UsageError
-from posebench.hashing import sha256_of
+from posebench.files.hashing import sha256_of
 
 
 def assert_same(one: Path, other: Path, crops: torch.Tensor) -> None:

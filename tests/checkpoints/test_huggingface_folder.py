@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.huggingface_folder import MAX_CONFIG
-from posebench.codecs import HeatmapCodec
 from posebench.errors import CheckpointError, PosebenchError, SpecError
-from posebench.hashing import sha256_of
-from posebench.sizes import InputSize
+from posebench.files.hashing import sha256_of
+from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.sizes import InputSize
 from posebench.zoo import resolve
 
 CROPS = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(1))

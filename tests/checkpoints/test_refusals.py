@@ -11,11 +11,11 @@ import pytest
 import torch
 from small_networks import config_text, save_mmpose
 
-from posebench.backbones import BACKBONES, build_backbone
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.refusals import refuse_other_networks
 from posebench.errors import CheckpointError
-from posebench.spec import BackboneSpec
+from posebench.networks.backbones import BACKBONES, build_backbone
+from posebench.networks.spec import BackboneSpec
 
 # A name, its shape and what is said, as MMPose 1.3.2 and 0.x, MMDetection, MMPretrain, torchvision,
 # ultralytics and the repositories of HigherHRNet, DEKR, OpenPose, YOLOX and YOLOv7 write them.

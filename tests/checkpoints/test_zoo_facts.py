@@ -13,11 +13,11 @@ from test_onnx_files import save_heatmap
 from posebench.checkpoints import Checkpoint, inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.zoo_facts import spec_facts, zoo_findings
-from posebench.codecs import HeatmapCodec, SimccCodec
-from posebench.hashing import sha256_of
-from posebench.keypoints import COCO
-from posebench.sizes import InputSize
-from posebench.spec import CropSpec, FlipSpec
+from posebench.datasets.keypoints import COCO
+from posebench.files.hashing import sha256_of
+from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import CropSpec, FlipSpec
 from posebench.zoo import find_published, published, published_checkpoints
 
 DARK = find_published("mmpose/hrnet-w32_dark_coco_384x288")

@@ -13,14 +13,13 @@ import pytest
 from small_run import small_checkpoint
 from small_speed import speed
 
-from posebench import bench_command
-from posebench.bench_process import BenchJob
-from posebench.bench_run import run_bench
 from posebench.checkpoints import load_checkpoint
-from posebench.results import CellResult
-from posebench.runner import checkpoint_facts
-from posebench.store import StoredCell, write_cell
-from posebench.workload import load_workload
+from posebench.results.cell import CellResult
+from posebench.results.store import StoredCell, write_cell
+from posebench.running.bench.process import BenchJob
+from posebench.running.bench.run import run_bench
+from posebench.running.run_cells import checkpoint_facts
+from posebench.running.workload import load_workload
 
 FAST, SLOW = [100.0, 101.0, 102.0, 101.0, 100.0], [80.0, 81.0, 82.0, 81.0, 80.0]
 
@@ -56,7 +55,7 @@ def rate(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
 
     def pretend(repeats: list[float]) -> None:
         fake = partial(run_bench, measure=partial(measure, repeats=repeats))
-        monkeypatch.setattr(bench_command, "run_bench", fake)
+        monkeypatch.setattr("posebench.running.bench.run.run_bench", fake)
 
     return pretend
 

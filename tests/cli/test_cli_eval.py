@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_run import edit_annotations, posebench, small_checkpoint
 
-from posebench.sizes import InputSize
+from posebench.networks.sizes import InputSize
 
 ANNOTATIONS = Path("annotations") / "person_keypoints_val.json"
 
@@ -136,8 +136,8 @@ def test_predictions_score_the_same_in_pycocotools(
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    from posebench import segments
-    from posebench.predict import CellPredictions, predict
+    from posebench.prediction import segments
+    from posebench.prediction.predict import CellPredictions, predict
 
     def near_the_truth(cells: Any, dataset: Any, truth: Any, **options: Any) -> Any:
         (outcome,) = predict(cells, dataset, truth, **options)
@@ -342,7 +342,7 @@ def test_one_broken_checkpoint_among_good_ones(
 
 
 def test_keypoints_that_do_not_fit_the_data(run: Any, people: Path, tmp_path: Path) -> None:
-    from posebench.keypoints import CROWDPOSE
+    from posebench.datasets.keypoints import CROWDPOSE
 
     crowd = small_checkpoint(tmp_path / "crowd.safetensors", keypoints=CROWDPOSE)
     done = run("eval", crowd, "--dataset", people)
@@ -398,7 +398,7 @@ def test_ctrl_c_keeps_what_is_done(people: Path, heatmap: Path, tmp_path: Path) 
     # checkpoints run one by one, as large ones do.
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from posebench import passes; passes._WEIGHTS_OF_A_PASS = 0; "
+        "from posebench.running import passes; passes._WEIGHTS_OF_A_PASS = 0; "
         "from posebench.cli import main; main()"
     )
     process = subprocess.Popen(

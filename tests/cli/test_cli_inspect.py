@@ -10,7 +10,7 @@ import pytest
 from small_run import small_checkpoint, small_model
 
 from posebench.checkpoints.native import save_checkpoint
-from posebench.hashing import sha256_of
+from posebench.files.hashing import sha256_of
 
 
 @pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])

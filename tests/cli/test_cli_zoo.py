@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from small_run import small_checkpoint
 
+from posebench.reporting.zoo_listing import entry_listing
 from posebench.zoo import find_published, published_checkpoints
-from posebench.zoo.listing import entry_listing
 from posebench.zoo.pulling import pulled_path
 
 Run = Callable[..., Any]
@@ -76,7 +76,7 @@ def test_ls_names_the_nearest_value(run: Run, option: str, value: str, valid: st
 
 
 def test_ls_families_says_what_can_be_loaded(run: Run) -> None:
-    from posebench.backbones import BACKBONES
+    from posebench.networks.backbones import BACKBONES
 
     done = run("zoo", "ls", "--families", "--json")
     rows = json.loads(done.out)

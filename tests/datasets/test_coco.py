@@ -16,8 +16,8 @@ from posebench.datasets.coco import (
     limit_images,
     load_annotations,
 )
+from posebench.datasets.keypoints import COCO, CROWDPOSE, KeypointSet
 from posebench.errors import DataError, UsageError
-from posebench.keypoints import COCO, CROWDPOSE, KeypointSet
 
 PIXELS = {"width": 100, "height": 80}
 

@@ -12,8 +12,8 @@ import pytest
 
 from posebench.datasets.coco import ImageRecord, PoseDataset
 from posebench.datasets.images import check_images_exist, read_image
+from posebench.datasets.keypoints import COCO
 from posebench.errors import DataError
-from posebench.keypoints import COCO
 
 
 def test_pixels_are_bgr(tmp_path: Path) -> None:

@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 from peer_reference import Dump, Material, Peer, tag_of
 
 from posebench.checkpoints import load_checkpoint
-from posebench.crops import crop_image, normalise
 from posebench.datasets.boxes import detected_instances
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
-from posebench.engines import execute, optimise
-from posebench.evaluation.metrics import Metrics
-from posebench.evaluation.predictions import Predictions
-from posebench.evaluation.protocol import evaluate
-from posebench.execution import Engine, Execution, Parallelism
-from posebench.flip import flip_average
-from posebench.geometry import boxes_to_center_scale
-from posebench.model import Network
-from posebench.policies import apply_policy
-from posebench.predict import PreparedCell, predict
-from posebench.sizes import InputSize
-from posebench.spec import CropSpec, ModelSpec
+from posebench.networks.model import Network
+from posebench.networks.policies import apply_policy
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import CropSpec, ModelSpec
+from posebench.prediction.crops import crop_image, normalise
+from posebench.prediction.engines import execute, optimise
+from posebench.prediction.execution import Engine, Execution, Parallelism
+from posebench.prediction.flip import flip_average
+from posebench.prediction.geometry import boxes_to_center_scale
+from posebench.prediction.predict import PreparedCell, predict
+from posebench.prediction.predictions import Predictions
+from posebench.scoring.evaluate import evaluate
+from posebench.scoring.matching.metrics import Metrics
 
 # The reference's names of the numbers, after "coco/" and "crowdpose/", by posebench's.
 _COCO_METRICS = {

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.keypoints import KeypointSet
+from posebench.datasets.keypoints import KeypointSet
 
 HRNET = "deep-high-resolution-net.pytorch"
 SIMPLE_BASELINE = "human-pose-estimation.pytorch"

@@ -29,16 +29,16 @@ from original_repositories import (
 )
 
 from posebench.checkpoints import load_checkpoint
-from posebench.codecs import decode_by, own_decoder
-from posebench.crops import crop_image
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
-from posebench.flip import predict_outputs
-from posebench.geometry import boxes_to_center_scale, input_to_image
-from posebench.keypoints import KEYPOINT_SETS
-from posebench.records import write_text
-from posebench.sizes import InputSize
-from posebench.spec import ModelSpec
+from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.files.records import write_text
+from posebench.networks.codecs import decode_by, own_decoder
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import ModelSpec
+from posebench.prediction.crops import crop_image
+from posebench.prediction.flip import predict_outputs
+from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
 
 Outputs = Sequence[NDArray[np.float32]]
 SHARED = Path(__file__).resolve().parents[3] / "shared"

@@ -19,8 +19,8 @@ from huggingface_reference import huggingface_lines
 from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer, peer_python
 
 import posebench
-from posebench.execution import Engine
-from posebench.records import write_text
+from posebench.files.records import write_text
+from posebench.prediction.execution import Engine
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pycocotools")

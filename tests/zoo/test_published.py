@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from posebench.codecs import HeatmapCodec
 from posebench.errors import SpecError, ZooError
-from posebench.records import record_from_mapping
-from posebench.spec import IMAGENET_MEAN, IMAGENET_STD
+from posebench.files.records import record_from_mapping
+from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.spec import IMAGENET_MEAN, IMAGENET_STD
 from posebench.zoo import facts_for, find_published, published_checkpoints
 from posebench.zoo.published import (
     PublishedCheckpoint,

@@ -8,14 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.synthetic.chance import (
-    bell,
-    between,
-    happens,
-    noise_bytes,
-    pick,
-    whole,
-)
+from posebench.datasets.synthetic.chance import bell, between, happens, noise_bytes, pick, whole
 from posebench.datasets.synthetic.outfit import (
     MATERIAL_COUNT,
     cloth,

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.keypoints import COCO, KeypointSet
 from posebench.datasets.synthetic.scene import (
     LEVELS,
     RENDERER_VERSION,
@@ -20,8 +21,7 @@ from posebench.datasets.synthetic.scene import (
     render_scene,
 )
 from posebench.errors import DataError, UsageError, nearest
-from posebench.keypoints import COCO, KeypointSet
-from posebench.records import put_when_written, write_json
+from posebench.files.records import put_when_written, write_json
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.keypoints import COCO
 from posebench.datasets.synthetic.coco import SPLITS
 from posebench.datasets.synthetic.scene import SyntheticPerson, SyntheticScene, render_scene
 from posebench.errors import DataError
-from posebench.keypoints import COCO
 
 CELL = 240
 _LEFT, _RIGHT, _MIDDLE = (80, 200, 60), (40, 110, 250), (240, 200, 60)

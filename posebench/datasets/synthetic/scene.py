@@ -14,14 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.synthetic.background import draw_background, draw_occluder, draw_seat
-from posebench.datasets.synthetic.chance import (
-    bell,
-    between,
-    happens,
-    noise_bytes,
-    pick,
-    whole,
-)
+from posebench.datasets.synthetic.chance import bell, between, happens, noise_bytes, pick, whole
 from posebench.datasets.synthetic.outfit import draw_outfit
 from posebench.datasets.synthetic.person import Figure, draw_person, joints
 from posebench.datasets.synthetic.poses import draw_pose

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pycocotools import coco
 
+from posebench.datasets.keypoints import COCO, CROWDPOSE, KeypointSet
 from posebench.datasets.synthetic import RENDERER_VERSION, SPLITS, render_scene, write_dataset
 from posebench.errors import DataError, UsageError
-from posebench.keypoints import COCO, CROWDPOSE, KeypointSet
 
 
 def test_pycocotools_reads_the_files(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from posebench.datasets.keypoints import COCO
 from posebench.datasets.synthetic import LEVELS, SyntheticScene, render_scene
 from posebench.datasets.synthetic.outfit import draw_outfit
 from posebench.datasets.synthetic.person import Figure, draw_person
@@ -16,7 +17,6 @@ from posebench.datasets.synthetic.scene import RULES, crowd_index
 from posebench.datasets.synthetic.skeleton import draw_proportions, place_body
 from posebench.datasets.synthetic.vectors import FACING_CAMERA, unit
 from posebench.errors import UsageError
-from posebench.keypoints import COCO
 
 # Moves only together with RENDERER_VERSION.
 FINGERPRINTS = {

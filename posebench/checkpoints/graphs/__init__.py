@@ -1,0 +1,1 @@
+"""Exported networks: ONNX and OpenVINO files to a network, without their weights."""

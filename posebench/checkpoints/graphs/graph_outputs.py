@@ -1,0 +1,149 @@
+"""Which outputs of an exported network are its answer, and what those of other networks are.
+
+Output names `simcc_x`, `simcc_y` are those of MMDeploy's exports of RTMPose; `dets`, `labels` and
+`keypoints` those of its detectors and of RTMO.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from posebench.checkpoints.findings import Finding, keypoints_by_count
+from posebench.errors import CheckpointError
+from posebench.networks.sizes import InputSize
+
+ASSUMED = "assumed: the file does not say; --spec overrules"
+_SIMCC_NAMES = ("simcc_x", "simcc_y")
+# A file does not tell its backbone's stride; this one is right for every published SimCC network.
+_SIMCC_STRIDE = 32
+_MANY_BOXES = 100
+_CLASSES = 1000
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Which outputs are the answer, in order, what their shapes say, and their channels.
+
+    `stride` counts pixels per cell of the heatmaps.
+    """
+
+    names: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    stride: int
+    channels: int
+
+
+def find_outputs(shapes: Shapes, size: InputSize) -> Outputs:
+    """Find heatmaps (N, K, h, w) or SimCC vectors (N, K, bins) among outputs run at `size`.
+
+    Raise `CheckpointError` that lists the outputs, and says whose they are where that can be
+    told, if there is no one answer.
+    """
+    pair = _simcc_pair(shapes, size)
+    if pair is not None:
+        return _simcc(shapes, pair, size)
+    maps = [name for name, shape in shapes.items() if _is_heatmap(shape, size)]
+    named = [name for name in maps if "heatmap" in name.lower()]
+    maps = named if len(named) == 1 else maps
+    if len(maps) == 1:
+        return _heatmap(shapes, maps[0], size)
+    other = _other_network(shapes)
+    listing = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    if other is not None:
+        raise CheckpointError(
+            f"This is {other}, with the outputs {listing}.",
+            hint="posebench evaluates top-down networks by their heatmaps or SimCC vectors.",
+        )
+    raise CheckpointError(
+        f"No one output is heatmaps (N, K, h, w), no two are SimCC vectors: {listing}.",
+        hint="Export the network with its heatmaps, or simcc_x and simcc_y, as its outputs.",
+    )
+
+
+def _heatmap(shapes: Shapes, name: str, size: InputSize) -> Outputs:
+    _, count, height, _ = shapes[name]
+    why = f"output {name} {shapes[name]}"
+    findings = (
+        Finding("head.kind", "heatmap", why),
+        Finding("codec.kind", "heatmap", why),
+        Finding("codec.decoder", "quarter", ASSUMED),
+        *keypoints_by_count(count),
+    )
+    return Outputs((name,), findings, size.height // height, count)
+
+
+def _simcc(shapes: Shapes, pair: tuple[str, str], size: InputSize) -> Outputs:
+    _, count, bins = shapes[pair[0]]
+    why = f"outputs {pair[0]}, {pair[1]}"
+    findings = (
+        Finding("head.kind", "simcc", why),
+        Finding("codec.kind", "simcc", why),
+        Finding("codec.split_ratio", bins / size.width, why),
+        *keypoints_by_count(count),
+    )
+    return Outputs(pair, findings, _SIMCC_STRIDE, count)
+
+
+def _is_heatmap(shape: tuple[int, ...], size: InputSize) -> bool:
+    """Tell whether a shape is maps whose cells are whole, square blocks of the input."""
+    if len(shape) != 4 or min(shape) < 1:
+        return False
+    _, _, height, width = shape
+    whole = size.height % height == 0 and size.width % width == 0
+    return whole and size.height // height == size.width // width and height * width > 1
+
+
+def _simcc_pair(shapes: Shapes, size: InputSize) -> tuple[str, str] | None:
+    """Return the names of x and y vectors whose bins are the input's sides times one ratio."""
+    vectors = [name for name, shape in shapes.items() if len(shape) == 3]
+    if set(_SIMCC_NAMES) <= set(vectors):
+        vectors = list(_SIMCC_NAMES)
+    if len(vectors) != 2:
+        return None
+    for x, y in (tuple(vectors), tuple(reversed(vectors))):
+        ratio_x, ratio_y = shapes[x][2] / size.width, shapes[y][2] / size.height
+        if shapes[x][1] == shapes[y][1] and math.isclose(ratio_x, ratio_y) and ratio_x >= 0.5:
+            return x, y
+    return None
+
+
+def _other_network(shapes: Shapes) -> str | None:
+    """Return what a network with these outputs is, if it is of a known kind that is no answer."""
+    names = {name.lower() for name in shapes}
+    sole = next(iter(shapes.values())) if len(shapes) == 1 else ()
+    last = {shape[-1] for shape in shapes.values() if shape}
+    if "dets" in names and "keypoints" in names:
+        return "a one-stage pose network (RTMO) that finds people itself"
+    if {"dets", "labels"} <= names:
+        return "an object detector"
+    if len(sole) == 3 and max(sole[1:]) > _MANY_BOXES:
+        return _rows_of_boxes(min(sole[1:]))
+    if len(sole) == 2 and sole[1] >= _CLASSES:
+        return "an image classifier"
+    if _is_associative_embedding(shapes):
+        return "a bottom-up pose network (heatmaps and tags of a whole image)"
+    if shapes and last <= {1, 2, 3} and all(len(shape) in (3, 4) for shape in shapes.values()):
+        return "an export that decodes keypoints itself, so that its outputs are coordinates"
+    return None
+
+
+def _rows_of_boxes(values: int) -> str:
+    """Return what a list of candidates with this many values each comes from.
+
+    YOLO-pose has a box, a score, in YOLOv7 an objectness too, and three values per keypoint.
+    """
+    if values >= 5 + 3 and (values - 5) % 3 == 0:
+        return f"a one-stage pose network (YOLO-pose, {(values - 5) // 3} keypoints)"
+    if values == 6 + 3 * 17:
+        return "a one-stage pose network (YOLO-pose, 17 keypoints)"
+    return "an object detector"
+
+
+def _is_associative_embedding(shapes: Shapes) -> bool:
+    """Tell whether one map has twice the channels of another: HigherHRNet's tags."""
+    channels = sorted(shape[1] for shape in shapes.values() if len(shape) == 4)
+    return len(channels) == 2 and channels[1] == 2 * channels[0] and len(shapes) == 2

@@ -1,0 +1,88 @@
+"""ONNX files, opened by onnxruntime (extra `onnx`) from bytes that were looked at before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.checkpoints.graphs.graphs import GraphFacts, GraphFile, graph_input
+from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
+from posebench.errors import CheckpointError
+
+_ERRORS_ONLY = 3
+_TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+@dataclass(frozen=True)
+class OnnxSession:
+    """A session of onnxruntime on the CPU, of the bytes in `graph`.
+
+    A call runs on the thread it comes from, and several threads may call at once.
+    """
+
+    facts: GraphFacts
+    session: Any
+    graph: bytes = field(repr=False)
+
+    def run(self, crops: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """Run one batch; raise `CheckpointError` where onnxruntime cannot."""
+        name = self.facts.input.name
+        try:
+            results: list[NDArray[Any]] = self.session.run(
+                list(outputs), {name: np.ascontiguousarray(crops)}
+            )
+        except Exception as error:  # onnxruntime's errors share no base class but this
+            raise CheckpointError(f"onnxruntime could not run the file: {error}") from None
+        return results
+
+
+def read_file(path: Path) -> GraphFile:
+    """Read an ONNX file."""
+    return GraphFile(path.name, "onnx", {"onnx.model": path.read_bytes()})
+
+
+def open_session(file: GraphFile) -> OnnxSession:
+    """Open an ONNX graph; raise `CheckpointError` where it is damaged or takes no crops."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise CheckpointError(
+            f"Reading {file.name} needs onnxruntime, which is not installed.",
+            hint='Run: pip install "posebench-pose[onnx]"',
+        ) from None
+    data = file.parts["onnx.model"]
+    read = read_onnx_facts(data, where=file.name)
+    if read.external:
+        raise CheckpointError(
+            f"{file.name} keeps weights in other files, which is refused: it could name any file.",
+            hint="Save it as one file: onnx.save(onnx.load(FILE), NEW_FILE).",
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
+    except Exception as error:  # onnxruntime's errors share no base class but this
+        raise CheckpointError(f"onnxruntime cannot open {file.name}: {error}") from None
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        listing = ", ".join(f"{each.name} {each.shape} {each.type}" for each in inputs)
+        raise CheckpointError(f"{file.name} takes {len(inputs)} inputs, not one: {listing}.")
+    sides = [side if isinstance(side, int) and side > 0 else None for side in inputs[0].shape]
+    crops = graph_input(inputs[0].name, sides, _TYPES.get(inputs[0].type), where=file.name)
+    producer = session.get_modelmeta().producer_name
+    facts = GraphFacts(
+        input=crops,
+        outputs=tuple(output.name for output in session.get_outputs()),
+        parameters=read.parameters,
+        first_operations=read.consumers.get(crops.name, frozenset()),
+        provenance={"producer": producer} if producer else {},
+    )
+    return OnnxSession(facts, session, data)

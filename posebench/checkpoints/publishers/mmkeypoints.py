@@ -1,0 +1,81 @@
+"""The keypoint set of an MMPose file: its `meta["dataset_meta"]`, else its config's data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from posebench.checkpoints.findings import Finding, keypoints_value
+from posebench.checkpoints.parsing.rebuilding import NumpyArray
+from posebench.checkpoints.publishers import mmpose0
+from posebench.checkpoints.publishers.mmconfig import lookup
+from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.errors import CheckpointError, SpecError
+
+Config = Mapping[str, Any]
+_DATASETS = {
+    "CocoDataset": "coco",
+    "HumanArtDataset": "coco",
+    "OCHumanDataset": "coco",
+    "CrowdPoseDataset": "crowdpose",
+    "AicDataset": "aic",
+    "MpiiDataset": "mpii",
+    "CocoWholeBodyDataset": "coco-wholebody",
+    "UBody2dDataset": "coco-wholebody",
+    **mmpose0.DATA_SETS,
+}
+# MMPose stores sigmas as float32; rounding back gives the constants they were written as.
+_SIGMA_TOLERANCE = 1e-6
+_HINT = (
+    "Give --spec FILE.yaml with the right keypoints: a built-in set, or a YAML file of your own."
+)
+
+
+def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Finding, ...]:
+    """Return the keypoint set of `meta["dataset_meta"]`, else of the config's data set type.
+
+    Raise `CheckpointError` where it has another number of keypoints than the head.
+    """
+    if isinstance(dataset_meta, Mapping) and "keypoint_id2name" in dataset_meta:
+        keypoints, why = _keypoint_set(dataset_meta), "meta.dataset_meta"
+    else:
+        old = mmpose0.is_old(config)
+        place = "data.test" if old else "test_dataloader.dataset"
+        kind = lookup(config, f"{place}.type")
+        name = _DATASETS.get(kind) if isinstance(kind, str) else None
+        # A 1.x config may put another set in the place of its data set's own.
+        if name is None or (not old and lookup(config, f"{place}.metainfo") is not None):
+            return ()
+        keypoints, why = KEYPOINT_SETS[name], f"meta.cfg data set {kind}"
+    if len(keypoints) != count:
+        raise CheckpointError(
+            f"The head has {count} outputs, {why} names {len(keypoints)} keypoints.", hint=_HINT
+        )
+    return (Finding("keypoints", keypoints_value(keypoints), why),)
+
+
+def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
+    """Return the keypoint set of a `dataset_meta`, as the built-in one where it is equal."""
+    by_index, sigmas = dataset_meta["keypoint_id2name"], dataset_meta.get("sigmas")
+    flips = dataset_meta.get("flip_indices")
+    if isinstance(sigmas, NumpyArray):
+        sigmas = None if sigmas.values is None else sigmas.values
+    try:
+        names = tuple(str(by_index[index]) for index in range(len(by_index)))
+        constants = np.asarray(sigmas, dtype=np.float64)
+        for known in KEYPOINT_SETS.values():
+            if known.keypoints == names and np.allclose(
+                known.sigmas, constants, rtol=0, atol=_SIGMA_TOLERANCE
+            ):
+                return known
+        partners = [int(index) for index in flips]  # type: ignore[union-attr]
+        return KeypointSet(
+            name=str(dataset_meta.get("dataset_name", "custom")),
+            keypoints=names,
+            sigmas=tuple(float(str(np.float32(sigma))) for sigma in constants),
+            flip_pairs=tuple((i, j) for i, j in enumerate(partners) if i < j),
+        )
+    except (KeyError, OverflowError, TypeError, ValueError, SpecError) as error:
+        raise CheckpointError(f"meta.dataset_meta cannot be used: {error}.", hint=_HINT) from None

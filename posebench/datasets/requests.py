@@ -1,0 +1,88 @@
+"""What a user asks to evaluate on, found and read: annotations, images, boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posebench.datasets.boxes import BoxFilter, detected_instances
+from posebench.datasets.coco import (
+    Instances,
+    PoseDataset,
+    ground_truth_instances,
+    limit_images,
+    load_annotations,
+)
+from posebench.datasets.keypoints import load_keypoint_set
+from posebench.datasets.layout import LAYOUTS, locate
+from posebench.datasets.synthetic import RENDERER_VERSION, write_dataset
+from posebench.errors import DataError, UsageError, nearest
+from posebench.files.cache import cached_folder
+
+SYNTHETIC_LEVELS = {"synthetic": "standard", "synthetic-crowd": "crowd"}
+
+
+GROUND_TRUTH = "gt"
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What to evaluate on, as a user asks for it.
+
+    `dataset` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder, or an annotation
+    file, whose images are then in `images`. `boxes` is `gt` or a detections file. `keypoints`
+    is a built-in set or a YAML file, found from the annotations by default.
+    """
+
+    dataset: str = "synthetic"
+    data_root: Path | None = None
+    split: str = "val"
+    images: Path | None = None
+    keypoints: str | None = None
+    boxes: str = GROUND_TRUTH
+    box_filter: BoxFilter = field(default_factory=BoxFilter)
+    limit: int | None = None
+
+
+def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
+    """Return the boxes to evaluate: ground truth, or those of a detections file that remain."""
+    if boxes is None:
+        return ground_truth_instances(dataset)
+    instances = detected_instances(dataset, boxes, box_filter)
+    if not len(instances):
+        raise DataError(
+            f"No box of {boxes} is left to evaluate: {', '.join(instances.left_out)}.",
+            hint="Relax --min-box-score, or name another boxes file.",
+        )
+    return instances
+
+
+def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]) -> PoseDataset:
+    """Find and read the annotations that `request` names."""
+    keypoints = load_keypoint_set(request.keypoints) if request.keypoints else None
+    place = request.dataset
+    if place in SYNTHETIC_LEVELS:
+        place = str(synthetic_folder(SYNTHETIC_LEVELS[place], request.split, progress))
+    elif place not in LAYOUTS and not Path(place).exists():
+        raise UsageError(
+            f"There is no data set, folder or annotation file {place!r}.",
+            hint=nearest(place, (*SYNTHETIC_LEVELS, *LAYOUTS))
+            + " Or name a folder or a COCO-format .json file.",
+        )
+    location = locate(place, request.data_root, request.split, request.images)
+    dataset = load_annotations(
+        location.annotations,
+        location.images,
+        name=Path(request.dataset).resolve().stem,
+        keypoints=keypoints,
+    )
+    return dataset if request.limit is None else limit_images(dataset, request.limit)
+
+
+def synthetic_folder(level: str, split: str, progress: Callable[[int, int], None]) -> Path:
+    """Return the rendered synthetic set of `level`, made on first use."""
+    return cached_folder(
+        f"synthetic-v{RENDERER_VERSION}-{level}-{split}",
+        lambda work: write_dataset(work, split=split, level=level, progress=progress),
+    )

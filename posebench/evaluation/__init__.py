@@ -1,1 +1,0 @@
-"""From predictions to numbers: rescoring, OKS-NMS, the official scorers. No torch."""

@@ -1,0 +1,46 @@
+"""What a number was made with: versions, machine, date."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from posebench.__version__ import __version__
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, machine and date: what a reader needs to repeat a number."""
+    packages = ("torch", "numpy", "opencv-python-headless", "pycocotools", "xtcocotools")
+    return {
+        "posebench": __version__,
+        "python": platform.python_version(),
+        "packages": {name: package_version(name) for name in (*packages, "onnxruntime")},
+        "machine": {
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def package_version(package: str) -> str | None:
+    """Return an installed distribution's version, or `None`."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

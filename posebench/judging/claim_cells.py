@@ -1,0 +1,126 @@
+"""What claims rest on: a run's cells, their values and bootstrap replicates. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.files.records import mapping_from_record
+from posebench.judging.contrasts import Cell
+from posebench.results.cell import CellResult
+from posebench.results.store import Run, StoredCell
+from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.matching.metrics import COCO_METRICS, Metric, crowdpose_metrics
+from posebench.scoring.statistics.bootstrap import resampled_images, weighted_metrics
+from posebench.suites.claims import LABEL, RUNS, Claim
+
+# Parts of the protocol that belong to a checkpoint, in which two may differ, and the device, whose
+# rounding is all that it adds.
+OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device"})
+_METRICS: dict[str, Metric] = {m.name: m for m in (*crowdpose_metrics(), *COCO_METRICS)}
+
+
+def cells_of(run: Run) -> tuple[Cell, ...]:
+    """Return a run's cells as claims see them."""
+    return tuple(_cell(stored) for stored in run.cells)
+
+
+def comparable_identity(result: CellResult) -> dict[str, Any]:
+    """Return what must be equal in two results before one is subtracted from the other."""
+    protocol = mapping_from_record(result.protocol)
+    return {name: value for name, value in protocol.items() if name not in OWN_FIELDS}
+
+
+def replicates_of(
+    run: Run, names: Iterable[str], metrics: Iterable[str]
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Return bootstrap replicates (B,) by cell id and metric.
+
+    Cells of one data set meet the same resamples, by the suite's seed, and those of another its
+    own; metrics that no match table tells and cells without one are left out. Raises `DataError`
+    for damaged tables.
+    """
+    wanted = set(names)
+    known = [_METRICS[name] for name in dict.fromkeys(metrics) if name in _METRICS]
+    scoring = run.record.suite.scoring
+    groups: dict[Any, list[tuple[str, MatchTable]]] = {}
+    for stored in run.cells:
+        table = run.table(stored) if stored.id in wanted else None
+        if table is not None:
+            key = (stored.result.protocol.annotations_sha256, table.image_ids.tobytes())
+            groups.setdefault(key, []).append((stored.id, table))
+    found: dict[tuple[str, str], NDArray[np.float64]] = {}
+    sets = list(dict.fromkeys(cell.result.protocol.annotations_sha256 for cell in run.cells))
+    for (own_set, _), group in groups.items() if known and scoring.replicates else ():
+        tables = [table for _, table in group]
+        strata = tables[0].crowd_index is not None
+        told = [metric for metric in known if strata or metric.subset.crowd_index is None]
+        # Two data sets are two samples: one seed for both would tie their draws together.
+        rng = np.random.default_rng([scoring.seed, sets.index(own_set)])
+        weights = resampled_images(rng, len(tables[0].image_ids), scoring.replicates)
+        values = weighted_metrics(tables, told, weights)
+        for (name, _), replicates in zip(group, values, strict=True):
+            for column, metric in enumerate(told):
+                found[name, metric.name] = replicates[:, column]
+    return found
+
+
+def claim_metrics(claims: Sequence[Claim]) -> list[str]:
+    """Return the metrics that claims need replicates of."""
+    return [claim.metric for claim in claims if claim.metric != RUNS]
+
+
+def _cell(stored: StoredCell) -> Cell:
+    result = stored.result
+    facts, protocol, size = result.checkpoint, result.protocol, result.size
+    texts = {
+        "checkpoint": facts.name,
+        "publisher": facts.publisher,
+        "paradigm": facts.paradigm,
+        "backbone": facts.backbone,
+        "trained_size": facts.trained_size,
+        "dataset": protocol.dataset,
+        "boxes": protocol.boxes,
+        "size": size,
+        "relative_size": _relative(result),
+        "policy": result.policy,
+        "flip": _yes_no(protocol.flip_test),
+        "decoder": protocol.decoder,
+        "own_decoder": _yes_no(result.has_own_decoder),
+        "engine": protocol.engine,
+        "precision": protocol.precision,
+        **{f"{LABEL}{name}": text for name, text in stored.labels.items()},
+    }
+    return Cell(
+        id=stored.id,
+        checkpoint=facts.name,
+        fields={name: str(value) for name, value in texts.items() if value is not None},
+        sizes={
+            "parameters": facts.parameters,
+            "gflops": result.gflops,
+            "pixels": None if size is None else size.height * size.width,
+        },
+        identity=comparable_identity(result),
+        status=result.status,
+        values={**(result.metrics or {}), **_localisation(result)},
+    )
+
+
+def _yes_no(value: bool | None) -> str | None:
+    return None if value is None else ("yes" if value else "no")
+
+
+def _relative(result: CellResult) -> str | None:
+    """Return a size as a factor of the trained one, where both sides share it."""
+    size, trained = result.size, result.checkpoint.trained_size
+    if size is None or trained is None:
+        return None
+    factor = size.height / trained.height
+    return f"{factor:g}x" if trained.scaled(factor) == size else None
+
+
+def _localisation(result: CellResult) -> dict[str, float | None]:
+    return {f"PCK@{limit}": share for limit, share in (result.pck or {}).items()}

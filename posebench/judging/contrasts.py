@@ -1,0 +1,172 @@
+"""Which cells a claim compares, as a weighted sum of their values. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from posebench.suites.claims import RUNS, Claim, Selector
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What claims see of a result or of a published figure.
+
+    `identity` says what must not differ between cells that are compared; `fields` are texts
+    by `FIELDS` and `labels.*`; `sizes` are the numbers trends go over; `status` is `ok` where
+    `values` (metric to fraction) can be used.
+    """
+
+    id: str
+    checkpoint: str
+    fields: Mapping[str, str]
+    sizes: Mapping[str, float | None]
+    identity: Mapping[str, Any]
+    status: str
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One effect of a claim as a weighted sum: cell id to weight, and what the cells share."""
+
+    shares: str
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The pairs a claim rests on.
+
+    `left_out` lists pairs that lack a value, `conflicts` fields of the protocol that differ
+    between cells to be compared; where there are conflicts, nothing may be subtracted.
+    """
+
+    pairs: tuple[Pair, ...]
+    left_out: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+
+def contrast_of(claim: Claim, cells: Sequence[Cell]) -> Contrast:
+    """Return the pairs of cells, with weights, that a claim's effect is made of."""
+    within = [cell for cell in cells if _selected(cell, claim.at)]
+    treated = _grouped(claim, [cell for cell in within if _selected(cell, claim.treatment)])
+    controls = _grouped(claim, [cell for cell in within if _selected(cell, claim.control)])
+    pairs, left_out, conflicts = list[Pair](), list[str](), list[str]()
+    for key in treated:
+        if key not in controls:
+            continue
+        shares = ", ".join(key) or "all"
+        sides = (treated[key], controls[key])
+        crowded = [side for side in sides if claim.trend is None and len(side) > 1]
+        if crowded:
+            names = ", ".join(cell.id for cell in crowded[0])
+            conflicts.append(f"{shares}: {names} are alike in all that match_by lists")
+            continue
+        references = [_reference(claim, cell, cells) for side in sides for cell in side]
+        used = [*sides[0], *sides[1], *(cell for cell in references if cell is not None)]
+        differing = _differences(used)
+        if differing:
+            conflicts.append(f"{shares}: {', '.join(differing)}")
+        elif any(_value(claim, cell) is None for cell in used) or (
+            claim.relative_to is not None and None in references
+        ):
+            left_out.append(shares)
+        else:
+            weights = _weights(claim, *sides, cells)
+            pairs.extend([Pair(shares, weights)] if weights else [])
+            left_out.extend([] if weights else [shares])
+    return Contrast(tuple(pairs), tuple(left_out), tuple(conflicts))
+
+
+def cell_value(claim: Claim, cell: Cell) -> float:
+    """Return a cell's value of the claim's metric; it must have one."""
+    value = _value(claim, cell)
+    assert value is not None
+    return value
+
+
+def _value(claim: Claim, cell: Cell) -> float | None:
+    if claim.metric == RUNS:
+        return {"ok": 1.0, "unsupported": 0.0}.get(cell.status)
+    return cell.values.get(claim.metric) if cell.status == "ok" else None
+
+
+def _selected(cell: Cell, selector: Selector) -> bool:
+    return all(
+        cell.fields.get(name) in _texts(value if isinstance(value, tuple) else (value,))
+        for name, value in selector.items()
+    )
+
+
+def _texts(values: Sequence[str | bool]) -> set[str]:
+    return {("yes" if value else "no") if isinstance(value, bool) else value for value in values}
+
+
+def _grouped(claim: Claim, cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+    """Return cells by their values of `match_by`; a cell that lacks one has no partner."""
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        if all(name in cell.fields for name in claim.match_by):
+            key = tuple(cell.fields[name] for name in claim.match_by)
+            groups.setdefault(key, []).append(cell)
+    return groups
+
+
+def _reference(claim: Claim, cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+    """Return the cell of the same checkpoint that a cell is measured against."""
+    if claim.relative_to is None:
+        return None
+    # A size may be given in either way, and either moves the other.
+    replaced = {*claim.relative_to}
+    if replaced & {"size", "relative_size"}:
+        replaced |= {"size", "relative_size"}
+    for other in cells:
+        same = other.checkpoint == cell.checkpoint and all(
+            other.fields.get(name) == value
+            for name, value in cell.fields.items()
+            if name not in replaced
+        )
+        if same and _selected(other, claim.relative_to):
+            return other
+    return None
+
+
+def _differences(cells: Sequence[Cell]) -> list[str]:
+    """Return the fields of the protocol in which cells differ that are to be compared."""
+    names = dict.fromkeys(name for cell in cells for name in cell.identity)
+    return [
+        name
+        for name in names
+        if any(cell.identity.get(name) != cells[0].identity.get(name) for cell in cells)
+    ]
+
+
+def _weights(
+    claim: Claim, treated: Sequence[Cell], controls: Sequence[Cell], cells: Sequence[Cell]
+) -> dict[str, float]:
+    """Return the weight of each cell in the effect; empty where a trend has too few sizes."""
+    total: dict[str, float] = {}
+    for sign, side in ((1.0, treated), (-1.0, controls)):
+        shares = [1.0] if claim.trend is None else _slope_weights(claim.trend, side)
+        if not shares:
+            return {}
+        for cell, share in zip(side, shares, strict=True):
+            total[cell.id] = total.get(cell.id, 0.0) + sign * share
+            reference = _reference(claim, cell, cells)
+            if reference is not None:
+                total[reference.id] = total.get(reference.id, 0.0) - sign * share
+    return total
+
+
+def _slope_weights(trend: str, cells: Sequence[Cell]) -> list[float]:
+    """Return weights whose sum with the values is the least-squares slope per doubling."""
+    sizes = [cell.sizes.get(trend) for cell in cells]
+    logs = [math.log2(size) for size in sizes if size is not None and size > 0]
+    if len(logs) != len(cells) or len(set(logs)) < 2:
+        return []
+    mean = sum(logs) / len(logs)
+    spread = sum((value - mean) ** 2 for value in logs)
+    return [(value - mean) / spread for value in logs]

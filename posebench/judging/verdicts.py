@@ -1,0 +1,191 @@
+"""Verdicts: a claim's effect with its interval, and what it says. No torch.
+
+A claim is supported where its effect is beyond the margin, refuted where it falls short of it,
+each by a test at 5 % that is adjusted for the number of claims (Holm); else inconclusive.
+Published figures, and whether a cell runs, have no such test: there all pairs must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.judging.claim_cells import cells_of, claim_metrics, replicates_of
+from posebench.judging.contrasts import Cell, Contrast, cell_value, contrast_of
+from posebench.judging.published import published_cells
+from posebench.results.store import Run, read_run
+from posebench.scoring.statistics.intervals import holm, p_value, percentile_interval
+from posebench.suites.claims import RUNS, Claim
+
+VerdictWord = Literal["supported", "refuted", "inconclusive", "not comparable", "untested"]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evidence says of a claim.
+
+    `effect`, `low` and `high` are fractions (per doubling for a trend), `low` and `high` the
+    95 % interval; `p` is two-sided, of an effect at the margin. They are None where nothing was
+    resampled. `effects` are the single pairs' by what each pair shares; `cells` are those it
+    rests on; `reason` says why there is no more to say.
+    """
+
+    claim: Claim
+    verdict: VerdictWord
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    effects: tuple[tuple[str, float], ...] = ()
+    cells: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    images: int | None = None
+    seeds: int | None = None
+    reason: str | None = None
+
+
+Replicates = Mapping[tuple[str, str], NDArray[np.float64]]
+"""Replicates (B,) by cell id and metric, of the same draws for all cells of a data set."""
+
+
+def judge(
+    claims: Sequence[Claim], cells: Sequence[Cell], replicates: Replicates
+) -> tuple[Verdict, ...]:
+    """Return the verdict on each claim; p-values are adjusted over all claims that have one."""
+    estimated = [_estimate(claim, cells, replicates) for claim in claims]
+    adjusted = holm([verdict.p for verdict in estimated])
+    return tuple(
+        _decided(replace(verdict, p_holm=p)) for verdict, p in zip(estimated, adjusted, strict=True)
+    )
+
+
+def _estimate(claim: Claim, cells: Sequence[Cell], replicates: Replicates) -> Verdict:
+    contrast = contrast_of(claim, cells)
+    if contrast.conflicts:
+        return Verdict(claim, "not comparable", reason="; ".join(contrast.conflicts))
+    if not contrast.pairs:
+        return Verdict(claim, "untested", left_out=contrast.left_out, reason=_nothing(contrast))
+    by_id = {cell.id: cell for cell in cells}
+    effects = tuple(
+        (pair.shares, sum(w * cell_value(claim, by_id[name]) for name, w in pair.weights.items()))
+        for pair in contrast.pairs
+    )
+    total = _mean_weights(contrast)
+    used = [by_id[name] for name in total]
+    draws = _resampled(claim, total, replicates)
+    interval = None if draws is None else percentile_interval(draws)
+    effect = sum(effect for _, effect in effects) / len(effects)
+    return Verdict(
+        claim,
+        "inconclusive",
+        effect=effect,
+        low=interval[0] if interval else None,
+        high=interval[1] if interval else None,
+        p=None if draws is None else _p_value(claim, effect, draws),
+        effects=effects,
+        cells=tuple(total),
+        left_out=contrast.left_out,
+        images=_images(used),
+        seeds=_seeds(claim, used),
+    )
+
+
+def _decided(verdict: Verdict) -> Verdict:
+    """Return the verdict with its word."""
+    if verdict.verdict != "inconclusive" or verdict.effect is None:
+        return verdict
+    if verdict.p_holm is not None:
+        if verdict.p_holm >= LEVEL:
+            return verdict
+        agrees = _agrees(verdict.claim, verdict.effect)
+        return replace(verdict, verdict="supported" if agrees else "refuted")
+    if verdict.claim.evidence == "measured" and verdict.claim.metric != RUNS:
+        return replace(verdict, reason="nothing was resampled, so chance cannot be told")
+    # There is no chance to tell an effect from: all pairs must say the same.
+    said = {_agrees(verdict.claim, effect) for _, effect in verdict.effects}
+    if len(said) == 1:
+        return replace(verdict, verdict="supported" if said.pop() else "refuted")
+    return replace(verdict, reason="the pairs do not agree, and nothing was resampled")
+
+
+def _agrees(claim: Claim, effect: float) -> bool:
+    """Tell whether an effect is what the claim says."""
+    if claim.direction == "within":
+        return abs(effect) < claim.margin
+    return (effect if claim.direction == "greater" else -effect) > claim.margin
+
+
+def _p_value(claim: Claim, effect: float, draws: NDArray[np.float64]) -> float | None:
+    """Return the p-value of an effect that lies at the margin, where support ends."""
+    if claim.direction == "greater":
+        return p_value(draws - claim.margin)
+    if claim.direction == "less":
+        return p_value(draws + claim.margin)
+    sides = [p_value(draws - claim.margin), p_value(draws + claim.margin)]
+    if abs(effect) >= claim.margin:
+        return sides[0] if effect > 0 else sides[1]
+    # Equivalence: the effect must be told from both margins.
+    return None if None in sides else max(p for p in sides if p is not None)
+
+
+def _mean_weights(contrast: Contrast) -> dict[str, float]:
+    """Return the weight of each cell in the mean of the pairs."""
+    total: dict[str, float] = {}
+    for pair in contrast.pairs:
+        for name, weight in pair.weights.items():
+            total[name] = total.get(name, 0.0) + weight / len(contrast.pairs)
+    return total
+
+
+def _resampled(
+    claim: Claim, weights: Mapping[str, float], replicates: Replicates
+) -> NDArray[np.float64] | None:
+    """Return replicates (B,) of the effect, None where a cell has none."""
+    keys = [(name, claim.metric) for name in weights]
+    if claim.metric == RUNS or any(key not in replicates for key in keys):
+        return None
+    total: NDArray[np.float64] = sum(weights[key[0]] * replicates[key] for key in keys)  # type: ignore[assignment]
+    return total
+
+
+def _seeds(claim: Claim, cells: Sequence[Cell]) -> int | None:
+    """Return how many training seeds cells have, by their label; unlabelled ones share one."""
+    if claim.evidence == "published":
+        return None
+    return len({cell.fields.get("labels.seed") for cell in cells})
+
+
+def _images(cells: Sequence[Cell]) -> int | None:
+    counts = {(c.fields.get("dataset"), c.identity.get("images")) for c in cells}
+    known = [count for _, count in counts if isinstance(count, int)]
+    return sum(known) if known else None
+
+
+def _nothing(contrast: Contrast) -> str:
+    if contrast.left_out:
+        return f"no pair has all its values; without: {'; '.join(contrast.left_out)}"
+    return "no cells match treatment and control"
+
+
+def judge_run(folder: Path) -> tuple[Verdict, ...]:
+    """Return the verdicts on the claims of a run's suite; raise `PosebenchError`."""
+    return verdicts_of(read_run(folder))
+
+
+def verdicts_of(run: Run) -> tuple[Verdict, ...]:
+    """Return the verdicts on the claims of a run's suite."""
+    measured = [claim for claim in run.record.claims if claim.evidence == "measured"]
+    cells = cells_of(run)
+    replicates = replicates_of(run, [cell.id for cell in cells], claim_metrics(measured))
+    found = {verdict.claim.id: verdict for verdict in judge(measured, cells, replicates)}
+    published = [claim for claim in run.record.claims if claim.evidence == "published"]
+    if published:
+        found |= {v.claim.id: v for v in judge(published, published_cells(), {})}
+    return tuple(found[claim.id] for claim in run.record.claims)

@@ -1,0 +1,73 @@
+"""Initial weights of a network, from a seed alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from posebench.networks.backbones.vit import POSITION_STD, ViT
+from posebench.networks.heads.gau import GatedAttentionUnit, Scale, ScaleNorm
+from posebench.networks.heads.heatmap import HeatmapHead
+from posebench.networks.model import PoseModel
+
+HEATMAP_STD = 0.001
+
+
+LINEAR_STD = 0.01
+
+
+def initialise(model: PoseModel, seed: int) -> None:
+    """Set all weights of `model` in place, from `seed` alone.
+
+    Convolutions: Kaiming normal, for the number of inputs of one output. BatchNorm: 1 and 0.
+    Output layers as MMPose's heads: normal, std 0.001 for the convolution that makes heatmaps,
+    0.01 for linear layers; 0.02 for the position embedding of a ViT. All biases 0.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            _initialise_module(module, generator)
+        if isinstance(model.head, HeatmapHead):
+            _normal(model.head.final_layer.weight, HEATMAP_STD, generator)
+
+
+def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
+    """Set the parameters and buffers that `module` itself owns."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        _normal(module.weight, math.sqrt(2 / _inputs(module)), generator)
+        if module.bias is not None:
+            module.bias.zero_()
+    elif isinstance(module, nn.Linear):
+        _normal(module.weight, LINEAR_STD, generator)
+        if module.bias is not None:
+            module.bias.zero_()
+    elif isinstance(module, ViT):
+        _normal(module.pos_embed, POSITION_STD, generator)
+    elif isinstance(module, nn.LayerNorm):
+        module.reset_parameters()
+    elif isinstance(module, nn.BatchNorm2d):
+        module.reset_running_stats()
+        module.weight.fill_(1)
+        module.bias.zero_()
+    elif isinstance(module, ScaleNorm):
+        module.g.fill_(1)
+    elif isinstance(module, Scale):
+        module.scale.fill_(1)
+    elif isinstance(module, GatedAttentionUnit):
+        for parameter in (module.gamma, module.beta):
+            parameter.copy_(torch.rand(parameter.shape, generator=generator))
+
+
+def _inputs(module: nn.Conv2d | nn.ConvTranspose2d) -> float:
+    """Return how many input values one output value sums over."""
+    kernel = math.prod(module.kernel_size)
+    inputs = module.in_channels // module.groups * kernel
+    # A transposed convolution of stride s reaches each output with 1/s² of its kernel.
+    return inputs / math.prod(module.stride) if isinstance(module, nn.ConvTranspose2d) else inputs
+
+
+def _normal(parameter: Tensor, std: float, generator: torch.Generator) -> None:
+    # Drawn on the CPU, so that a model on another device gets the same weights.
+    parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)

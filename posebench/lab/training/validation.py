@@ -1,0 +1,46 @@
+"""Score a model in training on the validation scenes of its own level, without flip test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from posebench.datasets.coco import ground_truth_instances
+from posebench.datasets.requests import SYNTHETIC_LEVELS, DataRequest, load_pose_dataset
+from posebench.errors import TrainingError
+from posebench.networks.model import PoseModel
+from posebench.networks.policies import CellNetwork
+from posebench.prediction.execution import Parallelism, Progress
+from posebench.prediction.predict import PreparedCell, predict
+from posebench.scoring.evaluate import ScoringOptions, evaluate
+from posebench.suites.recipe import Recipe
+
+
+def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[str, float]]:
+    """Return a function that gives AP and PCK, as fractions, of a model at its own size."""
+    names = {level: name for name, level in SYNTHETIC_LEVELS.items()}
+    request = DataRequest(dataset=names[recipe.data.level])
+    dataset = load_pose_dataset(
+        request, lambda done, total: report("render validation", done, total)
+    )
+    instances = ground_truth_instances(dataset)
+    size = recipe.model.input_size
+
+    def score(model: PoseModel) -> dict[str, float]:
+        network = CellNetwork(model, size, size)
+        cell = PreparedCell(network, recipe.model.codec, size, flip_test=False)
+        (outcome,) = predict(
+            [cell],
+            dataset,
+            instances,
+            parallelism=Parallelism(batch_size=64),
+            progress=lambda _: None,
+        )
+        if outcome.predictions is None:
+            raise TrainingError(f"{recipe.name} cannot be evaluated: {outcome.failure}")
+        scored = evaluate(dataset, outcome.predictions, ScoringOptions())
+        return {
+            "AP": scored.metrics.values["AP"] or 0.0,
+            "PCK@0.1": scored.localisation.pck[0.1] or 0.0,
+        }
+
+    return score

@@ -1,0 +1,148 @@
+"""Heatmap codec: argmax, quarter-offset, DARK, UDP and UDP-regress decoding, Gaussian targets.
+
+Numbers must match MMPose 1.3.2's `codecs/msra_heatmap.py` and `codecs/udp_heatmap.py`: Xiao et
+al. 2018 (quarter offset), Zhang et al. 2020 (DARK), Huang et al. 2020 (UDP).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.errors import EvaluationError, SpecError
+from posebench.networks.codecs.decoded import Decoded, raise_if_nan
+from posebench.networks.codecs.expectation import heatmap_expectation_offsets
+from posebench.networks.codecs.maps import Maps, as_maps
+from posebench.networks.codecs.offset_maps import CHANNELS, decode_offset_maps
+from posebench.networks.codecs.refinement import dark_offsets, quarter_offsets, udp_offsets
+from posebench.networks.codecs.targets import training_weights
+from posebench.networks.sizes import InputSize
+
+HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp", "udp-regress"]
+HeatmapRefinement = Literal["argmax", "quarter", "dark", "udp", "expectation"]
+HeatmapRules = Literal["mmpose", "hrnet"]
+HEATMAP_REFINEMENTS: tuple[HeatmapRefinement, ...] = get_args(HeatmapRefinement)
+
+
+@dataclass(frozen=True)
+class HeatmapCodec:
+    """How heatmaps stand for keypoints.
+
+    `decoder` is the one the checkpoint was published with, and says how its targets were made:
+    those of `udp` put the first and last cell on the sides of the input, and so do those of
+    `udp-regress`, whose outputs have three channels per keypoint (`codecs.offset_maps`). `sigma`,
+    in heatmap cells, affects training targets only; `blur_kernel` is the odd width of the Gaussian
+    that DARK and UDP decoding smooth a heatmap with (UDP-regress one of twice that and 1), and of
+    the window of an expectation.
+
+    `rules` says whose hold where a best cell is missing or at a border. `mmpose`: a map that is
+    nowhere positive answers cell (−1, −1), and an axis of a quarter offset stays at its own
+    borders. `hrnet` (`lib/core/inference.py` of the HRNet and SimpleBaseline repositories): such a
+    map answers cell (0, 0), and both axes stay where either would.
+    """
+
+    kind: Literal["heatmap"] = "heatmap"
+    decoder: HeatmapDecoder = "quarter"
+    sigma: float = 2.0
+    blur_kernel: int = 11
+    rules: HeatmapRules = "mmpose"
+
+    def __post_init__(self) -> None:
+        if self.blur_kernel < 3 or self.blur_kernel % 2 == 0:
+            raise SpecError(f"blur_kernel must be odd and at least 3, not {self.blur_kernel}.")
+
+    @property
+    def channels(self) -> int:
+        """Number of output channels per keypoint."""
+        return CHANNELS if self.decoder == "udp-regress" else 1
+
+    def decode(
+        self,
+        outputs: tuple[NDArray[Any] | Maps, ...],
+        size: InputSize,
+        refinement: HeatmapRefinement | None = None,
+    ) -> Decoded:
+        """Return the best cell of each heatmap, refined, in input pixels of `size`.
+
+        `outputs` is one array (N, K · channels, h, w). The score is the maximum before any
+        smoothing; where it is not above 0 the cell is that of `rules`, still refined and scaled. Of
+        equal cells the first wins. `refinement` takes the place of the codec's own, except that
+        `udp-regress` has no other; where cells lie in the input is a matter of the targets the
+        network learned, so that the codec's `decoder` says it in any case. Raises
+        `EvaluationError` for NaN and for heatmaps too small for UDP.
+        """
+        heatmaps = as_maps(outputs[0])
+        height, width = heatmaps.shape[2:]
+        if self.decoder == "udp-regress":
+            keypoints, scores = decode_offset_maps(heatmaps, 2 * self.blur_kernel + 1)
+            raise_if_nan(scores)
+            return Decoded(self._to_input(keypoints, (height, width), size), scores)
+        scores, best = heatmaps.peaks()
+        raise_if_nan(scores)
+        row, column = np.divmod(best, width)
+        cells = np.stack([column, row], axis=-1)
+        cells[scores <= 0] = -1 if self.rules == "mmpose" else 0
+        keypoints = cells.astype(np.float32)
+        refinement = refinement or self.decoder
+        if refinement == "quarter":
+            keypoints += quarter_offsets(heatmaps, cells, jointly=self.rules == "hrnet")
+        elif refinement == "dark":
+            keypoints += dark_offsets(heatmaps, cells, self.blur_kernel)
+        elif refinement == "udp":
+            keypoints += udp_offsets(heatmaps, cells, self.blur_kernel)
+        elif refinement == "expectation":
+            keypoints += heatmap_expectation_offsets(heatmaps, cells, self.blur_kernel // 2)
+        return Decoded(self._to_input(keypoints, (height, width), size), scores)
+
+    def _to_input(
+        self, keypoints: NDArray[np.float32], heatmap_size: tuple[int, int], size: InputSize
+    ) -> NDArray[np.floating[Any]]:
+        sides = np.array([size.width, size.height])
+        cells = np.array(heatmap_size[::-1])
+        if self.decoder not in ("udp", "udp-regress"):
+            scaled: NDArray[np.float32] = keypoints * (sides / cells).astype(np.float32)
+            return scaled
+        if (cells < 2).any():
+            raise EvaluationError(f"UDP cannot decode heatmaps of {cells[1]}x{cells[0]} cells.")
+        # Times W, not W − 1: the map to the image divides by W again.
+        stretched: NDArray[np.float64] = keypoints / (cells - 1) * sides
+        return stretched
+
+    def encode(
+        self,
+        keypoints: NDArray[Any],
+        visible: NDArray[Any],
+        size: InputSize,
+        heatmap_size: tuple[int, int],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return Gaussian targets (N, K, h, w), peak 1, and weights (N, K).
+
+        `keypoints` (N, K, 2) are in input pixels, `heatmap_size` is (h, w). Decoders `argmax` and
+        `quarter`: centred on the nearest cell, cut off at 3 sigma; `udp`: centred on the
+        keypoint, cut off there too; `dark`: centred on the keypoint, not cut off. Targets of
+        weight 0 are 0. Raises `EvaluationError` for `udp-regress`, which is not trained here.
+        """
+        if self.decoder == "udp-regress":
+            raise EvaluationError("There are no training targets for udp-regress.")
+        weights = training_weights(keypoints, visible, size)
+        sides = np.array([size.width, size.height])
+        cells = np.array(heatmap_size[::-1])
+        last = 1 if self.decoder == "udp" else 0
+        exact = keypoints / sides * (cells - last)
+        # Truncation rounds halves up; kept although it misplaces cells below −0.5, as those
+        # belong to keypoints outside the input.
+        nearest = np.trunc(exact + 0.5)
+        center = nearest if self.decoder in ("argmax", "quarter") else exact
+        profiles = []
+        for axis in (0, 1):
+            index = np.arange(cells[axis], dtype=np.float32)
+            offset = index - center[..., axis, None].astype(np.float32)
+            profile = np.exp(offset * offset * np.float32(-0.5 / self.sigma**2))
+            if self.decoder != "dark":
+                profile *= np.abs(index - nearest[..., axis, None]) <= 3 * self.sigma
+            profiles.append(profile)
+        profiles[0] *= (weights > 0)[..., None]
+        return profiles[1][..., :, None] * profiles[0][..., None, :], weights

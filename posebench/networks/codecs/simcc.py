@@ -1,0 +1,108 @@
+"""SimCC codec: coordinates as two classifications over bins.
+
+Numbers must match MMPose 1.3.2's `codecs/simcc_label.py` and `get_simcc_maximum` (Li et al.,
+"SimCC", 2022): the maximum is taken of raw logits, so scores can exceed 1. With `softmax` they
+must match `lib/core/function.py` of the paper's repository, where scores are probabilities.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.errors import EvaluationError
+from posebench.networks.codecs.decoded import Decoded, raise_if_nan
+from posebench.networks.codecs.expectation import bin_expectation_offsets
+from posebench.networks.codecs.maps import Maps, as_maps
+from posebench.networks.codecs.targets import training_weights
+from posebench.networks.sizes import InputSize
+
+SimccRefinement = Literal["argmax", "expectation"]
+Softmax = Literal["none", "each", "mean"]
+SIMCC_REFINEMENTS: tuple[SimccRefinement, ...] = get_args(SimccRefinement)
+
+
+@dataclass(frozen=True)
+class SimccCodec:
+    """How x and y bin vectors stand for keypoints.
+
+    `split_ratio` is bins per input pixel. `sigma` (x, y), in bins, and `normalize` (targets sum
+    to about 1 rather than peak at 1) are those of the training targets; an expectation's window
+    reaches 3 sigma to either side.
+
+    `softmax` says what decoded outputs are: logits (`none`), or probabilities, of each pass of a
+    flip test before their mean (`each`, SimDR) or of the mean of the passes' logits (`mean`,
+    SA-SimDR). `score` is the lower or the higher of the two axes' maxima.
+    """
+
+    kind: Literal["simcc"] = "simcc"
+    split_ratio: float = 2.0
+    sigma: tuple[float, float] = (4.9, 5.66)
+    normalize: bool = True
+    softmax: Softmax = "none"
+    score: Literal["min", "max"] = "min"
+
+    def bins(self, size: InputSize) -> tuple[int, int]:
+        """Return the number of x and of y bins of an input size, truncated as in MMPose's heads."""
+        return int(size.width * self.split_ratio), int(size.height * self.split_ratio)
+
+    def decode(
+        self,
+        outputs: tuple[NDArray[Any] | Maps, ...],
+        size: InputSize,
+        refinement: SimccRefinement = "argmax",
+    ) -> Decoded:
+        """Return the best bin on each axis in input pixels, and the score that `score` says.
+
+        `outputs` are simcc_x (N, K, bins_x) and simcc_y (N, K, bins_y) of the input `size`.
+        Where the score is not above 0 both bins are −1, unrefined. Raises `EvaluationError` for
+        NaN or for bins that are not those of `size`.
+        """
+        simcc_x, simcc_y = (as_maps(output) for output in outputs)
+        found = simcc_x.shape[-1], simcc_y.shape[-1]
+        if found != self.bins(size):
+            raise EvaluationError(
+                f"SimCC outputs of {found[0]} x {found[1]} bins do not fit an input of {size}, "
+                f"which has {self.bins(size)[0]} x {self.bins(size)[1]}.",
+                hint="Decode at the size the network answers for.",
+            )
+        choose = np.minimum if self.score == "min" else np.maximum
+        (highest_x, best_x), (highest_y, best_y) = simcc_x.peaks(), simcc_y.peaks()
+        scores = choose(highest_x, highest_y)
+        raise_if_nan(scores)
+        best = np.stack([best_x, best_y], axis=-1)
+        bins = best.astype(np.float32)
+        if refinement == "expectation":
+            for axis, output in enumerate((simcc_x, simcc_y)):
+                bins[..., axis] += bin_expectation_offsets(
+                    output,
+                    best[..., axis],
+                    math.ceil(3 * self.sigma[axis]),
+                    probabilities=self.softmax != "none",
+                )
+        bins[scores <= 0] = -1
+        return Decoded(bins / np.float32(self.split_ratio), scores)
+
+    def encode(
+        self, keypoints: NDArray[Any], visible: NDArray[Any], size: InputSize
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Return Gaussian targets (N, K, bins_x) and (N, K, bins_y), and weights (N, K).
+
+        `keypoints` (N, K, 2) are in input pixels and are rounded to the nearest bin; targets of
+        weight 0 are 0.
+        """
+        weights = training_weights(keypoints, visible, size)
+        nearest_bin = np.rint(keypoints * self.split_ratio).astype(np.float32)
+        targets = []
+        for axis, count in enumerate(self.bins(size)):
+            sigma = np.float32(self.sigma[axis])
+            offset = (np.arange(count, dtype=np.float32) - nearest_bin[..., axis, None]) / sigma
+            target = np.exp(np.float32(-0.5) * offset * offset)
+            if self.normalize:
+                target /= sigma * np.sqrt(np.float32(2 * np.pi))
+            targets.append(target * (weights > 0)[..., None])
+        return targets[0], targets[1], weights

@@ -1,0 +1,32 @@
+"""What a network costs: parameters, multiply-accumulates."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from posebench.networks.model import Network
+from posebench.networks.sizes import InputSize
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of learned values, without BatchNorm's running statistics."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_gflops(network: Network, size: InputSize) -> float | None:
+    """Return the giga multiply-accumulates of one forward pass of one crop of `size`.
+
+    Counts convolutions and matrix products as they run, a multiply-add as one, which the papers'
+    and MMPose's tables call FLOPs. `None` for a network that does not run in torch.
+    """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    crop = torch.zeros(1, 3, size.height, size.width)
+    # The counter does not know the fused attention of a CPU, only its matrix products.
+    attention = sdpa_kernel(SDPBackend.MATH)
+    with torch.no_grad(), attention, FlopCounterMode(display=False) as counter:
+        network(crop)
+    operations: int = counter.get_total_flops()
+    return operations / 2 / 1e9 if operations else None

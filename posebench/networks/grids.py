@@ -1,0 +1,89 @@
+"""Arithmetic of output grids: maps and bins of a network at an input size, and what they lock.
+
+Every stride-2 layer of the backbones rounds up, so a grid is the input over the stride, rounded up
+(not so in AlexNet and VGG, which have no published SimCC head).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from posebench.networks.codecs import SimccCodec
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import HeadSpec, ModelSpec
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Height and width of maps, in cells."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return self.height * self.width
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Number of SimCC bins on each axis."""
+
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class SizeLockedLayer:
+    """A linear layer of a head whose shape the trained input size has fixed.
+
+    `cells`: its inputs are the cells of a grid this many times as fine as that of the maps, 0 where
+    they are none; `bins`: its outputs are the bins of that axis.
+    """
+
+    name: str
+    cells: int
+    bins: Literal["x", "y"] | None
+
+
+SIZE_LOCKED: dict[str, tuple[SizeLockedLayer, ...]] = {
+    "heatmap": (),
+    "simcc": (
+        SizeLockedLayer("mlp_head_x", cells=1, bins="x"),
+        SizeLockedLayer("mlp_head_y", cells=1, bins="y"),
+    ),
+    "rtmcc": (
+        SizeLockedLayer("mlp.1", cells=1, bins=None),
+        SizeLockedLayer("cls_x", cells=0, bins="x"),
+        SizeLockedLayer("cls_y", cells=0, bins="y"),
+    ),
+    "rtmw": (
+        SizeLockedLayer("mlp.1", cells=1, bins=None),
+        SizeLockedLayer("mlp2.1", cells=2, bins=None),
+        SizeLockedLayer("cls_x", cells=0, bins="x"),
+        SizeLockedLayer("cls_y", cells=0, bins="y"),
+    ),
+}
+"""The size-locked layers of each kind of head, first to last."""
+
+
+def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
+    """Return the grid of a head's maps behind a backbone of this stride."""
+    factor = head.upsample * 2 ** len(head.deconv_channels)
+    return Grid(-(-size.height // stride) * factor, -(-size.width // stride) * factor)
+
+
+def simcc_bins(codec: SimccCodec, size: InputSize) -> Bins:
+    """Return the bins of an input size."""
+    x, y = codec.bins(size)
+    return Bins(x, y)
+
+
+def heatmap_size(spec: ModelSpec, stride: int, size: InputSize | None = None) -> Grid:
+    """Return the grid of heatmaps at `size`, by default at the trained size."""
+    return map_grid(spec.head, stride, size or spec.input_size)

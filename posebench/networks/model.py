@@ -1,0 +1,97 @@
+"""`PoseModel`: backbone, neck and head under MMPose's names (`backbone.*`, `neck.*`, `head.*`)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from posebench.errors import SpecError
+from posebench.networks.backbones import Backbone, build_backbone, describe, size_divisor
+from posebench.networks.backbones.cspnext import CSPNeXt
+from posebench.networks.heads import build_head
+from posebench.networks.necks import CSPNeXtPAFPN, build_neck
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import ModelSpec
+
+
+class Network(Protocol):
+    """Anything that maps crops to outputs: a `PoseModel`, an exported graph, a cell's network."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is, at its trained size."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the backbone's features; input sides are multiples of it."""
+        ...
+
+    @property
+    def fixed_size(self) -> InputSize | None:
+        """The only input size it takes, where that is out of reach, as in exported files."""
+        ...
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map normalised crops (N, 3, H, W) to `(heatmaps,)` or `(simcc_x, simcc_y)`."""
+        ...
+
+
+class PoseModel(nn.Module):
+    """A backbone and a head, with or without a neck between them."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        backbone: Backbone,
+        head: nn.Module,
+        neck: CSPNeXtPAFPN | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.backbone = backbone
+        self.neck = neck
+        self.head = head
+
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the backbone's features."""
+        return self.backbone.stride
+
+    @property
+    def fixed_size(self) -> InputSize | None:
+        """No size: the weights are at hand, and what they lock is known from the head."""
+        return None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map normalised crops (N, 3, H, W) to `(heatmaps,)` or `(simcc_x, simcc_y)`.
+
+        Heatmaps are (N, K, h, w), SimCC vectors (N, K, bins_x) and (N, K, bins_y).
+        """
+        if self.neck is None:
+            features = self.backbone(x)
+        else:
+            assert isinstance(self.backbone, CSPNeXt)
+            features = self.neck(self.backbone.pyramid(x))
+        outputs: tuple[Tensor, ...] = self.head(features)
+        return outputs
+
+
+def build_model(spec: ModelSpec) -> PoseModel:
+    """Build the network of `spec` with torch's default weights.
+
+    Works under `torch.device("meta")`. Raise `SpecError` for an unknown family or options, and for
+    an input size that the backbone cannot run.
+    """
+    divisor, size = size_divisor(spec.backbone), spec.input_size
+    if divisor is not None and (size.height % divisor or size.width % divisor):
+        raise SpecError(
+            f"{describe(spec.backbone)} takes input sides that are multiples of {divisor}, "
+            f"not {size}.",
+            hint="Correct input_size, for example 256x192.",
+        )
+    backbone = build_backbone(spec.backbone)
+    head = build_head(spec, backbone.out_channels, backbone.stride)
+    neck = None if spec.neck is None else build_neck(spec.neck, backbone)
+    return PoseModel(spec, backbone, head, neck)

@@ -1,0 +1,165 @@
+"""Resize policies: how a checkpoint runs at a size it was not trained at, and where it cannot.
+
+Planning needs no torch; `apply_policy` loads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from posebench.errors import UnsupportedSizeError
+from posebench.networks.codecs import SimccCodec
+from posebench.networks.grids import SIZE_LOCKED, map_grid, simcc_bins
+from posebench.networks.sizes import MAX_SIDE, InputSize
+from posebench.networks.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from posebench.networks.model import Network
+
+Policy = Literal["native", "resample", "pool", "interpolate"]
+POLICIES: tuple[Policy, ...] = ("native", "resample", "pool", "interpolate")
+
+
+@dataclass(frozen=True)
+class CellNetwork:
+    """A network as one cell runs it.
+
+    Crops of `input_size` go in; outputs stand for pixels of `output_size`. Where either differs
+    from the cell's own size, the caller rescales the crop and the decoded keypoints. With
+    `flips_apart` the mirrored crops of a flip test are a batch of their own.
+    """
+
+    network: Network
+    input_size: InputSize
+    output_size: InputSize
+    flips_apart: bool = False
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is, at its trained size."""
+        return self.network.spec
+
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the backbone's features."""
+        return self.network.stride
+
+    @property
+    def fixed_size(self) -> InputSize | None:
+        """The only input size that the network takes, or None."""
+        return self.network.fixed_size
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map normalised crops (N, 3, H, W) of `input_size` to outputs."""
+        return self.network(x)
+
+
+def canonical_policy(spec: ModelSpec, size: InputSize, policy: Policy) -> Policy:
+    """Return `native` where `policy` would change nothing, else `policy`.
+
+    Nothing changes at the trained size; a heatmap network has no layer to pool or interpolate.
+    """
+    if size == spec.input_size:
+        return "native"
+    if spec.paradigm == "heatmap" and policy in ("pool", "interpolate"):
+        return "native"
+    return policy
+
+
+def check_size(
+    spec: ModelSpec,
+    stride: int,
+    size: InputSize,
+    policy: Policy,
+    *,
+    divisor: int | None = None,
+    size_locked: bool = False,
+) -> None:
+    """Raise `UnsupportedSizeError`, with the reason, where a cell cannot run.
+
+    `divisor`: what the sides must be multiples of, where that is more than the stride.
+    `size_locked`: the file itself takes its trained size alone and its weights are out of reach,
+    as in an ONNX file exported for one size.
+    """
+    policy = canonical_policy(spec, size, policy)
+    if size == spec.input_size or policy == "resample":
+        return
+    if size_locked:
+        raise UnsupportedSizeError(
+            f"{size} under {policy}: the file was exported for {spec.input_size} alone.",
+            hint="Use the policy resample.",
+        )
+    if policy == "native" and isinstance(spec.codec, SimccCodec):
+        raise UnsupportedSizeError(
+            f"{size} under native: {_locks(spec, spec.codec, stride)}.",
+            hint="Use the policy resample, pool or interpolate.",
+        )
+    step = divisor or stride
+    if size.height % step or size.width % step:
+        valid = " and ".join(str(near) for near in _nearest_multiples(size, step))
+        layer = "stride" if divisor is None else "stride of the coarsest branch,"
+        raise UnsupportedSizeError(
+            f"{size} under {policy}: both sides must be multiples of the {layer} {step}.",
+            hint=f"Nearest valid: {valid}. The policy resample runs at any size.",
+        )
+
+
+def network_size(spec: ModelSpec, size: InputSize, policy: Policy) -> InputSize:
+    """Return the size of the crops that the network is fed in a cell of `size`."""
+    return spec.input_size if policy == "resample" else size
+
+
+def output_size(spec: ModelSpec, size: InputSize, policy: Policy) -> InputSize:
+    """Return the size in whose pixels the outputs of a cell of `size` are decoded."""
+    policy = canonical_policy(spec, size, policy)
+    return spec.input_size if policy in ("resample", "pool") else size
+
+
+def apply_policy(network: Network, size: InputSize, policy: Policy) -> CellNetwork:
+    """Return the network of a cell; the original stays as it is and shares its other weights.
+
+    Raise `UnsupportedSizeError` where `check_size` does, and for `pool` or `interpolate` of a
+    network that is no `PoseModel`.
+    """
+    from posebench.networks.backbones import size_divisor
+
+    spec = network.spec
+    divisor, locked = size_divisor(spec.backbone), network.fixed_size is not None
+    check_size(spec, network.stride, size, policy, divisor=divisor, size_locked=locked)
+    canonical = canonical_policy(spec, size, policy)
+    if canonical in ("pool", "interpolate"):
+        from posebench.networks.model import PoseModel
+        from posebench.networks.resizing import interpolate_model, pool_model
+
+        if not isinstance(network, PoseModel):
+            raise UnsupportedSizeError(
+                f"{size} under {policy}: the weights of this file are out of reach.",
+                hint="Use the policy resample.",
+            )
+        network = (pool_model if canonical == "pool" else interpolate_model)(network, size)
+    return CellNetwork(
+        network, network_size(spec, size, canonical), output_size(spec, size, canonical)
+    )
+
+
+def _locks(spec: ModelSpec, codec: SimccCodec, stride: int) -> str:
+    """Say which layers lock the size, and to what."""
+    layers = ", ".join(layer.name for layer in SIZE_LOCKED[spec.head.kind])
+    grid = map_grid(spec.head, stride, spec.input_size)
+    bins = simcc_bins(codec, spec.input_size)
+    return (
+        f"input grid {grid} and {bins.x}+{bins.y} bins are fixed by training at "
+        f"{spec.input_size} (linear layers {layers})"
+    )
+
+
+def _nearest_multiples(size: InputSize, step: int) -> tuple[InputSize, ...]:
+    """Return the valid sizes next below and next above, as far as there are any."""
+    below = (size.height // step * step, size.width // step * step)
+    above = (-(-size.height // step) * step, -(-size.width // step) * step)
+    return tuple(
+        InputSize(*sides) for sides in (below, above) if 0 < min(sides) <= max(sides) <= MAX_SIDE
+    )

@@ -1,0 +1,172 @@
+"""Size-locked weights and feature maps, resampled between input sizes.
+
+Bin j lies at pixel j / split_ratio, so bins of two sizes are aligned at index 0; cells are
+aligned at the middle of their pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from posebench.errors import UnsupportedSizeError
+from posebench.networks.codecs import SimccCodec
+from posebench.networks.grids import Bins, Grid, SizeLockedLayer, map_grid, simcc_bins
+from posebench.networks.heads import Head, build_head
+from posebench.networks.heads.rtmcc import RTMCCHead
+from posebench.networks.heads.rtmw import RTMWHead
+from posebench.networks.heads.simcc import SimCCHead
+from posebench.networks.model import PoseModel
+from posebench.networks.sizes import InputSize
+
+SizeLockedHead = SimCCHead | RTMCCHead | RTMWHead
+
+
+def cell_center(stride: int) -> float:
+    """Return where in a cell the content lies that it answers for, in cells.
+
+    A cell's receptive field is centred on its first pixel, i * stride. But a network trained on
+    mirrored crops too has to treat cell i and its mirror image alike, and so answers for the
+    middle of the cell's pixels.
+    """
+    return (stride - 1) / (2 * stride)
+
+
+def resample_matrix(source: int, target: int, step: float, center: float = 0.0) -> Tensor:
+    """Return the (target, source) float32 matrix that samples `source` values linearly.
+
+    Value i of either side stands for the place i + `center`, in its own steps; places beyond the
+    ends are taken at the ends. The linear kernel widens to `step` when shrinking, so that no
+    source value is skipped. Rows sum to 1; for step 1 and equal lengths it is the identity.
+    """
+    place = (torch.arange(target, dtype=torch.float64) + center) * step - center
+    position = place.clamp(min=0, max=source - 1)
+    distance = (position[:, None] - torch.arange(source, dtype=torch.float64)).abs()
+    weights = (1 - distance / max(1.0, step)).clamp(min=0)
+    return (weights / weights.sum(dim=1, keepdim=True)).float()
+
+
+class PooledHead(nn.Module):
+    """A SimCC head whose maps are resampled to the trained grids before its first locked layers.
+
+    `matrices` are those of rows and of columns for each map.
+    """
+
+    def __init__(self, head: SizeLockedHead, matrices: list[tuple[Tensor, Tensor]]) -> None:
+        super().__init__()
+        self.head = head
+        self._maps = len(matrices)
+        for index, (rows, columns) in enumerate(matrices):
+            self.register_buffer(f"rows{index}", rows, persistent=False)
+            self.register_buffer(f"columns{index}", columns, persistent=False)
+
+    def forward(self, features: Any) -> tuple[Tensor, ...]:
+        """Return `(simcc_x, simcc_y)` in the bins of the trained size."""
+        pooled = [
+            self.get_buffer(f"rows{index}").to(maps.dtype)
+            @ maps
+            @ self.get_buffer(f"columns{index}").to(maps.dtype).T
+            for index, maps in enumerate(self.head.maps(features))
+        ]
+        return self.head.vectors(*pooled)
+
+
+def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
+    """Return `model` made to run at `size` by resampling its maps; its weights are shared."""
+    head = _simcc_head(model)
+    trained = model.spec.input_size
+    old, new = (map_grid(model.spec.head, model.stride, s) for s in (trained, size))
+    device = next(head.parameters()).device
+    down, right = size.height / trained.height, size.width / trained.width
+    matrices = []
+    for scale in head.map_scales:
+        center = cell_center(model.stride // scale)
+        rows = resample_matrix(new.height * scale, old.height * scale, down, center)
+        columns = resample_matrix(new.width * scale, old.width * scale, right, center)
+        matrices.append((rows.to(device), columns.to(device)))
+    return _with_head(model, PooledHead(head, matrices))
+
+
+def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
+    """Return `model` with its size-locked weights resampled to `size`; the others are shared.
+
+    Columns over cells are multiplied by old over new number of cells, so that the sum over the
+    grid keeps its magnitude. At the trained size every weight stays as it is, bit for bit.
+    """
+    head = _simcc_head(model)
+    state = head.state_dict()
+    resampler = _WeightResampler(model, size)
+    for layer in head.size_locked:
+        for name in (f"{layer.name}.weight", f"{layer.name}.bias"):
+            if name in state:
+                state[name] = resampler.resample(layer, state[name])
+    with torch.device("meta"):
+        resized: Head = build_head(
+            replace(model.spec, input_size=size), model.backbone.out_channels, model.stride
+        )
+    locked = {layer.name.partition(".")[0] for layer in head.size_locked}
+    for name, child in head.named_children():
+        if name in locked:
+            own = {key.removeprefix(f"{name}."): state[key] for key in state if _below(key, name)}
+            resized.get_submodule(name).load_state_dict(own, assign=True)
+        else:
+            # Shared as it is, for it may be one that BatchNorm was folded into.
+            setattr(resized, name, child)
+    return _with_head(model, resized.train(head.training))
+
+
+def _below(key: str, module: str) -> bool:
+    return key.startswith(f"{module}.")
+
+
+class _WeightResampler:
+    """The matrices from a model's trained size to another, applied to its size-locked weights."""
+
+    def __init__(self, model: PoseModel, size: InputSize) -> None:
+        spec, trained = model.spec, model.spec.input_size
+        assert isinstance(spec.codec, SimccCodec)
+        self.old: Grid = map_grid(spec.head, model.stride, trained)
+        self.new: Grid = map_grid(spec.head, model.stride, size)
+        self.step = down, right = trained.height / size.height, trained.width / size.width
+        self.stride = model.stride
+        old_bins: Bins = simcc_bins(spec.codec, trained)
+        new_bins: Bins = simcc_bins(spec.codec, size)
+        self.bins = {
+            "x": resample_matrix(old_bins.x, new_bins.x, right),
+            "y": resample_matrix(old_bins.y, new_bins.y, down),
+        }
+
+    def resample(self, layer: SizeLockedLayer, parameter: Tensor) -> Tensor:
+        """Return a weight (outputs, inputs) or bias (outputs,) of `layer` for the new size."""
+        result = parameter.detach().float().cpu()
+        if layer.bins is not None:
+            result = self.bins[layer.bins] @ result
+        if layer.cells and parameter.ndim == 2:
+            scale, (down, right) = layer.cells, self.step
+            old_height, old_width = self.old.height * scale, self.old.width * scale
+            center = cell_center(self.stride // scale)
+            rows = resample_matrix(old_height, self.new.height * scale, down, center)
+            columns = resample_matrix(old_width, self.new.width * scale, right, center)
+            grid = rows @ result.reshape(-1, old_height, old_width) @ columns.T
+            result = grid.reshape(len(result), -1) * (self.old.cells / self.new.cells)
+        return result.to(parameter)
+
+
+def _with_head(model: PoseModel, head: nn.Module) -> PoseModel:
+    """Return a model of the same backbone and mode with another head."""
+    result = PoseModel(model.spec, model.backbone, head, model.neck)
+    result.training = model.training
+    return result
+
+
+def _simcc_head(model: PoseModel) -> SizeLockedHead:
+    """Return the head of `model`; raise `UnsupportedSizeError` if it has no size-locked layer."""
+    if not isinstance(model.head, SizeLockedHead):
+        raise UnsupportedSizeError(
+            f"A {model.spec.head.kind} head has no size-locked layer to resample.",
+            hint="Use the policy native.",
+        )
+    return model.head

@@ -1,0 +1,202 @@
+"""Batches of crops: every image decoded once, every crop cut once, for whoever needs them.
+
+Which instances form a batch is fixed beforehand, so no answer depends on who prepares one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.images import read_image
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import CropSpec
+from posebench.prediction.crops import crop_image, resample_crop
+from posebench.prediction.device_crops import normalise_tensor, resample_crops, warp_crops
+from posebench.prediction.devices import Uploaded, Uploader
+from posebench.prediction.execution import Parallelism
+from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
+
+# Batches that workers are ahead of the lanes by.
+_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class CropRequest:
+    """Crops of `size`, resampled to `input_size` where that differs, normalised by `spec`."""
+
+    size: InputSize
+    input_size: InputSize
+    spec: CropSpec
+
+
+class Images(Protocol):
+    """Gives the data set's images by their number."""
+
+    def take(self, index: int) -> NDArray[np.uint8]:
+        """Return an image (H, W, 3) BGR."""
+        ...
+
+
+class CropBatch:
+    """The crops of some instances, each kind made once and used by every cell that asks."""
+
+    def __init__(
+        self, images: Images, instances: Instances, rows: NDArray[np.intp], uploader: Uploader
+    ) -> None:
+        start = time.perf_counter()
+        self.rows = rows
+        self.boxes = instances.bbox_xyxy[rows]
+        self._indices = instances.image_index[rows].tolist()
+        self._images = {index: images.take(index) for index in dict.fromkeys(self._indices)}
+        self._uploaded: dict[int, Uploaded] = {}
+        self._on_cpu = uploader.device.type == "cpu"
+        if not self._on_cpu:
+            self._uploaded = {
+                index: uploader.upload(image) for index, image in self._images.items()
+            }
+        self._inputs: dict[CropRequest, Tensor] = {}
+        self._cut: dict[tuple[InputSize, CropSpec], NDArray[np.uint8]] = {}
+        # Of this part, which every kind of crop needs, and of each kind.
+        self._read_seconds = time.perf_counter() - start
+        self._seconds: dict[CropRequest, float] = {}
+
+    def inputs(self, request: CropRequest) -> tuple[Tensor, float]:
+        """Return a network's input (N, 3, H, W), and the seconds it took, reading included."""
+        if request not in self._inputs:
+            start = time.perf_counter()
+            if self._on_cpu:
+                crops = torch.from_numpy(self._crops(request))
+            else:
+                tensors = {index: each.receive() for index, each in self._uploaded.items()}
+                crops = crops_on_device(
+                    [tensors[index] for index in self._indices], self.boxes, request
+                )
+            self._inputs[request] = normalise_tensor(crops, request.spec)
+            self._seconds[request] = self._read_seconds + time.perf_counter() - start
+        return self._inputs[request], self._seconds[request]
+
+    def _crops(self, request: CropRequest) -> NDArray[np.uint8]:
+        """Return crops (N, H, W, 3) BGR."""
+        size, spec = request.size, request.spec
+        if (size, spec) not in self._cut:
+            center, scale = boxes_to_center_scale(self.boxes, size, spec.padding)
+            crops = [
+                crop_image(self._images[index], center[row], scale[row], size, udp=spec.udp)
+                for row, index in enumerate(self._indices)
+            ]
+            self._cut[size, spec] = np.stack(crops)
+        crops_of_size = self._cut[size, spec]
+        if size == request.input_size:
+            return crops_of_size
+        return np.stack(
+            [resample_crop(crop, request.input_size, spec.udp) for crop in crops_of_size]
+        )
+
+
+def crops_on_device(
+    images: Sequence[Tensor], bbox_xyxy: NDArray[np.float32], request: CropRequest
+) -> Tensor:
+    """Return crops (N, H, W, 3) uint8 of N images (h, w, 3), bit for bit those cut on the CPU."""
+    size, spec = request.size, request.spec
+    center, scale = boxes_to_center_scale(bbox_xyxy, size, spec.padding)
+    matrices = [crop_matrix(center[row], scale[row], size, spec.udp) for row in range(len(images))]
+    crops = warp_crops(images, np.stack(matrices), size)
+    return resample_crops(crops, request.input_size, spec.udp)
+
+
+class _Images:
+    """Decodes an image for the first batch that takes it, and drops it after the last one."""
+
+    def __init__(self, dataset: PoseDataset, batches: Sequence[NDArray[np.int64]]) -> None:
+        self._dataset = dataset
+        self._lock = threading.Lock()
+        self._left = Counter(index for batch in batches for index in np.unique(batch).tolist())
+        self._decoded: dict[int, Future[NDArray[np.uint8]]] = {}
+
+    def take(self, index: int) -> NDArray[np.uint8]:
+        """Return an image, once for each batch; raise `DataError` if it cannot be read."""
+        with self._lock:
+            first = index not in self._decoded
+            image = self._decoded.setdefault(index, Future())
+            self._left[index] -= 1
+            if not self._left[index]:
+                del self._decoded[index]
+        if first:
+            try:
+                image.set_result(read_image(self._dataset.images[index].path))
+            except BaseException as error:
+                image.set_exception(error)
+        return image.result()
+
+
+def image_order(instances: Instances) -> NDArray[np.intp]:
+    """Return the rows of N instances in the order that batches take them."""
+    return np.argsort(instances.image_index, kind="stable")
+
+
+@contextmanager
+def crop_batches(
+    dataset: PoseDataset,
+    instances: Instances,
+    parallelism: Parallelism,
+    *,
+    requests: Sequence[CropRequest],
+    device: torch.device,
+) -> Iterator[Iterator[Callable[[], CropBatch]]]:
+    """Give batches in the order of the images, each as a function that returns it.
+
+    Their crops lie on `device`. Workers, if there are any, prepare `requests` ahead, a bounded
+    number of batches; else the function does it all. It raises `DataError` for an image that cannot
+    be read.
+    """
+    order = image_order(instances)
+    batch_size, workers = parallelism.batch_size, parallelism.workers
+    uploader = Uploader(device)
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    images = _Images(dataset, [instances.image_index[rows] for rows in batches])
+
+    def prepared(rows: NDArray[np.intp]) -> CropBatch:
+        batch = CropBatch(images, instances, rows, uploader)
+        for request in requests:
+            with suppress(Exception):  # the cell that asks for it meets it again, as its failure
+                batch.inputs(request)
+        return batch
+
+    if not workers:
+        yield (partial(CropBatch, images, instances, rows, uploader) for rows in batches)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="crops")
+    try:
+        yield _ahead(pool, prepared, batches, workers + _AHEAD)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    prepared: Callable[[NDArray[np.intp]], CropBatch],
+    batches: Sequence[NDArray[np.intp]],
+    depth: int,
+) -> Iterator[Callable[[], CropBatch]]:
+    """Yield each batch's outcome, with `depth` of them under way."""
+    under_way: deque[Future[CropBatch]] = deque()
+    for rows in batches:
+        under_way.append(pool.submit(prepared, rows))
+        if len(under_way) > depth:
+            yield under_way.popleft().result
+    while under_way:
+        yield under_way.popleft().result

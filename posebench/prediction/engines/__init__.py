@@ -1,0 +1,99 @@
+"""Engines: what runs a network, and in which precision, behind one interface."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from posebench.checkpoints.graphs.exported import ExportedNetwork
+from posebench.errors import UnsupportedExecutionError
+from posebench.networks.model import Network, PoseModel
+from posebench.networks.policies import CellNetwork
+from posebench.prediction.devices import check_device
+from posebench.prediction.engines.compiled import compile_network
+from posebench.prediction.engines.onnxruntime_engine import onnxruntime_network
+from posebench.prediction.engines.openvino_engine import openvino_network
+from posebench.prediction.engines.quantising import Calibration
+from posebench.prediction.engines.torch_engine import DTYPES, TorchNetwork, is_optimised, optimised
+from posebench.prediction.execution import Engine, Execution, Parallelism, Precision, usual_engine
+
+# Which precisions an engine has; whether this processor and network do is known by trying.
+PRECISIONS_OF: dict[Engine, tuple[Precision, ...]] = {
+    "torch": ("fp32", "bf16", "fp16"),
+    "eager": ("fp32",),
+    "compile": ("fp32", "bf16", "fp16"),
+    "onnxruntime": ("fp32", "int8"),
+    "openvino": ("fp32", "bf16", "fp16", "int8"),
+}
+# An exported file's weights are out of reach: what runs its format, in which precisions.
+_OF_FILES: dict[str, dict[Engine, tuple[Precision, ...]]] = {
+    "onnx": {"onnxruntime": ("fp32",), "openvino": ("fp32", "bf16", "fp16")},
+    "openvino": {"openvino": ("fp32", "bf16", "fp16")},
+}
+
+
+def check_execution(network: Network, execution: Execution) -> None:
+    """Raise `UnsupportedExecutionError` for what is known not to run before it is tried."""
+    check_device(execution.device)
+    engine = execution.engine or own_engine(network)
+    offered = PRECISIONS_OF
+    if isinstance(network, ExportedNetwork):
+        offered = _OF_FILES[network.spec.backbone.family]
+    if engine not in offered:
+        raise UnsupportedExecutionError(
+            f"This file was exported: its weights are out of reach of the engine {engine}.",
+            hint=f"Leave out --engine, or choose {' or '.join(offered)}.",
+        )
+    if execution.precision not in offered[engine]:
+        raise UnsupportedExecutionError(
+            f"The engine {engine} does not run this network in {execution.precision}.",
+            hint=f"It runs it in {', '.join(offered[engine])}.",
+        )
+    if execution.device != "cpu" and engine in ("onnxruntime", "openvino"):
+        raise UnsupportedExecutionError(
+            f"The engine {engine} runs on the CPU only, not on {execution.device}.",
+            hint="Choose the engine torch, eager or compile.",
+        )
+
+
+def own_engine(network: Network) -> Engine:
+    """Return what runs a network by default."""
+    return usual_engine(network.spec.backbone.family)
+
+
+def optimise(network: Network, execution: Execution) -> Network:
+    """Return what all cells of a checkpoint share, made ready for the engine of `execution`."""
+    if not isinstance(network, PoseModel):
+        return network
+    if execution.engine == "eager":
+        return network.to(execution.device)
+    return optimised(network, execution)
+
+
+def execute(
+    cell: CellNetwork, execution: Execution, parallelism: Parallelism, calibration: Calibration
+) -> CellNetwork:
+    """Return a cell's network, of an optimised one, as the engine of `execution` runs it.
+
+    `calibration` gives normalised crops (N, 3, H, W) of its input size, for int8 alone. Raises
+    `UnsupportedExecutionError` where the engine cannot run it, or not in that precision.
+    """
+    network, size = cell.network, cell.input_size
+    engine = execution.engine or own_engine(network)
+    if engine == "openvino":
+        lanes = parallelism.lanes
+        return replace(cell, network=openvino_network(network, size, execution, calibration, lanes))
+    if engine == "onnxruntime":
+        return replace(cell, network=onnxruntime_network(network, size, execution, calibration))
+    assert isinstance(network, PoseModel)
+    published = not is_optimised(network)
+    layout = torch.contiguous_format if published else torch.channels_last
+    dtype, device = DTYPES.get(execution.precision), torch.device(execution.device)
+    in_torch = TorchNetwork(network, device, layout, dtype)
+    if engine == "compile":
+        compiled = compile_network(
+            in_torch, size, batch_size=parallelism.batch_size, device=execution.device
+        )
+        return replace(cell, network=compiled)
+    return replace(cell, network=in_torch, flips_apart=published)

@@ -1,0 +1,102 @@
+"""Networks compiled by `torch.compile`: C++ for a CPU, CUDA graphs for a GPU."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from posebench.errors import UnsupportedExecutionError
+from posebench.networks.model import Network
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import ModelSpec
+
+# A compiler and a CUDA graph's memory serve one thread at a time.
+_COMPILING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class CompiledNetwork:
+    """A network compiled for batches of `batch_size` crops of one size.
+
+    Batches of other sizes are cut and filled up to that, so that nothing is compiled while it
+    runs. On a CPU it is compiled for one thread, and several threads may call at once.
+    """
+
+    network: Network
+    compiled: Any
+    batch_size: int
+    fixed_size: InputSize
+    device: torch.device
+    _running: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is, at its trained size."""
+        return self.network.spec
+
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the backbone's features."""
+        return self.network.stride
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map normalised crops (N, 3, H, W) of its size, float32, to float32 outputs."""
+        with torch.inference_mode():
+            parts = [self._run(crops) for crops in torch.split(x.to(self.device), self.batch_size)]
+            return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
+
+    def _run(self, crops: Tensor) -> list[Tensor]:
+        """Run up to one batch."""
+        # A tensor of its own, made here: compiled code is for one kind and layout of tensor alone.
+        batch = crops.new_zeros((self.batch_size, *crops.shape[1:]))
+        batch[: len(crops)] = crops
+        if self.device.type == "cpu":
+            return [output[: len(crops)].float() for output in self.compiled(batch)]
+        with self._running:
+            # The next call overwrites what a CUDA graph has answered.
+            return [output[: len(crops)].float().clone() for output in self.compiled(batch)]
+
+
+def compile_network(
+    network: Network, size: InputSize, *, batch_size: int, device: str = "cpu"
+) -> CompiledNetwork:
+    """Compile a network for batches of crops of `size`; takes from seconds to minutes.
+
+    It may be a module or any other network that lets torch run, such as a `TorchNetwork`.
+
+    Raise `UnsupportedExecutionError` where that fails, as without a C++ compiler.
+    """
+    place = torch.device(device)
+    options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
+    if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
+        # Else all cells' networks, whose code is the same, share one small limit.
+        options["isolate_recompiles"] = True
+    if place.type == "cpu":
+        options["options"] = {"cpp.threads": 1}
+    else:
+        options["mode"] = "reduce-overhead"
+    # Of objects with a __call__, torch takes modules alone.
+    target = network if isinstance(network, nn.Module) else network.__call__
+    result = CompiledNetwork(network, torch.compile(target, **options), batch_size, size, place)
+    threads = torch.get_num_threads()
+    with _COMPILING:
+        # Code is compiled for a number of threads, and lanes have one each.
+        torch.set_num_threads(1 if place.type == "cpu" else threads)
+        try:
+            result(torch.zeros(batch_size, 3, size.height, size.width))
+        except Exception as error:  # dynamo, inductor and compilers share no base class but this
+            # Of a compiler's error, dynamo's own first line only says that there was one.
+            cause = getattr(error, "inner_exception", error)
+            reason = str(cause).strip().partition("\n")[0]
+            raise UnsupportedExecutionError(
+                f"torch.compile cannot compile this network: {reason or type(cause).__name__}",
+                hint="It needs a C++ compiler. The engine torch runs everywhere.",
+            ) from error
+        finally:
+            torch.set_num_threads(threads)
+    return result

@@ -1,0 +1,100 @@
+"""Networks in torch: as published, or optimised without moving what they answer."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from posebench.networks.model import Network, PoseModel
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import ModelSpec
+from posebench.prediction.engines.folding import folded
+from posebench.prediction.engines.probing import noise_crops, relative_gap
+from posebench.prediction.execution import Execution, Precision
+
+_log = logging.getLogger(__name__)
+# How far an optimised network's outputs may lie from the published one's, of the largest one.
+TOLERANCE = 1e-4
+DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+
+@dataclass(frozen=True)
+class TorchNetwork:
+    """A network on a device, with crops in its memory layout.
+
+    With a `dtype` it runs under autocast, but for the output layers (`heads`), whose rounding
+    would move keypoints most.
+    """
+
+    network: Network
+    device: torch.device
+    layout: torch.memory_format
+    dtype: torch.dtype | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is, at its trained size."""
+        return self.network.spec
+
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the backbone's features."""
+        return self.network.stride
+
+    @property
+    def fixed_size(self) -> InputSize | None:
+        """The only input size that the network takes, or None."""
+        return self.network.fixed_size
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Map normalised crops (N, 3, H, W), float32, to float32 outputs on the device."""
+        x = x.to(self.device).contiguous(memory_format=self.layout)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            outputs = self.network(x)
+        return tuple(output.float() for output in outputs)
+
+
+def optimised(model: PoseModel, execution: Execution) -> PoseModel:
+    """Return a copy of `model` that answers the same, faster, on the device of `execution`.
+
+    BatchNorm is folded, weights lie channels-last, and those of the backbone are in the precision
+    asked for. Where a network is so ill-conditioned that folding moves its outputs by more than
+    `TOLERANCE` of the largest, as some untrained ones are, it stays as published.
+    """
+    result = folded(model)
+    for parameter in result.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    moved = _gap(model, result)
+    if not moved <= TOLERANCE:
+        _log.info("Folding would move the outputs by %.1e of the largest one: left out.", moved)
+        result = copy.deepcopy(model).eval()
+    dtype = DTYPES.get(execution.precision)
+    # Exports are made of float32, and what they become is up to their engines.
+    if dtype is not None and execution.engine != "openvino":
+        for name, module in result.named_modules():
+            if isinstance(module, _WEIGHTED) and not name.startswith("head."):
+                module.to(dtype)
+    return result.to(execution.device)
+
+
+def is_optimised(model: PoseModel) -> bool:
+    """Tell whether a network's weights lie channels-last, as `optimised` leaves them."""
+    return any(
+        parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
+        for parameter in model.parameters()
+        if parameter.ndim == 4
+    )
+
+
+def _gap(model: PoseModel, other: PoseModel) -> float:
+    """Return the largest difference of two networks' outputs of a noisy crop, of the largest."""
+    size = model.spec.input_size
+    crop = noise_crops(1, size)
+    with torch.inference_mode():
+        return relative_gap(model(crop), other(crop))

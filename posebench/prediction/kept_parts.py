@@ -1,0 +1,99 @@
+"""Parts of a cell's predictions, kept while it runs: a killed run goes on where it was.
+
+Parts lie beside the file of the whole, which takes their place, and follow one another from the
+first instance in the order that batches take them. Deleting any of them is safe.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.errors import DataError
+from posebench.prediction.kept_predictions import CachedFile, read_arrays, write_arrays
+from posebench.prediction.predictions import Predictions
+
+_log = logging.getLogger(__name__)
+_SPAN = re.compile(r"\.(\d+)-(\d+)\.part\.npz$")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Predictions of the instances from `start` up to `stop`, and the seconds they took."""
+
+    start: int
+    stop: int
+    predictions: Predictions
+    seconds: float
+
+
+def read_parts(file: CachedFile, batch_size: int, total: int) -> list[Part]:
+    """Return the parts that are kept of a cell's `total` instances, from the first on.
+
+    Only those of the same batches count: of others, rounding could differ. What is damaged is
+    left out, and what follows it, with a warning.
+    """
+    spans: dict[int, int] = {}
+    for path in file.path.parent.glob(f"{_stem(file, batch_size)}.*.part.npz"):
+        if found := _SPAN.search(path.name):
+            start, stop = int(found[1]), int(found[2])
+            spans[start] = max(stop, spans.get(start, 0))
+    parts: list[Part] = []
+    while (start := parts[-1].stop if parts else 0) in spans:
+        part_file = _part_file(file, batch_size, start, spans[start])
+        try:
+            predictions, seconds = read_arrays(part_file, "seconds")
+            if len(predictions) != spans[start] - start or not start < spans[start] <= total:
+                raise DataError(f"{part_file.path} holds {len(predictions)} instances.")
+        except DataError as error:
+            _log.warning("%s. They are made again.", " ".join(str(error).split()).rstrip("."))
+            break
+        parts.append(Part(start, spans[start], predictions, seconds))
+    return parts
+
+
+def write_part(file: CachedFile, batch_size: int, part: Part) -> None:
+    """Keep a part; raise `DataError` if it cannot be written."""
+    part_file = _part_file(file, batch_size, part.start, part.stop)
+    write_arrays(part_file, part.predictions, seconds=part.seconds)
+
+
+def delete_parts(file: CachedFile) -> None:
+    """Delete the parts of a cell, whatever their batches: it is done."""
+    for path in file.path.parent.glob(f"{file.path.stem}.*.part.npz"):
+        with suppress(OSError):  # they only take space
+            path.unlink()
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """Return parts that follow one another as one."""
+    predictions = Predictions(
+        **{
+            field.name: np.concatenate([getattr(part.predictions, field.name) for part in parts])
+            for field in fields(Predictions)
+        }
+    )
+    seconds = sum(part.seconds for part in parts)
+    return Part(parts[0].start, parts[-1].stop, predictions, seconds)
+
+
+def picked(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
+    """Return the predictions of `rows`, in their order."""
+    names = (field.name for field in fields(Predictions))
+    return Predictions(**{name: getattr(predictions, name)[rows] for name in names})
+
+
+def _stem(file: CachedFile, batch_size: int) -> str:
+    return f"{file.path.stem}.batch{batch_size}"
+
+
+def _part_file(file: CachedFile, batch_size: int, start: int, stop: int) -> CachedFile:
+    path: Path = file.path.with_name(f"{_stem(file, batch_size)}.{start}-{stop}.part.npz")
+    return CachedFile(path, {**file.identity, "batch_size": batch_size, "span": [start, stop]})

@@ -1,0 +1,113 @@
+"""Predictions on disk, one file for each cell and decoder, to be scored again without a network.
+
+A file is named by the hash of everything that moves a prediction, appears under its name when
+complete, and holds no pickles. Deleting any of them is safe.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.errors import DataError, EvaluationError
+from posebench.files.hashing import content_key
+from posebench.files.records import put_when_written
+from posebench.prediction.predictions import Predictions
+
+# What numpy, zipfile and the checks below raise for a file that is not whole.
+_DAMAGE = (
+    OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error,
+    EvaluationError,
+)  # fmt: skip
+
+
+_NAMES = tuple(field.name for field in fields(Predictions))
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """Where the predictions of one cell by one decoder are, or will be; `identity` names it."""
+
+    path: Path
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CachedPredictions:
+    """What a file of the cache holds: predictions, and the network's GFLOPs."""
+
+    predictions: Predictions
+    gflops: float | None
+
+
+def cached_file(folder: Path, identity: Mapping[str, Any]) -> CachedFile:
+    """Return the file in `folder` that belongs to plain data, everything predictions rest on."""
+    return CachedFile(folder / f"{content_key(identity)}.npz", identity)
+
+
+def read_predictions(file: CachedFile) -> CachedPredictions | None:
+    """Return what the file holds, None where there is no file; raise `DataError` for damage."""
+    if not file.path.is_file():
+        return None
+    predictions, gflops = read_arrays(file, "gflops")
+    return CachedPredictions(predictions, None if np.isnan(gflops) else gflops)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Return the predictions of a file, whatever cell it is of; raise `DataError`."""
+    return _read(path, "gflops")[1]
+
+
+def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
+    """Keep predictions by way of a temporary name; raise `DataError` if they cannot be written."""
+    write_arrays(file, kept.predictions, gflops=np.nan if kept.gflops is None else kept.gflops)
+
+
+def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -> None:
+    """Write a file with predictions and numbers; raise `DataError` if it cannot be written."""
+    arrays = {name: getattr(predictions, name) for name in _NAMES}
+    arrays["keypoints"] = _narrow(arrays["keypoints"])
+    arrays |= {name: np.array(number) for name, number in numbers.items()}
+    try:
+        with put_when_written(file.path) as temporary:
+            np.savez_compressed(temporary, identity=np.array(json.dumps(file.identity)), **arrays)
+    except OSError as error:
+        raise DataError(f"{file.path} cannot be written: {error.strerror or error}.") from None
+
+
+def read_arrays(file: CachedFile, number: str) -> tuple[Predictions, float]:
+    """Return a file's predictions and the number of this name; raise `DataError` for damage."""
+    identity, predictions, value = _read(file.path, number)
+    if identity != json.loads(json.dumps(file.identity)):
+        raise _damaged(file.path, "it is of another cell")
+    return predictions, value
+
+
+def _read(path: Path, number: str) -> tuple[Any, Predictions, float]:
+    """Return whose predictions a file holds, and what it holds; raise `DataError` for damage."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            values = {name: stored[name] for name in _NAMES}
+            values["keypoints"] = values["keypoints"].astype(np.float64)
+            identity = json.loads(str(stored["identity"]))
+            return identity, Predictions(**values), float(stored[number])
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, why: object) -> DataError:
+    return DataError(f"Cached predictions in {path} are damaged: {why}")
+
+
+def _narrow(values: NDArray[Any]) -> NDArray[Any]:
+    """Return float64 values as float32 where that loses nothing."""
+    narrow = values.astype(np.float32)
+    return narrow if np.array_equal(narrow, values) else values

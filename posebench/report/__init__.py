@@ -1,9 +1,0 @@
-"""One self-contained HTML page of a run: verdicts, tables, plots, gallery, provenance.
-
-Everything but `profiles` loads no torch. All that a run holds is text from elsewhere: it gets
-into the page through the templates' and `svg`'s escaping only.
-"""
-
-from posebench.report.page import ReportRequest, write_report
-
-__all__ = ["ReportRequest", "write_report"]

@@ -1,0 +1,215 @@
+"""A comparison of two runs as terminal table, Markdown, JUnit XML, JSON and GitHub annotations."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from posebench.files.records import mapping_from_record
+from posebench.judging.comparison import CellComparison, CellState, Change, Comparison
+from posebench.judging.gates import LATENCY, SPEED, SPEEDS
+from posebench.judging.speed_changes import UNITS
+from posebench.reporting.texts import NO_VALUE, p_text, points
+
+SCHEMA_VERSION = 1
+_WORDS: dict[CellState, str] = {
+    "changed": "changed",
+    "unchanged": "unchanged",
+    "failed": "failed now",
+    "missing": "missing",
+    "new": "new",
+    "incomparable": "not comparable",
+    "neither": "without result in either",
+}
+_LISTED: tuple[CellState, ...] = ("failed", "missing", "new", "incomparable", "neither")
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """Return the comparison for the terminal: changed cells, the others by reason, gates."""
+    parts: list[RenderableType] = [Text(_headline(comparison))]
+    for header, rows in _tables(comparison):
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for index, name in enumerate(header):
+            table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index > 0)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        parts.append(table)
+    parts += [Text(line) for line in (*_listed(comparison), *_gate_lines(comparison))]
+    return Group(*parts)
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """Return the comparison for a pull request."""
+    verdict = "passed" if comparison.passed else "**failed**"
+    lines = [f"### posebench: gates {verdict}", "", _headline(comparison)]
+    for header, rows in _tables(comparison):
+        lines += ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
+        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
+    for title, more in (("", _listed(comparison)), ("", _gate_lines(comparison))):
+        lines += [title, *(f"- {_escaped(line)}" for line in more)] if more else []
+    return "\n".join(lines) + "\n"
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Return the comparison as JSON, fractions at full precision."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "passed": comparison.passed,
+        **mapping_from_record(comparison),
+    }
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def comparison_junit(comparison: Comparison) -> str:
+    """Return JUnit XML: a test case per gate and cell, failures with what they show."""
+    names = [cell.id for cell in comparison.cells]
+    suites = ElementTree.Element("testsuites", name="posebench compare")
+    for gate in comparison.gates:
+        offenders = dict(gate.offenders)
+        suite = ElementTree.SubElement(
+            suites,
+            "testsuite",
+            name=gate.gate,
+            tests=str(len(names)),
+            failures=str(len(offenders)),
+        )
+        for name in names:
+            case = ElementTree.SubElement(suite, "testcase", classname=gate.gate, name=name)
+            if name in offenders:
+                failure = ElementTree.SubElement(case, "failure", message=offenders[name])
+                failure.text = f"gate {gate.gate!r}: {offenders[name]}"
+    ElementTree.indent(suites)
+    text: str = ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
+    return text + "\n"
+
+
+def github_annotations(comparison: Comparison) -> str:
+    """Return workflow commands that GitHub shows as errors, one per gate and cell that fails."""
+    return "".join(
+        f"::error title={_command(f'posebench: {gate.gate}', title=True)}::"
+        f"{_command(f'{name}: {shown}')}\n"
+        for gate in comparison.gates
+        for name, shown in gate.offenders
+    )
+
+
+_HEADER = ("cell", "AP", "new AP", "change", "95 % interval", "p (Holm)", "other changes", "speed")
+_SPEED_HEADER = ("cell", "speed", "before", "now", "change", "by their repeats")
+Rows = list[tuple[str, ...]]
+
+
+def _tables(comparison: Comparison) -> list[tuple[tuple[str, ...], Rows]]:
+    """Return headers and rows: cells whose numbers changed, speeds that were repeated."""
+    changed = [_row(cell) for cell in comparison.cells if cell.state == "changed"]
+    speeds = [
+        _speed_row(cell.id, change)
+        for cell in comparison.cells
+        for change in cell.changes
+        if change.told is not None
+    ]
+    tables = [(_HEADER, changed), (_SPEED_HEADER, speeds)]
+    return [(header, rows) for header, rows in tables if rows]
+
+
+def _speed_row(name: str, change: Change) -> tuple[str, ...]:
+    verdict = "not told apart"
+    if change.told:
+        better = (change.candidate > change.baseline) != (change.metric == LATENCY)
+        verdict = "faster" if better else "slower"
+    unit = UNITS[change.metric]
+    return (
+        name,
+        unit if unit == change.metric else f"{change.metric}, {unit}",
+        f"{change.baseline:.1f}",
+        f"{change.candidate:.1f}",
+        _relative(change),
+        verdict,
+    )
+
+
+def _relative(change: Change) -> str:
+    return f"{100 * (change.candidate / change.baseline - 1):+.0f} %"
+
+
+def _row(cell: CellComparison) -> tuple[str, ...]:
+    ap, speed = cell.change("AP"), cell.change(SPEED)
+    others = [c for c in cell.changes if c.metric not in ("AP", *SPEEDS) and c.difference.value]
+    largest = max(others, key=lambda c: abs(c.difference.value or 0), default=None)
+    more = NO_VALUE
+    if largest is not None:
+        more = f"{largest.metric} {_signed(largest)}" + (
+            f" and {len(others) - 1} more" if len(others) > 1 else ""
+        )
+    return (
+        cell.id,
+        points(ap.baseline) if ap else NO_VALUE,
+        points(ap.candidate) if ap else NO_VALUE,
+        _signed(ap),
+        _interval(ap),
+        p_text(ap.difference.p_holm) if ap else NO_VALUE,
+        more,
+        NO_VALUE if speed is None else _relative(speed),
+    )
+
+
+def _signed(change: Change | None) -> str:
+    if change is None or change.difference.value is None:
+        return NO_VALUE
+    return f"{100 * change.difference.value:+.1f}"
+
+
+def _interval(change: Change | None) -> str:
+    if change is None:
+        return NO_VALUE
+    low, high = change.difference.low, change.difference.high
+    return "none" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def _headline(comparison: Comparison) -> str:
+    counts = Counter(cell.state for cell in comparison.cells)
+    parts = [f"{counts[state]} {word}" for state, word in _WORDS.items() if counts[state]]
+    return f"{comparison.baseline} -> {comparison.candidate}: {', '.join(parts)}"
+
+
+def _listed(comparison: Comparison) -> list[str]:
+    cells = [
+        f"{_WORDS[state]}: {cell.id} ({cell.reason})"
+        for state in _LISTED
+        for cell in comparison.cells
+        if cell.state == state
+    ]
+    reasons = Counter(cell.speed_reason for cell in comparison.cells if cell.speed_reason)
+    return cells + [
+        f"speeds of {count} cells not comparable: {reason}" for reason, count in reasons.items()
+    ]
+
+
+def _gate_lines(comparison: Comparison) -> list[str]:
+    lines = []
+    for gate in comparison.gates:
+        lines.append(f"gate {gate.gate!r}: {'passed' if gate.passed else 'FAILED'}")
+        lines += [f"  {name}: {shown}" for name, shown in gate.offenders]
+    return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _command(text: str, title: bool = False) -> str:
+    """Return a text as part of a workflow command, which would else end at these characters."""
+    plain = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return plain.replace(":", "%3A").replace(",", "%2C") if title else plain
+
+
+TEXTS: dict[str, Callable[[Comparison], str]] = {
+    "md": comparison_markdown,
+    "junit": comparison_junit,
+    "json": comparison_json,
+}

@@ -1,0 +1,185 @@
+"""The tables of `posebench diagnose`, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from posebench.reporting.score_tables import data_lines
+from posebench.reporting.texts import NO_VALUE, file_labels, p_text, points
+from posebench.scoring.diagnosis.corrections import ERROR_TYPES
+from posebench.scoring.diagnosis.diagnosis_intervals import Difference, Estimate
+from posebench.scoring.diagnosis.files import DiagnosisReport, ModelDiagnosis
+from posebench.scoring.diagnosis.keypoint_errors import STATES
+from posebench.scoring.keypoint_metrics import PCK_THRESHOLDS, KeypointMetrics
+
+
+def diagnosis_tables(report: DiagnosisReport) -> RenderableType:
+    """Return errors and their costs, differences, keypoints, strata and confidence, in points."""
+    labels = file_labels(len(report.models))
+    parts: list[RenderableType] = [Text(line) for line in _heading(report, labels)]
+    for label, model in zip(labels, report.models, strict=True):
+        parts += [Text(), _costs_table(label, model), Text(_costs_note(model))]
+    for label, difference in zip(labels[1:], report.differences, strict=True):
+        title = f"{label} − {labels[0]}"
+        parts += [Text(), _differences_table(title, difference.shares, difference.regained)]
+    for label, model in zip(labels, report.models, strict=True):
+        parts += [Text(), _keypoints_table(label, model), Text(), _strata_table(label, model)]
+        if model.calibration.ece is not None:
+            parts += [Text(), _reliability_table(label, model)]
+        parts += [Text(), Text(f"{label}: {_confidence_note(model)}")]
+    parts += [Text(), *(Text(line) for line in _notes(report))]
+    return Group(*parts)
+
+
+def _heading(report: DiagnosisReport, labels: Sequence[str]) -> list[str]:
+    lines = data_lines(report.data)
+    for label, model in zip(labels, report.models, strict=True):
+        lines.append(
+            f"{label} = {model.path}: {model.detections} detections, AP {points(model.ap)}"
+        )
+        lines += [f"  {finding}" for finding in model.findings]
+    return lines
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, header in enumerate(headers):
+        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
+    return table
+
+
+def _costs_table(label: str, model: ModelDiagnosis) -> Table:
+    table = _table(f"{label}: error", "count", "share", "", "AP regained alone", "in order")
+    for cost in model.costs:
+        table.add_row(
+            cost.name,
+            str(cost.count),
+            _estimate(model.estimates.shares[cost.name]),
+            "of keypoints" if cost.name in STATES else "per person",
+            _estimate(model.estimates.regained[cost.name], signed=True),
+            _signed(cost.in_order),
+        )
+    return table
+
+
+def _costs_note(model: ModelDiagnosis) -> str:
+    reached = points(None if model.remaining is None else 1 - model.remaining)
+    return (
+        f"AP {points(model.ap)} as predicted, {reached} with all corrected in this order; the rest "
+        f"({points(model.remaining)}) is lost to keypoints near their labels, not on them."
+    )
+
+
+def _differences_table(
+    title: str, shares: Mapping[str, Difference], regained: Mapping[str, Difference]
+) -> Table:
+    table = _table(title, "share", "p (Holm)", "AP regained alone", "p (Holm)")
+    for name, difference in shares.items():
+        cost = regained.get(name)
+        table.add_row(
+            name,
+            _estimate(difference, signed=True),
+            p_text(difference.p_holm),
+            *((_estimate(cost, signed=True), p_text(cost.p_holm)) if cost else ("", "")),
+        )
+    return table
+
+
+def _keypoints_table(label: str, model: ModelDiagnosis) -> Table:
+    thresholds = [f"PCK@{threshold:g}" for threshold in PCK_THRESHOLDS]
+    table = _table(f"{label}: keypoint", "labelled", *thresholds, "error px", "median px", *STATES)
+    for item in model.keypoints:
+        states = model.keypoint_states[item.name]
+        total = sum(states.values())
+        shares = [points(count / total if total else None) for count in states.values()]
+        table.add_row(item.name, *_keypoint_cells(item), *shares)
+    for name, item in model.visibility.items():
+        table.add_row(f"({name})", *_keypoint_cells(item))
+    return table
+
+
+def _keypoint_cells(item: KeypointMetrics) -> list[str]:
+    pixels = [item.endpoint_error, item.median_error]
+    return [
+        str(item.labelled),
+        *(points(share) for share in item.pck.values()),
+        *(NO_VALUE if value is None else f"{value:.1f}" for value in pixels),
+    ]
+
+
+def _strata_table(label: str, model: ModelDiagnosis) -> Table:
+    thresholds = [f"PCK@{threshold:g}" for threshold in PCK_THRESHOLDS]
+    table = _table(f"{label}: persons by", "", "persons", "AP", "AR", "OKS", *thresholds)
+    family = None
+    for item in model.strata:
+        numbers = (item.ap, item.ar, item.mean_oks, *item.pck.values())
+        table.add_row(
+            "" if item.family == family else item.family,
+            item.name,
+            str(item.persons),
+            *(points(value) for value in numbers),
+        )
+        family = item.family
+    table.columns[1].justify = "left"
+    return table
+
+
+def _reliability_table(label: str, model: ModelDiagnosis) -> Table:
+    table = _table(f"{label}: score", "detections", "mean score", "mean OKS")
+    for item in model.calibration.bins:
+        table.add_row(
+            f"{item.low:.1f}-{item.high:.1f}",
+            str(item.count),
+            points(item.mean_score),
+            points(item.mean_oks),
+        )
+    return table
+
+
+def _confidence_note(model: ModelDiagnosis) -> str:
+    found = model.calibration
+    lost = None if model.ap is None or model.oracle_ap is None else model.oracle_ap - model.ap
+    rank = NO_VALUE if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
+    if found.ece is not None:
+        scale = f"ECE {points(found.ece)} in {len(found.bins)} bins of equal width over 0-1"
+    else:
+        scale = "scores are not on a scale of 0-1, so only their order is judged"
+    beyond = f" ({found.outside} of {found.detections} scores beyond it)" if found.outside else ""
+    return (
+        f"{scale}{beyond}; rank correlation of score and OKS {rank}; AP with OKS as score "
+        f"{points(model.oracle_ap)}: scores alone cost {points(lost)}."
+    )
+
+
+def _notes(report: DiagnosisReport) -> list[str]:
+    return [
+        "Persons are found at OKS 0.1. Keypoints: good above 0.85 similarity to their label, "
+        f"jitter from 0.5, misses below; errors: {', '.join(ERROR_TYPES)}.",
+        "A correction leaves jitter at 0.85, misses at 0.5, inversions and swaps as near as they "
+        "are to the wrong place; false positives are taken away, missed persons not asked for.",
+        "Corrected scores are the OKS with the person a detection has, one to one, the most "
+        "similar first, and 0 for the others.",
+        "Strata: other persons are ignored, detections of nobody count against each stratum; "
+        "PCK of the longer box side; pixels over persons found.",
+        f"In brackets: 95% percentile intervals from {report.replicates} resamples of the images "
+        f"(seed {report.seed}); differences are paired. All but pixels and counts in points.",
+    ]
+
+
+def _estimate(estimate: Estimate | Difference, *, signed: bool = False) -> str:
+    if estimate.value is None:
+        return NO_VALUE
+    sign = "+" if signed else ""
+    value = f"{100 * estimate.value:{sign}.1f}"
+    if estimate.interval is None:
+        return value
+    low, high = estimate.interval
+    return f"{value} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
+def _signed(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{100 * value:+.1f}"

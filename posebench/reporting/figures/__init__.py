@@ -1,0 +1,1 @@
+"""Figures of runs, trainings and diagnoses, for files."""

@@ -1,0 +1,171 @@
+"""What is shown while a suite runs: a live table on a terminal, one line per cell elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from posebench.reporting.texts import points
+from posebench.results.cell import CellResult
+from posebench.results.store import StoredCell
+from posebench.running.one_pass import Display
+from posebench.running.plan import SuiteCell
+
+_LAST_SHOWN = 8
+_REFRESH_PER_SECOND = 4
+
+
+class LineDisplay:
+    """One line for each finished cell, for files, pipes and CI logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._left = 0
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """Show nothing: steps within a cell are for the eye."""
+
+    def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
+        """Say how many cells there are and how many are left."""
+        self._left = len(pending)
+        self._say(plan_line(cells, pending))
+
+    def started(self, cells: Sequence[SuiteCell]) -> None:
+        """Say what runs together, as it may take long before any of it is done."""
+        if line := pass_line(cells):
+            self._say(line)
+
+    def finished(self, cell: StoredCell) -> None:
+        """Say what came of a cell."""
+        self._left -= 1
+        self._say(f"{cell_line(cell)} ({self._left} left)")
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+
+class LiveDisplay:
+    """Cells done, running and left, the time left, and the last results."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._pending: list[SuiteCell] = []
+        self._running: tuple[str, ...] = ()
+        self._done: list[StoredCell] = []
+        self._steps: dict[str, tuple[int, int]] = {}
+        self._pass = ""
+        self._started = time.monotonic()
+        self._headline = ""
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """Show how far a step is, beside others that are under way."""
+        under_way = {name: step for name, step in self._steps.items() if step[0] < step[1]}
+        self._steps = {**under_way, label: (done, total)}
+        self._show()
+
+    def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
+        """Show how many cells there are and how many are left."""
+        self._pending = list(pending)
+        self._started = time.monotonic()
+        self._headline = plan_line(cells, pending)
+        self._show()
+
+    def started(self, cells: Sequence[SuiteCell]) -> None:
+        """Show which cells run, beside those that still do."""
+        self._running += tuple(cell.id for cell in cells)
+        self._pass = pass_line(cells)
+        self._show()
+
+    def finished(self, cell: StoredCell) -> None:
+        """Show a cell that is done."""
+        self._done.append(cell)
+        self._running = tuple(name for name in self._running if name != cell.id)
+        if not self._running:
+            self._steps = {}
+        self._show()
+
+    def _show(self) -> None:
+        left = len(self._pending) - len(self._done) - len(self._running)
+        counts = f"{len(self._done)} done, {len(self._running)} running, {max(left, 0)} left"
+        steps = Table.grid(padding=(0, 1))
+        for label, (done, total) in self._steps.items():
+            steps.add_row(Text(label), ProgressBar(total or 1, done, width=30), f"{done}/{total}")
+        last = [Text(cell_line(cell)) for cell in self._done[-_LAST_SHOWN:]]
+        parts: list[RenderableType] = [Text(self._headline), Text(counts + self._time_left())]
+        parts += [Text(self._pass)] if self._pass else []
+        self._live.update(Group(*parts, steps, *last))
+
+    def _time_left(self) -> str:
+        """Return the time that the pending cells' cost says is left."""
+        cost = {cell.id: cell_cost(cell.result) for cell in self._pending}
+        done = sum(cost.get(cell.id, 0.0) for cell in self._done)
+        if self._running and self._steps:
+            reached, total = map(sum, zip(*self._steps.values(), strict=True))
+            done += reached / total * sum(cost.get(name, 0.0) for name in self._running)
+        if done <= 0:
+            return ""
+        seconds = (time.monotonic() - self._started) * (sum(cost.values()) - done) / done
+        return f", about {duration(seconds)} left"
+
+
+@contextmanager
+def suite_display() -> Iterator[Display]:
+    """Yield a live display on a terminal, lines on standard error elsewhere."""
+    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield LineDisplay(console)
+        return
+    with Live(console=console, transient=True, refresh_per_second=_REFRESH_PER_SECOND) as live:
+        yield LiveDisplay(live)
+
+
+def cell_cost(result: CellResult) -> float:
+    """Return the giga multiply-accumulates of a cell's network, 0 for one that does not run."""
+    if result.status != "ok":
+        return 0.0
+    passes = 2 if result.protocol.flip_test else 1
+    # A network that cannot be counted still takes its time.
+    return (result.gflops or 1.0) * passes * result.protocol.instances
+
+
+def plan_line(cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> str:
+    """Return how many cells a plan has, how many of them run, and how many are done already."""
+    counts = Counter(cell.result.status for cell in cells)
+    kinds = ", ".join(f"{count} {status}" for status, count in counts.items() if status != "ok")
+    known = f" ({kinds})" if kinds else ""
+    return f"{len(cells)} cells{known}, {len(cells) - len(pending)} done before"
+
+
+def pass_line(cells: Sequence[SuiteCell]) -> str:
+    """Return which networks share the images of one pass, empty for a single one."""
+    networks = len({(cell.checkpoint.source.name, cell.axes, cell.key) for cell in cells})
+    names = dict.fromkeys(cell.checkpoint.source.name for cell in cells)
+    return f"{networks} networks in one pass, of {', '.join(names)}" if networks > 1 else ""
+
+
+def cell_line(cell: StoredCell) -> str:
+    """Return a finished cell in one line."""
+    result = cell.result
+    if result.status != "ok":
+        return f"{cell.id}: {result.status}: {result.reason}"
+    speed = result.instances_per_second
+    shown = f", {speed:.1f} instances/s" if speed is not None else ""
+    return f"{cell.id}: AP {points((result.metrics or {}).get('AP'))}{shown}"
+
+
+def duration(seconds: float) -> str:
+    """Show a time span in the units people use."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

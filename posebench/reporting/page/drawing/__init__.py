@@ -1,0 +1,1 @@
+"""SVG, drawn by hand: axes, marks, bars."""

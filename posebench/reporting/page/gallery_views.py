@@ -1,0 +1,160 @@
+"""The gallery: chosen instances of each pair, drawn, with what the networks answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from posebench.datasets.images import read_image
+from posebench.errors import PosebenchError
+from posebench.reporting.page.drawing.marks import paradigm_class, paradigm_name
+from posebench.reporting.page.gallery import Choice, chosen_instances
+from posebench.reporting.page.instances import PairInstances, RunData, pair_instances
+from posebench.reporting.page.pairs import MatchedPair
+from posebench.reporting.page.paradigm_bars import pair_title
+from posebench.reporting.page.pictures import (
+    Pose,
+    crop_view,
+    draw_heatmap,
+    draw_poses,
+    draw_profiles,
+)
+from posebench.results.cell import CellResult
+from posebench.results.store import Run, StoredCell
+
+Outputs = tuple[NDArray[np.float32], ...]
+Answer = Callable[[StoredCell, PairInstances, int, Sequence[int]], Outputs]
+"""What a cell's network answers for rows of its side (0, 1) of a pair; raises `PosebenchError`."""
+
+KINDS = {"changed": "most changed", "worst": "worst"}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One drawing with its caption."""
+
+    caption: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
+class GalleryItem:
+    """One instance: which, why it is shown, and its drawings."""
+
+    pair: str
+    kind: str
+    heading: str
+    note: str
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All items, and in words what is not there and why."""
+
+    items: tuple[GalleryItem, ...]
+    problems: tuple[str, ...]
+
+
+def make_gallery(
+    run: Run, data: RunData, pairs: Sequence[MatchedPair], count: int, answer: Answer | None
+) -> Gallery:
+    """Draw up to `count` instances of each kind of each pair; what is gone is a problem."""
+    items: list[GalleryItem] = []
+    problems = list(data.problems)
+    for pair in pairs:
+        try:
+            found = pair_instances(run, data, pair)
+            choices = chosen_instances(found, count)
+            outputs = _answers(pair, found, choices, answer, problems)
+            for index, choice in enumerate(choices):
+                answers = [None if o is None else tuple(part[index] for part in o) for o in outputs]
+                items.append(_item(pair, found, choice, answers))
+        except PosebenchError as error:
+            problems.append(f"{pair_title(pair)}: {error}")
+    return Gallery(tuple(items), tuple(dict.fromkeys(problems)))
+
+
+def _answers(
+    pair: MatchedPair,
+    found: PairInstances,
+    choices: Sequence[Choice],
+    answer: Answer | None,
+    problems: list[str],
+) -> list[Outputs | None]:
+    outputs: list[Outputs | None] = []
+    for side, cell in enumerate(pair.cells):
+        try:
+            rows = [choice.row for choice in choices]
+            outputs.append(None if answer is None else answer(cell, found, side, rows))
+        except PosebenchError as error:
+            problems.append(f"No heatmaps or profiles of {cell.result.checkpoint.name}: {error}")
+            outputs.append(None)
+    return outputs
+
+
+def _item(
+    pair: MatchedPair,
+    found: PairInstances,
+    choice: Choice,
+    answers: Sequence[Outputs | None],
+) -> GalleryItem:
+    row, keypoints = choice.row, found.dataset.keypoints
+    image_id = int(found.predictions[0].image_ids[row])
+    path = next(image.path for image in found.dataset.images if image.id == image_id)
+    image = read_image(path)
+    keypoint = keypoints.keypoints[choice.keypoint].replace("_", " ")
+    tiles = []
+    for side, cell in enumerate(pair.cells):
+        tiles += _tiles(found, choice, side, cell, image, answers[side])
+    gap = round(100 * float(found.oks[1, row] - found.oks[0, row]))
+    return GalleryItem(
+        pair=pair_title(pair),
+        kind=KINDS[choice.kind],
+        heading=f"Image {image_id}, person {int(found.truth.ids[found.persons[row]])}",
+        note=f"SimCC − heatmap: {gap:+d} points of OKS. Keypoint looked at: {keypoint}.",
+        tiles=tuple(tiles),
+    )
+
+
+def _tiles(
+    found: PairInstances,
+    choice: Choice,
+    side: int,
+    cell: StoredCell,
+    image: NDArray[np.uint8],
+    answer: Outputs | None,
+) -> list[Tile]:
+    """Return the poses of one cell, and its answer if there is one."""
+    row, person = choice.row, found.persons[choice.row]
+    predictions, result = found.predictions[side], cell.result
+    view = crop_view(image, predictions.bbox_xyxy[row], result)
+    labelled = found.truth.visibility[person] > 0
+    look = paradigm_class(result.checkpoint.paradigm)
+    truth = Pose(found.truth.keypoints[person], labelled, "truth")
+    predicted = Pose(predictions.keypoints[row], np.ones_like(labelled), look)
+    name, oks = paradigm_name(result.checkpoint.paradigm), 100 * found.oks[side, row]
+    caption = f"{name}: OKS {oks:.0f}"
+    spoken = f"Ground truth and the pose of {result.checkpoint.name}, OKS {oks:.0f}"
+    tiles = [Tile(caption, draw_poses(view, spoken, found.dataset.keypoints, truth, predicted))]
+    if answer is None:
+        return tiles
+    k = choice.keypoint
+    marks = {"truth": truth.keypoints[k], look: predicted.keypoints[k]}
+    off = float(np.linalg.norm(predicted.keypoints[k] - truth.keypoints[k]))
+    joint = found.dataset.keypoints.keypoints[k].replace("_", " ")
+    spoken = f"What {result.checkpoint.name} answers for the {joint}, {off:.0f} pixels off"
+    if len(answer) == 1:
+        drawing = draw_heatmap(view, spoken, answer[0][k], _is_udp(result), marks)
+        return [*tiles, Tile(f"heatmap of {joint}, {off:.0f} px off", drawing)]
+    drawing = draw_profiles(view, spoken, (answer[0][k], answer[1][k]), marks)
+    return [*tiles, Tile(f"x and y bins of {joint}, {off:.0f} px off", drawing)]
+
+
+def _is_udp(result: CellResult) -> bool:
+    """Tell whether a heatmap's corner cells lie on the corners of the box."""
+    return bool((result.checkpoint.spec or {}).get("codec", {}).get("decoder") == "udp")

@@ -1,0 +1,159 @@
+"""The data of a run again, and a pair's predictions held against it, person by person. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.datasets.coco import PoseDataset
+from posebench.datasets.requests import GROUND_TRUTH, load_pose_dataset
+from posebench.errors import DataError, PosebenchError
+from posebench.prediction.predictions import Predictions
+from posebench.reporting.page.pairs import MatchedPair
+from posebench.results.cell import Protocol
+from posebench.results.store import Run, StoredCell
+from posebench.running.workload import data_requests
+from posebench.scoring.matching.detections import Detections
+from posebench.scoring.matching.oks import Pairs
+from posebench.scoring.matching.pairing import all_pairs
+from posebench.scoring.matching.truth import GroundTruth, ground_truth
+from posebench.suites.suite import find_suite
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """The data sets of a run that are still there, by annotations and number of images.
+
+    `problems` say in words what is not.
+    """
+
+    datasets: Mapping[tuple[str, int], PoseDataset]
+    problems: tuple[str, ...] = ()
+
+    def of(self, cell: StoredCell) -> PoseDataset | None:
+        """Return a cell's data set, None where it is gone or has changed."""
+        return self.datasets.get(_key(cell.result.protocol))
+
+
+@dataclass(frozen=True, eq=False)
+class PairInstances:
+    """N persons that both cells of a pair predicted.
+
+    `persons` (N,) are rows of `truth`; `oks` (2, N) of the heatmap's and of SimCC's pose with
+    that person; `predictions` those of both, in the same order.
+    """
+
+    dataset: PoseDataset
+    truth: GroundTruth
+    persons: NDArray[np.int64]
+    oks: NDArray[np.float64]
+    predictions: tuple[Predictions, Predictions]
+
+
+def load_run_data(run: Run) -> RunData:
+    """Load the data sets of a run by way of its suite; what cannot be loaded is a problem."""
+    found: dict[tuple[str, int], PoseDataset] = {}
+    problems = []
+    try:
+        folder = find_suite(run.record.source).parent
+    except PosebenchError as error:
+        return RunData(
+            found, (f"The run's suite is gone, and with it the way to the data: {error}",)
+        )
+    wanted = {_key(cell.result.protocol) for cell in run.cells}
+    for request in data_requests(run.record.suite, folder, run.record.limit):
+        try:
+            dataset = load_pose_dataset(request, _unseen)
+        except PosebenchError as error:
+            problems.append(f"{request.dataset} cannot be read: {error}")
+            continue
+        key = (dataset.annotations_sha256, len(dataset.images))
+        if key in wanted:
+            found[key] = dataset
+        else:
+            problems.append(f"The annotations of {request.dataset} are not those of the run.")
+    return RunData(found, tuple(dict.fromkeys(problems)))
+
+
+def _unseen(done: int, total: int) -> None:
+    """Show nothing of the rendering of a synthetic set that is no longer in the cache."""
+    del done, total
+
+
+def _key(protocol: Protocol) -> tuple[str, int]:
+    return protocol.annotations_sha256, protocol.images
+
+
+def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
+    """Return the persons of a pair; raise `PosebenchError` where something is not there.
+
+    With ground-truth boxes an instance is its own person; with detected ones the person of its
+    image that the two poses together resemble most.
+    """
+    dataset = data.of(pair.heatmap)
+    if dataset is None:
+        raise DataError("The data set of this run is not here.")
+    both = [_kept(run, cell) for cell in pair.cells]
+    _, first, second = np.intersect1d(both[0].ids, both[1].ids, return_indices=True)
+    predictions = (_subset(both[0], first), _subset(both[1], second))
+    truth = ground_truth(dataset)
+    similar = [all_pairs(truth, _detections(found)) for found in predictions]
+    if pair.heatmap.result.protocol.boxes == GROUND_TRUTH:
+        rows = {int(name): row for row, name in enumerate(truth.ids)}
+        persons = np.array([rows[int(name)] for name in predictions[0].ids], dtype=np.int64)
+    else:
+        persons = most_similar(similar, len(first), ~truth.ignored)
+    oks = np.zeros((2, len(first)))
+    for index, pairs in enumerate(similar):
+        own = pairs.person == persons[pairs.detection]
+        oks[index, pairs.detection[own]] = pairs.oks[own]
+    known = persons >= 0
+    return PairInstances(
+        dataset,
+        truth,
+        persons[known],
+        oks[:, known],
+        (_subset(predictions[0], known), _subset(predictions[1], known)),
+    )
+
+
+def most_similar(
+    similar: Sequence[Pairs], count: int, among: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return for each of `count` detections the person of highest summed OKS, -1 for none."""
+    detection = np.concatenate([pairs.detection for pairs in similar])
+    person = np.concatenate([pairs.person for pairs in similar])
+    oks = np.concatenate([pairs.oks for pairs in similar])
+    keys, where = np.unique(detection * len(among) + person, return_inverse=True)
+    total = np.bincount(where, oks, minlength=len(keys))
+    detection, person = np.divmod(keys, len(among))
+    order = np.lexsort((total, detection))
+    order = order[among[person[order]]]
+    persons = np.full(count, -1, dtype=np.int64)
+    persons[detection[order]] = person[order]  # the last of a detection, its best, stays
+    return persons
+
+
+def _kept(run: Run, cell: StoredCell) -> Predictions:
+    predictions = run.predictions(cell)
+    if predictions is None:
+        raise DataError(f"The run keeps no predictions of {cell.id}.", hint="Run the suite again.")
+    return predictions
+
+
+def _subset(predictions: Predictions, rows: NDArray[Any]) -> Predictions:
+    return Predictions(**{name: values[rows] for name, values in vars(predictions).items()})
+
+
+def _detections(predictions: Predictions) -> Detections:
+    return Detections(
+        image_ids=predictions.image_ids,
+        keypoints=predictions.keypoints.astype(np.float64),
+        keypoint_scores=predictions.keypoint_scores.astype(np.float64),
+        scores=predictions.bbox_scores.astype(np.float64),
+        areas=predictions.areas.astype(np.float64),
+    )

@@ -1,0 +1,158 @@
+"""The page: every part of a run's report, put into the templates, as one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posebench.files.records import write_text
+from posebench.judging.verdicts import verdicts_of
+from posebench.reporting.page.contents import Figure
+from posebench.reporting.page.cost_plots import cost_figure
+from posebench.reporting.page.gallery_views import Answer, make_gallery
+from posebench.reporting.page.instances import PairInstances, load_run_data
+from posebench.reporting.page.pairs import (
+    incomparable_pairs,
+    matched_pairs,
+    protocol_groups,
+    shown_pairs,
+)
+from posebench.reporting.page.paradigm_bars import (
+    diagnose_pairs,
+    error_figure,
+    keypoint_figure,
+    reliability_figure,
+)
+from posebench.reporting.page.provenance import (
+    command_to_repeat,
+    environment_facts,
+    inputs_table,
+    loads_table,
+    protocol_views,
+)
+from posebench.reporting.page.result_tables import pairs_table, results_table
+from posebench.reporting.page.size_curves import size_figure
+from posebench.reporting.page.verdict_views import tally, verdict_view
+from posebench.results.store import Run, StoredCell, read_run
+
+# Pairs that are looked at closely; more would make the page long, not clearer.
+_MOST_PAIRS = 6
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to write: a run directory, the file, and how much of the gallery.
+
+    `instances` of each kind are shown of each pair; `profiles` runs the networks of the gallery
+    again for their heatmaps and bins, which loads torch.
+    """
+
+    run: Path
+    out: Path
+    instances: int = 3
+    profiles: bool = True
+
+
+def write_report(request: ReportRequest) -> Path:
+    """Write the report of a run as one HTML file that needs nothing else; return its path.
+
+    Parts whose data, images or checkpoints are gone say so. Raises `PosebenchError` for what is
+    no run directory.
+    """
+    run = read_run(request.run)
+    write_text(request.out, _render(_context(run, request)))
+    return request.out
+
+
+def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
+    groups = protocol_groups(run.cells)
+    pairs, apart = matched_pairs(groups), incomparable_pairs(groups)
+    close = shown_pairs(pairs, _MOST_PAIRS)
+    data = load_run_data(run)
+    diagnosed = diagnose_pairs(run, data, close)
+    verdicts = verdicts_of(run)
+    by_group = [figure(group) for group in groups for figure in (size_figure, cost_figure)]
+    figures: list[Figure | None] = [
+        *by_group,
+        keypoint_figure(close),
+        error_figure(close, diagnosed),
+        reliability_figure(close, diagnosed),
+    ]
+    return {
+        "run": run,
+        "verdicts": [verdict_view(verdict) for verdict in verdicts],
+        "tally": tally(verdicts),
+        "counts": _counts(run),
+        "results": results_table(run, groups),
+        "pairs": pairs_table(run, pairs, apart) if pairs or apart else None,
+        "troubles": _troubles(run.cells),
+        "figures": [figure for figure in figures if figure is not None],
+        "plot_problems": diagnosed.problems,
+        "gallery": make_gallery(run, data, close, request.instances, _answer(run, request)),
+        "profiles": request.profiles,
+        "protocols": protocol_views(groups),
+        "inputs": inputs_table(run),
+        "loads": loads_table(run),
+        "environment": environment_facts(run.record.environment),
+        "command": command_to_repeat(run),
+    }
+
+
+def _answer(run: Run, request: ReportRequest) -> Answer | None:
+    """Return how to ask a cell's network again, if that is wanted."""
+    if not request.profiles:
+        return None
+    from posebench.reporting.page.profiles import raw_outputs_of
+
+    def answer(cell: StoredCell, found: PairInstances, side: int, rows: Sequence[int]) -> Any:
+        return raw_outputs_of(run, cell, found.dataset, found.predictions[side], rows)
+
+    return answer
+
+
+def _counts(run: Run) -> list[tuple[str, int]]:
+    statuses = [cell.result.status for cell in run.cells]
+    found = [(status, statuses.count(status)) for status in dict.fromkeys(statuses)]
+    return found + [("not run yet", len(run.missing))] * bool(run.missing)
+
+
+def _troubles(cells: Sequence[StoredCell]) -> list[tuple[str, str, list[str]]]:
+    """Return status and reason of cells without numbers, with the cells that share them."""
+    troubles: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        result = cell.result
+        if result.status != "ok":
+            reason = result.reason or "no reason is known"
+            shared = reason.removeprefix(f"{result.size} under {result.policy}: ")
+            troubles.setdefault((result.status, shared), []).append(cell.id)
+    return [(*key, names) for key, names in troubles.items()]
+
+
+def _render(context: dict[str, Any]) -> str:
+    """Return the page; scripts and styles are allowed by their hashes, and nothing else is."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("posebench.reporting.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    files = importlib.resources.files("posebench.reporting.page") / "templates"
+    style, script = ((files / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    )
+    template = environment.get_template("report.html")
+    return template.render(context, style=style, script=script, policy=policy)
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -1,0 +1,92 @@
+"""What networks answer for the instances of the gallery, by running them again. Loads torch.
+
+The one module of the report that does; it is imported only when it is to run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.checkpoints import load_checkpoint
+from posebench.datasets.coco import Instances, PoseDataset
+from posebench.errors import CheckpointError, DataError
+from posebench.networks.policies import Policy
+from posebench.prediction.kept_outputs import read_outputs
+from posebench.prediction.predict import predict
+from posebench.prediction.predictions import Predictions
+from posebench.results.store import Run, StoredCell
+from posebench.running.cells import Grid, Storage, plan_cell
+from posebench.running.plan import scoring_options, suite_checkpoints
+from posebench.running.sources import CheckpointSource
+from posebench.running.workload import Workload
+from posebench.scoring.evaluate import Evidence
+from posebench.suites.suite import find_suite
+
+Outputs = tuple[NDArray[np.float32], ...]
+
+
+def raw_outputs_of(
+    run: Run, cell: StoredCell, dataset: PoseDataset, predictions: Predictions, rows: Sequence[int]
+) -> Outputs:
+    """Return the outputs, each (M, K, ...), of a cell's network for M rows of its predictions.
+
+    Raises `PosebenchError` where the checkpoint is gone or is not the one of the run.
+    """
+    result = cell.result
+    source = _source(run, result.checkpoint.name)
+    loaded = load_checkpoint(source.path, source.spec_file)
+    if loaded.sha256 != result.checkpoint.sha256:
+        raise CheckpointError(f"{source.path} is not the checkpoint of the run any more.")
+    assert result.size is not None
+    instances = _instances(dataset, predictions, np.asarray(rows))
+    workload = Workload(
+        dataset, instances, result.protocol, scoring_options(run.record.suite), Evidence()
+    )
+    grid = Grid(flip_test=result.protocol.flip_test)
+    with tempfile.TemporaryDirectory() as folder:
+        planned = plan_cell(
+            loaded,
+            result.checkpoint,
+            (result.size, cast("Policy", result.policy)),
+            workload,
+            grid,
+            Storage(raw=Path(folder)),
+        )
+        if planned.cell is None or planned.cell.raw is None:
+            raise CheckpointError(planned.results[0].reason or "The cell cannot run any more.")
+        outcome = predict(
+            [planned.cell],
+            dataset,
+            instances,
+            parallelism=grid.parallelism,
+            progress=lambda _: None,
+        )[0]
+        if outcome.failure is not None:
+            raise outcome.failure
+        order, outputs = zip(*read_outputs(planned.cell.raw), strict=True)
+    back = np.argsort(np.concatenate(order))
+    return tuple(np.concatenate(parts)[back] for parts in zip(*outputs, strict=True))
+
+
+def _source(run: Run, name: str) -> CheckpointSource:
+    folder = find_suite(run.record.source).parent
+    for checkpoint in suite_checkpoints(run.record.suite, folder):
+        if checkpoint.source.name == name and checkpoint.problem is None:
+            return checkpoint.source
+    raise DataError(f"The checkpoint {name} is not there any more.")
+
+
+def _instances(dataset: PoseDataset, predictions: Predictions, rows: NDArray[np.intp]) -> Instances:
+    places = {image.id: index for index, image in enumerate(dataset.images)}
+    return Instances(
+        image_index=np.array([places[int(i)] for i in predictions.image_ids[rows]], dtype=np.int64),
+        ids=predictions.ids[rows],
+        bbox_xyxy=predictions.bbox_xyxy[rows],
+        bbox_scores=predictions.bbox_scores[rows],
+    )

@@ -1,0 +1,114 @@
+"""Where a run's numbers come from: protocols, inputs, loads, versions, machine, command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from posebench.reporting.page.contents import DataTable, plain_table
+from posebench.reporting.page.pairs import ProtocolGroup
+from posebench.reporting.texts import NO_VALUE
+from posebench.results.store import Run
+
+Facts = tuple[tuple[str, str], ...]
+_LOAD = ("mapped", "dropped", "missing", "unexpected", "mismatched")
+
+
+@dataclass(frozen=True)
+class ProtocolView:
+    """A protocol's fields; `differs` tells that these are only where it differs from the first."""
+
+    letter: str
+    cells: int
+    facts: Facts
+    differs: bool
+
+
+def protocol_views(groups: Sequence[ProtocolGroup]) -> list[ProtocolView]:
+    """Return the whole first protocol, and of others where they differ from it."""
+    views = []
+    for group in groups:
+        first = groups[0].identity
+        facts = tuple(
+            (name.replace("_", " "), _shown(value))
+            for name, value in group.identity.items()
+            if group is groups[0] or value != first.get(name)
+        )
+        views.append(ProtocolView(group.letter, len(group.cells), facts, group is not groups[0]))
+    return views
+
+
+def environment_facts(environment: Mapping[str, Any], prefix: str = "") -> Facts:
+    """Return versions and machine as flat pairs."""
+    facts: list[tuple[str, str]] = []
+    for name, value in environment.items():
+        if isinstance(value, Mapping):
+            facts += environment_facts(value, f"{prefix}{name}: ")
+        else:
+            facts.append((f"{prefix}{name}", _shown(value)))
+    return tuple(facts)
+
+
+def inputs_table(run: Run) -> DataTable:
+    """Return every file that moved a number, with its SHA-256."""
+    rows: dict[tuple[str, str, str], None] = {}
+    for cell in run.cells:
+        protocol, facts = cell.result.protocol, cell.result.checkpoint
+        rows["annotations", protocol.dataset, protocol.annotations_sha256] = None
+        if protocol.boxes_sha256:
+            rows["boxes", protocol.boxes, protocol.boxes_sha256] = None
+        if facts.sha256:
+            rows["checkpoint", facts.name, facts.sha256] = None
+    headers = [("input", False), ("name", False), ("SHA-256", False)]
+    return plain_table("Inputs", headers, sorted(rows))
+
+
+def loads_table(run: Run) -> DataTable:
+    """Return what became of each checkpoint's tensors, and the decoder and crop it brings."""
+    rows: dict[str, tuple[str, ...]] = {}
+    for cell in run.cells:
+        result, report = cell.result, cell.load_report
+        if report is None or result.checkpoint.name in rows:
+            continue
+        protocol = result.protocol
+        counts = [_count(report.get(name)) for name in _LOAD]
+        own = (protocol.crop or NO_VALUE, _shown(protocol.crop_padding))
+        publisher = result.checkpoint.publisher or NO_VALUE
+        rows[result.checkpoint.name] = (result.checkpoint.name, publisher, *own, *counts)
+    headers = [("checkpoint", False), ("publisher", False), ("crop", False), ("padding", True)]
+    return plain_table(
+        "What became of the tensors of each checkpoint, and the crop that it asks for",
+        [*headers, *((name, True) for name in _LOAD)],
+        list(rows.values()),
+    )
+
+
+def command_to_repeat(run: Run) -> str:
+    """Return the command that makes this run again."""
+    record = run.record
+    parts = ["posebench", "run", record.source or f"{record.suite.name}.yaml"]
+    parts += [] if record.limit is None else ["--limit", str(record.limit)]
+    parts += ["--threads", str(record.threads), "--out", run.folder.name]
+    return shlex.join(parts)
+
+
+def _count(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    total = 0
+    for item in value or ():
+        # `dropped` lists rules with their names.
+        total += len(item[1]) if isinstance(item, list | tuple) and len(item) == 2 else 1
+    return str(total)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return NO_VALUE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or NO_VALUE
+    return str(value)

@@ -1,0 +1,130 @@
+"""The tables of results and of matched pairs, ready to sort and filter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from posebench.judging.claim_cells import replicates_of
+from posebench.reporting.page.contents import DataTable, TableCell, TableColumn, plain_table
+from posebench.reporting.page.drawing.marks import paradigm_class
+from posebench.reporting.page.pairs import IncomparablePair, MatchedPair, ProtocolGroup
+from posebench.reporting.page.size_curves import average_precision
+from posebench.reporting.results_table import columns
+from posebench.reporting.texts import NO_VALUE, points
+from posebench.results.store import Run, StoredCell
+from posebench.scoring.statistics.intervals import percentile_interval
+
+_FILTERS = ("paradigm", "size", "policy", "decoder", "status", "protocol")
+_BEST = "AP"
+# What tells cells apart and what they are read for comes first.
+_FIRST = (
+    "checkpoint", "paradigm", "size", "policy", "decoder", "status", "AP", "AP 95%", "AP official",
+)  # fmt: skip
+_LIFTED = ("boxes", "flip", "protocol")
+
+
+def results_table(run: Run, groups: Sequence[ProtocolGroup]) -> DataTable:
+    """Return all cells of a run; the best AP of each protocol is marked.
+
+    What every row says alike is in the caption.
+    """
+    letters = {cell.id: group.letter for group in groups for cell in group.cells}
+    best = {cell.id for group in groups for cell in _best(group.cells)}
+    shown = {column.header: column for column in columns([cell.result for cell in run.cells])}
+    texts = {header: [c.show(cell.result) for cell in run.cells] for header, c in shown.items()}
+    texts["protocol"] = [letters.get(cell.id, NO_VALUE) for cell in run.cells]
+    alike = [name for name in _LIFTED if len(set(texts[name])) == 1]
+    headers = [name for name in (*_FIRST, *texts) if name in texts and name not in alike]
+    headers = list(dict.fromkeys(headers))
+    caption = (
+        "Every cell of the run. AP and PCK in points; the best AP of each protocol is bold. "
+        "Rows of different protocols must not be subtracted."
+    )
+    said = ", ".join(f"{name} {texts[name][0]}" for name in alike if run.cells)
+    return DataTable(
+        f"{caption} In all rows: {said}." if said else caption,
+        tuple(
+            TableColumn(name, name in shown and shown[name].numeric, _choices(name, texts[name]))
+            for name in headers
+        ),
+        tuple(
+            tuple(TableCell(texts[name][i], _look(name, cell, best)) for name in headers)
+            for i, cell in enumerate(run.cells)
+        ),
+    )
+
+
+def _look(header: str, cell: StoredCell, best: Collection[str]) -> str:
+    """Return the classes of a cell of the table."""
+    if header == "paradigm":
+        return f"paradigm {paradigm_class(cell.result.checkpoint.paradigm)}"
+    if header == "status":
+        return f"status {cell.result.status}"
+    return "best" if header == _BEST and cell.id in best else ""
+
+
+def _choices(header: str, texts: Sequence[str]) -> tuple[str, ...]:
+    values = tuple(dict.fromkeys(texts))
+    return values if header in _FILTERS and len(values) > 1 else ()
+
+
+def _best(cells: Sequence[StoredCell]) -> list[StoredCell]:
+    values = {cell.id: average_precision(cell) for cell in cells}
+    highest = max((value for value in values.values() if value is not None), default=None)
+    return [cell for cell in cells if highest is not None and values[cell.id] == highest]
+
+
+def pairs_table(
+    run: Run, pairs: Sequence[MatchedPair], apart: Sequence[IncomparablePair]
+) -> DataTable:
+    """Return AP of both paradigms of each pair and the difference, with its paired interval.
+
+    Pairs of different protocols have no difference, but the fields in which they differ.
+    """
+    names = [cell.id for pair in pairs for cell in pair.cells]
+    draws = replicates_of(run, names, [_BEST])
+    rows = [_pair_row(pair, draws) for pair in pairs]
+    rows += [
+        (
+            pair.name,
+            pair.size,
+            pair.policy,
+            NO_VALUE,
+            NO_VALUE,
+            "n/c",
+            f"other {', '.join(pair.fields)}",
+            " / ".join(pair.letters),
+        )
+        for pair in apart
+    ]
+    headers = [
+        ("pair", False), ("size", True), ("policy", False), ("AP heatmap", True),
+        ("AP SimCC", True), ("SimCC − heatmap", True), ("95 %", True), ("protocol", False),
+    ]  # fmt: skip
+    return plain_table(
+        "Matched pairs of one protocol, each with its own decoder. The interval is of the "
+        "difference, from resamples of the images that both cells share. n/c: not comparable.",
+        headers,
+        rows,
+    )
+
+
+def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[str, ...]:
+    one, other = (average_precision(cell) for cell in pair.cells)
+    gap = None if one is None or other is None else other - one
+    keys = [(cell.id, _BEST) for cell in pair.cells]
+    bounds = None
+    if all(key in draws for key in keys):
+        bounds = percentile_interval(draws[keys[1]] - draws[keys[0]])
+    result = pair.heatmap.result
+    return (
+        pair.name,
+        str(result.size),
+        result.policy or NO_VALUE,
+        points(one),
+        points(other),
+        NO_VALUE if gap is None else f"{100 * gap:+.1f}",
+        NO_VALUE if bounds is None else f"{100 * bounds[0]:+.1f} to {100 * bounds[1]:+.1f}",
+        pair.letter,
+    )

@@ -1,0 +1,208 @@
+"""Results as a table over any two sets of fields: best values, intervals, differences. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from posebench.errors import UsageError, nearest
+from posebench.judging.claim_cells import cells_of
+from posebench.reporting.pivot_slots import (
+    PLAIN_METRICS,
+    RUN,
+    Entry,
+    Row,
+    Slot,
+    Source,
+    has_cell,
+    mark_best,
+    subtract,
+)
+from posebench.results.speed import LESS_IS_BETTER
+from posebench.results.store import Run, read_run
+from posebench.suites.claims import LABEL
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class PivotRequest:
+    """What to show: fields of the rows and columns, metrics, and the row to compare with.
+
+    No `rows` means every field that varies and is in no column. `baseline` is a checkpoint's
+    name; `sort` orders rows by the first column, best first.
+    """
+
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ("size",)
+    metrics: tuple[str, ...] = ("AP",)
+    baseline: str | None = None
+    sort: bool = False
+
+
+@dataclass(frozen=True)
+class PivotRow:
+    """The values of the row fields, and an entry or None for each column."""
+
+    keys: tuple[str, ...]
+    entries: tuple[Entry | None, ...]
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """A table: headers of the row fields, labels of the columns, rows, and what all rows share."""
+
+    row_fields: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[PivotRow, ...]
+    shared: tuple[tuple[str, str], ...]
+
+
+def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
+    """Return the table of run directories; raise `PosebenchError` for what cannot be shown.
+
+    Raises `UsageError` for unknown fields and metrics, and where two cells would fall together.
+    """
+    names = [folder.resolve().name for folder in folders]
+    shown = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    sources = [
+        source
+        for folder, name in zip(folders, shown, strict=True)
+        for source in _sources(name, read_run(folder))
+    ]
+    if not sources:
+        raise UsageError("The runs have no results yet.", hint="posebench run SUITE makes some.")
+    _check_names(sources, request)
+    row_fields = request.rows or _varying(sources, request.columns)
+    columns = _columns(sources, request)
+    lines = _lines(sources, row_fields, request.columns)
+    matrix = [
+        Row(keys, [Slot(_at(found, column), metric) for column, metric in columns], row_fields)
+        for keys, found in lines.items()
+    ]
+    for index in range(len(columns)):
+        mark_best([row.slots[index] for row in matrix])
+        if request.baseline is not None:
+            subtract([(row, row.slots[index]) for row in matrix], request.baseline)
+    rows = [PivotRow(row.keys, tuple(slot.entry for slot in row.slots)) for row in matrix]
+    if request.sort:
+        rows.sort(key=_badness)
+    labels = tuple(_label(column, metric, request) for column, metric in columns)
+    return Pivot(row_fields, labels, tuple(rows), _shared(sources, {*row_fields, *request.columns}))
+
+
+def _lines(
+    sources: Sequence[Source], row_fields: Sequence[str], columns: Sequence[str]
+) -> dict[tuple[str, ...], dict[tuple[str, ...], Source]]:
+    """Return cells by the values of row and column fields; two in one place are an error."""
+    lines: dict[tuple[str, ...], dict[tuple[str, ...], Source]] = {}
+    for source in sources:
+        keys, column = _texts(source, row_fields), _texts(source, columns)
+        other = lines.setdefault(keys, {}).setdefault(column, source)
+        if other is not source:
+            raise _ambiguous(source, other, (*row_fields, *columns))
+    return lines
+
+
+def _at(found: dict[tuple[str, ...], Source], column: tuple[str, ...]) -> Source | None:
+    """Return the cell of a column; one that could not be loaded belongs in all of them."""
+    lost = next((source for source in found.values() if not has_cell(source)), None)
+    return found.get(column, lost)
+
+
+def _texts(source: Source, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(source.fields.get(name, "") for name in names)
+
+
+def _sources(name: str, run: Run) -> list[Source]:
+    return [
+        Source(cell, stored, {**cell.fields, RUN: name})
+        for cell, stored in zip(cells_of(run), run.cells, strict=True)
+    ]
+
+
+def _check_names(sources: Sequence[Source], request: PivotRequest) -> None:
+    fields = dict.fromkeys(name for source in sources for name in source.fields)
+    for name in (*request.rows, *request.columns):
+        if name not in fields:
+            raise UsageError(f"No result has the field {name!r}.", hint=nearest(name, fields))
+    metrics = dict.fromkeys(name for source in sources for name in source.cell.values)
+    for name in request.metrics:
+        if name not in metrics and name not in PLAIN_METRICS:
+            valid = (*metrics, *PLAIN_METRICS)
+            raise UsageError(f"No result has the metric {name!r}.", hint=nearest(name, valid))
+    names = dict.fromkeys(source.fields["checkpoint"] for source in sources)
+    if request.baseline is not None and request.baseline not in names:
+        hint = nearest(request.baseline, names)
+        raise UsageError(f"No result is of the checkpoint {request.baseline!r}.", hint=hint)
+
+
+def _varying(sources: Sequence[Source], columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that tell cells apart and are no labels or columns."""
+    names = dict.fromkeys(name for source in sources for name in source.fields)
+    implied = {"trained_size", "relative_size", "own_decoder", "publisher", "paradigm", "backbone"}
+    return tuple(
+        name
+        for name in names
+        if name not in {*columns, *implied}
+        and not name.startswith(LABEL)
+        and len({source.fields.get(name) for source in sources if has_cell(source)}) > 1
+    ) or ("checkpoint",)
+
+
+def _columns(sources: Sequence[Source], request: PivotRequest) -> list[tuple[tuple[str, ...], str]]:
+    """Return (values of the column fields, metric) of each column; sizes come smallest first."""
+    values = dict.fromkeys(
+        _texts(source, request.columns)
+        for source in sources
+        if has_cell(source) or not request.columns
+    )
+    ordered = sorted(values, key=_by_size) if request.columns == ("size",) else list(values)
+    return [(value, metric) for value in ordered for metric in request.metrics]
+
+
+def _by_size(value: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(int(side) for side in value[0].split("x"))
+
+
+def _badness(row: PivotRow) -> float:
+    """Return what orders rows by their first value, the best first and those without it last."""
+    entry = next((e for e in row.entries if e is not None and e.value is not None), None)
+    if entry is None or entry.value is None:
+        return math.inf
+    return entry.value if entry.metric in LESS_IS_BETTER else -entry.value
+
+
+def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:
+    several = len(request.metrics) > 1 or not request.columns
+    return " ".join((*column, metric) if several else column)
+
+
+def _shared(sources: Sequence[Source], used: set[str]) -> tuple[tuple[str, str], ...]:
+    """Return the fields that are the same in all cells and not in the table."""
+    names = dict.fromkeys(name for source in sources for name in source.fields)
+    return tuple(
+        (name, next(iter(values)))
+        for name in names
+        if name not in used
+        and len(values := {source.fields.get(name, "") for source in sources}) == 1
+    )
+
+
+def _ambiguous(one: Source, other: Source, used: Sequence[str]) -> UsageError:
+    names = [
+        name
+        for name in one.fields
+        if name not in used and one.fields[name] != other.fields.get(name)
+    ]
+    if not names:
+        return UsageError(
+            f"{one.cell.id} is there twice, with nothing to tell one from the other.",
+            hint="Name each run once.",
+        )
+    return UsageError(
+        f"{one.cell.id} and {other.cell.id} would fall into one place of the table.",
+        hint=f"Add what tells them apart to --rows or --columns: {', '.join(names[:_SHOWN])}.",
+    )

@@ -1,0 +1,166 @@
+"""The places of a pivot table: values, the best of a column, differences to a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from posebench.judging.contrasts import Cell
+from posebench.results.cell import CellResult
+from posebench.results.speed import REPEATED, SINGLE
+from posebench.results.store import StoredCell
+from posebench.suites.claims import LABEL
+
+RUN = "run"
+# No fractions: what a checkpoint costs, and what `posebench bench` measured.
+PLAIN_METRICS = tuple(dict.fromkeys(("inst/s", "params M", "GFLOPs", *REPEATED, *SINGLE)))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value: a fraction, or a number of `PLAIN_METRICS`, with its interval.
+
+    Without a value, `status` and `reason` say why. `best` marks the highest of a column among
+    entries of one protocol. `difference` is to the baseline's entry of the same column;
+    `not_comparable` names the fields of the protocol that forbid one. `unstable` is why
+    a speed is not to be called stable.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    status: str = "ok"
+    reason: str | None = None
+    best: bool = False
+    difference: float | None = None
+    not_comparable: tuple[str, ...] = ()
+    unstable: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A cell, where it is from, and its texts with the run's name."""
+
+    cell: Cell
+    stored: StoredCell
+    fields: dict[str, str]
+
+
+class Slot:
+    """A place of the table: where its value comes from, and the entry it shows."""
+
+    def __init__(self, source: Source | None, metric: str) -> None:
+        self.source = source
+        self.entry = None if source is None else _entry(source, metric)
+
+    @property
+    def value(self) -> float | None:
+        return None if self.entry is None else self.entry.value
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {} if self.source is None else dict(self.source.cell.identity)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of places, and its values of the row fields."""
+
+    keys: tuple[str, ...]
+    slots: list[Slot]
+    fields: tuple[str, ...]
+
+    @property
+    def checkpoint(self) -> str:
+        """The checkpoint of the row's first value."""
+        return next(s.source.fields["checkpoint"] for s in self.slots if s.source is not None)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The row's values of fields that do not go with the checkpoint."""
+        own = {"checkpoint", "paradigm", "backbone", "decoder", RUN}
+        return tuple(
+            key
+            for key, name in zip(self.keys, self.fields, strict=True)
+            if name not in own and not name.startswith(LABEL)
+        )
+
+
+def mark_best(slots: Sequence[Slot]) -> None:
+    """Mark the highest entries of a column among those of one protocol."""
+    for slot in slots:
+        entry = slot.entry
+        if entry is None or entry.value is None or entry.metric in PLAIN_METRICS:
+            continue
+        rivals = [s.value for s in slots if s.value is not None and s.identity == slot.identity]
+        slot.entry = replace(entry, best=entry.value == max(rivals) > min(rivals))
+
+
+def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> None:
+    """Give entries their difference to the baseline's of the row that is otherwise alike.
+
+    Of several decoders of the baseline the same one counts, else its own.
+    """
+    bases: dict[tuple[Any, ...], Slot] = {}
+    for row, slot in column:
+        if row.checkpoint == baseline and slot.source is not None:
+            fields = slot.source.fields
+            bases[row.others, fields.get("decoder")] = slot
+            if fields.get("own_decoder") == "yes":
+                bases[row.others, None] = slot
+    for row, slot in column:
+        decoder = None if slot.source is None else slot.source.fields.get("decoder")
+        base = bases.get((row.others, decoder), bases.get((row.others, None)))
+        entry = slot.entry
+        if base is None or base is slot or base.value is None:
+            continue
+        if entry is None or entry.value is None:
+            continue
+        differing = tuple(n for n, v in slot.identity.items() if v != base.identity.get(n))
+        slot.entry = (
+            replace(entry, not_comparable=differing)
+            if differing
+            else replace(entry, difference=entry.value - base.value)
+        )
+
+
+def _entry(source: Source, metric: str) -> Entry:
+    result = source.stored.result
+    if metric in PLAIN_METRICS:
+        value, unstable = _plain(result, metric)
+        status, reason = result.status, result.reason
+        return Entry(metric, value, status=status, reason=reason, unstable=unstable)
+    value = source.cell.values.get(metric)
+    intervals = result.intervals
+    return Entry(
+        metric,
+        value,
+        None if intervals is None else intervals.low.get(metric),
+        None if intervals is None else intervals.high.get(metric),
+        result.status,
+        result.reason,
+    )
+
+
+def _plain(result: CellResult, metric: str) -> tuple[float | None, str | None]:
+    """Return a number of `PLAIN_METRICS`, and why it is not stable where it is not."""
+    parameters = result.checkpoint.parameters
+    if metric == "params M":
+        return (None if parameters is None else parameters / 1e6), None
+    if metric == "GFLOPs":
+        return result.gflops, None
+    if result.speed is None:
+        return (result.instances_per_second if metric == "inst/s" else None), None
+    if metric in SINGLE:
+        return SINGLE[metric](result.speed), None
+    repeated = REPEATED[metric](result.speed)
+    if repeated is None:
+        return None, None
+    return repeated.value, repeated.doubt
+
+
+def has_cell(source: Source) -> bool:
+    """Tell whether the checkpoint could be loaded, so that there is a size."""
+    return source.stored.result.size is not None

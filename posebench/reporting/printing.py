@@ -1,0 +1,41 @@
+"""To the screen or a file: tables keep whole lines where there is no terminal to fit."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+from posebench.errors import DataError
+from posebench.files.records import write_text
+
+WIDE = 240
+
+
+def screen_width() -> int | None:
+    """Return the width that output must fit, None in a file or pipe, where lines stay whole."""
+    console = Console()
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else None
+
+
+def print_fitting(renderable: RenderableType) -> None:
+    """Print at the terminal's width; in a file or pipe every line stays whole."""
+    width = screen_width()
+    Console(width=width or WIDE, soft_wrap=width is None).print(renderable)
+
+
+def text_of(renderable: RenderableType) -> str:
+    """Return what a renderable looks like in a file."""
+    stream = io.StringIO()
+    Console(file=stream, width=WIDE, soft_wrap=True).print(renderable)
+    return stream.getvalue()
+
+
+def write_out(path: Path, text: str) -> None:
+    """Write a file that was asked for; raise `DataError` where that is not possible."""
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,49 @@
+"""Progress bars with rate and time left on a terminal's standard error, nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from posebench.prediction.execution import Progress
+
+
+@contextmanager
+def progress_bars(unit: str) -> Iterator[Progress]:
+    """Yield a function that shows `done` of `total` units of the task called `label`."""
+    if not sys.stderr.isatty():
+        yield lambda _label, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import (
+        Progress as Bars,
+    )
+
+    rate = TextColumn("{task.fields[rate]}")
+    with Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        rate,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total, rate="")
+            speed = next(task.speed for task in bars.tasks if task.id == tasks[label])
+            shown = "" if speed is None else f"{speed:.1f} {unit}/s"
+            bars.update(tasks[label], completed=done, total=total, rate=shown)
+
+        yield report

@@ -1,0 +1,248 @@
+"""The table of an evaluation, for the terminal. Reads results only: no torch, no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from posebench.reporting.printing import WIDE, print_fitting, screen_width
+from posebench.reporting.texts import NO_VALUE, points
+from posebench.results.cell import CellResult
+
+METRIC_COLUMNS = {
+    "coco": ("AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR"),
+    "crowdpose": ("AP", "AP50", "AP75", "AP(easy)", "AP(medium)", "AP(hard)", "AR"),
+}
+# Where the table is too wide: columns that go to the caption if they say the same in every row,
+# and after that columns that there may be no room for, the most dispensable first.
+LIFTED_FIRST = (
+    "boxes", "flip", "policy", "paradigm", "backbone", "params M", "GFLOPs", "status",
+)  # fmt: skip
+DISPENSABLE = (
+    "AP75", "AP(M)", "AP(medium)", "AP(L)", "AP(easy)", "GFLOPs", "AP50", "backbone", "params M",
+    "AR", "paradigm", "AP(hard)", "flip", "boxes", "inst/s", "PCK@0.1", "AP 95%", "AP official",
+    "difference",
+)  # fmt: skip
+# Below this, resamples of images say little about other images.
+FEW_IMAGES = 30
+NO_SPEED = "no inst/s where an earlier run's outputs were scored (--cache none runs again)"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A header and how a result is shown under it."""
+
+    header: str
+    show: Callable[[CellResult], str]
+    numeric: bool = False
+
+
+def _scaled(value: float | None, divisor: float, digits: int) -> str:
+    return NO_VALUE if value is None else f"{value / divisor:.{digits}f}"
+
+
+def _gflops(value: float | None) -> str:
+    return _scaled(value, 1, 2 if value is not None and value >= 1 else 3)
+
+
+def _metric(name: str) -> Column:
+    return Column(name, lambda result: points((result.metrics or {}).get(name)), numeric=True)
+
+
+def _engine(result: CellResult) -> str:
+    engine = result.protocol.engine
+    return NO_VALUE if engine is None else f"{engine} {result.protocol.precision}"
+
+
+def _flip(result: CellResult) -> str:
+    return {True: "yes", False: "no", None: NO_VALUE}[result.protocol.flip_test]
+
+
+def _interval(result: CellResult) -> str:
+    if result.intervals is None:
+        return NO_VALUE
+    low, high = result.intervals.low.get("AP"), result.intervals.high.get("AP")
+    return NO_VALUE if low is None or high is None else f"{points(low)}–{points(high)}"
+
+
+def _official(result: CellResult) -> str:
+    return points(result.official.metrics.get("AP")) if result.official else NO_VALUE
+
+
+def _official_gap(result: CellResult) -> str:
+    """Show the largest difference of any number from the official evaluator's, as a fraction."""
+    if result.official is None:
+        return NO_VALUE
+    ours = result.metrics or {}
+    gaps = [_gap(ours.get(name), value) for name, value in result.official.metrics.items()]
+    return f"{max(gaps):.0e}"
+
+
+def _gap(one: float | None, other: float | None) -> float:
+    if one is None or other is None:
+        return 0.0 if one is other else float("inf")
+    return abs(one - other)
+
+
+def columns(results: Sequence[CellResult]) -> list[Column]:
+    """Return the columns that suit what `results` hold."""
+    crowded = any("AP(hard)" in (result.metrics or {}) for result in results)
+    first, *others = METRIC_COLUMNS["crowdpose" if crowded else "coco"]
+    evidence = []
+    if any(result.intervals for result in results):
+        evidence.append(Column("AP 95%", _interval, numeric=True))
+    if any(result.official for result in results):
+        evidence.append(Column("AP official", _official, numeric=True))
+        evidence.append(Column("difference", _official_gap, numeric=True))
+    # The usual one, torch in fp32, goes without saying.
+    unusual = any(result.unusual_execution for result in results)
+    engines = [Column("engine", _engine)] if unusual else []
+    return [
+        Column("checkpoint", lambda r: r.checkpoint.name),
+        Column("paradigm", lambda r: r.checkpoint.paradigm or NO_VALUE),
+        Column("backbone", lambda r: r.checkpoint.backbone or NO_VALUE),
+        Column("params M", lambda r: _scaled(r.checkpoint.parameters, 1e6, 2), numeric=True),
+        Column("GFLOPs", lambda r: _gflops(r.gflops), numeric=True),
+        Column("size", lambda r: str(r.size or NO_VALUE), numeric=True),
+        Column("policy", lambda r: r.policy or NO_VALUE),
+        Column("boxes", lambda r: r.protocol.boxes),
+        Column("flip", _flip),
+        Column("decoder", lambda r: r.protocol.decoder or NO_VALUE),
+        *engines,
+        Column("status", lambda r: r.status),
+        _metric(first),
+        *evidence,
+        *(_metric(name) for name in others),
+        Column("PCK@0.1", lambda r: points((r.pck or {}).get("0.1")), numeric=True),
+        Column("inst/s", lambda r: _scaled(r.instances_per_second, 1, 1), numeric=True),
+    ]
+
+
+def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
+    """Return the table of `results`, with a line for each reason why cells have no numbers.
+
+    Where all rows share the decoder or the engine, the caption says it. Where the table is wider
+    than `width`, columns that say the same in every row move to the caption; where that is not
+    enough, dispensable ones are left out and the caption says which.
+    """
+    shown, lifted = columns(results), list[Column]()
+    for column in [each for each in shown if each.header in ("decoder", "engine")]:
+        if len({column.show(result) for result in results} - {NO_VALUE}) < 2:
+            shown.remove(column)
+            lifted.append(column)
+    for header in LIFTED_FIRST:
+        if _width(results, shown) <= width:
+            break
+        column = next(column for column in shown if column.header == header)
+        if len({column.show(result) for result in results}) == 1:
+            shown.remove(column)
+            lifted.append(column)
+    wanted, shown = shown, [column for column in shown if column.header not in DISPENSABLE]
+    for header in reversed(DISPENSABLE):
+        wider = [column for column in wanted if column in shown or column.header == header]
+        if _width(results, wider) <= width:
+            shown = wider
+    dropped = [column for column in wanted if column not in shown]
+    return Group(_caption(results, lifted, dropped), _table(results, shown), *_reasons(results))
+
+
+def _width(results: Sequence[CellResult], shown: Sequence[Column]) -> int:
+    return Console(width=10_000).measure(_table(results, shown)).maximum
+
+
+def _caption(
+    results: Sequence[CellResult], lifted: Sequence[Column], dropped: Sequence[Column]
+) -> Text:
+    protocol = results[0].protocol
+    same = [(column.header, _shared(column, results)) for column in lifted]
+    scored = {result.protocol.scored_keypoints for result in results}
+    facts = [
+        f"{protocol.dataset}: {protocol.images} images, {protocol.instances} instances",
+        *([f"left out: {', '.join(protocol.boxes_left_out)}"] if protocol.boxes_left_out else []),
+        *(f"keypoints scored: {text}" for text in sorted(filter(None, scored))),
+        *(f"{header} {value}" for header, value in same if value != NO_VALUE),
+        f"scored by {protocol.evaluator}",
+        *_evidence(results),
+        "AP and PCK in points",
+        *([NO_SPEED] if any(map(_has_no_speed, results)) else []),
+    ]
+    if dropped:
+        headers = ", ".join(column.header for column in dropped)
+        facts.append(f"no room for {headers}: --json has them")
+    return Text(" · ".join(facts))
+
+
+def _evidence(results: Sequence[CellResult]) -> list[str]:
+    """Return how intervals were made, and which official evaluator scored too."""
+    said = []
+    intervals = next((result.intervals for result in results if result.intervals), None)
+    if intervals is not None:
+        said.append(
+            f"AP 95%: {intervals.method} interval, {intervals.replicates} resamples of images"
+        )
+        if results[0].protocol.images < FEW_IMAGES:
+            said.append("too few images for intervals to be trusted")
+    official = next((result.official for result in results if result.official), None)
+    if official is not None:
+        said.append(f"official: {official.evaluator}, largest difference of any number")
+    return said
+
+
+def _has_no_speed(result: CellResult) -> bool:
+    return result.status == "ok" and result.instances_per_second is None
+
+
+def _shared(column: Column, results: Sequence[CellResult]) -> str:
+    """Return what `column` says in every row that has it."""
+    values = (column.show(result) for result in results)
+    return next((value for value in values if value != NO_VALUE), NO_VALUE)
+
+
+def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in shown:
+        table.add_column(
+            column.header,
+            justify="right" if column.numeric else "left",
+            overflow="fold",
+            no_wrap=column.header != "checkpoint",
+        )
+    for result in results:
+        style = None if result.status == "ok" else "dim" if result.status != "failed" else "red"
+        # As Text: a plain string would lose what looks like markup, such as `net[best]`.
+        table.add_row(*(Text(column.show(result)) for column in shown), style=style)
+    return table
+
+
+def _reasons(results: Sequence[CellResult]) -> list[Text]:
+    """Return one line per distinct reason, with the cells that share it."""
+    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for result in results:
+        if result.reason is None:
+            continue
+        reason = result.reason.removeprefix(f"{result.size} under {result.policy}: ")
+        sharing = cells.setdefault((result.status, reason), {})
+        named = sharing.setdefault(result.checkpoint.name, [])
+        if result.size is not None:
+            where = f"{result.size} {result.policy}"
+            if where not in named:
+                named.append(where)
+    return [
+        Text(f"{status}: {_cells(sharing)}: {reason}")
+        for (status, reason), sharing in cells.items()
+    ]
+
+
+def _cells(sharing: dict[str, list[str]]) -> str:
+    return ", ".join(
+        f"{name} ({', '.join(where)})" if where else name for name, where in sharing.items()
+    )
+
+
+def print_results(results: Sequence[CellResult]) -> None:
+    """Print the table at the terminal's width; in a file or pipe every line stays whole."""
+    print_fitting(results_table(results, screen_width() or WIDE))

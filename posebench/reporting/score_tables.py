@@ -1,0 +1,131 @@
+"""The tables of `posebench score`, for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from posebench.reporting.results_table import FEW_IMAGES
+from posebench.reporting.texts import NO_VALUE, file_labels, p_text, points
+from posebench.scoring.files import DataFacts, FileScore, ScoreReport
+from posebench.scoring.statistics.estimates import Estimate
+from posebench.scoring.statistics.intervals import CONFIDENCE
+
+
+def score_tables(report: ScoreReport) -> RenderableType:
+    """Return the scores in points with their intervals, differences, and official columns."""
+    parts: list[RenderableType] = [Text(line) for line in _heading(report)]
+    parts += [_metrics_table(report), *(Text(line) for line in _notes(report))]
+    parts += [
+        _official_table(label, score)
+        for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True)
+        if score.official is not None
+    ]
+    return Group(*parts)
+
+
+def data_lines(data: DataFacts) -> list[str]:
+    """Return what heads a report: its annotations, by which rules they count, and what is odd."""
+    return [
+        f"{data.annotations}: {data.images} images, {data.persons} persons, "
+        f"keypoints {data.keypoints}, {data.kind} rules, area of the {data.area_rule}",
+        *(f"  {finding}" for finding in data.findings),
+    ]
+
+
+def _heading(report: ScoreReport) -> list[str]:
+    lines = data_lines(report.data)
+    for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True):
+        lines.append(f"{label} = {score.path}: {score.detections} detections")
+        if left_out := score.detections - score.scored:
+            lines.append(f"  note: {left_out} of them are not scored (beyond 20 of an image)")
+        lines += [f"  {finding}" for finding in score.findings]
+    return lines
+
+
+def _metrics_table(report: ScoreReport) -> Table:
+    labels = file_labels(len(report.scores))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("points")
+    for label in labels:
+        table.add_column(label, justify="right", no_wrap=True)
+    for label in labels[1:]:
+        table.add_column(f"{label} − {labels[0]}", justify="right", no_wrap=True)
+        table.add_column("p (Holm)", justify="right", no_wrap=True)
+    for name in report.scores[0].metrics:
+        cells = [_with_interval(score.metrics[name]) for score in report.scores]
+        for difference in report.differences:
+            estimate = difference.metrics[name]
+            cells += [_with_interval(estimate, signed=True), p_text(estimate.p_holm)]
+        table.add_row(name, *cells)
+    return table
+
+
+def _with_interval(estimate: Estimate, *, signed: bool = False) -> str:
+    if estimate.value is None:
+        return NO_VALUE
+    value = f"{100 * estimate.value:+.1f}" if signed else points(estimate.value)
+    if estimate.low is None or estimate.high is None:
+        return value
+    sign = "+" if signed else ""
+    return f"{value} [{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
+
+
+def _notes(report: ScoreReport) -> list[str]:
+    resampling = report.resampling
+    kind = {"percentile": "percentile", "bca": "BCa"}[resampling.interval]
+    lines = [
+        f"In brackets: {CONFIDENCE:.0%} {kind} intervals from {resampling.replicates} resamples "
+        f"of images, seed {resampling.seed}; scored by {report.data.evaluator}."
+    ]
+    family = [
+        estimate
+        for difference in report.differences
+        for estimate in difference.metrics.values()
+        if estimate.p is not None
+    ]
+    if report.data.images < FEW_IMAGES:
+        lines.append(f"With {report.data.images} images, intervals are too narrow to be trusted.")
+    if family:
+        lines.append(
+            "Differences are paired (same resamples); p is two-sided, adjusted by Holm over "
+            f"{len(family)} differences."
+        )
+        least = 2 * len(family) / (resampling.replicates + 1)
+        if least > 1 - CONFIDENCE:
+            lines.append(
+                f"No adjusted p can be below {least:.2f} with so few resamples: ask for more "
+                "with --replicates."
+            )
+    return lines
+
+
+def _official_table(label: str, score: FileScore) -> Table:
+    """Return our numbers beside the official evaluator's, as fractions with all their digits."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for header in (label, "posebench", score.official_evaluator or "", "difference"):
+        table.add_column(header, justify="left" if header == label else "right", no_wrap=True)
+    official = score.official or {}
+    for name, estimate in score.metrics.items():
+        table.add_row(
+            name,
+            _digits(estimate.value),
+            _digits(official.get(name)),
+            _gap(estimate.value, official, name),
+        )
+    return table
+
+
+def _digits(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.14f}"
+
+
+def _gap(value: float | None, official: dict[str, float | None], name: str) -> str:
+    """Show the difference of two fractions, or which of them is missing."""
+    if name not in official:
+        return "not reported"
+    theirs = official[name]
+    if value is None and theirs is None:
+        return "none in both"
+    return NO_VALUE if value is None or theirs is None else f"{value - theirs:.1e}"

@@ -1,0 +1,241 @@
+"""What `posebench bench` shows: speeds, batch sizes, conditions and doubts. Never loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from posebench.files.environment import environment
+from posebench.reporting.texts import NO_VALUE, points
+from posebench.results.cell import CellResult
+from posebench.results.speed import STABLE_RULE, Conditions, Latency, Measured, Speed
+
+# Other processes that take this part of a core may be why a number is unstable.
+_BUSY = 0.1
+_FLOPS = (
+    "GFLOPs: of one crop, multiply-adds of convolutions and matrix products counted once, as in "
+    "papers; % of limit: twice that, of the FLOP/s that matrix products reach on the same lanes"
+)
+_WHAT = (
+    "latency: one crop, network alone (and from a decoded image to keypoints); crops/s: network "
+    "alone; data: instances/s of all but the network; inst/s: files to keypoints; all with the "
+    "flip test where flip says yes; peak: memory of a process that evaluates, at its batch size"
+)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as texts; its first `left` columns are words."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int
+
+
+def bench_table(results: Sequence[CellResult]) -> RenderableType:
+    """Return the tables and notes for the terminal."""
+    parts: list[RenderableType] = []
+    for sheet in _sheets(results):
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for index, name in enumerate(sheet.header):
+            words = index < sheet.left
+            table.add_column(name, justify="left" if words else "right", overflow="fold")
+        for row in sheet.rows:
+            table.add_row(*map(Text, row))
+        parts += [table, Text("")]
+    return Group(*parts, *map(Text, _notes(results)))
+
+
+def bench_markdown(results: Sequence[CellResult]) -> str:
+    """Return the tables and notes as Markdown."""
+    lines: list[str] = []
+    for sheet in _sheets(results):
+        numbers = len(sheet.header) - sheet.left
+        lines += [f"| {' | '.join(sheet.header)} |", "|" + "---|" * sheet.left + "---:|" * numbers]
+        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in sheet.rows] + [""]
+    lines += [f"- {_escaped(note)}" for note in _notes(results)]
+    return "\n".join(lines) + "\n"
+
+
+def _sheets(results: Sequence[CellResult]) -> list[Sheet]:
+    sheets = [_speeds(results)]
+    measured = [result for result in results if result.speed is not None]
+    return [*sheets, _batches(measured)] if measured else sheets
+
+
+_NAMES = ("checkpoint", "size", "policy", "engine", "precision")
+_SPEEDS = (
+    "flip", "AP", "params M", "GFLOPs", "latency ms p50", "p90", "p99", "with pixels p50", "data",
+    "inst/s", "% of limit", "peak MB",
+)  # fmt: skip
+
+
+def _speeds(results: Sequence[CellResult]) -> Sheet:
+    with_parity = any(result.speed and result.speed.parity for result in results)
+    header = (*_NAMES, *_SPEEDS, *(("moves px", "> 0.1 px", "moves AP") if with_parity else ()))
+    rows = [(*_named(result), *_numbers(result)) for result in results]
+    if with_parity:
+        rows = [(*row, *_parity(each.speed)) for row, each in zip(rows, results, strict=True)]
+    return Sheet(header, tuple(rows), len(_NAMES))
+
+
+def _named(result: CellResult) -> tuple[str, ...]:
+    protocol = result.protocol
+    size, policy = str(result.size or NO_VALUE), result.policy or NO_VALUE
+    engine = protocol.engine or NO_VALUE
+    return (result.checkpoint.name, size, policy, engine, protocol.precision)
+
+
+def _numbers(result: CellResult) -> tuple[str, ...]:
+    facts, speed = result.checkpoint, result.speed
+    flip = {True: "yes", False: "no", None: NO_VALUE}[result.protocol.flip_test]
+    known = (
+        flip,
+        points((result.metrics or {}).get("AP")),
+        _text(facts.parameters and facts.parameters / 1e6, 2),
+        _text(result.gflops, 2),
+    )
+    if speed is None:
+        return (*known, result.status, *(NO_VALUE,) * (len(_SPEEDS) - len(known) - 1))
+    peak = speed.memory.device or speed.memory.process
+    return (
+        *known,
+        _sure(speed.latency.p50, 2),
+        _text(speed.latency.p90, 2),
+        _text(speed.latency.p99, 2),
+        _sure(speed.latency_with_pixels.p50, 2),
+        _sure(speed.without_network, 1),
+        _sure(speed.end_to_end, 1),
+        _text(speed.share_of_limit and 100 * speed.share_of_limit, 0),
+        _text(peak and peak / 1e6, 0),
+    )
+
+
+def _parity(speed: Speed | None) -> tuple[str, str, str]:
+    """Return the largest difference from eager fp32, the share of keypoints moved, that of AP."""
+    if speed is None or speed.parity is None:
+        return NO_VALUE, NO_VALUE, NO_VALUE
+    parity, ap = speed.parity, speed.parity.ap
+    moved = f"{100 * parity.moved_share:.2f} %"
+    return f"{parity.keypoints:.1e}", moved, NO_VALUE if ap is None else f"{100 * ap:+.2f}"
+
+
+def _batches(results: Sequence[CellResult]) -> Sheet:
+    """Return crops per second by batch size."""
+    sizes = list(
+        dict.fromkeys(each.batch_size for r in results if r.speed for each in r.speed.batches)
+    )
+    rows = []
+    for result in results:
+        assert result.speed is not None
+        rates = {each.batch_size: each.crops_per_second for each in result.speed.batches}
+        rows.append((*_named(result), *(_sure(rates.get(size), 1) for size in sizes)))
+    header = (*_NAMES, *(f"crops/s, batch {size}" for size in sizes))
+    return Sheet(header, tuple(rows), len(_NAMES))
+
+
+def _sure(value: Measured | None, digits: int) -> str:
+    """Show a number, and its spread where that is too wide to call it stable."""
+    if value is None:
+        return NO_VALUE
+    text = f"{value.value:.{digits}f}"
+    return text if value.stable else f"{text} unstable ({value.doubt})"
+
+
+def _text(value: float | None, digits: int) -> str:
+    return NO_VALUE if value is None else f"{value:.{digits}f}"
+
+
+def _notes(results: Sequence[CellResult]) -> list[str]:
+    speeds = [(result, result.speed) for result in results if result.speed is not None]
+    reasons = [
+        f"{result.status}: {result.checkpoint.name} {result.size}: {result.reason}"
+        for result in results
+        if result.reason is not None
+    ]
+    reasons += [
+        f"no crops/s at batch size {each.batch_size}: {result.checkpoint.name}: {each.reason}"
+        for result, speed in speeds
+        for each in speed.batches
+        if each.reason is not None
+    ]
+    shared = _conditions([speed for _, speed in speeds])
+    doubtful = [speed.conditions for _, speed in speeds if _is_doubtful(speed)]
+    calls = [each.calls for _, speed in speeds for each in _latencies(speed)]
+    said = [_WHAT, _FLOPS] if speeds else []
+    if calls:
+        said.append(f"latencies of {min(calls)} calls or more; p99 of at least 100")
+        said.append(STABLE_RULE)
+        said.append(_versions())
+    return [*reasons, *([_cause(doubtful)] if doubtful else []), *shared, *said]
+
+
+def _versions() -> str:
+    here = environment()
+    packages = {"posebench": here["posebench"], **here["packages"], "Python": here["python"]}
+    return ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+
+
+def _latencies(speed: Speed) -> tuple[Latency, Latency]:
+    return speed.latency, speed.latency_with_pixels
+
+
+def _conditions(speeds: Sequence[Speed]) -> list[str]:
+    """Return where the cells were measured, a line for each place."""
+    places: dict[str, list[Conditions]] = {}
+    for speed in speeds:
+        c = speed.conditions
+        place = (
+            f"{c.processor}, {c.cores} cores, device {c.device}, {c.threads} threads in {c.lanes}"
+            f" lanes (in one for latency), {c.workers} workers, batch size {c.batch_size}"
+        )
+        places.setdefault(place, []).append(c)
+    return [f"{place}; {_measured_conditions(found)}" for place, found in places.items()]
+
+
+def _measured_conditions(found: Sequence[Conditions]) -> str:
+    clocks = [mhz for c in found for mhz in c.clock_mhz or ()]
+    limits = ", ".join(
+        f"{precision} {_range([c.limits[precision] for c in found])}"
+        for precision in found[0].limits
+    )
+    clock = f"{_range(clocks)} MHz" if clocks else "unknown"
+    return f"clock {clock}; matrix products reach {limits} GFLOP/s"
+
+
+def _range(values: Sequence[float], digits: int = 0) -> str:
+    ends = dict.fromkeys(f"{end:.{digits}f}" for end in (min(values), max(values)))
+    return "–".join(ends)
+
+
+def _is_doubtful(speed: Speed) -> bool:
+    numbers = (
+        *(each.p50 for each in _latencies(speed)),
+        speed.without_network,
+        speed.end_to_end,
+        *(each.crops_per_second for each in speed.batches),
+    )
+    return any(number is not None and not number.stable for number in numbers)
+
+
+def _cause(found: Sequence[Conditions]) -> str:
+    """Return what else the machine did while numbers were measured that are not stable."""
+    others = [c.other_cores for c in found if c.other_cores is not None]
+    loads = [c.load_average for c in found if c.load_average is not None]
+    if not others or not loads:
+        return "unstable: what other processes did is unknown on this system"
+    busy = (
+        f"other processes used {_range(others, 1)} of {found[0].cores} cores; the load average"
+        f" was {_range(loads, 1)} before"
+    )
+    if max(others) >= _BUSY:
+        return f"unstable, most likely because {busy}"
+    return f"unstable, though {busy}: try more --repeats and --seconds"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

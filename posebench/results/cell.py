@@ -1,0 +1,180 @@
+"""The record of one evaluated cell, with the whole protocol behind its numbers. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from posebench.files.environment import environment
+from posebench.files.records import mapping_from_record, write_json
+from posebench.networks.sizes import InputSize
+from posebench.prediction.execution import usual_engine
+from posebench.results.speed import Speed
+
+SCHEMA_VERSION = 2
+# Files of schema 1 have neither intervals nor official metrics: both are None in what is read.
+READABLE_SCHEMAS = (1, SCHEMA_VERSION)
+Status = Literal["ok", "failed", "unsupported", "skipped"]
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """What was evaluated. Fields are `None` where the file could not be read.
+
+    `spec` is the whole `ModelSpec`, for a `--spec` file may overrule what the checkpoint says.
+    """
+
+    name: str
+    sha256: str | None = None
+    publisher: str | None = None
+    paradigm: str | None = None
+    backbone: str | None = None
+    trained_size: InputSize | None = None
+    parameters: int | None = None
+    spec: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything besides the model that moves AP.
+
+    `sigmas` and `area_rule` are those of OKS; `scored_keypoints` says how many of a checkpoint's
+    keypoints are scored, where the data set labels fewer; the box filters are `None` with
+    ground-truth boxes; `boxes_left_out` says in words what the boxes file held besides;
+    `engine` ran the network (files that do not say were made by `eager`), and `precision` is that
+    of the network and of the outputs that were decoded.
+    """
+
+    dataset: str
+    annotations_sha256: str
+    keypoints: str
+    sigmas: tuple[float, ...]
+    area_rule: str
+    boxes: str
+    boxes_sha256: str | None
+    min_box_score: float | None
+    box_nms: float | None
+    max_boxes: int | None
+    boxes_left_out: tuple[str, ...]
+    images: int
+    instances: int
+    flip_test: bool | None
+    decoder: str | None
+    crop: str | None
+    crop_padding: float | None
+    rescoring: str
+    keypoint_threshold: float
+    nms: str
+    nms_threshold: float
+    evaluator: str
+    engine: str | None = "eager"
+    device: str = "cpu"
+    precision: str = "fp32"
+    scored_keypoints: str | None = None
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What moves the speed of a run, and no score.
+
+    `torch_threads` are those of all lanes together.
+    """
+
+    torch_threads: int
+    batch_size: int
+    lanes: int
+    workers: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of a result's metrics, `low` to `high`, from resamples of the images."""
+
+    level: float
+    method: str
+    replicates: int
+    seed: int
+    low: dict[str, float | None]
+    high: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class OfficialMetrics:
+    """What an official evaluator says of the same predictions, fractions 0-1."""
+
+    evaluator: str
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One checkpoint at one input size under one policy.
+
+    A checkpoint whose cells are unknown, as it could not be loaded, has one result without size
+    and policy. `metrics` holds fractions 0-1 as the evaluator reports them (`None`: no such
+    instances); `intervals` and `official` tell how far to trust them, and are `None` where not
+    asked for; `pck` and `median_error` are relative to the longer side of the person's box;
+    `gflops` counts multiply-accumulates of one forward pass; instances per second are end to
+    end with the flip test, and `speed` is what `posebench bench` measured.
+    """
+
+    checkpoint: CheckpointFacts
+    size: InputSize | None
+    policy: str | None
+    status: Status
+    protocol: Protocol
+    reason: str | None = None
+    gflops: float | None = None
+    metrics: dict[str, float | None] | None = None
+    intervals: Intervals | None = None
+    official: OfficialMetrics | None = None
+    pck: dict[str, float | None] | None = None
+    median_error: float | None = None
+    instances_per_second: float | None = None
+    speed: Speed | None = None
+
+    @property
+    def network_id(self) -> str:
+        """File-name safe identity within a run of all that one run of a network answers."""
+        name = self.checkpoint.name.replace("/", "__").replace("\\", "__")
+        parts = (name, str(self.size), self.policy, self.unusual_execution)
+        return "_".join(part for part in parts if part is not None)
+
+    @property
+    def cell_id(self) -> str:
+        """File-name safe identity within a run: with the decoder, if not the checkpoint's own."""
+        other = self.has_own_decoder is False
+        return f"{self.network_id}_{self.protocol.decoder}" if other else self.network_id
+
+    @property
+    def unusual_execution(self) -> str | None:
+        """Engine and precision, such as `openvino_bf16`, None where they are the usual ones."""
+        family = (self.checkpoint.spec or {}).get("backbone", {}).get("family")
+        usual = (None, usual_engine(family))
+        precision = self.protocol.precision.partition(",")[0]
+        if self.protocol.engine in usual and precision == "fp32":
+            return None
+        return f"{self.protocol.engine}_{precision}"
+
+    @property
+    def has_own_decoder(self) -> bool | None:
+        """Whether the decoder is the checkpoint's own, None where one is not known."""
+        codec = (self.checkpoint.spec or {}).get("codec", {})
+        if not codec or self.protocol.decoder is None:
+            return None
+        # SimCC has no field for its only one.
+        return bool(self.protocol.decoder == codec.get("decoder", "argmax"))
+
+
+def write_results(path: Path, results: Sequence[CellResult], settings: RunSettings) -> None:
+    """Write results with their protocol and environment as JSON, by way of a temporary name."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "environment": environment(),
+        "settings": mapping_from_record(settings),
+        "results": [mapping_from_record(result) for result in results],
+    }
+    write_json(path, document)

@@ -1,0 +1,65 @@
+"""Results as a pandas table, for notebooks. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posebench.files.records import mapping_from_record
+from posebench.results.speed import REPEATED, SINGLE, Speed
+from posebench.results.store import StoredCell, read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_results(folder: str | Path) -> pd.DataFrame:
+    """Return a run's cells as a table, one row per cell in the suite's order.
+
+    Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
+    labels as `labels.*`, what `posebench bench` measured as `speed.*`, and metrics as fractions 0-1
+    with the ends of their intervals as `AP low` and `AP high`. Raises `DataError` where `folder`
+    is no run directory.
+    """
+    import pandas as pd
+
+    run = read_run(Path(folder))
+    table: pd.DataFrame = pd.DataFrame([_row(cell) for cell in run.cells])
+    return table
+
+
+def _row(cell: StoredCell) -> dict[str, Any]:
+    plain = mapping_from_record(cell.result)
+    checkpoint = plain.pop("checkpoint")
+    name = checkpoint.pop("name")
+    checkpoint.pop("spec")
+    plain.pop("speed")
+    intervals, official = (plain.pop(key) or {} for key in ("intervals", "official"))
+    protocol, metrics, pck = (plain.pop(key) or {} for key in ("protocol", "metrics", "pck"))
+    return {
+        "id": cell.id,
+        "checkpoint": name,
+        **checkpoint,
+        **{f"labels.{key}": value for key, value in cell.labels.items()},
+        **plain,
+        **_speeds(cell.result.speed),
+        **metrics,
+        **{
+            f"{metric} {e}": v
+            for e in ("low", "high")
+            for metric, v in intervals.get(e, {}).items()
+        },
+        **{f"official.{key}": value for key, value in official.get("metrics", {}).items()},
+        **{f"PCK@{limit}": share for limit, share in pck.items()},
+        **{f"protocol.{key}": value for key, value in protocol.items()},
+    }
+
+
+def _speeds(speed: Speed | None) -> dict[str, float | None]:
+    if speed is None:
+        return {}
+    repeated = {name: number(speed) for name, number in REPEATED.items()}
+    return {
+        **{f"speed.{name}": None if n is None else n.value for name, n in repeated.items()},
+        **{f"speed.{name}": number(speed) for name, number in SINGLE.items()},
+    }

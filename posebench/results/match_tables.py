@@ -1,0 +1,83 @@
+"""Per-image match tables on disk, named by their content: intervals are made of them. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.errors import DataError
+from posebench.files.records import put_when_written, record_from_mapping
+from posebench.scoring.matching.matching import MatchRules, MatchTable
+
+_ARRAYS = {
+    "image_ids": np.int64,
+    "detection": np.int64,
+    "image": np.int64,
+    "rank": np.int64,
+    "scores": np.float64,
+    "person": np.int32,
+    "ignored": np.bool_,
+    "person_count": np.int64,
+}
+_KEY_CHARACTERS = 20
+
+
+def save_table(folder: Path, table: MatchTable) -> str:
+    """Write a match table below `folder` and return its key; one that is there is left alone."""
+    arrays: dict[str, NDArray[Any]] = {name: getattr(table, name) for name in _ARRAYS}
+    arrays["ignored"] = np.packbits(table.ignored)
+    if table.crowd_index is not None:
+        arrays["crowd_index"] = table.crowd_index
+    arrays["rules"] = np.frombuffer(_rules_text(table.rules).encode(), dtype=np.uint8)
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + arrays[name].tobytes())
+    key = digest.hexdigest()[:_KEY_CHARACTERS]
+    path = table_path(folder, key)
+    if not path.is_file():
+        with put_when_written(path) as temporary:
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+    return key
+
+
+def table_path(folder: Path, key: str) -> Path:
+    """Return where the table of a key lies."""
+    return folder / f"{key}.npz"
+
+
+def load_table(folder: Path, key: str) -> MatchTable:
+    """Read a match table; raise `DataError` where it is missing or damaged."""
+    path = table_path(folder, key)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            return _table({name: stored[name] for name in stored.files})
+    except FileNotFoundError:
+        raise DataError(f"The per-image table {path} is missing.") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"The per-image table {path} is damaged ({error}).",
+            hint="Delete it and run the suite again: its cell is scored anew.",
+        ) from None
+
+
+def _rules_text(rules: MatchRules) -> str:
+    # The order of the area ranges is that of an axis of the table.
+    return json.dumps({**vars(rules), "area_ranges": dict(rules.area_ranges)})
+
+
+def _table(arrays: Mapping[str, NDArray[Any]]) -> MatchTable:
+    values: dict[str, Any] = {
+        name: arrays[name].astype(kind, copy=False) for name, kind in _ARRAYS.items()
+    }
+    shape = values["person"].shape
+    bits = np.unpackbits(arrays["ignored"], count=int(np.prod(shape)))
+    values["ignored"] = bits.reshape(shape).astype(np.bool_)
+    rules = record_from_mapping(MatchRules, json.loads(arrays["rules"].tobytes()), where="rules")
+    return MatchTable(rules=rules, crowd_index=arrays.get("crowd_index"), **values)

@@ -1,0 +1,59 @@
+"""Results as `posebench eval` and `posebench run` leave them, for what draws and lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posebench.errors import DataError
+from posebench.files.json_file import read_json
+from posebench.files.records import record_from_mapping
+from posebench.results.cell import READABLE_SCHEMAS, CellResult
+from posebench.results.store import RUN_FILE, read_run
+
+_RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class ReadCell:
+    """A result; its keypoints' PCK@0.1 by name and its labels, where a run has them."""
+
+    result: CellResult
+    keypoints: Mapping[str, float | None] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_cells(source: Path) -> list[ReadCell]:
+    """Return the results of a run directory, of an evaluation's folder, or of a results file.
+
+    Raises `DataError` for anything else, and `SpecError` for records that do not fit.
+    """
+    if (source / RUN_FILE).is_file():
+        return [
+            ReadCell(cell.result, cell.keypoints, cell.labels) for cell in read_run(source).cells
+        ]
+    file = source / _RESULTS if source.is_dir() else source
+    value, _ = read_json(file, "results file")
+    if not isinstance(value, dict) or not isinstance(value.get("results"), list):
+        raise DataError(
+            f"{file} is no results file.",
+            hint="posebench run makes run directories, posebench eval results files.",
+        )
+    if value.get("schema_version") not in READABLE_SCHEMAS:
+        known = " and ".join(map(str, READABLE_SCHEMAS))
+        raise DataError(
+            f"{file} has schema {value.get('schema_version')}, this version reads {known}."
+        )
+    return [
+        ReadCell(record_from_mapping(CellResult, entry, where=f"{file}: result {number}"))
+        for number, entry in enumerate(value["results"])
+    ]
+
+
+def ap_bounds(result: CellResult) -> tuple[float, float] | None:
+    """Return the ends of AP's interval in points, None where it has none."""
+    if result.intervals is None:
+        return None
+    low, high = result.intervals.low.get("AP"), result.intervals.high.get("AP")
+    return None if low is None or high is None else (100 * low, 100 * high)

@@ -1,0 +1,202 @@
+"""A run on disk: `run.yaml`, one file per cell, per-image tables. Never loads torch.
+
+Every file appears under its name only when complete; a cell is written when it is done, so that
+a run that was stopped in any way goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from posebench.errors import DataError, UsageError
+from posebench.files.json_file import read_json
+from posebench.files.records import mapping_from_record, record_from_mapping, write_json, write_text
+from posebench.files.yaml_records import YamlFile, record_from_yaml
+from posebench.prediction.kept_predictions import load_predictions
+from posebench.prediction.predictions import Predictions
+from posebench.results.cell import CellResult
+from posebench.results.match_tables import load_table, save_table, table_path
+from posebench.scoring.matching.matching import MatchTable
+from posebench.suites.claims import Claim
+from posebench.suites.suite import Suite
+
+SCHEMA_VERSION = 1
+RUN_FILE = "run.yaml"
+_CELLS = "cells"
+_TABLES = "tables"
+PREDICTIONS = "predictions"
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run is: the suite as it was read, its claims, its cells' ids, versions, machine.
+
+    `source` is the suite's file, or the name of a shipped one, which is what its paths are
+    relative to; `limit` the number of images asked for. Both lead to the data again.
+    """
+
+    schema_version: int
+    suite: Suite
+    claims: tuple[Claim, ...]
+    cells: tuple[str, ...]
+    environment: Mapping[str, Any]
+    threads: int
+    source: str = ""
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """One cell's result with its labels, and the keys of its per-image table and predictions.
+
+    `keypoints` maps a keypoint's name to its PCK@0.1; `posebench` is the version that made it;
+    `load_report` says what became of the checkpoint's tensors.
+    """
+
+    id: str
+    result: CellResult
+    labels: Mapping[str, str] = field(default_factory=dict)
+    table: str | None = None
+    keypoints: Mapping[str, float | None] = field(default_factory=dict)
+    posebench: str = ""
+    load_report: Mapping[str, Any] | None = None
+    predictions: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it lies on disk; `cells` are those that are done, in the suite's order."""
+
+    folder: Path
+    record: RunRecord
+    cells: tuple[StoredCell, ...]
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """The ids of cells that have not been run yet."""
+        done = {cell.id for cell in self.cells}
+        return tuple(name for name in self.record.cells if name not in done)
+
+    def table(self, cell: StoredCell) -> MatchTable | None:
+        """Return a cell's per-image table, None where it has none; raise `DataError`."""
+        return None if cell.table is None else load_table(self.folder / _TABLES, cell.table)
+
+    def predictions(self, cell: StoredCell) -> Predictions | None:
+        """Return a cell's predictions before NMS, None where it has none; raise `DataError`."""
+        if cell.predictions is None:
+            return None
+        return load_predictions(self.folder / PREDICTIONS / f"{cell.predictions}.npz")
+
+
+def start_run(folder: Path, record: RunRecord) -> None:
+    """Write the record of a run that begins or goes on; cells that are there stay."""
+    import yaml
+
+    text = yaml.safe_dump(mapping_from_record(record), sort_keys=False, allow_unicode=True)
+    with _naming(folder):
+        write_text(folder / RUN_FILE, text)
+
+
+def write_cell(folder: Path, cell: StoredCell, table: MatchTable | None = None) -> StoredCell:
+    """Write a cell and its table, the table first; return the cell with the table's key."""
+    with _naming(folder):
+        key = None if table is None else save_table(folder / _TABLES, table)
+        stored = StoredCell(**{**vars(cell), "table": key})
+        document = {"schema_version": SCHEMA_VERSION, **mapping_from_record(stored)}
+        write_json(_cell_path(folder, cell.id), document)
+    return stored
+
+
+def read_cell(folder: Path, name: str) -> StoredCell | None:
+    """Return a cell, None where it has not been run; raise `DataError` for a damaged one."""
+    path = _cell_path(folder, name)
+    if not path.is_file():
+        return None
+    value, _ = read_json(path, "result of a cell")
+    if not isinstance(value, dict):
+        raise _damaged(path)
+    _check_version(value.pop("schema_version", None), path)
+    return record_from_mapping(StoredCell, value, where=str(path))
+
+
+def has_table(folder: Path, cell: StoredCell) -> bool:
+    """Tell whether the per-image table that a cell names is there, if it names one."""
+    return cell.table is None or table_path(folder / _TABLES, cell.table).is_file()
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run directory; raise `DataError` or `SpecError` for what cannot be read."""
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise DataError(
+            f"{folder} is not a run directory: it has no {RUN_FILE}.",
+            hint="posebench run SUITE --out DIR makes one.",
+        )
+    _check_version(YamlFile(path).value.get("schema_version"), path)
+    record, _ = record_from_yaml(RunRecord, path)
+    cells = [read_cell(folder, name) for name in record.cells]
+    return Run(folder, record, tuple(cell for cell in cells if cell is not None))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run directory for one process; raise `UsageError` where another one has it.
+
+    The system lets go of the lock with the process, however that ends.
+    """
+    with _naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / _LOCK).open("a+b")
+    with stream:
+        try:
+            _lock(stream.fileno())
+        except OSError:
+            raise UsageError(
+                f"Another process is running in {folder}.",
+                hint="Wait for it, or choose another folder with --out.",
+            ) from None
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _cell_path(folder: Path, name: str) -> Path:
+    return folder / _CELLS / f"{name}.json"
+
+
+def _check_version(version: Any, path: Path) -> None:
+    if version == SCHEMA_VERSION:
+        return
+    newer = isinstance(version, int) and version > SCHEMA_VERSION
+    raise DataError(
+        f"{path} has schema {version}, this version reads {SCHEMA_VERSION}.",
+        hint="A newer posebench wrote it: upgrade." if newer else "Run the suite again.",
+    )
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(f"{path} is damaged.", hint="Delete it and run the suite again.")
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Say which folder could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}.") from None

@@ -1,0 +1,1 @@
+"""Executors: where the passes of a suite run."""

@@ -1,0 +1,76 @@
+"""Predictions of a cell to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from posebench.errors import CheckpointError
+from posebench.prediction.predict import CellPredictions
+from posebench.results.cell import CellResult, Intervals, OfficialMetrics
+from posebench.running.cells import reason_of
+from posebench.running.workload import Workload
+from posebench.scoring.evaluate import evaluate
+from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.matching.metrics import Metrics
+from posebench.scoring.statistics.estimates import Estimate, Resampling
+from posebench.scoring.statistics.intervals import CONFIDENCE
+
+
+@dataclass(frozen=True)
+class FinishedCell:
+    """A result and, where it is `ok`, what is behind it.
+
+    `coco_results` are the COCO-results entries that were scored, `table` who matched whom,
+    `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS.
+    """
+
+    result: CellResult
+    coco_results: list[dict[str, object]] | None = None
+    table: MatchTable | None = None
+    keypoints: Mapping[str, float | None] = field(default_factory=dict)
+    predictions: Path | None = None
+
+
+def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload) -> FinishedCell:
+    """Return the result of a cell's predictions: loop 2, predictions to metrics."""
+    try:
+        if outcome.predictions is None:
+            raise outcome.failure or CheckpointError("There are no predictions.")
+        scored = evaluate(
+            workload.dataset, outcome.predictions, workload.scoring, workload.evidence
+        )
+    except Exception as error:
+        reason = reason_of(error, result.cell_id)
+        return FinishedCell(replace(result, status="failed", reason=reason))
+    count = len(workload.instances)
+    done = replace(
+        result,
+        metrics=dict(scored.metrics.values),
+        intervals=_intervals(scored.estimates, workload.evidence.resampling),
+        official=_official(scored.official),
+        pck={str(limit): share for limit, share in scored.localisation.pck.items()},
+        median_error=scored.localisation.median_error,
+        instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
+    )
+    return FinishedCell(done, scored.results, scored.table, scored.localisation.by_keypoint)
+
+
+def _intervals(
+    estimates: dict[str, Estimate] | None, resampling: Resampling | None
+) -> Intervals | None:
+    if estimates is None or resampling is None:
+        return None
+    return Intervals(
+        level=CONFIDENCE,
+        method=resampling.interval,
+        replicates=resampling.replicates,
+        seed=resampling.seed,
+        low={name: estimate.low for name, estimate in estimates.items()},
+        high={name: estimate.high for name, estimate in estimates.items()},
+    )
+
+
+def _official(metrics: Metrics | None) -> OfficialMetrics | None:
+    return OfficialMetrics(metrics.evaluator, dict(metrics.values)) if metrics else None

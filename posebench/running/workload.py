@@ -1,0 +1,134 @@
+"""The data of a run: find annotations, images and boxes, and fix the protocol they imply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from posebench.datasets.boxes import BoxFilter
+from posebench.datasets.coco import (
+    Instances,
+    PoseDataset,
+)
+from posebench.datasets.images import check_images_exist
+from posebench.datasets.requests import (
+    GROUND_TRUTH,
+    SYNTHETIC_LEVELS,
+    DataRequest,
+    instances_of,
+    load_pose_dataset,
+)
+from posebench.errors import UsageError
+from posebench.files.hashing import sha256_of
+from posebench.prediction.identity import inputs_sha256
+from posebench.results.cell import Protocol
+from posebench.scoring.evaluate import EVALUATORS, Evidence, ScoringOptions
+from posebench.scoring.official import import_xtcocotools
+from posebench.suites.suite import Suite
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The data and the protocol that every cell of a run shares."""
+
+    dataset: PoseDataset
+    instances: Instances
+    protocol: Protocol
+    scoring: ScoringOptions
+    evidence: Evidence
+
+    @cached_property
+    def inputs_sha256(self) -> str:
+        """What predictions rest on besides the network: the instances and their image files."""
+        return inputs_sha256(self.dataset, self.instances, times=True)
+
+
+def load_workload(
+    request: DataRequest,
+    scoring: ScoringOptions,
+    progress: Callable[[int, int], None],
+    evidence: Evidence | None = None,
+) -> Workload:
+    """Load annotations and boxes and check that every image is there.
+
+    `progress` gets scenes done and in all while a synthetic set is rendered. Raises `DataError`
+    or `UsageError`.
+    """
+    boxes = None if request.boxes == GROUND_TRUTH else Path(request.boxes)
+    if boxes is None and request.box_filter != BoxFilter():
+        raise UsageError(
+            "Box filters (--min-box-score, --box-nms, --max-boxes) are for detected boxes.",
+            hint="Name a file of detected boxes: --boxes FILE.json.",
+        )
+    dataset = load_pose_dataset(request, progress)
+    check_images_exist(dataset)
+    instances = instances_of(dataset, boxes, request.box_filter)
+    evidence = evidence or Evidence()
+    if evidence.official and dataset.kind == "crowdpose":
+        import_xtcocotools()  # or the run would fail only when everything is predicted
+    protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
+    return Workload(dataset, instances, protocol, scoring, evidence)
+
+
+def _protocol(
+    dataset: PoseDataset,
+    instances: Instances,
+    boxes: Path | None,
+    box_filter: BoxFilter,
+    scoring: ScoringOptions,
+) -> Protocol:
+    """Return the protocol that all cells share; what a checkpoint decides is still `None`."""
+    return Protocol(
+        dataset=dataset.name,
+        annotations_sha256=dataset.annotations_sha256,
+        keypoints=dataset.keypoints.name,
+        sigmas=dataset.keypoints.sigmas,
+        area_rule=dataset.area_rule,
+        boxes=boxes.stem if boxes else GROUND_TRUTH,
+        boxes_sha256=sha256_of(boxes) if boxes else None,
+        min_box_score=box_filter.min_score if boxes else None,
+        box_nms=box_filter.nms_threshold,
+        max_boxes=box_filter.max_per_image,
+        boxes_left_out=instances.left_out,
+        images=len(dataset.images),
+        instances=len(instances),
+        flip_test=None,
+        decoder=None,
+        crop=None,
+        crop_padding=None,
+        rescoring=scoring.rescoring,
+        keypoint_threshold=scoring.keypoint_threshold,
+        nms=scoring.nms,
+        nms_threshold=scoring.nms_threshold,
+        evaluator=EVALUATORS[dataset.kind],
+        engine=None,
+    )
+
+
+def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataRequest]:
+    """Return the data sets with each of the boxes; `folder` is what paths are relative to."""
+    requests = []
+    for entry in suite.dataset_entries:
+        limits = [number for number in (entry.limit, limit) if number is not None]
+        for boxes in suite.boxes_entries:
+            requests.append(
+                DataRequest(
+                    dataset=_place(entry.name, folder),
+                    data_root=None if entry.root is None else folder / entry.root,
+                    split=entry.split,
+                    images=None if entry.images is None else folder / entry.images,
+                    keypoints=entry.keypoints,
+                    boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
+                    box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
+                    limit=min(limits, default=None),
+                )
+            )
+    return requests
+
+
+def _place(name: str, folder: Path) -> str:
+    """Return a data set's name, or its place where it is a path that is there."""
+    own = folder / name
+    return str(own) if name not in SYNTHETIC_LEVELS and own.exists() else name

@@ -1,0 +1,1 @@
+"""Diagnosis: what kind of error costs what."""

@@ -1,0 +1,136 @@
+"""From predictions to metrics: rescoring, OKS-NMS, matching, intervals, localisation error.
+
+The order and the defaults are those of MMPose 1.3.2's `CocoMetric`; the numbers are those of
+pycocotools, and of xtcocotools for CrowdPose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from posebench.datasets.coco import Kind, PoseDataset
+from posebench.errors import EvaluationError
+from posebench.prediction.predictions import Predictions, check_finite, group_by_image
+from posebench.scoring.localisation import LocalisationError, localisation_error
+from posebench.scoring.matching.accumulate import summarise
+from posebench.scoring.matching.detections import detections_from_results, no_detections
+from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
+from posebench.scoring.matching.metrics import METRICS, Metrics
+from posebench.scoring.matching.truth import ground_truth
+from posebench.scoring.nms import NmsRule, apply_nms
+from posebench.scoring.official import score_official
+from posebench.scoring.rescoring import Rescoring, rescore
+from posebench.scoring.results_json import to_coco_results
+from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
+
+# How results name what scored them; versions are in their environment.
+EVALUATORS: Mapping[Kind, str] = MappingProxyType(
+    {"coco": "posebench, COCO rules", "crowdpose": "posebench, CrowdPose rules"}
+)
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How predictions become scored results: everything that moves AP after decoding."""
+
+    rescoring: Rescoring = "bbox_keypoint"
+    keypoint_threshold: float = 0.2
+    nms: NmsRule = "hard"
+    nms_threshold: float = 0.9
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is given beside the numbers to trust them by: intervals, the official evaluator's."""
+
+    resampling: Resampling | None = None
+    official: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The metrics of one set of predictions, and the COCO results that were scored.
+
+    `table` is who matched whom, which the metrics are made of; `estimates` are the metrics with
+    intervals, `official` those of pycocotools or xtcocotools, where asked for.
+    """
+
+    metrics: Metrics
+    localisation: LocalisationError
+    results: list[dict[str, Any]]
+    table: MatchTable
+    estimates: dict[str, Estimate] | None = None
+    official: Metrics | None = None
+
+
+def evaluate(
+    dataset: PoseDataset,
+    predictions: Predictions,
+    options: ScoringOptions | None = None,
+    evidence: Evidence | None = None,
+) -> Evaluation:
+    """Rescore, suppress duplicates, and score against the data set.
+
+    Localisation is measured on all predictions, before NMS. Raises `EvaluationError` for
+    predictions that are not finite or do not fit the data set.
+    """
+    evidence = evidence or Evidence()
+    results = select_results(dataset, predictions, options or ScoringOptions())
+    joints, metrics = len(dataset.keypoints), METRICS[dataset.kind]
+    found = detections_from_results(results, joints) if results else no_detections(joints)
+    if found is None:
+        raise EvaluationError("The predictions hold numbers that cannot be scored.")
+    table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
+    values = summarise(table, metrics)
+    estimates = None
+    if evidence.resampling is not None:
+        estimates = resample([table], metrics, evidence.resampling).estimates(0, values)
+    return Evaluation(
+        metrics=Metrics(values, EVALUATORS[dataset.kind]),
+        localisation=localisation_error(dataset, predictions),
+        results=results,
+        table=table,
+        estimates=estimates,
+        official=score_official(dataset, results) if evidence.official else None,
+    )
+
+
+def select_results(
+    dataset: PoseDataset, predictions: Predictions, options: ScoringOptions
+) -> list[dict[str, Any]]:
+    """Return the COCO results that rescoring and OKS-NMS make of predictions.
+
+    Images come in order of first appearance, within one best first (by id without NMS).
+    Raises `EvaluationError` as `evaluate` does.
+    """
+    if len(predictions) and predictions.keypoints.shape[1] != len(dataset.keypoints):
+        raise EvaluationError(
+            f"The predictions have {predictions.keypoints.shape[1]} keypoints, {dataset.name} "
+            f"has {len(dataset.keypoints)}.",
+            hint="Evaluate this checkpoint on data with its own keypoints.",
+        )
+    check_finite(predictions)
+    scores = rescore(
+        options.rescoring,
+        predictions.bbox_scores,
+        predictions.keypoint_scores,
+        options.keypoint_threshold,
+    )
+    sigmas = np.asarray(dataset.keypoints.sigmas, dtype=np.float32)
+    kept = [np.zeros(0, dtype=np.int64)]
+    for rows in group_by_image(predictions.image_ids, predictions.ids):
+        chosen = apply_nms(
+            options.nms,
+            predictions.keypoints[rows],
+            scores[rows],
+            predictions.areas[rows],
+            sigmas,
+            options.nms_threshold,
+        )
+        kept.append(rows[chosen])
+    return to_coco_results(predictions, scores, np.concatenate(kept))

@@ -1,0 +1,1 @@
+"""Statistics: resamples of images, intervals, adjusted p-values."""

@@ -1,0 +1,174 @@
+"""Metrics of resampled images, by integer image weights: nothing is matched or sorted again.
+
+A weight of n is worth n copies of an image in a row, up to rounding: each detection counts n
+times at its place. (Copies of an image whose detections share one score would interleave.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.scoring.matching.accumulate import RECALLS, metric_thresholds, subset_images
+from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.matching.metrics import Metric, Subset
+
+Weights = NDArray[np.int32]
+# Replicates that are worked on together: enough to hide Python's part, few enough for caches.
+_AT_LEAST_AT_ONCE = 32
+_WEIGHTS_AT_ONCE = 160_000
+
+
+def resampled_images(rng: np.random.Generator, images: int, replicates: int) -> Iterator[Weights]:
+    """Yield weights (B, I) of `images` draws with replacement each, in blocks of replicates."""
+    at_once = _at_once(images)
+    for start in range(0, replicates, at_once):
+        block = min(at_once, replicates - start)
+        draws = rng.integers(images, size=(block, images))
+        draws += images * np.arange(block)[:, None]
+        counts = np.bincount(draws.ravel(), minlength=block * images)
+        yield counts.reshape(block, images).astype(np.int32)
+
+
+def left_out_images(images: int, groups: int) -> Iterator[Weights]:
+    """Yield weights (B, I) that leave out each of `groups` groups of images in turn."""
+    group = np.arange(images) % groups
+    at_once = _at_once(images)
+    for start in range(0, groups, at_once):
+        block = np.arange(start, min(start + at_once, groups))
+        yield (group != block[:, None]).astype(np.int32)
+
+
+def _at_once(images: int) -> int:
+    return max(_AT_LEAST_AT_ONCE, _WEIGHTS_AT_ONCE // max(images, 1))
+
+
+def weighted_metrics(
+    tables: Sequence[MatchTable], metrics: Sequence[Metric], weights: Iterator[Weights]
+) -> NDArray[np.float64]:
+    """Return metrics (tables, B, metrics) under image weights, NaN where a subset is empty.
+
+    The tables are of the same images and get the same weights. Values are not rounded as the
+    evaluator of a metric may round.
+    """
+    plans = [_plans(table, metrics) for table in tables]
+    blocks = [
+        np.stack([_block_metrics(plan, metrics, block) for plan in plans]) for block in weights
+    ]
+    return np.concatenate(blocks, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """One threshold's H right detections, best score first, and S that are ignored only here.
+
+    `image` (H,) and `skipped` (S,) are images; `at` (H,) positions among the plan's
+    detections; `before` (H,) how many of the skipped stand in front.
+    """
+
+    image: NDArray[np.int64]
+    at: NDArray[np.int64]
+    skipped: NDArray[np.int64]
+    before: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What one subset's curves need, so that little is left to do for each weight.
+
+    `image` (N,) of detections that count at some threshold; `levels` by threshold;
+    `persons` (I,) that count; `rows` thresholds of each metric, by its position.
+    """
+
+    image: NDArray[np.int64]
+    levels: list[_Level]
+    persons: NDArray[np.int64]
+    rows: dict[int, list[int]]
+
+
+def _plans(table: MatchTable, metrics: Sequence[Metric]) -> list[_Plan]:
+    positions: dict[Subset, dict[int, list[int]]] = {}
+    for index, metric in enumerate(metrics):
+        positions.setdefault(metric.subset, {})[index] = metric_thresholds(table, metric)
+    return [_plan(table, subset, rows) for subset, rows in positions.items()]
+
+
+def _plan(table: MatchTable, subset: Subset, rows: dict[int, list[int]]) -> _Plan:
+    images, area = subset_images(table, subset), table.area(subset.area)
+    kept = np.flatnonzero(images[table.image] & ~table.ignored[:, area].all(axis=0))
+    image, ignored = table.image[kept], table.ignored[:, area, kept]
+    levels = []
+    for hit, skip in zip((table.person[:, area, kept] >= 0) & ~ignored, ignored, strict=True):
+        at, skipped = np.flatnonzero(hit), np.flatnonzero(skip)
+        levels.append(_Level(image[at], at, image[skipped], np.searchsorted(skipped, at)))
+    return _Plan(image, levels, np.where(images, table.person_count[area], 0), rows)
+
+
+def _block_metrics(
+    plans: list[_Plan], metrics: Sequence[Metric], weights: Weights
+) -> NDArray[np.float64]:
+    result = np.empty((len(weights), len(metrics)))
+    for plan in plans:
+        average, recall = _curves(plan, weights)
+        for index, rows in plan.rows.items():
+            values = average if metrics[index].measure == "precision" else recall
+            result[:, index] = values[:, rows].mean(axis=1)
+    return result
+
+
+def _curves(plan: _Plan, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return average precision and recall (B, T) of one subset."""
+    persons = weights @ plan.persons
+    some = persons > 0
+    wanted, stride = _wanted_counts(persons), int(persons.max(initial=0)) + 1
+    total = _running(weights, plan.image)
+    average = np.full((len(weights), len(plan.levels)), np.nan)
+    recall = np.full(average.shape, np.nan)
+    for row, level in enumerate(plan.levels):
+        hits = _running(weights, level.image)
+        counted = np.take(total, level.at + 1, axis=1)
+        if len(level.skipped):
+            counted -= np.take(_running(weights, level.skipped), level.before, axis=1)
+        precision = _precision_at(hits[:, 1:], counted, wanted, stride)
+        average[some, row] = precision.mean(axis=1)[some]
+        recall[some, row] = hits[some, -1] / persons[some]
+    return average, recall
+
+
+def _running(weights: Weights, image: NDArray[np.int64]) -> Weights:
+    """Return the sums (B, N + 1) of the weights of the first 0 to N of these images."""
+    sums = np.zeros((len(weights), len(image) + 1), dtype=np.int32)
+    np.cumsum(np.take(weights, image, axis=1), axis=1, out=sums[:, 1:])
+    return sums
+
+
+def _wanted_counts(persons: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the fewest right detections (B, R) whose recall evaluators take for each level."""
+    total = np.maximum(persons, 1)[:, None]
+    count = np.ceil(RECALLS * total).astype(np.int64)
+    count -= (count - 1) / total >= RECALLS
+    count += count / total < RECALLS
+    return count
+
+
+def _precision_at(
+    hits: Weights, counted: Weights, wanted: NDArray[np.int64], stride: int
+) -> NDArray[np.float64]:
+    """Return the best precision at or after each wanted count of hits (B, R), 0 if unreached.
+
+    `hits` and `counted` (B, H) are right and counted detections up to each right one.
+    """
+    block, right = hits.shape
+    if right == 0:
+        return np.zeros(wanted.shape)
+    envelope = np.zeros((block, right + 1))
+    np.divide(hits, counted + np.spacing(1), out=envelope[:, :-1])
+    np.maximum.accumulate(envelope[:, -2::-1], axis=1, out=envelope[:, -2::-1])
+    # One search for all replicates: each row of counts lies `stride` above the one before.
+    above = stride * np.arange(block)[:, None]
+    where = np.searchsorted((hits + above).ravel(), (wanted + above).ravel())
+    where = where.reshape(wanted.shape) - right * np.arange(block)[:, None]
+    return np.take_along_axis(envelope, where, axis=1)

@@ -1,0 +1,93 @@
+"""Metrics with their intervals: every table of a report meets the same image resamples.
+
+What `posebench score` and `posebench eval` show beside each number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.matching.metrics import Metric
+from posebench.scoring.statistics.bootstrap import (
+    left_out_images,
+    resampled_images,
+    weighted_metrics,
+)
+from posebench.scoring.statistics.intervals import (
+    IntervalKind,
+    bca_interval,
+    p_value,
+    percentile_interval,
+)
+
+# Groups of images that are left out in turn to find the skewness a BCa interval needs.
+_JACKKNIFE_GROUPS = 200
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made: image resamples, their seed, and the kind of interval."""
+
+    replicates: int = 1000
+    seed: int = 0
+    interval: IntervalKind = "percentile"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fraction 0-1, or a difference of two, with its 95 % interval; None where undefined.
+
+    `p` is the two-sided p-value of a difference, `p_holm` the same adjusted over all
+    differences of the report.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """Metrics of resamples (F, B, M), and without groups of images (F, G, M), of F tables."""
+
+    replicates: NDArray[np.float64]
+    left_out: NDArray[np.float64] | None
+
+    def estimates(
+        self, table: int, values: Mapping[str, float | None], base: int | None = None
+    ) -> dict[str, Estimate]:
+        """Return values with intervals; of differences, if `base` names the table to subtract."""
+        sampled = self.replicates[table] - (0 if base is None else self.replicates[base])
+        result = {}
+        for column, (name, value) in enumerate(values.items()):
+            draws = sampled[:, column]
+            if self.left_out is None or value is None:
+                bounds = percentile_interval(draws) if value is not None else None
+            else:
+                without = self.left_out[table] - (0 if base is None else self.left_out[base])
+                bounds = bca_interval(draws, value, without[:, column])
+            low, high = bounds or (None, None)
+            p = p_value(draws) if base is not None and value is not None else None
+            result[name] = Estimate(value, low, high, p)
+        return result
+
+
+def resample(
+    tables: Sequence[MatchTable], metrics: Sequence[Metric], resampling: Resampling
+) -> Sampled:
+    """Return the metrics of resampled images, the same ones for all tables."""
+    images = len(tables[0].image_ids)
+    rng = np.random.default_rng(resampling.seed)
+    weights = resampled_images(rng, images, resampling.replicates)
+    replicates = weighted_metrics(tables, metrics, weights)
+    if resampling.interval == "percentile":
+        return Sampled(replicates, None)
+    groups = left_out_images(images, min(images, _JACKKNIFE_GROUPS))
+    return Sampled(replicates, weighted_metrics(tables, metrics, groups))

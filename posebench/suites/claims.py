@@ -1,0 +1,117 @@
+"""Claims: hypotheses as declared contrasts between cells, never expressions. No torch.
+
+A claim compares treatment cells with control cells that share what `match_by` lists. Its effect
+is a weighted sum of the cells' values, so that bootstrap replicates of the cells give its interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from posebench.errors import SpecError, nearest
+from posebench.files.records import Place
+from posebench.files.yaml_records import YamlFile, record_from_yaml
+
+Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
+"""Field of a cell to the value, or the values, that it may have."""
+
+FIELDS = (
+    "checkpoint", "paradigm", "backbone", "trained_size", "dataset", "boxes", "size",
+    "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "publisher",
+    "train_set", "family", "split",
+)  # fmt: skip
+LABEL = "labels."
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A hypothesis, what would show it, and what it takes to believe it.
+
+    `metric` is an evaluator's number such as `AP`, a fraction 0-1, or `runs` (1 where a cell can
+    run, 0 where it is unsupported). The effect is treatment minus control, averaged over the
+    pairs that `match_by` makes. With `relative_to` each cell counts as its change from the cell
+    of the same checkpoint that has these fields instead. With `trend` the effect is the
+    difference of slopes over log2 of that field, per doubling. It is supported by an effect
+    `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either side.
+    `evidence` `published` is judged on published figures. Only numbers of a match table can be
+    resampled: a claim on another one, such as PCK, has no interval and stays inconclusive.
+    """
+
+    id: str
+    statement: str
+    treatment: Selector
+    control: Selector
+    metric: str = "AP"
+    at: Selector = field(default_factory=dict)
+    relative_to: Selector | None = None
+    match_by: tuple[str, ...] = ("dataset", "boxes", "flip", "size", "policy", "labels.pair")
+    trend: Literal["parameters", "gflops", "pixels"] | None = None
+    direction: Literal["greater", "less", "within"] = "greater"
+    margin: float = 0.0
+    evidence: Literal["measured", "published"] = "measured"
+    source: str = ""
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class ClaimFile:
+    """A YAML file of claims."""
+
+    claims: tuple[Claim, ...]
+
+
+def load_claims(path: Path) -> tuple[Claim, ...]:
+    """Read a YAML file of claims; raise `SpecError` with the line of what does not fit."""
+    record, file = record_from_yaml(ClaimFile, path)
+    for index, claim in enumerate(record.claims):
+        _check(claim, ("claims", index), file)
+    ids = [claim.id for claim in record.claims]
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            raise file.misfit(("claims", index, "id"), f"the claim {name!r} comes twice.")
+    return record.claims
+
+
+def shipped_claims() -> dict[str, Claim]:
+    """Return the claims that come with posebench, by id."""
+    from posebench.suites.suite import shipped_folder
+
+    folder = shipped_folder() / "claims"
+    return {
+        claim.id: claim for file in sorted(folder.glob("*.yaml")) for claim in load_claims(file)
+    }
+
+
+def find_claims(names: Sequence[str], folder: Path) -> tuple[Claim, ...]:
+    """Return the claims that a suite names: ids of shipped ones, or YAML files in `folder`."""
+    shipped, found = shipped_claims(), list[Claim]()
+    for name in names:
+        if name in shipped:
+            found.append(shipped[name])
+        elif name.endswith((".yaml", ".yml")):
+            found.extend(load_claims(folder / name))
+        else:
+            raise SpecError(f"There is no claim {name!r}.", hint=nearest(name, shipped))
+    return tuple(found)
+
+
+def _check(claim: Claim, place: Place, file: YamlFile) -> None:
+    """Raise `SpecError` for fields that no cell has."""
+    selectors = {"treatment": claim.treatment, "control": claim.control, "at": claim.at}
+    if claim.relative_to is not None:
+        selectors["relative_to"] = claim.relative_to
+    named = [(part, name) for part, selector in selectors.items() for name in selector]
+    named += [("match_by", name) for name in claim.match_by]
+    for part, name in named:
+        if name not in FIELDS and not name.startswith(LABEL):
+            raise file.misfit(
+                (*place, part, name), f"there is no field {name!r}.", nearest(name, FIELDS)
+            )
+    if claim.treatment == claim.control:
+        raise file.misfit((*place, "control"), "treatment and control select the same cells.")
+    if claim.margin < 0 or (claim.margin == 0 and claim.direction == "within"):
+        raise file.misfit((*place, "margin"), "margin must be above 0, or 0 for a direction.")

@@ -1,0 +1,206 @@
+"""Suites: what to evaluate, as a grid that a YAML file declares. Never loads torch.
+
+Lists are axes; a cell is one point of their product. A file or folder is meant relative to the
+suite's own folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import posebench
+from posebench.errors import PosebenchError, SpecError, nearest
+from posebench.files.records import Place
+from posebench.files.yaml_records import record_from_yaml
+from posebench.networks.sizes import check_size_text
+from posebench.prediction.execution import Engine, Precision
+
+PolicyName = Literal["native", "resample", "pool", "interpolate"]
+DecoderName = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
+FlipChoice = Literal["own"] | bool
+EngineName = Literal["own", Engine]
+_SUFFIX = ".yaml"
+# It becomes the name of a folder.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class CheckpointEntry:
+    """Checkpoints of a suite.
+
+    `file` is a path, a pattern such as `weights/*.pth`, a zoo id or an embedded checkpoint's
+    name; `name` replaces the file's own in results; `labels` are one's own, such as `pair` and
+    `size`, to select and pair by; `spec` is a YAML file with what the checkpoint does not say.
+    """
+
+    file: str
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    spec: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A data set of a suite, by the words of `posebench eval`.
+
+    `name` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder or an annotation
+    file; `limit` keeps the first images only.
+    """
+
+    name: str
+    root: str | None = None
+    split: str = "val"
+    images: str | None = None
+    keypoints: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class BoxesEntry:
+    """Boxes to crop: `gt`, or a file of detected boxes and which of them to keep."""
+
+    file: str = "gt"
+    min_score: float = 0.0
+    nms_threshold: float | None = None
+    max_per_image: int | None = None
+
+
+@dataclass(frozen=True)
+class ScoringEntry:
+    """What turns predictions into numbers; the defaults are MMPose's."""
+
+    rescoring: Literal["bbox_keypoint", "bbox_rle", "bbox", "keypoint"] = "bbox_keypoint"
+    keypoint_threshold: float = 0.2
+    nms: Literal["hard", "soft", "none"] = "hard"
+    nms_threshold: float = 0.9
+    replicates: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A declared grid and the claims it puts to the test.
+
+    `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
+    checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
+    `claims` are ids of the shipped claims or YAML files.
+    """
+
+    name: str
+    description: str
+    checkpoints: tuple[str | CheckpointEntry, ...]
+    datasets: tuple[str | DatasetEntry, ...] = ("synthetic",)
+    boxes: tuple[str | BoxesEntry, ...] = ("gt",)
+    sizes: tuple[str, ...] = ("native",)
+    policies: tuple[PolicyName, ...] = ("native",)
+    flip: tuple[FlipChoice, ...] = ("own",)
+    decoders: tuple[DecoderName, ...] = ("own",)
+    engines: tuple[EngineName, ...] = ("own",)
+    precision: tuple[Precision, ...] = ("fp32",)
+    scoring: ScoringEntry = ScoringEntry()
+    batch_size: int | None = None
+    claims: tuple[str, ...] = ()
+
+    @property
+    def checkpoint_entries(self) -> tuple[CheckpointEntry, ...]:
+        """The checkpoints, each as a record."""
+        return tuple(CheckpointEntry(e) if isinstance(e, str) else e for e in self.checkpoints)
+
+    @property
+    def dataset_entries(self) -> tuple[DatasetEntry, ...]:
+        """The data sets, each as a record."""
+        return tuple(DatasetEntry(e) if isinstance(e, str) else e for e in self.datasets)
+
+    @property
+    def boxes_entries(self) -> tuple[BoxesEntry, ...]:
+        """The boxes, each as a record."""
+        return tuple(BoxesEntry(e) if isinstance(e, str) else e for e in self.boxes)
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite; raise `SpecError` that names the line and, for a key, the nearest valid one."""
+    suite, file = record_from_yaml(Suite, path)
+    for place, text in _defects(suite):
+        raise file.misfit(place, text)
+    return suite
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the suites that come with posebench."""
+    package = Path(posebench.__file__).parent
+    # In the package where it is installed, beside it in a checkout.
+    places = (package / "shipped_suites", package.parent / "suites")
+    return next(folder for folder in places if folder.is_dir())
+
+
+def shipped_suites() -> dict[str, Path]:
+    """Return the suites that come with posebench, by name."""
+    return {path.stem: path for path in sorted(shipped_folder().glob(f"*{_SUFFIX}"))}
+
+
+def find_suite(argument: str) -> Path:
+    """Return the file that a command-line argument means: a path, else a shipped suite's name."""
+    path, shipped = Path(argument), shipped_suites()
+    if path.is_file():
+        return path
+    if argument in shipped:
+        return shipped[argument]
+    raise SpecError(
+        f"There is no file {argument}, and no shipped suite of that name.",
+        hint=nearest(Path(argument).stem, shipped),
+    )
+
+
+def source_text(path: Path) -> str:
+    """Return what leads to a suite's file again by `find_suite`: a shipped one's name, a path."""
+    shipped = shipped_suites().get(path.stem)
+    if shipped is not None and shipped.resolve() == path.resolve():
+        return path.stem
+    return str(path.resolve())
+
+
+def suite_schema() -> dict[str, Any]:
+    """Return the JSON schema of suite files, for editors."""
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(Suite).json_schema()
+    for record in (schema, *schema["$defs"].values()):
+        record["additionalProperties"] = False
+    return schema
+
+
+def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
+    """Yield place and reason of what the schema cannot say."""
+    if _NAME.fullmatch(suite.name) is None:
+        yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
+    axes = ("checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines")
+    for axis in (*axes, "precision"):
+        if not getattr(suite, axis):
+            yield (axis,), f"{axis} is empty, which leaves no cells."
+    for axis in (*axes, "precision", "claims"):
+        values = getattr(suite, axis)
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                yield (axis, index), f"{axis} lists {value!r} twice."
+    for index, text in enumerate(suite.sizes):
+        try:
+            check_size_text(text)
+        except PosebenchError as error:
+            yield ("sizes", index), str(error)
+    names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]
+    for index, entry in enumerate(suite.checkpoint_entries):
+        if entry.name is not None and names.count(entry.name) > 1:
+            yield ("checkpoints", index, "name"), f"{entry.name!r} is the name of two checkpoints."
+    for index, dataset in enumerate(suite.dataset_entries):
+        if dataset.limit is not None and dataset.limit < 1:
+            yield ("datasets", index, "limit"), "limit must be 1 or more."
+    if suite.batch_size is not None and suite.batch_size < 1:
+        yield ("batch_size",), "batch_size must be 1 or more."
+    if suite.scoring.replicates < 0 or suite.scoring.seed < 0:
+        yield ("scoring",), "replicates and seed must not be negative."
+    if not 0 < suite.scoring.nms_threshold <= 1:
+        yield ("scoring", "nms_threshold"), "nms_threshold must lie in (0, 1]."

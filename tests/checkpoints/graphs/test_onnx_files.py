@@ -1,0 +1,322 @@
+"""ONNX files made here with `onnx.helper`, and a real one."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from posebench.checkpoints import inspect_checkpoint, load_checkpoint
+from posebench.checkpoints.graphs.exported import ExportedNetwork
+from posebench.checkpoints.graphs.graph_outputs import ASSUMED, find_outputs
+from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
+from posebench.errors import CheckpointError, UnsupportedSizeError
+from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.sizes import InputSize
+
+Axes = Sequence[int | str]
+RANDOM = np.random.default_rng(0)
+
+
+def save_graph(
+    path: Path, nodes: list[Any], weights: dict[str, np.ndarray], axes: Axes, outputs: list[str]
+) -> None:
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, axes)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(path))
+
+
+def save_heatmap(path: Path, axes: Axes, keypoints: int = 17) -> np.ndarray:
+    """Write a 4x4 convolution of stride 4 as a heatmap network and return its weights."""
+    weight = RANDOM.normal(size=(keypoints, 3, 4, 4)).astype(np.float32)
+    node = helper.make_node("Conv", ["input", "w"], ["maps"], kernel_shape=[4, 4], strides=[4, 4])
+    save_graph(path, [node], {"w": weight}, axes, ["maps"])
+    return weight
+
+
+def save_simcc(path: Path, axes: Axes, names: tuple[str, str] = ("simcc_x", "simcc_y")) -> None:
+    """Write a SimCC network for 64x48 crops with split ratio 2."""
+    weights = {
+        "w": RANDOM.normal(size=(17, 3, 16, 16)).astype(np.float32),
+        "shape": np.array([0, 17, 12], dtype=np.int64),
+        "wx": RANDOM.normal(size=(12, 96)).astype(np.float32),
+        "wy": RANDOM.normal(size=(12, 128)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["input", "w"], ["m"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Reshape", ["m", "shape"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "wx"], [names[0]]),
+        helper.make_node("MatMul", ["flat", "wy"], [names[1]]),
+    ]
+    save_graph(path, nodes, weights, axes, [names[1], names[0]])
+
+
+def network_of(path: Path, spec: Path | None = None) -> ExportedNetwork:
+    network = load_checkpoint(path, spec).network
+    assert isinstance(network, ExportedNetwork)
+    return network
+
+
+def test_heatmaps_equal_torch(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    weight = save_heatmap(path, ["N", 3, 64, 48])
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.publisher == "onnx"
+    assert checkpoint.spec.codec == HeatmapCodec(decoder="quarter")
+    assert (checkpoint.spec.input_size, checkpoint.spec.keypoints.name) == (
+        InputSize(64, 48),
+        "coco",
+    )
+    assert checkpoint.parameters == weight.size
+    assert checkpoint.network.stride == 4
+    crops = torch.randn(5, 3, 64, 48)
+    (heatmaps,) = checkpoint.network(crops)
+    expected = torch.nn.functional.conv2d(crops, torch.from_numpy(weight), stride=4)
+    torch.testing.assert_close(heatmaps, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_fixed_batch_gives_the_same_as_a_free_one(batch: int, tmp_path: Path) -> None:
+    free, fixed = tmp_path / "free.onnx", tmp_path / "fixed.onnx"
+    save_simcc(free, ["N", 3, 64, 48])
+    model = onnx.load(str(free))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, str(fixed))
+    crops = torch.randn(6, 3, 64, 48)
+    for one, other in zip(network_of(free)(crops), network_of(fixed)(crops), strict=True):
+        assert one.shape == other.shape
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("names", [("simcc_x", "simcc_y"), ("out_1", "out_0")])
+def test_simcc_outputs_are_found_in_any_order(names: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_simcc(path, [1, 3, 64, 48], names)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.spec.codec == SimccCodec(split_ratio=2.0)
+    assert checkpoint.spec.paradigm == "simcc"
+    x, y = checkpoint.network(torch.randn(2, 3, 64, 48))
+    assert (x.shape, y.shape) == ((2, 17, 96), (2, 17, 128))
+
+
+def test_free_sides_and_fixed_ones(tmp_path: Path) -> None:
+    path, spec = tmp_path / "net.onnx", tmp_path / "spec.yaml"
+    save_heatmap(path, ["N", 3, "H", "W"])
+    network = network_of(path)
+    assert (network.fixed_size, network.spec.input_size) == (None, InputSize(256, 192))
+    assert network(torch.zeros(1, 3, 32, 64))[0].shape == (1, 17, 8, 16)
+    spec.write_text("input_size: 64x48\ncrop: {channels: bgr}\n")
+    assert network_of(path, spec).spec.input_size == InputSize(64, 48)
+    assert network_of(path, spec).spec.crop.channels == "bgr"
+    save_heatmap(path, [1, 3, 64, 48])
+    assert network_of(path).fixed_size == InputSize(64, 48)
+    with pytest.raises(UnsupportedSizeError, match="64x48 alone, not 32x64"):
+        network_of(path)(torch.zeros(1, 3, 32, 64))
+    spec.write_text("input_size: 32x64\n")
+    with pytest.raises(CheckpointError, match="takes 64x48 alone"):
+        load_checkpoint(path, spec)
+
+
+def test_inspection_states_the_assumptions(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [1, 3, 64, 48])
+    evidence = {field: why for field, _, why in inspect_checkpoint(path).evidence}
+    assert evidence["crop.mean"] == evidence["codec.decoder"] == ASSUMED
+    assert evidence["input_size"] == "the graph's input"
+
+
+def test_unknown_keypoints_need_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [1, 3, 64, 48], keypoints=5)
+    with pytest.raises(CheckpointError, match="does not say: keypoints"):
+        load_checkpoint(path)
+    save_heatmap(path, [1, 3, 64, 48], keypoints=14)
+    assert load_checkpoint(path).spec.keypoints.name == "crowdpose"
+
+
+def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [1, 3, 64, 48])
+    model = onnx.load(str(path))
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match="weights in other files"):
+        load_checkpoint(path)
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [1, 3, 64, 48])
+    data = path.read_bytes()
+    for content in (data[:-100], data[:200], b"\x08\x08" + b"\xff" * 50):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"net\.onnx"):
+            load_checkpoint(path)
+
+
+def test_networks_that_do_not_take_crops(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    for axes, words in (
+        ([1, 64, 48, 3], "channels last"),
+        ([1, 3, 64, "W"], "fixes one side"),
+    ):
+        save_graph(path, [helper.make_node("Relu", ["input"], ["y"])], {}, axes, ["y"])
+        with pytest.raises(CheckpointError, match=words):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {},
+        {"a": (1, 17)},
+        {"a": (1, 17, 16, 12), "b": (1, 17, 8, 6)},
+        {"a": (1, 17, 100)},
+        {"simcc_x": (1, 17, 96), "simcc_y": (1, 17, 100)},
+        {"a": (1, 17, 15, 12)},
+    ],
+)
+def test_outputs_without_one_answer_are_listed(shapes: dict[str, tuple[int, ...]]) -> None:
+    with pytest.raises(CheckpointError, match="No one output"):
+        find_outputs(shapes, InputSize(64, 48))
+
+
+OTHER_NETWORKS = [
+    ({"dets": (1, 9, 5), "keypoints": (1, 9, 17, 3)}, "RTMO"),
+    ({"output0": (1, 56, 8400)}, "YOLO-pose, 17 keypoints"),
+    ({"output": (1, 25200, 57)}, "YOLO-pose, 17 keypoints"),
+    ({"output0": (1, 84, 8400)}, "object detector"),
+    ({"output": (1, 8400, 85)}, "object detector"),
+    ({"dets": (1, 9, 5), "labels": (1, 9)}, "object detector"),
+    ({"logits": (1, 1000)}, "image classifier"),
+    ({"a": (1, 34, 16, 12), "b": (1, 17, 32, 24)}, "bottom-up"),
+    ({"keypoints": (1, 17, 2), "scores": (1, 17, 1)}, "decodes keypoints itself"),
+    ({"output_0": (1, 1, 17, 3)}, "decodes keypoints itself"),
+]
+
+
+@pytest.mark.parametrize(("shapes", "words"), OTHER_NETWORKS)
+def test_outputs_of_other_networks_are_named(
+    shapes: dict[str, tuple[int, ...]], words: str
+) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        find_outputs(shapes, InputSize(64, 48))
+
+
+@pytest.mark.parametrize("operation", ["Sub", "Div"])
+def test_a_graph_that_scales_its_input_needs_to_be_told(operation: str, tmp_path: Path) -> None:
+    path, spec = tmp_path / "net.onnx", tmp_path / "spec.yaml"
+    nodes = [
+        helper.make_node(operation, ["input", "c"], ["scaled"]),
+        helper.make_node("Conv", ["scaled", "w"], ["m"], kernel_shape=[4, 4], strides=[4, 4]),
+    ]
+    weight = np.ones((17, 3, 4, 4), np.float32)
+    constants = {"c": np.full((1, 3, 1, 1), 127.5, np.float32), "w": weight}
+    save_graph(path, nodes, constants, [1, 3, 64, 48], ["m"])
+    with pytest.raises(CheckpointError, match=f"scales its input itself .{operation}"):
+        load_checkpoint(path)
+    spec.write_text("crop: {mean: [0, 0, 0], std: [1, 1, 1]}\n")
+    assert load_checkpoint(path, spec).spec.crop.std == (1, 1, 1)
+
+
+def test_a_batch_no_machine_could_run(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [10**6, 3, 64, 48])
+    with pytest.raises(CheckpointError, match="batches of 1000000"):
+        load_checkpoint(path)
+
+
+def test_maps_of_three_channels_per_keypoint_need_to_be_told(tmp_path: Path) -> None:
+    path, spec = tmp_path / "net.onnx", tmp_path / "spec.yaml"
+    save_heatmap(path, [1, 3, 64, 48], keypoints=51)
+    spec.write_text("keypoints: coco\n")
+    with pytest.raises(CheckpointError, match="51 output channels, not 1 for each of the 17"):
+        load_checkpoint(path, spec)
+    spec.write_text("keypoints: coco\ncodec: {decoder: udp-regress}\n")
+    assert len(load_checkpoint(path, spec).spec.keypoints) == 17
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "decoder", "keypoints", "udp"),
+    [
+        ("td-hm_res50_coco-128x96.onnx", 17, "quarter", "coco", False),
+        ("hrnet_w32_crowdpose_dark_128x96.onnx", 14, "dark", "crowdpose", False),
+        ("td-hm_res50_udp-regress_coco-128x96.onnx", 51, "udp-regress", "coco", True),
+    ],
+)
+def test_a_file_name_says_what_a_free_graph_does_not(
+    tmp_path: Path, name: str, outputs: int, decoder: str, keypoints: str, udp: bool
+) -> None:
+    path = tmp_path / name
+    save_heatmap(path, ["N", 3, "H", "W"], keypoints=outputs)
+    spec = load_checkpoint(path).spec
+    assert isinstance(spec.codec, HeatmapCodec)
+    assert (spec.codec.decoder, spec.keypoints.name) == (decoder, keypoints)
+    assert spec.input_size == InputSize(128, 96)
+    # Without UDP, flipped heatmaps are one cell off.
+    assert (spec.crop.udp, spec.flip.shift_heatmap) == (udp, not udp)
+
+
+def test_a_named_heatmap_wins() -> None:
+    shapes = {"aux": (1, 17, 16, 12), "heatmaps": (1, 17, 8, 6), "argmax": (1, 17)}
+    outputs = find_outputs(shapes, InputSize(64, 48))
+    assert (outputs.names, outputs.stride) == (("heatmaps",), 8)
+
+
+def test_without_onnxruntime_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "net.onnx"
+    save_heatmap(path, [1, 3, 64, 48])
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name == "onnxruntime":
+            raise ImportError(name)
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(CheckpointError, match="needs onnxruntime") as caught:
+        load_checkpoint(path)
+    assert 'pip install "posebench-pose[onnx]"' in str(caught.value)
+
+
+def test_a_real_network(shared_dir: Path) -> None:
+    path = shared_dir / "data" / "weights" / "ultralight_simplepose_256x192.onnx"
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.spec.input_size == InputSize(256, 192)
+    assert checkpoint.spec.keypoints.name == "coco"
+    sizes = [
+        int(np.prod(each.dims))
+        for each in onnx.load(str(path)).graph.initializer
+        if each.data_type == TensorProto.FLOAT
+    ]
+    assert (
+        checkpoint.parameters
+        == sum(sizes)
+        == read_onnx_facts(path.read_bytes(), where="net").parameters
+    )
+    crops = torch.randn(2, 3, 256, 192)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (heatmaps,) = checkpoint.network(crops)
+    for index in range(2):
+        (expected,) = session.run(None, {"data": crops[index : index + 1].numpy()})
+        np.testing.assert_allclose(heatmaps[index : index + 1].numpy(), expected, atol=1e-5)

@@ -1,0 +1,34 @@
+"""Files that memory does not hold; other defects are told in test_coco.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from posebench.errors import DataError
+from posebench.files import json_file
+from posebench.files.json_file import free_memory, read_json
+
+
+def test_a_file_that_memory_does_not_hold_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([1.5] * 1000))
+    size = path.stat().st_size
+    monkeypatch.setattr(json_file, "free_memory", lambda: 5 * size)
+    with pytest.raises(DataError, match="GB are free") as caught:
+        read_json(path, "annotation file")
+    assert "segmentation" in str(caught.value.hint)
+    for free in (10 * size, None):
+        monkeypatch.setattr(json_file, "free_memory", lambda free=free: free)
+        assert len(read_json(path, "annotation file")[0]) == 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_free_memory_is_more_than_nothing() -> None:
+    free = free_memory()
+    assert free is not None and free > 2**20

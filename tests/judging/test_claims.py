@@ -1,0 +1,145 @@
+"""Claims: which cells are contrasted, with which weights, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posebench.errors import SpecError
+from posebench.judging.contrasts import Cell, contrast_of
+from posebench.suites.claims import Claim, load_claims, shipped_claims
+from posebench.suites.suite import load_suite, shipped_suites
+
+CLAIM = Claim(
+    id="c",
+    statement="SimCC is better.",
+    treatment={"paradigm": "simcc"},
+    control={"paradigm": "heatmap"},
+    match_by=("size", "labels.pair"),
+)
+
+
+def cell(checkpoint: str, *, size: str = "1x", ap: float | None = 0.5, **changes: Any) -> Cell:
+    paradigm, _, pair = checkpoint.partition("-")
+    fields = {
+        "checkpoint": checkpoint,
+        "paradigm": paradigm,
+        "labels.pair": pair,
+        "size": size,
+        "relative_size": size,
+        "policy": "native",
+        **changes.pop("fields", {}),
+    }
+    plain = Cell(
+        id=f"{checkpoint}_{size}",
+        checkpoint=checkpoint,
+        fields=fields,
+        sizes={"parameters": {"s": 1e6, "m": 2e6, "l": 8e6}.get(pair)},
+        identity={"boxes": "gt", "images": 10},
+        status="unsupported" if ap is None else "ok",
+        values={"AP": ap},
+    )
+    return replace(plain, **changes)
+
+
+def test_pairs_share_what_match_by_lists() -> None:
+    cells = [cell("simcc-s"), cell("heatmap-s"), cell("simcc-m"), cell("heatmap-l")]
+    contrast = contrast_of(CLAIM, cells)
+    assert [pair.weights for pair in contrast.pairs] == [{"simcc-s_1x": 1, "heatmap-s_1x": -1}]
+    assert contrast.conflicts == contrast.left_out == ()
+
+
+def test_relative_to_takes_the_change_of_the_same_checkpoint() -> None:
+    cells = [cell(name, size=size) for name in ("simcc-s", "heatmap-s") for size in ("1x", "2x")]
+    claim = replace(CLAIM, at={"relative_size": "2x"}, relative_to={"relative_size": "1x"})
+    (pair,) = contrast_of(claim, cells).pairs
+    assert pair.weights == {
+        "simcc-s_2x": 1, "simcc-s_1x": -1, "heatmap-s_2x": -1, "heatmap-s_1x": 1,
+    }  # fmt: skip
+
+
+def test_a_trend_is_the_least_squares_slope_per_doubling() -> None:
+    values = {"s": 0.1, "m": 0.35, "l": 0.4}
+    cells = [cell(f"simcc-{pair}", ap=ap) for pair, ap in values.items()]
+    cells += [cell(f"heatmap-{pair}", ap=0.0) for pair in values]
+    claim = replace(CLAIM, trend="parameters", match_by=("size",))
+    (pair,) = contrast_of(claim, cells).pairs
+    slope = sum(pair.weights[f"simcc-{name}_1x"] * ap for name, ap in values.items())
+    assert slope == pytest.approx(np.polyfit([0, 1, 3], list(values.values()), 1)[0], abs=1e-12)
+
+
+def test_a_trend_needs_two_sizes() -> None:
+    claim = replace(CLAIM, trend="parameters", match_by=("size",))
+    contrast = contrast_of(claim, [cell("simcc-s"), cell("heatmap-s"), cell("heatmap-m")])
+    assert (contrast.pairs, contrast.left_out) == ((), ("1x",))
+
+
+def test_a_pair_without_value_is_left_out() -> None:
+    contrast = contrast_of(CLAIM, [cell("simcc-s", ap=None), cell("heatmap-s")])
+    assert (contrast.pairs, contrast.left_out) == ((), ("1x, s",))
+
+
+def test_whether_a_cell_runs_is_a_value() -> None:
+    contrast = contrast_of(
+        replace(CLAIM, metric="runs"), [cell("simcc-s", ap=None), cell("heatmap-s")]
+    )
+    assert len(contrast.pairs) == 1
+
+
+def test_a_failed_cell_does_not_count_as_not_running() -> None:
+    failed = cell("simcc-s", status="failed")
+    contrast = contrast_of(replace(CLAIM, metric="runs"), [failed, cell("heatmap-s")])
+    assert contrast.left_out == ("1x, s",)
+
+
+def test_other_protocols_are_never_subtracted() -> None:
+    other = cell("heatmap-s", identity={"boxes": "detector", "images": 10})
+    contrast = contrast_of(CLAIM, [cell("simcc-s"), other])
+    assert (contrast.pairs, contrast.conflicts) == ((), ("1x, s: boxes",))
+
+
+def test_cells_that_cannot_be_told_apart_are_a_conflict() -> None:
+    cells = [cell("simcc-s"), cell("simcc-s", id="again"), cell("heatmap-s")]
+    assert "alike in all that match_by lists" in contrast_of(CLAIM, cells).conflicts[0]
+
+
+def test_a_cell_without_the_label_has_no_partner() -> None:
+    cells = [cell("simcc-s"), cell("heatmap-s")]
+    without = [replace(each, fields={**each.fields}) for each in cells]
+    for each in without:
+        del each.fields["labels.pair"]  # type: ignore[attr-defined]
+    assert contrast_of(CLAIM, without).pairs == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("treatment: {paradigma: simcc}", "line 5: there is no field 'paradigma'"),
+        ("treatment: {paradigm: heatmap}", "line 6: treatment and control select the same"),
+        ("treatment: {paradigm: simcc}\n    margn: 1", "unknown key 'claims.0.margn'"),
+        ("treatment: {paradigm: simcc}\n    margin: -1", "margin must be above 0"),
+        ("treatment: {paradigm: simcc}\n    direction: within", "margin must be above 0"),
+        ("treatment: {paradigm: simcc}\n    match_by: [sise]", "Did you mean 'size'"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "claims.yaml"
+    path.write_text(
+        f"claims:\n  - id: c\n    statement: s\n    metric: AP\n    {text}\n"
+        "    control: {paradigm: heatmap}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(SpecError) as caught:
+        load_claims(path)
+    assert said in str(caught.value)
+
+
+def test_shipped_claims_fit_and_suites_name_no_others() -> None:
+    claims = shipped_claims()
+    assert {name.partition("-")[0] for name in claims} >= {"C1", "C2", "C3", "C4"}
+    for path in shipped_suites().values():
+        assert set(load_suite(path).claims) <= set(claims)

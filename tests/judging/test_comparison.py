@@ -1,0 +1,207 @@
+"""Comparisons of two runs: states, paired differences, gates and formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from small_run import posebench
+from small_store import made_up_table, result, run_folder
+
+from posebench.errors import UsageError
+from posebench.judging.comparison import compare_runs
+from posebench.judging.gates import DEFAULT_GATES, DropGate, StateGate, parse_gate
+from posebench.reporting.comparison_texts import (
+    comparison_json,
+    comparison_junit,
+    comparison_markdown,
+    github_annotations,
+)
+
+GATES = [parse_gate(text) for text in DEFAULT_GATES]
+
+
+def states(old: Path, new: Path) -> dict[str, str]:
+    return {cell.id: cell.state for cell in compare_runs(old, new, []).cells}
+
+
+def test_every_state(tmp_path: Path) -> None:
+    old = run_folder(
+        tmp_path / "old",
+        {
+            "same": result(),
+            "moved": result(),
+            "broken": result(),
+            "gone": result(),
+            "boxes": result(),
+            "never": result(ap=None),
+            "mended": result(ap=None),
+        },
+    )
+    new = run_folder(
+        tmp_path / "new",
+        {
+            "same": result(),
+            "moved": result(ap=0.4),
+            "broken": result(ap=None),
+            "boxes": result(boxes="detector"),
+            "never": result(ap=None),
+            "mended": result(),
+            "added": result(),
+        },
+    )
+    assert states(old, new) == {
+        "same": "unchanged", "moved": "changed", "broken": "failed", "gone": "missing",
+        "boxes": "incomparable", "never": "neither", "mended": "new", "added": "new",
+    }  # fmt: skip
+    comparison = compare_runs(old, new, GATES)
+    failing = {gate.gate: [name for name, _ in gate.offenders] for gate in comparison.gates}
+    assert failing == {
+        "AP drop 0 significant": ["moved"],
+        "failed": ["broken"],
+        "missing": ["gone"],
+        "incomparable": ["boxes"],
+    }
+    assert not comparison.passed
+
+
+def test_a_run_equals_itself(tmp_path: Path) -> None:
+    run = run_folder(tmp_path, {"a": result()}, {"a": made_up_table(0.6)})
+    comparison = compare_runs(run, run, GATES)
+    assert comparison.passed
+    assert [cell.state for cell in comparison.cells] == ["unchanged"]
+    (change,) = [c for c in comparison.cells[0].changes if c.metric == "AP"]
+    assert (change.difference.value, change.difference.low, change.difference.high) == (0, 0, 0)
+
+
+def test_tables_of_the_same_images_give_an_interval(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result()}, {"a": made_up_table(0.9)})
+    new = run_folder(tmp_path / "new", {"a": result(ap=0.3)}, {"a": made_up_table(0.3, seed=1)})
+    comparison = compare_runs(old, new, GATES)
+    (cell,) = comparison.cells
+    change = cell.change("AP")
+    assert cell.evidence == "paired bootstrap" and change is not None
+    assert change.difference.value == pytest.approx(-0.2)
+    assert change.difference.high is not None and change.difference.high < 0
+    assert comparison.gates[0].offenders[0][0] == "a"
+    assert "95 % interval" in comparison.gates[0].offenders[0][1]
+
+
+def test_the_same_matches_say_nothing_of_speed_and_places(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result()}, {"a": made_up_table(0.6)})
+    slow = result(instances_per_second=200.0, pck={"0.1": 0.5})
+    new = run_folder(tmp_path / "new", {"a": slow}, {"a": made_up_table(0.6)})
+    gates = [parse_gate("speed drop 10%"), parse_gate("PCK@0.1 drop 1")]
+    comparison = compare_runs(old, new, gates)
+    speed, pck = (comparison.cells[0].change(name) for name in ("speed", "PCK@0.1"))
+    assert speed is not None and speed.difference.value == pytest.approx(200.0 - speed.baseline)
+    assert pck is not None and pck.difference.value == pytest.approx(0.5 - pck.baseline)
+    assert comparison.cells[0].state == "changed" and not comparison.passed
+
+
+def test_a_checkpoint_that_cannot_be_loaded_fails_all_its_cells(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result(), "b": result(), "c": result("simcc-s")})
+    lost = result(ap=None, size=None, policy=None)
+    new = run_folder(tmp_path / "new", {"lost": lost, "c": result("simcc-s")})
+    assert states(old, new) == {"a": "failed", "b": "failed", "c": "unchanged", "lost": "neither"}
+
+
+def test_tables_of_other_images_give_a_plain_difference(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result()}, {"a": made_up_table(0.9)})
+    new = run_folder(tmp_path / "new", {"a": result(ap=0.3)}, {"a": made_up_table(0.3, images=30)})
+    (cell,) = compare_runs(old, new, []).cells
+    change = cell.change("AP")
+    assert cell.evidence == "plain difference" and change is not None
+    assert (change.difference.low, change.difference.p) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("gate", "drop", "fails"),
+    [
+        ("AP drop 0.3", 0.0029, False),
+        ("AP drop 0.3", 0.003, False),
+        ("AP drop 0.3", 0.0031, True),
+        ("AP drop 10%", 0.04, False),
+        ("AP drop 10%", 0.06, True),
+        ("AP drop 0", -0.1, False),
+        ("PCK@0.1 drop 1", 0.02, True),
+        # No interval can tell that this is chance.
+        ("AP drop 0 significant", 0.2, True),
+    ],
+)
+def test_drops(tmp_path: Path, gate: str, drop: float, fails: bool) -> None:
+    old = run_folder(tmp_path / "old", {"a": result()})
+    new = run_folder(tmp_path / "new", {"a": result(ap=0.5 - drop)})
+    assert compare_runs(old, new, [parse_gate(gate)]).passed is not fails
+
+
+def test_speed_and_single_keypoints_can_be_gated(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result()}, keypoints={"left_wrist": 0.9})
+    slow = result(instances_per_second=200.0)
+    new = run_folder(tmp_path / "new", {"a": slow}, keypoints={"left_wrist": 0.8})
+    gates = [parse_gate(text) for text in ("speed drop 10%", "speed drop 30%", "left_wrist drop 5")]
+    comparison = compare_runs(old, new, gates)
+    assert [gate.passed for gate in comparison.gates] == [False, True, False]
+    assert comparison.gates[0].offenders[0][1] == "248.0 -> 200.0 instances/s"
+    with pytest.raises(UsageError, match="Did you mean 'left_wrist'"):
+        compare_runs(old, new, [parse_gate("left_wris drop 5")])
+
+
+def test_gates_are_read_as_people_write_them() -> None:
+    assert parse_gate(" AP  drop .5 significant") == DropGate(
+        "AP drop .5 significant", "AP", 0.005, significant=True
+    )
+    assert parse_gate("missing") == StateGate("missing", "missing")
+    for wrong in ("AP", "AP drop", "AP falls 3", "speed drop 3", "latency rise 3"):
+        with pytest.raises(UsageError):
+            parse_gate(wrong)
+    for wrong, hint in (("latency drop 3%", "latency rise 3%"), ("AP rise 1", "AP drop 1")):
+        with pytest.raises(UsageError) as caught:
+            parse_gate(wrong)
+        assert hint in str(caught.value)
+
+
+def test_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = run_folder(tmp_path / "old", {"a|<b>": result(), "c": result()})
+    new = run_folder(tmp_path / "new", {"a|<b>": result(ap=0.3), "c": result(ap=None)})
+    comparison = compare_runs(old, new, [parse_gate("AP drop 1"), parse_gate("failed")])
+    markdown = comparison_markdown(comparison)
+    assert "gates **failed**" in markdown
+    assert "| a\\|&lt;b> | 50.0 | 30.0 | -20.0 | none |" in markdown
+    tree = ElementTree.fromstring(comparison_junit(comparison))
+    suites = tree.findall("testsuite")
+    assert [(s.get("name"), s.get("tests"), s.get("failures")) for s in suites] == [
+        ("AP drop 1", "2", "1"), ("failed", "2", "1"),
+    ]  # fmt: skip
+    assert [case.get("name") for case in tree.iter("testcase") if len(case)] == ["a|<b>", "c"]
+    plain = json.loads(comparison_json(comparison))
+    assert (plain["passed"], plain["schema_version"]) == (False, 1)
+    assert plain["cells"][0]["changes"][0]["difference"]["value"] == pytest.approx(-0.2)
+    assert github_annotations(comparison).splitlines()[1] == (
+        "::error title=posebench%3A failed::c: failed: no reason"
+    )
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    out = tmp_path / "out.md"
+    options = ("--gate", "failed", "--format", "md", "--out", str(out), "--github")
+    done = posebench("compare", old, new, *options)
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error ")
+    assert summary.read_text(encoding="utf-8") == "before\n" + (tmp_path / "out.md").read_text()
+
+
+def test_the_terminal_names_every_cell_that_is_not_there(
+    tmp_path: Path,
+) -> None:
+    old = run_folder(tmp_path / "old", {"a": result(), "b": result()})
+    new = run_folder(tmp_path / "new", {"a": result(ap=0.3)})
+    done = posebench("compare", old, new)
+    assert done.returncode == 1
+    text = done.stdout
+    assert "missing: b (not in the candidate)" in text
+    assert "gate 'missing': FAILED" in text

@@ -1,0 +1,140 @@
+"""Verdicts: the truth table on constructed data, and how often they are wrong under the null."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posebench.judging.contrasts import Cell
+from posebench.judging.verdicts import judge
+from posebench.suites.claims import Claim
+
+CLAIM = Claim(
+    id="c",
+    statement="SimCC is better.",
+    treatment={"paradigm": "simcc"},
+    control={"paradigm": "heatmap"},
+    match_by=("labels.pair",),
+)
+
+
+def cells_with(effects: dict[str, float], **changes: Any) -> list[Cell]:
+    """Return a SimCC and a heatmap cell of each pair, this far apart."""
+    return [
+        Cell(
+            id=f"{paradigm}-{pair}",
+            checkpoint=f"{paradigm}-{pair}",
+            fields={"paradigm": paradigm, "labels.pair": pair, "dataset": "d"},
+            sizes={},
+            identity={"images": 50, **(changes if paradigm == "simcc" else {})},
+            status="ok",
+            values={"AP": 0.5 + (effect if paradigm == "simcc" else 0.0)},
+        )
+        for pair, effect in effects.items()
+        for paradigm in ("simcc", "heatmap")
+    ]
+
+
+def spread(cells: list[Cell], noise: float, seed: int = 0) -> dict[tuple[str, str], Any]:
+    """Return replicates around the cells' values, with a share that all have in common."""
+    rng = np.random.default_rng(seed)
+    common = rng.normal(0, 0.1, 1000)
+    return {
+        (cell.id, "AP"): (cell.values["AP"] or 0) + common + rng.normal(0, noise, 1000)
+        for cell in cells
+    }
+
+
+@pytest.mark.parametrize(
+    ("direction", "margin", "effect", "noise", "word"),
+    [
+        ("greater", 0.0, 0.05, 0.01, "supported"),
+        ("greater", 0.0, -0.05, 0.01, "refuted"),
+        ("greater", 0.0, 0.01, 0.05, "inconclusive"),
+        ("greater", 0.04, 0.1, 0.01, "supported"),
+        ("greater", 0.1, 0.04, 0.01, "refuted"),
+        ("less", 0.0, -0.05, 0.01, "supported"),
+        ("less", 0.0, 0.05, 0.01, "refuted"),
+        ("less", 0.1, -0.04, 0.01, "refuted"),
+        ("within", 0.05, 0.0, 0.01, "supported"),
+        ("within", 0.05, -0.1, 0.01, "refuted"),
+        ("within", 0.05, 0.1, 0.01, "refuted"),
+        ("within", 0.02, 0.0, 0.03, "inconclusive"),
+    ],
+)
+def test_the_word_for_an_effect(
+    direction: Any, margin: float, effect: float, noise: float, word: str
+) -> None:
+    cells = cells_with({"s": effect})
+    claim = replace(CLAIM, direction=direction, margin=margin)
+    (verdict,) = judge([claim], cells, spread(cells, noise))
+    assert verdict.verdict == word
+    assert verdict.effect == pytest.approx(effect)
+    assert verdict.low is not None and verdict.high is not None
+    assert verdict.low < verdict.effect < verdict.high
+    assert (verdict.images, verdict.cells) == (50, ("simcc-s", "heatmap-s"))
+
+
+def test_what_cells_share_does_not_widen_the_interval() -> None:
+    cells = cells_with({"s": 0.02})
+    (verdict,) = judge([CLAIM], cells, spread(cells, 0.001))
+    assert verdict.low is not None and verdict.low > 0.01
+
+
+@pytest.mark.parametrize(
+    ("effects", "word"),
+    [
+        ({"s": 0.02, "m": 0.01}, "supported"),
+        ({"s": -0.02, "m": 0.0}, "refuted"),
+        ({"s": 0.02, "m": -0.01}, "inconclusive"),
+    ],
+)
+def test_without_replicates_published_pairs_must_agree(
+    effects: dict[str, float], word: str
+) -> None:
+    published, measured = judge(
+        [replace(CLAIM, evidence="published"), CLAIM], cells_with(effects), {}
+    )
+    assert (published.verdict, published.low, published.p) == (word, None, None)
+    assert dict(published.effects) == pytest.approx(effects)
+    # What was measured could have been resampled: nothing says that it is not chance.
+    assert (measured.verdict, measured.effect) == ("inconclusive", published.effect)
+    assert measured.reason is not None and "nothing was resampled" in measured.reason
+
+
+def test_other_protocols_and_no_cells() -> None:
+    other = cells_with({"s": 0.1}, boxes="detector")
+    (verdict,) = judge([CLAIM], other, {})
+    assert (verdict.verdict, verdict.effect, verdict.reason) == ("not comparable", None, "s: boxes")
+    (verdict,) = judge([CLAIM], other[:1], {})
+    assert (verdict.verdict, verdict.reason) == ("untested", "no cells match treatment and control")
+
+
+def test_more_claims_ask_for_more_evidence() -> None:
+    cells = cells_with({"s": 0.022})
+    replicates = spread(cells, 0.006)
+    (alone,) = judge([CLAIM], cells, replicates)
+    many = judge([replace(CLAIM, id=str(i)) for i in range(20)], cells, replicates)
+    assert alone.verdict == "supported"
+    assert {verdict.verdict for verdict in many} == {"inconclusive"}
+    assert many[0].p == alone.p
+
+
+@pytest.mark.parametrize(("direction", "margin"), [("greater", 0.0), ("within", 0.03)])
+def test_wrong_calls_at_the_margin_are_rare(direction: Any, margin: float) -> None:
+    """An effect exactly at the margin should get a word other than inconclusive in 5 %."""
+    rng = np.random.default_rng(0)
+    claim = replace(CLAIM, direction=direction, margin=margin)
+    trials, wrong = 400, 0
+    for _ in range(trials):
+        sample = margin + rng.normal(0, 0.01)
+        cells = cells_with({"s": sample})
+        draws = sample + rng.normal(0, 0.01, 400)
+        zeros = np.zeros(400)
+        replicates = {("simcc-s", "AP"): 0.5 + draws, ("heatmap-s", "AP"): 0.5 + zeros}
+        wrong += judge([claim], cells, replicates)[0].verdict != "inconclusive"
+    # 5 % of 400 is 20; 33 lies three standard deviations above.
+    assert 8 <= wrong <= 33

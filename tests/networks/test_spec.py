@@ -1,0 +1,104 @@
+"""`ModelSpec`: what it is made of and what it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_run import small_spec
+
+from posebench.datasets.keypoints import CROWDPOSE
+from posebench.errors import SpecError
+from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.spec import (
+    CropSpec,
+    HeadSpec,
+    ModelSpec,
+    spec_from_mapping,
+    spec_overrides,
+    spec_to_mapping,
+)
+
+
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+def test_round_trip_through_yaml(paradigm: str) -> None:
+    spec = small_spec(paradigm)
+    text = yaml.safe_dump(spec_to_mapping(spec))
+    assert spec_from_mapping(yaml.safe_load(text), where="x") == spec
+    assert spec.paradigm == paradigm
+
+
+def test_keypoints_by_name_or_file(tmp_path: Path) -> None:
+    plain = spec_to_mapping(small_spec("heatmap"))
+    assert spec_from_mapping({**plain, "keypoints": "crowdpose"}, where="x").keypoints == CROWDPOSE
+    path = tmp_path / "own.yaml"
+    path.write_text("{name: own, keypoints: [a, b], sigmas: [1, 1], flip_pairs: [[a, b]]}")
+    assert spec_from_mapping({**plain, "keypoints": str(path)}, where="x").keypoints.name == "own"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"kind": "heatmap", "deconv_channels": (8,)},
+        {
+            "kind": "heatmap",
+            "deconv_channels": (8,),
+            "deconv_kernels": (4,),
+            "deconv_groups": (1, 1),
+        },
+        {"kind": "heatmap", "deconv_channels": (0,), "deconv_kernels": (4,)},
+        {"kind": "heatmap", "final_layer_kernel": 0},
+        {"kind": "rtmcc"},
+        {"kind": "heatmap", "channels_per_keypoint": 4},
+        {"kind": "simcc", "channels_per_keypoint": 0},
+    ],
+)
+def test_heads_that_make_no_sense(head: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="Head"):
+        HeadSpec(**head)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        {"padding": 0.0},
+        {"padding": -1.25},
+        {"padding": float("nan")},
+        {"padding": float("inf")},
+        {"std": (1.0, 0.0, 1.0)},
+        {"std": (1.0, float("nan"), 1.0)},
+        {"mean": (float("inf"), 0.0, 0.0)},
+    ],
+)
+def test_crops_that_make_no_sense(crop: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="Crop"):
+        CropSpec(**crop)
+
+
+def test_a_head_needs_its_codec() -> None:
+    simcc = small_spec("simcc")
+    with pytest.raises(SpecError, match="simcc head cannot be decoded by heatmap"):
+        ModelSpec(simcc.backbone, simcc.head, HeatmapCodec(), simcc.input_size)
+
+
+def test_unknown_keys_name_the_nearest_at_any_depth() -> None:
+    plain = spec_to_mapping(small_spec("heatmap"))
+    plain["crop"]["paddding"] = 1.0
+    with pytest.raises(SpecError, match=r"crop\.paddding.*'padding'"):
+        spec_from_mapping(plain, where="x")
+
+
+def test_overrides_are_any_subset(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("flip: {test: false}\n")
+    assert spec_overrides(path) == {"flip": {"test": False}}
+
+
+def test_specs_load_no_torch() -> None:
+    modules = "posebench.networks.spec, posebench.results.cell"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,301 @@
+"""Loop 1 against crops made one by one, whatever the batches; failures that stay in their cell."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from small_run import SIZE, small_model
+
+from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
+from posebench.datasets.images import read_image
+from posebench.errors import DataError
+from posebench.networks.policies import CellNetwork, Policy, apply_policy
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import CropSpec
+from posebench.prediction import crop_batches as crops_module
+from posebench.prediction.crops import crop_image, normalise
+from posebench.prediction.device_crops import normalise_tensor
+from posebench.prediction.execution import Parallelism
+from posebench.prediction.flip import predict_outputs
+from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
+from posebench.prediction.predict import CellPredictions, PreparedCell, predict
+
+OTHER = InputSize(96, 80)
+
+
+def load(folder: Path) -> tuple[PoseDataset, Instances]:
+    path = folder / "annotations" / "person_keypoints_val.json"
+    dataset = load_annotations(path, folder / "val")
+    return dataset, ground_truth_instances(dataset)
+
+
+def cell_of(
+    paradigm: str, size: InputSize = SIZE, policy: Policy = "native", flip_test: bool = True
+) -> PreparedCell:
+    network = apply_policy(small_model(paradigm), size, policy)
+    return PreparedCell(network, network.spec.codec, size, flip_test)
+
+
+def run(
+    cells: list[PreparedCell], data: tuple[PoseDataset, Instances], batch_size: int = 32
+) -> list[CellPredictions]:
+    return predict(cells, *data, parallelism=Parallelism(batch_size), progress=lambda _: None)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("batch_size", [1, 5, 32])
+def test_neither_lanes_nor_workers_move_a_bit(people: Path, batch_size: int) -> None:
+    data = load(people)
+    cells = [cell_of("heatmap"), cell_of("simcc"), cell_of("simcc", OTHER, "resample")]
+
+    def numbers(lanes: int, workers: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        parallelism = Parallelism(batch_size, lanes, workers)
+        outcomes = predict(cells, *data, parallelism=parallelism, progress=lambda _: None)
+        found = [outcome.predictions for outcome in outcomes if outcome.predictions is not None]
+        assert len(found) == len(cells)
+        return [(each.keypoints, each.keypoint_scores) for each in found]
+
+    plain = numbers(1, 0)
+    for lanes, workers in itertools.product((1, 2, 3), (0, 1, 4)):
+        for one, other in zip(plain, numbers(lanes, workers), strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+def broken(failure: Exception, after: int = 0) -> PreparedCell:
+    """Return a cell whose network fails at its call number `after`."""
+    cell = cell_of("heatmap", flip_test=False)
+    calls = 0
+
+    def network(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise failure
+        return cell.network(x)
+
+    return replace(cell, network=_Wrapped(cell.network, network))  # type: ignore[arg-type]
+
+
+class _Wrapped:
+    """A cell's network with another forward pass."""
+
+    def __init__(self, network: CellNetwork, forward: Any) -> None:
+        self.spec, self.input_size, self.output_size = (
+            network.spec,
+            network.input_size,
+            network.output_size,
+        )
+        self.flips_apart = False
+        self._forward = forward
+
+    def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs: tuple[torch.Tensor, ...] = self._forward(x)
+        return outputs
+
+
+def one_by_one(
+    cell: PreparedCell, dataset: PoseDataset, instances: Instances
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Predict every instance in a batch of its own, at the cell's own size."""
+    keypoints, scores = [], []
+    for row in range(len(instances)):
+        spec = cell.network.spec
+        image = read_image(dataset.images[int(instances.image_index[row])].path)
+        box = instances.bbox_xyxy[row : row + 1]
+        center, scale = boxes_to_center_scale(box, cell.size, spec.crop.padding)
+        crop = crop_image(image, center[0], scale[0], cell.size, udp=spec.crop.udp)
+        with torch.inference_mode():
+            x = torch.from_numpy(normalise(crop[None], spec.crop))
+            outputs = predict_outputs(cell.network, x, cell.flip_test)
+        decoded = cell.codec.decode(tuple(o.numpy() for o in outputs), cell.size)
+        keypoints.append(input_to_image(decoded.keypoints, center, scale, cell.size)[0])
+        scores.append(decoded.scores[0])
+    return np.stack(keypoints), np.stack(scores)
+
+
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+def test_batches_do_not_matter(people: Path, paradigm: str) -> None:
+    data = load(people)
+    cell = cell_of(paradigm)
+    keypoints, scores = one_by_one(cell, *data)
+    for batch_size in (1, 7, 32):  # 7 splits the boxes of an image
+        (outcome,) = run([cell], data, batch_size)
+        assert outcome.predictions is not None
+        np.testing.assert_allclose(outcome.predictions.keypoints, keypoints, atol=1e-4)
+        np.testing.assert_allclose(outcome.predictions.keypoint_scores, scores, atol=1e-5)
+
+
+def test_predictions_are_in_the_order_of_the_instances(people: Path) -> None:
+    dataset, truth = load(people)
+    order = np.random.default_rng(0).permutation(len(truth))
+    shuffled = Instances(
+        truth.image_index[order], truth.ids[order], truth.bbox_xyxy[order], truth.bbox_scores[order]
+    )
+    (plain,) = run([cell_of("simcc")], (dataset, truth), 4)
+    (mixed,) = run([cell_of("simcc")], (dataset, shuffled), 4)
+    assert plain.predictions is not None and mixed.predictions is not None
+    for name in ("image_ids", "ids", "bbox_xyxy", "areas"):
+        expected = getattr(plain.predictions, name)[order]
+        np.testing.assert_array_equal(getattr(mixed.predictions, name), expected)
+    np.testing.assert_allclose(
+        mixed.predictions.keypoints, plain.predictions.keypoints[order], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_every_image_is_read_once_for_all_cells(
+    people: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    dataset, truth = load(people)
+    order = np.argsort(truth.ids % 3, kind="stable")  # boxes of an image far apart
+    shuffled = Instances(
+        truth.image_index[order], truth.ids[order], truth.bbox_xyxy[order], truth.bbox_scores[order]
+    )
+    reads: Counter[Path] = Counter()
+
+    def counted(path: Path) -> NDArray[np.uint8]:
+        reads[path] += 1
+        return read_image(path)
+
+    monkeypatch.setattr(crops_module, "read_image", counted)
+    cells = [cell_of("heatmap"), cell_of("simcc"), cell_of("simcc", OTHER, "resample")]
+    run(cells, (dataset, shuffled), batch_size)
+    used = {dataset.images[index].path for index in truth.image_index}
+    assert reads == Counter(dict.fromkeys(used, 1))
+
+
+def test_crops_are_cut_once_for_policies_that_share_them(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load(people)
+    cut: Counter[InputSize] = Counter()
+
+    def counted(*arguments: Any, **options: Any) -> NDArray[np.uint8]:
+        cut[arguments[3]] += 1
+        return crop_image(*arguments, **options)
+
+    monkeypatch.setattr(crops_module, "crop_image", counted)
+    policies: tuple[Policy, ...] = ("resample", "pool", "interpolate")
+    outcomes = run([cell_of("simcc", OTHER, policy) for policy in policies], data, 4)
+    assert cut == {OTHER: len(data[1])}
+    found = [outcome.predictions.keypoints for outcome in outcomes if outcome.predictions]
+    assert len(found) == 3
+    assert not np.allclose(found[0], found[1])
+    assert not np.allclose(found[1], found[2])
+
+
+def test_areas_are_the_padded_boxes_at_the_cells_aspect_ratio(people: Path) -> None:
+    dataset, truth = load(people)
+    (outcome,) = run([cell_of("heatmap", OTHER, "resample")], (dataset, truth))
+    assert outcome.predictions is not None
+    width, height = ((truth.bbox_xyxy[:, 2:] - truth.bbox_xyxy[:, :2]) * 1.25).T
+    width = np.maximum(width, height * OTHER.width / OTHER.height)
+    expected = width * width * OTHER.height / OTHER.width
+    np.testing.assert_allclose(outcome.predictions.areas, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (RuntimeError("shapes do not fit\nC++ stack trace"), "failed at 64x48: shapes do not fit"),
+        (MemoryError(), "failed at 64x48: MemoryError"),
+        (DataError("no", hint="try"), "no\ntry"),
+    ],
+)
+def test_a_cell_that_fails_leaves_the_others_alone(
+    people: Path, failure: Exception, said: str
+) -> None:
+    data = load(people)
+    first, bad, last = run([cell_of("heatmap"), broken(failure, 1), cell_of("simcc")], data, 4)
+    assert bad.predictions is None
+    assert str(bad.failure).endswith(said)
+    for outcome, cell in ((first, cell_of("heatmap")), (last, cell_of("simcc"))):
+        (alone,) = run([cell], data, 4)
+        assert outcome.predictions is not None and alone.predictions is not None
+        np.testing.assert_array_equal(outcome.predictions.keypoints, alone.predictions.keypoints)
+
+
+def test_ctrl_c_is_no_failure_of_a_cell(people: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run([broken(KeyboardInterrupt())], load(people))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+def test_outputs_that_are_not_finite_fail_the_cell(
+    people: Path, paradigm: str, value: float
+) -> None:
+    cell = cell_of(paradigm, flip_test=False)
+
+    def poisoned(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = tuple(output.clone() for output in cell.network(x))
+        outputs[-1][0, 3, 2] = value
+        return outputs
+
+    bad = replace(cell, network=_Wrapped(cell.network, poisoned))  # type: ignore[arg-type]
+    (outcome,) = run([bad], load(people))
+    assert "64x48 are NaN or infinite" in str(outcome.failure)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone"])
+def test_an_image_that_cannot_be_read_fails_all_cells(
+    people: Path, tmp_path: Path, damage: str
+) -> None:
+    folder = shutil.copytree(people, tmp_path / "people")
+    data = load(folder)
+    path = data[0].images[2].path
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:3000])
+    progress: list[int] = []
+    outcomes = predict(
+        [cell_of("heatmap"), cell_of("simcc")],
+        *data,
+        parallelism=Parallelism(1),
+        progress=progress.append,
+    )
+    assert [path.name in str(outcome.failure) for outcome in outcomes] == [True, True]
+    before = int((data[1].image_index < 2).sum())
+    assert progress == [1] * before
+
+
+def test_nothing_is_read_without_cells(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crops_module, "read_image", None)
+    assert run([], load(people)) == []
+
+
+@pytest.mark.parametrize("udp", [False, True])
+@pytest.mark.parametrize("input_size", [SIZE, OTHER])
+def test_crops_of_another_device_are_those_of_the_cpu(
+    people: Path, udp: bool, input_size: InputSize
+) -> None:
+    dataset, instances = load(people)
+    request = crops_module.CropRequest(SIZE, input_size, replace(CropSpec(), udp=udp))
+    images = [torch.from_numpy(read_image(dataset.images[i].path)) for i in instances.image_index]
+    crops = crops_module.crops_on_device(images, instances.bbox_xyxy, request)
+    with crops_module.crop_batches(
+        dataset, instances, Parallelism(100), requests=[], device=torch.device("cpu")
+    ) as batches:
+        (batch,) = [make() for make in batches]
+    expected, _ = batch.inputs(request)
+    assert torch.equal(normalise_tensor(crops, request.spec)[batch.rows], expected)

@@ -1,0 +1,329 @@
+"""Killed passes: what was kept is not run again, and no number tells that they were killed."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_run
+import torch
+from numpy.typing import NDArray
+from small_run import small_checkpoint
+
+from posebench.datasets.requests import DataRequest
+from posebench.datasets.synthetic import write_dataset
+from posebench.errors import EvaluationError
+from posebench.prediction import crop_batches, segments
+from posebench.prediction import predict as predict_module
+from posebench.prediction.crops import crop_image
+from posebench.prediction.execution import Parallelism
+from posebench.prediction.kept_predictions import load_predictions
+from posebench.prediction.predictions import Predictions
+from posebench.running.cells import Grid, Storage
+from posebench.running.run_cells import run_pass
+from posebench.running.scored import FinishedCell
+from posebench.running.sources import CheckpointSource
+from posebench.running.workload import Workload, load_workload
+from posebench.scoring.evaluate import ScoringOptions
+
+BATCH = 2
+LANES = pytest.mark.parametrize("lanes", [1, 2])
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("weights")
+    kinds = ("heatmap", "simcc")
+    return [small_checkpoint(folder / f"{kind}.safetensors", kind) for kind in kinds]
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    write_dataset(folder, split="val", count=10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workload(scenes: Path) -> Workload:
+    made = load_workload(DataRequest(str(scenes)), ScoringOptions(), lambda *_: None)
+    assert len(made.instances) > 6 * BATCH
+    return made
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep predictions after every batch of each lane, on one thread each."""
+    monkeypatch.setattr(segments, "_KEEP_EVERY", 0.0)
+    monkeypatch.setattr(segments, "_FIRST_BATCHES", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """List the crops that are cut, by their size."""
+    seen: list[tuple[int, ...]] = []
+
+    def counted(*arguments: Any, **options: Any) -> NDArray[np.uint8]:
+        crop = crop_image(*arguments, **options)
+        seen.append(crop.shape[:2])
+        return crop
+
+    monkeypatch.setattr(crop_batches, "crop_image", counted)
+    return seen
+
+
+def run(
+    nets: Sequence[Path], workload: Workload, cache: Path | None, lanes: int = 1, **grid: Any
+) -> list[FinishedCell]:
+    sources = [CheckpointSource(net, net.stem) for net in nets]
+    grid = {"parallelism": Parallelism(BATCH, lanes), **grid}
+    storage = Storage(predictions=cache)
+    passed = run_pass(sources, workload, Grid(**grid), lambda *_: None, storage)
+    return [cell for _, cells in passed for cell in cells]
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Let the networks' call number `calls` be stopped by Ctrl-C."""
+    left, predict_outputs = iter(range(calls)), predict_module.predict_outputs
+
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return predict_outputs(*arguments, **options)
+
+    monkeypatch.setattr(predict_module, "predict_outputs", stopped)
+
+
+def killed(monkeypatch: pytest.MonkeyPatch, calls: int, *arguments: Any, **options: Any) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, calls)
+        with pytest.raises(KeyboardInterrupt):
+            run(*arguments, **options)
+
+
+def parts(cache: Path) -> list[Path]:
+    return sorted(cache.glob("*.part.npz"))
+
+
+def numbers(cells: Sequence[FinishedCell]) -> list[Any]:
+    return [(cell.result.cell_id, cell.result.metrics, cell.coco_results) for cell in cells]
+
+
+def same(one: Path, other: Path) -> None:
+    """Compare two folders of predictions bit by bit."""
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in other.iterdir()) and names
+    for name in names:
+        a, b = load_predictions(one / name), load_predictions(other / name)
+        for field in fields(Predictions):
+            np.testing.assert_array_equal(getattr(a, field.name), getattr(b, field.name))
+
+
+@LANES
+def test_segments_move_nothing(
+    nets: list[Path],
+    workload: Workload,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lanes: int,
+) -> None:
+    run(nets, workload, tmp_path / "segments", lanes)
+    assert parts(tmp_path / "segments") == []
+    monkeypatch.setattr(segments, "_FIRST_BATCHES", 1000)
+    run(nets, workload, tmp_path / "whole", lanes)
+    same(tmp_path / "segments", tmp_path / "whole")
+
+
+@LANES
+@pytest.mark.parametrize("calls", [0, 3, 5, 8])
+def test_a_killed_pass_goes_on_where_it_was(
+    nets: list[Path],
+    workload: Workload,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: list[Any],
+    lanes: int,
+    calls: int,
+) -> None:
+    whole = numbers(run(nets, workload, tmp_path / "whole", lanes))
+    killed(monkeypatch, calls, nets, workload, tmp_path / "kept", lanes)
+    # Both networks have run the batches of a segment when it ends.
+    done = calls // (2 * lanes) * lanes * BATCH
+    assert len(parts(tmp_path / "kept")) == (2 * done) // (lanes * BATCH)
+    cut.clear()
+    again = run(nets, workload, tmp_path / "kept", lanes)
+    assert len(cut) == len(workload.instances) - done
+    assert numbers(again) == whole
+    assert all(cell.result.instances_per_second for cell in again)
+    same(tmp_path / "kept", tmp_path / "whole")
+
+
+def test_a_process_killed_at_once_loses_one_segment(
+    nets: list[Path], scenes: Path, workload: Workload, tmp_path: Path, cut: list[Any]
+) -> None:
+    code = f"""
+import os, sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(small_run.__file__).parent)]!r}
+import torch
+import test_segments as tests
+from pathlib import Path
+torch.set_num_threads(1)
+tests.segments._KEEP_EVERY, tests.segments._FIRST_BATCHES = 0.0, 1
+crop_image, left = tests.crop_image, iter(range(5 * tests.BATCH))
+def crop(*arguments, **options):
+    if next(left, None) is None:
+        os.kill(os.getpid(), {signal.SIGKILL})
+    return crop_image(*arguments, **options)
+tests.crop_batches.crop_image = crop
+data = tests.DataRequest({str(scenes)!r})
+workload = tests.load_workload(data, tests.ScoringOptions(), lambda *_: None)
+tests.run([Path({str(nets[0])!r})], workload, Path({str(tmp_path / "kept")!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    run(nets[:1], workload, tmp_path / "whole")
+    cut.clear()
+    run(nets[:1], workload, tmp_path / "kept")
+    assert len(cut) == len(workload.instances) - 5 * BATCH
+    same(tmp_path / "kept", tmp_path / "whole")
+
+
+def test_a_cell_that_is_ahead_waits_for_the_others(
+    nets: list[Path],
+    workload: Workload,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(nets, workload, tmp_path / "whole")
+    killed(monkeypatch, 4, nets[1:], workload, tmp_path / "kept")
+    calls: list[str] = []
+    predict_outputs = predict_module.predict_outputs
+
+    def counted(network: Any, *arguments: Any, **options: Any) -> Any:
+        calls.append(network.spec.paradigm)
+        return predict_outputs(network, *arguments, **options)
+
+    monkeypatch.setattr(predict_module, "predict_outputs", counted)
+    run(nets, workload, tmp_path / "kept")
+    batches = -(-len(workload.instances) // BATCH)
+    assert calls[:4] == ["heatmap"] * 4
+    assert (calls.count("heatmap"), calls.count("simcc")) == (batches, batches - 4)
+    same(tmp_path / "kept", tmp_path / "whole")
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def swap(path: Path) -> None:
+    other = next(each for each in parts(path.parent) if each.name[:64] != path.name[:64])
+    path.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("damage", [truncate, swap, lambda path: path.write_bytes(b"")])
+def test_damaged_and_foreign_parts_are_made_again(
+    nets: list[Path],
+    workload: Workload,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: list[Any],
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], None],
+) -> None:
+    run(nets, workload, tmp_path / "whole")
+    killed(monkeypatch, 6, nets, workload, tmp_path / "kept")
+    second = next(
+        path for path in parts(tmp_path / "kept") if f".{BATCH}-{2 * BATCH}." in path.name
+    )
+    damage(second)
+    cut.clear()
+    with caplog.at_level(logging.WARNING):
+        run(nets, workload, tmp_path / "kept")
+    assert second.name in caplog.text and "They are made again." in caplog.text
+    assert len(cut) == len(workload.instances) - BATCH
+    same(tmp_path / "kept", tmp_path / "whole")
+
+
+def test_other_batches_are_other_parts(
+    nets: list[Path],
+    workload: Workload,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: list[Any],
+) -> None:
+    killed(monkeypatch, 6, nets, workload, tmp_path / "kept")
+    cut.clear()
+    other = Parallelism(BATCH + 1)
+    run(nets, workload, tmp_path / "kept", parallelism=other)
+    assert len(cut) == len(workload.instances)
+    assert parts(tmp_path / "kept") == []
+    run(nets, workload, tmp_path / "whole", parallelism=other)
+    same(tmp_path / "kept", tmp_path / "whole")
+
+
+def test_a_decoder_that_fails_leaves_the_others_alone(
+    nets: list[Path], workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode_by, calls = predict_module.decode_by, iter(range(10**6))
+
+    def decode(decoder: str, *arguments: Any) -> Any:
+        if decoder == "udp" and next(calls) == 2:
+            raise EvaluationError("udp cannot")
+        return decode_by(decoder, *arguments)  # type: ignore[arg-type]
+
+    asked = {"decoders": ("dark", "udp", "argmax")}
+    run(nets[:1], workload, tmp_path / "whole", decoders=("dark", "argmax"))
+    monkeypatch.setattr(predict_module, "decode_by", decode)
+    cells = run(nets[:1], workload, tmp_path / "kept", **asked)
+    assert [cell.result.status for cell in cells] == ["ok", "failed", "ok"]
+    assert cells[1].result.reason == "udp cannot"
+    for path in parts(tmp_path / "kept"):
+        path.unlink()
+    same(tmp_path / "kept", tmp_path / "whole")
+
+
+def test_what_cannot_be_kept_on_the_way_is_only_said(
+    nets: list[Path],
+    workload: Workload,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(*_: Any) -> None:
+        raise segments.DataError("The disk is full.")
+
+    monkeypatch.setattr(segments, "write_part", full)
+    with caplog.at_level(logging.WARNING):
+        cells = run(nets, workload, tmp_path)
+    assert [cell.result.status for cell in cells] == ["ok", "ok"]
+    assert "not kept: The disk is full." in caplog.text
+
+
+def test_progress_starts_where_the_killed_run_was(
+    nets: list[Path], workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(monkeypatch, 4, nets[:1], workload, tmp_path)
+    shown: list[tuple[int, int]] = []
+    source = CheckpointSource(nets[0], "net")
+    ((_, cells),) = run_pass(
+        [source],
+        workload,
+        Grid(parallelism=Parallelism(BATCH)),
+        lambda _, done, total: shown.append((done, total)),
+        Storage(predictions=tmp_path),
+    )
+    list(cells)
+    count = len(workload.instances)
+    assert shown[0] == (4 * BATCH, count) and shown[-1] == (count, count)

@@ -1,0 +1,175 @@
+"""Tables over any fields: places, best values, differences that protocols forbid, formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_speed import SPEED, speed
+from small_store import result, run_folder
+
+from posebench.errors import UsageError
+from posebench.reporting.pivot import Pivot, PivotRequest, pivot_runs
+from posebench.reporting.pivot_formats import TEXT_FORMATS, pivot_table, value_text
+from posebench.reporting.printing import text_of
+from posebench.results.cell import Intervals
+from posebench.results.speed import measured
+
+
+def shown(pivot: Pivot, ci: bool = False) -> dict[tuple[str, ...], list[str]]:
+    return {row.keys: [value_text(entry, ci) for entry in row.entries] for row in pivot.rows}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    def sized(name: str, size: str, ap: float | None, **more: Any) -> Any:
+        from posebench.networks.sizes import InputSize
+
+        return result(name, ap, size=InputSize.parse(size), **more)
+
+    bounds = Intervals(0.95, "percentile", 200, 0, {"AP": 0.25}, {"AP": 0.351})
+    return run_folder(
+        tmp_path / "r",
+        {
+            "a": sized("heatmap-s", "128x96", 0.6),
+            "b": sized("heatmap-s", "64x48", 0.3, intervals=bounds),
+            "c": sized("simcc-s", "64x48", 0.5),
+            "d": sized("simcc-s", "128x96", None),
+        },
+    )
+
+
+def test_rows_by_columns(run: Path) -> None:
+    pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",)))
+    assert pivot.columns == ("64x48", "128x96")
+    assert shown(pivot, ci=True) == {
+        ("heatmap-s",): ["30.0 [25.0, 35.1]", "60.0"],
+        ("simcc-s",): ["50.0", "failed"],
+    }
+    best = [[entry is not None and entry.best for entry in row.entries] for row in pivot.rows]
+    assert best == [[False, False], [True, False]]
+    assert ("boxes", "gt") in pivot.shared
+
+
+def test_rows_are_what_varies_by_default(run: Path) -> None:
+    assert pivot_runs([run], PivotRequest()).row_fields == ("checkpoint",)
+
+
+def test_metrics_side_by_side_and_sorted(run: Path) -> None:
+    request = PivotRequest(
+        rows=("checkpoint", "size"), columns=(), metrics=("AP", "inst/s"), sort=True
+    )
+    pivot = pivot_runs([run], request)
+    assert pivot.columns == ("AP", "inst/s")
+    assert [row.keys for row in pivot.rows][:3] == [
+        ("heatmap-s", "128x96"), ("simcc-s", "64x48"), ("heatmap-s", "64x48"),
+    ]  # fmt: skip
+    assert shown(pivot)["simcc-s", "64x48"] == ["50.0", "248.0"]
+
+
+def test_differences_to_a_baseline(run: Path) -> None:
+    pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",), baseline="heatmap-s"))
+    assert shown(pivot)["simcc-s",] == ["50.0 (+20.0)", "failed"]
+
+
+def test_other_protocols_are_not_subtracted_nor_rivals(tmp_path: Path) -> None:
+    run = run_folder(
+        tmp_path, {"a": result("heatmap-s"), "b": result("simcc-s", boxes="x", images=3)}
+    )
+    pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",), baseline="heatmap-s"))
+    assert shown(pivot)["simcc-s",] == ["50.0 (n/c: boxes, images)"]
+    assert not any(entry.best for row in pivot.rows for entry in row.entries if entry)
+
+
+def test_two_runs_side_by_side(tmp_path: Path) -> None:
+    runs = [run_folder(tmp_path / name, {"a": result()}) for name in ("old", "new")]
+    pivot = pivot_runs(runs, PivotRequest(rows=("checkpoint",), columns=("run",)))
+    assert pivot.columns == ("old", "new")
+
+
+def test_two_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [run_folder(tmp_path / name / "quickstart", {"a": result()}) for name in ("old", "new")]
+    pivot = pivot_runs(runs, PivotRequest(rows=("checkpoint",), columns=("run",)))
+    assert pivot.columns == tuple(map(str, runs))
+    with pytest.raises(UsageError, match="there twice"):
+        pivot_runs([runs[0], runs[0]], PivotRequest(rows=("checkpoint",)))
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (PivotRequest(rows=("chekpoint",)), "Did you mean 'checkpoint'"),
+        (PivotRequest(metrics=("AQ",)), "Did you mean 'AR'"),
+        (PivotRequest(baseline="heatmap"), "Did you mean 'heatmap-s'"),
+        (PivotRequest(rows=("boxes",)), "--rows or --columns: checkpoint"),
+    ],
+)
+def test_what_cannot_be_shown(run: Path, request_: PivotRequest, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        pivot_runs([run], request_)
+    assert said in str(caught.value)
+
+
+def test_a_run_without_results(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no results yet"):
+        pivot_runs([run_folder(tmp_path, {}, absent=("a",))], PivotRequest())
+
+
+def test_text_formats_escape_what_they_must(tmp_path: Path) -> None:
+    run = run_folder(tmp_path, {"a": result("a_b|<i>&"), "b": result("simcc-s", 0.4)})
+    pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",)))
+    texts = {name: write(pivot, True) for name, write in TEXT_FORMATS.items()}
+    assert "| a_b\\|&lt;i>& | **50.0** |" in texts["md"]
+    assert r"a\_b|<i>\& & \textbf{50.0} \\" in texts["latex"]
+    assert r"\toprule" in texts["latex"] and texts["latex"].count("tabular") == 2
+    assert '<th scope="row">a_b|&lt;i&gt;&amp;</th><td><strong>50.0</strong></td>' in texts["html"]
+    rows = list(csv.DictReader(io.StringIO(texts["csv"])))
+    assert [float(row["64x48"]) for row in rows] == [0.5, 0.4]
+    plain = json.loads(texts["json"])
+    assert plain["rows"][0]["entries"][0]["value"] == 0.5
+    assert "a_b|<i>&" in text_of(pivot_table(pivot, False))
+
+
+def test_the_terminal_shows_brackets_as_they_are(tmp_path: Path) -> None:
+    run = run_folder(tmp_path, {"a": result("[/x]")}, labels={"a": {"[/f]": "[/y]"}})
+    request = PivotRequest(rows=("checkpoint",), columns=("labels.[/f]",))
+    text = text_of(pivot_table(pivot_runs([run], request), True))
+    assert "[/y]" in text and "[/x]" in text
+
+
+def test_speeds_of_a_bench_and_which_of_them_to_doubt(tmp_path: Path) -> None:
+    slow = speed([100.0, 120.0, 140.0, 160.0, 180.0])
+    run = run_folder(
+        tmp_path / "r",
+        {
+            "a": result("heatmap-s", speed=slow, instances_per_second=140.0),
+            "b": result("simcc-s", speed=SPEED, instances_per_second=151.0),
+            "c": result("other"),
+        },
+    )
+    metrics = ("latency ms", "inst/s", "crops/s", "p99 ms", "peak MB", "% of limit")
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), metrics, sort=True))
+    assert shown(pivot) == {
+        ("heatmap-s",): ["10.10", "140.0 (unstable, 29 %)", "201.0", "–", "300.0", "25.0"],
+        ("simcc-s",): ["10.10", "151.0", "201.0", "–", "300.0", "25.0"],
+        ("other",): ["–", "248.0", "–", "–", "–", "–"],
+    }
+
+
+def test_the_lowest_latency_is_sorted_first(tmp_path: Path) -> None:
+    late = replace(SPEED, latency=replace(SPEED.latency, p50=measured([20.0] * 5)))
+    run = run_folder(
+        tmp_path / "r",
+        {
+            "a": result("none"),
+            "b": result("late", speed=late),
+            "c": result("early", speed=SPEED),
+        },
+    )
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), ("latency ms",), sort=True))
+    assert [row.keys for row in pivot.rows] == [("early",), ("late",), ("none",)]

@@ -1,0 +1,94 @@
+"""Result files: strict JSON that holds what a sceptic asks for and reads back the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_run import PROTOCOL, made_up
+
+from posebench.files.environment import environment, package_version
+from posebench.files.records import record_from_mapping
+from posebench.results.cell import (
+    CellResult,
+    CheckpointFacts,
+    OfficialMetrics,
+    RunSettings,
+    write_results,
+)
+
+SETTINGS = RunSettings(2, batch_size=8, lanes=2, workers=0, device="cpu")
+
+
+def strict(text: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_results_read_back_the_same(tmp_path: Path) -> None:
+    scored = made_up("heatmap-s", "64x48", "native", 0.5)
+    official = OfficialMetrics("pycocotools 2.0.11", {"AP": 0.5, "AP(M)": None})
+    results = [
+        scored,
+        dataclasses.replace(scored, intervals=None, official=official),
+        made_up("simcc-s", "96x80", "native", status="unsupported", reason="locked"),
+        made_up("broken", None, None, status="failed", reason="no such tensor"),
+    ]
+    write_results(tmp_path / "results.json", results, SETTINGS)
+    document = strict((tmp_path / "results.json").read_text())
+    assert document["schema_version"] == 2
+    assert document["settings"] == {
+        "torch_threads": 2,
+        "batch_size": 8,
+        "lanes": 2,
+        "workers": 0,
+        "device": "cpu",
+    }
+    assert document["results"][0]["metrics"]["AP"] == 0.5
+    assert document["results"][0]["metrics"]["AP(M)"] is None
+    assert document["results"][0]["intervals"]["low"]["AP"] == pytest.approx(0.48)
+    assert document["results"][0]["size"] == "64x48"
+    read = [record_from_mapping(CellResult, row, where="x") for row in document["results"]]
+    assert read == results
+
+
+def test_numbers_that_are_none_are_never_written(tmp_path: Path) -> None:
+    bad = dataclasses.replace(made_up("a", "64x48", "native", 0.5), median_error=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_results(tmp_path / "results.json", [bad], SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_environment_names_versions_machine_and_date() -> None:
+    import torch
+
+    found = environment()
+    assert found["packages"]["torch"] == torch.__version__
+    assert found["packages"]["pycocotools"]
+    assert found["machine"]["cores"] >= 1
+    assert found["machine"]["processor"]
+    assert found["date"].endswith("+00:00")
+    assert package_version("no-such-package") is None
+
+
+@pytest.mark.parametrize("name", ["a/net.pth", "b\\net"])
+def test_cell_ids_are_file_names(name: str) -> None:
+    result = made_up("net", "64x48", "native", 0.5)
+    result = dataclasses.replace(result, checkpoint=CheckpointFacts(name))
+    assert not set("/\\") & set(result.cell_id)
+    assert result.cell_id.endswith("_64x48_native")
+
+
+def test_every_option_that_moves_ap_is_in_the_protocol() -> None:
+    from posebench.datasets.boxes import BoxFilter
+    from posebench.scoring.evaluate import ScoringOptions
+
+    fields = {field.name for field in dataclasses.fields(PROTOCOL)}
+    assert {field.name for field in dataclasses.fields(ScoringOptions)} <= fields
+    names = {"min_score": "min_box_score", "nms_threshold": "box_nms", "max_per_image": "max_boxes"}
+    assert {names[field.name] for field in dataclasses.fields(BoxFilter)} <= fields

@@ -1,0 +1,249 @@
+"""One checkpoint over a grid: what is planned, what runs, and what a failure becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_run import SIZE, small_checkpoint, small_spec
+
+from posebench.datasets.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
+from posebench.datasets.requests import DataRequest
+from posebench.errors import UsageError
+from posebench.networks.sizes import InputSize, resolve_size
+from posebench.prediction.execution import Parallelism
+from posebench.results.cell import CellResult
+from posebench.running import run_cells as runner
+from posebench.running.cells import Grid, plan_cells
+from posebench.running.run_cells import exit_code, run_pass
+from posebench.running.scored import FinishedCell
+from posebench.running.sources import CheckpointSource
+from posebench.running.workload import Workload, load_workload
+from posebench.scoring.evaluate import ScoringOptions
+
+ALL = ("native", "resample", "pool", "interpolate")
+
+
+@pytest.fixture(scope="module")
+def workload(people: Path) -> Workload:
+    return load_workload(DataRequest(str(people)), ScoringOptions(), lambda _done, _total: None)
+
+
+def run(path: Path, workload: Workload, **grid: Any) -> list[FinishedCell]:
+    source = CheckpointSource(path, path.stem)
+    ((_, cells),) = run_pass([source], workload, Grid(**grid), lambda *_: None)
+    return list(cells)
+
+
+def shown(cells: list[FinishedCell]) -> list[tuple[str, str | None, str]]:
+    return [(str(c.result.size), c.result.policy, c.result.status) for c in cells]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("native", "256x192"), ("0.5x", "128x96"), ("2x", "512x384"), ("8x6", "8x6")]
+)
+def test_sizes_as_written(text: str, size: str) -> None:
+    assert str(resolve_size(text, InputSize(256, 192))) == size
+
+
+@pytest.mark.parametrize("text", ["", "abc", "nanx", "infx", "-1x", "1e3x", "256", "x", "Native"])
+def test_a_size_that_is_none_is_known_at_once(text: str) -> None:
+    with pytest.raises(UsageError, match=r"256x192,native,0\.5x"):
+        Grid(sizes=("native", text))
+
+
+def test_cells_are_distinct_and_in_the_order_asked_for() -> None:
+    grid = Grid(sizes=("native", "128x96", "64x48", "2x"), policies=("resample", "native", "pool"))
+    small, big = SIZE, InputSize(128, 96)
+    assert plan_cells(small_spec("heatmap"), grid) == [
+        (small, "native"),
+        (big, "resample"),
+        (big, "native"),
+    ]
+    assert plan_cells(small_spec("simcc"), grid) == [
+        (small, "native"),
+        (big, "resample"),
+        (big, "native"),
+        (big, "pool"),
+    ]
+
+
+def test_a_good_run(tmp_path: Path, workload: Workload) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors", "simcc")
+    calls: list[tuple[str, int, int]] = []
+    source = CheckpointSource(path, "my net")
+    grid = Grid(("native", "96x80"), ALL, parallelism=Parallelism(4))  # type: ignore[arg-type]
+    ((_, own),) = run_pass([source], workload, grid, lambda *call: calls.append(call))
+    cells = list(own)
+    assert shown(cells) == [
+        ("64x48", "native", "ok"),
+        ("96x80", "native", "unsupported"),
+        ("96x80", "resample", "ok"),
+        ("96x80", "pool", "ok"),
+        ("96x80", "interpolate", "ok"),
+    ]
+    count = len(workload.instances)
+    assert calls[-1] == ("my net", count, count)
+    first = cells[0].result
+    assert first.checkpoint.name == "my net"
+    assert (first.checkpoint.paradigm, first.checkpoint.trained_size) == ("simcc", SIZE)
+    assert first.checkpoint.spec is not None
+    assert first.checkpoint.spec["crop"]["padding"] == first.protocol.crop_padding == 1.25
+    assert first.checkpoint.spec["keypoints"] == "coco"
+    assert (first.protocol.flip_test, first.protocol.decoder) == (True, "argmax")
+    assert first.metrics is not None and first.pck is not None
+    assert set(first.pck) == {"0.05", "0.1", "0.2"}
+    assert first.instances_per_second is not None and first.instances_per_second > 0
+    assert first.gflops is not None and 0 < first.gflops < 0.01
+    assert cells[0].coco_results is not None
+    assert exit_code([cell.result for cell in cells]) == 0
+
+
+def test_flip_test_as_asked(tmp_path: Path, workload: Workload) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors")
+    (cell,) = run(path, workload, flip_test=False)
+    assert cell.result.protocol.flip_test is False
+
+
+@pytest.fixture
+def failing_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every network fail in its forward pass."""
+    load = runner.load_checkpoint
+
+    def fail(_x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        raise RuntimeError("forward pass")
+
+    def loaded(path: Path, spec_file: Path | None = None) -> Any:
+        checkpoint = load(path, spec_file)
+        checkpoint.network.forward = fail  # type: ignore[attr-defined]
+        checkpoint.network.backbone.forward = fail  # type: ignore[attr-defined]
+        return checkpoint
+
+    monkeypatch.setattr(runner, "load_checkpoint", loaded)
+
+
+@pytest.mark.usefixtures("failing_forward")
+def test_what_is_unsupported_is_known_without_a_forward_pass(
+    tmp_path: Path, workload: Workload
+) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors", "simcc")
+    cells = run(path, workload, sizes=("96x80",), policies=("native", "resample"))
+    assert shown(cells) == [("96x80", "native", "unsupported"), ("96x80", "resample", "failed")]
+    assert "fixed by training at 64x48" in str(cells[0].result.reason)
+    assert "forward pass" in str(cells[1].result.reason)
+
+
+def test_a_size_off_the_stride_names_the_nearest_valid(tmp_path: Path, workload: Workload) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors")
+    (cell,) = run(path, workload, sizes=("100x75",))
+    assert cell.result.status == "unsupported"
+    assert "multiples of the stride 16. Nearest valid: 96x64 and 112x80" in str(cell.result.reason)
+    assert exit_code([cell.result]) == 0
+
+
+def test_other_keypoints_fail_every_cell(tmp_path: Path, workload: Workload) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors", keypoints=CROWDPOSE)
+    cells = run(path, workload, sizes=("native", "96x80"))
+    assert shown(cells) == [("64x48", "native", "failed"), ("96x80", "native", "failed")]
+    reason = str(cells[0].result.reason)
+    assert "predicts 14 keypoints (crowdpose)" in reason
+    assert "labels 17 (coco)" in reason
+    assert cells[0].result.checkpoint.paradigm == "heatmap"
+
+
+def test_the_same_keypoints_in_another_order_fail(tmp_path: Path, workload: Workload) -> None:
+    names = list(COCO.keypoints)
+    names[1], names[2] = names[2], names[1]
+    mixed = replace(COCO, name="mixed", keypoints=tuple(names))
+    path = small_checkpoint(tmp_path / "mixed.safetensors", keypoints=mixed)
+    (cell,) = run(path, workload)
+    assert "Keypoint 1 of the checkpoint is right_eye (mixed)" in str(cell.result.reason)
+    words = tuple(f"point {index}" for index in range(17))
+    renamed = replace(COCO, name="renamed", keypoints=words)
+    (cell,) = run(small_checkpoint(tmp_path / "r.safetensors", keypoints=renamed), workload)
+    assert cell.result.status == "ok"
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def poison(path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    tensors["backbone.conv1.weight"][0] = float("nan")
+    save_file(tensors, path, metadata)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut, "damaged or cut off"),
+        (poison, r"1 of \d+ tensors hold NaN or infinite values, first: backbone.conv1.weight"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_bytes(b"\xff\xd8\xff"), "JPEG"),
+        (lambda path: path.unlink(), "no file"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_loaded_is_one_failed_result(
+    tmp_path: Path, workload: Workload, damage: Callable[[Path], Any], said: str
+) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors")
+    damage(path)
+    (cell,) = run(path, workload, sizes=("native", "96x80"))
+    assert shown([cell]) == [("None", None, "failed")]
+    assert cell.result.checkpoint.name == "net"
+    assert re.search(said, str(cell.result.reason))
+    assert exit_code([cell.result]) == 3
+
+
+def test_a_size_factor_out_of_range_is_a_failed_result(tmp_path: Path, workload: Workload) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors")
+    (cell,) = run(path, workload, sizes=("0.001x",))
+    assert "Input size 0x0 is out of range" in str(cell.result.reason)
+
+
+def test_a_defect_of_our_own_is_a_failed_result(
+    tmp_path: Path, workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors")
+
+    def defect(*_: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr("posebench.running.scored.evaluate", defect)
+    (cell,) = run(path, workload)
+    assert cell.result.reason == "internal error, KeyError: 'oops' (--debug shows where)"
+
+
+def test_exit_codes() -> None:
+    from small_run import made_up
+
+    def code(*statuses: Any) -> int:
+        results: list[CellResult] = [
+            made_up("a", "64x48", "native", None, status) for status in statuses
+        ]
+        return exit_code(results)
+
+    assert code("ok", "unsupported") == 0
+    assert code("ok", "failed") == 3
+    assert code("ok", "skipped") == 3
+
+
+def test_a_larger_set_is_scored_by_the_names_it_shares(tmp_path: Path, workload: Workload) -> None:
+    halpe26 = KEYPOINT_SETS["halpe26"]
+    path = small_checkpoint(tmp_path / "net.safetensors", keypoints=halpe26)
+    (cell,) = run(path, workload)
+    assert (cell.result.status, cell.result.reason) == ("ok", None)
+    assert cell.result.protocol.scored_keypoints == "17 of 26 by name"
+    assert cell.coco_results is not None
+    assert {len(row["keypoints"]) for row in cell.coco_results} == {17 * 3}

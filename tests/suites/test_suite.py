@@ -1,0 +1,88 @@
+"""Suites: what is shipped, what is refused and where, and the schema for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from posebench.errors import SpecError
+from posebench.suites.suite import (
+    CheckpointEntry,
+    find_suite,
+    load_suite,
+    shipped_suites,
+    suite_schema,
+)
+
+
+def written(folder: Path, more: str) -> Path:
+    path = folder / "suite.yaml"
+    path.write_text(f"name: n\ndescription: d\n{more}", encoding="utf-8")
+    return path
+
+
+def test_short_and_long_forms(tmp_path: Path) -> None:
+    text = "checkpoints:\n- a.pth\n- {file: b.pth, labels: {pair: s}}\nflip: [own, false]\n"
+    suite = load_suite(written(tmp_path, text))
+    assert suite.checkpoint_entries == (
+        CheckpointEntry("a.pth"),
+        CheckpointEntry("b.pth", labels={"pair": "s"}),
+    )
+    assert suite.flip == ("own", False)
+    assert [entry.name for entry in suite.dataset_entries] == ["synthetic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("checkpoints: []\n", "line 3: checkpoints is empty"),
+        ("checkpoints: [a]\nsizes:\n- 64x48\n- 64by48\n", "line 6: '64by48' is not an input size"),
+        ("checkpoints: [a]\nsizes: [64x48, 64x48]\n", "line 4: sizes lists '64x48' twice"),
+        ("checkpoints: [a]\npolicies: [resize]\n", "line 4: policies.0"),
+        ("checkpoints:\n- file: a\n  label: {}\n", "line 5: unknown key 'checkpoints.0.label'"),
+        ("checkpoints: [a]\nscoring:\n  nmss: hard\n", "line 5: unknown key 'scoring.nmss'"),
+        ("checkpoints: [a]\nscoring:\n  nms_threshold: 2\n", "line 5: nms_threshold must lie"),
+        ("checkpoints: [a]\nbatch_size: 0\n", "line 4: batch_size"),
+        ("checkpoints: [a]\ndatasets: [{name: b, limit: 0}]\n", "line 4: limit must be 1 or more"),
+        (
+            "checkpoints: [{file: a, labels: {pair: 1}}]\n",
+            "labels.pair: Input should be a valid str",
+        ),
+        ("checkpoints: [{file: a, name: x}, {file: b, name: x}]\n", "name of two checkpoints"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_suite(written(tmp_path, text))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "[/red]"])
+def test_a_name_that_is_no_folder(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"name: '{name}'\ndescription: d\ncheckpoints: [a]\n", encoding="utf-8")
+    with pytest.raises(SpecError, match=r"line 1: name .* must be of letters"):
+        load_suite(file)
+
+
+def test_shipped_suites_fit_and_are_found_by_name() -> None:
+    suites = shipped_suites()
+    assert "quickstart" in suites
+    for name, path in suites.items():
+        assert load_suite(path).name == name
+        assert find_suite(name) == path
+
+
+def test_an_unknown_suite_names_the_nearest() -> None:
+    with pytest.raises(SpecError, match="Did you mean 'quickstart'"):
+        find_suite("quickstar")
+
+
+def test_the_schema_knows_every_key_that_is_read() -> None:
+    schema = suite_schema()
+    raw = yaml.safe_load(shipped_suites()["quickstart"].read_text(encoding="utf-8"))
+    assert set(raw) <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["name", "description", "checkpoints"]
