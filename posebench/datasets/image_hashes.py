@@ -16,13 +16,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from posebench.files.cache import cache_directory
+from posebench.files.cache import cache_directory, mark_used
 from posebench.files.hashing import sha256_of
 from posebench.files.records import put_when_written, write_text
 
 # Beside rendered images: the SHA-256 of each file and of its pixels, one pair a line.
 PIXELS_FILE = "pixels.sha256"
 _THREADS = 4
+# Bytes; fewer are read again in less time than people notice.
+_WORTH_KEEPING = 2**24
 # By folder and name: size in bytes, time of the last change in ns, SHA-256 of the bytes.
 _Facts = tuple[int, int, str]
 _KNOWN: dict[Path, dict[str, _Facts]] = {}
@@ -43,8 +45,8 @@ def write_pixel_hashes(folder: Path, pairs: Iterable[tuple[str, str]]) -> None:
 def images_sha256(paths: Sequence[Path]) -> str:
     """Return the SHA-256 of what images hold, in their order; names do not count.
 
-    A file is read once: its hash is kept in the user's cache as long as its size and time of
-    change stay. One that cannot be read counts as such, and fails where it is needed.
+    A file is read once: the hashes of larger sets are kept in the user's cache, and hold as long
+    as size and time of change stay. One that cannot be read counts as such, and fails where it is needed.
     """
     digest = hashlib.sha256()
     for each in _file_hashes(paths):
@@ -59,14 +61,15 @@ def _file_hashes(paths: Sequence[Path]) -> list[str]:
         _KNOWN[folder] = _read_index(folder)
     with ThreadPoolExecutor(_THREADS) as threads:
         facts = list(threads.map(lambda path: _facts(path, _KNOWN[folders[path.parent]]), paths))
-    learnt = set[Path]()
+    learnt = dict.fromkeys(_KNOWN, 0)
     for path, found in zip(paths, facts, strict=True):
         folder = folders[path.parent]
         if found is not None and _KNOWN[folder].get(path.name) != found:
             _KNOWN[folder][path.name] = found
-            learnt.add(folder)
-    for folder in learnt:
-        _write_index(folder)
+            learnt[folder] += found[0]
+    for folder, size in learnt.items():
+        if size >= _WORTH_KEEPING:
+            _write_index(folder)
     hashes = (("unreadable" if found is None else found[2]) for found in facts)
     return [pixels[path.parent].get(file, file) for path, file in zip(paths, hashes, strict=True)]
 
@@ -102,6 +105,7 @@ def _read_index(folder: Path) -> dict[str, _Facts]:
     # The cache may be missing, damaged or of nobody: then every file is read.
     with contextlib.suppress(OSError, RuntimeError, ValueError, TypeError, AttributeError):
         stored = orjson.loads(_index(folder).read_bytes())
+        mark_used(_index(folder))
         return {name: (int(a), int(b), str(c)) for name, (a, b, c) in stored.items()}
     return {}
 

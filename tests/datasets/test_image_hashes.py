@@ -19,6 +19,7 @@ from posebench.datasets.synthetic import write_dataset
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("POSEBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(image_hashes, "_KNOWN", {})
+    monkeypatch.setattr(image_hashes, "_WORTH_KEEPING", 1)
     return tmp_path / "cache"
 
 
