@@ -46,7 +46,8 @@ def images_sha256(paths: Sequence[Path]) -> str:
     """Return the SHA-256 of what images hold, in their order; names do not count.
 
     A file is read once: the hashes of larger sets are kept in the user's cache, and hold as long
-    as size and time of change stay. One that cannot be read counts as such, and fails where it is needed.
+    as size and time of change stay. One that cannot be read counts as such, and fails where it is
+    needed.
     """
     digest = hashlib.sha256()
     for each in _file_hashes(paths):
