@@ -11,7 +11,6 @@ from typing import Literal
 
 from posebench.networks.codecs import SimccCodec
 from posebench.networks.sizes import InputSize
-from posebench.networks.spec import HeadSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -51,30 +50,8 @@ class SizeLockedLayer:
     bins: Literal["x", "y"] | None
 
 
-SIZE_LOCKED: dict[str, tuple[SizeLockedLayer, ...]] = {
-    "heatmap": (),
-    "simcc": (
-        SizeLockedLayer("mlp_head_x", cells=1, bins="x"),
-        SizeLockedLayer("mlp_head_y", cells=1, bins="y"),
-    ),
-    "rtmcc": (
-        SizeLockedLayer("mlp.1", cells=1, bins=None),
-        SizeLockedLayer("cls_x", cells=0, bins="x"),
-        SizeLockedLayer("cls_y", cells=0, bins="y"),
-    ),
-    "rtmw": (
-        SizeLockedLayer("mlp.1", cells=1, bins=None),
-        SizeLockedLayer("mlp2.1", cells=2, bins=None),
-        SizeLockedLayer("cls_x", cells=0, bins="x"),
-        SizeLockedLayer("cls_y", cells=0, bins="y"),
-    ),
-}
-"""The size-locked layers of each kind of head, first to last."""
-
-
-def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
-    """Return the grid of a head's maps behind a backbone of this stride."""
-    factor = head.upsample * 2 ** len(head.deconv_channels)
+def grid_at(size: InputSize, stride: int, factor: int = 1) -> Grid:
+    """Return the grid of features of this stride, each side times `factor`."""
     return Grid(-(-size.height // stride) * factor, -(-size.width // stride) * factor)
 
 
@@ -82,8 +59,3 @@ def simcc_bins(codec: SimccCodec, size: InputSize) -> Bins:
     """Return the bins of an input size."""
     x, y = codec.bins(size)
     return Bins(x, y)
-
-
-def heatmap_size(spec: ModelSpec, stride: int, size: InputSize | None = None) -> Grid:
-    """Return the grid of heatmaps at `size`, by default at the trained size."""
-    return map_grid(spec.head, stride, size or spec.input_size)
