@@ -7,9 +7,8 @@ Every stride-2 layer of the backbones rounds up, so a grid is the input over the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
-from posebench.networks.codecs import SimccCodec
 from posebench.networks.sizes import InputSize
 
 
@@ -31,10 +30,18 @@ class Grid:
 
 @dataclass(frozen=True)
 class Bins:
-    """Number of SimCC bins on each axis."""
+    """Number of bins on each axis."""
 
     x: int
     y: int
+
+
+@runtime_checkable
+class Binned(Protocol):
+    """A codec whose outputs are bins of each axis, as many as the input size says."""
+
+    def bins(self, size: InputSize) -> tuple[int, int]:
+        """Return the number of x and of y bins."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def grid_at(size: InputSize, stride: int, factor: int = 1) -> Grid:
     return Grid(-(-size.height // stride) * factor, -(-size.width // stride) * factor)
 
 
-def simcc_bins(codec: SimccCodec, size: InputSize) -> Bins:
+def bins_at(codec: Binned, size: InputSize) -> Bins:
     """Return the bins of an input size."""
     x, y = codec.bins(size)
     return Bins(x, y)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from posebench.errors import UnsupportedSizeError
-from posebench.networks.codecs import SimccCodec
-from posebench.networks.grids import simcc_bins
+from posebench.networks.grids import Binned, bins_at
 from posebench.networks.sizes import MAX_SIDE, InputSize
 from posebench.networks.spec import ModelSpec
 
@@ -157,8 +156,8 @@ def _locks(spec: ModelSpec, stride: int) -> str:
     fixed = []
     if any(layer.cells for layer in locked):
         fixed.append(f"input grid {map_grid(spec.head, stride, spec.input_size)}")
-    if any(layer.bins for layer in locked) and isinstance(spec.codec, SimccCodec):
-        bins = simcc_bins(spec.codec, spec.input_size)
+    if any(layer.bins for layer in locked) and isinstance(spec.codec, Binned):
+        bins = bins_at(spec.codec, spec.input_size)
         fixed.append(f"{bins.x}+{bins.y} bins")
     return (
         f"{' and '.join(fixed)} are fixed by training at {spec.input_size}"

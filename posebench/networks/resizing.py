@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from posebench.errors import UnsupportedSizeError
-from posebench.networks.codecs import SimccCodec
-from posebench.networks.grids import Grid, SizeLockedLayer, simcc_bins
+from posebench.networks.grids import Binned, Grid, SizeLockedLayer, bins_at
 from posebench.networks.heads import SizeLockedHead, build_head, map_grid, size_locked_layers
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
@@ -122,16 +121,15 @@ class _WeightResampler:
 
     def __init__(self, model: PoseModel, size: InputSize) -> None:
         spec, trained = model.spec, model.spec.input_size
-        assert isinstance(spec.codec, SimccCodec)
         self.old: Grid = map_grid(spec.head, model.stride, trained)
         self.new: Grid = map_grid(spec.head, model.stride, size)
         self.step = down, right = trained.height / size.height, trained.width / size.width
         self.stride = model.stride
-        old_bins, new_bins = (simcc_bins(spec.codec, each) for each in (trained, size))
-        self.bins = {
-            "x": resample_matrix(old_bins.x, new_bins.x, right),
-            "y": resample_matrix(old_bins.y, new_bins.y, down),
-        }
+        self.bins: dict[str, Tensor] = {}
+        if isinstance(spec.codec, Binned):
+            old_bins, new_bins = (bins_at(spec.codec, each) for each in (trained, size))
+            self.bins["x"] = resample_matrix(old_bins.x, new_bins.x, right)
+            self.bins["y"] = resample_matrix(old_bins.y, new_bins.y, down)
 
     def resample(self, layer: SizeLockedLayer, parameter: Tensor) -> Tensor:
         """Return a weight (outputs, inputs) or bias (outputs,) of `layer` for the new size."""

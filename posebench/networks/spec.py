@@ -51,6 +51,10 @@ class HeadSpec:
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # As a file has them, so that a head equals what is read back.
+        object.__setattr__(self, "options", _with_lists(self.options))
+
     @classmethod
     def of(cls, plain: Any) -> HeadSpec:
         """Return the head of a file's mapping; an option that is null is none."""
@@ -72,6 +76,15 @@ class HeadSpec:
                 lambda head: {"kind": head.kind, **head.options}
             ),
         )
+
+
+def _with_lists(value: Any) -> Any:
+    """Return plain data with lists in the place of tuples."""
+    if isinstance(value, Mapping):
+        return {key: _with_lists(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_lists(inner) for inner in value]
+    return value
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
-from posebench.networks.grids import Bins, Grid, simcc_bins
+from posebench.networks.grids import Bins, Grid, bins_at
 from posebench.networks.heads import map_grid
 from posebench.networks.model import build_model
 from posebench.networks.sizes import InputSize
@@ -32,5 +32,5 @@ def test_published_grid_and_bins() -> None:
     head = HeadSpec("heatmap", {"deconv_channels": (256,) * 3, "deconv_kernels": (4,) * 3})
     assert map_grid(head, 32, size) == Grid(64, 48)
     assert map_grid(head, 32, InputSize(384, 288)) == Grid(96, 72)
-    assert simcc_bins(SimccCodec(), size) == Bins(x=384, y=512)
-    assert simcc_bins(SimccCodec(split_ratio=1.5), InputSize(65, 49)) == Bins(x=73, y=97)
+    assert bins_at(SimccCodec(), size) == Bins(x=384, y=512)
+    assert bins_at(SimccCodec(split_ratio=1.5), InputSize(65, 49)) == Bins(x=73, y=97)

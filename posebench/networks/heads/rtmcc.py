@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from posebench.networks.codecs import SimccCodec
-from posebench.networks.grids import Bins, Grid, SizeLockedLayer, grid_at, simcc_bins
+from posebench.networks.grids import Bins, Grid, SizeLockedLayer, bins_at, grid_at
 from posebench.networks.heads.family import HeadFamily, Surroundings
 from posebench.networks.heads.gau import GatedAttentionUnit, GauOptions, ScaleNorm, recognise_gau
 from posebench.networks.heads.layers import check_counts, final_layer
@@ -61,7 +61,7 @@ def build(options: RTMCCOptions, around: Surroundings) -> RTMCCHead:
     """Build the head with the grid and the bins of an input size."""
     assert isinstance(around.codec, SimccCodec)
     grid = grid_at(around.size, around.stride)
-    bins = simcc_bins(around.codec, around.size)
+    bins = bins_at(around.codec, around.size)
     return RTMCCHead(options, around.in_channels, around.keypoints, grid, bins)
 
 

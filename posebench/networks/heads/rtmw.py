@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from posebench.networks.backbones.conv_modules import ConvModule
 from posebench.networks.codecs import SimccCodec
-from posebench.networks.grids import Bins, Grid, SizeLockedLayer, grid_at, simcc_bins
+from posebench.networks.grids import Bins, Grid, SizeLockedLayer, bins_at, grid_at
 from posebench.networks.heads.family import HeadFamily, Surroundings
 from posebench.networks.heads.gau import GatedAttentionUnit, GauOptions, ScaleNorm, recognise_gau
 from posebench.networks.heads.layers import check_counts
@@ -81,7 +81,7 @@ def build(options: RTMWOptions, around: Surroundings) -> RTMWHead:
     """Build the head with the coarser grid and the bins of an input size."""
     assert isinstance(around.codec, SimccCodec)
     grid = grid_at(around.size, around.stride)
-    bins = simcc_bins(around.codec, around.size)
+    bins = bins_at(around.codec, around.size)
     return RTMWHead(options, around.in_channels, around.keypoints, grid, bins)
 
 

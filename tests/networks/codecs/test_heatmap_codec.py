@@ -247,9 +247,8 @@ def test_targets_equal_a_naive_gaussian(decoder):
 def test_hidden_and_outside_keypoints_have_no_weight_and_no_target(decoder):
     keypoints = np.array([[[30, 40], [30, 40], [-0.1, 40], [72, 40], [30, 96], [0, 0]]])
     visible = np.array([[True, False, True, True, True, True]])
-    targets, weights = HeatmapCodec(decoder=decoder).encode(
-        keypoints, visible, SIZE, [(1, 1, *CELLS)]
-    )
+    codec, shape = HeatmapCodec(decoder=decoder), (1, 6, *CELLS)
+    targets, weights = codec.encode(keypoints, visible, SIZE, [shape])
     assert weights.tolist() == [[1, 0, 0, 0, 0, 1]]
     assert (targets.max(axis=(2, 3)) > 0.5).tolist() == (weights > 0).tolist()
     assert targets[0, 1:5].max() == 0

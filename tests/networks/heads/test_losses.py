@@ -45,17 +45,15 @@ def naive_simcc_loss(outputs, targets, weight):
 def test_heatmap_loss_is_the_squared_error_of_labelled_maps():
     output, target = noise(2, 3, 5, 4), noise(2, 3, 5, 4, seed=1)
     expected = naive_heatmap_loss(output, target, WEIGHT)
-    assert float(squared_error((output,), (target,), WEIGHT, SETTINGS)) == pytest.approx(
-        expected, rel=1e-5
-    )
+    loss = squared_error((output,), (target,), WEIGHT, SETTINGS)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_simcc_loss_is_the_divergence_on_both_axes():
     outputs, targets = (noise(2, 3, 7), noise(2, 3, 9)), (noise(2, 3, 7, seed=1), noise(2, 3, 9))
     expected = naive_simcc_loss(outputs, targets, WEIGHT)
-    assert float(divergence_of_bins(outputs, targets, WEIGHT, SETTINGS)) == pytest.approx(
-        expected, rel=1e-5
-    )
+    loss = divergence_of_bins(outputs, targets, WEIGHT, SETTINGS)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def losses_of(outputs, targets, weight):
