@@ -69,14 +69,19 @@ class PooledHead(nn.Module):
 
 
 def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
-    """Return `model` made to run at `size` by resampling its maps; its weights are shared."""
-    layers = _locked(model)
+    """Return `model` made to run at `size` by resampling its maps; its weights are shared.
+
+    A head whose bins alone are locked runs as it is.
+    """
+    scales = dict.fromkeys(layer.cells for layer in _locked(model) if layer.cells)
+    if not scales:
+        return model
     trained = model.spec.input_size
     old, new = (map_grid(model.spec.head, model.stride, s) for s in (trained, size))
     device = next(model.head.parameters()).device
     down, right = size.height / trained.height, size.width / trained.width
     matrices = []
-    for scale in dict.fromkeys(layer.cells for layer in layers if layer.cells):
+    for scale in scales:
         center = cell_center(model.stride // scale)
         rows = resample_matrix(new.height * scale, old.height * scale, down, center)
         columns = resample_matrix(new.width * scale, old.width * scale, right, center)

@@ -19,7 +19,7 @@ Outputs = tuple[Tensor, ...]
 
 
 class SizeLockedHead(Protocol):
-    """A head some of whose layers the trained size has fixed: maps, and what is made of them.
+    """A head with layers whose inputs are the cells of maps: maps, and what is made of them.
 
     Features come from a backbone, or of several scales from a neck.
     """
@@ -73,9 +73,9 @@ class HeadFamily:
     - `codec` is what its outputs are decoded by, `loss` what they are trained by.
     - `map_factor`: how many times finer than the features its maps are, on a side.
     - `size_locked`: the layers that the trained size has fixed, first to last; by them that size
-      is read off a file. Where their inputs are several channels of a grid, `told_by_channels`
-      returns the options that this number tells, None for one that cannot be. Such a head is a
-      `SizeLockedHead`.
+      is read off a file. A head that has some whose inputs are cells is a `SizeLockedHead`. Where
+      those are several channels of a grid, `told_by_channels` returns the options that this number
+      tells, None for one that cannot be.
     - `initialise` sets the weights of its own output layers, after all others.
     - `neck`: the kind of neck it needs, if any.
     """

@@ -39,17 +39,19 @@ def find_trained_size(
         return None
     bins = {layer.bins: weight[0] for layer, weight in weights.items() if layer.bins}
     inputs = next((weight[1] for layer, weight in weights.items() if layer.cells == 1), None)
-    if len(bins) != 2 or inputs is None:
+    if len(bins) != 2:
         return None
     for ratio in SPLIT_RATIOS if known_ratio is None else (known_ratio,):
         height, width = round(bins["y"] / ratio), round(bins["x"] / ratio)
         exact = (int(height * ratio), int(width * ratio)) == (bins["y"], bins["x"])
         if not exact or not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
             continue
-        size = InputSize(height, width)
-        channels, rest = divmod(inputs, map_grid(head, stride, size).cells)
+        size, why = InputSize(height, width), f"{bins['x']}, {bins['y']} bins"
+        if inputs is None:
+            return TrainedSize(size, ratio, {}, why)
+        cells = map_grid(head, stride, size).cells
+        channels, rest = divmod(inputs, cells)
         options = None if rest else family.told_by_channels(shapes, channels)
         if options is not None:
-            why = f"{bins['x']}, {bins['y']} bins over {inputs // channels} cells"
-            return TrainedSize(size, ratio, options, why)
+            return TrainedSize(size, ratio, options, f"{why} over {cells} cells")
     return None
