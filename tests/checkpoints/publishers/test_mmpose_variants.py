@@ -16,7 +16,7 @@ from posebench.datasets.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
 from posebench.errors import CheckpointError
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.codecs import HeatmapCodec
-from posebench.networks.heads import head_options
+from posebench.networks.heads import head_options, whole_head
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.spec import CropSpec, FlipSpec, HeadSpec, ModelSpec
 
@@ -64,7 +64,7 @@ def save_old(path: Path, model: PoseModel, **meta: Any) -> None:
 @pytest.mark.parametrize("convolutions", [(), (12,), (12, 10)])
 def test_an_old_file_is_told_by_its_name(convolutions: tuple[int, ...], tmp_path: Path) -> None:
     layers = {"conv_channels": convolutions, "conv_kernels": (3, 1)[: len(convolutions)]}
-    head = HeadSpec("heatmap", {**SPECS["heatmap"].head.options, **layers})
+    head = whole_head(HeadSpec("heatmap", {**SPECS["heatmap"].head.options, **layers}))
     model = network(replace(SPECS["heatmap"], head=head, keypoints=CROWDPOSE))
     path = tmp_path / "small_crowdpose_96x64-960be101_20201227.pth"
     save_old(path, model)
