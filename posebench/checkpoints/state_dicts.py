@@ -10,12 +10,7 @@ import torch
 from torch import Tensor
 
 from posebench.checkpoints import file_names
-from posebench.checkpoints.architecture import (
-    find_architecture,
-    find_trained_size,
-    head_from_mapping,
-    keypoint_count,
-)
+from posebench.checkpoints.architecture import find_architecture, keypoint_count, trained_size
 from posebench.checkpoints.contents import Contents, Identity, check_shapes, empty_model, fill_model
 from posebench.checkpoints.findings import (
     Finding,
@@ -34,6 +29,7 @@ from posebench.checkpoints.refusals import refuse_other_networks
 from posebench.errors import CheckpointError
 from posebench.networks.backbones import build_backbone
 from posebench.networks.costs import count_parameters
+from posebench.networks.heads import head_family
 from posebench.networks.spec import BackboneSpec, HeadSpec
 
 # Tried in this order; the last one takes every file.
@@ -87,13 +83,12 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     architecture = find_architecture(shapes)
     settings = parts.publisher.find_settings(file, shapes, overrides)
     head, stride = _head_and_stride((*architecture, *settings, *overrides))
-    paradigm = "heatmap" if head.kind == "heatmap" else "simcc"
     ratios = [f.value for f in (*settings, *overrides) if f.field == "codec.split_ratio"]
-    trained = find_trained_size(shapes, head, stride, ratios[-1] if ratios else None)
+    trained = trained_size(shapes, head, stride, ratios[-1] if ratios else None)
     _check_agreement(settings, trained, overrides)
     guesses = (
         *architecture,
-        Finding("codec.kind", paradigm, "the kind of head"),
+        Finding("codec.kind", head_family(head.kind).codec.kind, "the kind of head"),
         *file_names.find_size(file.name),
         *_find_keypoints(file.name, shapes, (*settings, *trained, *overrides)),
     )
@@ -119,7 +114,7 @@ def _find_keypoints(
 def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
     """Return the head found and the backbone's stride, by building the backbone without memory."""
     plain = nested_mapping(findings)
-    head = head_from_mapping(plain["head"])
+    head = HeadSpec.of(plain["head"])
     with torch.device("meta"):
         backbone = build_backbone(BackboneSpec(**plain["backbone"]))
     return head, backbone.stride

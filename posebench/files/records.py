@@ -77,7 +77,8 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
         for index, each in enumerate(value if len(items) == 1 else ()):
             _check_keys(items[0], each, (*place, index), where)
         return
-    if not isinstance(value, Mapping):
+    # A type with a schema of its own reads plain data itself.
+    if not isinstance(value, Mapping) or hasattr(kind, "__get_pydantic_core_schema__"):
         return
     if not dataclasses.is_dataclass(kind):
         matching = [option for option in typing.get_args(kind) if _could_be(option, value)]

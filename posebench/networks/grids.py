@@ -7,11 +7,9 @@ Every stride-2 layer of the backbones rounds up, so a grid is the input over the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
-from posebench.networks.codecs import SimccCodec
 from posebench.networks.sizes import InputSize
-from posebench.networks.spec import HeadSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -32,10 +30,18 @@ class Grid:
 
 @dataclass(frozen=True)
 class Bins:
-    """Number of SimCC bins on each axis."""
+    """Number of bins on each axis."""
 
     x: int
     y: int
+
+
+@runtime_checkable
+class Binned(Protocol):
+    """A codec whose outputs are bins of each axis, as many as the input size says."""
+
+    def bins(self, size: InputSize) -> tuple[int, int]:
+        """Return the number of x and of y bins."""
 
 
 @dataclass(frozen=True)
@@ -51,39 +57,12 @@ class SizeLockedLayer:
     bins: Literal["x", "y"] | None
 
 
-SIZE_LOCKED: dict[str, tuple[SizeLockedLayer, ...]] = {
-    "heatmap": (),
-    "simcc": (
-        SizeLockedLayer("mlp_head_x", cells=1, bins="x"),
-        SizeLockedLayer("mlp_head_y", cells=1, bins="y"),
-    ),
-    "rtmcc": (
-        SizeLockedLayer("mlp.1", cells=1, bins=None),
-        SizeLockedLayer("cls_x", cells=0, bins="x"),
-        SizeLockedLayer("cls_y", cells=0, bins="y"),
-    ),
-    "rtmw": (
-        SizeLockedLayer("mlp.1", cells=1, bins=None),
-        SizeLockedLayer("mlp2.1", cells=2, bins=None),
-        SizeLockedLayer("cls_x", cells=0, bins="x"),
-        SizeLockedLayer("cls_y", cells=0, bins="y"),
-    ),
-}
-"""The size-locked layers of each kind of head, first to last."""
-
-
-def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
-    """Return the grid of a head's maps behind a backbone of this stride."""
-    factor = head.upsample * 2 ** len(head.deconv_channels)
+def grid_at(size: InputSize, stride: int, factor: int = 1) -> Grid:
+    """Return the grid of features of this stride, each side times `factor`."""
     return Grid(-(-size.height // stride) * factor, -(-size.width // stride) * factor)
 
 
-def simcc_bins(codec: SimccCodec, size: InputSize) -> Bins:
+def bins_at(codec: Binned, size: InputSize) -> Bins:
     """Return the bins of an input size."""
     x, y = codec.bins(size)
     return Bins(x, y)
-
-
-def heatmap_size(spec: ModelSpec, stride: int, size: InputSize | None = None) -> Grid:
-    """Return the grid of heatmaps at `size`, by default at the trained size."""
-    return map_grid(spec.head, stride, size or spec.input_size)

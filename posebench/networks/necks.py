@@ -9,6 +9,7 @@ from torch.nn import functional
 from posebench.errors import SpecError
 from posebench.networks.backbones.conv_modules import ConvModule
 from posebench.networks.backbones.cspnext import CSPLayer, CSPNeXt
+from posebench.networks.shapes import Shapes, count_numbers
 from posebench.networks.spec import NeckSpec
 
 
@@ -49,6 +50,12 @@ def build_neck(spec: NeckSpec, backbone: object) -> CSPNeXtPAFPN:
     if not isinstance(backbone, CSPNeXt) or len(backbone.pyramid_channels) != 3:
         raise SpecError("The neck `cspnext-pafpn` belongs behind a whole CSPNeXt.")
     return CSPNeXtPAFPN(spec, backbone.pyramid_channels)
+
+
+def recognise_neck(shapes: Shapes) -> NeckSpec | None:
+    """Return the neck that fits the names of its tensors, which come without `neck.`."""
+    blocks = count_numbers(shapes, r"top_down_blocks\.0\.blocks\.(\d+)\.")
+    return NeckSpec(blocks=blocks) if blocks else None
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> ConvModule:

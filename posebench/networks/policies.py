@@ -1,6 +1,6 @@
 """Resize policies: how a checkpoint runs at a size it was not trained at, and where it cannot.
 
-Planning needs no torch; `apply_policy` loads it.
+The names of policies need no torch; what asks for a head loads it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from posebench.errors import UnsupportedSizeError
-from posebench.networks.codecs import SimccCodec
-from posebench.networks.grids import SIZE_LOCKED, map_grid, simcc_bins
+from posebench.networks.grids import Binned, bins_at
 from posebench.networks.sizes import MAX_SIDE, InputSize
 from posebench.networks.spec import ModelSpec
 
@@ -62,9 +61,11 @@ def canonical_policy(spec: ModelSpec, size: InputSize, policy: Policy) -> Policy
 
     Nothing changes at the trained size; a heatmap network has no layer to pool or interpolate.
     """
+    from posebench.networks.heads import size_locked_layers
+
     if size == spec.input_size:
         return "native"
-    if spec.paradigm == "heatmap" and policy in ("pool", "interpolate"):
+    if policy in ("pool", "interpolate") and not size_locked_layers(spec.head):
         return "native"
     return policy
 
@@ -84,6 +85,8 @@ def check_size(
     `size_locked`: the file itself takes its trained size alone and its weights are out of reach,
     as in an ONNX file exported for one size.
     """
+    from posebench.networks.heads import size_locked_layers
+
     policy = canonical_policy(spec, size, policy)
     if size == spec.input_size or policy == "resample":
         return
@@ -92,9 +95,9 @@ def check_size(
             f"{size} under {policy}: the file was exported for {spec.input_size} alone.",
             hint="Use the policy resample.",
         )
-    if policy == "native" and isinstance(spec.codec, SimccCodec):
+    if policy == "native" and size_locked_layers(spec.head):
         raise UnsupportedSizeError(
-            f"{size} under native: {_locks(spec, spec.codec, stride)}.",
+            f"{size} under native: {_locks(spec, stride)}.",
             hint="Use the policy resample, pool or interpolate.",
         )
     step = divisor or stride
@@ -145,14 +148,20 @@ def apply_policy(network: Network, size: InputSize, policy: Policy) -> CellNetwo
     )
 
 
-def _locks(spec: ModelSpec, codec: SimccCodec, stride: int) -> str:
+def _locks(spec: ModelSpec, stride: int) -> str:
     """Say which layers lock the size, and to what."""
-    layers = ", ".join(layer.name for layer in SIZE_LOCKED[spec.head.kind])
-    grid = map_grid(spec.head, stride, spec.input_size)
-    bins = simcc_bins(codec, spec.input_size)
+    from posebench.networks.heads import map_grid, size_locked_layers
+
+    locked = size_locked_layers(spec.head)
+    fixed = []
+    if any(layer.cells for layer in locked):
+        fixed.append(f"input grid {map_grid(spec.head, stride, spec.input_size)}")
+    if any(layer.bins for layer in locked) and isinstance(spec.codec, Binned):
+        bins = bins_at(spec.codec, spec.input_size)
+        fixed.append(f"{bins.x}+{bins.y} bins")
     return (
-        f"input grid {grid} and {bins.x}+{bins.y} bins are fixed by training at "
-        f"{spec.input_size} (linear layers {layers})"
+        f"{' and '.join(fixed)} are fixed by training at {spec.input_size}"
+        f" (linear layers {', '.join(layer.name for layer in locked)})"
     )
 
 

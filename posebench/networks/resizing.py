@@ -13,16 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from posebench.errors import UnsupportedSizeError
-from posebench.networks.codecs import SimccCodec
-from posebench.networks.grids import Bins, Grid, SizeLockedLayer, map_grid, simcc_bins
-from posebench.networks.heads import Head, build_head
-from posebench.networks.heads.rtmcc import RTMCCHead
-from posebench.networks.heads.rtmw import RTMWHead
-from posebench.networks.heads.simcc import SimCCHead
+from posebench.networks.grids import Binned, Grid, SizeLockedLayer, bins_at
+from posebench.networks.heads import SizeLockedHead, build_head, map_grid, size_locked_layers
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
-
-SizeLockedHead = SimCCHead | RTMCCHead | RTMWHead
 
 
 def cell_center(stride: int) -> float:
@@ -50,14 +44,14 @@ def resample_matrix(source: int, target: int, step: float, center: float = 0.0) 
 
 
 class PooledHead(nn.Module):
-    """A SimCC head whose maps are resampled to the trained grids before its first locked layers.
+    """A head whose maps are resampled to the trained grids before its first locked layers.
 
     `matrices` are those of rows and of columns for each map.
     """
 
-    def __init__(self, head: SizeLockedHead, matrices: list[tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, head: Any, matrices: list[tuple[Tensor, Tensor]]) -> None:
         super().__init__()
-        self.head = head
+        self.head: SizeLockedHead = head
         self._maps = len(matrices)
         for index, (rows, columns) in enumerate(matrices):
             self.register_buffer(f"rows{index}", rows, persistent=False)
@@ -75,19 +69,24 @@ class PooledHead(nn.Module):
 
 
 def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
-    """Return `model` made to run at `size` by resampling its maps; its weights are shared."""
-    head = _simcc_head(model)
+    """Return `model` made to run at `size` by resampling its maps; its weights are shared.
+
+    A head whose bins alone are locked runs as it is.
+    """
+    scales = dict.fromkeys(layer.cells for layer in _locked(model) if layer.cells)
+    if not scales:
+        return model
     trained = model.spec.input_size
     old, new = (map_grid(model.spec.head, model.stride, s) for s in (trained, size))
-    device = next(head.parameters()).device
+    device = next(model.head.parameters()).device
     down, right = size.height / trained.height, size.width / trained.width
     matrices = []
-    for scale in head.map_scales:
+    for scale in scales:
         center = cell_center(model.stride // scale)
         rows = resample_matrix(new.height * scale, old.height * scale, down, center)
         columns = resample_matrix(new.width * scale, old.width * scale, right, center)
         matrices.append((rows.to(device), columns.to(device)))
-    return _with_head(model, PooledHead(head, matrices))
+    return _with_head(model, PooledHead(model.head, matrices))
 
 
 def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
@@ -96,18 +95,18 @@ def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
     Columns over cells are multiplied by old over new number of cells, so that the sum over the
     grid keeps its magnitude. At the trained size every weight stays as it is, bit for bit.
     """
-    head = _simcc_head(model)
+    layers, head = _locked(model), model.head
     state = head.state_dict()
     resampler = _WeightResampler(model, size)
-    for layer in head.size_locked:
+    for layer in layers:
         for name in (f"{layer.name}.weight", f"{layer.name}.bias"):
             if name in state:
                 state[name] = resampler.resample(layer, state[name])
     with torch.device("meta"):
-        resized: Head = build_head(
+        resized = build_head(
             replace(model.spec, input_size=size), model.backbone.out_channels, model.stride
         )
-    locked = {layer.name.partition(".")[0] for layer in head.size_locked}
+    locked = {layer.name.partition(".")[0] for layer in layers}
     for name, child in head.named_children():
         if name in locked:
             own = {key.removeprefix(f"{name}."): state[key] for key in state if _below(key, name)}
@@ -127,17 +126,15 @@ class _WeightResampler:
 
     def __init__(self, model: PoseModel, size: InputSize) -> None:
         spec, trained = model.spec, model.spec.input_size
-        assert isinstance(spec.codec, SimccCodec)
         self.old: Grid = map_grid(spec.head, model.stride, trained)
         self.new: Grid = map_grid(spec.head, model.stride, size)
         self.step = down, right = trained.height / size.height, trained.width / size.width
         self.stride = model.stride
-        old_bins: Bins = simcc_bins(spec.codec, trained)
-        new_bins: Bins = simcc_bins(spec.codec, size)
-        self.bins = {
-            "x": resample_matrix(old_bins.x, new_bins.x, right),
-            "y": resample_matrix(old_bins.y, new_bins.y, down),
-        }
+        self.bins: dict[str, Tensor] = {}
+        if isinstance(spec.codec, Binned):
+            old_bins, new_bins = (bins_at(spec.codec, each) for each in (trained, size))
+            self.bins["x"] = resample_matrix(old_bins.x, new_bins.x, right)
+            self.bins["y"] = resample_matrix(old_bins.y, new_bins.y, down)
 
     def resample(self, layer: SizeLockedLayer, parameter: Tensor) -> Tensor:
         """Return a weight (outputs, inputs) or bias (outputs,) of `layer` for the new size."""
@@ -162,11 +159,12 @@ def _with_head(model: PoseModel, head: nn.Module) -> PoseModel:
     return result
 
 
-def _simcc_head(model: PoseModel) -> SizeLockedHead:
-    """Return the head of `model`; raise `UnsupportedSizeError` if it has no size-locked layer."""
-    if not isinstance(model.head, SizeLockedHead):
+def _locked(model: PoseModel) -> tuple[SizeLockedLayer, ...]:
+    """Return the size-locked layers; raise `UnsupportedSizeError` where there are none."""
+    layers = size_locked_layers(model.spec.head)
+    if not layers:
         raise UnsupportedSizeError(
             f"A {model.spec.head.kind} head has no size-locked layer to resample.",
             hint="Use the policy native.",
         )
-    return model.head
+    return layers

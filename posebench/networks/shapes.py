@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from posebench.networks.sizes import InputSize
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Shape of each tensor of a backbone by its name, without the prefix `backbone.`."""
+"""Shape of each tensor of a part by its name, without the part's (`backbone.`, `head.`)."""
 
 
 def count_numbers(shapes: Shapes, pattern: str) -> int:
     """Return how many different values the first group of a name pattern is found with."""
     compiled = re.compile(pattern)
     return len({match[1] for name in shapes if (match := compiled.match(name))})
+
+
+def below(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> Shapes:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {n[len(prefix) :]: shape for n, shape in shapes.items() if n.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What shapes suggest but do not prove: options of a backbone, an input size, and why."""
+
+    options: Mapping[str, Any]
+    input_size: InputSize
+    why: str

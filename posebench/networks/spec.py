@@ -14,10 +14,9 @@ from typing import Any, Literal
 from posebench.datasets.keypoints import COCO, KeypointSet, load_keypoint_set
 from posebench.errors import SpecError
 from posebench.files.records import mapping_from_record, read_yaml, record_from_mapping
-from posebench.networks.codecs import Codec, HeatmapCodec, SimccCodec
+from posebench.networks.codecs import Codec, Paradigm
 from posebench.networks.sizes import InputSize
 
-Paradigm = Literal["heatmap", "simcc"]
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
@@ -28,15 +27,6 @@ class BackboneSpec:
 
     family: str
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class GauSpec:
-    """The gated attention unit of RTMCC heads (`gau_cfg` of MMPose)."""
-
-    hidden_dims: int = 256
-    s: int = 128
-    expansion_factor: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,51 +43,48 @@ class NeckSpec:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """A head by its kind: `heatmap`, `simcc` (flatten + linear), `rtmcc` or `rtmw` (with GAU).
+    """A kind of head and its options; each head's file defines and checks them.
 
-    `deconv_channels` lists the output channels of the transposed convolutions in front of the
-    final layer (empty: none), `deconv_kernels` and `deconv_groups` go with it; `conv_channels` and
-    `conv_kernels` are those of the convolutions between the two. `upsample` above 1 puts a ReLU and
-    a bilinear enlargement by that factor in front (ViTPose's simple head). A `simcc` head flattens
-    `channels_per_keypoint` maps of each keypoint into one vector.
+    In files the options stand beside the kind: `{kind: simcc, deconv_channels: [256]}`.
     """
 
-    kind: Literal["heatmap", "simcc", "rtmcc", "rtmw"]
-    deconv_channels: tuple[int, ...] = ()
-    deconv_kernels: tuple[int, ...] = ()
-    deconv_groups: tuple[int, ...] = ()
-    conv_channels: tuple[int, ...] = ()
-    conv_kernels: tuple[int, ...] = ()
-    final_layer_kernel: int = 1
-    upsample: int = 1
-    channels_per_keypoint: int = 1
-    gau: GauSpec | None = None
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        count = len(self.deconv_channels)
-        numbers = (*self.deconv_channels, *self.deconv_kernels, *self.deconv_groups)
-        convolutions = (*self.conv_channels, *self.conv_kernels)
-        factors = (self.final_layer_kernel, self.upsample, self.channels_per_keypoint)
-        if min((*numbers, *convolutions, *factors)) < 1:
-            raise SpecError("Head: channels, kernels, groups and upsample must be 1 or more.")
-        if self.upsample > 1 and self.kind != "heatmap":
-            raise SpecError("Head: `upsample` belongs to the kind `heatmap`.")
-        if len(self.deconv_kernels) != count:
-            raise SpecError(
-                f"Head: {count} deconv_channels but {len(self.deconv_kernels)} kernels."
-            )
-        if self.deconv_groups and len(self.deconv_groups) != count:
-            raise SpecError(f"Head: {count} deconv_channels, {len(self.deconv_groups)} groups.")
-        if self.channels_per_keypoint > 1 and self.kind != "simcc":
-            raise SpecError("Head: `channels_per_keypoint` belongs to the kind `simcc` alone.")
-        if len(self.conv_channels) != len(self.conv_kernels):
-            raise SpecError(
-                f"Head: {len(self.conv_channels)} conv_channels, {len(self.conv_kernels)} kernels."
-            )
-        if (self.gau is not None) != (self.kind in ("rtmcc", "rtmw")):
-            raise SpecError(
-                "Head: `gau` belongs to the kinds `rtmcc` and `rtmw`, and to them alone."
-            )
+        # As a file has them, so that a head equals what is read back.
+        object.__setattr__(self, "options", _with_lists(self.options))
+
+    @classmethod
+    def of(cls, plain: Any) -> HeadSpec:
+        """Return the head of a file's mapping; an option that is null is none."""
+        if isinstance(plain, cls):
+            return plain
+        if not isinstance(plain, Mapping) or not isinstance(plain.get("kind"), str):
+            raise SpecError("head: must be a mapping with the `kind` of a head.")
+        options = {key: value for key, value in plain.items() if value is not None}
+        return cls(options.pop("kind"), options)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Read and write a head as one flat mapping in YAML and JSON records."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(
+            cls.of,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda head: {"kind": head.kind, **head.options}
+            ),
+        )
+
+
+def _with_lists(value: Any) -> Any:
+    """Return plain data with lists in the place of tuples."""
+    if isinstance(value, Mapping):
+        return {key: _with_lists(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_lists(inner) for inner in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -148,15 +135,9 @@ class ModelSpec:
     flip: FlipSpec = FlipSpec()
     neck: NeckSpec | None = None
 
-    def __post_init__(self) -> None:
-        if (self.neck is not None) != (self.head.kind == "rtmw"):
-            raise SpecError("A neck belongs to a head of the kind `rtmw`, and to it alone.")
-        if (self.head.kind == "heatmap") != isinstance(self.codec, HeatmapCodec):
-            raise SpecError(f"A {self.head.kind} head cannot be decoded by {self.codec.kind}.")
-
     @property
     def paradigm(self) -> Paradigm:
-        return "simcc" if isinstance(self.codec, SimccCodec) else "heatmap"
+        return self.codec.paradigm
 
 
 def spec_to_mapping(spec: ModelSpec) -> dict[str, Any]:

@@ -6,12 +6,14 @@ SimCC repositories.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
 from posebench.networks.model import Network
+from posebench.networks.names import Paradigm
 from posebench.networks.spec import ModelSpec
 
 
@@ -30,7 +32,7 @@ def predict_outputs(
         outputs, outputs_of_flipped = zip(*(output.chunk(2) for output in both), strict=True)
         return flip_average(outputs, outputs_of_flipped, network.spec)
     outputs = network(x)
-    return _softmax(outputs) if _softmax_of(network.spec) != "none" else outputs
+    return _softmax(outputs) if network.spec.codec.softmax != "none" else outputs
 
 
 def flip_average(
@@ -41,19 +43,34 @@ def flip_average(
     `outputs` are `(heatmaps,)` or raw `(simcc_x, simcc_y)` of the crops, `outputs_of_flipped`
     those of the crops mirrored left to right.
     """
-    returned = _flipped_back(outputs_of_flipped, spec)
-    softmax = _softmax_of(spec)
+    returned = _FLIPPED_BACK[spec.paradigm](outputs_of_flipped, spec)
+    softmax = spec.codec.softmax
     if softmax == "each":
         outputs, returned = _softmax(outputs), _softmax(returned)
     mean = tuple((one + other) * 0.5 for one, other in zip(outputs, returned, strict=True))
     return _softmax(mean) if softmax == "mean" else mean
 
 
-def _flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor, ...]:
-    """Return outputs of mirrored crops as of the crops themselves."""
+def _heatmaps_flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor, ...]:
+    """Return maps of one channel per keypoint, or of three, the second of which is an x offset.
+
+    They may shift right by one column, keeping column 0: they are one pixel off because the
+    stride-2 layers align at the left.
+    """
     order = list(spec.keypoints.flip_indices)
-    if isinstance(spec.codec, HeatmapCodec):
-        return (_heatmaps_flipped_back(outputs[0], order, spec),)
+    heatmaps = outputs[0].flip(-1)
+    heatmaps = heatmaps.reshape(len(heatmaps), len(order), -1, *heatmaps.shape[2:])[:, order]
+    if heatmaps.shape[2] == OFFSET_CHANNELS:
+        heatmaps = torch.stack((heatmaps[:, :, 0], -heatmaps[:, :, 1], heatmaps[:, :, 2]), 2)
+    heatmaps = heatmaps.flatten(1, 2)
+    if spec.flip.shift_heatmap:
+        heatmaps = torch.cat((heatmaps[..., :1], heatmaps[..., :-1]), dim=-1)
+    return (heatmaps,)
+
+
+def _bins_flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor, ...]:
+    """Return `(simcc_x, simcc_y)`, x shifted left by one bin where the spec says so."""
+    order = list(spec.keypoints.flip_indices)
     simcc_x, simcc_y = (output[:, order] for output in outputs)
     simcc_x = simcc_x.flip(-1)
     if spec.flip.shift_simcc:
@@ -61,24 +78,11 @@ def _flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor,
     return simcc_x, simcc_y
 
 
-def _heatmaps_flipped_back(maps: Tensor, order: list[int], spec: ModelSpec) -> Tensor:
-    """Return maps of one channel per keypoint, or of three, the second of which is an x offset.
-
-    They may shift right by one column, keeping column 0: they are one pixel off because the
-    stride-2 layers align at the left.
-    """
-    heatmaps = maps.flip(-1)
-    heatmaps = heatmaps.reshape(len(heatmaps), len(order), -1, *heatmaps.shape[2:])[:, order]
-    if heatmaps.shape[2] == OFFSET_CHANNELS:
-        heatmaps = torch.stack((heatmaps[:, :, 0], -heatmaps[:, :, 1], heatmaps[:, :, 2]), 2)
-    heatmaps = heatmaps.flatten(1, 2)
-    if spec.flip.shift_heatmap:
-        heatmaps = torch.cat((heatmaps[..., :1], heatmaps[..., :-1]), dim=-1)
-    return heatmaps
-
-
-def _softmax_of(spec: ModelSpec) -> str:
-    return spec.codec.softmax if isinstance(spec.codec, SimccCodec) else "none"
+# How outputs of mirrored crops become those of the crops themselves.
+_FLIPPED_BACK: dict[Paradigm, Callable[[tuple[Tensor, ...], ModelSpec], tuple[Tensor, ...]]] = {
+    "heatmap": _heatmaps_flipped_back,
+    "simcc": _bins_flipped_back,
+}
 
 
 def _softmax(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -16,11 +16,11 @@ import posebench
 from posebench.errors import PosebenchError, SpecError, nearest
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
+from posebench.networks.names import DecoderChoice
 from posebench.networks.sizes import check_size_text
 from posebench.prediction.execution import Engine, Precision
 
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
-DecoderName = Literal["own", "classic", "argmax", "quarter", "dark", "udp", "expectation"]
 FlipChoice = Literal["own"] | bool
 EngineName = Literal["own", Engine]
 _SUFFIX = ".yaml"
@@ -98,7 +98,7 @@ class Suite:
     sizes: tuple[str, ...] = ("native",)
     policies: tuple[PolicyName, ...] = ("native",)
     flip: tuple[FlipChoice, ...] = ("own",)
-    decoders: tuple[DecoderName, ...] = ("own",)
+    decoders: tuple[DecoderChoice, ...] = ("own",)
     engines: tuple[EngineName, ...] = ("own",)
     precision: tuple[Precision, ...] = ("fp32",)
     scoring: ScoringEntry = ScoringEntry()

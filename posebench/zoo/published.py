@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posebench.errors import SpecError, ZooError
+from posebench.networks.names import Paradigm
 from posebench.networks.sizes import InputSize
 
 SCHEMA_VERSION = 1
 DATA_FILE = "published.json"
 WEIGHTS_SUFFIX = ".pth"
-
-Paradigm = Literal["heatmap", "simcc"]
 
 
 @dataclass(frozen=True)

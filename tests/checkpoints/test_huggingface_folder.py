@@ -16,6 +16,7 @@ from posebench.checkpoints.huggingface_folder import MAX_CONFIG
 from posebench.errors import CheckpointError, PosebenchError, SpecError
 from posebench.files.hashing import sha256_of
 from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.heads import head_options
 from posebench.networks.sizes import InputSize
 from posebench.zoo import resolve
 
@@ -131,7 +132,7 @@ def test_the_config_is_read(folder: Path) -> None:
     write(folder, {"image_mean": [0.5, 0.5, 0.5], "size": {}}, "preprocessor_config.json")
     spec = loaded_with(folder, layer_norm_eps=1e-6, scale_factor=2, unknown=1).spec
     assert spec.backbone.options["norm_eps"] == 1e-6
-    assert spec.head.upsample == 2
+    assert head_options(spec.head).upsample == 2
     assert spec.crop.mean == (127.5, 127.5, 127.5)
     assert spec.crop.std == (58.395, 57.12, 57.375)
 

@@ -11,7 +11,7 @@ from posebench.lab.training.initial_weights import initialise
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.sizes import InputSize
-from posebench.networks.spec import BackboneSpec, GauSpec, HeadSpec, ModelSpec
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
 SIZE = InputSize(96, 64)
 TINY = BackboneSpec("cspnext", {"deepen_factor": 0.167, "widen_factor": 0.125})
@@ -19,19 +19,22 @@ TINY = BackboneSpec("cspnext", {"deepen_factor": 0.167, "widen_factor": 0.125})
 SPECS: dict[str, ModelSpec] = {
     "rtmcc": ModelSpec(
         TINY,
-        HeadSpec("rtmcc", final_layer_kernel=7, gau=GauSpec(32, 16, 2.0)),
+        HeadSpec(
+            "rtmcc",
+            {"final_layer_kernel": 7, "gau": {"hidden_dims": 32, "s": 16, "expansion_factor": 2.0}},
+        ),
         SimccCodec(),
         SIZE,
     ),
     "simcc": ModelSpec(
         TINY,
-        HeadSpec("simcc", deconv_channels=(8, 8), deconv_kernels=(4, 4)),
+        HeadSpec("simcc", {"deconv_channels": (8, 8), "deconv_kernels": (4, 4)}),
         SimccCodec(sigma=(6.0, 6.0)),
         SIZE,
     ),
     "heatmap": ModelSpec(
         TINY,
-        HeadSpec("heatmap", deconv_channels=(8, 6), deconv_kernels=(4, 4)),
+        HeadSpec("heatmap", {"deconv_channels": (8, 6), "deconv_kernels": (4, 4)}),
         HeatmapCodec(),
         SIZE,
     ),

@@ -27,7 +27,7 @@ BACKBONE = BackboneSpec("resnet", {"depth": 18, "base_channels": 4, "out_stage":
 
 def small_spec(paradigm: str, size: InputSize = SIZE, keypoints: KeypointSet = COCO) -> ModelSpec:
     codec = HeatmapCodec() if paradigm == "heatmap" else SimccCodec()
-    return ModelSpec(BACKBONE, HeadSpec(paradigm), codec, size, keypoints)  # type: ignore[arg-type]
+    return ModelSpec(BACKBONE, HeadSpec(paradigm), codec, size, keypoints)
 
 
 def small_model(paradigm: str, seed: int = 0, **spec: Any) -> PoseModel:

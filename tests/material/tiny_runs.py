@@ -31,7 +31,7 @@ STILL = Augmentation(
 
 def tiny_recipe(paradigm: str, steps: int = 12, evaluations: int = 3) -> Recipe:
     if paradigm == "heatmap":
-        head = HeadSpec("heatmap", deconv_channels=(8, 8), deconv_kernels=(4, 4))
+        head = HeadSpec("heatmap", {"deconv_channels": (8, 8), "deconv_kernels": (4, 4)})
         codec = HeatmapCodec(decoder="dark", sigma=1.25, blur_kernel=7)
     else:
         head, codec = HeadSpec("simcc"), SimccCodec(sigma=(5.6, 5.6), normalize=False)

@@ -16,7 +16,7 @@ from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.costs import count_gflops, count_parameters
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.sizes import InputSize
-from posebench.networks.spec import BackboneSpec, GauSpec, HeadSpec, ModelSpec
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
 FACTORS = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1.0, 1.0)}
 DECONVS = {"deconv_channels": (256,) * 3, "deconv_kernels": (4,) * 3}
@@ -32,15 +32,15 @@ def cspnext(variant: str) -> BackboneSpec:
 
 
 def heatmap(backbone: BackboneSpec) -> ModelSpec:
-    return ModelSpec(backbone, HeadSpec("heatmap", **DECONVS), HeatmapCodec(), InputSize(256, 192))
+    return ModelSpec(backbone, HeadSpec("heatmap", DECONVS), HeatmapCodec(), InputSize(256, 192))
 
 
 def simcc(backbone: BackboneSpec) -> ModelSpec:
-    return ModelSpec(backbone, HeadSpec("simcc", **DECONVS), SimccCodec(), InputSize(256, 192))
+    return ModelSpec(backbone, HeadSpec("simcc", DECONVS), SimccCodec(), InputSize(256, 192))
 
 
 def rtmpose(variant: str) -> ModelSpec:
-    head = HeadSpec("rtmcc", final_layer_kernel=7, gau=GauSpec())
+    head = HeadSpec("rtmcc", {"final_layer_kernel": 7, "gau": {}})
     return ModelSpec(cspnext(variant), head, SimccCodec(), InputSize(256, 192))
 
 
@@ -138,10 +138,12 @@ def test_gflops_of_a_heatmap_network_grow_with_the_area() -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        HeadSpec("heatmap", (16, 16), (4, 3)),
+        HeadSpec("heatmap", {"deconv_channels": (16, 16), "deconv_kernels": (4, 3)}),
         HeadSpec("simcc"),
-        HeadSpec("simcc", (32,), (2,), (16,)),
-        HeadSpec("rtmcc", final_layer_kernel=7, gau=GauSpec(32, 16)),
+        HeadSpec(
+            "simcc", {"deconv_channels": (32,), "deconv_kernels": (2,), "deconv_groups": (16,)}
+        ),
+        HeadSpec("rtmcc", {"final_layer_kernel": 7, "gau": {"hidden_dims": 32, "s": 16}}),
     ],
 )
 def test_initial_weights_depend_on_the_seed_alone(head: HeadSpec) -> None:
@@ -179,10 +181,18 @@ def test_initial_output_layers_are_small() -> None:
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (HeadSpec("simcc", (256,), (5,)), "2, 3, 4"),
-        (HeadSpec("simcc", (256,), (4,), (3,)), "3 groups"),
-        (HeadSpec("rtmcc", (256,), (4,), gau=GauSpec()), "deconv_channels"),
-        (HeadSpec("simcc", final_layer_kernel=2), "odd"),
+        (HeadSpec("simcc", {"deconv_channels": (256,), "deconv_kernels": (5,)}), "2, 3, 4"),
+        (
+            HeadSpec(
+                "simcc", {"deconv_channels": (256,), "deconv_kernels": (4,), "deconv_groups": (3,)}
+            ),
+            "3 groups",
+        ),
+        (
+            HeadSpec("rtmcc", {"deconv_channels": (256,), "deconv_kernels": (4,), "gau": {}}),
+            "deconv_channels",
+        ),
+        (HeadSpec("simcc", {"final_layer_kernel": 2}), "odd"),
     ],
 )
 def test_impossible_heads_are_errors(head: HeadSpec, said: str) -> None:

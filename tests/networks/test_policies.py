@@ -12,12 +12,12 @@ from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.policies import POLICIES, Policy, canonical_policy, check_size, network_size
 from posebench.networks.policies import output_size as decoded_size
 from posebench.networks.sizes import InputSize
-from posebench.networks.spec import BackboneSpec, GauSpec, HeadSpec, ModelSpec
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
 TRAINED, OTHER, ODD = InputSize(256, 192), InputSize(128, 96), InputSize(96, 72)
 HEATMAP = ModelSpec(BackboneSpec("resnet"), HeadSpec("heatmap"), HeatmapCodec(), TRAINED)
 SIMCC = ModelSpec(BackboneSpec("resnet"), HeadSpec("simcc"), SimccCodec(), TRAINED)
-RTMCC = ModelSpec(BackboneSpec("resnet"), HeadSpec("rtmcc", gau=GauSpec()), SimccCodec(), TRAINED)
+RTMCC = ModelSpec(BackboneSpec("resnet"), HeadSpec("rtmcc", {"gau": {}}), SimccCodec(), TRAINED)
 
 
 def test_planning_loads_no_torch() -> None:

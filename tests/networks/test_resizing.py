@@ -9,21 +9,20 @@ from torch import Tensor, nn
 from posebench.errors import UnsupportedSizeError
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
-from posebench.networks.grids import SIZE_LOCKED
-from posebench.networks.heads import build_head
+from posebench.networks.heads import build_head, size_locked_layers
 from posebench.networks.heads.simcc import SimCCHead
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.policies import POLICIES, apply_policy
 from posebench.networks.resizing import cell_center, interpolate_model, pool_model, resample_matrix
 from posebench.networks.sizes import InputSize
-from posebench.networks.spec import BackboneSpec, GauSpec, HeadSpec, ModelSpec
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
 SMALL = BackboneSpec("cspnext", {"deepen_factor": 0.2, "widen_factor": 0.125, "out_stage": 3})
 TRAINED = InputSize(128, 96)
 HEADS = {
     "simcc": HeadSpec("simcc"),
-    "simcc_deconv": HeadSpec("simcc", (8,), (4,)),
-    "rtmcc": HeadSpec("rtmcc", final_layer_kernel=7, gau=GauSpec(32, 16)),
+    "simcc_deconv": HeadSpec("simcc", {"deconv_channels": (8,), "deconv_kernels": (4,)}),
+    "rtmcc": HeadSpec("rtmcc", {"final_layer_kernel": 7, "gau": {"hidden_dims": 32, "s": 16}}),
 }
 
 
@@ -72,7 +71,7 @@ def test_other_sizes_run_and_leave_the_original_alone(head: str, size: InputSize
 def test_only_size_locked_weights_are_copied() -> None:
     model = model_of(HEADS["simcc_deconv"])
     resized = interpolate_model(model, InputSize(64, 64))
-    locked = {f"head.{layer.name}" for layer in SIZE_LOCKED["simcc"]}
+    locked = {f"head.{layer.name}" for layer in size_locked_layers(HEADS["simcc"])}
     here, there = model.state_dict(), resized.state_dict()
     copied = {name for name in here if here[name].data_ptr() != there[name].data_ptr()}
     assert {name.rpartition(".")[0] for name in copied} == locked

@@ -19,7 +19,6 @@ from posebench.checkpoints.graphs.graph_outputs import ASSUMED, Outputs, find_ou
 from posebench.checkpoints.graphs.graphs import GraphFile, GraphFormat, Session
 from posebench.checkpoints.load_report import LoadReport
 from posebench.errors import CheckpointError, UnsupportedSizeError
-from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 
@@ -98,7 +97,7 @@ def load_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Contents:
         raise CheckpointError(
             f"{file.name} takes {facts.input.fixed_size} alone, not {spec.input_size}."
         )
-    per_keypoint = spec.codec.channels if isinstance(spec.codec, HeatmapCodec) else 1
+    per_keypoint = spec.codec.channels
     if len(spec.keypoints) * per_keypoint != outputs.channels:
         raise CheckpointError(
             f"{file.name} has {outputs.channels} output channels, not {per_keypoint} for each of"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from posebench.checkpoints import file_names
-from posebench.checkpoints.architecture import is_simcc, keypoint_count
+from posebench.checkpoints.architecture import keypoint_count, paradigm_of
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.publishers import mmpose0
 from posebench.checkpoints.publishers.mmconfig import lookup, parse_config
@@ -100,7 +100,7 @@ def _find_settings(
     _check_distillation(file, config)
     old = mmpose0.is_old(config)
     settings = mmpose0.find_old_settings(config) if old else find_settings(config, overrides)
-    if not (settings or is_simcc(shapes)):
+    if not settings and paradigm_of(shapes) == "heatmap":
         settings = _heatmap_settings(file.name, shapes)
     known = (*settings, *overrides)
     decoder = next((f.value for f in reversed(known) if f.field == "codec.decoder"), None)

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from posebench.networks.backbones.vit import POSITION_STD, ViT
-from posebench.networks.heads.gau import GatedAttentionUnit, Scale, ScaleNorm
-from posebench.networks.heads.heatmap import HeatmapHead
+from posebench.networks.heads import head_family
 from posebench.networks.model import PoseModel
 
-HEATMAP_STD = 0.001
-
-
 LINEAR_STD = 0.01
+
+
+@runtime_checkable
+class _OwnRule(Protocol):
+    """A module that owns parameters of no common layer, and sets them itself."""
+
+    def initialise(self, generator: torch.Generator) -> None: ...
 
 
 def initialise(model: PoseModel, seed: int) -> None:
     """Set all weights of `model` in place, from `seed` alone.
 
     Convolutions: Kaiming normal, for the number of inputs of one output. BatchNorm: 1 and 0.
-    Output layers as MMPose's heads: normal, std 0.001 for the convolution that makes heatmaps,
-    0.01 for linear layers; 0.02 for the position embedding of a ViT. All biases 0.
+    Linear layers as in MMPose's heads: normal, std 0.01. All biases 0. Modules with parameters of
+    their own set them themselves, and last the head's family sets its output layers.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in model.modules():
             _initialise_module(module, generator)
-        if isinstance(model.head, HeatmapHead):
-            _normal(model.head.final_layer.weight, HEATMAP_STD, generator)
+        head_family(model.spec.head.kind).initialise(model.head, generator)
 
 
 def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
@@ -43,21 +45,14 @@ def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
         _normal(module.weight, LINEAR_STD, generator)
         if module.bias is not None:
             module.bias.zero_()
-    elif isinstance(module, ViT):
-        _normal(module.pos_embed, POSITION_STD, generator)
     elif isinstance(module, nn.LayerNorm):
         module.reset_parameters()
     elif isinstance(module, nn.BatchNorm2d):
         module.reset_running_stats()
         module.weight.fill_(1)
         module.bias.zero_()
-    elif isinstance(module, ScaleNorm):
-        module.g.fill_(1)
-    elif isinstance(module, Scale):
-        module.scale.fill_(1)
-    elif isinstance(module, GatedAttentionUnit):
-        for parameter in (module.gamma, module.beta):
-            parameter.copy_(torch.rand(parameter.shape, generator=generator))
+    elif isinstance(module, _OwnRule):
+        module.initialise(generator)
 
 
 def _inputs(module: nn.Conv2d | nn.ConvTranspose2d) -> float:

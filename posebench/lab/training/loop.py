@@ -15,7 +15,6 @@ from posebench.checkpoints.native import save_checkpoint
 from posebench.errors import TrainingError
 from posebench.files.records import mapping_from_record, write_json
 from posebench.lab.training.batches import TrainingBatch, training_batches
-from posebench.lab.training.losses import heatmap_loss, simcc_loss
 from posebench.lab.training.scenes import load_scenes
 from posebench.lab.training.state import (
     TrainingState,
@@ -24,7 +23,7 @@ from posebench.lab.training.state import (
     save_state,
     state_path,
 )
-from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.heads import LossSettings, head_family
 from posebench.networks.model import PoseModel
 from posebench.prediction.crops import normalise
 from posebench.suites.recipe import Recipe
@@ -123,15 +122,11 @@ def normalised(batch: TrainingBatch, recipe: Recipe) -> Tensor:
 
 def _loss(recipe: Recipe, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
     spec = recipe.model
-    if isinstance(spec.codec, HeatmapCodec):
-        _, _, height, width = outputs[0].shape
-        target, weight = spec.codec.encode(
-            batch.keypoints, batch.visible, spec.input_size, (height, width)
-        )
-        return heatmap_loss(outputs, (torch.from_numpy(target),), torch.from_numpy(weight))
-    x, y, weight = spec.codec.encode(batch.keypoints, batch.visible, spec.input_size)
-    targets = (torch.from_numpy(x), torch.from_numpy(y))
-    return simcc_loss(outputs, targets, torch.from_numpy(weight), recipe.optimisation.simcc_beta)
+    shapes = [tuple(output.shape) for output in outputs]
+    encoded = spec.codec.encode(batch.keypoints, batch.visible, spec.input_size, shapes)
+    *targets, weight = (torch.from_numpy(array) for array in encoded)
+    settings = LossSettings(recipe.optimisation.simcc_beta)
+    return head_family(spec.head.kind).loss(outputs, tuple(targets), weight, settings)
 
 
 @torch.no_grad()

@@ -45,7 +45,7 @@ from posebench.networks.backbones.vipnas_mobilenet_v3 import (
 )
 from posebench.networks.backbones.vipnas_resnet import ViPNASResNet, ViPNASResNetOptions
 from posebench.networks.backbones.vit import PATCH, ViT, ViTOptions
-from posebench.networks.shapes import Shapes
+from posebench.networks.shapes import Guess, Shapes
 from posebench.networks.spec import BackboneSpec
 
 
@@ -68,7 +68,8 @@ class BackboneFamily:
     `options` is its record of options; `build` and `describe` make the network and its printed
     name of them; `recognise` returns the options, as plain data, that a state dict's names and
     shapes tell, or None for another family's. Both input sides must be multiples of
-    `size_divisor`, at the trained size too, where a network cannot round them up.
+    `size_divisor`, at the trained size too, where a network cannot round them up. `guess` returns
+    what the shapes suggest of the trained size, where they do.
     """
 
     options: type[Any]
@@ -76,6 +77,7 @@ class BackboneFamily:
     describe: Callable[[Any], str]
     recognise: Callable[[Shapes], dict[str, Any] | None]
     size_divisor: int | None = None
+    guess: Callable[[Shapes], Guess] | None = None
 
 
 # Printed names of exported files by format: their network is in the file and cannot be built.
@@ -112,7 +114,7 @@ BACKBONES: dict[str, BackboneFamily] = {
     "vipnas_resnet": BackboneFamily(
         ViPNASResNetOptions, ViPNASResNet, vipnas_resnet.describe, vipnas_resnet.recognise
     ),
-    "vit": BackboneFamily(ViTOptions, ViT, vit.describe, vit.recognise, PATCH),
+    "vit": BackboneFamily(ViTOptions, ViT, vit.describe, vit.recognise, PATCH, vit.guess),
 }
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posebench.errors import SpecError, UnsupportedSizeError
-from posebench.networks.shapes import Shapes, count_numbers
+from posebench.networks.shapes import Guess, Shapes, count_numbers
 from posebench.networks.sizes import MAX_SIDE, InputSize
 
 PATCH = 16
@@ -139,6 +139,11 @@ class ViT(nn.Module):
         )
         self.ln1 = nn.LayerNorm(options.embed_dims, eps=options.norm_eps)
 
+    def initialise(self, generator: torch.Generator) -> None:
+        """Set the position embedding, as upstream does."""
+        positions = torch.randn(self.pos_embed.shape, generator=generator)
+        self.pos_embed.copy_(positions * POSITION_STD)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, H, W) to (N, out_channels, H/16, W/16).
 
@@ -198,6 +203,14 @@ def recognise(shapes: Shapes) -> dict[str, Any] | None:
     if "layers.0.attn.qkv.bias" not in shapes:
         options["qkv_bias"] = False
     return options
+
+
+def guess(shapes: Shapes) -> Guess:
+    """Return the trained size that the position embedding suggests."""
+    count = shapes["pos_embed"][1]
+    size = size_of_positions(count)
+    why = f"assumed: of the grids of {count} patches of 16x16 pixels the nearest to 4:3"
+    return Guess({"img_size": str(size)}, size, why)
 
 
 def size_of_positions(count: int) -> InputSize:

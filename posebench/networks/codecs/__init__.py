@@ -1,9 +1,14 @@
-"""Codecs: keypoints to training targets and network outputs back to keypoints."""
+"""Codecs: keypoints to training targets and network outputs back to keypoints.
+
+A codec is a frozen record of one file; `CODECS` lists them, and a new one is one more in the union
+`Codec`. Beside its fields each has a `kind`, its `paradigm`, the `channels` of a keypoint, the
+`softmax` of its outputs, what its outputs are called (`answers`), its `decoders`, which of them is
+its `own_decoder` and its `classic_decoder`, and the two directions, `encode` and `decode`.
+"""
+
+from typing import get_args
 
 from posebench.networks.codecs.decoders import (
-    DECODER_CHOICES,
-    Decoder,
-    DecoderChoice,
     check_decoder,
     chosen_decoders,
     decode_by,
@@ -11,15 +16,19 @@ from posebench.networks.codecs.decoders import (
 )
 from posebench.networks.codecs.heatmap import HeatmapCodec
 from posebench.networks.codecs.simcc import SimccCodec
+from posebench.networks.names import DECODER_CHOICES, Decoder, DecoderChoice, Paradigm
 
 Codec = HeatmapCodec | SimccCodec
+CODECS: dict[str, type[Codec]] = {codec.kind: codec for codec in get_args(Codec)}
 
 __all__ = [
+    "CODECS",
     "DECODER_CHOICES",
     "Codec",
     "Decoder",
     "DecoderChoice",
     "HeatmapCodec",
+    "Paradigm",
     "SimccCodec",
     "check_decoder",
     "chosen_decoders",

@@ -6,8 +6,9 @@ al. 2018 (quarter offset), Zhang et al. 2020 (DARK), Huang et al. 2020 (UDP).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,11 @@ from posebench.networks.codecs.maps import Maps, as_maps
 from posebench.networks.codecs.offset_maps import CHANNELS, decode_offset_maps
 from posebench.networks.codecs.refinement import dark_offsets, quarter_offsets, udp_offsets
 from posebench.networks.codecs.targets import training_weights
+from posebench.networks.names import Decoder, Paradigm
 from posebench.networks.sizes import InputSize
 
 HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp", "udp-regress"]
-HeatmapRefinement = Literal["argmax", "quarter", "dark", "udp", "expectation"]
 HeatmapRules = Literal["mmpose", "hrnet"]
-HEATMAP_REFINEMENTS: tuple[HeatmapRefinement, ...] = get_args(HeatmapRefinement)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ class HeatmapCodec:
     map answers cell (0, 0), and both axes stay where either would.
     """
 
+    paradigm: ClassVar[Paradigm] = "heatmap"
+    softmax: ClassVar[Literal["none"]] = "none"
+
     kind: Literal["heatmap"] = "heatmap"
     decoder: HeatmapDecoder = "quarter"
     sigma: float = 2.0
@@ -59,17 +62,37 @@ class HeatmapCodec:
         """Number of output channels per keypoint."""
         return CHANNELS if self.decoder == "udp-regress" else 1
 
+    @property
+    def answers(self) -> str:
+        """What the outputs are called."""
+        return "UDP-regress outputs" if self.decoder == "udp-regress" else "Heatmaps"
+
+    @property
+    def decoders(self) -> tuple[Decoder, ...]:
+        """What the outputs can be decoded by."""
+        return ("udp-regress",) if self.decoder == "udp-regress" else HEATMAP_REFINEMENTS
+
+    @property
+    def own_decoder(self) -> Decoder:
+        """The decoder that the checkpoint was published with."""
+        return self.decoder
+
+    @property
+    def classic_decoder(self) -> Decoder:
+        """The quarter offset, where the outputs are maps of one channel."""
+        return self.decoder if self.decoder == "udp-regress" else "quarter"
+
     def decode(
         self,
         outputs: tuple[NDArray[Any] | Maps, ...],
         size: InputSize,
-        refinement: HeatmapRefinement | None = None,
+        decoder: Decoder | None = None,
     ) -> Decoded:
         """Return the best cell of each heatmap, refined, in input pixels of `size`.
 
         `outputs` is one array (N, K · channels, h, w). The score is the maximum before any
         smoothing; where it is not above 0 the cell is that of `rules`, still refined and scaled. Of
-        equal cells the first wins. `refinement` takes the place of the codec's own, except that
+        equal cells the first wins. `decoder` takes the place of the codec's own, except that
         `udp-regress` has no other; where cells lie in the input is a matter of the targets the
         network learned, so that the codec's `decoder` says it in any case. Raises
         `EvaluationError` for NaN and for heatmaps too small for UDP.
@@ -86,15 +109,9 @@ class HeatmapCodec:
         cells = np.stack([column, row], axis=-1)
         cells[scores <= 0] = -1 if self.rules == "mmpose" else 0
         keypoints = cells.astype(np.float32)
-        refinement = refinement or self.decoder
-        if refinement == "quarter":
-            keypoints += quarter_offsets(heatmaps, cells, jointly=self.rules == "hrnet")
-        elif refinement == "dark":
-            keypoints += dark_offsets(heatmaps, cells, self.blur_kernel)
-        elif refinement == "udp":
-            keypoints += udp_offsets(heatmaps, cells, self.blur_kernel)
-        elif refinement == "expectation":
-            keypoints += heatmap_expectation_offsets(heatmaps, cells, self.blur_kernel // 2)
+        refine = _REFINEMENTS[decoder or self.decoder]
+        if refine is not None:
+            keypoints += refine(heatmaps, cells, self)
         return Decoded(self._to_input(keypoints, (height, width), size), scores)
 
     def _to_input(
@@ -116,20 +133,22 @@ class HeatmapCodec:
         keypoints: NDArray[Any],
         visible: NDArray[Any],
         size: InputSize,
-        heatmap_size: tuple[int, int],
+        shapes: Sequence[tuple[int, ...]],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return Gaussian targets (N, K, h, w), peak 1, and weights (N, K).
 
-        `keypoints` (N, K, 2) are in input pixels, `heatmap_size` is (h, w). Decoders `argmax` and
-        `quarter`: centred on the nearest cell, cut off at 3 sigma; `udp`: centred on the
-        keypoint, cut off there too; `dark`: centred on the keypoint, not cut off. Targets of
-        weight 0 are 0. Raises `EvaluationError` for `udp-regress`, which is not trained here.
+        `keypoints` (N, K, 2) are in input pixels, `shapes` those of the outputs, here (N, K, h, w)
+        alone. Decoders `argmax` and `quarter`: centred on the nearest cell, cut off at 3 sigma;
+        `udp`: centred on the keypoint, cut off there too; `dark`: centred on the keypoint, not cut
+        off. Targets of weight 0 are 0. Raises `EvaluationError` for `udp-regress`, which is not
+        trained here.
         """
         if self.decoder == "udp-regress":
             raise EvaluationError("There are no training targets for udp-regress.")
         weights = training_weights(keypoints, visible, size)
         sides = np.array([size.width, size.height])
-        cells = np.array(heatmap_size[::-1])
+        height, width = shapes[0][2:]
+        cells = np.array([width, height])
         last = 1 if self.decoder == "udp" else 0
         exact = keypoints / sides * (cells - last)
         # Truncation rounds halves up; kept although it misplaces cells below −0.5, as those
@@ -146,3 +165,19 @@ class HeatmapCodec:
             profiles.append(profile)
         profiles[0] *= (weights > 0)[..., None]
         return profiles[1][..., :, None] * profiles[0][..., None, :], weights
+
+
+Refine = Callable[[Maps, NDArray[np.int64], HeatmapCodec], NDArray[np.floating[Any]]]
+# What each decoder moves the best cell (N, K, 2) by, in cells.
+_REFINEMENTS: dict[Decoder, Refine | None] = {
+    "argmax": None,
+    "quarter": lambda maps, cells, codec: quarter_offsets(
+        maps, cells, jointly=codec.rules == "hrnet"
+    ),
+    "dark": lambda maps, cells, codec: dark_offsets(maps, cells, codec.blur_kernel),
+    "udp": lambda maps, cells, codec: udp_offsets(maps, cells, codec.blur_kernel),
+    "expectation": lambda maps, cells, codec: heatmap_expectation_offsets(
+        maps, cells, codec.blur_kernel // 2
+    ),
+}
+HEATMAP_REFINEMENTS: tuple[Decoder, ...] = tuple(_REFINEMENTS)

@@ -8,8 +8,9 @@ must match `lib/core/function.py` of the paper's repository, where scores are pr
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,11 @@ from posebench.networks.codecs.decoded import Decoded, raise_if_nan
 from posebench.networks.codecs.expectation import bin_expectation_offsets
 from posebench.networks.codecs.maps import Maps, as_maps
 from posebench.networks.codecs.targets import training_weights
+from posebench.networks.names import Decoder, Paradigm
 from posebench.networks.sizes import InputSize
 
-SimccRefinement = Literal["argmax", "expectation"]
 Softmax = Literal["none", "each", "mean"]
-SIMCC_REFINEMENTS: tuple[SimccRefinement, ...] = get_args(SimccRefinement)
+SIMCC_REFINEMENTS: tuple[Decoder, ...] = ("argmax", "expectation")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class SimccCodec:
     flip test before their mean (`each`, SimDR) or of the mean of the passes' logits (`mean`,
     SA-SimDR). `score` is the lower or the higher of the two axes' maxima.
     """
+
+    paradigm: ClassVar[Paradigm] = "simcc"
+    channels: ClassVar[int] = 1
+    answers: ClassVar[str] = "SimCC outputs"
+    decoders: ClassVar[tuple[Decoder, ...]] = SIMCC_REFINEMENTS
+    own_decoder: ClassVar[Decoder] = "argmax"
+    classic_decoder: ClassVar[Decoder] = "argmax"
 
     kind: Literal["simcc"] = "simcc"
     split_ratio: float = 2.0
@@ -54,7 +62,7 @@ class SimccCodec:
         self,
         outputs: tuple[NDArray[Any] | Maps, ...],
         size: InputSize,
-        refinement: SimccRefinement = "argmax",
+        decoder: Decoder = "argmax",
     ) -> Decoded:
         """Return the best bin on each axis in input pixels, and the score that `score` says.
 
@@ -76,7 +84,7 @@ class SimccCodec:
         raise_if_nan(scores)
         best = np.stack([best_x, best_y], axis=-1)
         bins = best.astype(np.float32)
-        if refinement == "expectation":
+        if decoder == "expectation":
             for axis, output in enumerate((simcc_x, simcc_y)):
                 bins[..., axis] += bin_expectation_offsets(
                     output,
@@ -88,17 +96,21 @@ class SimccCodec:
         return Decoded(bins / np.float32(self.split_ratio), scores)
 
     def encode(
-        self, keypoints: NDArray[Any], visible: NDArray[Any], size: InputSize
+        self,
+        keypoints: NDArray[Any],
+        visible: NDArray[Any],
+        size: InputSize,
+        shapes: Sequence[tuple[int, ...]],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return Gaussian targets (N, K, bins_x) and (N, K, bins_y), and weights (N, K).
 
-        `keypoints` (N, K, 2) are in input pixels and are rounded to the nearest bin; targets of
-        weight 0 are 0.
+        `keypoints` (N, K, 2) are in input pixels and are rounded to the nearest bin, `shapes` are
+        those of the outputs; targets of weight 0 are 0.
         """
         weights = training_weights(keypoints, visible, size)
         nearest_bin = np.rint(keypoints * self.split_ratio).astype(np.float32)
         targets = []
-        for axis, count in enumerate(self.bins(size)):
+        for axis, (*_, count) in enumerate(shapes):
             sigma = np.float32(self.sigma[axis])
             offset = (np.arange(count, dtype=np.float32) - nearest_bin[..., axis, None]) / sigma
             target = np.exp(np.float32(-0.5) * offset * offset)

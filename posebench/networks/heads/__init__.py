@@ -1,36 +1,121 @@
-"""Heads of MMPose 1.3.2, parameter by parameter: `HeatmapHead`, `SimCCHead`, `RTMCCHead`.
+"""Heads: one kind per file, pure torch, parameter names as MMPose 1.3.2 has them.
 
-A head is maps (N, K, h, w) and what is made of them; `size_locked` names the layers whose shape
-the trained input size has fixed, `map_scales` the cells per cell of features on a side of each
-map that such a layer takes.
+All that is particular to a kind is in its `HeadFamily`; whoever builds, recognises, resizes or
+trains a head reads it from `HEADS`.
 """
 
 from __future__ import annotations
 
-from posebench.networks.codecs import SimccCodec
-from posebench.networks.grids import map_grid, simcc_bins
-from posebench.networks.heads.heatmap import HeatmapHead
-from posebench.networks.heads.rtmcc import RTMCCHead
-from posebench.networks.heads.rtmw import RTMWHead
-from posebench.networks.heads.simcc import SimCCHead
-from posebench.networks.spec import ModelSpec
+from typing import Any
 
-Head = HeatmapHead | SimCCHead | RTMCCHead | RTMWHead
+from torch import nn
+
+from posebench.errors import SpecError, nearest
+from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.networks.grids import Grid, SizeLockedLayer, grid_at
+from posebench.networks.heads.family import HeadFamily, LossSettings, SizeLockedHead, Surroundings
+from posebench.networks.heads.heatmap import HEATMAP
+from posebench.networks.heads.rtmcc import RTMCC
+from posebench.networks.heads.rtmw import RTMW
+from posebench.networks.heads.simcc import SIMCC
+from posebench.networks.shapes import Shapes
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
+
+# Recognised in this order: the first that fits is taken, and a later one has less to go by.
+HEADS: dict[str, HeadFamily] = {
+    "rtmw": RTMW,
+    "rtmcc": RTMCC,
+    "simcc": SIMCC,
+    "heatmap": HEATMAP,
+}
+# Files of versions before 0.2 give all heads these options; kinds without them had these values.
+_ONCE_COMMON: dict[str, Any] = {
+    "deconv_channels": [],
+    "deconv_kernels": [],
+    "deconv_groups": [],
+    "conv_channels": [],
+    "conv_kernels": [],
+    "upsample": 1,
+    "channels_per_keypoint": 1,
+}
 
 
-def build_head(spec: ModelSpec, in_channels: int, stride: int) -> Head:
+def head_family(kind: str) -> HeadFamily:
+    """Return what there is to know of a kind; raise `SpecError` for one that is not known."""
+    if kind not in HEADS:
+        raise SpecError(f"There is no kind of head {kind!r}.", hint=nearest(kind, HEADS))
+    return HEADS[kind]
+
+
+def head_options(spec: HeadSpec) -> Any:
+    """Return the record of a head's options; raise `SpecError` for options it does not have."""
+    kind = head_family(spec.kind).options
+    known = kind.__dataclass_fields__
+    options = {
+        name: value
+        for name, value in spec.options.items()
+        if name in known or name not in _ONCE_COMMON or value != _ONCE_COMMON[name]
+    }
+    return record_from_mapping(kind, options, where=f"Options of the head {spec.kind}")
+
+
+def whole_head(spec: HeadSpec) -> HeadSpec:
+    """Return a head with all of its options, those that have their defaults too."""
+    return HeadSpec(spec.kind, mapping_from_record(head_options(spec)))
+
+
+def build_head(spec: ModelSpec, in_channels: int, stride: int) -> nn.Module:
     """Build the head of `spec` behind a backbone, with grid and bins for its input size.
 
-    Raise `SpecError` for layers that no head of its kind has.
+    Raise `SpecError` for layers that no head of its kind has, and for a codec or a neck that does
+    not belong to it.
     """
-    keypoints = len(spec.keypoints)
-    if not isinstance(spec.codec, SimccCodec):
-        return HeatmapHead(spec.head, in_channels, keypoints * spec.codec.channels)
-    grid, bins = (
-        map_grid(spec.head, stride, spec.input_size),
-        simcc_bins(spec.codec, spec.input_size),
-    )
-    if spec.head.kind == "rtmw":
-        return RTMWHead(spec.head, in_channels, keypoints, grid, bins)
-    kind = SimCCHead if spec.head.kind == "simcc" else RTMCCHead
-    return kind(spec.head, in_channels, keypoints, grid, bins)
+    kind = spec.head.kind
+    family = head_family(kind)
+    if not isinstance(spec.codec, family.codec):
+        raise SpecError(f"A {kind} head cannot be decoded by {spec.codec.kind}.")
+    if family.neck != (None if spec.neck is None else spec.neck.kind):
+        wanted = "no neck" if family.neck is None else f"the neck {family.neck}"
+        raise SpecError(f"A {kind} head takes the features of {wanted}.")
+    around = Surroundings(in_channels, stride, spec.input_size, len(spec.keypoints), spec.codec)
+    return family.build(head_options(spec.head), around)
+
+
+def recognise_head(shapes: Shapes, backbone: BackboneSpec | None = None) -> HeadSpec | None:
+    """Return the kind and options that fit the names and shapes of a head's tensors.
+
+    Raise `ValueError`, `IndexError` or `ZeroDivisionError` for shapes that no network has,
+    `SpecError` for options that no head has.
+    """
+    for kind, family in HEADS.items():
+        options = family.recognise(shapes, backbone)
+        if options is not None:
+            return whole_head(HeadSpec(kind, options))
+    return None
+
+
+def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
+    """Return the grid of a head's maps behind a backbone of this stride."""
+    return grid_at(size, stride, head_family(head.kind).map_factor(head_options(head)))
+
+
+def size_locked_layers(head: HeadSpec) -> tuple[SizeLockedLayer, ...]:
+    """Return the layers that the trained size has fixed, first to last."""
+    return head_family(head.kind).size_locked
+
+
+__all__ = [
+    "HEADS",
+    "HeadFamily",
+    "LossSettings",
+    "SizeLockedHead",
+    "Surroundings",
+    "build_head",
+    "head_family",
+    "head_options",
+    "map_grid",
+    "recognise_head",
+    "size_locked_layers",
+    "whole_head",
+]

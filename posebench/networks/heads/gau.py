@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posebench.networks.spec import GauSpec
+from posebench.networks.shapes import Shapes
+
+
+@dataclass(frozen=True)
+class GauOptions:
+    """The gated attention unit of RTMCC heads (`gau_cfg` of MMPose)."""
+
+    hidden_dims: int = 256
+    s: int = 128
+    expansion_factor: float = 2.0
 
 
 class ScaleNorm(nn.Module):
@@ -19,6 +30,10 @@ class ScaleNorm(nn.Module):
         self.scale = dim**-0.5
         self.eps = eps
         self.g = nn.Parameter(torch.ones(1))
+
+    def initialise(self, _generator: torch.Generator) -> None:
+        """Set the scalar to 1."""
+        self.g.fill_(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., dim) to the same shape."""
@@ -34,6 +49,10 @@ class Scale(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(dim))
 
+    def initialise(self, _generator: torch.Generator) -> None:
+        """Set the factors to 1."""
+        self.scale.fill_(1)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., dim) to the same shape."""
         return x * self.scale
@@ -42,16 +61,21 @@ class Scale(nn.Module):
 class GatedAttentionUnit(nn.Module):
     """Self-attention over keypoints with squared ReLU, no softmax (`RTMCCBlock` of MMPose)."""
 
-    def __init__(self, spec: GauSpec) -> None:
+    def __init__(self, options: GauOptions) -> None:
         super().__init__()
-        self.s = spec.s
-        self.e = int(spec.hidden_dims * spec.expansion_factor)
-        self.o = nn.Linear(self.e, spec.hidden_dims, bias=False)
-        self.uv = nn.Linear(spec.hidden_dims, 2 * self.e + self.s, bias=False)
+        self.s = options.s
+        self.e = int(options.hidden_dims * options.expansion_factor)
+        self.o = nn.Linear(self.e, options.hidden_dims, bias=False)
+        self.uv = nn.Linear(options.hidden_dims, 2 * self.e + self.s, bias=False)
         self.gamma = nn.Parameter(torch.rand(2, self.s))
         self.beta = nn.Parameter(torch.rand(2, self.s))
-        self.ln = ScaleNorm(spec.hidden_dims)
-        self.res_scale = Scale(spec.hidden_dims)
+        self.ln = ScaleNorm(options.hidden_dims)
+        self.res_scale = Scale(options.hidden_dims)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Set factors and shifts of queries and keys, uniform in 0 to 1."""
+        for parameter in (self.gamma, self.beta):
+            parameter.copy_(torch.rand(parameter.shape, generator=generator))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, K, hidden) to the same shape."""
@@ -62,3 +86,15 @@ class GatedAttentionUnit(nn.Module):
         attended: Tensor = self.o(u * (kernel @ v))
         shortcut: Tensor = self.res_scale(x)
         return shortcut + attended
+
+
+def recognise_gau(shapes: Shapes) -> dict[str, Any] | None:
+    """Return the options of the unit `gau` of a head with these tensors, or None."""
+    if not {"gau.o.weight", "gau.uv.weight"} <= set(shapes):
+        return None
+    hidden, expanded = shapes["gau.o.weight"]
+    return {
+        "hidden_dims": hidden,
+        "s": shapes["gau.uv.weight"][0] - 2 * expanded,
+        "expansion_factor": expanded / hidden,
+    }

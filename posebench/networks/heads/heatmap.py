@@ -2,28 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posebench.networks.grids import SIZE_LOCKED
-from posebench.networks.heads.layers import conv_layers, deconv_layers, final_layer
+from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.heads.family import HeadFamily, Surroundings
+from posebench.networks.heads.layers import (
+    MapLayers,
+    check_counts,
+    check_layers,
+    conv_layers,
+    deconv_factor,
+    deconv_layers,
+    final_layer,
+    recognise_layers,
+)
+from posebench.networks.heads.losses import squared_error
 from posebench.networks.heads.output_layers import in_float32
-from posebench.networks.spec import HeadSpec
+from posebench.networks.shapes import Shapes
+from posebench.networks.spec import BackboneSpec
+
+OUTPUT_STD = 0.001
+# ViTPose's simple heads are told by their 3x3 layer right behind the backbone; all enlarge by 4.
+_SIMPLE = {"final_layer_kernel": 3}
+_SIMPLE_UPSAMPLE = 4
+
+
+@dataclass(frozen=True)
+class HeatmapOptions:
+    """Options of the kind `heatmap`: those of `MapLayers`, and `upsample`.
+
+    Above 1 it puts a ReLU and a bilinear enlargement by that factor in front (ViTPose's simple
+    head).
+    """
+
+    deconv_channels: tuple[int, ...] = ()
+    deconv_kernels: tuple[int, ...] = ()
+    deconv_groups: tuple[int, ...] = ()
+    conv_channels: tuple[int, ...] = ()
+    conv_kernels: tuple[int, ...] = ()
+    final_layer_kernel: int = 1
+    upsample: int = 1
+
+    def __post_init__(self) -> None:
+        check_layers(self)
+        check_counts([self.upsample])
 
 
 class HeatmapHead(nn.Module):
     """An enlargement or transposed convolutions, more convolutions, one vector per keypoint."""
 
-    size_locked = SIZE_LOCKED["heatmap"]
-
-    def __init__(self, spec: HeadSpec, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self, layers: MapLayers, in_channels: int, out_channels: int, upsample: int = 1
+    ) -> None:
         super().__init__()
-        self.upsample = spec.upsample
-        self.deconv_layers = deconv_layers(spec, in_channels)
-        channels = spec.deconv_channels[-1] if spec.deconv_channels else in_channels
-        self.conv_layers = conv_layers(spec, channels)
-        channels = spec.conv_channels[-1] if spec.conv_channels else channels
-        self.final_layer = final_layer(spec, channels, out_channels)
+        self.upsample = upsample
+        self.deconv_layers = deconv_layers(layers, in_channels)
+        channels = layers.deconv_channels[-1] if layers.deconv_channels else in_channels
+        self.conv_layers = conv_layers(layers, channels)
+        channels = layers.conv_channels[-1] if layers.conv_channels else channels
+        self.final_layer = final_layer(layers.final_layer_kernel, channels, out_channels)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return `(heatmaps,)`, (N, K, h, w), of features (N, C, h', w')."""
@@ -35,3 +77,37 @@ class HeatmapHead(nn.Module):
                 align_corners=False,
             )
         return (in_float32(self.final_layer, self.conv_layers(self.deconv_layers(features))),)
+
+
+def build(options: HeatmapOptions, around: Surroundings) -> HeatmapHead:
+    """Build the head with the codec's channels for each keypoint."""
+    channels = around.keypoints * around.codec.channels
+    return HeatmapHead(options, around.in_channels, channels, options.upsample)
+
+
+def recognise(shapes: Shapes, backbone: BackboneSpec | None) -> dict[str, Any] | None:
+    """Return the options of a head that ends in a convolution, or None."""
+    if len(shapes.get("final_layer.weight", ())) != 4:
+        return None
+    options = recognise_layers(shapes)
+    if backbone is not None and backbone.family == "vit" and options == _SIMPLE:
+        options["upsample"] = _SIMPLE_UPSAMPLE
+    return options
+
+
+def initialise(head: HeatmapHead, generator: torch.Generator) -> None:
+    """Set the weights that make heatmaps, as MMPose does: normal, std 0.001."""
+    weight = head.final_layer.weight
+    weight.copy_(torch.randn(weight.shape, generator=generator) * OUTPUT_STD)
+
+
+HEATMAP = HeadFamily(
+    options=HeatmapOptions,
+    build=build,
+    recognise=recognise,
+    channels=lambda shapes: shapes["final_layer.weight"][0],
+    codec=HeatmapCodec,
+    loss=squared_error,
+    map_factor=lambda options: options.upsample * deconv_factor(options),
+    initialise=initialise,
+)

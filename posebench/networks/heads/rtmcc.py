@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from torch import Tensor, nn
 
-from posebench.errors import SpecError
-from posebench.networks.grids import SIZE_LOCKED, Bins, Grid
-from posebench.networks.heads.gau import GatedAttentionUnit, ScaleNorm
-from posebench.networks.heads.layers import final_layer
+from posebench.networks.codecs import SimccCodec
+from posebench.networks.grids import Bins, Grid, SizeLockedLayer, bins_at, grid_at
+from posebench.networks.heads.family import HeadFamily, Surroundings
+from posebench.networks.heads.gau import GatedAttentionUnit, GauOptions, ScaleNorm, recognise_gau
+from posebench.networks.heads.layers import check_counts, final_layer
+from posebench.networks.heads.losses import divergence_of_bins
 from posebench.networks.heads.output_layers import in_float32
-from posebench.networks.spec import HeadSpec
+from posebench.networks.shapes import Shapes
+from posebench.networks.spec import BackboneSpec
+
+
+@dataclass(frozen=True)
+class RTMCCOptions:
+    """Options of the kind `rtmcc`."""
+
+    gau: GauOptions
+    final_layer_kernel: int = 1
+
+    def __post_init__(self) -> None:
+        check_counts([self.final_layer_kernel])
 
 
 class RTMCCHead(nn.Module):
     """Maps, a gated attention unit over keypoints, and one linear layer per axis (RTMPose)."""
 
-    size_locked = SIZE_LOCKED["rtmcc"]
-    map_scales = (1,)
-
     def __init__(
-        self, spec: HeadSpec, in_channels: int, keypoints: int, grid: Grid, bins: Bins
+        self, options: RTMCCOptions, in_channels: int, keypoints: int, grid: Grid, bins: Bins
     ) -> None:
         super().__init__()
-        if spec.deconv_channels:
-            raise SpecError("Head: the kind `rtmcc` has no deconv_channels.")
-        assert spec.gau is not None
-        hidden = spec.gau.hidden_dims
-        self.final_layer = final_layer(spec, in_channels, keypoints)
+        hidden = options.gau.hidden_dims
+        self.final_layer = final_layer(options.final_layer_kernel, in_channels, keypoints)
         self.mlp = nn.Sequential(ScaleNorm(grid.cells), nn.Linear(grid.cells, hidden, bias=False))
-        self.gau = GatedAttentionUnit(spec.gau)
+        self.gau = GatedAttentionUnit(options.gau)
         self.cls_x = nn.Linear(hidden, bins.x, bias=False)
         self.cls_y = nn.Linear(hidden, bins.y, bias=False)
 
@@ -44,3 +55,34 @@ class RTMCCHead(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return `(simcc_x, simcc_y)`."""
         return self.vectors(*self.maps(features))
+
+
+def build(options: RTMCCOptions, around: Surroundings) -> RTMCCHead:
+    """Build the head with the grid and the bins of an input size."""
+    assert isinstance(around.codec, SimccCodec)
+    grid = grid_at(around.size, around.stride)
+    bins = bins_at(around.codec, around.size)
+    return RTMCCHead(options, around.in_channels, around.keypoints, grid, bins)
+
+
+def recognise(shapes: Shapes, _backbone: BackboneSpec | None) -> dict[str, Any] | None:
+    """Return the options of a head with attention between maps and bins, or None."""
+    gau = recognise_gau(shapes)
+    if gau is None or not {"cls_x.weight", "mlp.1.weight"} <= set(shapes):
+        return None
+    return {"final_layer_kernel": shapes.get("final_layer.weight", (1,))[-1], "gau": gau}
+
+
+RTMCC = HeadFamily(
+    options=RTMCCOptions,
+    build=build,
+    recognise=recognise,
+    channels=lambda shapes: shapes["final_layer.weight"][0],
+    codec=SimccCodec,
+    loss=divergence_of_bins,
+    size_locked=(
+        SizeLockedLayer("mlp.1", cells=1, bins=None),
+        SizeLockedLayer("cls_x", cells=0, bins="x"),
+        SizeLockedLayer("cls_y", cells=0, bins="y"),
+    ),
+)

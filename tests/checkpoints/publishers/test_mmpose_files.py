@@ -16,6 +16,7 @@ from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.datasets.keypoints import COCO, CROWDPOSE
 from posebench.errors import CheckpointError, SpecError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.heads import whole_head
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec, FlipSpec
@@ -42,6 +43,7 @@ def test_a_published_file_loads_as_it_was(kind: str, legacy: bool, tmp_path: Pat
     checkpoint = load_checkpoint(path)
     assert checkpoint.spec == replace(
         SPECS[kind],
+        head=whole_head(SPECS[kind].head),
         codec=CODECS[kind],
         crop=CropSpec(padding=1.1, udp=True),
         flip=FlipSpec(test=True, shift_heatmap=True),

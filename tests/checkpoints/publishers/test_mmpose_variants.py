@@ -16,8 +16,9 @@ from posebench.datasets.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
 from posebench.errors import CheckpointError
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.heads import head_options, whole_head
 from posebench.networks.model import PoseModel, build_model
-from posebench.networks.spec import CropSpec, FlipSpec, ModelSpec
+from posebench.networks.spec import CropSpec, FlipSpec, HeadSpec, ModelSpec
 
 OLD_CONFIG = """
 data_cfg = dict(image_size=[64, 96], heatmap_size=[16, 24], num_joints=17)
@@ -48,7 +49,7 @@ def assert_equal(checkpoint: Checkpoint, model: PoseModel) -> None:
 def save_old(path: Path, model: PoseModel, **meta: Any) -> None:
     """Write a network as MMPose 0.x did: final convolutions in one numbered layer."""
     state: Mapping[str, Any] = model.state_dict()
-    last = 3 * len(model.spec.head.conv_channels)
+    last = 3 * len(head_options(model.spec.head).conv_channels)
     if last:
         state = {
             name.replace(".conv_layers.", ".final_layer.")
@@ -62,9 +63,8 @@ def save_old(path: Path, model: PoseModel, **meta: Any) -> None:
 
 @pytest.mark.parametrize("convolutions", [(), (12,), (12, 10)])
 def test_an_old_file_is_told_by_its_name(convolutions: tuple[int, ...], tmp_path: Path) -> None:
-    head = replace(
-        SPECS["heatmap"].head, conv_channels=convolutions, conv_kernels=(3, 1)[: len(convolutions)]
-    )
+    layers = {"conv_channels": convolutions, "conv_kernels": (3, 1)[: len(convolutions)]}
+    head = whole_head(HeadSpec("heatmap", {**SPECS["heatmap"].head.options, **layers}))
     model = network(replace(SPECS["heatmap"], head=head, keypoints=CROWDPOSE))
     path = tmp_path / "small_crowdpose_96x64-960be101_20201227.pth"
     save_old(path, model)

@@ -17,7 +17,7 @@ from torch import Tensor
 from toy_originals import RESNET_WIDTH, Toy
 
 from posebench.checkpoints import load_checkpoint
-from posebench.checkpoints.architecture import find_trained_size
+from posebench.checkpoints.architecture import trained_size
 from posebench.checkpoints.contents import check_shapes, empty_model
 from posebench.checkpoints.findings import spec_from_findings
 from posebench.checkpoints.publishers.publisher import TRAINING_STATE, StateFile
@@ -26,6 +26,8 @@ from posebench.checkpoints.state_dicts import PUBLISHERS, identify_state
 from posebench.errors import CheckpointError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.costs import count_parameters
+from posebench.networks.heads import head_options
+from posebench.networks.heads.simcc import SimCCOptions
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import FlipSpec, HeadSpec
 
@@ -113,7 +115,7 @@ def test_a_network_computes_what_its_paper_says(toy: ToyFile, tmp_path: Path) ->
 def test_several_channels_per_keypoint_are_found(tmp_path: Path) -> None:
     path, *_ = make(TOYS[4], tmp_path)
     checkpoint = load_checkpoint(path)
-    assert checkpoint.spec.head == HeadSpec("simcc", channels_per_keypoint=4)
+    assert head_options(checkpoint.spec.head) == SimCCOptions(channels_per_keypoint=4)
     why = {field: reason for field, _, reason in checkpoint.evidence}
     assert why["head.channels_per_keypoint"] == "128, 192 bins over 6 cells"
 
@@ -213,8 +215,8 @@ def test_sizes_of_the_published_configs(
     width: int, height: int, ratio: float, inputs: int, channels: int, stride: int
 ) -> None:
     shapes = simcc_shapes((int(width * ratio), int(height * ratio)), inputs, channels)
-    trained = find_trained_size(shapes, HeadSpec("simcc"), stride, None)
-    found = {finding.field: finding.value for finding in trained}
+    found_size = trained_size(shapes, HeadSpec("simcc"), stride, None)
+    found = {finding.field: finding.value for finding in found_size}
     assert found.pop("head.channels_per_keypoint", 1) == max(1, channels // 17)
     assert found == {"input_size": f"{height}x{width}", "codec.split_ratio": ratio}
 

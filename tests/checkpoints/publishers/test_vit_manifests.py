@@ -14,6 +14,7 @@ from posebench.checkpoints.findings import spec_from_findings
 from posebench.checkpoints.publishers.publisher import StateFile
 from posebench.checkpoints.state_dicts import PUBLISHERS, identify_state
 from posebench.networks.backbones import describe
+from posebench.networks.heads import head_options
 from posebench.networks.sizes import InputSize
 
 SIMPLE, CLASSIC = {"final_layer_kernel": 3, "upsample": 4}, {"deconv_channels": (256, 256)}
@@ -51,7 +52,7 @@ def test_every_tensor_of_a_published_network_has_its_place(name: str) -> None:
     spec = spec_from_findings(identity.findings, where=name)
     assert describe(spec.backbone) == backbone
     assert spec.input_size == InputSize(256, 192)
-    assert {key: getattr(spec.head, key) for key in head} == head
+    assert {key: getattr(head_options(spec.head), key) for key in head} == head
     weights = next(each for each in PUBLISHERS if each.name == publisher).sort_weights(file)
     report = check_shapes(empty_model(spec), weights.shapes, weights.dropped)
     assert not (report.missing or report.unexpected or report.mismatched)

@@ -18,6 +18,7 @@ from posebench.checkpoints.publishers.mmvit import find_vit
 from posebench.checkpoints.publishers.vit_weights import has_class_row
 from posebench.errors import CheckpointError
 from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.heads import head_options
 from posebench.networks.sizes import InputSize
 
 WIDTH, HEADS, HIDDEN, SIZE = 16, 4, 32, (64, 48)
@@ -130,7 +131,7 @@ def test_original_files_compute_what_they_did(simple: bool, tmp_path: Path) -> N
     checkpoint = loaded(tmp_path, reference.state())
     assert checkpoint.publisher == "vitpose"
     assert checkpoint.spec.input_size == InputSize(*SIZE)
-    assert checkpoint.spec.head.upsample == (4 if simple else 1)
+    assert head_options(checkpoint.spec.head).upsample == (4 if simple else 1)
     why = {field: reason for field, _, reason in checkpoint.evidence}
     assert why["input_size"] == (
         "assumed: of the grids of 12 patches of 16x16 pixels the nearest to 4:3"

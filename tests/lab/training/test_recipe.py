@@ -83,7 +83,7 @@ def test_an_unknown_key_names_the_nearest(tmp_path, key, nearest):
         ("optimisation__betas", [0.9, 1.0], "betas"),
         ("optimisation__precision", "fp64", "precision"),
         ("model__input_size", "64", "input size"),
-        ("model__codec__kind", "heatmap", "decoded by"),
+        ("model__head__kind", 3, "head"),
         ("model__keypoints", "crowdpose", "17 keypoints"),
         ("model__crop__udp", True, "classic"),
         ("model", "simcc", "model"),

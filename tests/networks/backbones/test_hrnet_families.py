@@ -11,17 +11,17 @@ import torch
 from filled_weights import fill, seeded_crop
 from key_lists import KEYS
 
-from posebench.checkpoints.architecture import find_architecture, find_trained_size
+from posebench.checkpoints.architecture import find_architecture, trained_size
 from posebench.checkpoints.findings import nested_mapping
 from posebench.errors import SpecError, UnsupportedSizeError
-from posebench.files.records import record_from_mapping
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.backbones import build_backbone, describe
 from posebench.networks.backbones.hrformer import WindowAttention
 from posebench.networks.backbones.litehrnet import LiteHRModule
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.costs import count_parameters
-from posebench.networks.grids import Grid, heatmap_size
+from posebench.networks.grids import Grid
+from posebench.networks.heads import head_options, map_grid
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.policies import Policy, apply_policy
 from posebench.networks.sizes import InputSize
@@ -29,8 +29,14 @@ from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
 SIZE = InputSize(256, 192)
 CONV = HeadSpec("heatmap")
-GROUPED = HeadSpec("heatmap", (144,) * 3, (4,) * 3, (16,) * 3)
-DEPTHWISE = HeadSpec("heatmap", (160,) * 3, (4,) * 3, (160,) * 3)
+GROUPED = HeadSpec(
+    "heatmap",
+    {"deconv_channels": (144,) * 3, "deconv_kernels": (4,) * 3, "deconv_groups": (16,) * 3},
+)
+DEPTHWISE = HeadSpec(
+    "heatmap",
+    {"deconv_channels": (160,) * 3, "deconv_kernels": (4,) * 3, "deconv_groups": (160,) * 3},
+)
 PUBLISHED: dict[str, tuple[BackboneSpec, HeadSpec]] = {
     "td-hm_hrnet-w32": (BackboneSpec("hrnet", {"width": 32}), CONV),
     "td-hm_hrnet-w48": (BackboneSpec("hrnet", {"width": 48}), CONV),
@@ -62,7 +68,7 @@ def test_networks_are_found_from_mmposes_names_and_shapes(name: str) -> None:
     backbone, head = PUBLISHED[name]
     found = nested_mapping(find_architecture(keys(name)))
     assert BackboneSpec(**found["backbone"]) == backbone
-    assert record_from_mapping(HeadSpec, found["head"], where="here") == head
+    assert head_options(HeadSpec.of(found["head"])) == head_options(head)
     with torch.device("meta"):
         state = model_of(backbone, head).state_dict()
     assert {key: tuple(tensor.shape) for key, tensor in state.items()} == keys(name)
@@ -186,7 +192,7 @@ def test_a_size_that_the_branches_cannot_be_fused_at_is_unsupported(family: str)
         cell = apply_policy(model, InputSize(96, 64), "native")
         (heatmaps,) = cell(torch.empty(1, 3, 96, 64))
     assert heatmaps.shape == (1, 17, 24, 16)
-    assert heatmap_size(model.spec, model.stride, InputSize(96, 64)) == Grid(24, 16)
+    assert map_grid(model.spec.head, model.stride, InputSize(96, 64)) == Grid(24, 16)
     with pytest.raises(UnsupportedSizeError, match="coarsest branch, 32") as caught:
         apply_policy(model, InputSize(64, 72), "native")
     assert "64x64 and 64x96" in str(caught.value)
@@ -201,7 +207,7 @@ def test_simcc_on_hrnet_flattens_maps_of_stride_4() -> None:
         model = model_of(BackboneSpec("hrnet"), HeadSpec("simcc"))
     assert count_parameters(model) / 1e6 == pytest.approx(31.3, abs=0.05)
     shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    found = find_trained_size(shapes, model.spec.head, model.stride, None)
+    found = trained_size(shapes, model.spec.head, model.stride, None)
     assert [(each.field, each.value) for each in found] == [
         ("input_size", "256x192"),
         ("codec.split_ratio", 2.0),

@@ -11,7 +11,7 @@ import torch
 from filled_weights import fill, seeded_crop
 from key_lists import KEYS
 
-from posebench.checkpoints.architecture import find_trained_size
+from posebench.checkpoints.architecture import trained_size
 from posebench.errors import UnsupportedSizeError
 from posebench.networks.backbones import build_backbone
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
@@ -33,7 +33,7 @@ PUBLISHED: dict[str, BackboneSpec] = {
 }
 
 
-DECONVS = HeadSpec("heatmap", deconv_channels=(256,) * 3, deconv_kernels=(4,) * 3)
+DECONVS = HeadSpec("heatmap", {"deconv_channels": (256,) * 3, "deconv_kernels": (4,) * 3})
 
 
 def build(spec: BackboneSpec) -> torch.nn.Module:
@@ -67,7 +67,7 @@ def test_simcc_without_deconvolutions_is_mmposes() -> None:
     head, size = HeadSpec("simcc"), InputSize(256, 192)
     spec = ModelSpec(BackboneSpec("mobilenet_v2"), head, SimccCodec(), size)
     assert shapes_of(spec) == shapes
-    found = {finding.field: finding.value for finding in find_trained_size(shapes, head, 32, None)}
+    found = {finding.field: finding.value for finding in trained_size(shapes, head, 32, None)}
     assert found == {"input_size": str(size), "codec.split_ratio": 2.0}
 
 

@@ -15,6 +15,7 @@ from posebench.networks.backbones import build_backbone, describe, recognise_bac
 from posebench.networks.backbones.vit import ViT, ViTOptions, size_of_positions
 from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.costs import count_gflops
+from posebench.networks.heads import head_options
 from posebench.networks.model import build_model
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
@@ -85,7 +86,7 @@ def test_gflops_count_attention() -> None:
 def test_initialise_sets_every_weight_from_the_seed() -> None:
     spec = ModelSpec(
         BackboneSpec("vit", options((16, 2, 4, 32))),
-        HeadSpec("heatmap", final_layer_kernel=3, upsample=4),
+        HeadSpec("heatmap", {"final_layer_kernel": 3, "upsample": 4}),
         HeatmapCodec(),
         InputSize(256, 192),
     )
@@ -101,8 +102,8 @@ def test_initialise_sets_every_weight_from_the_seed() -> None:
 
 
 def test_only_heatmap_heads_enlarge() -> None:
-    with pytest.raises(SpecError, match="`upsample` belongs to the kind `heatmap`"):
-        HeadSpec("simcc", upsample=2)
+    with pytest.raises(SpecError, match="unknown key 'upsample'"):
+        head_options(HeadSpec("simcc", {"upsample": 2}))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -221,7 +221,7 @@ def test_encoding_then_decoding_returns_the_keypoint(x, y):
     tolerance = {"argmax": 2.001, "quarter": 2.001, "dark": 0.05, "udp": 0.05}
     for decoder in DECODERS:
         codec = HeatmapCodec(decoder=decoder, sigma=1.5, blur_kernel=7)
-        targets, _ = codec.encode(np.array([[[x, y]]]), ALL_VISIBLE, SIZE, CELLS)
+        targets, _ = codec.encode(np.array([[[x, y]]]), ALL_VISIBLE, SIZE, [(1, 1, *CELLS)])
         decoded = codec.decode((targets,), SIZE).keypoints[0, 0]
         np.testing.assert_allclose(decoded, [x, y], atol=tolerance[decoder])
 
@@ -230,7 +230,7 @@ def test_encoding_then_decoding_returns_the_keypoint(x, y):
 def test_targets_equal_a_naive_gaussian(decoder):
     codec = HeatmapCodec(decoder=decoder, sigma=2.0)
     x, y = 50.3, 2.9
-    targets, weights = codec.encode(np.array([[[x, y]]]), ALL_VISIBLE, SIZE, CELLS)
+    targets, weights = codec.encode(np.array([[[x, y]]]), ALL_VISIBLE, SIZE, [(1, 1, *CELLS)])
     exact = np.array([x * 17 / 72, y * 23 / 96]) if decoder == "udp" else np.array([x, y]) / 4
     nearest = np.floor(exact + 0.5)
     center = exact if decoder in ("dark", "udp") else nearest
@@ -247,7 +247,8 @@ def test_targets_equal_a_naive_gaussian(decoder):
 def test_hidden_and_outside_keypoints_have_no_weight_and_no_target(decoder):
     keypoints = np.array([[[30, 40], [30, 40], [-0.1, 40], [72, 40], [30, 96], [0, 0]]])
     visible = np.array([[True, False, True, True, True, True]])
-    targets, weights = HeatmapCodec(decoder=decoder).encode(keypoints, visible, SIZE, CELLS)
+    codec, shape = HeatmapCodec(decoder=decoder), (1, 6, *CELLS)
+    targets, weights = codec.encode(keypoints, visible, SIZE, [shape])
     assert weights.tolist() == [[1, 0, 0, 0, 0, 1]]
     assert (targets.max(axis=(2, 3)) > 0.5).tolist() == (weights > 0).tolist()
     assert targets[0, 1:5].max() == 0

@@ -59,4 +59,4 @@ def test_offsets_have_one_decoder_and_no_targets() -> None:
     with pytest.raises(EvaluationError, match="Heatmaps have no udp-regress decoder"):
         check_decoder(HeatmapCodec(), "udp-regress")
     with pytest.raises(EvaluationError, match="no training targets"):
-        CODEC.encode(np.zeros((1, 1, 2)), np.ones((1, 1)), SIZE, (HEIGHT, WIDTH))
+        CODEC.encode(np.zeros((1, 1, 2)), np.ones((1, 1)), SIZE, [(1, 3, HEIGHT, WIDTH)])

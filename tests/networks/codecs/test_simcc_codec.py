@@ -81,10 +81,15 @@ def test_nan_is_an_error_and_no_instances_are_none():
     assert decoded.keypoints.shape == (0, 6, 2)
 
 
+def shapes_of(codec: SimccCodec) -> list[tuple[int, ...]]:
+    """Return the shapes of the outputs of a network, of one keypoint."""
+    return [(1, 1, count) for count in codec.bins(SIZE)]
+
+
 @given(st.floats(0, 71.75), st.floats(0, 95.75), st.sampled_from([1.0, 1.5, 2.0, 3.0]))
 def test_encoding_then_decoding_returns_the_nearest_bin(x, y, ratio):
     codec = SimccCodec(split_ratio=ratio)
-    *targets, weights = codec.encode(np.array([[[x, y]]]), ALL_VISIBLE, SIZE)
+    *targets, weights = codec.encode(np.array([[[x, y]]]), ALL_VISIBLE, SIZE, shapes_of(codec))
     decoded = codec.decode(tuple(targets), SIZE).keypoints[0, 0]
     # The last half bin of the input has no bin of its own to its right.
     last = (np.array(codec.bins(SIZE)) - 1) / ratio
@@ -95,7 +100,7 @@ def test_encoding_then_decoding_returns_the_nearest_bin(x, y, ratio):
 @pytest.mark.parametrize("normalize", [False, True])
 def test_targets_equal_a_naive_gaussian(normalize):
     codec = SimccCodec(normalize=normalize)
-    targets = codec.encode(np.array([[[10.3, 60.6]]]), ALL_VISIBLE, SIZE)[:2]
+    targets = codec.encode(np.array([[[10.3, 60.6]]]), ALL_VISIBLE, SIZE, shapes_of(codec))[:2]
     for target, center, sigma in zip(targets, (21, 121), codec.sigma, strict=True):
         scale = 1 / (sigma * np.sqrt(2 * np.pi)) if normalize else 1
         expected = [
@@ -107,14 +112,17 @@ def test_targets_equal_a_naive_gaussian(normalize):
 
 
 def test_normalized_targets_sum_to_one_inside():
-    targets = SimccCodec().encode(np.array([[[36.0, 48.0]]]), ALL_VISIBLE, SIZE)[:2]
+    codec = SimccCodec()
+    keypoints = np.array([[[36.0, 48.0]]])
+    targets = codec.encode(keypoints, ALL_VISIBLE, SIZE, shapes_of(codec))[:2]
     assert [float(target.sum()) for target in targets] == pytest.approx([1, 1], abs=1e-4)
 
 
 def test_hidden_and_outside_keypoints_have_no_weight_and_no_target():
     keypoints = np.array([[[30, 40], [30, 40], [-0.1, 40], [72, 40], [30, 96], [0, 0]]])
     visible = np.array([[True, False, True, True, True, True]])
-    simcc_x, simcc_y, weights = SimccCodec().encode(keypoints, visible, SIZE)
+    codec = SimccCodec()
+    simcc_x, simcc_y, weights = codec.encode(keypoints, visible, SIZE, shapes_of(codec))
     assert weights.tolist() == [[1, 0, 0, 0, 0, 1]]
     for target in (simcc_x, simcc_y):
         assert (target.max(axis=2) > 0).tolist() == (weights > 0).tolist()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 
 import pytest
 import torch
 from key_lists import KEYS
 from torch import Tensor
 
-from posebench.checkpoints.architecture import find_architecture, find_trained_size, keypoint_count
+from posebench.checkpoints.architecture import find_architecture, keypoint_count, trained_size
 from posebench.checkpoints.findings import nested_mapping
 from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.errors import SpecError, UnsupportedSizeError
@@ -21,7 +22,6 @@ from posebench.networks.resizing import interpolate_model, pool_model
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import (
     BackboneSpec,
-    GauSpec,
     HeadSpec,
     ModelSpec,
     NeckSpec,
@@ -31,7 +31,7 @@ from posebench.networks.spec import (
 TRAINED = InputSize(128, 96)
 SPEC = ModelSpec(
     BackboneSpec("cspnext", {"deepen_factor": 0.167, "widen_factor": 0.125}),
-    HeadSpec("rtmw", final_layer_kernel=7, gau=GauSpec(32, 16)),
+    HeadSpec("rtmw", {"final_layer_kernel": 7, "gau": {"hidden_dims": 32, "s": 16}}),
     SimccCodec(),
     TRAINED,
     neck=NeckSpec(blocks=1),
@@ -55,10 +55,13 @@ def test_the_reference_s_network_is_found_from_its_names_and_shapes() -> None:
     shapes = {name: tuple(int(n) for n in sides.split("x") if n) for name, _, sides in rows}
     plain = nested_mapping(find_architecture(shapes))
     assert plain["backbone"]["options"] == {"deepen_factor": 0.67, "widen_factor": 0.75}
-    head = HeadSpec("rtmw", final_layer_kernel=7, gau=GauSpec(256, 128, 2.0))
+    head = HeadSpec(
+        "rtmw",
+        {"final_layer_kernel": 7, "gau": {"hidden_dims": 256, "s": 128, "expansion_factor": 2.0}},
+    )
     assert plain["neck"] == {"kind": "cspnext-pafpn", "blocks": 2}
     assert keypoint_count(shapes, None) == 133
-    size, ratio = find_trained_size(shapes, head, 32, None)
+    size, ratio = trained_size(shapes, head, 32, None)
     assert (size.value, ratio.value) == ("256x192", 2.0)
     record = {**plain, "codec": {"kind": "simcc"}, "input_size": "256x192"}
     with torch.device("meta"):
@@ -102,8 +105,10 @@ def test_interpolated_weights_read_a_constant_map_as_before() -> None:
 
 
 def test_a_neck_belongs_behind_a_whole_cspnext() -> None:
-    with pytest.raises(SpecError, match="A neck belongs to a head of the kind `rtmw`"):
-        ModelSpec(SPEC.backbone, HeadSpec("simcc"), SimccCodec(), TRAINED, neck=NeckSpec())
+    with pytest.raises(SpecError, match="A simcc head takes the features of no neck"):
+        build_model(replace(SPEC, head=HeadSpec("simcc")))
+    with pytest.raises(SpecError, match="A rtmw head takes the features of the neck"):
+        build_model(replace(SPEC, neck=None))
     backbone = BackboneSpec("resnet", {"depth": 18})
     with pytest.raises(SpecError, match="behind a whole CSPNeXt"):
         build_model(ModelSpec(backbone, SPEC.head, SimccCodec(), TRAINED, neck=NeckSpec()))

@@ -61,7 +61,9 @@ def test_folding_leaves_no_norm_and_the_same_function(family: str) -> None:
 
 
 def test_groups_of_transposed_convolutions() -> None:
-    head = HeadSpec("heatmap", deconv_channels=(8, 8), deconv_kernels=(4, 4), deconv_groups=(2, 4))
+    head = HeadSpec(
+        "heatmap", {"deconv_channels": (8, 8), "deconv_kernels": (4, 4), "deconv_groups": (2, 4)}
+    )
     model = model_of("resnet", FAMILIES["resnet"], head)
     result = folded(model)
     assert norms(result) == 0
@@ -69,7 +71,7 @@ def test_groups_of_transposed_convolutions() -> None:
 
 
 def test_a_convolution_that_runs_twice_keeps_its_norms() -> None:
-    head = HeadSpec("heatmap", deconv_channels=(8, 8), deconv_kernels=(4, 4))
+    head = HeadSpec("heatmap", {"deconv_channels": (8, 8), "deconv_kernels": (4, 4)})
     model = model_of("resnet", FAMILIES["resnet"], head)
     first, second = model.head.deconv_layers[3], model.head.deconv_layers[4]
     twice = nn.Sequential(first, second, nn.ReLU(), first, nn.BatchNorm2d(second.num_features))

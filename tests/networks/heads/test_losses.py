@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from posebench.lab.training.losses import heatmap_loss, simcc_loss
+from posebench.networks.heads import LossSettings
+from posebench.networks.heads.losses import divergence_of_bins, squared_error
 
 WEIGHT = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
 BETA = 10.0
+SETTINGS = LossSettings(simcc_beta=BETA)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -43,18 +45,20 @@ def naive_simcc_loss(outputs, targets, weight):
 def test_heatmap_loss_is_the_squared_error_of_labelled_maps():
     output, target = noise(2, 3, 5, 4), noise(2, 3, 5, 4, seed=1)
     expected = naive_heatmap_loss(output, target, WEIGHT)
-    assert float(heatmap_loss((output,), (target,), WEIGHT)) == pytest.approx(expected, rel=1e-5)
+    loss = squared_error((output,), (target,), WEIGHT, SETTINGS)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_simcc_loss_is_the_divergence_on_both_axes():
     outputs, targets = (noise(2, 3, 7), noise(2, 3, 9)), (noise(2, 3, 7, seed=1), noise(2, 3, 9))
     expected = naive_simcc_loss(outputs, targets, WEIGHT)
-    assert float(simcc_loss(outputs, targets, WEIGHT, BETA)) == pytest.approx(expected, rel=1e-5)
+    loss = divergence_of_bins(outputs, targets, WEIGHT, SETTINGS)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def losses_of(outputs, targets, weight):
-    heatmaps = heatmap_loss((outputs[0],), (targets[0],), weight)
-    return heatmaps + simcc_loss(outputs[1:], targets[1:], weight, BETA)
+    heatmaps = squared_error((outputs[0],), (targets[0],), weight, SETTINGS)
+    return heatmaps + divergence_of_bins(outputs[1:], targets[1:], weight, SETTINGS)
 
 
 def three_outputs(seed: int) -> tuple[torch.Tensor, ...]:

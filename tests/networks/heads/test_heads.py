@@ -1,0 +1,124 @@
+"""What holds of every kind of head in `HEADS`, and of every published file's names and shapes."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from key_lists import KEYS
+from torch import nn
+
+from posebench.checkpoints.publishers.publisher import StateFile
+from posebench.checkpoints.state_dicts import identify_state
+from posebench.lab.training.initial_weights import initialise
+from posebench.networks.codecs import CODECS
+from posebench.networks.heads import (
+    HEADS,
+    LossSettings,
+    head_options,
+    map_grid,
+    recognise_head,
+    size_locked_layers,
+)
+from posebench.networks.heads.trained_size import find_trained_size
+from posebench.networks.model import PoseModel, build_model
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec, NeckSpec
+
+SIZE = InputSize(128, 96)
+BACKBONE = BackboneSpec("cspnext", {"deepen_factor": 0.167, "widen_factor": 0.125})
+GAU = {"hidden_dims": 32, "s": 16}
+DECONVS = {"deconv_channels": [8, 8], "deconv_kernels": [4, 3], "deconv_groups": [2, 1]}
+# Of each kind some that differ in what names and shapes tell.
+EXAMPLES = (
+    HeadSpec("heatmap"),
+    HeadSpec("heatmap", {**DECONVS, "conv_channels": [6], "conv_kernels": [3]}),
+    HeadSpec("simcc"),
+    HeadSpec("simcc", {**DECONVS, "final_layer_kernel": 3}),
+    HeadSpec("simcc", {"channels_per_keypoint": 3}),
+    HeadSpec("rtmcc", {"gau": GAU, "final_layer_kernel": 7}),
+    HeadSpec("rtmw", {"gau": GAU, "final_layer_kernel": 7}),
+)
+each_example = pytest.mark.parametrize("head", EXAMPLES, ids=lambda head: head.kind)
+
+
+def small_model(head: HeadSpec) -> PoseModel:
+    family = HEADS[head.kind]
+    neck = NeckSpec(blocks=1) if family.neck else None
+    model = build_model(ModelSpec(BACKBONE, head, family.codec(), SIZE, neck=neck))
+    initialise(model, 0)
+    return model.eval()
+
+
+def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in module.state_dict().items()}
+
+
+def test_every_kind_and_every_codec_has_an_example() -> None:
+    assert {head.kind for head in EXAMPLES} == set(HEADS)
+    assert {family.codec.kind for family in HEADS.values()} <= set(CODECS)
+
+
+@each_example
+def test_a_head_is_recognised_by_its_own_names_and_shapes(head: HeadSpec) -> None:
+    model = small_model(head)
+    shapes = shapes_of(model.head)
+    found = recognise_head(shapes, model.spec.backbone)
+    assert found is not None and found.kind == head.kind
+    size = find_trained_size(shapes, found, model.stride, None)
+    told = {} if size is None else size.options
+    assert head_options(HeadSpec(found.kind, {**found.options, **told})) == head_options(head)
+    channels = head.options.get("channels_per_keypoint", 1)
+    assert HEADS[head.kind].channels(shapes) == 17 * channels
+    assert (size is None) == (not HEADS[head.kind].size_locked)
+    if size is not None:
+        assert (size.size, size.split_ratio) == (SIZE, 2.0)
+
+
+@each_example
+def test_size_locked_layers_are_those_whose_shapes_follow_the_size(head: HeadSpec) -> None:
+    model = small_model(head)
+    spec = ModelSpec(BACKBONE, head, model.spec.codec, InputSize(192, 160), neck=model.spec.neck)
+    here, there = shapes_of(model.head), shapes_of(build_model(spec).head)
+    moved = {name.rpartition(".")[0] for name in here if here[name] != there[name]}
+    assert moved == {layer.name for layer in size_locked_layers(head)}
+
+
+@pytest.mark.parametrize(
+    "head", [head for head in EXAMPLES if not HEADS[head.kind].neck], ids=lambda head: head.kind
+)
+def test_maps_have_the_grid_that_is_planned_with(head: HeadSpec) -> None:
+    model = small_model(head)
+    with torch.no_grad():
+        features = model.backbone(torch.zeros(1, 3, SIZE.height, SIZE.width))
+        maps = model.head.maps(features) if size_locked_layers(head) else model.head(features)
+    grid = map_grid(head, model.stride, SIZE)
+    assert maps[0].shape[2:] == (grid.height, grid.width)
+
+
+@each_example
+def test_a_loss_falls_towards_the_targets(head: HeadSpec) -> None:
+    model, family = small_model(head), HEADS[head.kind]
+    with torch.no_grad():
+        targets = model(torch.randn(2, 3, SIZE.height, SIZE.width))
+    outputs = tuple((2 * target + 1).requires_grad_() for target in targets)
+    weight, settings = torch.ones(2, 17), LossSettings()
+    loss = family.loss(outputs, targets, weight, settings)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) > float(family.loss(targets, targets, weight, settings)) >= -1e-6
+    assert all(output.grad is not None and output.grad.isfinite().all() for output in outputs)
+
+
+@pytest.mark.parametrize("path", sorted(KEYS.glob("*.txt.gz")), ids=lambda path: path.name)
+def test_every_published_network_is_recognised(path: Path) -> None:
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    rows = (line.partition(" ") for line in lines)  # a name, and sides as 24x3x3x3
+    shapes = {name: tuple(int(n) for n in sides.split("x") if n) for name, _, sides in rows}
+    state = {name: SimpleNamespace(shape=shape) for name, shape in shapes.items()}
+    found = {f.field: f.value for f in identify_state(StateFile(path.name, state, {}), ()).findings}
+    bins = any("mlp_head_x" in name or "cls_x" in name for name in shapes)
+    assert HEADS[found["head.kind"]].codec.paradigm == ("simcc" if bins else "heatmap")
+    assert found["codec.kind"] == HEADS[found["head.kind"]].codec.kind
