@@ -39,7 +39,7 @@ def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload)
         if outcome.predictions is None:
             raise outcome.failure or CheckpointError("There are no predictions.")
         scored = evaluate(
-            workload.dataset, outcome.predictions, workload.scoring, workload.evidence
+            workload.dataset, outcome.predictions, workload.scoring, workload.checks
         )
     except Exception as error:
         reason = reason_of(error, result.cell_id)
@@ -48,7 +48,7 @@ def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload)
     done = replace(
         result,
         metrics=dict(scored.metrics.values),
-        intervals=_intervals(scored.estimates, workload.evidence.resampling),
+        intervals=_intervals(scored.estimates, workload.checks.resampling),
         official=_official(scored.official),
         pck={str(limit): share for limit, share in scored.localisation.pck.items()},
         median_error=scored.localisation.median_error,

@@ -45,7 +45,7 @@ class ScoringOptions:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ScoreChecks:
     """What is given beside the numbers to trust them by: intervals, the official evaluator's."""
 
     resampling: Resampling | None = None
@@ -72,14 +72,14 @@ def evaluate(
     dataset: PoseDataset,
     predictions: Predictions,
     options: ScoringOptions | None = None,
-    evidence: Evidence | None = None,
+    checks: ScoreChecks | None = None,
 ) -> Evaluation:
     """Rescore, suppress duplicates, and score against the data set.
 
     Localisation is measured on all predictions, before NMS. Raises `EvaluationError` for
     predictions that are not finite or do not fit the data set.
     """
-    evidence = evidence or Evidence()
+    checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
     joints, metrics = len(dataset.keypoints), METRICS[dataset.kind]
     found = detections_from_results(results, joints) if results else no_detections(joints)
@@ -88,15 +88,15 @@ def evaluate(
     table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
     values = summarise(table, metrics)
     estimates = None
-    if evidence.resampling is not None:
-        estimates = resample([table], metrics, evidence.resampling).estimates(0, values)
+    if checks.resampling is not None:
+        estimates = resample([table], metrics, checks.resampling).estimates(0, values)
     return Evaluation(
         metrics=Metrics(values, EVALUATORS[dataset.kind]),
         localisation=localisation_error(dataset, predictions),
         results=results,
         table=table,
         estimates=estimates,
-        official=score_official(dataset, results) if evidence.official else None,
+        official=score_official(dataset, results) if checks.official else None,
     )
 
 

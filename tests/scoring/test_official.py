@@ -23,7 +23,7 @@ from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions
 from posebench.scoring import official
 from posebench.scoring.data_check import ground_truth_predictions
-from posebench.scoring.evaluate import EVALUATORS, Evidence, ScoringOptions, evaluate
+from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions, evaluate
 from posebench.scoring.official import COCO_METRICS, CROWDPOSE_METRICS, score_official
 from posebench.scoring.results_json import read_coco_results, to_coco_results
 from posebench.scoring.statistics.estimates import Resampling
@@ -271,8 +271,8 @@ def test_evaluate_gives_intervals_and_the_official_numbers(
 ) -> None:
     raw = with_crowd_index(raw_coco(keypoints, images=40), *np.linspace(0, 1.1, 40).tolist())
     dataset = make(raw)
-    evidence = Evidence(Resampling(300), official=True)
-    found = evaluate(dataset, noisy(dataset), evidence=evidence)
+    checks = ScoreChecks(Resampling(300), official=True)
+    found = evaluate(dataset, noisy(dataset), checks=checks)
     assert found.official is not None and found.estimates is not None
     assert found.metrics.values == pytest.approx(dict(found.official.values), abs=1e-10)
     assert found.metrics.evaluator == EVALUATORS[dataset.kind]
