@@ -135,7 +135,7 @@ def run_posebench(folder: Path) -> Measurement:
     from posebench.datasets.coco import load_annotations
     from posebench.scoring.matching.accumulate import summarise
     from posebench.scoring.matching.matching import match
-    from posebench.scoring.matching.metrics import METRICS
+    from posebench.scoring.matching.metrics import MATCH_METRICS
     from posebench.scoring.matching.truth import ground_truth
     from posebench.scoring.results_file import read_detections
 
@@ -143,7 +143,7 @@ def run_posebench(folder: Path) -> Measurement:
     truth = ground_truth(load_annotations(folder / "annotations.json", folder))
     found = read_detections(folder / "a.json", 17).detections
     loaded = clocks()
-    values = summarise(match(truth, found), METRICS["coco"])
+    values = summarise(match(truth, found), MATCH_METRICS["coco"])
     return _measured(start, loaded, list(values.values()))
 
 
@@ -151,7 +151,7 @@ def run_bootstrap(folder: Path) -> Measurement:
     """Measure what 1 000 replicates of two models add, for all ten numbers of both."""
     from posebench.datasets.coco import load_annotations
     from posebench.scoring.matching.matching import match
-    from posebench.scoring.matching.metrics import METRICS
+    from posebench.scoring.matching.metrics import MATCH_METRICS
     from posebench.scoring.matching.truth import ground_truth
     from posebench.scoring.results_file import read_detections
     from posebench.scoring.statistics.bootstrap import resampled_images, weighted_metrics
@@ -163,7 +163,7 @@ def run_bootstrap(folder: Path) -> Measurement:
     ]
     loaded = clocks()
     weights = resampled_images(np.random.default_rng(0), IMAGES, REPLICATES)
-    first, second = weighted_metrics(tables, METRICS["coco"], weights)
+    first, second = weighted_metrics(tables, MATCH_METRICS["coco"], weights)
     return _measured(start, loaded, (first - second).std(axis=0).tolist())
 
 
