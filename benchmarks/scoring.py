@@ -31,6 +31,7 @@ from measuring import (
     machine_line,
     peak_memory,
     run_json,
+    table,
     write_page,
 )
 
@@ -204,9 +205,7 @@ def report(runs: dict[str, list[Measurement]], bytes_read: int) -> list[str]:
     apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
     columns = ("load", "work", "cpu", "wall")
     rows = [
-        f"| {name} | "
-        + " | ".join(f"{middle(name, key):.2f}" for key in columns)
-        + f" | {middle(name, 'peak'):.0f} |"
+        [name, *(f"{middle(name, key):.2f}" for key in columns), f"{middle(name, 'peak'):.0f}"]
         for name in ("pycocotools", "posebench")
     ]
     ratio = {key: middle("pycocotools", key) / middle("posebench", key) for key in ("cpu", "wall")}
@@ -216,9 +215,10 @@ def report(runs: dict[str, list[Measurement]], bytes_read: int) -> list[str]:
         f"{IMAGES} images, {ANNOTATIONS} annotations ({LABELLED} labelled, {CROWDS} crowds), "
         f"{DETECTIONS} detections with boxes; {bytes_read / 1e6:.0f} MB of JSON, generated.",
         "",
-        "| scorer | load, s | score, s | together, s | on the wall, s | peak memory, MB |",
-        "|---|---|---|---|---|---|",
-        *rows,
+        *table(
+            ["scorer", "load, s", "score, s", "together, s", "on the wall, s", "peak memory, MB"],
+            rows,
+        ),
         "",
         f"posebench takes 1/{ratio['cpu']:.1f} of the processor time (1/{ratio['wall']:.1f} on "
         "the wall) and "

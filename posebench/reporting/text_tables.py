@@ -1,7 +1,7 @@
 """Tables of texts, for the terminal and as Markdown, and which columns fit a width.
 
-One rule for widths: the first column folds, the others keep their lines whole, and where that is
-not enough the most dispensable columns are left out.
+One rule for widths: words fold, numbers keep whole, and where that is not enough the most
+dispensable columns are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from rich.text import Text
 
 from posebench.reporting.escaping import one_line
 
+_NARROWEST_WORDS = 6
+
 
 def terminal_table(
     header: Sequence[str],
@@ -21,28 +23,23 @@ def terminal_table(
     words: int | Sequence[str] = 1,
     styles: Sequence[str | None] = (),
 ) -> Table:
-    """Return a table; its first `words` columns, or those of these names, stand at the left.
+    """Return a table; its first `words` columns, or those of these names, are words.
 
-    The first one folds; the others keep their lines whole. `styles` are the rows'.
+    `styles` are the rows'.
     """
-    table = empty_table(header, words)
-    for index, row in enumerate(rows):
-        style = styles[index] if styles else None
-        table.add_row(*map(cell_text, row), style=style)
-    return table
-
-
-def empty_table(header: Sequence[str], words: int | Sequence[str] = 1) -> Table:
-    """Return a table without rows; its columns are as `terminal_table` says."""
-    names = header[:words] if isinstance(words, int) else words
+    lines = [[cell_text(text) for text in row] for row in rows]
+    named = header[:words] if isinstance(words, int) else words
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(header):
-        table.add_column(
-            cell_text(name),
-            justify="left" if name in names else "right",
-            overflow="fold",
-            no_wrap=index > 0,
-        )
+        if name in named:
+            longest = max([len(name), *(line[index].cell_len for line in lines)])
+            table.add_column(
+                cell_text(name), overflow="fold", min_width=min(longest, _NARROWEST_WORDS)
+            )
+        else:
+            table.add_column(cell_text(name), justify="right", no_wrap=True)
+    for index, line in enumerate(lines):
+        table.add_row(*line, style=styles[index] if styles else None)
     return table
 
 
