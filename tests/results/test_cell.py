@@ -11,12 +11,13 @@ import pytest
 from small_run import PROTOCOL, made_up
 
 from posebench.files.environment import environment, package_version
-from posebench.files.records import record_from_mapping
+from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.results.cell import (
     CellResult,
     CheckpointFacts,
     OfficialMetrics,
     RunSettings,
+    with_all_metrics,
     write_results,
 )
 
@@ -92,3 +93,15 @@ def test_every_option_that_moves_ap_is_in_the_protocol() -> None:
     assert {field.name for field in dataclasses.fields(ScoringOptions)} <= fields
     names = {"min_score": "min_box_score", "nms_threshold": "box_nms", "max_per_image": "max_boxes"}
     assert {names[field.name] for field in dataclasses.fields(BoxFilter)} <= fields
+
+
+def test_older_files_hold_pck_and_median_error_apart(tmp_path: Path) -> None:
+    result = made_up("a", "64x48", "native", 0.5)
+    plain = mapping_from_record(result)
+    names = ("PCK@0.05", "PCK@0.1", "PCK@0.2")
+    plain["pck"] = {name.removeprefix("PCK@"): plain["metrics"].pop(name) for name in names}
+    plain["median_error"] = plain["metrics"].pop("median error")
+    assert record_from_mapping(CellResult, with_all_metrics(plain), where="x") == result
+    nothing = mapping_from_record(made_up("a", None, None, status="failed"))
+    older = {**nothing, "pck": None, "median_error": None}
+    assert with_all_metrics(older) == nothing
