@@ -1,4 +1,4 @@
-from .comparison import Comparison as Comparison
+from .changes import Comparison as Comparison
 from .comparison import compare_runs as compare_runs
 from .contrasts import Contrast as Contrast
 from .contrasts import contrast_of as contrast_of

@@ -2,99 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from posebench.errors import UsageError, nearest
+from posebench.judging.changes import (
+    CellComparison,
+    CellState,
+    Change,
+    Comparison,
+    GateResult,
+    Method,
+    is_of,
+)
 from posebench.judging.claim_cells import comparable_identity
-from posebench.judging.gates import ChangeGate, Gate, StateGate
+from posebench.judging.gate_results import check_gates, offenders
+from posebench.judging.gates import ChangeGate, Gate
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
-from posebench.results.numbers import AP, NUMBERS, NumberKind, number_named, numbers_of
+from posebench.results.numbers import AP, numbers_of
 from posebench.results.store import Run, StoredCell, read_run
 from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.matching.metrics import MATCH_METRICS, MatchMetric
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
 from posebench.scoring.statistics.intervals import holm
 from posebench.suites.suite import ScoringEntry
-
-CellState = Literal["unchanged", "changed", "failed", "missing", "new", "incomparable", "neither"]
-Method = Literal["paired bootstrap", "plain difference"]
-LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Change:
-    """A number of both runs in its own scale (see `NUMBERS`), and candidate minus baseline.
-
-    The interval and p-values are those of a paired bootstrap over images; they are made for AP
-    and the metrics of gates, and are None for a plain difference. `told` says whether the repeats
-    of a speed allow to call it different, None where it was measured once.
-    """
-
-    metric: str
-    baseline: float
-    candidate: float
-    difference: Estimate
-    told: bool | None = None
-
-
-def is_of(change: Change, kind: NumberKind) -> bool:
-    """Tell whether a change is of a number of this kind."""
-    return number_named(change.metric).kind == kind
-
-
-@dataclass(frozen=True)
-class CellComparison:
-    """What became of one cell.
-
-    `failed`: it had a result and has none any more; `missing`: it is not in the candidate at
-    all; `new`: it has a result for the first time; `neither` run has one; `incomparable`: the
-    protocols differ, and `reason` says in what; `speed_reason` why only speeds do not compare.
-    """
-
-    id: str
-    state: CellState
-    method: Method | None = None
-    changes: tuple[Change, ...] = ()
-    reason: str | None = None
-    speed_reason: str | None = None
-
-    def change(self, metric: str) -> Change | None:
-        """Return the change of a metric, None where it was not measured in both."""
-        return next((each for each in self.changes if each.metric == metric), None)
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """A gate and the cells that fail it, each with what it shows."""
-
-    gate: str
-    offenders: tuple[tuple[str, str], ...]
-
-    @property
-    def passed(self) -> bool:
-        """No cell fails it."""
-        return not self.offenders
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs side by side."""
-
-    baseline: str
-    candidate: str
-    cells: tuple[CellComparison, ...]
-    gates: tuple[GateResult, ...] = ()
-    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Every gate passed."""
-        return all(gate.passed for gate in self.gates)
 
 
 def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comparison:
@@ -106,12 +40,12 @@ def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comp
     cells = _adjusted(
         [_compare(name, (old.get(name), new.get(name)), runs, tested) for name in names]
     )
-    _check_gates(gates, cells)
+    check_gates(gates, cells)
     return Comparison(
         baseline=str(baseline),
         candidate=str(candidate),
         cells=tuple(cells),
-        gates=tuple(GateResult(gate.text, tuple(_offenders(gate, cells))) for gate in gates),
+        gates=tuple(GateResult(gate.text, tuple(offenders(gate, cells))) for gate in gates),
         environments={
             side: run.record.environment
             for side, run in zip(("baseline", "candidate"), runs, strict=True)
@@ -240,59 +174,6 @@ def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
         )
         for cell in cells
     ]
-
-
-def _check_gates(gates: Sequence[Gate], cells: Sequence[CellComparison]) -> None:
-    """Raise `UsageError` for a gate on a metric that no cell has: it could never fail."""
-    measured = dict.fromkeys(change.metric for cell in cells for change in cell.changes)
-    if any(cell.speed_reason for cell in cells):
-        measured |= dict.fromkeys(n for n, each in NUMBERS.items() if each.kind == "speed")
-    for gate in gates:
-        if isinstance(gate, ChangeGate) and measured and gate.metric not in measured:
-            raise UsageError(
-                f"The gate {gate.text!r}: no cell has {gate.metric}.",
-                hint=nearest(gate.metric, measured),
-            )
-
-
-def _offenders(gate: Gate, cells: Sequence[CellComparison]) -> list[tuple[str, str]]:
-    if isinstance(gate, StateGate):
-        return [(cell.id, cell.reason or gate.state) for cell in cells if cell.state == gate.state]
-    found = []
-    for cell in cells:
-        change = cell.change(gate.metric)
-        if number_named(gate.metric).kind == "speed" and cell.speed_reason is not None:
-            found.append((cell.id, f"speeds are not comparable: {cell.speed_reason}"))
-        elif change is not None and _fails(gate, change):
-            found.append((cell.id, _shown(change)))
-    return found
-
-
-def _fails(gate: ChangeGate, change: Change) -> bool:
-    worse = change.baseline - change.candidate
-    if gate.rise:
-        worse = -worse
-    limit = gate.limit * change.baseline if gate.relative else gate.limit
-    # A difference of decimals must not fail for the last bit of its binary form.
-    if worse <= limit + 1e-12:
-        return False
-    if gate.significant and change.told is not None:
-        return change.told
-    p = change.difference.p_holm
-    return not gate.significant or p is None or p < LEVEL
-
-
-def _shown(change: Change) -> str:
-    number = number_named(change.metric)
-    text = f"{number.unit.text(change.baseline)} -> {number.unit.text(change.candidate)}"
-    if number.kind != "score":
-        return f"{text} {number.unit.word}"
-    text = f"{change.metric} {text}"
-    value, low, high = change.difference.value, change.difference.low, change.difference.high
-    if low is None or high is None or value is None:
-        return f"{text} (plain difference, without interval)"
-    value_text, low_text, high_text = map(number.unit.signed, (value, low, high))
-    return f"{text} ({value_text}, 95 % interval {low_text} to {high_text})"
 
 
 def _short(value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.errors import nearest
 from posebench.judging.claim_cells import Replicates
 from posebench.judging.contrasts import ClaimCell, Contrast, Pair, contrast_of
 from posebench.judging.evidence_kinds import EVIDENCE_KINDS
@@ -32,11 +33,10 @@ LEVEL = 0.05
 class Verdict:
     """What the evidence says of a claim.
 
-    `effect`, `low` and `high` are in the metric's own scale (per doubling for a trend): fractions
-    for scores; `low` and `high` are the
-    95 % interval; `p` is two-sided, of an effect at the margin. They are None where nothing was
-    resampled. `effects` are the single pairs' by what each pair shares; `cells` are those it
-    rests on; `reason` says why there is no more to say.
+    `effect` is in the metric's own scale, a fraction for a score (per doubling for a trend); `low`
+    and `high` are the ends of its 95 % interval; `p` is two-sided, of an effect at the margin.
+    They are None where nothing was resampled. `effects` are the single pairs' by what each pair
+    shares; `cells` are those it rests on; `reason` says why there is no more to say.
     """
 
     claim: Claim
@@ -70,7 +70,9 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
     if contrast.conflicts:
         return Verdict(claim, "not comparable", reason="; ".join(contrast.conflicts))
     if not contrast.pairs:
-        return Verdict(claim, "untested", left_out=contrast.left_out, reason=_nothing(contrast))
+        return Verdict(
+            claim, "untested", left_out=contrast.left_out, reason=_nothing(claim, contrast, cells)
+        )
     by_id = {cell.id: cell for cell in cells}
     effects = tuple((pair.shares, _effect(claim, pair, by_id)) for pair in contrast.pairs)
     total = _mean_weights(contrast)
@@ -179,7 +181,10 @@ def _images(cells: Sequence[ClaimCell]) -> int | None:
     return sum(known) if known else None
 
 
-def _nothing(contrast: Contrast) -> str:
+def _nothing(claim: Claim, contrast: Contrast, cells: Sequence[ClaimCell]) -> str:
+    metrics = dict.fromkeys(name for cell in cells for name in cell.values)
+    if metrics and claim.metric not in metrics:
+        return f"no cell has the metric {claim.metric!r}. {nearest(claim.metric, metrics)}"
     if contrast.left_out:
         return f"no pair has all its values; without: {'; '.join(contrast.left_out)}"
     return "no cells match treatment and control"

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from rich.console import Group, RenderableType
 
 from posebench.files.records import mapping_from_record
-from posebench.judging.comparison import CellComparison, CellState, Change, Comparison, is_of
+from posebench.judging.changes import CellComparison, CellState, Change, Comparison, is_of
 from posebench.reporting.escaping import for_github, for_markdown, one_line
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, p_text, points

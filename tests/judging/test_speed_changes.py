@@ -11,7 +11,8 @@ import pytest
 from small_speed import SPEED, speed
 from small_store import result, run_folder
 
-from posebench.judging.comparison import Comparison, compare_runs
+from posebench.judging.changes import Comparison
+from posebench.judging.comparison import compare_runs
 from posebench.judging.gates import parse_gate
 from posebench.reporting.comparison_texts import (
     comparison_json,

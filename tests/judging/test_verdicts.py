@@ -137,3 +137,9 @@ def test_wrong_calls_at_the_margin_are_rare(direction: Any, margin: float) -> No
         wrong += judge([claim], cells, replicates)[0].verdict != "inconclusive"
     # 5 % of 400 is 20; 33 lies three standard deviations above.
     assert 8 <= wrong <= 33
+
+
+def test_a_metric_that_no_cell_has_is_named_with_the_nearest() -> None:
+    (verdict,) = judge([replace(CLAIM, metric="APP")], cells_with({"s": 0.1}), {})
+    assert verdict.verdict == "untested"
+    assert verdict.reason is not None and "Did you mean 'AP'" in verdict.reason
