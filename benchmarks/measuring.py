@@ -146,8 +146,9 @@ def machine_line(packages: Iterable[str]) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
+    from posebench.reporting.text_tables import markdown_table
+
+    return markdown_table(head, list(rows))
 
 
 def median_and_range(values: Sequence[float], form: str = ".1f") -> str:

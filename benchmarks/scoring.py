@@ -31,6 +31,7 @@ from measuring import (
     machine_line,
     peak_memory,
     run_json,
+    table,
     write_page,
 )
 
@@ -135,7 +136,7 @@ def run_posebench(folder: Path) -> Measurement:
     from posebench.datasets.coco import load_annotations
     from posebench.scoring.matching.accumulate import summarise
     from posebench.scoring.matching.matching import match
-    from posebench.scoring.matching.metrics import METRICS
+    from posebench.scoring.matching.metrics import MATCH_METRICS
     from posebench.scoring.matching.truth import ground_truth
     from posebench.scoring.results_file import read_detections
 
@@ -143,7 +144,7 @@ def run_posebench(folder: Path) -> Measurement:
     truth = ground_truth(load_annotations(folder / "annotations.json", folder))
     found = read_detections(folder / "a.json", 17).detections
     loaded = clocks()
-    values = summarise(match(truth, found), METRICS["coco"])
+    values = summarise(match(truth, found), MATCH_METRICS["coco"])
     return _measured(start, loaded, list(values.values()))
 
 
@@ -151,7 +152,7 @@ def run_bootstrap(folder: Path) -> Measurement:
     """Measure what 1 000 replicates of two models add, for all ten numbers of both."""
     from posebench.datasets.coco import load_annotations
     from posebench.scoring.matching.matching import match
-    from posebench.scoring.matching.metrics import METRICS
+    from posebench.scoring.matching.metrics import MATCH_METRICS
     from posebench.scoring.matching.truth import ground_truth
     from posebench.scoring.results_file import read_detections
     from posebench.scoring.statistics.bootstrap import resampled_images, weighted_metrics
@@ -163,7 +164,7 @@ def run_bootstrap(folder: Path) -> Measurement:
     ]
     loaded = clocks()
     weights = resampled_images(np.random.default_rng(0), IMAGES, REPLICATES)
-    first, second = weighted_metrics(tables, METRICS["coco"], weights)
+    first, second = weighted_metrics(tables, MATCH_METRICS["coco"], weights)
     return _measured(start, loaded, (first - second).std(axis=0).tolist())
 
 
@@ -204,9 +205,7 @@ def report(runs: dict[str, list[Measurement]], bytes_read: int) -> list[str]:
     apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
     columns = ("load", "work", "cpu", "wall")
     rows = [
-        f"| {name} | "
-        + " | ".join(f"{middle(name, key):.2f}" for key in columns)
-        + f" | {middle(name, 'peak'):.0f} |"
+        [name, *(f"{middle(name, key):.2f}" for key in columns), f"{middle(name, 'peak'):.0f}"]
         for name in ("pycocotools", "posebench")
     ]
     ratio = {key: middle("pycocotools", key) / middle("posebench", key) for key in ("cpu", "wall")}
@@ -216,9 +215,10 @@ def report(runs: dict[str, list[Measurement]], bytes_read: int) -> list[str]:
         f"{IMAGES} images, {ANNOTATIONS} annotations ({LABELLED} labelled, {CROWDS} crowds), "
         f"{DETECTIONS} detections with boxes; {bytes_read / 1e6:.0f} MB of JSON, generated.",
         "",
-        "| scorer | load, s | score, s | together, s | on the wall, s | peak memory, MB |",
-        "|---|---|---|---|---|---|",
-        *rows,
+        *table(
+            ["scorer", "load, s", "score, s", "together, s", "on the wall, s", "peak memory, MB"],
+            rows,
+        ),
         "",
         f"posebench takes 1/{ratio['cpu']:.1f} of the processor time (1/{ratio['wall']:.1f} on "
         "the wall) and "

@@ -96,7 +96,7 @@ def _printed(cell: CellResult) -> list[float]:
     """Return a result's numbers as tables print them."""
     intervals = cell.intervals
     bounds = [] if intervals is None else [intervals.low["AP"], intervals.high["AP"]]
-    numbers = [*(cell.metrics or {}).values(), *(cell.pck or {}).values(), *bounds]
+    numbers = [*(cell.metrics or {}).values(), *bounds]
     return [float(points(number)) for number in numbers if number is not None]
 
 

@@ -7,26 +7,20 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli import options
+
 
 def diagnose_command(
-    predictions: Annotated[
-        list[Path],
-        typer.Argument(help="COCO results files of any tool; the first is the baseline."),
-    ],
-    ann: Annotated[Path, typer.Option(help="COCO-format annotation file.")],
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="A built-in set, such as coco, or a YAML file; else by annotations."),
-    ] = None,
+    predictions: options.PredictionFiles,
+    ann: options.AnnotationFile,
+    dataset: options.AnnotatedKind = None,
     json: Annotated[Path | None, typer.Option(help="Write everything as JSON.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw errors, costs and confidence: .png, .pdf, .svg.")
     ] = None,
-    replicates: Annotated[int, typer.Option(min=1, help="Resamples of the images.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
-    area_rule: Annotated[
-        str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")
-    ] = None,
+    replicates: options.Replicates = 1000,
+    seed: options.ResampleSeed = 0,
+    area_rule: options.AreaRule = None,
 ) -> None:
     """Say what goes wrong in results files, and what each kind of error costs in AP."""
     from rich.console import Console

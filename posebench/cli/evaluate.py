@@ -119,7 +119,7 @@ def evaluate_command(
     from posebench.running.cells import Grid
     from posebench.running.evaluate import EvaluationRequest, Outputs, run_evaluation
     from posebench.running.run_cells import exit_code
-    from posebench.scoring.evaluate import Evidence, ScoringOptions
+    from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
     from posebench.scoring.nms import NMS_RULES
     from posebench.scoring.rescoring import RESCORING_RULES
     from posebench.scoring.statistics.estimates import Resampling
@@ -148,7 +148,7 @@ def evaluate_command(
             nms=one_of(nms, NMS_RULES, "--nms"),
             nms_threshold=nms_threshold,
         ),
-        evidence=Evidence(resampling if replicates else None, official),
+        checks=ScoreChecks(resampling if replicates else None, official),
         grid=Grid(
             sizes=tuple(part.strip() for part in sizes.split(",")),
             policies=several_of(policies, POLICIES, "--policy"),

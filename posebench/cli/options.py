@@ -49,3 +49,18 @@ Workers = Annotated[
     ),
 ]
 ResultsFile = Annotated[Path | None, typer.Option(help="Write results with their whole protocol.")]
+
+# What `score` and `diagnose` hold against annotations.
+PredictionFiles = Annotated[
+    list[Path], typer.Argument(help="COCO results files of any tool; the first is the baseline.")
+]
+AnnotationFile = Annotated[Path, typer.Option(help="COCO-format annotation file.")]
+AnnotatedKind = Annotated[
+    str | None,
+    typer.Option(help="A built-in set, such as coco, or a YAML file; else by annotations."),
+]
+Replicates = Annotated[int, typer.Option(min=1, help="Resamples of the images.")]
+ResampleSeed = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
+AreaRule = Annotated[
+    str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")
+]

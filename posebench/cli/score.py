@@ -7,29 +7,23 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli import options
+
 
 def score_command(
-    predictions: Annotated[
-        list[Path],
-        typer.Argument(help="COCO results files of any tool; the first is the baseline."),
-    ],
-    ann: Annotated[Path, typer.Option(help="COCO-format annotation file.")],
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="A built-in set, such as coco, or a YAML file; else by annotations."),
-    ] = None,
+    predictions: options.PredictionFiles,
+    ann: options.AnnotationFile,
+    dataset: options.AnnotatedKind = None,
     official: Annotated[
         bool, typer.Option("--official", help="Score with pycocotools or xtcocotools as well.")
     ] = False,
     json: Annotated[
         Path | None, typer.Option(help="Write numbers, intervals and protocol.")
     ] = None,
-    replicates: Annotated[int, typer.Option(min=1, help="Resamples of the images.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    replicates: options.Replicates = 1000,
+    seed: options.ResampleSeed = 0,
     interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
-    area_rule: Annotated[
-        str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")
-    ] = None,
+    area_rule: options.AreaRule = None,
     crowd_split: Annotated[
         str, typer.Option(help="Easy/medium/hard: code (0.2/0.8) or paper (0.1/0.8).")
     ] = "code",

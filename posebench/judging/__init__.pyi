@@ -1,7 +1,8 @@
-from .comparison import Comparison as Comparison
+from .changes import Comparison as Comparison
 from .comparison import compare_runs as compare_runs
 from .contrasts import Contrast as Contrast
 from .contrasts import contrast_of as contrast_of
+from .evidence_kinds import EVIDENCE_KINDS as EVIDENCE_KINDS
 from .gates import DEFAULT_GATES as DEFAULT_GATES
 from .gates import Gate as Gate
 from .gates import parse_gate as parse_gate

@@ -1,31 +1,33 @@
-"""What claims rest on: a run's cells, their values and bootstrap replicates. No torch."""
+"""A run's cells as claims see them, and their bootstrap replicates. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posebench.files.records import mapping_from_record
-from posebench.judging.contrasts import Cell
+from posebench.judging.contrasts import ClaimCell
 from posebench.results.cell import CellResult
+from posebench.results.numbers import NUMBERS, numbers_of
+from posebench.results.speed import compared_conditions
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.matching.matching import MatchTable
-from posebench.scoring.matching.metrics import COCO_METRICS, Metric, crowdpose_metrics
-from posebench.scoring.statistics.bootstrap import resampled_images, weighted_metrics
-from posebench.suites.claims import LABEL, RUNS, Claim
+from posebench.scoring.statistics.estimates import image_replicates
+from posebench.suites.claims import LABEL
 
 # Parts of the protocol that belong to a checkpoint, in which two may differ, and the device, whose
 # rounding is all that it adds.
 OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device"})
-_METRICS: dict[str, Metric] = {m.name: m for m in (*crowdpose_metrics(), *COCO_METRICS)}
+Replicates = Mapping[tuple[str, str], NDArray[np.float64]]
+"""Replicates (B,) by cell id and metric, of the same draws for all cells of a data set."""
 
 
-def cells_of(run: Run) -> tuple[Cell, ...]:
+def cells_of(run: Run) -> tuple[ClaimCell, ...]:
     """Return a run's cells as claims see them."""
-    return tuple(_cell(stored) for stored in run.cells)
+    return tuple(_claim_cell(stored) for stored in run.cells)
 
 
 def comparable_identity(result: CellResult) -> dict[str, Any]:
@@ -34,17 +36,16 @@ def comparable_identity(result: CellResult) -> dict[str, Any]:
     return {name: value for name, value in protocol.items() if name not in OWN_FIELDS}
 
 
-def replicates_of(
-    run: Run, names: Iterable[str], metrics: Iterable[str]
-) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Return bootstrap replicates (B,) by cell id and metric.
+def replicates_of(run: Run, names: Iterable[str], metrics: Iterable[str]) -> Replicates:
+    """Return bootstrap replicates of the cells and metrics of these names.
 
     Cells of one data set meet the same resamples, by the suite's seed, and those of another its
     own; metrics that no match table tells and cells without one are left out. Raises `DataError`
     for damaged tables.
     """
     wanted = set(names)
-    known = [_METRICS[name] for name in dict.fromkeys(metrics) if name in _METRICS]
+    listed = [NUMBERS[name].recipe for name in dict.fromkeys(metrics) if name in NUMBERS]
+    known = [recipe for recipe in listed if recipe is not None]
     scoring = run.record.suite.scoring
     groups: dict[Any, list[tuple[str, MatchTable]]] = {}
     for stored in run.cells:
@@ -60,20 +61,14 @@ def replicates_of(
         told = [metric for metric in known if strata or metric.subset.crowd_index is None]
         # Two data sets are two samples: one seed for both would tie their draws together.
         rng = np.random.default_rng([scoring.seed, sets.index(own_set)])
-        weights = resampled_images(rng, len(tables[0].image_ids), scoring.replicates)
-        values = weighted_metrics(tables, told, weights)
+        values = image_replicates(tables, told, scoring.replicates, rng)
         for (name, _), replicates in zip(group, values, strict=True):
             for column, metric in enumerate(told):
                 found[name, metric.name] = replicates[:, column]
     return found
 
 
-def claim_metrics(claims: Sequence[Claim]) -> list[str]:
-    """Return the metrics that claims need replicates of."""
-    return [claim.metric for claim in claims if claim.metric != RUNS]
-
-
-def _cell(stored: StoredCell) -> Cell:
+def _claim_cell(stored: StoredCell) -> ClaimCell:
     result = stored.result
     facts, protocol, size = result.checkpoint, result.protocol, result.size
     texts = {
@@ -94,7 +89,7 @@ def _cell(stored: StoredCell) -> Cell:
         "precision": protocol.precision,
         **{f"{LABEL}{name}": text for name, text in stored.labels.items()},
     }
-    return Cell(
+    return ClaimCell(
         id=stored.id,
         checkpoint=facts.name,
         fields={name: str(value) for name, value in texts.items() if value is not None},
@@ -104,9 +99,14 @@ def _cell(stored: StoredCell) -> Cell:
             "pixels": None if size is None else size.height * size.width,
         },
         identity=comparable_identity(result),
-        status=result.status,
-        values={**(result.metrics or {}), **_localisation(result)},
+        values=numbers_of(result, stored.keypoints),
+        conditions=_conditions(result),
     )
+
+
+def _conditions(result: CellResult) -> dict[str, Any]:
+    speed = result.speed
+    return {} if speed is None else compared_conditions(speed.conditions)
 
 
 def _yes_no(value: bool | None) -> str | None:
@@ -120,7 +120,3 @@ def _relative(result: CellResult) -> str | None:
         return None
     factor = size.height / trained.height
     return f"{factor:g}x" if trained.scaled(factor) == size else None
-
-
-def _localisation(result: CellResult) -> dict[str, float | None]:
-    return {f"PCK@{limit}": share for limit, share in (result.pck or {}).items()}

@@ -2,93 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from posebench.errors import UsageError, nearest
+from posebench.judging.changes import (
+    CellComparison,
+    CellState,
+    Change,
+    Comparison,
+    GateResult,
+    Method,
+    is_of,
+)
 from posebench.judging.claim_cells import comparable_identity
-from posebench.judging.gates import LATENCY, SPEEDS, DropGate, Gate, StateGate
-from posebench.judging.speed_changes import UNITS, differing_speeds, is_speed_told, speeds_of
+from posebench.judging.gate_results import check_gates, offenders
+from posebench.judging.gates import ChangeGate, Gate
+from posebench.judging.speed_changes import differing_speeds, is_speed_told
+from posebench.results.numbers import AP, numbers_of
 from posebench.results.store import Run, StoredCell, read_run
 from posebench.scoring.matching.matching import MatchTable
-from posebench.scoring.matching.metrics import METRICS, Metric
+from posebench.scoring.matching.metrics import MATCH_METRICS, MatchMetric
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
 from posebench.scoring.statistics.intervals import holm
 from posebench.suites.suite import ScoringEntry
-
-CellState = Literal["unchanged", "changed", "failed", "missing", "new", "incomparable", "neither"]
-Evidence = Literal["paired bootstrap", "plain difference"]
-LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Change:
-    """A metric's fractions in both runs, and candidate minus baseline.
-
-    The interval and p-values are those of a paired bootstrap over images; they are made for AP
-    and the metrics of gates, and are None for a plain difference. Speeds are in `UNITS`; `told`
-    says whether their repeats allow to call them different, None where measured once.
-    """
-
-    metric: str
-    baseline: float
-    candidate: float
-    difference: Estimate
-    told: bool | None = None
-
-
-@dataclass(frozen=True)
-class CellComparison:
-    """What became of one cell.
-
-    `failed`: it had a result and has none any more; `missing`: it is not in the candidate at
-    all; `new`: it has a result for the first time; `neither` run has one; `incomparable`: the
-    protocols differ, and `reason` says in what; `speed_reason` why only speeds do not compare.
-    """
-
-    id: str
-    state: CellState
-    evidence: Evidence | None = None
-    changes: tuple[Change, ...] = ()
-    reason: str | None = None
-    speed_reason: str | None = None
-
-    def change(self, metric: str) -> Change | None:
-        """Return the change of a metric, None where it was not measured in both."""
-        return next((each for each in self.changes if each.metric == metric), None)
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """A gate and the cells that fail it, each with what it shows."""
-
-    gate: str
-    offenders: tuple[tuple[str, str], ...]
-
-    @property
-    def passed(self) -> bool:
-        """No cell fails it."""
-        return not self.offenders
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs side by side."""
-
-    baseline: str
-    candidate: str
-    cells: tuple[CellComparison, ...]
-    gates: tuple[GateResult, ...] = ()
-    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Every gate passed."""
-        return all(gate.passed for gate in self.gates)
 
 
 def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comparison:
@@ -96,16 +36,16 @@ def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comp
     runs = read_run(baseline), read_run(candidate)
     old, new = ({cell.id: cell for cell in run.cells} for run in runs)
     names = dict.fromkeys(name for run in runs for name in run.record.cells)
-    tested = {"AP", *(gate.metric for gate in gates if isinstance(gate, DropGate))}
+    tested = {AP, *(gate.metric for gate in gates if isinstance(gate, ChangeGate))}
     cells = _adjusted(
         [_compare(name, (old.get(name), new.get(name)), runs, tested) for name in names]
     )
-    _check_gates(gates, cells)
+    check_gates(gates, cells)
     return Comparison(
         baseline=str(baseline),
         candidate=str(candidate),
         cells=tuple(cells),
-        gates=tuple(GateResult(gate.text, tuple(_offenders(gate, cells))) for gate in gates),
+        gates=tuple(GateResult(gate.text, tuple(offenders(gate, cells))) for gate in gates),
         environments={
             side: run.record.environment
             for side, run in zip(("baseline", "candidate"), runs, strict=True)
@@ -136,13 +76,13 @@ def _compare(
         shown = ", ".join(f"{key} ({_short(one[key])} / {_short(other[key])})" for key in differing)
         return CellComparison(name, "incomparable", reason=f"the protocols differ in {shown}")
     tables = runs[0].table(old), runs[1].table(new)
-    changes, evidence = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
+    changes, method = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
     speed_reason = differing_speeds(runs, old, new)
     if speed_reason is not None:
-        changes = tuple(each for each in changes if each.metric not in SPEEDS)
-    moved = any(each.difference.value != 0 for each in changes if each.metric not in SPEEDS)
+        changes = tuple(each for each in changes if not is_of(each, "speed"))
+    moved = any(each.difference.value != 0 for each in changes if is_of(each, "score"))
     state: CellState = "changed" if moved else "unchanged"
-    return CellComparison(name, state, evidence, changes, speed_reason=speed_reason)
+    return CellComparison(name, state, method, changes, speed_reason=speed_reason)
 
 
 def _lost(old: StoredCell | None, candidate: Run) -> StoredCell | None:
@@ -169,7 +109,7 @@ def _changes(
     tables: tuple[MatchTable | None, MatchTable | None],
     scoring: ScoringEntry,
     tested: Set[str],
-) -> tuple[tuple[Change, ...], Evidence]:
+) -> tuple[tuple[Change, ...], Method]:
     before, after = _numbers(old), _numbers(new)
     shared = [name for name in before if name in after]
     differences = {name: after[name] - before[name] for name in shared}
@@ -199,7 +139,7 @@ def _changes(
             before[name],
             after[name],
             estimates.get(name, Estimate(difference)),
-            is_speed_told(old.result, new.result, name) if name in SPEEDS else None,
+            is_speed_told(old.result, new.result, name),
         )
         for name, difference in differences.items()
     )
@@ -207,19 +147,13 @@ def _changes(
 
 
 def _numbers(cell: StoredCell) -> dict[str, float]:
-    """Return all of a cell's numbers that are there, fractions but for speeds."""
-    result = cell.result
-    numbers = {
-        **(result.metrics or {}),
-        **{f"PCK@{limit}": value for limit, value in (result.pck or {}).items()},
-        **cell.keypoints,
-        **speeds_of(result),
-    }
+    """Return all of a cell's numbers that are there."""
+    numbers = numbers_of(cell.result, cell.keypoints)
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _metrics(table: MatchTable) -> tuple[Metric, ...]:
-    return METRICS["coco" if table.crowd_index is None else "crowdpose"]
+def _metrics(table: MatchTable) -> tuple[MatchMetric, ...]:
+    return MATCH_METRICS["coco" if table.crowd_index is None else "crowdpose"]
 
 
 def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
@@ -240,57 +174,6 @@ def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
         )
         for cell in cells
     ]
-
-
-def _check_gates(gates: Sequence[Gate], cells: Sequence[CellComparison]) -> None:
-    """Raise `UsageError` for a gate on a metric that no cell has: it could never fail."""
-    measured = dict.fromkeys(change.metric for cell in cells for change in cell.changes)
-    if any(cell.speed_reason for cell in cells):
-        measured |= dict.fromkeys(SPEEDS)
-    for gate in gates:
-        if isinstance(gate, DropGate) and measured and gate.metric not in measured:
-            raise UsageError(
-                f"The gate {gate.text!r}: no cell has {gate.metric}.",
-                hint=nearest(gate.metric, measured),
-            )
-
-
-def _offenders(gate: Gate, cells: Sequence[CellComparison]) -> list[tuple[str, str]]:
-    if isinstance(gate, StateGate):
-        return [(cell.id, cell.reason or gate.state) for cell in cells if cell.state == gate.state]
-    found = []
-    for cell in cells:
-        change = cell.change(gate.metric)
-        if gate.metric in SPEEDS and cell.speed_reason is not None:
-            found.append((cell.id, f"speeds are not comparable: {cell.speed_reason}"))
-        elif change is not None and _fails(gate, change):
-            found.append((cell.id, _shown(change)))
-    return found
-
-
-def _fails(gate: DropGate, change: Change) -> bool:
-    drop = change.baseline - change.candidate
-    if gate.metric == LATENCY:
-        drop = -drop
-    limit = gate.limit * change.baseline if gate.relative else gate.limit
-    # A difference of decimals must not fail for the last bit of its binary form.
-    if drop <= limit + 1e-12:
-        return False
-    if gate.significant and change.told is not None:
-        return change.told
-    p = change.difference.p_holm
-    return not gate.significant or p is None or p < LEVEL
-
-
-def _shown(change: Change) -> str:
-    if change.metric in SPEEDS:
-        return f"{change.baseline:.1f} -> {change.candidate:.1f} {UNITS[change.metric]}"
-    text = f"{change.metric} {100 * change.baseline:.1f} -> {100 * change.candidate:.1f}"
-    low, high = change.difference.low, change.difference.high
-    if low is None or high is None or change.difference.value is None:
-        return f"{text} (plain difference, without interval)"
-    value = 100 * change.difference.value
-    return f"{text} ({value:+.1f}, 95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _short(value: Any) -> str:

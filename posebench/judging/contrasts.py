@@ -1,22 +1,27 @@
-"""Which cells a claim compares, as a weighted sum of their values. No torch."""
+"""The arithmetic of claims: which cells one compares, as a weighted sum of their values. No torch.
+
+`suites.claims` holds what a user declares; `verdicts` makes a verdict of the sum.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from posebench.suites.claims import RUNS, Claim, Selector
+from posebench.results.numbers import number_named
+from posebench.suites.claims import Claim, Selector
 
 
 @dataclass(frozen=True)
-class Cell:
+class ClaimCell:
     """What claims see of a result or of a published figure.
 
     `identity` says what must not differ between cells that are compared; `fields` are texts
-    by `FIELDS` and `labels.*`; `sizes` are the numbers trends go over; `status` is `ok` where
-    `values` (metric to fraction) can be used.
+    by `FIELDS` and `labels.*`; `conditions` must not differ either where speeds are compared;
+    `sizes` are the numbers trends go over; `values` are numbers by
+    the names of `NUMBERS`, None or absent where the cell has none.
     """
 
     id: str
@@ -24,8 +29,8 @@ class Cell:
     fields: Mapping[str, str]
     sizes: Mapping[str, float | None]
     identity: Mapping[str, Any]
-    status: str
     values: Mapping[str, float | None]
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Contrast:
     conflicts: tuple[str, ...] = ()
 
 
-def contrast_of(claim: Claim, cells: Sequence[Cell]) -> Contrast:
+def contrast_of(claim: Claim, cells: Sequence[ClaimCell]) -> Contrast:
     """Return the pairs of cells, with weights, that a claim's effect is made of."""
     within = [cell for cell in cells if _selected(cell, claim.at)]
     treated = _grouped(claim, [cell for cell in within if _selected(cell, claim.treatment)])
@@ -67,10 +72,10 @@ def contrast_of(claim: Claim, cells: Sequence[Cell]) -> Contrast:
             continue
         references = [_reference(claim, cell, cells) for side in sides for cell in side]
         used = [*sides[0], *sides[1], *(cell for cell in references if cell is not None)]
-        differing = _differences(used)
+        differing = _differences(claim, used)
         if differing:
             conflicts.append(f"{shares}: {', '.join(differing)}")
-        elif any(_value(claim, cell) is None for cell in used) or (
+        elif any(cell.values.get(claim.metric) is None for cell in used) or (
             claim.relative_to is not None and None in references
         ):
             left_out.append(shares)
@@ -81,20 +86,7 @@ def contrast_of(claim: Claim, cells: Sequence[Cell]) -> Contrast:
     return Contrast(tuple(pairs), tuple(left_out), tuple(conflicts))
 
 
-def cell_value(claim: Claim, cell: Cell) -> float:
-    """Return a cell's value of the claim's metric; it must have one."""
-    value = _value(claim, cell)
-    assert value is not None
-    return value
-
-
-def _value(claim: Claim, cell: Cell) -> float | None:
-    if claim.metric == RUNS:
-        return {"ok": 1.0, "unsupported": 0.0}.get(cell.status)
-    return cell.values.get(claim.metric) if cell.status == "ok" else None
-
-
-def _selected(cell: Cell, selector: Selector) -> bool:
+def _selected(cell: ClaimCell, selector: Selector) -> bool:
     return all(
         cell.fields.get(name) in _texts(value if isinstance(value, tuple) else (value,))
         for name, value in selector.items()
@@ -105,9 +97,9 @@ def _texts(values: Sequence[str | bool]) -> set[str]:
     return {("yes" if value else "no") if isinstance(value, bool) else value for value in values}
 
 
-def _grouped(claim: Claim, cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+def _grouped(claim: Claim, cells: Sequence[ClaimCell]) -> dict[tuple[str, ...], list[ClaimCell]]:
     """Return cells by their values of `match_by`; a cell that lacks one has no partner."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
+    groups: dict[tuple[str, ...], list[ClaimCell]] = {}
     for cell in cells:
         if all(name in cell.fields for name in claim.match_by):
             key = tuple(cell.fields[name] for name in claim.match_by)
@@ -115,7 +107,7 @@ def _grouped(claim: Claim, cells: Sequence[Cell]) -> dict[tuple[str, ...], list[
     return groups
 
 
-def _reference(claim: Claim, cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+def _reference(claim: Claim, cell: ClaimCell, cells: Sequence[ClaimCell]) -> ClaimCell | None:
     """Return the cell of the same checkpoint that a cell is measured against."""
     if claim.relative_to is None:
         return None
@@ -134,18 +126,20 @@ def _reference(claim: Claim, cell: Cell, cells: Sequence[Cell]) -> Cell | None:
     return None
 
 
-def _differences(cells: Sequence[Cell]) -> list[str]:
-    """Return the fields of the protocol in which cells differ that are to be compared."""
-    names = dict.fromkeys(name for cell in cells for name in cell.identity)
-    return [
-        name
-        for name in names
-        if any(cell.identity.get(name) != cells[0].identity.get(name) for cell in cells)
-    ]
+def _differences(claim: Claim, cells: Sequence[ClaimCell]) -> list[str]:
+    """Return what forbids to compare cells: fields of the protocol, of speeds also conditions."""
+    facts: list[Mapping[str, Any]] = [cell.identity for cell in cells]
+    if number_named(claim.metric).kind == "speed":
+        facts = [{**cell.identity, **cell.conditions} for cell in cells]
+    names = dict.fromkeys(name for each in facts for name in each)
+    return [name for name in names if any(each.get(name) != facts[0].get(name) for each in facts)]
 
 
 def _weights(
-    claim: Claim, treated: Sequence[Cell], controls: Sequence[Cell], cells: Sequence[Cell]
+    claim: Claim,
+    treated: Sequence[ClaimCell],
+    controls: Sequence[ClaimCell],
+    cells: Sequence[ClaimCell],
 ) -> dict[str, float]:
     """Return the weight of each cell in the effect; empty where a trend has too few sizes."""
     total: dict[str, float] = {}
@@ -161,7 +155,7 @@ def _weights(
     return total
 
 
-def _slope_weights(trend: str, cells: Sequence[Cell]) -> list[float]:
+def _slope_weights(trend: str, cells: Sequence[ClaimCell]) -> list[float]:
     """Return weights whose sum with the values is the least-squares slope per doubling."""
     sizes = [cell.sizes.get(trend) for cell in cells]
     logs = [math.log2(size) for size in sizes if size is not None and size > 0]

@@ -1,7 +1,7 @@
 """Gates: what a comparison of two runs must not show, written as people say it.
 
 `AP drop 0.3`, `AP drop 0.3 significant`, `left_wrist drop 2`, `speed drop 10%`,
-`latency rise 10% significant`, `failed`.
+`latency rise 10% significant`, `failed`. Any name of `NUMBERS` can be gated, and any keypoint.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posebench.errors import UsageError
+from posebench.results.numbers import number_named
 
 State = Literal["failed", "missing", "new", "incomparable"]
 STATES: tuple[State, ...] = ("failed", "missing", "new", "incomparable")
-SPEED, CROPS, LATENCY = "speed", "crops/s", "latency"
-SPEEDS = (SPEED, CROPS, LATENCY)
+# What people call two numbers whose names say the unit as well.
+SHORT_NAMES = {"speed": "inst/s", "latency": "latency ms"}
 _NUMBER = r"(?P<amount>\d+(?:\.\d*)?|\.\d+)(?P<percent>\s*%)?"
-_DROP = re.compile(
-    rf"(?P<metric>\S+)\s+(?P<way>drop|rise)\s+{_NUMBER}(?P<significant>\s+significant)?"
+_CHANGE = re.compile(
+    rf"(?P<metric>\S.*?)\s+(?P<way>drop|rise)\s+{_NUMBER}(?P<significant>\s+significant)?"
 )
 _FORMS = (
     '"AP drop 0.3" (points), "AP drop 0 significant", "left_wrist drop 2" (points of PCK@0.1), '
@@ -27,18 +28,19 @@ _FORMS = (
 
 
 @dataclass(frozen=True)
-class DropGate:
-    """A cell fails whose metric falls by more than `limit`, or rises if it is the latency.
+class ChangeGate:
+    """A cell fails whose `metric` falls by more than `limit`, or with `rise` rises by more.
 
-    `limit` is a fraction: of 1 for a metric, of the baseline's value if `relative`. With
-    `significant` a fall is let pass whose Holm-adjusted p-value is 0.05 or more; one without
-    p-value (no interval, or a metric that has none) is not; of speeds, one that repeats do not
-    tell from none.
+    `limit` is in the metric's own scale (a fraction for a score), or a fraction of the baseline's
+    value if `relative`. With `significant` a change is let pass whose Holm-adjusted p-value is 0.05
+    or more; one without p-value (no interval, or a metric that has none) is not; of speeds, one
+    that repeats do not tell from none.
     """
 
     text: str
     metric: str
     limit: float
+    rise: bool = False
     relative: bool = False
     significant: bool = False
 
@@ -51,7 +53,7 @@ class StateGate:
     state: State
 
 
-Gate = DropGate | StateGate
+Gate = ChangeGate | StateGate
 DEFAULT_GATES = ("AP drop 0 significant", "failed", "missing", "incomparable")
 
 
@@ -61,24 +63,28 @@ def parse_gate(text: str) -> Gate:
     for state in STATES:
         if plain == state:
             return StateGate(plain, state)
-    match = _DROP.fullmatch(plain)
+    match = _CHANGE.fullmatch(plain)
     if match is None:
         raise UsageError(f"{text!r} is not a gate.", hint=f"Forms: {_FORMS}.")
-    metric, relative = match["metric"], match["percent"] is not None
-    way = "rise" if metric == LATENCY else "drop"
-    if match["way"] != way or (metric in SPEEDS and not relative):
-        percent = "%" if relative or metric in SPEEDS else ""
-        wrong = (
-            f"for the worse means a {way}" if match["way"] != way else "speeds change in percent"
-        )
+    name, way, amount = match["metric"], match["way"], float(match["amount"])
+    metric = SHORT_NAMES.get(name, name)
+    number, relative = number_named(metric), match["percent"] is not None
+    worse = {"higher": "drop", "lower": "rise", None: way}[number.better]
+    wrong = None
+    if way != worse:
+        wrong = f"for the worse means a {worse}"
+    elif number.kind != "score" and not relative:
+        wrong = "speeds change in percent" if number.kind == "speed" else "it changes in percent"
+    if wrong is not None:
+        percent = "%" if relative or number.kind != "score" else ""
         raise UsageError(
-            f"{text!r}: {wrong}.",
-            hint=f'Write "{metric} {way} {match["amount"]}{percent}".',
+            f"{text!r}: {wrong}.", hint=f'Write "{name} {worse} {match["amount"]}{percent}".'
         )
-    return DropGate(
+    return ChangeGate(
         plain,
         metric,
-        float(match["amount"]) / 100,
-        relative,
-        match["significant"] is not None,
+        amount / (100 if relative else number.unit.scale),
+        rise=worse == "rise",
+        relative=relative,
+        significant=match["significant"] is not None,
     )

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from posebench.judging.contrasts import Cell
+from posebench.judging.contrasts import ClaimCell
 from posebench.zoo.published import PublishedCheckpoint, PublishedResult, published_checkpoints
 
 _FRACTIONS = ("AP", "AP50", "AP75", "AR", "AR50")
 
 
-def published_cells() -> tuple[Cell, ...]:
+def published_cells() -> tuple[ClaimCell, ...]:
     """Return a cell for each published result with its protocol, metrics as fractions 0-1.
 
     A result that several tables state alike is one cell.
     """
-    cells: dict[str, Cell] = {}
+    cells: dict[str, ClaimCell] = {}
     for entry in published_checkpoints():
         for result in entry.results:
-            cell = _cell(entry, result)
+            cell = _claim_cell(entry, result)
             cells.setdefault(cell.id, cell)
     return tuple(cells.values())
 
 
-def _cell(entry: PublishedCheckpoint, result: PublishedResult) -> Cell:
+def _claim_cell(entry: PublishedCheckpoint, result: PublishedResult) -> ClaimCell:
     decoder = result.decoder or entry.decoding
     flip = None if result.flip_test is None else ("yes" if result.flip_test else "no")
     texts = {
@@ -43,7 +43,7 @@ def _cell(entry: PublishedCheckpoint, result: PublishedResult) -> Cell:
         for name in _FRACTIONS
     }
     place = "/".join(str(texts[name]) for name in ("dataset", "split", "boxes", "flip", "decoder"))
-    return Cell(
+    return ClaimCell(
         id=f"{entry.id}@{place}:{values['AP']}",
         checkpoint=entry.id,
         fields={name: text for name, text in texts.items() if text is not None},
@@ -53,6 +53,5 @@ def _cell(entry: PublishedCheckpoint, result: PublishedResult) -> Cell:
             "pixels": entry.input_size.height * entry.input_size.width,
         },
         identity={name: texts[name] for name in ("dataset", "split", "boxes", "flip")},
-        status="ok" if values["AP"] is not None else "skipped",
-        values=values,
+        values=values if values["AP"] is not None else {},
     )

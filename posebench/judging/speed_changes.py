@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from posebench.judging.gates import CROPS, LATENCY, SPEED
 from posebench.results.cell import CellResult
-from posebench.results.speed import REPEATED, Measured, Speed, differing_conditions, is_told
+from posebench.results.numbers import number_named
+from posebench.results.speed import differing_conditions, is_told
 from posebench.results.store import Run, StoredCell
-
-UNITS = {SPEED: "instances/s", CROPS: "crops/s", LATENCY: "ms"}
-_REPEATED: dict[str, Callable[[Speed], Measured | None]] = {
-    SPEED: REPEATED["inst/s"],
-    CROPS: REPEATED["crops/s"],
-    LATENCY: REPEATED["latency ms"],
-}
-
-
-def speeds_of(result: CellResult) -> dict[str, float | None]:
-    """Return a result's speeds by the names of gates."""
-    speed = result.speed
-    if speed is None:
-        return {SPEED: result.instances_per_second}
-    repeated = {name: number(speed) for name, number in _REPEATED.items()}
-    return {name: None if each is None else each.value for name, each in repeated.items()}
 
 
 def is_speed_told(old: CellResult, new: CellResult, name: str) -> bool | None:
-    """Tell whether repeats allow to call a speed different, None where it was measured once."""
-    if old.speed is None or new.speed is None:
-        return None
-    one, other = (_REPEATED[name](speed) for speed in (old.speed, new.speed))
+    """Tell whether repeats allow to call a number different, None where it was measured once."""
+    repeats = number_named(name).repeats
+    one, other = (None, None) if repeats is None else (repeats(old), repeats(new))
     return None if one is None or other is None else is_told(one, other)
 
 

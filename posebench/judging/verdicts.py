@@ -2,7 +2,8 @@
 
 A claim is supported where its effect is beyond the margin, refuted where it falls short of it,
 each by a test at 5 % that is adjusted for the number of claims (Holm); else inconclusive.
-Published figures, and whether a cell runs, have no such test: there all pairs must agree.
+Published figures, and numbers of a network that no chance moves, such as whether it runs, have
+no such test: there all pairs must agree.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.judging.claim_cells import cells_of, claim_metrics, replicates_of
-from posebench.judging.contrasts import Cell, Contrast, cell_value, contrast_of
-from posebench.judging.published import published_cells
+from posebench.errors import nearest
+from posebench.judging.claim_cells import Replicates
+from posebench.judging.contrasts import ClaimCell, Contrast, Pair, contrast_of
+from posebench.judging.evidence_kinds import EVIDENCE_KINDS
+from posebench.results.numbers import number_named
 from posebench.results.store import Run, read_run
 from posebench.scoring.statistics.intervals import holm, p_value, percentile_interval
-from posebench.suites.claims import RUNS, Claim
+from posebench.suites.claims import Claim
 
 VerdictWord = Literal["supported", "refuted", "inconclusive", "not comparable", "untested"]
 LEVEL = 0.05
@@ -30,10 +33,10 @@ LEVEL = 0.05
 class Verdict:
     """What the evidence says of a claim.
 
-    `effect`, `low` and `high` are fractions (per doubling for a trend), `low` and `high` the
-    95 % interval; `p` is two-sided, of an effect at the margin. They are None where nothing was
-    resampled. `effects` are the single pairs' by what each pair shares; `cells` are those it
-    rests on; `reason` says why there is no more to say.
+    `effect` is in the metric's own scale, a fraction for a score (per doubling for a trend); `low`
+    and `high` are the ends of its 95 % interval; `p` is two-sided, of an effect at the margin.
+    They are None where nothing was resampled. `effects` are the single pairs' by what each pair
+    shares; `cells` are those it rests on; `reason` says why there is no more to say.
     """
 
     claim: Claim
@@ -51,12 +54,8 @@ class Verdict:
     reason: str | None = None
 
 
-Replicates = Mapping[tuple[str, str], NDArray[np.float64]]
-"""Replicates (B,) by cell id and metric, of the same draws for all cells of a data set."""
-
-
 def judge(
-    claims: Sequence[Claim], cells: Sequence[Cell], replicates: Replicates
+    claims: Sequence[Claim], cells: Sequence[ClaimCell], replicates: Replicates
 ) -> tuple[Verdict, ...]:
     """Return the verdict on each claim; p-values are adjusted over all claims that have one."""
     estimated = [_estimate(claim, cells, replicates) for claim in claims]
@@ -66,17 +65,16 @@ def judge(
     )
 
 
-def _estimate(claim: Claim, cells: Sequence[Cell], replicates: Replicates) -> Verdict:
+def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) -> Verdict:
     contrast = contrast_of(claim, cells)
     if contrast.conflicts:
         return Verdict(claim, "not comparable", reason="; ".join(contrast.conflicts))
     if not contrast.pairs:
-        return Verdict(claim, "untested", left_out=contrast.left_out, reason=_nothing(contrast))
+        return Verdict(
+            claim, "untested", left_out=contrast.left_out, reason=_nothing(claim, contrast, cells)
+        )
     by_id = {cell.id: cell for cell in cells}
-    effects = tuple(
-        (pair.shares, sum(w * cell_value(claim, by_id[name]) for name, w in pair.weights.items()))
-        for pair in contrast.pairs
-    )
+    effects = tuple((pair.shares, _effect(claim, pair, by_id)) for pair in contrast.pairs)
     total = _mean_weights(contrast)
     used = [by_id[name] for name in total]
     draws = _resampled(claim, total, replicates)
@@ -97,6 +95,15 @@ def _estimate(claim: Claim, cells: Sequence[Cell], replicates: Replicates) -> Ve
     )
 
 
+def _effect(claim: Claim, pair: Pair, cells: Mapping[str, ClaimCell]) -> float:
+    total = 0.0
+    for name, weight in pair.weights.items():
+        value = cells[name].values.get(claim.metric)
+        assert value is not None, "a contrast leaves out pairs without value"
+        total += weight * value
+    return total
+
+
 def _decided(verdict: Verdict) -> Verdict:
     """Return the verdict with its word."""
     if verdict.verdict != "inconclusive" or verdict.effect is None:
@@ -106,13 +113,19 @@ def _decided(verdict: Verdict) -> Verdict:
             return verdict
         agrees = _agrees(verdict.claim, verdict.effect)
         return replace(verdict, verdict="supported" if agrees else "refuted")
-    if verdict.claim.evidence == "measured" and verdict.claim.metric != RUNS:
+    if _is_sampled(verdict.claim):
         return replace(verdict, reason="nothing was resampled, so chance cannot be told")
     # There is no chance to tell an effect from: all pairs must say the same.
     said = {_agrees(verdict.claim, effect) for _, effect in verdict.effects}
     if len(said) == 1:
         return replace(verdict, verdict="supported" if said.pop() else "refuted")
     return replace(verdict, reason="the pairs do not agree, and nothing was resampled")
+
+
+def _is_sampled(claim: Claim) -> bool:
+    """Tell whether chance moves a claim's numbers, as images or timings are samples."""
+    kind = EVIDENCE_KINDS[claim.evidence]
+    return kind.sampled and number_named(claim.metric).kind != "network"
 
 
 def _agrees(claim: Claim, effect: float) -> bool:
@@ -149,26 +162,29 @@ def _resampled(
 ) -> NDArray[np.float64] | None:
     """Return replicates (B,) of the effect, None where a cell has none."""
     keys = [(name, claim.metric) for name in weights]
-    if claim.metric == RUNS or any(key not in replicates for key in keys):
+    if any(key not in replicates for key in keys):
         return None
     total: NDArray[np.float64] = sum(weights[key[0]] * replicates[key] for key in keys)  # type: ignore[assignment]
     return total
 
 
-def _seeds(claim: Claim, cells: Sequence[Cell]) -> int | None:
+def _seeds(claim: Claim, cells: Sequence[ClaimCell]) -> int | None:
     """Return how many training seeds cells have, by their label; unlabelled ones share one."""
-    if claim.evidence == "published":
+    if not EVIDENCE_KINDS[claim.evidence].sampled:
         return None
     return len({cell.fields.get("labels.seed") for cell in cells})
 
 
-def _images(cells: Sequence[Cell]) -> int | None:
+def _images(cells: Sequence[ClaimCell]) -> int | None:
     counts = {(c.fields.get("dataset"), c.identity.get("images")) for c in cells}
     known = [count for _, count in counts if isinstance(count, int)]
     return sum(known) if known else None
 
 
-def _nothing(contrast: Contrast) -> str:
+def _nothing(claim: Claim, contrast: Contrast, cells: Sequence[ClaimCell]) -> str:
+    metrics = dict.fromkeys(name for cell in cells for name in cell.values)
+    if metrics and claim.metric not in metrics:
+        return f"no cell has the metric {claim.metric!r}. {nearest(claim.metric, metrics)}"
     if contrast.left_out:
         return f"no pair has all its values; without: {'; '.join(contrast.left_out)}"
     return "no cells match treatment and control"
@@ -181,11 +197,10 @@ def judge_run(folder: Path) -> tuple[Verdict, ...]:
 
 def verdicts_of(run: Run) -> tuple[Verdict, ...]:
     """Return the verdicts on the claims of a run's suite."""
-    measured = [claim for claim in run.record.claims if claim.evidence == "measured"]
-    cells = cells_of(run)
-    replicates = replicates_of(run, [cell.id for cell in cells], claim_metrics(measured))
-    found = {verdict.claim.id: verdict for verdict in judge(measured, cells, replicates)}
-    published = [claim for claim in run.record.claims if claim.evidence == "published"]
-    if published:
-        found |= {v.claim.id: v for v in judge(published, published_cells(), {})}
+    found: dict[str, Verdict] = {}
+    for word, kind in EVIDENCE_KINDS.items():
+        claims = [claim for claim in run.record.claims if claim.evidence == word]
+        if claims:
+            judged = judge(claims, kind.cells(run), kind.replicates(run, claims))
+            found |= {verdict.claim.id: verdict for verdict in judged}
     return tuple(found[claim.id] for claim in run.record.claims)

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from xml.etree import ElementTree
 
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from posebench.files.records import mapping_from_record
-from posebench.judging.comparison import CellComparison, CellState, Change, Comparison
-from posebench.judging.gates import LATENCY, SPEED, SPEEDS
-from posebench.judging.speed_changes import UNITS
+from posebench.judging.changes import CellComparison, CellState, Change, Comparison, is_of
+from posebench.reporting.escaping import for_github, for_markdown, one_line
+from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, p_text, points
+from posebench.results.numbers import AP, number_named
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _WORDS: dict[CellState, str] = {
     "changed": "changed",
     "unchanged": "unchanged",
@@ -32,27 +31,21 @@ _LISTED: tuple[CellState, ...] = ("failed", "missing", "new", "incomparable", "n
 
 def comparison_table(comparison: Comparison) -> RenderableType:
     """Return the comparison for the terminal: changed cells, the others by reason, gates."""
-    parts: list[RenderableType] = [Text(_headline(comparison))]
+    parts: list[RenderableType] = [cell_text(_headline(comparison))]
     for header, rows in _tables(comparison):
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for index, name in enumerate(header):
-            table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index > 0)
-        for row in rows:
-            table.add_row(*map(Text, row))
-        parts.append(table)
-    parts += [Text(line) for line in (*_listed(comparison), *_gate_lines(comparison))]
+        parts.append(terminal_table(header, rows))
+    parts += map(cell_text, (*_listed(comparison), *_gate_lines(comparison)))
     return Group(*parts)
 
 
 def comparison_markdown(comparison: Comparison) -> str:
     """Return the comparison for a pull request."""
     verdict = "passed" if comparison.passed else "**failed**"
-    lines = [f"### posebench: gates {verdict}", "", _headline(comparison)]
+    lines = [f"### posebench: gates {verdict}", "", for_markdown(_headline(comparison))]
     for header, rows in _tables(comparison):
-        lines += ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
-        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
-    for title, more in (("", _listed(comparison)), ("", _gate_lines(comparison))):
-        lines += [title, *(f"- {_escaped(line)}" for line in more)] if more else []
+        lines += ["", *markdown_table(header, [[*map(for_markdown, row)] for row in rows])]
+    for more in (_listed(comparison), _gate_lines(comparison)):
+        lines += ["", *(f"- {for_markdown(line)}" for line in more)] if more else []
     return "\n".join(lines) + "\n"
 
 
@@ -82,8 +75,8 @@ def comparison_junit(comparison: Comparison) -> str:
         for name in names:
             case = ElementTree.SubElement(suite, "testcase", classname=gate.gate, name=name)
             if name in offenders:
-                failure = ElementTree.SubElement(case, "failure", message=offenders[name])
-                failure.text = f"gate {gate.gate!r}: {offenders[name]}"
+                failure = ElementTree.SubElement(case, "failure", message=one_line(offenders[name]))
+                failure.text = one_line(f"gate {gate.gate!r}: {offenders[name]}")
     ElementTree.indent(suites)
     text: str = ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
     return text + "\n"
@@ -92,8 +85,8 @@ def comparison_junit(comparison: Comparison) -> str:
 def github_annotations(comparison: Comparison) -> str:
     """Return workflow commands that GitHub shows as errors, one per gate and cell that fails."""
     return "".join(
-        f"::error title={_command(f'posebench: {gate.gate}', title=True)}::"
-        f"{_command(f'{name}: {shown}')}\n"
+        f"::error title={for_github(f'posebench: {gate.gate}', as_property=True)}::"
+        f"{for_github(f'{name}: {shown}')}\n"
         for gate in comparison.gates
         for name, shown in gate.offenders
     )
@@ -118,16 +111,16 @@ def _tables(comparison: Comparison) -> list[tuple[tuple[str, ...], Rows]]:
 
 
 def _speed_row(name: str, change: Change) -> tuple[str, ...]:
+    number = number_named(change.metric)
     verdict = "not told apart"
     if change.told:
-        better = (change.candidate > change.baseline) != (change.metric == LATENCY)
+        better = (change.candidate > change.baseline) == (number.better == "higher")
         verdict = "faster" if better else "slower"
-    unit = UNITS[change.metric]
     return (
         name,
-        unit if unit == change.metric else f"{change.metric}, {unit}",
-        f"{change.baseline:.1f}",
-        f"{change.candidate:.1f}",
+        change.metric,
+        number.unit.text(change.baseline),
+        number.unit.text(change.candidate),
         _relative(change),
         verdict,
     )
@@ -138,8 +131,10 @@ def _relative(change: Change) -> str:
 
 
 def _row(cell: CellComparison) -> tuple[str, ...]:
-    ap, speed = cell.change("AP"), cell.change(SPEED)
-    others = [c for c in cell.changes if c.metric not in ("AP", *SPEEDS) and c.difference.value]
+    ap, speed = cell.change(AP), cell.change("inst/s")
+    others = [
+        c for c in cell.changes if c.metric != AP and is_of(c, "score") and c.difference.value
+    ]
     largest = max(others, key=lambda c: abs(c.difference.value or 0), default=None)
     more = NO_VALUE
     if largest is not None:
@@ -161,14 +156,18 @@ def _row(cell: CellComparison) -> tuple[str, ...]:
 def _signed(change: Change | None) -> str:
     if change is None or change.difference.value is None:
         return NO_VALUE
-    return f"{100 * change.difference.value:+.1f}"
+    return number_named(change.metric).unit.signed(change.difference.value)
 
 
 def _interval(change: Change | None) -> str:
     if change is None:
         return NO_VALUE
-    low, high = change.difference.low, change.difference.high
-    return "none" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    low, high, unit = (
+        change.difference.low,
+        change.difference.high,
+        number_named(change.metric).unit,
+    )
+    return "none" if low is None or high is None else f"{unit.signed(low)} to {unit.signed(high)}"
 
 
 def _headline(comparison: Comparison) -> str:
@@ -196,16 +195,6 @@ def _gate_lines(comparison: Comparison) -> list[str]:
         lines.append(f"gate {gate.gate!r}: {'passed' if gate.passed else 'FAILED'}")
         lines += [f"  {name}: {shown}" for name, shown in gate.offenders]
     return lines
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
-
-
-def _command(text: str, title: bool = False) -> str:
-    """Return a text as part of a workflow command, which would else end at these characters."""
-    plain = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return plain.replace(":", "%3A").replace(",", "%2C") if title else plain
 
 
 TEXTS: dict[str, Callable[[Comparison], str]] = {

@@ -9,7 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.score_tables import data_lines
-from posebench.reporting.texts import NO_VALUE, file_labels, p_text, points
+from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.texts import (
+    NO_VALUE,
+    estimate_text,
+    file_labels,
+    p_text,
+    points,
+    signed_points,
+)
 from posebench.scoring.diagnosis.corrections import ERROR_TYPES
 from posebench.scoring.diagnosis.diagnosis_intervals import Difference, Estimate
 from posebench.scoring.diagnosis.files import DiagnosisReport, ModelDiagnosis
@@ -20,9 +28,9 @@ from posebench.scoring.keypoint_metrics import PCK_THRESHOLDS, KeypointMetrics
 def diagnosis_tables(report: DiagnosisReport) -> RenderableType:
     """Return errors and their costs, differences, keypoints, strata and confidence, in points."""
     labels = file_labels(len(report.models))
-    parts: list[RenderableType] = [Text(line) for line in _heading(report, labels)]
+    parts: list[RenderableType] = [cell_text(line) for line in _heading(report, labels)]
     for label, model in zip(labels, report.models, strict=True):
-        parts += [Text(), _costs_table(label, model), Text(_costs_note(model))]
+        parts += [Text(), _costs_table(label, model), cell_text(_costs_note(model))]
     for label, difference in zip(labels[1:], report.differences, strict=True):
         title = f"{label} − {labels[0]}"
         parts += [Text(), _differences_table(title, difference.shares, difference.regained)]
@@ -30,8 +38,8 @@ def diagnosis_tables(report: DiagnosisReport) -> RenderableType:
         parts += [Text(), _keypoints_table(label, model), Text(), _strata_table(label, model)]
         if model.calibration.ece is not None:
             parts += [Text(), _reliability_table(label, model)]
-        parts += [Text(), Text(f"{label}: {_confidence_note(model)}")]
-    parts += [Text(), *(Text(line) for line in _notes(report))]
+        parts += [Text(), cell_text(f"{label}: {_confidence_note(model)}")]
+    parts += [Text(), *map(cell_text, _notes(report))]
     return Group(*parts)
 
 
@@ -45,25 +53,20 @@ def _heading(report: DiagnosisReport, labels: Sequence[str]) -> list[str]:
     return lines
 
 
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
-    return table
-
-
 def _costs_table(label: str, model: ModelDiagnosis) -> Table:
-    table = _table(f"{label}: error", "count", "share", "", "AP regained alone", "in order")
-    for cost in model.costs:
-        table.add_row(
+    header = [f"{label}: error", "count", "share", "", "AP regained alone", "in order"]
+    rows = [
+        [
             cost.name,
             str(cost.count),
             _estimate(model.estimates.shares[cost.name]),
             "of keypoints" if cost.name in STATES else "per person",
             _estimate(model.estimates.regained[cost.name], signed=True),
-            _signed(cost.in_order),
-        )
-    return table
+            signed_points(cost.in_order),
+        ]
+        for cost in model.costs
+    ]
+    return terminal_table(header, rows)
 
 
 def _costs_note(model: ModelDiagnosis) -> str:
@@ -77,29 +80,28 @@ def _costs_note(model: ModelDiagnosis) -> str:
 def _differences_table(
     title: str, shares: Mapping[str, Difference], regained: Mapping[str, Difference]
 ) -> Table:
-    table = _table(title, "share", "p (Holm)", "AP regained alone", "p (Holm)")
+    rows = []
     for name, difference in shares.items():
         cost = regained.get(name)
-        table.add_row(
-            name,
-            _estimate(difference, signed=True),
-            p_text(difference.p_holm),
-            *((_estimate(cost, signed=True), p_text(cost.p_holm)) if cost else ("", "")),
-        )
-    return table
+        loss = (_estimate(cost, signed=True), p_text(cost.p_holm)) if cost else ("", "")
+        share = (_estimate(difference, signed=True), p_text(difference.p_holm))
+        rows.append([name, *share, *loss])
+    return terminal_table([title, "share", "p (Holm)", "AP regained alone", "p (Holm)"], rows)
 
 
 def _keypoints_table(label: str, model: ModelDiagnosis) -> Table:
     thresholds = [f"PCK@{threshold:g}" for threshold in PCK_THRESHOLDS]
-    table = _table(f"{label}: keypoint", "labelled", *thresholds, "error px", "median px", *STATES)
+    header = [f"{label}: keypoint", "labelled", *thresholds, "error px", "median px", *STATES]
+    rows = []
     for item in model.keypoints:
         states = model.keypoint_states[item.name]
         total = sum(states.values())
         shares = [points(count / total if total else None) for count in states.values()]
-        table.add_row(item.name, *_keypoint_cells(item), *shares)
+        rows.append([item.name, *_keypoint_cells(item), *shares])
+    unseen = [""] * len(STATES)
     for name, item in model.visibility.items():
-        table.add_row(f"({name})", *_keypoint_cells(item))
-    return table
+        rows.append([f"({name})", *_keypoint_cells(item), *unseen])
+    return terminal_table(header, rows)
 
 
 def _keypoint_cells(item: KeypointMetrics) -> list[str]:
@@ -113,31 +115,27 @@ def _keypoint_cells(item: KeypointMetrics) -> list[str]:
 
 def _strata_table(label: str, model: ModelDiagnosis) -> Table:
     thresholds = [f"PCK@{threshold:g}" for threshold in PCK_THRESHOLDS]
-    table = _table(f"{label}: persons by", "", "persons", "AP", "AR", "OKS", *thresholds)
-    family = None
+    header = [f"{label}: persons by", "", "persons", "AP", "AR", "OKS", *thresholds]
+    rows, family = [], None
     for item in model.strata:
         numbers = (item.ap, item.ar, item.mean_oks, *item.pck.values())
-        table.add_row(
-            "" if item.family == family else item.family,
-            item.name,
-            str(item.persons),
-            *(points(value) for value in numbers),
-        )
+        named = "" if item.family == family else item.family
+        rows.append([named, item.name, str(item.persons), *map(points, numbers)])
         family = item.family
-    table.columns[1].justify = "left"
-    return table
+    return terminal_table(header, rows, words=2)
 
 
 def _reliability_table(label: str, model: ModelDiagnosis) -> Table:
-    table = _table(f"{label}: score", "detections", "mean score", "mean OKS")
-    for item in model.calibration.bins:
-        table.add_row(
+    rows = [
+        [
             f"{item.low:.1f}-{item.high:.1f}",
             str(item.count),
             points(item.mean_score),
             points(item.mean_oks),
-        )
-    return table
+        ]
+        for item in model.calibration.bins
+    ]
+    return terminal_table([f"{label}: score", "detections", "mean score", "mean OKS"], rows)
 
 
 def _confidence_note(model: ModelDiagnosis) -> str:
@@ -171,15 +169,4 @@ def _notes(report: DiagnosisReport) -> list[str]:
 
 
 def _estimate(estimate: Estimate | Difference, *, signed: bool = False) -> str:
-    if estimate.value is None:
-        return NO_VALUE
-    sign = "+" if signed else ""
-    value = f"{100 * estimate.value:{sign}.1f}"
-    if estimate.interval is None:
-        return value
-    low, high = estimate.interval
-    return f"{value} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
-
-
-def _signed(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{100 * value:+.1f}"
+    return estimate_text(estimate.value, estimate.interval, signed=signed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from posebench.reporting.escaping import one_line
 from posebench.reporting.texts import points
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _short(value: object, limit: int = 100) -> str:
     A record with a name, such as a keypoint set, is shown by it.
     """
     value = value["name"] if isinstance(value, dict) and "name" in value else value
-    text = "".join(c if c.isprintable() else " " for c in str(value))
+    text = one_line(str(value))
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from posebench.errors import UsageError, nearest
 from posebench.judging.claim_cells import cells_of
 from posebench.reporting.pivot_slots import (
-    PLAIN_METRICS,
     RUN,
     Entry,
     Row,
@@ -20,7 +19,7 @@ from posebench.reporting.pivot_slots import (
     mark_best,
     subtract,
 )
-from posebench.results.speed import LESS_IS_BETTER
+from posebench.results.numbers import number_named
 from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
 
@@ -130,9 +129,8 @@ def _check_names(sources: Sequence[Source], request: PivotRequest) -> None:
             raise UsageError(f"No result has the field {name!r}.", hint=nearest(name, fields))
     metrics = dict.fromkeys(name for source in sources for name in source.cell.values)
     for name in request.metrics:
-        if name not in metrics and name not in PLAIN_METRICS:
-            valid = (*metrics, *PLAIN_METRICS)
-            raise UsageError(f"No result has the metric {name!r}.", hint=nearest(name, valid))
+        if name not in metrics:
+            raise UsageError(f"No result has the metric {name!r}.", hint=nearest(name, metrics))
     names = dict.fromkeys(source.fields["checkpoint"] for source in sources)
     if request.baseline is not None and request.baseline not in names:
         hint = nearest(request.baseline, names)
@@ -172,7 +170,7 @@ def _badness(row: PivotRow) -> float:
     entry = next((e for e in row.entries if e is not None and e.value is not None), None)
     if entry is None or entry.value is None:
         return math.inf
-    return entry.value if entry.metric in LESS_IS_BETTER else -entry.value
+    return entry.value if number_named(entry.metric).better == "lower" else -entry.value
 
 
 def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:
@@ -199,7 +197,7 @@ def _ambiguous(one: Source, other: Source, used: Sequence[str]) -> UsageError:
     ]
     if not names:
         return UsageError(
-            f"{one.cell.id} is there twice, with nothing to tell one from the other.",
+            f"The cell {one.cell.id} comes twice, and no field differs.",
             hint="Name each run once.",
         )
     return UsageError(

@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from posebench.judging.contrasts import Cell
-from posebench.results.cell import CellResult
-from posebench.results.speed import REPEATED, SINGLE
+from posebench.judging.contrasts import ClaimCell
+from posebench.results.numbers import bounds_of, number_named
 from posebench.results.store import StoredCell
 from posebench.suites.claims import LABEL
 
 RUN = "run"
-# No fractions: what a checkpoint costs, and what `posebench bench` measured.
-PLAIN_METRICS = tuple(dict.fromkeys(("inst/s", "params M", "GFLOPs", *REPEATED, *SINGLE)))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One value: a fraction, or a number of `PLAIN_METRICS`, with its interval.
+    """One number of `NUMBERS` in its own scale, with its interval.
 
-    Without a value, `status` and `reason` say why. `best` marks the highest of a column among
+    Without a value, `status` and `reason` say why. `best` marks the best score of a column among
     entries of one protocol. `difference` is to the baseline's entry of the same column;
     `not_comparable` names the fields of the protocol that forbid one. `unstable` is why
     a speed is not to be called stable.
@@ -43,7 +40,7 @@ class Entry:
 class Source:
     """A cell, where it is from, and its texts with the run's name."""
 
-    cell: Cell
+    cell: ClaimCell
     stored: StoredCell
     fields: dict[str, str]
 
@@ -89,13 +86,17 @@ class Row:
 
 
 def mark_best(slots: Sequence[Slot]) -> None:
-    """Mark the highest entries of a column among those of one protocol."""
+    """Mark the best scores of a column among those of one protocol."""
     for slot in slots:
         entry = slot.entry
-        if entry is None or entry.value is None or entry.metric in PLAIN_METRICS:
+        if entry is None or entry.value is None:
+            continue
+        number = number_named(entry.metric)
+        if number.kind != "score" or number.better is None:
             continue
         rivals = [s.value for s in slots if s.value is not None and s.identity == slot.identity]
-        slot.entry = replace(entry, best=entry.value == max(rivals) > min(rivals))
+        best = max(rivals) if number.better == "higher" else min(rivals)
+        slot.entry = replace(entry, best=entry.value == best and max(rivals) > min(rivals))
 
 
 def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> None:
@@ -128,37 +129,17 @@ def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> None:
 
 def _entry(source: Source, metric: str) -> Entry:
     result = source.stored.result
-    if metric in PLAIN_METRICS:
-        value, unstable = _plain(result, metric)
-        status, reason = result.status, result.reason
-        return Entry(metric, value, status=status, reason=reason, unstable=unstable)
-    value = source.cell.values.get(metric)
-    intervals = result.intervals
+    number, (low, high) = number_named(metric), bounds_of(result, metric) or (None, None)
+    repeats = None if number.repeats is None else number.repeats(result)
     return Entry(
         metric,
-        value,
-        None if intervals is None else intervals.low.get(metric),
-        None if intervals is None else intervals.high.get(metric),
+        source.cell.values.get(metric),
+        low,
+        high,
         result.status,
         result.reason,
+        unstable=None if repeats is None else repeats.doubt,
     )
-
-
-def _plain(result: CellResult, metric: str) -> tuple[float | None, str | None]:
-    """Return a number of `PLAIN_METRICS`, and why it is not stable where it is not."""
-    parameters = result.checkpoint.parameters
-    if metric == "params M":
-        return (None if parameters is None else parameters / 1e6), None
-    if metric == "GFLOPs":
-        return result.gflops, None
-    if result.speed is None:
-        return (result.instances_per_second if metric == "inst/s" else None), None
-    if metric in SINGLE:
-        return SINGLE[metric](result.speed), None
-    repeated = REPEATED[metric](result.speed)
-    if repeated is None:
-        return None, None
-    return repeated.value, repeated.doubt
 
 
 def has_cell(source: Source) -> bool:

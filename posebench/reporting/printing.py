@@ -23,14 +23,20 @@ def screen_width() -> int | None:
 def print_fitting(renderable: RenderableType) -> None:
     """Print at the terminal's width; in a file or pipe every line stays whole."""
     width = screen_width()
-    Console(width=width or WIDE, soft_wrap=width is None).print(renderable)
+    whole = width or _whole_width(renderable)
+    Console(width=whole, soft_wrap=width is None).print(renderable)
 
 
 def text_of(renderable: RenderableType) -> str:
     """Return what a renderable looks like in a file."""
     stream = io.StringIO()
-    Console(file=stream, width=WIDE, soft_wrap=True).print(renderable)
+    Console(file=stream, width=_whole_width(renderable), soft_wrap=True).print(renderable)
     return stream.getvalue()
+
+
+def _whole_width(renderable: RenderableType) -> int:
+    """Return the width at which a renderable folds nothing."""
+    return max(WIDE, Console(width=100_000).measure(renderable).maximum)
 
 
 def write_out(path: Path, text: str) -> None:

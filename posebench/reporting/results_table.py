@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.printing import WIDE, print_fitting, screen_width
-from posebench.reporting.texts import NO_VALUE, points
+from posebench.reporting.text_tables import (
+    cell_text,
+    columns_that_fit,
+    terminal_table,
+    width_of,
+)
+from posebench.reporting.texts import NO_VALUE, number_text, points
 from posebench.results.cell import CellResult
+from posebench.results.numbers import AP, NUMBERS, bounds_of
 
 METRIC_COLUMNS = {
     "coco": ("AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR"),
@@ -41,16 +48,9 @@ class Column:
     numeric: bool = False
 
 
-def _scaled(value: float | None, divisor: float, digits: int) -> str:
-    return NO_VALUE if value is None else f"{value / divisor:.{digits}f}"
-
-
-def _gflops(value: float | None) -> str:
-    return _scaled(value, 1, 2 if value is not None and value >= 1 else 3)
-
-
-def _metric(name: str) -> Column:
-    return Column(name, lambda result: points((result.metrics or {}).get(name)), numeric=True)
+def _number(name: str) -> Column:
+    number = NUMBERS[name]
+    return Column(name, lambda r: number_text(number.read(r), number.unit), numeric=True)
 
 
 def _engine(result: CellResult) -> str:
@@ -63,14 +63,12 @@ def _flip(result: CellResult) -> str:
 
 
 def _interval(result: CellResult) -> str:
-    if result.intervals is None:
-        return NO_VALUE
-    low, high = result.intervals.low.get("AP"), result.intervals.high.get("AP")
-    return NO_VALUE if low is None or high is None else f"{points(low)}–{points(high)}"
+    bounds = bounds_of(result, AP)
+    return NO_VALUE if bounds is None else "–".join(map(points, bounds))
 
 
 def _official(result: CellResult) -> str:
-    return points(result.official.metrics.get("AP")) if result.official else NO_VALUE
+    return points(result.official.metrics.get(AP)) if result.official else NO_VALUE
 
 
 def _official_gap(result: CellResult) -> str:
@@ -92,12 +90,12 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
     """Return the columns that suit what `results` hold."""
     crowded = any("AP(hard)" in (result.metrics or {}) for result in results)
     first, *others = METRIC_COLUMNS["crowdpose" if crowded else "coco"]
-    evidence = []
+    checks = []
     if any(result.intervals for result in results):
-        evidence.append(Column("AP 95%", _interval, numeric=True))
+        checks.append(Column("AP 95%", _interval, numeric=True))
     if any(result.official for result in results):
-        evidence.append(Column("AP official", _official, numeric=True))
-        evidence.append(Column("difference", _official_gap, numeric=True))
+        checks.append(Column("AP official", _official, numeric=True))
+        checks.append(Column("difference", _official_gap, numeric=True))
     # The usual one, torch in fp32, goes without saying.
     unusual = any(result.unusual_execution for result in results)
     engines = [Column("engine", _engine)] if unusual else []
@@ -105,8 +103,8 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
         Column("checkpoint", lambda r: r.checkpoint.name),
         Column("paradigm", lambda r: r.checkpoint.paradigm or NO_VALUE),
         Column("backbone", lambda r: r.checkpoint.backbone or NO_VALUE),
-        Column("params M", lambda r: _scaled(r.checkpoint.parameters, 1e6, 2), numeric=True),
-        Column("GFLOPs", lambda r: _gflops(r.gflops), numeric=True),
+        _number("params M"),
+        _number("GFLOPs"),
         Column("size", lambda r: str(r.size or NO_VALUE), numeric=True),
         Column("policy", lambda r: r.policy or NO_VALUE),
         Column("boxes", lambda r: r.protocol.boxes),
@@ -114,11 +112,11 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
         Column("decoder", lambda r: r.protocol.decoder or NO_VALUE),
         *engines,
         Column("status", lambda r: r.status),
-        _metric(first),
-        *evidence,
-        *(_metric(name) for name in others),
-        Column("PCK@0.1", lambda r: points((r.pck or {}).get("0.1")), numeric=True),
-        Column("inst/s", lambda r: _scaled(r.instances_per_second, 1, 1), numeric=True),
+        _number(first),
+        *checks,
+        *map(_number, others),
+        _number("PCK@0.1"),
+        _number("inst/s"),
     ]
 
 
@@ -135,23 +133,20 @@ def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
             shown.remove(column)
             lifted.append(column)
     for header in LIFTED_FIRST:
-        if _width(results, shown) <= width:
+        if width_of(_table(results, shown)) <= width:
             break
         column = next(column for column in shown if column.header == header)
         if len({column.show(result) for result in results}) == 1:
             shown.remove(column)
             lifted.append(column)
-    wanted, shown = shown, [column for column in shown if column.header not in DISPENSABLE]
-    for header in reversed(DISPENSABLE):
-        wider = [column for column in wanted if column in shown or column.header == header]
-        if _width(results, wider) <= width:
-            shown = wider
-    dropped = [column for column in wanted if column not in shown]
+    wanted = {column.header: column for column in shown}
+
+    def table_of(headers: Sequence[str]) -> Table:
+        return _table(results, [wanted[header] for header in headers])
+
+    shown = [wanted[name] for name in columns_that_fit([*wanted], DISPENSABLE, width, table_of)]
+    dropped = [column for column in wanted.values() if column not in shown]
     return Group(_caption(results, lifted, dropped), _table(results, shown), *_reasons(results))
-
-
-def _width(results: Sequence[CellResult], shown: Sequence[Column]) -> int:
-    return Console(width=10_000).measure(_table(results, shown)).maximum
 
 
 def _caption(
@@ -166,17 +161,17 @@ def _caption(
         *(f"keypoints scored: {text}" for text in sorted(filter(None, scored))),
         *(f"{header} {value}" for header, value in same if value != NO_VALUE),
         f"scored by {protocol.evaluator}",
-        *_evidence(results),
+        *_checks(results),
         "AP and PCK in points",
         *([NO_SPEED] if any(map(_has_no_speed, results)) else []),
     ]
     if dropped:
         headers = ", ".join(column.header for column in dropped)
         facts.append(f"no room for {headers}: --json has them")
-    return Text(" · ".join(facts))
+    return cell_text(" · ".join(facts))
 
 
-def _evidence(results: Sequence[CellResult]) -> list[str]:
+def _checks(results: Sequence[CellResult]) -> list[str]:
     """Return how intervals were made, and which official evaluator scored too."""
     said = []
     intervals = next((result.intervals for result in results if result.intervals), None)
@@ -203,19 +198,13 @@ def _shared(column: Column, results: Sequence[CellResult]) -> str:
 
 
 def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in shown:
-        table.add_column(
-            column.header,
-            justify="right" if column.numeric else "left",
-            overflow="fold",
-            no_wrap=column.header != "checkpoint",
-        )
-    for result in results:
-        style = None if result.status == "ok" else "dim" if result.status != "failed" else "red"
-        # As Text: a plain string would lose what looks like markup, such as `net[best]`.
-        table.add_row(*(Text(column.show(result)) for column in shown), style=style)
-    return table
+    looks = {"ok": None, "failed": "red"}
+    return terminal_table(
+        [column.header for column in shown],
+        [[column.show(result) for column in shown] for result in results],
+        [column.header for column in shown if not column.numeric],
+        [looks.get(result.status, "dim") for result in results],
+    )
 
 
 def _reasons(results: Sequence[CellResult]) -> list[Text]:
@@ -232,7 +221,7 @@ def _reasons(results: Sequence[CellResult]) -> list[Text]:
             if where not in named:
                 named.append(where)
     return [
-        Text(f"{status}: {_cells(sharing)}: {reason}")
+        cell_text(f"{status}: {_cells(sharing)}: {reason}")
         for (status, reason), sharing in cells.items()
     ]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from posebench.reporting.results_table import FEW_IMAGES
-from posebench.reporting.texts import NO_VALUE, file_labels, p_text, points
+from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.texts import NO_VALUE, estimate_text, file_labels, p_text
 from posebench.scoring.files import DataFacts, FileScore, ScoreReport
 from posebench.scoring.statistics.estimates import Estimate
 from posebench.scoring.statistics.intervals import CONFIDENCE
@@ -15,8 +15,8 @@ from posebench.scoring.statistics.intervals import CONFIDENCE
 
 def score_tables(report: ScoreReport) -> RenderableType:
     """Return the scores in points with their intervals, differences, and official columns."""
-    parts: list[RenderableType] = [Text(line) for line in _heading(report)]
-    parts += [_metrics_table(report), *(Text(line) for line in _notes(report))]
+    parts: list[RenderableType] = [cell_text(line) for line in _heading(report)]
+    parts += [_metrics_table(report), *map(cell_text, _notes(report))]
     parts += [
         _official_table(label, score)
         for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True)
@@ -46,30 +46,23 @@ def _heading(report: ScoreReport) -> list[str]:
 
 def _metrics_table(report: ScoreReport) -> Table:
     labels = file_labels(len(report.scores))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("points")
-    for label in labels:
-        table.add_column(label, justify="right", no_wrap=True)
+    header = ["points", *labels]
     for label in labels[1:]:
-        table.add_column(f"{label} − {labels[0]}", justify="right", no_wrap=True)
-        table.add_column("p (Holm)", justify="right", no_wrap=True)
+        header += [f"{label} − {labels[0]}", "p (Holm)"]
+    rows = []
     for name in report.scores[0].metrics:
         cells = [_with_interval(score.metrics[name]) for score in report.scores]
         for difference in report.differences:
             estimate = difference.metrics[name]
             cells += [_with_interval(estimate, signed=True), p_text(estimate.p_holm)]
-        table.add_row(name, *cells)
-    return table
+        rows.append([name, *cells])
+    return terminal_table(header, rows)
 
 
 def _with_interval(estimate: Estimate, *, signed: bool = False) -> str:
-    if estimate.value is None:
-        return NO_VALUE
-    value = f"{100 * estimate.value:+.1f}" if signed else points(estimate.value)
-    if estimate.low is None or estimate.high is None:
-        return value
-    sign = "+" if signed else ""
-    return f"{value} [{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
+    low, high = estimate.low, estimate.high
+    bounds = None if low is None or high is None else (low, high)
+    return estimate_text(estimate.value, bounds, signed=signed)
 
 
 def _notes(report: ScoreReport) -> list[str]:
@@ -103,18 +96,17 @@ def _notes(report: ScoreReport) -> list[str]:
 
 def _official_table(label: str, score: FileScore) -> Table:
     """Return our numbers beside the official evaluator's, as fractions with all their digits."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for header in (label, "posebench", score.official_evaluator or "", "difference"):
-        table.add_column(header, justify="left" if header == label else "right", no_wrap=True)
     official = score.official or {}
-    for name, estimate in score.metrics.items():
-        table.add_row(
+    rows = [
+        [
             name,
             _digits(estimate.value),
             _digits(official.get(name)),
             _gap(estimate.value, official, name),
-        )
-    return table
+        ]
+        for name, estimate in score.metrics.items()
+    ]
+    return terminal_table([label, "posebench", score.official_evaluator or "", "difference"], rows)
 
 
 def _digits(value: float | None) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from posebench.files.environment import environment
-from posebench.reporting.texts import NO_VALUE, points
+from posebench.reporting.escaping import for_markdown
+from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
+from posebench.reporting.texts import NO_VALUE, doubted, number_text
 from posebench.results.cell import CellResult
+from posebench.results.numbers import NUMBERS
 from posebench.results.speed import STABLE_RULE, Conditions, Latency, Measured, Speed
+from posebench.scoring.units import Unit
 
 # Other processes that take this part of a core may be why a number is unstable.
 _BUSY = 0.1
@@ -40,24 +43,17 @@ def bench_table(results: Sequence[CellResult]) -> RenderableType:
     """Return the tables and notes for the terminal."""
     parts: list[RenderableType] = []
     for sheet in _sheets(results):
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for index, name in enumerate(sheet.header):
-            words = index < sheet.left
-            table.add_column(name, justify="left" if words else "right", overflow="fold")
-        for row in sheet.rows:
-            table.add_row(*map(Text, row))
-        parts += [table, Text("")]
-    return Group(*parts, *map(Text, _notes(results)))
+        parts += [terminal_table(sheet.header, sheet.rows, sheet.left), Text("")]
+    return Group(*parts, *map(cell_text, _notes(results)))
 
 
 def bench_markdown(results: Sequence[CellResult]) -> str:
     """Return the tables and notes as Markdown."""
     lines: list[str] = []
     for sheet in _sheets(results):
-        numbers = len(sheet.header) - sheet.left
-        lines += [f"| {' | '.join(sheet.header)} |", "|" + "---|" * sheet.left + "---:|" * numbers]
-        lines += [f"| {' | '.join(map(_escaped, row))} |" for row in sheet.rows] + [""]
-    lines += [f"- {_escaped(note)}" for note in _notes(results)]
+        header, *rows = ([*map(for_markdown, row)] for row in (sheet.header, *sheet.rows))
+        lines += [*markdown_table(header, rows, sheet.left), ""]
+    lines += [f"- {for_markdown(note)}" for note in _notes(results)]
     return "\n".join(lines) + "\n"
 
 
@@ -91,27 +87,19 @@ def _named(result: CellResult) -> tuple[str, ...]:
 
 
 def _numbers(result: CellResult) -> tuple[str, ...]:
-    facts, speed = result.checkpoint, result.speed
+    speed = result.speed
     flip = {True: "yes", False: "no", None: NO_VALUE}[result.protocol.flip_test]
     known = (
         flip,
-        points((result.metrics or {}).get("AP")),
-        _text(facts.parameters and facts.parameters / 1e6, 2),
-        _text(result.gflops, 2),
+        *(_number(result, name) for name in ("AP", "params M", "GFLOPs")),
     )
     if speed is None:
         return (*known, result.status, *(NO_VALUE,) * (len(_SPEEDS) - len(known) - 1))
-    peak = speed.memory.device or speed.memory.process
     return (
         *known,
-        _sure(speed.latency.p50, 2),
-        _text(speed.latency.p90, 2),
-        _text(speed.latency.p99, 2),
-        _sure(speed.latency_with_pixels.p50, 2),
-        _sure(speed.without_network, 1),
-        _sure(speed.end_to_end, 1),
-        _text(speed.share_of_limit and 100 * speed.share_of_limit, 0),
-        _text(peak and peak / 1e6, 0),
+        *(_number(result, name) for name in ("latency ms", "p90 ms", "p99 ms")),
+        _sure(speed.latency_with_pixels.p50, NUMBERS["latency ms"].unit),
+        *(_number(result, name) for name in ("data inst/s", "inst/s", "% of limit", "peak MB")),
     )
 
 
@@ -133,21 +121,22 @@ def _batches(results: Sequence[CellResult]) -> Sheet:
     for result in results:
         assert result.speed is not None
         rates = {each.batch_size: each.crops_per_second for each in result.speed.batches}
-        rows.append((*_named(result), *(_sure(rates.get(size), 1) for size in sizes)))
+        rows.append(
+            (*_named(result), *(_sure(rates.get(size), NUMBERS["crops/s"].unit) for size in sizes))
+        )
     header = (*_NAMES, *(f"crops/s, batch {size}" for size in sizes))
     return Sheet(header, tuple(rows), len(_NAMES))
 
 
-def _sure(value: Measured | None, digits: int) -> str:
+def _number(result: CellResult, name: str) -> str:
+    number = NUMBERS[name]
+    text, repeats = number_text(number.read(result), number.unit), number.repeats
+    return text if repeats is None else _sure(repeats(result), number.unit)
+
+
+def _sure(value: Measured | None, unit: Unit) -> str:
     """Show a number, and its spread where that is too wide to call it stable."""
-    if value is None:
-        return NO_VALUE
-    text = f"{value.value:.{digits}f}"
-    return text if value.stable else f"{text} unstable ({value.doubt})"
-
-
-def _text(value: float | None, digits: int) -> str:
-    return NO_VALUE if value is None else f"{value:.{digits}f}"
+    return NO_VALUE if value is None else doubted(unit.text(value.value), value.doubt)
 
 
 def _notes(results: Sequence[CellResult]) -> list[str]:
@@ -235,7 +224,3 @@ def _cause(found: Sequence[Conditions]) -> str:
     if max(others) >= _BUSY:
         return f"unstable, most likely because {busy}"
     return f"unstable, though {busy}: try more --repeats and --seconds"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")

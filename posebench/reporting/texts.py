@@ -4,12 +4,46 @@ from __future__ import annotations
 
 from string import ascii_uppercase
 
+from posebench.results.numbers import number_named
+from posebench.scoring.units import POINTS, Unit
+
 NO_VALUE = "–"
 
 
 def points(value: float | None) -> str:
     """Show a fraction 0-1 in points with one decimal."""
-    return NO_VALUE if value is None else f"{100 * value:.1f}"
+    return number_text(value)
+
+
+def signed_points(value: float | None) -> str:
+    """Show a difference of fractions in points, with its sign."""
+    return NO_VALUE if value is None else POINTS.signed(value)
+
+
+def number_text(value: float | None, unit: Unit = POINTS) -> str:
+    """Show a number in its unit."""
+    return NO_VALUE if value is None else unit.text(value)
+
+
+def doubted(text: str, doubt: str | None) -> str:
+    """Say beside a number why it is not to be called stable, where it is not."""
+    return text if doubt is None else f"{text} (unstable, {doubt})"
+
+
+def estimate_text(
+    value: float | None, bounds: tuple[float, float] | None, *, signed: bool = False
+) -> str:
+    """Show a fraction in points with its interval in brackets, where it has one."""
+    if value is None:
+        return NO_VALUE
+    show = POINTS.signed if signed else POINTS.text
+    return show(value) if bounds is None else f"{show(value)} [{', '.join(map(show, bounds))}]"
+
+
+def of_metric(metric: str) -> str:
+    """Return what stands behind an effect: the metric's name, or the word of its unit."""
+    unit = number_named(metric).unit
+    return metric if unit == POINTS else unit.word
 
 
 def p_text(value: float | None) -> str:

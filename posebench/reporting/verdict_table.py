@@ -8,9 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from posebench.judging.evidence_kinds import EVIDENCE_KINDS
 from posebench.judging.verdicts import Verdict
-from posebench.reporting.texts import NO_VALUE, p_text
-from posebench.suites.claims import RUNS
+from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.texts import NO_VALUE, of_metric, p_text
+from posebench.results.numbers import number_named
 
 STYLES = {
     "supported": "green",
@@ -23,46 +25,50 @@ STYLES = {
 
 def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
     """Return the verdicts for the terminal: a table, then what each claim says and rests on."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("claim", "verdict", "effect", "95 % interval", "p (Holm)"):
-        table.add_column(header, no_wrap=header != "effect")
-    for verdict in verdicts:
-        table.add_row(
-            Text(verdict.claim.id),
-            Text(verdict.verdict, style=STYLES[verdict.verdict]),
-            Text(effect_text(verdict)),
-            interval_text(verdict),
-            p_text(verdict.p_holm),
-        )
+    table = terminal_table(
+        ("claim", "verdict", "effect", "95 % interval", "p (Holm)"),
+        [
+            (
+                verdict.claim.id,
+                Text(verdict.verdict, style=STYLES[verdict.verdict]),
+                effect_text(verdict),
+                interval_text(verdict),
+                p_text(verdict.p_holm),
+            )
+            for verdict in verdicts
+        ],
+        words=5,
+    )
     grounds = Table.grid(padding=(0, 1))
     for verdict in verdicts:
         said = f"{verdict.claim.statement} ({evidence_text(verdict)})"
-        grounds.add_row(Text(f"{verdict.claim.id}:"), Text(said))
+        grounds.add_row(cell_text(f"{verdict.claim.id}:"), cell_text(said))
     return Group(table, Text(), grounds)
 
 
 def effect_text(verdict: Verdict) -> str:
-    """Show an effect in points, with what it is per; of `runs`, as a share of cells."""
+    """Show an effect in its metric's unit, with what it is per."""
     if verdict.effect is None:
         return NO_VALUE
-    if verdict.claim.metric == RUNS:
-        return f"{verdict.effect:+.2f} of cells"
     per = "" if verdict.claim.trend is None else f" per doubling of {verdict.claim.trend}"
-    return f"{100 * verdict.effect:+.1f} {verdict.claim.metric}{per}"
+    unit = number_named(verdict.claim.metric).unit
+    return f"{unit.signed(verdict.effect)} {of_metric(verdict.claim.metric)}{per}"
 
 
 def interval_text(verdict: Verdict) -> str:
-    """Show an interval in points."""
+    """Show an interval in the metric's unit."""
     if verdict.low is None or verdict.high is None:
         return NO_VALUE
-    return f"{100 * verdict.low:+.1f} to {100 * verdict.high:+.1f}"
+    unit = number_named(verdict.claim.metric).unit
+    return f"{unit.signed(verdict.low)} to {unit.signed(verdict.high)}"
 
 
 def evidence_text(verdict: Verdict) -> str:
     """Show what a verdict rests on, or why there is none."""
     if not verdict.effects:
         return verdict.reason or NO_VALUE
-    parts = ["published figures"] if verdict.claim.evidence == "published" else []
+    note = EVIDENCE_KINDS[verdict.claim.evidence].note
+    parts = [note] if note is not None else []
     parts += [f"{len(verdict.effects)} pair{'s' * (len(verdict.effects) != 1)}"]
     parts += [f"{verdict.images} images"] if verdict.images else []
     parts += [f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"] if verdict.seeds else []

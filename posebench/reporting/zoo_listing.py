@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from posebench.reporting.printing import WIDE, print_fitting, screen_width
+from posebench.reporting.text_tables import columns_that_fit, terminal_table
+from posebench.reporting.texts import NO_VALUE
 from posebench.zoo.published import (
     PublishedCheckpoint,
     PublishedResult,
@@ -21,12 +21,9 @@ from posebench.zoo.published import (
 from posebench.zoo.pulling import by_hand, pulled_path
 from posebench.zoo.selection import Architecture
 
-NO_VALUE = "–"
 _COLUMNS = ("id", "paradigm", "K", "published", "data", "split", "boxes", "flip", "file")
-# The columns that a terminal narrower than this has no room for.
-WIDE = 120
-_WIDE_ONLY = ("paradigm", "K", "split", "flip", "file")
-_PIPE = 240
+# What there may be no room for, the most dispensable first.
+_DISPENSABLE = ("file", "flip", "K", "paradigm", "split")
 # What a result is known by, the first that it has.
 _MAIN_METRICS = ("AP", "PCKh@0.5", "PCK(person)", "PCK(torso)", "mAP(posetrack)", "AUC(body8)")
 
@@ -38,11 +35,11 @@ def print_entries(
     if as_json:
         print_json(records_of(entries))
         return
-    console = _console()
-    console.print(entries_table(entries, dataset, console.width))
-    console.print(Text(f"{len(entries)} published; `posebench zoo show ID` says everything of one"))
-    if console.width < WIDE:
-        console.print(Text(f"no room for {', '.join(_WIDE_ONLY)}: --json has everything"))
+    shown = _columns_on(entries, dataset, screen_width() or WIDE)
+    print_fitting(entries_table(entries, dataset, shown))
+    print_fitting(f"{len(entries)} published; `posebench zoo show ID` says everything of one")
+    if dropped := [name for name in _COLUMNS if name not in shown]:
+        print_fitting(f"no room for {', '.join(dropped)}: --json has everything")
 
 
 def print_architectures(architectures: Sequence[Architecture], *, as_json: bool) -> None:
@@ -50,7 +47,7 @@ def print_architectures(architectures: Sequence[Architecture], *, as_json: bool)
     if as_json:
         print_json([asdict(row) for row in architectures])
     else:
-        _console().print(architectures_table(architectures))
+        print_fitting(architectures_table(architectures))
 
 
 def print_json(plain: Any) -> None:
@@ -58,23 +55,22 @@ def print_json(plain: Any) -> None:
     print(json.dumps(plain, indent=1, allow_nan=False))
 
 
-def _console() -> Console:
-    console = Console()
-    fixed = console.is_terminal or "COLUMNS" in os.environ
-    return console if fixed else Console(width=_PIPE, soft_wrap=True)
+def _columns_on(
+    entries: Sequence[PublishedCheckpoint], dataset: str | None, width: int
+) -> list[str]:
+    """Return the columns that a terminal has room for."""
+    return columns_that_fit(
+        _COLUMNS, _DISPENSABLE, width, lambda names: entries_table(entries, dataset, names)
+    )
 
 
-def entries_table(entries: Sequence[PublishedCheckpoint], dataset: str | None, width: int) -> Table:
+def entries_table(
+    entries: Sequence[PublishedCheckpoint], dataset: str | None, columns: Sequence[str] = _COLUMNS
+) -> Table:
     """Return a row per entry with its result on `dataset`, else on the data it is meant for."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    headers = [name for name in _COLUMNS if width >= WIDE or name not in _WIDE_ONLY]
-    for header in headers:
-        right = header in ("published", "K")
-        table.add_column(header, justify="right" if right else "left", overflow="fold")
-    for entry in entries:
-        cells = _cells(entry, result_on(entry, dataset))
-        table.add_row(*(Text(cells[header]) for header in headers))
-    return table
+    rows = [_cells(entry, result_on(entry, dataset)) for entry in entries]
+    words = [name for name in columns if name not in ("published", "K")]
+    return terminal_table(columns, [[row[name] for name in columns] for row in rows], words)
 
 
 def result_on(entry: PublishedCheckpoint, dataset: str | None) -> PublishedResult | None:
@@ -119,12 +115,14 @@ def entry_listing(entry: PublishedCheckpoint) -> str:
 
 def architectures_table(architectures: Sequence[Architecture]) -> Table:
     """Return a row per architecture: how many files are published and whether they load."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("architecture", "published files", "posebench loads it as"):
-        table.add_column(header, justify="right" if header == "published files" else "left")
-    for row in architectures:
-        table.add_row(row.name, str(row.files), row.loaded_as or "– (only as an exported file)")
-    return table
+    return terminal_table(
+        ("architecture", "published files", "posebench loads it as"),
+        [
+            (row.name, str(row.files), row.loaded_as or "– (only as an exported file)")
+            for row in architectures
+        ],
+        ("architecture", "posebench loads it as"),
+    )
 
 
 def _main_metric(result: PublishedResult) -> str:

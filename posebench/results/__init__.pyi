@@ -2,6 +2,8 @@ from .cell import CellResult as CellResult
 from .cell import CheckpointFacts as CheckpointFacts
 from .cell import Protocol as Protocol
 from .frames import load_results as load_results
+from .numbers import NUMBERS as NUMBERS
+from .numbers import Number as Number
 from .speed import Speed as Speed
 from .store import (
     Run as Run,

@@ -13,9 +13,9 @@ from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import usual_engine
 from posebench.results.speed import Speed
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Files of schema 1 have neither intervals nor official metrics: both are None in what is read.
-READABLE_SCHEMAS = (1, SCHEMA_VERSION)
+READABLE_SCHEMAS = (1, 2, SCHEMA_VERSION)
 Status = Literal["ok", "failed", "unsupported", "skipped"]
 
 
@@ -116,11 +116,10 @@ class CellResult:
     """One checkpoint at one input size under one policy.
 
     A checkpoint whose cells are unknown, as it could not be loaded, has one result without size
-    and policy. `metrics` holds fractions 0-1 as the evaluator reports them (`None`: no such
+    and policy. `metrics` holds the values of `scoring.METRICS` by name, unrounded (`None`: no such
     instances); `intervals` and `official` tell how far to trust them, and are `None` where not
-    asked for; `pck` and `median_error` are relative to the longer side of the person's box;
-    `gflops` counts multiply-accumulates of one forward pass; instances per second are end to
-    end with the flip test, and `speed` is what `posebench bench` measured.
+    asked for; `gflops` counts multiply-accumulates of one forward pass; instances per second are
+    end to end with the flip test, and `speed` is what `posebench bench` measured.
     """
 
     checkpoint: CheckpointFacts
@@ -133,8 +132,6 @@ class CellResult:
     metrics: dict[str, float | None] | None = None
     intervals: Intervals | None = None
     official: OfficialMetrics | None = None
-    pck: dict[str, float | None] | None = None
-    median_error: float | None = None
     instances_per_second: float | None = None
     speed: Speed | None = None
 
@@ -169,6 +166,19 @@ class CellResult:
             return None
         # SimCC has no field for its only one.
         return bool(self.protocol.decoder == codec.get("decoder", "argmax"))
+
+
+def with_all_metrics(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain data of a result with PCK and median error among its metrics.
+
+    Results files up to schema 2, and cells of schema 1, hold them apart.
+    """
+    moved = {name: value for name, value in plain.items() if name not in ("pck", "median_error")}
+    if plain.get("metrics") is not None and plain.get("pck") is not None:
+        shares = {f"PCK@{limit}": share for limit, share in plain["pck"].items()}
+        error = {"median error": plain.get("median_error")}
+        moved["metrics"] = {**plain["metrics"], **shares, **error}
+    return moved
 
 
 def write_results(path: Path, results: Sequence[CellResult], settings: RunSettings) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.files.records import mapping_from_record
-from posebench.results.speed import REPEATED, SINGLE, Speed
+from posebench.results.cell import CellResult
+from posebench.results.numbers import NUMBERS
 from posebench.results.store import StoredCell, read_run
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ def _row(cell: StoredCell) -> dict[str, Any]:
     checkpoint.pop("spec")
     plain.pop("speed")
     intervals, official = (plain.pop(key) or {} for key in ("intervals", "official"))
-    protocol, metrics, pck = (plain.pop(key) or {} for key in ("protocol", "metrics", "pck"))
+    protocol, metrics = (plain.pop(key) or {} for key in ("protocol", "metrics"))
     return {
         "id": cell.id,
         "checkpoint": name,
         **checkpoint,
         **{f"labels.{key}": value for key, value in cell.labels.items()},
         **plain,
-        **_speeds(cell.result.speed),
+        **_speeds(cell.result),
         **metrics,
         **{
             f"{metric} {e}": v
@@ -50,16 +51,15 @@ def _row(cell: StoredCell) -> dict[str, Any]:
             for metric, v in intervals.get(e, {}).items()
         },
         **{f"official.{key}": value for key, value in official.get("metrics", {}).items()},
-        **{f"PCK@{limit}": share for limit, share in pck.items()},
         **{f"protocol.{key}": value for key, value in protocol.items()},
     }
 
 
-def _speeds(speed: Speed | None) -> dict[str, float | None]:
-    if speed is None:
+def _speeds(result: CellResult) -> dict[str, float | None]:
+    if result.speed is None:
         return {}
-    repeated = {name: number(speed) for name, number in REPEATED.items()}
     return {
-        **{f"speed.{name}": None if n is None else n.value for name, n in repeated.items()},
-        **{f"speed.{name}": number(speed) for name, number in SINGLE.items()},
+        f"speed.{name}": number.read(result)
+        for name, number in NUMBERS.items()
+        if number.kind == "speed"
     }

@@ -9,7 +9,8 @@ from pathlib import Path
 from posebench.errors import DataError
 from posebench.files.json_file import read_json
 from posebench.files.records import record_from_mapping
-from posebench.results.cell import READABLE_SCHEMAS, CellResult
+from posebench.results.cell import READABLE_SCHEMAS, CellResult, with_all_metrics
+from posebench.results.numbers import AP, bounds_of
 from posebench.results.store import RUN_FILE, read_run
 
 _RESULTS = "results.json"
@@ -41,19 +42,21 @@ def read_cells(source: Path) -> list[ReadCell]:
             hint="posebench run makes run directories, posebench eval results files.",
         )
     if value.get("schema_version") not in READABLE_SCHEMAS:
-        known = " and ".join(map(str, READABLE_SCHEMAS))
+        known = ", ".join(map(str, READABLE_SCHEMAS))
         raise DataError(
             f"{file} has schema {value.get('schema_version')}, this version reads {known}."
         )
     return [
-        ReadCell(record_from_mapping(CellResult, entry, where=f"{file}: result {number}"))
+        ReadCell(
+            record_from_mapping(
+                CellResult, with_all_metrics(entry), where=f"{file}: result {number}"
+            )
+        )
         for number, entry in enumerate(value["results"])
     ]
 
 
 def ap_bounds(result: CellResult) -> tuple[float, float] | None:
     """Return the ends of AP's interval in points, None where it has none."""
-    if result.intervals is None:
-        return None
-    low, high = result.intervals.low.get("AP"), result.intervals.high.get("AP")
-    return None if low is None or high is None else (100 * low, 100 * high)
+    bounds = bounds_of(result, AP)
+    return None if bounds is None else (100 * bounds[0], 100 * bounds[1])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -176,33 +177,17 @@ def share_of_limit(
     return 2 * gflops * passes * best.crops_per_second.value / limit
 
 
-def _best_rate(speed: Speed) -> Measured | None:
-    return None if speed.best is None else speed.best.crops_per_second
-
-
-# Numbers by the names that tables and comparisons call them by.
-REPEATED: dict[str, Callable[[Speed], Measured | None]] = {
-    "latency ms": lambda speed: speed.latency.p50,
-    "crops/s": _best_rate,
-    "data inst/s": lambda speed: speed.without_network,
-    "inst/s": lambda speed: speed.end_to_end,
-}
-SINGLE: dict[str, Callable[[Speed], float | None]] = {
-    "p90 ms": lambda speed: speed.latency.p90,
-    "p99 ms": lambda speed: speed.latency.p99,
-    "peak MB": lambda speed: speed.memory.process and speed.memory.process / 1e6,
-    "% of limit": lambda speed: speed.share_of_limit and 100 * speed.share_of_limit,
-}
-
-# Of all the others more is better.
-LESS_IS_BETTER = ("latency ms", "p90 ms", "p99 ms", "peak MB")
+def compared_conditions(conditions: Conditions) -> dict[str, Any]:
+    """Return what must be equal in two measurements before their speeds are compared."""
+    names = ("processor", "cores", "device", "threads", "lanes", "workers", "batch_size")
+    return {name: getattr(conditions, name) for name in names}
 
 
 def differing_conditions(one: Conditions, other: Conditions) -> str | None:
     """Return what forbids to compare speeds, as `cores (2 / 4)`, None where nothing does."""
-    names = ("processor", "cores", "device", "threads", "lanes", "workers", "batch_size")
-    pairs = [(name, getattr(one, name), getattr(other, name)) for name in names]
-    return ", ".join(f"{name} ({a} / {b})" for name, a, b in pairs if a != b) or None
+    first, second = compared_conditions(one), compared_conditions(other)
+    differing = [name for name in first if first[name] != second[name]]
+    return ", ".join(f"{name} ({first[name]} / {second[name]})" for name in differing) or None
 
 
 def is_told(one: Measured, other: Measured) -> bool:

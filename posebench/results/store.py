@@ -20,13 +20,14 @@ from posebench.files.records import mapping_from_record, record_from_mapping, wr
 from posebench.files.yaml_records import YamlFile, record_from_yaml
 from posebench.prediction.kept_predictions import load_predictions
 from posebench.prediction.predictions import Predictions
-from posebench.results.cell import CellResult
+from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.match_tables import load_table, save_table, table_path
 from posebench.scoring.matching.matching import MatchTable
 from posebench.suites.claims import Claim
 from posebench.suites.suite import Suite
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_SCHEMAS = (1, SCHEMA_VERSION)
 RUN_FILE = "run.yaml"
 _CELLS = "cells"
 _TABLES = "tables"
@@ -123,6 +124,8 @@ def read_cell(folder: Path, name: str) -> StoredCell | None:
     if not isinstance(value, dict):
         raise _damaged(path)
     _check_version(value.pop("schema_version", None), path)
+    if isinstance(value.get("result"), dict):
+        value["result"] = with_all_metrics(value["result"])
     return record_from_mapping(StoredCell, value, where=str(path))
 
 
@@ -169,11 +172,12 @@ def _cell_path(folder: Path, name: str) -> Path:
 
 
 def _check_version(version: Any, path: Path) -> None:
-    if version == SCHEMA_VERSION:
+    if version in READABLE_SCHEMAS:
         return
+    known = " and ".join(map(str, READABLE_SCHEMAS))
     newer = isinstance(version, int) and version > SCHEMA_VERSION
     raise DataError(
-        f"{path} has schema {version}, this version reads {SCHEMA_VERSION}.",
+        f"{path} has schema {version}, this version reads {known}.",
         hint="A newer posebench wrote it: upgrade." if newer else "Run the suite again.",
     )
 

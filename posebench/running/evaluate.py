@@ -23,7 +23,7 @@ from posebench.running.run_cells import result_without_cells, run_pass
 from posebench.running.scored import FinishedCell
 from posebench.running.sources import checkpoint_sources
 from posebench.running.workload import load_workload
-from posebench.scoring.evaluate import Evidence, ScoringOptions
+from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
 from posebench.zoo import embedded_names
 
 
@@ -50,7 +50,7 @@ class EvaluationRequest:
     spec_file: Path | None = None
     data: DataRequest = field(default_factory=DataRequest)
     scoring: ScoringOptions = field(default_factory=ScoringOptions)
-    evidence: Evidence = field(default_factory=Evidence)
+    checks: ScoreChecks = field(default_factory=ScoreChecks)
     grid: Grid = field(default_factory=Grid)
     resources: Resources = field(default_factory=Resources)
     outputs: Outputs = field(default_factory=Outputs)
@@ -72,7 +72,7 @@ def run_evaluation(request: EvaluationRequest, report: Progress) -> list[CellRes
         request.data,
         request.scoring,
         lambda done, total: report("rendering", done, total),
-        request.evidence,
+        request.checks,
     )
     results: list[CellResult] = []
     left = list(sources)

@@ -21,7 +21,7 @@ from posebench.running.cells import Grid, Storage, one_line, plan_cell, plan_cel
 from posebench.running.run_cells import checkpoint_facts, result_without_cells
 from posebench.running.sources import CheckpointSource, distinct_names
 from posebench.running.workload import Workload, data_requests, load_workload
-from posebench.scoring.evaluate import Evidence, ScoringOptions
+from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
 from posebench.scoring.statistics.estimates import Resampling
 from posebench.suites.suite import CheckpointEntry, Suite
 from posebench.zoo import resolve
@@ -104,7 +104,7 @@ def plan_suite(suite: Suite, place: Place, progress: Callable[[str, int, int], N
             request,
             scoring_options(suite),
             lambda done, all_: progress("rendering", done, all_),
-            Evidence(resampling(suite)),
+            ScoreChecks(resampling(suite)),
         )
         for request in data_requests(suite, place.folder, place.limit)
     ]

@@ -38,9 +38,7 @@ def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload)
     try:
         if outcome.predictions is None:
             raise outcome.failure or CheckpointError("There are no predictions.")
-        scored = evaluate(
-            workload.dataset, outcome.predictions, workload.scoring, workload.evidence
-        )
+        scored = evaluate(workload.dataset, outcome.predictions, workload.scoring, workload.checks)
     except Exception as error:
         reason = reason_of(error, result.cell_id)
         return FinishedCell(replace(result, status="failed", reason=reason))
@@ -48,13 +46,11 @@ def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload)
     done = replace(
         result,
         metrics=dict(scored.metrics.values),
-        intervals=_intervals(scored.estimates, workload.evidence.resampling),
+        intervals=_intervals(scored.estimates, workload.checks.resampling),
         official=_official(scored.official),
-        pck={str(limit): share for limit, share in scored.localisation.pck.items()},
-        median_error=scored.localisation.median_error,
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
-    return FinishedCell(done, scored.results, scored.table, scored.localisation.by_keypoint)
+    return FinishedCell(done, scored.results, scored.table, scored.keypoints)
 
 
 def _intervals(

@@ -25,7 +25,7 @@ from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.prediction.identity import inputs_sha256
 from posebench.results.cell import Protocol
-from posebench.scoring.evaluate import EVALUATORS, Evidence, ScoringOptions
+from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
 from posebench.scoring.official import import_xtcocotools
 from posebench.suites.suite import Suite
 
@@ -38,7 +38,7 @@ class Workload:
     instances: Instances
     protocol: Protocol
     scoring: ScoringOptions
-    evidence: Evidence
+    checks: ScoreChecks
 
     @cached_property
     def inputs_sha256(self) -> str:
@@ -50,7 +50,7 @@ def load_workload(
     request: DataRequest,
     scoring: ScoringOptions,
     progress: Callable[[int, int], None],
-    evidence: Evidence | None = None,
+    checks: ScoreChecks | None = None,
 ) -> Workload:
     """Load annotations and boxes and check that every image is there.
 
@@ -66,11 +66,11 @@ def load_workload(
     dataset = load_pose_dataset(request, progress)
     check_images_exist(dataset)
     instances = instances_of(dataset, boxes, request.box_filter)
-    evidence = evidence or Evidence()
-    if evidence.official and dataset.kind == "crowdpose":
+    checks = checks or ScoreChecks()
+    if checks.official and dataset.kind == "crowdpose":
         import_xtcocotools()  # or the run would fail only when everything is predicted
     protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
-    return Workload(dataset, instances, protocol, scoring, evidence)
+    return Workload(dataset, instances, protocol, scoring, checks)
 
 
 def _protocol(

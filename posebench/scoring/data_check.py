@@ -29,7 +29,7 @@ from posebench.errors import DataError, PosebenchError
 from posebench.files.json_file import read_json
 from posebench.prediction.predictions import Predictions
 from posebench.scoring.evaluate import ScoringOptions, evaluate, select_results
-from posebench.scoring.matching.metrics import Metrics
+from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
 
 # Decoding takes milliseconds: of a larger set, evenly spread images are read.
 MAX_IMAGES_READ = 200
@@ -182,7 +182,8 @@ def check_oracle(dataset: PoseDataset) -> tuple[Metrics | None, int, list[Findin
         lost = len(truth) - len(select_results(dataset, predictions, ScoringOptions()))
     except PosebenchError as error:
         return None, 0, [_as_finding(error)]
-    low = {name: value for name, value in metrics.values.items() if value not in (None, 1.0)}
+    counted = {recipe.name: metrics.values[recipe.name] for recipe in MATCH_METRICS[dataset.kind]}
+    low = {name: value for name, value in counted.items() if value not in (None, 1.0)}
     if low:
         name, value = next(iter(low.items()))
         most = int(np.bincount(truth.image_index).max())

@@ -16,12 +16,13 @@ import numpy as np
 from posebench.datasets.coco import Kind, PoseDataset
 from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
-from posebench.scoring.localisation import LocalisationError, localisation_error
+from posebench.scoring.localisation import localise, share_by_keypoint
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import detections_from_results, no_detections
 from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
-from posebench.scoring.matching.metrics import METRICS, Metrics
+from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
 from posebench.scoring.matching.truth import ground_truth
+from posebench.scoring.metrics import localisation_metrics
 from posebench.scoring.nms import NmsRule, apply_nms
 from posebench.scoring.official import score_official
 from posebench.scoring.rescoring import Rescoring, rescore
@@ -45,7 +46,7 @@ class ScoringOptions:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ScoreChecks:
     """What is given beside the numbers to trust them by: intervals, the official evaluator's."""
 
     resampling: Resampling | None = None
@@ -56,12 +57,13 @@ class Evidence:
 class Evaluation:
     """The metrics of one set of predictions, and the COCO results that were scored.
 
-    `table` is who matched whom, which the metrics are made of; `estimates` are the metrics with
-    intervals, `official` those of pycocotools or xtcocotools, where asked for.
+    `table` is who matched whom, and `estimates` are the metrics made of it with intervals;
+    `official` are those of pycocotools or xtcocotools, where asked for. `keypoints` maps a
+    keypoint's name to its PCK@0.1.
     """
 
     metrics: Metrics
-    localisation: LocalisationError
+    keypoints: dict[str, float | None]
     results: list[dict[str, Any]]
     table: MatchTable
     estimates: dict[str, Estimate] | None = None
@@ -72,31 +74,32 @@ def evaluate(
     dataset: PoseDataset,
     predictions: Predictions,
     options: ScoringOptions | None = None,
-    evidence: Evidence | None = None,
+    checks: ScoreChecks | None = None,
 ) -> Evaluation:
     """Rescore, suppress duplicates, and score against the data set.
 
     Localisation is measured on all predictions, before NMS. Raises `EvaluationError` for
     predictions that are not finite or do not fit the data set.
     """
-    evidence = evidence or Evidence()
+    checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
-    joints, metrics = len(dataset.keypoints), METRICS[dataset.kind]
+    joints, recipes = len(dataset.keypoints), MATCH_METRICS[dataset.kind]
     found = detections_from_results(results, joints) if results else no_detections(joints)
     if found is None:
         raise EvaluationError("The predictions hold numbers that cannot be scored.")
     table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
-    values = summarise(table, metrics)
+    values = summarise(table, recipes)
     estimates = None
-    if evidence.resampling is not None:
-        estimates = resample([table], metrics, evidence.resampling).estimates(0, values)
+    if checks.resampling is not None:
+        estimates = resample([table], recipes, checks.resampling).estimates(0, values)
+    localisation = localise(dataset, predictions)
     return Evaluation(
-        metrics=Metrics(values, EVALUATORS[dataset.kind]),
-        localisation=localisation_error(dataset, predictions),
+        metrics=Metrics({**values, **localisation_metrics(localisation)}, EVALUATORS[dataset.kind]),
+        keypoints=share_by_keypoint(localisation),
         results=results,
         table=table,
         estimates=estimates,
-        official=score_official(dataset, results) if evidence.official else None,
+        official=score_official(dataset, results) if checks.official else None,
     )
 
 

@@ -20,7 +20,7 @@ from posebench.files.hashing import sha256_of
 from posebench.files.records import mapping_from_record, write_json
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
-from posebench.scoring.matching.metrics import METRICS, CrowdSplit, crowdpose_metrics
+from posebench.scoring.matching.metrics import MATCH_METRICS, CrowdSplit, crowdpose_metrics
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
 from posebench.scoring.official import score_official
 from posebench.scoring.results_file import ResultsFile, read_detections
@@ -97,7 +97,7 @@ def score_files(request: ScoreRequest) -> ScoreReport:
         raise UsageError("Intervals need at least 1 replicate.")
     dataset = load_annotated(request.annotations, request.dataset, request.area_rule)
     truth = ground_truth(dataset)
-    metrics = METRICS[dataset.kind]
+    metrics = MATCH_METRICS[dataset.kind]
     if dataset.kind == "crowdpose":
         metrics = crowdpose_metrics(request.crowd_split)
     files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]

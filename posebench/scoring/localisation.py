@@ -6,69 +6,70 @@ median error tell them apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posebench.datasets.coco import PoseDataset
 from posebench.prediction.predictions import Predictions, check_finite
-from posebench.scoring.keypoint_metrics import PCK_THRESHOLDS, keypoint_distances, pck
+from posebench.scoring.keypoint_metrics import KeypointDistances, keypoint_distances, pck
 from posebench.scoring.matching.detections import Detections
-from posebench.scoring.matching.truth import ground_truth
-
-__all__ = ["PCK_THRESHOLDS", "LocalisationError", "localisation_error"]
+from posebench.scoring.matching.truth import GroundTruth, ground_truth
 
 _KEYPOINT_THRESHOLD = 0.1
 
 
-@dataclass(frozen=True)
-class LocalisationError:
-    """Distances of labelled keypoints to the best prediction, over the longer box side.
+@dataclass(frozen=True, eq=False)
+class Localisation:
+    """Labelled persons, and how far from their labels the best prediction puts keypoints."""
 
-    `pck` maps a threshold to the fraction of labelled keypoints at most that far away;
-    `median_error` is over the same keypoints, None where at least half of them are misses.
-    `persons` of the ground truth have `keypoints` labelled keypoints; `missed_persons` of them
-    are in images without any prediction, and all their keypoints are misses. `by_keypoint` maps
-    a keypoint's name to its PCK at 0.1, None where nobody has it labelled.
-    """
+    dataset: PoseDataset
+    truth: GroundTruth
+    distances: KeypointDistances
 
-    pck: Mapping[float, float]
-    median_error: float | None
-    persons: int
-    missed_persons: int
-    keypoints: int
-    by_keypoint: Mapping[str, float | None]
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Distances (L,) of the labelled keypoints over the longer side of their person's box."""
+        return self.distances.relative[~np.isnan(self.distances.pixels)]
 
 
-def localisation_error(dataset: PoseDataset, predictions: Predictions) -> LocalisationError:
+def localise(dataset: PoseDataset, predictions: Predictions) -> Localisation:
     """Measure each labelled person against the prediction of best OKS in its image.
 
     Crowds, persons without labelled keypoints and those with an empty box do not count. One
-    prediction may serve several persons. With nobody labelled, every PCK is 0. Raises
-    `EvaluationError` for predictions that are not finite or of images the data set lacks.
+    prediction may serve several persons; in an image without any, all keypoints are misses.
+    Raises `EvaluationError` for predictions that are not finite or of images the data set lacks.
     """
     check_finite(predictions)
-    distances = keypoint_distances(
-        ground_truth(dataset),
-        Detections(
-            image_ids=predictions.image_ids.astype(np.int64),
-            keypoints=predictions.keypoints.astype(np.float64),
-            keypoint_scores=predictions.keypoint_scores.astype(np.float64),
-            scores=predictions.bbox_scores.astype(np.float64),
-            areas=predictions.areas.astype(np.float64),
-        ),
+    truth = ground_truth(dataset)
+    detections = Detections(
+        image_ids=predictions.image_ids.astype(np.int64),
+        keypoints=predictions.keypoints.astype(np.float64),
+        keypoint_scores=predictions.keypoint_scores.astype(np.float64),
+        scores=predictions.bbox_scores.astype(np.float64),
+        areas=predictions.areas.astype(np.float64),
     )
-    errors = distances.relative[~np.isnan(distances.pixels)]
+    return Localisation(dataset, truth, keypoint_distances(truth, detections))
+
+
+def share_within(found: Localisation, threshold: float) -> float:
+    """Return the share of keypoints at most `threshold` longer sides away, 0 of nobody's."""
+    errors = found.errors
+    return float((errors <= threshold).mean()) if errors.size else 0.0
+
+
+def median_error(found: Localisation) -> float | None:
+    """Return the median in longer sides, None where at least half of the keypoints are misses."""
+    errors = found.errors
     middle = float(np.median(errors)) if errors.size else np.inf
-    return LocalisationError(
-        pck={threshold: share or 0.0 for threshold, share in pck(errors).items()},
-        median_error=middle if np.isfinite(middle) else None,
-        persons=len(distances.person),
-        missed_persons=int(np.isinf(distances.pixels).any(axis=1).sum()),
-        keypoints=int(errors.size),
-        by_keypoint={
-            name: pck(column[~np.isnan(column)])[_KEYPOINT_THRESHOLD]
-            for name, column in zip(dataset.keypoints.keypoints, distances.relative.T, strict=True)
-        },
-    )
+    return middle if np.isfinite(middle) else None
+
+
+def share_by_keypoint(found: Localisation) -> dict[str, float | None]:
+    """Return PCK@0.1 by the keypoint's name, None where nobody has it labelled."""
+    columns = found.distances.relative.T
+    return {
+        name: pck(column[~np.isnan(column)])[_KEYPOINT_THRESHOLD]
+        for name, column in zip(found.dataset.keypoints.keypoints, columns, strict=True)
+    }

@@ -1,7 +1,7 @@
-"""Claims: hypotheses as declared contrasts between cells, never expressions. No torch.
+"""Claims as a user declares them: contrasts between cells, never expressions. No torch.
 
-A claim compares treatment cells with control cells that share what `match_by` lists. Its effect
-is a weighted sum of the cells' values, so that bootstrap replicates of the cells give its interval.
+A claim compares treatment cells with control cells that share what `match_by` lists;
+`judging.contrasts` turns it into a weighted sum of the cells' values.
 """
 
 from __future__ import annotations
@@ -25,20 +25,23 @@ FIELDS = (
 )  # fmt: skip
 LABEL = "labels."
 RUNS = "runs"
+EvidenceWord = Literal["measured", "published"]
+"""What a claim is judged on: keys of `judging.EVIDENCE_KINDS`."""
 
 
 @dataclass(frozen=True)
 class Claim:
     """A hypothesis, what would show it, and what it takes to believe it.
 
-    `metric` is an evaluator's number such as `AP`, a fraction 0-1, or `runs` (1 where a cell can
-    run, 0 where it is unsupported). The effect is treatment minus control, averaged over the
-    pairs that `match_by` makes. With `relative_to` each cell counts as its change from the cell
-    of the same checkpoint that has these fields instead. With `trend` the effect is the
-    difference of slopes over log2 of that field, per doubling. It is supported by an effect
-    `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either side.
-    `evidence` `published` is judged on published figures. Only numbers of a match table can be
-    resampled: a claim on another one, such as PCK, has no interval and stays inconclusive.
+    `metric` is a name of `results.NUMBERS`, such as `AP`, a fraction 0-1, or `runs` (1 where a cell
+    can run, 0 where it is unsupported); or the name of a keypoint. The effect is treatment minus
+    control, averaged over the pairs that `match_by` makes. With `relative_to` each cell counts as
+    its change from the cell of the same checkpoint that has these fields instead. With `trend` the
+    effect is the difference of slopes over log2 of that field, per doubling. It is supported by an
+    effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
+    side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
+    `published` is judged on published figures. Only numbers of a match table can be resampled: a
+    claim on another score, such as PCK, or on a speed has no interval and stays inconclusive.
     """
 
     id: str
@@ -52,7 +55,7 @@ class Claim:
     trend: Literal["parameters", "gflops", "pixels"] | None = None
     direction: Literal["greater", "less", "within"] = "greater"
     margin: float = 0.0
-    evidence: Literal["measured", "published"] = "measured"
+    evidence: EvidenceWord = "measured"
     source: str = ""
     caveat: str = ""
 

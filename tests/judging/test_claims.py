@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from posebench.errors import SpecError
-from posebench.judging.contrasts import Cell, contrast_of
+from posebench.judging.contrasts import ClaimCell, contrast_of
 from posebench.suites.claims import Claim, load_claims, shipped_claims
 from posebench.suites.suite import load_suite, shipped_suites
 
@@ -23,7 +23,7 @@ CLAIM = Claim(
 )
 
 
-def cell(checkpoint: str, *, size: str = "1x", ap: float | None = 0.5, **changes: Any) -> Cell:
+def cell(checkpoint: str, *, size: str = "1x", ap: float | None = 0.5, **changes: Any) -> ClaimCell:
     paradigm, _, pair = checkpoint.partition("-")
     fields = {
         "checkpoint": checkpoint,
@@ -34,14 +34,13 @@ def cell(checkpoint: str, *, size: str = "1x", ap: float | None = 0.5, **changes
         "policy": "native",
         **changes.pop("fields", {}),
     }
-    plain = Cell(
+    plain = ClaimCell(
         id=f"{checkpoint}_{size}",
         checkpoint=checkpoint,
         fields=fields,
         sizes={"parameters": {"s": 1e6, "m": 2e6, "l": 8e6}.get(pair)},
         identity={"boxes": "gt", "images": 10},
-        status="unsupported" if ap is None else "ok",
-        values={"AP": ap},
+        values={"AP": ap, "runs": 0.0 if ap is None else 1.0},
     )
     return replace(plain, **changes)
 
@@ -91,7 +90,7 @@ def test_whether_a_cell_runs_is_a_value() -> None:
 
 
 def test_a_failed_cell_does_not_count_as_not_running() -> None:
-    failed = cell("simcc-s", status="failed")
+    failed = cell("simcc-s", values={"AP": None, "runs": None})
     contrast = contrast_of(replace(CLAIM, metric="runs"), [failed, cell("heatmap-s")])
     assert contrast.left_out == ("1x, s",)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,7 @@ from small_store import made_up_table, result, run_folder
 
 from posebench.errors import UsageError
 from posebench.judging.comparison import compare_runs
-from posebench.judging.gates import DEFAULT_GATES, DropGate, StateGate, parse_gate
+from posebench.judging.gates import DEFAULT_GATES, ChangeGate, StateGate, parse_gate
 from posebench.reporting.comparison_texts import (
     comparison_json,
     comparison_junit,
@@ -82,7 +83,7 @@ def test_tables_of_the_same_images_give_an_interval(tmp_path: Path) -> None:
     comparison = compare_runs(old, new, GATES)
     (cell,) = comparison.cells
     change = cell.change("AP")
-    assert cell.evidence == "paired bootstrap" and change is not None
+    assert cell.method == "paired bootstrap" and change is not None
     assert change.difference.value == pytest.approx(-0.2)
     assert change.difference.high is not None and change.difference.high < 0
     assert comparison.gates[0].offenders[0][0] == "a"
@@ -91,11 +92,12 @@ def test_tables_of_the_same_images_give_an_interval(tmp_path: Path) -> None:
 
 def test_the_same_matches_say_nothing_of_speed_and_places(tmp_path: Path) -> None:
     old = run_folder(tmp_path / "old", {"a": result()}, {"a": made_up_table(0.6)})
-    slow = result(instances_per_second=200.0, pck={"0.1": 0.5})
+    slow = result(instances_per_second=200.0)
+    slow = replace(slow, metrics={**(slow.metrics or {}), "PCK@0.1": 0.5})
     new = run_folder(tmp_path / "new", {"a": slow}, {"a": made_up_table(0.6)})
     gates = [parse_gate("speed drop 10%"), parse_gate("PCK@0.1 drop 1")]
     comparison = compare_runs(old, new, gates)
-    speed, pck = (comparison.cells[0].change(name) for name in ("speed", "PCK@0.1"))
+    speed, pck = (comparison.cells[0].change(name) for name in ("inst/s", "PCK@0.1"))
     assert speed is not None and speed.difference.value == pytest.approx(200.0 - speed.baseline)
     assert pck is not None and pck.difference.value == pytest.approx(0.5 - pck.baseline)
     assert comparison.cells[0].state == "changed" and not comparison.passed
@@ -113,7 +115,7 @@ def test_tables_of_other_images_give_a_plain_difference(tmp_path: Path) -> None:
     new = run_folder(tmp_path / "new", {"a": result(ap=0.3)}, {"a": made_up_table(0.3, images=30)})
     (cell,) = compare_runs(old, new, []).cells
     change = cell.change("AP")
-    assert cell.evidence == "plain difference" and change is not None
+    assert cell.method == "plain difference" and change is not None
     assert (change.difference.low, change.difference.p) == (None, None)
 
 
@@ -150,7 +152,7 @@ def test_speed_and_single_keypoints_can_be_gated(tmp_path: Path) -> None:
 
 
 def test_gates_are_read_as_people_write_them() -> None:
-    assert parse_gate(" AP  drop .5 significant") == DropGate(
+    assert parse_gate(" AP  drop .5 significant") == ChangeGate(
         "AP drop .5 significant", "AP", 0.005, significant=True
     )
     assert parse_gate("missing") == StateGate("missing", "missing")
@@ -179,7 +181,7 @@ def test_formats(
     ]  # fmt: skip
     assert [case.get("name") for case in tree.iter("testcase") if len(case)] == ["a|<b>", "c"]
     plain = json.loads(comparison_json(comparison))
-    assert (plain["passed"], plain["schema_version"]) == (False, 1)
+    assert (plain["passed"], plain["schema_version"]) == (False, 2)
     assert plain["cells"][0]["changes"][0]["difference"]["value"] == pytest.approx(-0.2)
     assert github_annotations(comparison).splitlines()[1] == (
         "::error title=posebench%3A failed::c: failed: no reason"
@@ -205,3 +207,33 @@ def test_the_terminal_names_every_cell_that_is_not_there(
     text = done.stdout
     assert "missing: b (not in the candidate)" in text
     assert "gate 'missing': FAILED" in text
+
+
+def test_any_number_can_be_gated_in_its_own_unit_and_direction(tmp_path: Path) -> None:
+    base = result()
+    metrics = dict(base.metrics or {})
+    worse = replace(base, gflops=0.06, metrics={**metrics, "median error": 0.06})
+    old = run_folder(tmp_path / "old", {"a": base})
+    new = run_folder(tmp_path / "new", {"a": worse})
+    texts = ("median error rise 1", "median error rise 2", "GFLOPs rise 10%", "params M rise 0%")
+    there = compare_runs(old, new, [parse_gate(text) for text in texts])
+    assert [gate.passed for gate in there.gates] == [False, True, False, True]
+    assert there.gates[0].offenders == (
+        ("a", "median error 4.2 -> 6.0 (plain difference, without interval)"),
+    )
+    assert there.gates[2].offenders == (("a", "0.047 -> 0.060 GFLOPs"),)
+    assert compare_runs(new, old, [parse_gate(text) for text in texts]).passed
+
+
+@pytest.mark.parametrize(
+    ("gate", "hint"),
+    [
+        ("median error drop 1", '"median error rise 1"'),
+        ("peak MB rise 10", '"peak MB rise 10%"'),
+        ("GFLOPs drop 1%", '"GFLOPs rise 1%"'),
+    ],
+)
+def test_a_gate_knows_which_way_is_worse(gate: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_gate(gate)
+    assert hint in str(caught.value)

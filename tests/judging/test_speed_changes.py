@@ -11,7 +11,8 @@ import pytest
 from small_speed import SPEED, speed
 from small_store import result, run_folder
 
-from posebench.judging.comparison import Comparison, compare_runs
+from posebench.judging.changes import Comparison
+from posebench.judging.comparison import compare_runs
 from posebench.judging.gates import parse_gate
 from posebench.reporting.comparison_texts import (
     comparison_json,
@@ -71,14 +72,14 @@ def test_latency_is_worse_when_it_rises(tmp_path: Path) -> None:
     gates = [parse_gate(text) for text in ("latency rise 10%", "latency rise 40%")]
     there, back = compare_runs(old, new, gates), compare_runs(new, old, gates)
     assert [gate.passed for gate in there.gates] == [False, True]
-    assert there.gates[0].offenders == (("a", "10.1 -> 13.1 ms"),)
+    assert there.gates[0].offenders == (("a", "10.10 -> 13.10 ms"),)
     assert back.passed
 
 
 def test_speeds_of_two_machines_do_not_compare_and_pass_no_gate(tmp_path: Path) -> None:
     comparison = compared(tmp_path, FAST, "speed drop 10%", "AP drop 0", processor="Another")
     (cell,) = comparison.cells
-    assert cell.state == "unchanged" and cell.change("speed") is None
+    assert cell.state == "unchanged" and cell.change("inst/s") is None
     assert cell.speed_reason == "processor (A processor / Another)"
     assert [gate.passed for gate in comparison.gates] == [False, True]
     said = "speeds of 1 cells not comparable: processor (A processor / Another)"
@@ -102,14 +103,14 @@ def test_a_bench_and_a_suite_do_not_compare_in_speed(tmp_path: Path) -> None:
 def test_formats_show_what_is_faster_slower_or_not_told_apart(tmp_path: Path) -> None:
     comparison = compared(tmp_path, SLOW)
     rows = [
-        "| a | speed, instances/s | 101.0 | 81.0 | -20 % | slower |",
+        "| a | inst/s | 101.0 | 81.0 | -20 % | slower |",
         "| a | crops/s | 201.0 | 201.0 | +0 % | not told apart |",
-        "| a | latency, ms | 10.1 | 10.1 | +0 % | not told apart |",
+        "| a | latency ms | 10.10 | 10.10 | +0 % | not told apart |",
     ]
     assert set(rows) <= set(comparison_markdown(comparison).splitlines())
     assert "slower" in text_of(comparison_table(comparison))
     changes = json.loads(comparison_json(comparison))["cells"][0]["changes"]
     told = {change["metric"]: change["told"] for change in changes}
-    assert (told["speed"], told["latency"], told["AP"]) == (True, False, None)
+    assert (told["inst/s"], told["latency ms"], told["AP"]) == (True, False, None)
     back = compare_runs(tmp_path / "new", tmp_path / "old", [])
     assert "| +25 % | faster |" in comparison_markdown(back)

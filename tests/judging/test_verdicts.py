@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posebench.judging.contrasts import Cell
+from posebench.judging.contrasts import ClaimCell
 from posebench.judging.verdicts import judge
 from posebench.suites.claims import Claim
 
@@ -21,16 +21,15 @@ CLAIM = Claim(
 )
 
 
-def cells_with(effects: dict[str, float], **changes: Any) -> list[Cell]:
+def cells_with(effects: dict[str, float], **changes: Any) -> list[ClaimCell]:
     """Return a SimCC and a heatmap cell of each pair, this far apart."""
     return [
-        Cell(
+        ClaimCell(
             id=f"{paradigm}-{pair}",
             checkpoint=f"{paradigm}-{pair}",
             fields={"paradigm": paradigm, "labels.pair": pair, "dataset": "d"},
             sizes={},
             identity={"images": 50, **(changes if paradigm == "simcc" else {})},
-            status="ok",
             values={"AP": 0.5 + (effect if paradigm == "simcc" else 0.0)},
         )
         for pair, effect in effects.items()
@@ -38,7 +37,7 @@ def cells_with(effects: dict[str, float], **changes: Any) -> list[Cell]:
     ]
 
 
-def spread(cells: list[Cell], noise: float, seed: int = 0) -> dict[tuple[str, str], Any]:
+def spread(cells: list[ClaimCell], noise: float, seed: int = 0) -> dict[tuple[str, str], Any]:
     """Return replicates around the cells' values, with a share that all have in common."""
     rng = np.random.default_rng(seed)
     common = rng.normal(0, 0.1, 1000)
@@ -138,3 +137,9 @@ def test_wrong_calls_at_the_margin_are_rare(direction: Any, margin: float) -> No
         wrong += judge([claim], cells, replicates)[0].verdict != "inconclusive"
     # 5 % of 400 is 20; 33 lies three standard deviations above.
     assert 8 <= wrong <= 33
+
+
+def test_a_metric_that_no_cell_has_is_named_with_the_nearest() -> None:
+    (verdict,) = judge([replace(CLAIM, metric="APP")], cells_with({"s": 0.1}), {})
+    assert verdict.verdict == "untested"
+    assert verdict.reason is not None and "Did you mean 'AP'" in verdict.reason

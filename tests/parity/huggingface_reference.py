@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from posebench.checkpoints import load_checkpoint
+from posebench.reporting.text_tables import markdown_table
 
 # What the published config.json files set; everything else is transformers' default, as there.
 _SMALL = {"hidden_size": 384, "num_experts": 6, "part_features": 96}
@@ -70,8 +71,6 @@ def huggingface_lines() -> Iterator[str]:
         "Crop and decoder are compared with MMPose's above, whose they are; transformers' own "
         "image processor computes something else."
     )
-    yield from ("", "| network | parameters | raw, relative |", "| --- | --- | --- |")
-    for name in VARIANTS:
-        row = compare_huggingface(name)
-        yield f"| {row.name} | {row.parameters / 1e6:.2f} M | {row.raw:.1e} |"
-    yield ""
+    found = [compare_huggingface(name) for name in VARIANTS]
+    rows = [(row.name, f"{row.parameters / 1e6:.2f} M", f"{row.raw:.1e}") for row in found]
+    yield from ("", *markdown_table(("network", "parameters", "raw, relative"), rows), "")

@@ -39,6 +39,7 @@ from posebench.networks.spec import ModelSpec
 from posebench.prediction.crops import crop_image
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
+from posebench.reporting.text_tables import markdown_table
 
 Outputs = Sequence[NDArray[np.float32]]
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -81,10 +82,9 @@ CASES = (
     Case(SIMCC, f"{_HR}/sa_simdr/w48_384x288_adam_lr1e-3_split1_5_sigma4.yaml", "", 4),
 )
 COLUMNS = (
-    "repository | test config | flip | instances | crops that differ | by grey levels |"
-    " raw, relative |"
-    " decoded, relative | keypoint, px | ties / keypoints | score"
-)
+    "repository", "test config", "flip", "instances", "crops that differ", "by grey levels",
+    "raw, relative", "decoded, relative", "keypoint, px", "ties / keypoints", "score",
+)  # fmt: skip
 NOTES = """\
 Each repository's own model code and its own validation function ran on checkpoints of seeded
 weights (BatchNorm statistics of the first crops), with its own crops of ground-truth boxes of
@@ -225,19 +225,27 @@ def markdown(rows: list[OriginalRow], folder: Path) -> str:
         " within 1e-4 of the"
         " largest one, keypoints within 0.01 px where the peak is no tie, scores within 1e-4.",
         "",
-        f"| {COLUMNS} |",
-        "|" + " --- |" * (COLUMNS.count("|") + 1),
+        *markdown_table(COLUMNS, [*map(table_row, rows)], words=3),
     ]
-    for row in rows:
-        gaps = f"{row.raw:.1e} | {row.decoded:.1e} | {row.keypoint:.1e}"
-        lines.append(
-            f"| {row.case.repository} | {row.case.config.removesuffix('.yaml')} |"
-            f" {'on' if row.flip else 'off'} | {row.instances} |"
-            f" {row.other_crops} | {row.crop:.0f} | {gaps} |"
-            f" {row.ties} / {row.keypoints} | {row.score:.1e} |"
-        )
     commits = [f"{name} {commit_of(folder / name)}" for name in (HRNET, SIMPLE_BASELINE, SIMCC)]
     return "\n".join([*lines, "", NOTES, "", f"Commits: {', '.join(commits)}.", ""])
+
+
+def table_row(row: OriginalRow) -> tuple[str, ...]:
+    """Return one row of the table, under `COLUMNS`."""
+    return (
+        row.case.repository,
+        row.case.config.removesuffix(".yaml"),
+        "on" if row.flip else "off",
+        str(row.instances),
+        str(row.other_crops),
+        f"{row.crop:.0f}",
+        f"{row.raw:.1e}",
+        f"{row.decoded:.1e}",
+        f"{row.keypoint:.1e}",
+        f"{row.ties} / {row.keypoints}",
+        f"{row.score:.1e}",
+    )
 
 
 def main() -> None:

@@ -21,16 +21,16 @@ from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer,
 import posebench
 from posebench.files.records import write_text
 from posebench.prediction.execution import Engine
+from posebench.reporting.text_tables import markdown_table
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pycocotools")
 PEER_PACKAGES = ("mmpose", "mmengine", "torch", "numpy", "opencv-python-headless", "xtcocotools")
 COLUMNS = (
-    "checkpoint | engine | boxes | flip | instances | crop, grey levels | raw, relative | "
-    "rounding, relative | "
-    "keypoint, px | ties / keypoints | keypoint with ties, px | score, relative | all numbers | "
-    "AP | AP of MMPose"
-)
+    "checkpoint", "engine", "boxes", "flip", "instances", "crop, grey levels", "raw, relative",
+    "rounding, relative", "keypoint, px", "ties / keypoints", "keypoint with ties, px",
+    "score, relative", "all numbers", "AP", "AP of MMPose",
+)  # fmt: skip
 JITTER_SEEDS = (0, 1, 2)
 # What users run by default, and the network exactly as published.
 ENGINES: tuple[Engine, ...] = ("torch", "eager")
@@ -91,9 +91,7 @@ def markdown(rows: list[Row], scoring: list[ScoringRow], python: Path) -> str:
         "random weights: under the default most of their answers are ties, and the raw outputs are "
         "what these rows prove.",
         "",
-        f"| {COLUMNS} |",
-        "|" + " --- |" * (COLUMNS.count("|") + 1),
-        *map(table_line, rows),
+        *markdown_table(COLUMNS, [*map(table_row, rows)], words=4),
         "",
         "Every difference is the largest absolute one of the row. *Ties* are keypoints whose "
         "answer a change of the raw outputs by twice the measured difference could move: the "
@@ -103,11 +101,18 @@ def markdown(rows: list[Row], scoring: list[ScoringRow], python: Path) -> str:
         "",
         "Rescoring, NMS and scorer alone, on noisy and repeated ground truth of middling AP:",
         "",
-        "| seed | poses | ten COCO numbers | AP | AP of MMPose |",
-        "| --- | --- | --- | --- | --- |",
-        *(
-            f"| {row.seed} | {row.poses} | {row.metric:.1e} | {row.ap:.4f} | {row.peer_ap:.4f} |"
-            for row in scoring
+        *markdown_table(
+            ("seed", "poses", "ten COCO numbers", "AP", "AP of MMPose"),
+            [
+                (
+                    str(row.seed),
+                    str(row.poses),
+                    f"{row.metric:.1e}",
+                    f"{row.ap:.4f}",
+                    f"{row.peer_ap:.4f}",
+                )
+                for row in scoring
+            ],
         ),
         "",
         *method(python),
@@ -149,15 +154,24 @@ def method(python: Path) -> list[str]:
     ]
 
 
-def table_line(row: Row) -> str:
-    """Return one line of the table."""
+def table_row(row: Row) -> tuple[str, ...]:
+    """Return one row of the table, under `COLUMNS`."""
     return (
-        f"| {row.family} | {row.engine} | {row.boxes} | {'on' if row.flip else 'off'} | "
-        f"{row.instances} | {row.crop:g} | {row.raw:.1e} | "
-        f"{shown(row.rounding, '.1e')} | {row.keypoint:.1e} | "
-        f"{row.ties} / {row.keypoints} | {row.keypoint_all:.1e} | {row.score:.1e} | "
-        f"{shown(row.metric, '.1e')} | "
-        f"{shown(row.ap, '.4f')} | {shown(row.peer_ap, '.4f')} |"
+        row.family,
+        row.engine,
+        row.boxes,
+        "on" if row.flip else "off",
+        str(row.instances),
+        f"{row.crop:g}",
+        f"{row.raw:.1e}",
+        shown(row.rounding, ".1e"),
+        f"{row.keypoint:.1e}",
+        f"{row.ties} / {row.keypoints}",
+        f"{row.keypoint_all:.1e}",
+        f"{row.score:.1e}",
+        shown(row.metric, ".1e"),
+        shown(row.ap, ".4f"),
+        shown(row.peer_ap, ".4f"),
     )
 
 
@@ -185,7 +199,7 @@ def main() -> None:
     kinds = itertools.product(FAMILIES, arguments.engines, arguments.boxes, flips)
     for family, engine, boxes, flip in kinds:
         rows.append(compare(peer, family, engine, boxes, flip))
-        print(table_line(rows[-1]), flush=True)
+        print(*table_row(rows[-1]), sep=" | ", flush=True)
     scoring = [compare_scoring(peer, seed) for seed in JITTER_SEEDS]
     text = "\n".join((markdown(rows, scoring, python), *huggingface_lines()))
     print(f"\n{text}\nThe reference's dumps are kept in {CACHE}.")

@@ -27,7 +27,7 @@ def test_a_row_holds_cost_speed_and_ap() -> None:
         "flip": "yes",
         "AP": "50.0",
         "params M": "1.23",
-        "GFLOPs": "0.05",
+        "GFLOPs": "0.047",
         "latency ms p50": "10.10",
         "p90": "12.00",
         "p99": "–",
@@ -53,11 +53,11 @@ def test_a_number_that_spreads_is_not_called_stable_and_the_cause_is_named() -> 
     wide, few = [60.0, 70.0, 80.0, 90.0, 95.0], [100.0, 100.0]
     busy = replace(STABLE, speed=speed(wide, other_cores=1.25, load_average=3.0))
     text = text_of(bench_table([busy]))
-    assert "80.0 unstable (25 %)" in text
+    assert "80.0 (unstable, 25 %)" in text
     cause = "other processes used 1.2 of 2 cores; the load average was 3.0 before"
     assert f"unstable, most likely because {cause}" in text
     text = bench_markdown([replace(STABLE, speed=speed(few))])
-    assert "100.0 unstable (2 repeats)" in text
+    assert "100.0 (unstable, 2 repeats)" in text
     assert "unstable, though other processes used 0.0 of 2 cores" in text
     unknown = replace(STABLE, speed=speed(wide, other_cores=None))
     assert "what other processes did is unknown" in bench_markdown([unknown])

@@ -11,12 +11,13 @@ import pytest
 from small_run import PROTOCOL, made_up
 
 from posebench.files.environment import environment, package_version
-from posebench.files.records import record_from_mapping
+from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.results.cell import (
     CellResult,
     CheckpointFacts,
     OfficialMetrics,
     RunSettings,
+    with_all_metrics,
     write_results,
 )
 
@@ -41,7 +42,7 @@ def test_results_read_back_the_same(tmp_path: Path) -> None:
     ]
     write_results(tmp_path / "results.json", results, SETTINGS)
     document = strict((tmp_path / "results.json").read_text())
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 3
     assert document["settings"] == {
         "torch_threads": 2,
         "batch_size": 8,
@@ -58,7 +59,7 @@ def test_results_read_back_the_same(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_none_are_never_written(tmp_path: Path) -> None:
-    bad = dataclasses.replace(made_up("a", "64x48", "native", 0.5), median_error=float("nan"))
+    bad = dataclasses.replace(made_up("a", "64x48", "native", 0.5), gflops=float("nan"))
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_results(tmp_path / "results.json", [bad], SETTINGS)
     assert list(tmp_path.iterdir()) == []
@@ -92,3 +93,15 @@ def test_every_option_that_moves_ap_is_in_the_protocol() -> None:
     assert {field.name for field in dataclasses.fields(ScoringOptions)} <= fields
     names = {"min_score": "min_box_score", "nms_threshold": "box_nms", "max_per_image": "max_boxes"}
     assert {names[field.name] for field in dataclasses.fields(BoxFilter)} <= fields
+
+
+def test_older_files_hold_pck_and_median_error_apart(tmp_path: Path) -> None:
+    result = made_up("a", "64x48", "native", 0.5)
+    plain = mapping_from_record(result)
+    names = ("PCK@0.05", "PCK@0.1", "PCK@0.2")
+    plain["pck"] = {name.removeprefix("PCK@"): plain["metrics"].pop(name) for name in names}
+    plain["median_error"] = plain["metrics"].pop("median error")
+    assert record_from_mapping(CellResult, with_all_metrics(plain), where="x") == result
+    nothing = mapping_from_record(made_up("a", None, None, status="failed"))
+    older = {**nothing, "pck": None, "median_error": None}
+    assert with_all_metrics(older) == nothing

@@ -89,9 +89,9 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 def test_a_newer_run_says_so_whatever_it_holds(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, {})
     text = (folder / "run.yaml").read_text(encoding="utf-8")
-    newer = text.replace("schema_version: 1", "schema_version: 2\nfuture: 1")
+    newer = text.replace("schema_version: 2", "schema_version: 3\nfuture: 1")
     (folder / "run.yaml").write_text(newer, encoding="utf-8")
-    with pytest.raises(DataError, match="has schema 2"):
+    with pytest.raises(DataError, match="has schema 3"):
         read_run(folder)
 
 

@@ -18,12 +18,12 @@ from posebench.errors import DataError, EvaluationError, UsageError
 from posebench.files.hashing import sha256_of
 from posebench.running import workload as workload_module
 from posebench.running.workload import Workload, load_workload
-from posebench.scoring.evaluate import Evidence, ScoringOptions
+from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
 
 
 def load(*, official: bool = False, **request: Any) -> Workload:
-    evidence = Evidence(official=official)
-    return load_workload(DataRequest(**request), ScoringOptions(), lambda *_: None, evidence)
+    checks = ScoreChecks(official=official)
+    return load_workload(DataRequest(**request), ScoringOptions(), lambda *_: None, checks)
 
 
 def write_boxes(path: Path, folder: Path, **changes: Any) -> Path:

@@ -11,7 +11,13 @@ import pytest
 from posebench.datasets.coco import ImageRecord, PoseDataset
 from posebench.datasets.keypoints import KeypointSet
 from posebench.prediction.predictions import Predictions
-from posebench.scoring.localisation import localisation_error
+from posebench.scoring.localisation import (
+    Localisation,
+    localise,
+    median_error,
+    share_by_keypoint,
+    share_within,
+)
 
 PAIR = KeypointSet("pair", ("a", "b"), (0.1, 0.1), ())
 
@@ -56,13 +62,15 @@ def predict(*poses: list[list[float]], image: int = 1) -> Predictions:
     )
 
 
+def pck(found: Localisation) -> list[float]:
+    return [share_within(found, threshold) for threshold in (0.05, 0.1, 0.2)]
+
+
 def test_distances_are_over_the_longer_side() -> None:
-    found = localisation_error(
-        dataset(person([10, 10, 2, 20, 20, 1])), predict([[10, 15], [26, 28]])
-    )
-    assert found.pck == {0.05: 0.5, 0.1: 1.0, 0.2: 1.0}
-    assert found.median_error == pytest.approx(0.075)
-    assert (found.persons, found.missed_persons, found.keypoints) == (1, 0, 2)
+    found = localise(dataset(person([10, 10, 2, 20, 20, 1])), predict([[10, 15], [26, 28]]))
+    assert pck(found) == [0.5, 1.0, 1.0]
+    assert median_error(found) == pytest.approx(0.075)
+    assert share_by_keypoint(found) == {"a": 1.0, "b": 1.0}
 
 
 def test_unlabelled_keypoints_crowds_and_empty_boxes_do_not_count() -> None:
@@ -72,31 +80,31 @@ def test_unlabelled_keypoints_crowds_and_empty_boxes_do_not_count() -> None:
         person([10, 10, 2, 20, 20, 2], num_keypoints=0),
         person([10, 10, 2, 20, 20, 2], bbox=[0, 0, 0, 0]),
     ]
-    found = localisation_error(dataset(*rows), predict([[10, 10], [300, 300]]))
-    assert (found.persons, found.keypoints, found.pck[0.05]) == (1, 1, 1.0)
+    found = localise(dataset(*rows), predict([[10, 10], [300, 300]]))
+    assert (found.errors.tolist(), share_within(found, 0.05)) == ([0.0], 1.0)
+    assert share_by_keypoint(found) == {"a": 1.0, "b": None}
 
 
 def test_the_prediction_of_best_oks_is_taken() -> None:
     near, far = [[12, 10], [20, 22]], [[200, 200], [210, 210]]
     truth = dataset(person([10, 10, 2, 20, 20, 2]), person([200, 203, 2, 210, 213, 2]))
-    found = localisation_error(truth, predict(far, near))
-    assert found.median_error == pytest.approx(0.025)
+    assert median_error(localise(truth, predict(far, near))) == pytest.approx(0.025)
 
 
 def test_where_every_oks_is_zero_the_nearest_is_taken() -> None:
     truth = dataset(person([10, 10, 2, 20, 20, 2], area=1e-3))
-    found = localisation_error(truth, predict([[400, 10], [420, 20]], [[10, 25], [20, 35]]))
-    assert found.median_error == pytest.approx(0.15)
+    found = localise(truth, predict([[400, 10], [420, 20]], [[10, 25], [20, 35]]))
+    assert median_error(found) == pytest.approx(0.15)
 
 
 def test_a_person_without_prediction_is_a_miss() -> None:
     truth = dataset(person([10, 10, 2, 20, 20, 2]), person([10, 10, 2, 20, 20, 2], image=2))
-    found = localisation_error(truth, predict([[10, 10], [20, 20]]))
-    assert (found.missed_persons, found.pck[0.2], found.median_error) == (1, 0.5, None)
-    nothing = localisation_error(truth, predict())
-    assert (nothing.missed_persons, nothing.pck[0.2], nothing.median_error) == (2, 0.0, None)
+    found = localise(truth, predict([[10, 10], [20, 20]]))
+    assert (share_within(found, 0.2), median_error(found)) == (0.5, None)
+    nothing = localise(truth, predict())
+    assert (share_within(nothing, 0.2), median_error(nothing)) == (0.0, None)
 
 
 def test_nobody_labelled() -> None:
-    found = localisation_error(dataset(), predict([[1, 1], [2, 2]]))
-    assert (found.persons, found.pck[0.2], found.median_error) == (0, 0.0, None)
+    found = localise(dataset(), predict([[1, 1], [2, 2]]))
+    assert (len(found.errors), share_within(found, 0.2), median_error(found)) == (0, 0.0, None)

@@ -38,9 +38,6 @@ def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[s
         if outcome.predictions is None:
             raise TrainingError(f"{recipe.name} cannot be evaluated: {outcome.failure}")
         scored = evaluate(dataset, outcome.predictions, ScoringOptions())
-        return {
-            "AP": scored.metrics.values["AP"] or 0.0,
-            "PCK@0.1": scored.localisation.pck[0.1] or 0.0,
-        }
+        return {name: scored.metrics.values[name] or 0.0 for name in ("AP", "PCK@0.1")}
 
     return score

@@ -25,7 +25,7 @@ from posebench.running.cells import Grid, Storage, plan_cell
 from posebench.running.plan import scoring_options, suite_checkpoints
 from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload
-from posebench.scoring.evaluate import Evidence
+from posebench.scoring.evaluate import ScoreChecks
 from posebench.suites.suite import find_suite
 
 Outputs = tuple[NDArray[np.float32], ...]
@@ -46,7 +46,7 @@ def raw_outputs_of(
     assert result.size is not None
     instances = _instances(dataset, predictions, np.asarray(rows))
     workload = Workload(
-        dataset, instances, result.protocol, scoring_options(run.record.suite), Evidence()
+        dataset, instances, result.protocol, scoring_options(run.record.suite), ScoreChecks()
     )
     grid = Grid(flip_test=result.protocol.flip_test)
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from posebench.reporting.page.drawing.marks import paradigm_class
 from posebench.reporting.page.pairs import IncomparablePair, MatchedPair, ProtocolGroup
 from posebench.reporting.page.size_curves import average_precision
 from posebench.reporting.results_table import columns
-from posebench.reporting.texts import NO_VALUE, points
+from posebench.reporting.texts import NO_VALUE, points, signed_points
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.statistics.intervals import percentile_interval
 
@@ -124,7 +124,7 @@ def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[
         result.policy or NO_VALUE,
         points(one),
         points(other),
-        NO_VALUE if gap is None else f"{100 * gap:+.1f}",
-        NO_VALUE if bounds is None else f"{100 * bounds[0]:+.1f} to {100 * bounds[1]:+.1f}",
+        signed_points(gap),
+        NO_VALUE if bounds is None else " to ".join(map(signed_points, bounds)),
         pair.letter,
     )

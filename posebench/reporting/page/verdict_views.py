@@ -14,7 +14,9 @@ from posebench.reporting.page.drawing.axes import Scale
 from posebench.reporting.page.drawing.svg import line, mark, picture, text
 from posebench.reporting.texts import p_text
 from posebench.reporting.verdict_table import effect_text, evidence_text, interval_text
-from posebench.suites.claims import RUNS, Claim
+from posebench.results.numbers import number_named
+from posebench.scoring.units import POINTS
+from posebench.suites.claims import Claim
 
 ICONS: Mapping[str, str] = MappingProxyType(
     {
@@ -47,7 +49,7 @@ def verdict_view(verdict: Verdict) -> VerdictView:
     """Return how a verdict is shown."""
     effects = None
     if verdict.effects:
-        scale = 1.0 if verdict.claim.metric == RUNS else 100.0
+        scale = number_named(verdict.claim.metric).unit.scale
         effects = plain_table(
             "Effect of each pair",
             [("pair shares", False), ("effect", True)],
@@ -73,9 +75,9 @@ def tally(verdicts: Sequence[Verdict]) -> list[tuple[str, str, int]]:
 
 
 def _rule(claim: Claim) -> str:
-    runs = claim.metric == RUNS
-    unit = "of cells" if runs else f"points of {claim.metric}"
-    margin = f"{claim.margin if runs else 100 * claim.margin:g}"
+    shown = number_named(claim.metric).unit
+    unit = f"points of {claim.metric}" if shown == POINTS else shown.word
+    margin = f"{shown.scale * claim.margin:g}"
     if claim.direction == "within":
         return f"Supported by an effect within ±{margin} {unit}."
     word, sign = ("above", "+") if claim.direction == "greater" else ("below", "−")
@@ -87,7 +89,7 @@ def _drawing(verdict: Verdict) -> Markup | None:
     if verdict.effect is None:
         return None
     claim = verdict.claim
-    scale = 1.0 if claim.metric == RUNS else 100.0
+    scale = number_named(claim.metric).unit.scale
     low, high = (scale * (verdict.effect if v is None else v) for v in (verdict.low, verdict.high))
     signs = {"greater": (1,), "less": (-1,), "within": (-1, 1)}[claim.direction]
     margins = [scale * claim.margin * sign for sign in signs] if claim.margin else []

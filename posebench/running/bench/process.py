@@ -34,7 +34,7 @@ from posebench.running.run_cells import checkpoint_facts, ready_to_run
 from posebench.running.scored import FinishedCell, score_cell
 from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload, load_workload
-from posebench.scoring.evaluate import Evidence, ScoringOptions
+from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class BenchJob:
     resources: Resources
     data: DataRequest
     scoring: ScoringOptions
-    evidence: Evidence
+    checks: ScoreChecks
     settings: BenchSettings
 
 
@@ -111,7 +111,7 @@ def measure(job: BenchJob, step: Step) -> CellResult:
     parallelism, _ = share_out(job.resources, execution.device)
     step("loading")
     loaded = load_checkpoint(job.source.path, job.source.spec_file)
-    workload = load_workload(job.data, job.scoring, lambda _done, _total: None, job.evidence)
+    workload = load_workload(job.data, job.scoring, lambda _done, _total: None, job.checks)
     place = BenchPlace(workload, parallelism, check_device(execution.device))
     plan = _plan(job, loaded, place, execution)
     (done,) = (FinishedCell(result) for result in plan.results)

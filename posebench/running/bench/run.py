@@ -27,7 +27,7 @@ from posebench.running.plan import (
 from posebench.running.resources import share_out
 from posebench.running.scored import FinishedCell
 from posebench.running.workload import data_requests
-from posebench.scoring.evaluate import Evidence
+from posebench.scoring.evaluate import ScoreChecks
 from posebench.suites.suite import Suite
 
 Measure = Callable[[BenchJob, Callable[[str], None]], CellResult]
@@ -122,7 +122,7 @@ def _job(request: BenchRequest, cell: SuiteCell) -> BenchJob:
         resources=resources_of(request),
         data=data_requests(suite, request.folder, request.limit)[cell.workload],
         scoring=scoring_options(suite),
-        evidence=Evidence(resampling(suite)),
+        checks=ScoreChecks(resampling(suite)),
         settings=request.settings,
     )
 

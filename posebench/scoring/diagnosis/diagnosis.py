@@ -31,11 +31,11 @@ from posebench.scoring.keypoint_metrics import FOUND_OKS
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.matching import MatchRules, MatchTable
-from posebench.scoring.matching.metrics import Metric
+from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.matching.pairing import best_persons
 from posebench.scoring.matching.truth import GroundTruth
 
-AP = Metric("AP", "precision")
+AP = MatchMetric("AP", "precision")
 # What is counted: good keypoints besides the errors.
 COUNTED: tuple[str, ...] = ("good", *ERROR_TYPES)
 

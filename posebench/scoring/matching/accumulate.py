@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posebench.errors import EvaluationError
 from posebench.scoring.matching.matching import MatchTable
-from posebench.scoring.matching.metrics import Metric, Subset
+from posebench.scoring.matching.metrics import MatchMetric, Subset
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 ABSENT = -1.0
@@ -83,7 +83,7 @@ def _curve(
     return at_level, score
 
 
-def summarise(table: MatchTable, metrics: Sequence[Metric]) -> dict[str, float | None]:
+def summarise(table: MatchTable, metrics: Sequence[MatchMetric]) -> dict[str, float | None]:
     """Return each metric's value (0-1) by name, None where its subset has no person."""
     subsets = {metric.subset.crowd_index: metric.subset for metric in metrics}
     curves = {
@@ -95,7 +95,7 @@ def summarise(table: MatchTable, metrics: Sequence[Metric]) -> dict[str, float |
     }
 
 
-def metric_thresholds(table: MatchTable, metric: Metric) -> list[int]:
+def metric_thresholds(table: MatchTable, metric: MatchMetric) -> list[int]:
     """Return positions of the thresholds a metric is averaged over."""
     thresholds = table.rules.thresholds
     if metric.threshold is None:
@@ -106,7 +106,7 @@ def metric_thresholds(table: MatchTable, metric: Metric) -> list[int]:
     return found
 
 
-def _value(curves: Curves, table: MatchTable, metric: Metric) -> float | None:
+def _value(curves: Curves, table: MatchTable, metric: MatchMetric) -> float | None:
     area = table.area(metric.subset.area)
     rows = curves.precision if metric.measure == "precision" else curves.recall
     chosen = rows[metric_thresholds(table, metric), ..., area]

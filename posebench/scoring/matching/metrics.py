@@ -22,7 +22,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Metric:
+class MatchMetric:
     """Average precision or recall over all thresholds, or at one, in a subset.
 
     `decimals` is how the evaluator rounds the value it reports, None for not at all.
@@ -35,20 +35,20 @@ class Metric:
     decimals: int | None = None
 
 
-def _area_metrics(measure: Literal["precision", "recall"], name: str) -> tuple[Metric, ...]:
+def _area_metrics(measure: Literal["precision", "recall"], name: str) -> tuple[MatchMetric, ...]:
     return (
-        Metric(name, measure),
-        Metric(f"{name}50", measure, 0.5),
-        Metric(f"{name}75", measure, 0.75),
-        Metric(f"{name}(M)", measure, subset=Subset("medium")),
-        Metric(f"{name}(L)", measure, subset=Subset("large")),
+        MatchMetric(name, measure),
+        MatchMetric(f"{name}50", measure, 0.5),
+        MatchMetric(f"{name}75", measure, 0.75),
+        MatchMetric(f"{name}(M)", measure, subset=Subset("medium")),
+        MatchMetric(f"{name}(L)", measure, subset=Subset("large")),
     )
 
 
 COCO_METRICS = (*_area_metrics("precision", "AP"), *_area_metrics("recall", "AR"))
 
 
-def crowdpose_metrics(split: CrowdSplit = "code") -> tuple[Metric, ...]:
+def crowdpose_metrics(split: CrowdSplit = "code") -> tuple[MatchMetric, ...]:
     """Return CrowdPose's nine numbers; those split as in its paper have that in their names.
 
     A crowdIndex may exceed 1. xtcocotools rounds the three strata to 4 decimals.
@@ -60,13 +60,18 @@ def crowdpose_metrics(split: CrowdSplit = "code") -> tuple[Metric, ...]:
         *_area_metrics("precision", "AP")[:3],
         *_area_metrics("recall", "AR")[:3],
         *(
-            Metric(f"AP({name}{label})", "precision", subset=Subset(crowd_index=span), decimals=4)
+            MatchMetric(
+                f"AP({name}{label})", "precision", subset=Subset(crowd_index=span), decimals=4
+            )
             for name, span in strata.items()
         ),
     )
 
 
-METRICS: dict[Kind, tuple[Metric, ...]] = {"coco": COCO_METRICS, "crowdpose": crowdpose_metrics()}
+MATCH_METRICS: dict[Kind, tuple[MatchMetric, ...]] = {
+    "coco": COCO_METRICS,
+    "crowdpose": crowdpose_metrics(),
+}
 
 
 @dataclass(frozen=True)

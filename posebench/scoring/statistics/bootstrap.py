@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from posebench.scoring.matching.accumulate import RECALLS, metric_thresholds, subset_images
 from posebench.scoring.matching.matching import MatchTable
-from posebench.scoring.matching.metrics import Metric, Subset
+from posebench.scoring.matching.metrics import MatchMetric, Subset
 
 Weights = NDArray[np.int32]
 # Replicates that are worked on together: enough to hide Python's part, few enough for caches.
@@ -47,7 +47,7 @@ def _at_once(images: int) -> int:
 
 
 def weighted_metrics(
-    tables: Sequence[MatchTable], metrics: Sequence[Metric], weights: Iterator[Weights]
+    tables: Sequence[MatchTable], metrics: Sequence[MatchMetric], weights: Iterator[Weights]
 ) -> NDArray[np.float64]:
     """Return metrics (tables, B, metrics) under image weights, NaN where a subset is empty.
 
@@ -89,7 +89,7 @@ class _Plan:
     rows: dict[int, list[int]]
 
 
-def _plans(table: MatchTable, metrics: Sequence[Metric]) -> list[_Plan]:
+def _plans(table: MatchTable, metrics: Sequence[MatchMetric]) -> list[_Plan]:
     positions: dict[Subset, dict[int, list[int]]] = {}
     for index, metric in enumerate(metrics):
         positions.setdefault(metric.subset, {})[index] = metric_thresholds(table, metric)
@@ -108,7 +108,7 @@ def _plan(table: MatchTable, subset: Subset, rows: dict[int, list[int]]) -> _Pla
 
 
 def _block_metrics(
-    plans: list[_Plan], metrics: Sequence[Metric], weights: Weights
+    plans: list[_Plan], metrics: Sequence[MatchMetric], weights: Weights
 ) -> NDArray[np.float64]:
     result = np.empty((len(weights), len(metrics)))
     for plan in plans:

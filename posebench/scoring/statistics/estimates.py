@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.scoring.matching.matching import MatchTable
-from posebench.scoring.matching.metrics import Metric
+from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.statistics.bootstrap import (
     left_out_images,
     resampled_images,
@@ -79,14 +79,24 @@ class Sampled:
         return result
 
 
+def image_replicates(
+    tables: Sequence[MatchTable],
+    metrics: Sequence[MatchMetric],
+    replicates: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return metrics (F, B, M) of B resamples of the images, the same ones for all F tables."""
+    weights = resampled_images(rng, len(tables[0].image_ids), replicates)
+    return weighted_metrics(tables, metrics, weights)
+
+
 def resample(
-    tables: Sequence[MatchTable], metrics: Sequence[Metric], resampling: Resampling
+    tables: Sequence[MatchTable], metrics: Sequence[MatchMetric], resampling: Resampling
 ) -> Sampled:
     """Return the metrics of resampled images, the same ones for all tables."""
     images = len(tables[0].image_ids)
     rng = np.random.default_rng(resampling.seed)
-    weights = resampled_images(rng, images, resampling.replicates)
-    replicates = weighted_metrics(tables, metrics, weights)
+    replicates = image_replicates(tables, metrics, resampling.replicates, rng)
     if resampling.interval == "percentile":
         return Sampled(replicates, None)
     groups = left_out_images(images, min(images, _JACKKNIFE_GROUPS))

@@ -27,7 +27,7 @@ from posebench.running.bench.run import BenchRequest, run_bench
 from posebench.running.bench.timing import Budget
 from posebench.running.plan import CellAxes
 from posebench.running.sources import CheckpointSource
-from posebench.scoring.evaluate import Evidence, ScoringOptions
+from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
 from posebench.suites.suite import DatasetEntry, ScoringEntry, Suite
 
 BRIEF = BenchSettings(Budget(repeats=2, seconds=0.01, warmup=0.0), (1, 3))
@@ -64,7 +64,7 @@ def job(folder: Path, **changes: Any) -> BenchJob:
         resources=Resources(threads=1, batch_size=3),
         data=DataRequest(str(folder / "people"), limit=2),
         scoring=ScoringOptions(),
-        evidence=Evidence(),
+        checks=ScoreChecks(),
         settings=BRIEF,
     )
     return replace(made, **changes)

@@ -19,7 +19,7 @@ from posebench.scoring import official
 from posebench.scoring.matching.accumulate import Curves, accumulate, summarise
 from posebench.scoring.matching.detections import Detections, detections_from_results
 from posebench.scoring.matching.matching import MatchRules, MatchTable, match
-from posebench.scoring.matching.metrics import METRICS, crowdpose_metrics
+from posebench.scoring.matching.metrics import MATCH_METRICS, crowdpose_metrics
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.official import score_official
 from posebench.scoring.results_file import read_detections
@@ -69,7 +69,7 @@ def test_fewer_detections_are_those_pycocotools_takes(problem: Problem, most: in
 @given(problems())
 def test_ten_numbers_are_those_of_pycocotools(problem: Problem) -> None:
     table = matched(problem, MatchRules(), "annotation")
-    values = summarise(table, METRICS["coco"]).values()
+    values = summarise(table, MATCH_METRICS["coco"]).values()
     ours = [-1 if value is None else value for value in values]
     np.testing.assert_allclose(ours, pycocotools_says(problem).stats, rtol=0, atol=ROUNDING)
 
@@ -93,7 +93,7 @@ def test_nine_numbers_are_those_of_xtcocotools(problem: Problem) -> None:
 
 def assert_same_numbers(table: MatchTable, dataset: PoseDataset, results: list) -> None:
     theirs = score_official(dataset, results).values
-    ours = summarise(table, METRICS[dataset.kind])
+    ours = summarise(table, MATCH_METRICS[dataset.kind])
     assert list(ours) == list(theirs)
     for name, value in theirs.items():
         assert ours[name] == (None if value is None else pytest.approx(value, rel=0, abs=1e-10))
@@ -115,7 +115,7 @@ def test_the_published_crowdpose_example(shared_dir: Path) -> None:
     file = folder / "example_crowdpose_preds.json"
     table = match(ground_truth(dataset), read_detections(file, 14).detections, CROWDPOSE_RULES)
     assert_same_numbers(table, dataset, read_coco_results(file, 14))
-    values = summarise(table, METRICS["crowdpose"])
+    values = summarise(table, MATCH_METRICS["crowdpose"])
     assert values["AP"] == pytest.approx(0.78772159358793, rel=0, abs=1e-10)
     assert [values[f"AP({name})"] for name in ("easy", "medium", "hard")] == [1.0, 0.9802, 0.4116]
 
@@ -207,7 +207,7 @@ def test_the_papers_split_is_labelled_and_moves_images() -> None:
 
 def test_metric_names_are_the_official_ones() -> None:
     for kind, names in official.METRIC_NAMES.items():
-        assert tuple(metric.name for metric in METRICS[kind]) == names
+        assert tuple(metric.name for metric in MATCH_METRICS[kind]) == names
 
 
 def test_refusals() -> None:
@@ -223,4 +223,4 @@ def test_refusals() -> None:
     with pytest.raises(EvaluationError, match="have 2 keypoints, the annotations 3"):
         match(truth, other)
     with pytest.raises(EvaluationError, match="crowdIndex"):
-        summarise(match(truth, detections(problem)), METRICS["crowdpose"])
+        summarise(match(truth, detections(problem)), MATCH_METRICS["crowdpose"])

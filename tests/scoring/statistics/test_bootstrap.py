@@ -14,7 +14,7 @@ from pose_problems import Problem, problems, pycocotools_says
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import detections_from_results
 from posebench.scoring.matching.matching import MatchRules, MatchTable, match
-from posebench.scoring.matching.metrics import METRICS, Metric, crowdpose_metrics
+from posebench.scoring.matching.metrics import MATCH_METRICS, MatchMetric, crowdpose_metrics
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.statistics.bootstrap import (
     left_out_images,
@@ -23,7 +23,7 @@ from posebench.scoring.statistics.bootstrap import (
 )
 from posebench.scoring.statistics.intervals import bca_interval, percentile_interval
 
-AP = (Metric("AP", "precision"), Metric("AR50", "recall", 0.5))
+AP = (MatchMetric("AP", "precision"), MatchMetric("AR50", "recall", 0.5))
 UNROUNDED = tuple(dataclasses.replace(metric, decimals=None) for metric in crowdpose_metrics())
 
 
@@ -57,7 +57,7 @@ def test_weights_are_duplicates_to_pycocotools(problem: Problem, data: st.DataOb
         st.lists(st.integers(0, 3), min_size=len(table.image_ids), max_size=len(table.image_ids))
     )
     weights = np.array([counts], dtype=np.int32)
-    ours = weighted_metrics([table], METRICS["coco"], iter([weights]))[0, 0]
+    ours = weighted_metrics([table], MATCH_METRICS["coco"], iter([weights]))[0, 0]
     again = duplicated(problem, dict(zip(table.image_ids.tolist(), counts, strict=True)))
     if not again.images:
         assert np.isnan(ours).all()
