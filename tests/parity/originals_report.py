@@ -27,6 +27,7 @@ from original_repositories import (
     commit_of,
     run_original,
 )
+from outside_files import NO_TEST_DATA, real_data_folder
 
 from posebench.checkpoints import load_checkpoint
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
@@ -41,7 +42,6 @@ from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
 
 Outputs = Sequence[NDArray[np.float32]]
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 _RES, _HR = "coco/resnet/simdr", "coco/hrnet"
 _UPSAMPLE_FREE = f"{_RES}/upsample_free/nmt_res50_"
 CASES = (
@@ -243,17 +243,18 @@ def markdown(rows: list[OriginalRow], folder: Path) -> str:
 def main() -> None:
     """Run every case and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=SHARED / "data" / "coco-mini")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    folder = checkouts()
+    folder, data = checkouts(), real_data_folder()
+    if data is None:
+        parser.error(NO_TEST_DATA)
     if folder is None:
         parser.error("set POSEBENCH_ORIGINALS to the folder of the three checkouts")
     torch.set_num_threads(1)
     rows = []
     for case in CASES:
         for flip in (False, True):
-            rows.append(compare(case, folder, arguments.data, flip))
+            rows.append(compare(case, folder, data / "data" / "coco-mini", flip))
             print(rows[-1], flush=True)
     write_text(arguments.out, markdown(rows, folder))
 

@@ -97,13 +97,6 @@ torch.save(checkpoint, target, _use_new_zipfile_serialization="optimizer" in che
 _DROPPED = ("inputs", "simcc_x_mirrored_raw", "simcc_y_mirrored_raw", "heatmaps_mirrored_raw")
 
 
-def peer_python() -> Path | None:
-    """Return the interpreter of the reference's environment, or None where there is none."""
-    default = "~/.cache/posebench-peer/bin/python"
-    path = Path(os.environ.get("POSEBENCH_PEER_PYTHON", default)).expanduser()
-    return path if path.is_file() else None
-
-
 @dataclass(frozen=True)
 class Dump:
     """What the reference computed: arrays by name, with `_flip` or `_noflip` at their end."""

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import helper
+from onnx import TensorProto, helper
 from small_onnx import save_graph, save_heatmap, save_simcc
 
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
