@@ -8,8 +8,6 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 NO_TEST_DATA = "needs real test data: set POSEBENCH_TEST_DATA to their folder (CONTRIBUTING.md)"
 NO_PEER = "needs MMPose 1.3.2: set POSEBENCH_PEER_PYTHON to its Python (CONTRIBUTING.md)"
-    "needs MMPose 1.3.2: set POSEBENCH_PEER_PYTHON to the Python that has it (CONTRIBUTING.md)"
-)
 
 
 def real_data_folder() -> Path | None:
