@@ -51,7 +51,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @each_page
 def test_commands_are_known(page: Path) -> None:
     commands = [command for command in commands_in(page) if command[0] == "posebench"]
-    assert commands or page.name in {"architecture.md", "api.md"}
+    assert commands or page.name not in {"README.md", "index.md"}
     assert {
         " ".join(command): unknown for command in commands if (unknown := unknown_words(command))
     } == {}
