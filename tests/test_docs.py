@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from documented_commands import commands_in, unknown_words
-from test_architecture import ROOMS
+from rooms import ROOMS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

@@ -40,8 +40,9 @@ def sessions() -> dict[str, list[str]]:
             pythons = []
             if isinstance(mark, ast.Call):
                 (value,) = (keyword.value for keyword in mark.keywords if keyword.arg == "python")
-                named = isinstance(value, ast.Name)
-                pythons = constants[value.id] if named else ast.literal_eval(value)
+                pythons = (
+                    constants[value.id] if isinstance(value, ast.Name) else ast.literal_eval(value)
+                )
             found[node.name] = pythons if isinstance(pythons, list) else []
     return found
 

@@ -45,7 +45,7 @@ def save_heatmap(path: Path, axes: Axes, keypoints: int = 17) -> NDArray[np.floa
 
 def save_simcc(path: Path, axes: Axes, names: tuple[str, str] = ("simcc_x", "simcc_y")) -> None:
     """Write a SimCC network for 64x48 crops with split ratio 2."""
-    weights = {
+    weights: dict[str, NDArray[Any]] = {
         "w": RANDOM.normal(size=(17, 3, 16, 16)).astype(np.float32),
         "shape": np.array([0, 17, 12], dtype=np.int64),
         "wx": RANDOM.normal(size=(12, 96)).astype(np.float32),

@@ -146,12 +146,12 @@ def compare(case: Case, folder: Path, data: Path, flip: bool) -> OriginalRow:
     """Run a case through the repository's own test and through posebench."""
     case = replace(case, file=case.file or f"{Path(case.config).stem}.pth")
     dataset, instances = few_instances(data, case.instances)
-    keypoints = KEYPOINT_SETS[case.keypoints]
+    labels = KEYPOINT_SETS[case.keypoints]
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / case.file
-        original = run_original(case, folder, (dataset, instances), keypoints, path, flip)
+        original = run_original(case, folder, (dataset, instances), labels, path, flip)
         network = load_checkpoint(path).network
-    batches = original.inputs.split(BATCH)
+    batches = torch.split(original.inputs, BATCH)
     with torch.inference_mode():
         raw = joined([network(batch) for batch in batches[:1]])
         decoded = joined([predict_outputs(network, batch, flip) for batch in batches])

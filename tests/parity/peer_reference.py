@@ -230,7 +230,7 @@ class Peer:
         self, family: str, predictions: Mapping[str, NDArray[Any]], folder: Path
     ) -> dict[str, float]:
         source, result = folder / "predictions.npz", folder / "metric.npz"
-        np.savez(source, **predictions)
+        np.savez(source, allow_pickle=True, **predictions)
         annotations = self.material(family).annotations
         arguments = ["metric", FAMILIES[family], "--ann", annotations]
         self._run([self.script, *arguments, "--preds", source, "--out", result])

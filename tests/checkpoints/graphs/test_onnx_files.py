@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
-from small_onnx import save_graph, save_heatmap, save_simcc
+from small_onnx import Axes, save_graph, save_heatmap, save_simcc
 
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.graphs.exported import ExportedNetwork
@@ -131,10 +131,11 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 def test_networks_that_do_not_take_crops(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
-    for axes, words in (
+    cases: tuple[tuple[Axes, str], ...] = (
         ([1, 64, 48, 3], "channels last"),
         ([1, 3, 64, "W"], "fixes one side"),
-    ):
+    )
+    for axes, words in cases:
         save_graph(path, [helper.make_node("Relu", ["input"], ["y"])], {}, axes, ["y"])
         with pytest.raises(CheckpointError, match=words):
             load_checkpoint(path)
