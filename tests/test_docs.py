@@ -110,4 +110,6 @@ def test_the_site_builds_without_a_warning_and_shows_signatures(tmp_path: Path) 
     page = (tmp_path / "api" / "index.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>", "", page)
     assert "load_checkpoint(" in text and "spec_file: Path | None = None" in text
+    # A record shows its fields.
+    assert re.search(r"FlipSpec\(\s*test: bool", text)
     assert re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="(https?:[^"]+)"', page) == []
