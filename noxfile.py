@@ -20,9 +20,10 @@ QUICK = ("tests/files", "tests/suites", "tests/scoring", "tests/results", "tests
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and the form of files, as before each commit."""
-    session.install(*PINNED, "mypy", "pre-commit", "pre-commit-hooks", "ruff")
-    environment = {"SKIP": "mypy"}
-    session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure", env=environment)
+    session.install(*PINNED, "pre-commit", "pre-commit-hooks", "ruff")
+    # Types are a session of their own.
+    skipped = {"SKIP": "mypy"}
+    session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure", env=skipped)
 
 
 @nox.session
@@ -77,8 +78,8 @@ def sdist(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or QUICK))
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def dev(session: nox.Session) -> None:
     """Make `.venv`, an environment with everything that working on posebench needs."""
-    session.run("uv", "venv", "--allow-existing", ".venv", external=True)
-    session.run("uv", "pip", "install", "-p", ".venv", *PINNED, "-e", ".[dev]", external=True)
+    session.run("uv", "venv", "--allow-existing", ".venv")
+    session.run("uv", "pip", "install", "-p", ".venv", *PINNED, "-e", ".[dev]")

@@ -37,13 +37,10 @@ def sessions() -> dict[str, list[str]]:
         if not isinstance(node, ast.FunctionDef):
             continue
         for mark in node.decorator_list:
-            pythons = []
-            if isinstance(mark, ast.Call):
-                (value,) = (keyword.value for keyword in mark.keywords if keyword.arg == "python")
-                pythons = (
-                    constants[value.id] if isinstance(value, ast.Name) else ast.literal_eval(value)
-                )
-            found[node.name] = pythons if isinstance(pythons, list) else []
+            keywords = mark.keywords if isinstance(mark, ast.Call) else []
+            named = [each.value for each in keywords if each.arg == "python"]
+            lists = [constants[value.id] for value in named if isinstance(value, ast.Name)]
+            found[node.name] = lists[0] if lists else []
     return found
 
 
@@ -67,6 +64,14 @@ def test_pytest_commands_of_contributing_name_what_is_there() -> None:
     blocks = re.findall(r"```bash\n(.*?)```", CONTRIBUTING, flags=re.DOTALL)
     words = [word for block in blocks for word in block.split() if word.startswith("tests/")]
     assert words and all((ROOT / word).exists() for word in words)
+
+
+def test_extras_that_are_named_exist() -> None:
+    text = CONTRIBUTING + (ROOT / "README.md").read_text(encoding="utf-8")
+    named = {each for extras in re.findall(r"\.\[([\w,]+)\]", text) for each in extras.split(",")}
+    named |= set(re.findall(r"extra `(\w+)`", text))
+    assert named >= {"test", "dev"}
+    assert named <= set(project()["project"]["optional-dependencies"])
 
 
 def test_nox_sessions_that_contributing_names_exist() -> None:
