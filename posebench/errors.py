@@ -1,16 +1,16 @@
 """Every error a user can cause, as one tree; `cli/` catches `PosebenchError` once.
 
-    PosebenchError
-    ├── UsageError            an option or argument that cannot be used
-    ├── SpecError             a YAML/JSON record that does not fit its schema
-    ├── CheckpointError       a checkpoint that cannot be read or does not fit
-    │   └── UnsafeCheckpointError   it asks for code to be run
-    ├── UnsupportedSizeError  an input size this checkpoint and policy cannot run at
-    ├── UnsupportedExecutionError  an engine, precision or device that cannot run this network
-    ├── DataError             annotations, boxes, predictions or images
-    ├── ZooError              a published checkpoint that is not known or cannot be fetched
-    ├── EvaluationError       scoring was asked for something it cannot compute
-    └── TrainingError         a recipe or a training run
+PosebenchError
+├── UsageError            an option or argument that cannot be used
+├── SpecError             a YAML/JSON record that does not fit its schema
+├── CheckpointError       a checkpoint that cannot be read or does not fit
+│   └── UnsafeCheckpointError   it asks for code to be run
+├── UnsupportedSizeError  an input size this checkpoint and policy cannot run at
+├── UnsupportedExecutionError  an engine, precision or device that cannot run this network
+├── DataError             annotations, boxes, predictions or images
+├── ZooError              a published checkpoint that is not known or cannot be fetched
+├── EvaluationError       scoring was asked for something it cannot compute
+└── TrainingError         a recipe or a training run
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +121,3 @@ def test_pins_are_within_what_pyproject_allows() -> None:
         if (pin := versions.get(each.name.lower())) and not each.specifier.contains(pin)
     ]
     assert wrong == []
-
-
-@pytest.mark.parametrize("folder", ["tests", "docs", "suites", "results", "benchmarks"])
-def test_an_sdist_holds_what_its_tests_read(folder: str) -> None:
-    rules = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").split("\n")
-    assert f"graft {folder}" in rules
-    included = [word for rule in rules if rule.startswith("include ") for word in rule.split()[1:]]
-    for name in ("CONTRIBUTING.md", "constraints.txt", "mkdocs.yml", "noxfile.py", ".ci/run"):
-        assert any(fnmatch(name, pattern) for pattern in included) and (ROOT / name).is_file()
