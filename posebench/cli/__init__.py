@@ -13,6 +13,7 @@ import typer
 
 from posebench.__version__ import __version__
 from posebench.cli.bench import bench_command
+from posebench.cli.cache import app as cache_app
 from posebench.cli.claims import claims_command
 from posebench.cli.compare import compare_command
 from posebench.cli.convert import convert_command
@@ -54,6 +55,7 @@ app.command("report")(report_command)
 app.add_typer(suite_app, name="suite")
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
+app.add_typer(cache_app, name="cache")
 
 
 def _print_version(asked: bool) -> None:

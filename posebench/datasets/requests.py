@@ -16,7 +16,7 @@ from posebench.datasets.coco import (
 )
 from posebench.datasets.keypoints import load_keypoint_set
 from posebench.datasets.layout import LAYOUTS, locate
-from posebench.datasets.synthetic import RENDERER_VERSION, write_dataset
+from posebench.datasets.synthetic import renderer_name, write_dataset
 from posebench.errors import DataError, UsageError, nearest
 from posebench.files.cache import cached_folder
 
@@ -83,6 +83,6 @@ def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]
 def synthetic_folder(level: str, split: str, progress: Callable[[int, int], None]) -> Path:
     """Return the rendered synthetic set of `level`, made on first use."""
     return cached_folder(
-        f"synthetic-v{RENDERER_VERSION}-{level}-{split}",
+        f"synthetic-{renderer_name()}-{level}-{split}",
         lambda work: write_dataset(work, split=split, level=level, progress=progress),
     )

@@ -1,7 +1,7 @@
 """Files: bytes to records and back.
 
 Paths and bytes come in, typed records go out: YAML and JSON read with the place of what does not
-fit, hashes, the cache, what a number was made with. Knows nothing of poses.
+fit, hashes, the cache, locks, what a number was made with. Knows nothing of poses.
 """
 
 import lazy_loader

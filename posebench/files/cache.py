@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+from posebench.files.locking import NoLocksError, taken
+
+_log = logging.getLogger(__name__)
+_LOCKS = ".locks"
+# The folders that this process uses: their locks are held until it ends.
+_USED: dict[Path, AbstractContextManager[object]] = {}
 
 
 def cache_directory() -> Path:
-    """Return `POSEBENCH_CACHE`, else `XDG_CACHE_HOME/posebench`, else `~/.cache/posebench`."""
+    """Return `POSEBENCH_CACHE`, else the user's cache folder on this system.
+
+    On Linux that is `XDG_CACHE_HOME/posebench`, or `~/.cache/posebench`. Raise `RuntimeError`
+    for a user without a home.
+    """
     own = os.environ.get("POSEBENCH_CACHE")
     if own:
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "posebench"
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("posebench", appauthor=False)
+    if str(folder).startswith("~"):
+        raise RuntimeError("The user has no home folder.")
+    return folder
 
 
 def predictions_directory() -> Path | None:
@@ -27,25 +46,41 @@ def predictions_directory() -> Path | None:
         return None
 
 
+def mark_used(path: Path) -> None:
+    """Set the time of change to now: `posebench cache prune` removes what was not used longest."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
 def cached_folder(name: str, make: Callable[[Path], object]) -> Path:
     """Return the cached folder `name`, filled by `make(folder)` if it is not there yet.
 
-    The folder appears under its name only when complete, so an interrupted or concurrent run
-    never leaves or sees half of one. Where the cache cannot be written, a temporary folder that
-    lasts as long as the process is used instead.
+    The folder appears under its name only when complete. A process that finds another one
+    filling it waits; one that has it keeps it from being pruned until it ends. Where the cache
+    cannot be written, a temporary folder that lasts as long as the process is used instead.
     """
     try:
         root = cache_directory()
         root.mkdir(parents=True, exist_ok=True)
-        final = root / name
-        if final.is_dir():
-            return final
-        work = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
     except (OSError, RuntimeError):  # the latter where the user has no home folder
-        work = Path(tempfile.mkdtemp(prefix="posebench-"))
-        atexit.register(shutil.rmtree, work, ignore_errors=True)
-        make(work)
-        return work
+        return _temporary(make)
+    final = root / name
+    with _held(root, name) as is_locked:
+        if not final.is_dir():
+            if is_locked:
+                _remove_leftovers(root, name)
+            try:
+                work = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
+            except OSError:
+                return _temporary(make)
+            _fill(work, final, make)
+        mark_used(final)
+        if is_locked:
+            _keep(final)
+    return final
+
+
+def _fill(work: Path, final: Path, make: Callable[[Path], object]) -> None:
     try:
         make(work)
         try:
@@ -55,4 +90,70 @@ def cached_folder(name: str, make: Callable[[Path], object]) -> Path:
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return final
+
+
+def _temporary(make: Callable[[Path], object]) -> Path:
+    work = Path(tempfile.mkdtemp(prefix="posebench-"))
+    atexit.register(shutil.rmtree, work, ignore_errors=True)
+    make(work)
+    return work
+
+
+def _remove_leftovers(root: Path, name: str) -> None:
+    """Remove what a killed process left of a folder that only the holder of its lock fills."""
+    for path in root.glob(f".{name}.*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _held(root: Path, name: str) -> Iterator[bool]:
+    """Hold a folder of the cache for one process, after others; yield whether there is a lock."""
+    lock = None
+    path = root / _LOCKS / f"{name}.lock"
+    with contextlib.suppress(OSError, NoLocksError):  # without one, two may do the same work
+        path.parent.mkdir(exist_ok=True)
+        lock = taken(path)
+        if lock is None:
+            _log.warning("Another process is making %s: waiting for it.", root / name)
+            lock = taken(path, -1)
+    with lock or contextlib.nullcontext():
+        yield lock is not None
+
+
+def _keep(folder: Path) -> None:
+    """Hold a lock of this process's own that tells others that it uses a folder."""
+    if folder in _USED:
+        return
+    path = folder.parent / _LOCKS / folder.name / f"{uuid.uuid4().hex}.lock"
+    with contextlib.suppress(OSError, NoLocksError):
+        path.parent.mkdir(exist_ok=True)
+        lock = taken(path)
+        if lock is not None:
+            _USED[folder] = lock
+            atexit.register(path.unlink, missing_ok=True)
+
+
+@contextmanager
+def unused(folder: Path) -> Iterator[bool]:
+    """Yield whether no process fills or uses a folder of the cache; none begins to meanwhile.
+
+    Raise `NoLocksError` where nobody can tell.
+    """
+    locks = folder.parent / _LOCKS
+    locks.mkdir(exist_ok=True)
+    lock = taken(locks / f"{folder.name}.lock")
+    if lock is None:
+        yield False
+        return
+    with lock:
+        yield not any(_is_held(path) for path in (locks / folder.name).glob("*.lock"))
+
+
+def _is_held(path: Path) -> bool:
+    """Tell whether a process that uses a folder is there; remove the file of one that is not."""
+    lock = taken(path)
+    if lock is None:
+        return True
+    with lock:
+        path.unlink(missing_ok=True)
+    return False

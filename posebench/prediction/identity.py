@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.image_hashes import images_sha256
 
 
 def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDArray[Any]]:
@@ -22,18 +23,11 @@ def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDA
     }
 
 
-def inputs_sha256(dataset: PoseDataset, instances: Instances, *, times: bool) -> str:
-    """Return the SHA-256 of the instances and their image files, by name and size in bytes.
-
-    With `times`, a file that was written again is another one.
-    """
-    digest = hashlib.sha256()
-    for index in np.unique(instances.image_index):
-        path = dataset.images[int(index)].path
-        facts = path.stat() if path.exists() else None
-        digest.update(f"{path.name} {facts and facts.st_size}\n".encode())
-        if times:
-            digest.update(f"{facts and facts.st_mtime_ns}\n".encode())
+def inputs_sha256(dataset: PoseDataset, instances: Instances) -> str:
+    """Return the SHA-256 of the instances and of what their images hold, wherever they lie."""
+    used = np.unique(instances.image_index)
+    images = images_sha256([dataset.images[int(index)].path for index in used])
+    digest = hashlib.sha256(images.encode())
     for values in instance_arrays(dataset, instances).values():
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()

@@ -123,9 +123,9 @@ def raw_folder(
 ) -> RawFolder:
     """Return the folder in `parent` that belongs to a cell; `name` is for the eye.
 
-    Its images, by name and size in bytes, and its boxes become part of `record.identity`.
+    Its images, by what they hold, and its boxes become part of `record.identity`.
     """
-    inputs = inputs_sha256(dataset, instances, times=False)
+    inputs = inputs_sha256(dataset, instances)
     identity = {**record.identity, "images_and_boxes_sha256": inputs}
     path = parent / f"{name}_{content_key(identity)[:16]}"
     arrays = instance_arrays(dataset, instances)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.errors import DataError, EvaluationError
+from posebench.files.cache import mark_used
 from posebench.files.hashing import content_key
 from posebench.files.records import put_when_written
 from posebench.prediction.predictions import Predictions
@@ -58,6 +59,7 @@ def read_predictions(file: CachedFile) -> CachedPredictions | None:
     if not file.path.is_file():
         return None
     predictions, gflops = read_arrays(file, "gflops")
+    mark_used(file.path)
     return CachedPredictions(predictions, None if np.isnan(gflops) else gflops)
 
 

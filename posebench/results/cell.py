@@ -44,7 +44,8 @@ class Protocol:
     keypoints are scored, where the data set labels fewer; the box filters are `None` with
     ground-truth boxes; `boxes_left_out` says in words what the boxes file held besides;
     `engine` ran the network (files that do not say were made by `eager`), and `precision` is that
-    of the network and of the outputs that were decoded.
+    of the network and of the outputs that were decoded; `images_sha256` is that of what the
+    images hold, in their order (files of before 0.2 do not say).
     """
 
     dataset: str
@@ -73,6 +74,7 @@ class Protocol:
     device: str = "cpu"
     precision: str = "fp32"
     scored_keypoints: str | None = None
+    images_sha256: str | None = None
 
 
 @dataclass(frozen=True)

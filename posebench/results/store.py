@@ -15,6 +15,7 @@ from typing import Any
 
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
+from posebench.files.locking import taken
 from posebench.files.records import mapping_from_record, record_from_mapping, write_json, write_text
 from posebench.files.yaml_records import YamlFile, record_from_yaml
 from posebench.prediction.kept_predictions import load_predictions
@@ -145,34 +146,22 @@ def read_run(folder: Path) -> Run:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run directory for one process; raise `UsageError` where another one has it.
+def locked(folder: Path, name: str = _LOCK) -> Iterator[None]:
+    """Hold a run directory, or the part of it that `name` stands for, for one process.
 
-    The system lets go of the lock with the process, however that ends.
+    Raise `UsageError` where another one has it, or where the file system has no locks. The
+    system lets go of the lock with the process, however that ends.
     """
     with _naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / _LOCK).open("a+b")
-    with stream:
-        try:
-            _lock(stream.fileno())
-        except OSError:
-            raise UsageError(
-                f"Another process is running in {folder}.",
-                hint="Wait for it, or choose another folder with --out.",
-            ) from None
+        lock = taken(folder / name)
+    if lock is None:
+        raise UsageError(
+            f"Another process is running in {folder}.",
+            hint="Wait for it, or choose another folder with --out.",
+        )
+    with lock:
         yield
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _cell_path(folder: Path, name: str) -> Path:

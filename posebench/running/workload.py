@@ -12,6 +12,7 @@ from posebench.datasets.coco import (
     Instances,
     PoseDataset,
 )
+from posebench.datasets.image_hashes import images_sha256
 from posebench.datasets.images import check_images_exist
 from posebench.datasets.requests import (
     GROUND_TRUTH,
@@ -42,7 +43,7 @@ class Workload:
     @cached_property
     def inputs_sha256(self) -> str:
         """What predictions rest on besides the network: the instances and their image files."""
-        return inputs_sha256(self.dataset, self.instances, times=True)
+        return inputs_sha256(self.dataset, self.instances)
 
 
 def load_workload(
@@ -104,6 +105,7 @@ def _protocol(
         nms_threshold=scoring.nms_threshold,
         evaluator=EVALUATORS[dataset.kind],
         engine=None,
+        images_sha256=images_sha256([image.path for image in dataset.images]),
     )
 
 

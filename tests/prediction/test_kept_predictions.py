@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from small_run import edit_annotations, small_checkpoint, small_model
 
 from posebench.checkpoints.native import save_checkpoint
 from posebench.datasets.requests import DataRequest
+from posebench.files import cache as cache_module
 from posebench.files.cache import predictions_directory
 from posebench.files.hashing import content_key
 from posebench.networks.costs import count_gflops
@@ -120,6 +122,13 @@ def rewritten(folder: Path) -> None:
     os.utime(image, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1_000_000))
 
 
+def repainted(folder: Path) -> None:
+    image = next((folder / "val").glob("*.png"))
+    pixels = cv2.imread(str(image))
+    pixels[0, 0] ^= 1
+    cv2.imwrite(str(image), pixels)
+
+
 def moved_box(folder: Path) -> None:
     def move(raw: Any) -> None:
         raw["annotations"][0]["bbox"][2] += 1
@@ -142,7 +151,8 @@ def relabelled(folder: Path) -> None:
         (None, {"flip_test": False}, True),
         (None, {"sizes": ("96x80",)}, True),
         (None, {"decoders": ("dark",)}, True),
-        (rewritten, {}, True),
+        (rewritten, {}, False),
+        (repainted, {}, True),
         (moved_box, {}, True),
     ],
 )
@@ -278,7 +288,5 @@ def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     def homeless() -> Path:
         raise RuntimeError("no home")
 
-    monkeypatch.delenv("POSEBENCH_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(cache_module, "cache_directory", homeless)
     assert predictions_directory() is None

@@ -147,7 +147,7 @@ def test_synthetic_scenes_are_rendered_once_into_the_cache(
     assert calls == ["crowd"]
     with pytest.raises(UsageError, match="'vla'"):
         load(dataset="synthetic", split="vla")
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob("synthetic-*"))) == 1
 
 
 def test_the_official_evaluator_is_asked_for_before_anything_runs(

@@ -15,6 +15,7 @@ from posebench.datasets.synthetic.scene import (
     SyntheticScene,
     crowd_index,
     render_scene,
+    renderer_name,
 )
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "crowd_index",
     "keypoints_of",
     "render_scene",
+    "renderer_name",
     "write_dataset",
 ]

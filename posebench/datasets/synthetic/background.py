@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.synthetic.chance import bell, between, happens, noise_bytes, pick, whole
+from posebench.datasets.synthetic.drawing import draw_line, fill_convex
 from posebench.datasets.synthetic.outfit import (
     MATERIAL_COUNT,
     cloth,
@@ -103,8 +104,8 @@ def _furniture(rng: np.random.Generator, image: Image) -> None:
         foot = (leg + whole(rng, 2, 7), y + h + whole(rng, 10, 80))
         cv2.rectangle(image, (leg, y), foot, dark, -1)
     cv2.rectangle(image, (x, y), (x + w, y + h), dark, -1)
-    top = np.array([(x, y), (x + w, y), (x + w - 10, y - 12), (x + 10, y - 12)], np.int32)
-    cv2.fillPoly(image, [top], colour)
+    top = [(x, y), (x + w, y), (x + w - 10, y - 12), (x + 10, y - 12)]
+    fill_convex(image, top, colour)
 
 
 def _shapes(rng: np.random.Generator, image: Image) -> None:
@@ -128,7 +129,7 @@ def _shapes(rng: np.random.Generator, image: Image) -> None:
         (x0, y0), (x1, y1) = point(), point()
         step, colour, thick = whole(rng, 6, 30), random_colour(rng), whole(rng, 1, 9)
         for i in range(whole(rng, 1, 5)):
-            cv2.line(image, (x0 + i * step, y0), (x1 + i * step, y1), colour, thick)
+            draw_line(image, (x0 + i * step, y0), (x1 + i * step, y1), colour, thick)
 
 
 def _limb_clutter(rng: np.random.Generator, camera: Camera, light: Light, image: Image) -> None:

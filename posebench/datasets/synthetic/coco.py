@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.image_hashes import pixels_sha256, write_pixel_hashes
 from posebench.datasets.keypoints import COCO, KeypointSet
 from posebench.datasets.synthetic.scene import (
     LEVELS,
@@ -37,12 +39,14 @@ SPLITS = MappingProxyType({"train": Split(20_240_501, 4000), "val": Split(77_001
 
 @dataclass(frozen=True)
 class SceneRecord:
-    """What the annotation file needs to know of a scene once its image is written."""
+    """What is needed to know of a scene once its image is written."""
 
     height: int
     width: int
     persons: tuple[SyntheticPerson, ...]
     crowd_index: float
+    file_sha256: str = ""
+    pixels_sha256: str = ""
 
 
 def keypoints_of(person: SyntheticPerson, keypoints: KeypointSet) -> NDArray[np.float32]:
@@ -125,7 +129,8 @@ def write_dataset(
 ) -> Path:  # fmt: skip
     """Render a split below `out` and return the path of its annotation file, written last.
 
-    Images go to `out/<split>/`, annotations to `out/annotations/person_keypoints_<split>.json`.
+    Images go to `out/<split>/`, with the hashes of their pixels, annotations to
+    `out/annotations/person_keypoints_<split>.json`.
     Raises `UsageError` for an unknown split or level and `DataError` if a file cannot be written.
     """
     if split not in SPLITS:
@@ -156,6 +161,7 @@ def write_dataset(
     }
     path = out / "annotations" / f"person_keypoints_{split}.json"
     try:
+        write_pixel_hashes(folder, ((each.file_sha256, each.pixels_sha256) for each in records))
         write_json(path, coco_annotations(records, keypoints, info))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}") from None
@@ -163,13 +169,15 @@ def write_dataset(
 
 
 def _write_image(folder: Path, number: int, scene: SyntheticScene) -> SceneRecord:
-    """Write one scene's PNG and return what the annotation file needs."""
+    """Write one scene's PNG and return its record."""
     path = folder / file_name(number)
     encoded, buffer = cv2.imencode(".png", scene.image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    data = buffer.tobytes() if encoded else b""
     try:
         with put_when_written(path) as temporary:
-            temporary.write_bytes(buffer.tobytes() if encoded else b"")
+            temporary.write_bytes(data)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}") from None
     height, width = scene.image.shape[:2]
-    return SceneRecord(height, width, scene.persons, scene.crowd_index)
+    hashes = hashlib.sha256(data).hexdigest(), pixels_sha256(scene.image)
+    return SceneRecord(height, width, scene.persons, scene.crowd_index, *hashes)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.synthetic.chance import between, happens, noise_bytes, pick, whole
+from posebench.datasets.synthetic.drawing import draw_line
 from posebench.datasets.synthetic.raster import TEXEL_COUNT
 
 Colour: TypeAlias = tuple[int, int, int]
@@ -123,15 +124,15 @@ def face(rng: np.random.Generator, skin: Colour, hair: Colour) -> Texture:
         cv2.ellipse(image, (x, 29), (5, 3), 0, 0, 360, _scaled(skin, 72), -1)
         cv2.ellipse(image, (x, 29), (4, 2), 0, 0, 360, (225, 228, 230), -1)
         cv2.circle(image, (x, 29), 2, iris, -1)
-        cv2.line(image, (x - 5, 23), (x + 5, 23), _scaled(hair, 85), 2)
+        draw_line(image, (x - 5, 23), (x + 5, 23), _scaled(hair, 85), 2)
     cv2.ellipse(image, (32, 39), (4, 2), 0, 0, 180, _scaled(skin, 70), -1)
     lips = (skin[0] * 70 // 100, skin[1] * 66 // 100, min(255, skin[2] * 92 // 100))
     cv2.ellipse(image, (32, 47), (7, whole(rng, 2, 3)), 0, 0, 360, lips, -1)
-    cv2.line(image, (26, 47), (38, 47), _scaled(lips, 65), 1)
+    draw_line(image, (26, 47), (38, 47), _scaled(lips, 65), 1)
     if happens(rng, 0.12):
         for x in EYE_COLUMNS:
             cv2.rectangle(image, (x - 7, 25), (x + 7, 34), (30, 30, 34), 1)
-        cv2.line(image, (28, 28), (36, 28), (30, 30, 34), 1)
+        draw_line(image, (28, 28), (36, 28), (30, 30, 34), 1)
     return image
 
 

@@ -73,6 +73,11 @@ RULES = MappingProxyType(
 )
 
 
+def renderer_name() -> str:
+    """Return what moves a rendered pixel, as part of a folder's name: renderer and OpenCV."""
+    return f"v{RENDERER_VERSION}-opencv{cv2.__version__}"
+
+
 def crowd_index(persons: tuple[SyntheticPerson, ...]) -> float:
     """Return CrowdPose's index, in [0, 1].
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.synthetic import RENDERER_VERSION, SPLITS, render_scene
+from posebench.datasets.synthetic import SPLITS, render_scene, renderer_name
 from posebench.files.cache import cached_folder
 from posebench.suites.recipe import TrainingData
 
@@ -43,7 +43,7 @@ class SceneStore:
 
 def load_scenes(data: TrainingData, progress: Callable[[int, int], None]) -> SceneStore:
     """Render the training scenes, or open them where an earlier run has left them."""
-    name = f"training-v{RENDERER_VERSION}-{data.level}-{data.scenes}"
+    name = f"training-{renderer_name()}-{data.level}-{data.scenes}"
     folder = cached_folder(name, lambda work: _render(work, data, progress))
     with np.load(folder / "persons.npz") as arrays:
         fields = {key: arrays[key] for key in arrays.files}

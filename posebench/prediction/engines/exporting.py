@@ -15,7 +15,7 @@ from torch import nn
 
 from posebench.checkpoints.graphs.exported import ExportedNetwork
 from posebench.errors import UnsupportedExecutionError
-from posebench.files.cache import cache_directory
+from posebench.files.cache import cache_directory, mark_used
 from posebench.files.environment import package_version
 from posebench.files.hashing import code_sha256, content_key
 from posebench.files.records import mapping_from_record, put_when_written
@@ -68,6 +68,7 @@ def cached_graph(identity: Mapping[str, object], make: Callable[[], bytes]) -> b
         return make()
     digest, graph = kept[:_DIGEST], kept[_DIGEST:]
     if kept and hashlib.sha256(graph).digest() == digest:
+        mark_used(path)
         return graph
     if kept:
         _log.warning("The export in %s is damaged. It is made again.", path)

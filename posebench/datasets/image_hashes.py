@@ -1,0 +1,116 @@
+"""What images hold, as hashes: numbers made from two renderings are never taken for one.
+
+An image counts by the bytes of its file; one that posebench rendered by its pixels, since
+versions of OpenCV compress the same pixels otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from posebench.files.cache import cache_directory, mark_used
+from posebench.files.hashing import sha256_of
+from posebench.files.records import put_when_written, write_text
+
+# Beside rendered images: the SHA-256 of each file and of its pixels, one pair a line.
+PIXELS_FILE = "pixels.sha256"
+_THREADS = 4
+# Bytes; fewer are read again in less time than people notice.
+_WORTH_KEEPING = 2**24
+# By folder and name: size in bytes, time of the last change in ns, SHA-256 of the bytes.
+_Facts = tuple[int, int, str]
+_KNOWN: dict[Path, dict[str, _Facts]] = {}
+
+
+def pixels_sha256(image: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of an image (H, W, 3) with its shape."""
+    digest = hashlib.sha256(str(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
+
+
+def write_pixel_hashes(folder: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    """Keep the SHA-256 of rendered files and of their pixels beside them; raise `OSError`."""
+    write_text(folder / PIXELS_FILE, "".join(f"{file} {pixels}\n" for file, pixels in pairs))
+
+
+def images_sha256(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of what images hold, in their order; names do not count.
+
+    A file is read once: the hashes of larger sets are kept in the user's cache, and hold as long
+    as size and time of change stay. One that cannot be read counts as such, and fails where it is
+    needed.
+    """
+    digest = hashlib.sha256()
+    for each in _file_hashes(paths):
+        digest.update(f"{each}\n".encode())
+    return digest.hexdigest()
+
+
+def _file_hashes(paths: Sequence[Path]) -> list[str]:
+    folders = {path.parent: path.parent.resolve() for path in paths}
+    pixels = {folder: _pixel_hashes(folder) for folder in folders}
+    for folder in set(folders.values()) - set(_KNOWN):
+        _KNOWN[folder] = _read_index(folder)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        facts = list(threads.map(lambda path: _facts(path, _KNOWN[folders[path.parent]]), paths))
+    learnt = dict.fromkeys(_KNOWN, 0)
+    for path, found in zip(paths, facts, strict=True):
+        folder = folders[path.parent]
+        if found is not None and _KNOWN[folder].get(path.name) != found:
+            _KNOWN[folder][path.name] = found
+            learnt[folder] += found[0]
+    for folder, size in learnt.items():
+        if size >= _WORTH_KEEPING:
+            _write_index(folder)
+    hashes = (("unreadable" if found is None else found[2]) for found in facts)
+    return [pixels[path.parent].get(file, file) for path, file in zip(paths, hashes, strict=True)]
+
+
+def _facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
+    """Return what a file is, by what is known of it where it has not changed."""
+    try:
+        status = path.stat()
+        found = known.get(path.name)
+        if found is not None and found[:2] == (status.st_size, status.st_mtime_ns):
+            return found
+        return status.st_size, status.st_mtime_ns, sha256_of(path)
+    except OSError:
+        return None
+
+
+def _pixel_hashes(folder: Path) -> dict[str, str]:
+    """Return the hashes of rendered images by those of their files."""
+    try:
+        lines = (folder / PIXELS_FILE).read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = [line.split() for line in lines]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def _index(folder: Path) -> Path:
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return cache_directory() / "image-hashes" / f"{name}.json"
+
+
+def _read_index(folder: Path) -> dict[str, _Facts]:
+    # The cache may be missing, damaged or of nobody: then every file is read.
+    with contextlib.suppress(OSError, RuntimeError, ValueError, TypeError, AttributeError):
+        stored = orjson.loads(_index(folder).read_bytes())
+        mark_used(_index(folder))
+        return {name: (int(a), int(b), str(c)) for name, (a, b, c) in stored.items()}
+    return {}
+
+
+def _write_index(folder: Path) -> None:
+    with contextlib.suppress(OSError, RuntimeError), put_when_written(_index(folder)) as path:
+        path.write_bytes(orjson.dumps(_KNOWN[folder]))
