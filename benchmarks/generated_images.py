@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,8 @@ def write_images(folder: Path, count: int, seed: int = 0) -> Path:
     rng = np.random.default_rng(seed)
     bases = [_noise(rng) for _ in range(12)]
     (folder / "val").mkdir(parents=True)
-    images, persons = [], []
+    images: list[dict[str, Any]] = []
+    persons: list[dict[str, Any]] = []
     for key in range(1, count + 1):
         one, other = rng.choice(len(bases), 2, replace=False)
         shift = tuple(rng.integers(0, (HEIGHT, WIDTH)))

@@ -121,7 +121,8 @@ def matmul_gflops(seconds: float = 1.0) -> dict[str, float]:
     found = {}
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         one, other = (torch.randn(MATRIX, MATRIX).to(dtype) for _ in range(2))
-        times, end = [], time.perf_counter() + seconds
+        times: list[float] = []
+        end = time.perf_counter() + seconds
         while len(times) < 3 or time.perf_counter() < end:
             start = time.perf_counter()
             one @ other

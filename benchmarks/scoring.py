@@ -144,8 +144,8 @@ def run_posebench(folder: Path) -> Measurement:
     truth = ground_truth(load_annotations(folder / "annotations.json", folder))
     found = read_detections(folder / "a.json", 17).detections
     loaded = clocks()
-    values = summarise(match(truth, found), MATCH_METRICS["coco"])
-    return _measured(start, loaded, list(values.values()))
+    values = summarise(match(truth, found), MATCH_METRICS["coco"]).values()
+    return _measured(start, loaded, [value for value in values if value is not None])
 
 
 def run_bootstrap(folder: Path) -> Measurement:
@@ -199,7 +199,7 @@ def report(runs: dict[str, list[Measurement]], bytes_read: int) -> list[str]:
     """Return the lines of the page."""
 
     def middle(name: str, key: str) -> float:
-        return statistics.median(run[key] for run in runs[name])
+        return float(statistics.median(run[key] for run in runs[name]))
 
     ours, theirs = runs["posebench"][0]["values"], runs["pycocotools"][0]["values"]
     apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))

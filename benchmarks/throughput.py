@@ -20,7 +20,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from measuring import (
     RESULTS,
@@ -81,7 +83,7 @@ def write_boxes(annotations: Path, count: int, file: Path) -> None:
 
     dataset = load_annotations(annotations, annotations.parent)
     truth = ground_truth_instances(dataset)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for index in range(count):
         row = index % len(truth)
         left, top, right, bottom = truth.bbox_xyxy[row].tolist()
@@ -232,9 +234,7 @@ def measure_net(bench: Bench, name: str, contenders: Sequence[str], rounds: int,
             runs = {}
             for count in workers:
                 label = f"MMPose, {count} workers"
-                run = log.add(
-                    name, label, turn, lambda n=count: bench.run_reference(name, boxes, n)
-                )
+                run = log.add(name, label, turn, partial(bench.run_reference, name, boxes, count))
                 if run.failure is None:
                     runs[count] = run
             for contender in contenders:
@@ -243,7 +243,7 @@ def measure_net(bench: Bench, name: str, contenders: Sequence[str], rounds: int,
                         name,
                         contender,
                         turn,
-                        lambda each=contender: bench.run_posebench(name, boxes, each),
+                        partial(bench.run_posebench, name, boxes, contender),
                     )
             workers = tuple(sorted(runs, key=lambda count: -runs[count].speed)[:1])
 
@@ -288,7 +288,7 @@ def main() -> None:
         measure_net(bench, name, options.contenders, rounds, log)
     for name in TRAINED:
         for contender in options.contenders:
-            log.add(name, contender, 0, lambda n=name, c=contender: run_posebench([n], c))
+            log.add(name, contender, 0, partial(run_posebench, [name], contender))
     write_page(page(log.runs, options.nets, TRAINED, limits), options.out)
 
 

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -38,7 +38,7 @@ from posebench.prediction.device_crops import normalise_tensor
 from posebench.prediction.predict import predict
 
 MARKER = "EVAL "
-STAGES = {
+STAGES: dict[str, Callable[..., Any]] = {
     "read": read_image,
     "crop": crop_image,
     "normalise": normalise_tensor,
@@ -51,8 +51,8 @@ class Clocks:
 
     def __init__(self) -> None:
         self.loop = 0.0
-        self.seconds: Counter[str] = Counter()
-        self.cpu: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.cpu: dict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
         self.outcomes: list[Any] = []
         self._running = False
@@ -97,7 +97,8 @@ def attach(clocks: Clocks) -> None:
         for name, value in list(vars(module).items()):
             if isinstance(value, FunctionType) and value in replaced:
                 setattr(module, name, replaced[value])
-    CellNetwork.__call__ = clocks.stage_clock("network", CellNetwork.__call__)
+    timed = clocks.stage_clock("network", CellNetwork.__call__)
+    CellNetwork.__call__ = timed  # type: ignore[method-assign]
 
 
 def main() -> None:

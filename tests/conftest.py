@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+from outside_files import NO_TEST_DATA, real_data_folder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,10 +19,11 @@ def no_kept_predictions() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Return the folder of real test material beside the checkout, or skip."""
-    if not (SHARED / "data").is_dir():
-        pytest.skip("needs the folder of real test data beside the checkout")
-    return SHARED
+    """Return the folder of real test data, or skip."""
+    folder = real_data_folder()
+    if folder is None:
+        pytest.skip(NO_TEST_DATA)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ def throughput_runs() -> ModuleType:
     return module
 
 
-def made_up(speed: float, ap: float, **fields: object) -> object:
+def made_up(speed: float, ap: float, **fields: object) -> Any:
     """A run of 100 instances of 1 GMAC, all of whose time but a tenth is the network's."""
     loop = 100 / speed
     return throughput_runs().Run(

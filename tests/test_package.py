@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from posebench.zoo import embedded_names, resolve
 RECIPES = Path(__file__).resolve().parents[1] / "suites" / "recipes"
 LARGEST_TOTAL = 16_000_000
 # One head and codec for all recipes of a pair to be compared without them.
-NEUTRAL = {"head": HeadSpec("simcc"), "codec": SimccCodec(), "flip": FlipSpec()}
+NEUTRAL: dict[str, Any] = {"head": HeadSpec("simcc"), "codec": SimccCodec(), "flip": FlipSpec()}
 
 EMBEDDED = embedded_names()
 needs_embedded = pytest.mark.skipif(not EMBEDDED, reason="no checkpoint is embedded yet")

@@ -12,8 +12,8 @@ from onnx import helper
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from small_networks import SPECS, make_crops, save_mmpose
-from test_onnx_files import save_graph, save_heatmap, save_simcc
-from test_openvino_files import save_heatmap as save_openvino
+from small_onnx import save_graph, save_heatmap, save_simcc
+from small_openvino import save_heatmap as save_openvino
 
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.converting import convert_checkpoint

@@ -17,10 +17,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pickled_call import Call
 from small_networks import config_text, make_model, save_mmpose
-from test_onnx_files import save_heatmap
-from test_openvino_files import save_heatmap as save_openvino
-from test_unpickling import Call
+from small_onnx import save_heatmap
+from small_openvino import save_heatmap as save_openvino
 
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.native import save_checkpoint

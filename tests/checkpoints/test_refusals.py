@@ -88,7 +88,7 @@ def test_pose_networks_are_not_refused(kind: str, tmp_path: Path) -> None:
     refuse_other_networks(shapes, {"cfg": config_text(kind)})
 
 
-REQUIRED_OPTIONS = {
+REQUIRED_OPTIONS: dict[str, dict[str, Any]] = {
     "cspnext": {"deepen_factor": 0.33, "widen_factor": 0.5},
     "vit": {
         "embed_dims": 48, "num_layers": 2, "num_heads": 4, "feedforward_channels": 96,

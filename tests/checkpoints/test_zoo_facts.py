@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_networks import SIZE, config_text, make_model, save_mmpose
-from test_onnx_files import save_heatmap
+from small_onnx import save_heatmap
 
 from posebench.checkpoints import Checkpoint, inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.findings import Finding

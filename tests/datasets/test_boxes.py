@@ -60,7 +60,7 @@ def test_file_order_running_ids_and_no_clipping(dataset: PoseDataset, tmp_path: 
     assert found.image_index.tolist() == [1, 0, 1]
     assert found.ids.tolist() == [0, 1, 2]
     assert found.bbox_xyxy.tolist() == [[-5.5, 2, 294.5, 22], [1, 2, 4, 6], [0, 0, 0, 5]]
-    assert found.bbox_scores.tolist() == np.float32([0.01, 0.9, 0.5]).tolist()
+    assert found.bbox_scores.tolist() == np.array([0.01, 0.9, 0.5], np.float32).tolist()
     assert found.left_out == (
         "1 boxes of other categories",
         "1 boxes of images that are not in the data set",
@@ -86,7 +86,8 @@ def test_filters_keep_file_order(dataset: PoseDataset, tmp_path: Path) -> None:
     path = write(tmp_path, rows)
 
     def kept(**options: Any) -> list[int]:
-        return detected_instances(dataset, path, BoxFilter(**options)).ids.tolist()
+        found = detected_instances(dataset, path, BoxFilter(**options))
+        return [int(each) for each in found.ids]
 
     assert kept() == [0, 1, 2, 3, 4]
     assert kept(min_score=0.3) == [0, 1, 2, 4]
@@ -98,7 +99,9 @@ def test_filters_keep_file_order(dataset: PoseDataset, tmp_path: Path) -> None:
 
 
 def test_box_nms_at_its_threshold() -> None:
-    boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4], [5, 5, 5, 5], [5, 5, 5, 5]])
+    boxes = np.array(
+        [[0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4], [5, 5, 5, 5], [5, 5, 5, 5]], np.float32
+    )
     assert box_nms(boxes, 0.5).tolist() == [0, 1, 3, 4]
     assert box_nms(boxes, 0.45).tolist() == [0, 2, 3, 4]
 

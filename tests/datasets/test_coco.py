@@ -90,7 +90,7 @@ def test_boxes_are_clipped_to_the_last_pixel_in_float32(tmp_path: Path) -> None:
     path = write(tmp_path, coco(person(1, bbox=[-5.3, 10.1, 200, 20.25])))
     box = ground_truth_instances(load_annotations(path, tmp_path)).bbox_xyxy[0]
     assert box.dtype == np.float32
-    assert box.tolist() == np.float32([0, 10.1, 99, 30.35]).tolist()
+    assert box.tolist() == np.array([0, 10.1, 99, 30.35], np.float32).tolist()
 
 
 def test_real_coco_gives_the_instances_mmpose_lists(coco_mini: Path) -> None:

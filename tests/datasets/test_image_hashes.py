@@ -13,6 +13,7 @@ import pytest
 from posebench.datasets import image_hashes
 from posebench.datasets.image_hashes import images_sha256
 from posebench.datasets.synthetic import write_dataset
+from posebench.files.hashing import sha256_of
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ def test_another_rendering_is_told_and_another_compression_is_the_same(
     kept = (folder / "pixels.sha256").read_text()
     compressed_otherwise(folder)
     assert images_sha256(images(folder)) != wanted  # a file that nobody rendered here
-    by_file = [image_hashes.sha256_of(path) for path in images(folder)]
+    by_file = [sha256_of(path) for path in images(folder)]
     pixels = [line.split()[1] for line in kept.splitlines()]
     image_hashes.write_pixel_hashes(folder, zip(by_file, pixels, strict=True))
     assert images_sha256(images(folder)) == wanted
@@ -77,11 +78,10 @@ def test_a_file_is_read_once(
     folder = Path(shutil.copytree(rendered, tmp_path / "copy"))
     wanted = images_sha256(images(folder))
     read: list[Path] = []
-    hashing = image_hashes.sha256_of
 
     def counted(path: Path) -> str:
         read.append(path)
-        return hashing(path)
+        return sha256_of(path)
 
     monkeypatch.setattr(image_hashes, "sha256_of", counted)
     monkeypatch.setattr(image_hashes, "_KNOWN", {})  # as another process

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from outside_files import NO_PEER, peer_python
 
 from posebench.datasets.keypoints import (
     COCO,
@@ -25,12 +25,10 @@ from posebench.errors import SpecError, UsageError
 @pytest.fixture(scope="module")
 def peer_datasets() -> Path:
     """Return the folder in which MMPose 1.3.2 describes its data sets, or skip."""
-    default = "~/.cache/posebench-peer/bin/python"
-    python = Path(os.environ.get("POSEBENCH_PEER_PYTHON", default)).expanduser()
-    folders = python.parents[1].glob("lib/*/site-packages/mmpose/.mim/configs/_base_/datasets")
-    folder = next(folders, None)
-    if folder is None:
-        pytest.skip("needs the environment of MMPose 1.3.2: set POSEBENCH_PEER_PYTHON")
+    python = peer_python()
+    if python is None:
+        pytest.skip(NO_PEER)
+    (folder,) = python.parents[1].glob("lib/*/site-packages/mmpose/.mim/configs/_base_/datasets")
     return folder
 
 

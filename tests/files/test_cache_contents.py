@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from posebench.errors import DataError, UsageError
-from posebench.files import cache_contents as module
 from posebench.files.cache import cached_folder, mark_used
 from posebench.files.cache_contents import KINDS, Limits, cache_contents, prune
 
@@ -130,7 +130,7 @@ def test_an_entry_goes_at_once_or_not_at_all(cache: Path, monkeypatch: pytest.Mo
     def killed(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.shutil, "rmtree", killed)
+    monkeypatch.setattr(shutil, "rmtree", killed)
     with pytest.raises(KeyboardInterrupt):
         prune(cache_contents(cache), Limits(size=0, kinds=("data-sets",)))
     assert cache_contents(cache).of("data-sets") == ()

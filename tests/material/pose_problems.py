@@ -77,7 +77,7 @@ def problems(draw: st.DrawFn, max_images: int = 4, tied: bool = True) -> Problem
     if not boxed:
         for row in results:
             del row["bbox"]
-    rng.shuffle(persons)  # type: ignore[arg-type]
+    rng.shuffle(persons)
     for number, row in enumerate(persons, start=1):
         row["id"] = number
     return Problem(images, persons, results, keypoints)

@@ -57,7 +57,8 @@ def shift(keypoint: int, similarity: float) -> NDArray[np.float64]:
     """Return the offset (2,) that leaves a keypoint this similar to its label."""
     distance = np.sqrt(-np.log(similarity) * 2 * AREA) * 2 * SIGMAS[keypoint]
     angle = 0.7 * keypoint
-    return distance * np.array([np.cos(angle), np.sin(angle)])
+    offset: NDArray[np.float64] = distance * np.array([np.cos(angle), np.sin(angle)])
+    return offset
 
 
 def shifts(similarity: float) -> NDArray[np.float64]:
@@ -70,4 +71,6 @@ def similarity_to(
 ) -> NDArray[np.float64]:
     """Return the similarity (17,) of keypoints to a person's labels, by the definition."""
     squared = ((keypoints - truth.keypoints[person]) ** 2).sum(axis=-1)
-    return np.exp(-squared / (2 * truth.areas[person] * (2 * truth.sigmas) ** 2))
+    spread = 2 * truth.areas[person] * (2 * truth.sigmas) ** 2
+    similarity: NDArray[np.float64] = np.exp(-squared / spread)
+    return similarity

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from small_run import PROTOCOL, made_up
 
-from posebench.results.cell import CellResult
+from posebench.results.cell import CellResult, Status
 from posebench.results.store import SCHEMA_VERSION, RunRecord, StoredCell, start_run, write_cell
 from posebench.scoring.matching.matching import MatchRules, MatchTable
 from posebench.suites.claims import Claim
@@ -61,7 +61,7 @@ def run_folder(
 
 def result(name: str = "heatmap-s", ap: float | None = 0.5, **changes: Any) -> CellResult:
     """Return a result at the trained size; without AP it failed."""
-    status = "ok" if ap is not None else "failed"
+    status: Status = "ok" if ap is not None else "failed"
     made = made_up(name, "64x48", "native", ap, status, None if ap is not None else "no reason")
     changes = {"intervals": None, **changes}
     own = {key: changes.pop(key) for key in list(changes) if key in vars(made)}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from posebench.datasets.synthetic import render_scene
 from posebench.lab.training import Recipe, TrainingOutcome, loop, train
@@ -30,6 +32,7 @@ STILL = Augmentation(
 
 
 def tiny_recipe(paradigm: str, steps: int = 12, evaluations: int = 3) -> Recipe:
+    codec: HeatmapCodec | SimccCodec
     if paradigm == "heatmap":
         head = HeadSpec("heatmap", {"deconv_channels": (8, 8), "deconv_kernels": (4, 4)})
         codec = HeatmapCodec(decoder="dark", sigma=1.25, blur_kernel=7)
@@ -59,7 +62,7 @@ def rendered_store(scenes: int) -> SceneStore:
     )
 
 
-def store_of(images, persons) -> SceneStore:
+def store_of(images: list[NDArray[Any]], persons: list[tuple[int, Any]]) -> SceneStore:
     sizes = np.array([image.size for image in images])
     boxes = np.array([person.bbox_xywh for _, person in persons], dtype=np.float32)
     boxes[:, 2:] += boxes[:, :2]
@@ -99,8 +102,8 @@ def run(
     recipe: Recipe,
     out: Path,
     *,
-    evaluate=constant_score,
-    progress=silent,
+    evaluate: Callable[[PoseModel], dict[str, float]] = constant_score,
+    progress: Callable[[str, int, int], None] = silent,
 ) -> TrainingOutcome:
     """Train on `store` in place of the recipe's own rendered scenes."""
     monkeypatch.setattr(loop, "load_scenes", lambda _data, _progress: store)

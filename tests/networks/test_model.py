@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
 FACTORS = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1.0, 1.0)}
-DECONVS = {"deconv_channels": (256,) * 3, "deconv_kernels": (4,) * 3}
+DECONVS: dict[str, Any] = {"deconv_channels": (256,) * 3, "deconv_kernels": (4,) * 3}
 
 
 def resnet(depth: int) -> BackboneSpec:

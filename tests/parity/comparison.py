@@ -195,7 +195,7 @@ def metric_gap(
     """Return the largest difference over the numbers of a kind of data, AP, and the peer's AP."""
     # Where there is no such person the reference says -1, posebench None.
     pairs = {
-        name: (-1.0 if metrics.values[name] is None else metrics.values[name], other)
+        name: (-1.0 if (value := metrics.values[name]) is None else value, other)
         for name, other in METRICS[kind].items()
     }
     gaps = [abs(value - peer_values[f"{kind}/{other}"]) for value, other in pairs.values()]
@@ -289,7 +289,8 @@ def gap_by_keypoint(
         np.abs(one - other).reshape(*shape, -1).max(axis=-1)
         for one, other in zip(outputs, others, strict=True)
     ]
-    return np.maximum.reduce(gaps)
+    largest_gaps: NDArray[np.float32] = np.maximum.reduce(gaps)
+    return largest_gaps
 
 
 def unsteady(

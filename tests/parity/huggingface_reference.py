@@ -38,13 +38,14 @@ def compare_huggingface(name: str) -> NetworkRow:
     """Save a seeded network of transformers and compare what it and posebench compute of it."""
     import transformers
 
+    models: Any = transformers  # whose annotations leave arguments out
     simple, options = VARIANTS[name]
-    backbone = transformers.VitPoseBackboneConfig(out_indices=[12], **options)
-    config = transformers.VitPoseConfig(
+    backbone = models.VitPoseBackboneConfig(out_indices=[12], **options)
+    config = models.VitPoseConfig(
         backbone_config=backbone, num_labels=17, use_simple_decoder=simple
     )
     torch.manual_seed(1)
-    model = transformers.VitPoseForPoseEstimation(config).eval()
+    model = models.VitPoseForPoseEstimation(config).eval()
     crops = torch.randn(CROPS, 3, 256, 192)
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         for parameter in model.parameters():

@@ -27,6 +27,7 @@ from original_repositories import (
     commit_of,
     run_original,
 )
+from outside_files import NO_TEST_DATA, real_data_folder
 
 from posebench.checkpoints import load_checkpoint
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
@@ -42,7 +43,6 @@ from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
 from posebench.reporting.text_tables import markdown_table
 
 Outputs = Sequence[NDArray[np.float32]]
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 _RES, _HR = "coco/resnet/simdr", "coco/hrnet"
 _UPSAMPLE_FREE = f"{_RES}/upsample_free/nmt_res50_"
 CASES = (
@@ -146,12 +146,12 @@ def compare(case: Case, folder: Path, data: Path, flip: bool) -> OriginalRow:
     """Run a case through the repository's own test and through posebench."""
     case = replace(case, file=case.file or f"{Path(case.config).stem}.pth")
     dataset, instances = few_instances(data, case.instances)
-    keypoints = KEYPOINT_SETS[case.keypoints]
+    labels = KEYPOINT_SETS[case.keypoints]
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / case.file
-        original = run_original(case, folder, (dataset, instances), keypoints, path, flip)
+        original = run_original(case, folder, (dataset, instances), labels, path, flip)
         network = load_checkpoint(path).network
-    batches = original.inputs.split(BATCH)
+    batches = torch.split(original.inputs, BATCH)
     with torch.inference_mode():
         raw = joined([network(batch) for batch in batches[:1]])
         decoded = joined([predict_outputs(network, batch, flip) for batch in batches])
@@ -251,17 +251,18 @@ def table_row(row: OriginalRow) -> tuple[str, ...]:
 def main() -> None:
     """Run every case and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=SHARED / "data" / "coco-mini")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    folder = checkouts()
+    folder, data = checkouts(), real_data_folder()
+    if data is None:
+        parser.error(NO_TEST_DATA)
     if folder is None:
         parser.error("set POSEBENCH_ORIGINALS to the folder of the three checkouts")
     torch.set_num_threads(1)
     rows = []
     for case in CASES:
         for flip in (False, True):
-            rows.append(compare(case, folder, arguments.data, flip))
+            rows.append(compare(case, folder, data / "data" / "coco-mini", flip))
             print(rows[-1], flush=True)
     write_text(arguments.out, markdown(rows, folder))
 

@@ -97,13 +97,6 @@ torch.save(checkpoint, target, _use_new_zipfile_serialization="optimizer" in che
 _DROPPED = ("inputs", "simcc_x_mirrored_raw", "simcc_y_mirrored_raw", "heatmaps_mirrored_raw")
 
 
-def peer_python() -> Path | None:
-    """Return the interpreter of the reference's environment, or None where there is none."""
-    default = "~/.cache/posebench-peer/bin/python"
-    path = Path(os.environ.get("POSEBENCH_PEER_PYTHON", default)).expanduser()
-    return path if path.is_file() else None
-
-
 @dataclass(frozen=True)
 class Dump:
     """What the reference computed: arrays by name, with `_flip` or `_noflip` at their end."""
@@ -237,7 +230,7 @@ class Peer:
         self, family: str, predictions: Mapping[str, NDArray[Any]], folder: Path
     ) -> dict[str, float]:
         source, result = folder / "predictions.npz", folder / "metric.npz"
-        np.savez(source, **predictions)
+        np.savez(source, allow_pickle=True, **predictions)
         annotations = self.material(family).annotations
         arguments = ["metric", FAMILIES[family], "--ann", annotations]
         self._run([self.script, *arguments, "--preds", source, "--out", result])

@@ -16,14 +16,14 @@ from pathlib import Path
 import torch
 from comparison import Row, ScoringRow, compare, compare_scoring
 from huggingface_reference import huggingface_lines
-from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer, peer_python
+from outside_files import NO_PEER, NO_TEST_DATA, peer_python, peer_script, real_data_folder
+from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer
 
 import posebench
 from posebench.files.records import write_text
 from posebench.prediction.execution import Engine
 from posebench.reporting.text_tables import markdown_table
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "pycocotools")
 PEER_PACKAGES = ("mmpose", "mmengine", "torch", "numpy", "opencv-python-headless", "xtcocotools")
 COLUMNS = (
@@ -183,17 +183,17 @@ def shown(value: float | None, form: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="write the report there as well")
-    parser.add_argument("--shared", type=Path, default=SHARED, help="holds peer/ and data/")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--boxes", nargs="+", choices=BOXES, default=BOXES)
     parser.add_argument("--flip", choices=("both", "off", "on"), default="both")
     arguments = parser.parse_args()
-    python = peer_python()
-    script = arguments.shared / "peer" / "mmpose_peer.py"
-    if python is None or not script.is_file():
-        parser.exit(0, f"Skipped: no reference environment, or no {script}.\n")
+    folder, python, script = real_data_folder(), peer_python(), peer_script()
+    if folder is None:
+        parser.error(NO_TEST_DATA)
+    if python is None or script is None:
+        parser.error(NO_PEER)
     torch.set_num_threads(1)
-    peer = Peer(python, script, arguments.shared / "data")
+    peer = Peer(python, script, folder / "data")
     rows = []
     flips = {"both": (False, True), "off": (False,), "on": (True,)}[arguments.flip]
     kinds = itertools.product(FAMILIES, arguments.engines, arguments.boxes, flips)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from comparison import compare, compare_scoring, undecided
-from peer_reference import FAMILIES, Peer, peer_python
+from outside_files import NO_PEER, peer_python, peer_script
+from peer_reference import FAMILIES, Peer
 from report import ENGINES, JITTER_SEEDS, LIMITS, beyond_limits
+
+from posebench.prediction.execution import Engine
 
 # Shares of all keypoints. Under the default engine outputs differ at all.
 MOST_TIES = {"eager": 0.02, "torch": 0.1}
@@ -16,11 +20,10 @@ NEWTON_STEPS = ("dark", "udp", "vitpose")
 
 
 @pytest.fixture(scope="module")
-def peer(shared_dir) -> Peer:
-    python = peer_python()
-    script = shared_dir / "peer" / "mmpose_peer.py"
-    if python is None or not script.is_file():
-        pytest.skip("needs the environment of MMPose 1.3.2: set POSEBENCH_PEER_PYTHON")
+def peer(shared_dir: Path) -> Peer:
+    python, script = peer_python(), peer_script()
+    if python is None or script is None:
+        pytest.skip(NO_PEER)
     return Peer(python, script, shared_dir / "data")
 
 
@@ -38,7 +41,9 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.parametrize("boxes", ["gt", "detected"])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_stage_equals_mmpose(peer, family, engine, boxes, flip):
+def test_every_stage_equals_mmpose(
+    peer: Peer, family: str, engine: Engine, boxes: str, flip: bool
+) -> None:
     row = compare(peer, family, engine, boxes, flip)
     if engine == "eager" or not any(word in family for word in NEWTON_STEPS):
         assert row.ties < MOST_TIES[engine] * row.keypoints
@@ -47,13 +52,13 @@ def test_every_stage_equals_mmpose(peer, family, engine, boxes, flip):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", JITTER_SEEDS)
-def test_noisy_ground_truth_scores_as_in_mmpose(peer, seed):
+def test_noisy_ground_truth_scores_as_in_mmpose(peer: Peer, seed: int) -> None:
     row = compare_scoring(peer, seed)
     assert 0.1 < row.peer_ap < 0.9
     assert row.metric <= LIMITS["metric"]
 
 
-def test_only_answers_within_the_margin_are_undecided():
+def test_only_answers_within_the_margin_are_undecided() -> None:
     heatmaps = np.zeros((1, 4, 9, 9), dtype=np.float32)
     heatmaps[0, :, 4, 4] = 1
     heatmaps[0, :, 4, 5] = heatmaps[0, :, 5, 4] = 0.5

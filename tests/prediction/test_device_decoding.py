@@ -84,12 +84,11 @@ def assert_equal_on(device, decoder, codec, outputs, size=SIZE):
 @pytest.mark.parametrize("kind", KINDS)
 def test_heatmaps_decode_as_in_numpy(kind, refinement, device):
     rng = np.random.default_rng(0)
-    for rules, own, kernel in (
-        ("mmpose", "quarter", 11),
-        ("hrnet", "udp", 17),
-        ("mmpose", "udp", 3),
+    for codec in (
+        HeatmapCodec(decoder="quarter", blur_kernel=11),
+        HeatmapCodec(decoder="udp", rules="hrnet", blur_kernel=17),
+        HeatmapCodec(decoder="udp", blur_kernel=3),
     ):
-        codec = HeatmapCodec(decoder=own, rules=rules, blur_kernel=kernel)
         for height, width in ((64, 48), (13, 9)):
             outputs = (kind(rng, (3, 6, height, width)),)
             assert_equal_on(device, refinement, codec, outputs)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,14 +77,18 @@ def test_a_receiver_waits_before_it_takes_and_keeps_the_memory(monkeypatch):
         def record_stream(self, stream):
             calls.append(("record", stream))
 
-    stream, tensor = Stream(), Arriving()
+    stream: Any = Stream()
+    tensor: Any = Arriving()
+    event: Any = "event"
     monkeypatch.setattr(torch.cuda, "current_stream", {torch.device("cuda:1"): stream}.__getitem__)
-    assert Uploaded(tensor, "event").receive() is tensor
+    assert Uploaded(tensor, event).receive() is tensor
     assert calls == [("wait", "event"), ("record", stream)]
 
 
 def test_an_upload_to_a_gpu_is_pinned_and_marked_on_its_own_stream(monkeypatch):
-    active, calls = [], []
+    active: list[Any] = []
+    answers: tuple[Any, Any] = ("tensor", "event")
+    calls: list[tuple[Any, ...]] = []
 
     class Stream:
         def __init__(self, device):
@@ -109,7 +114,8 @@ def test_an_upload_to_a_gpu_is_pinned_and_marked_on_its_own_stream(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: Pinned())
     device = torch.device("cuda:1")
     uploader = Uploader(device)
-    assert uploader.upload(np.zeros(3)) == Uploaded("tensor", "event")
+    found = uploader.upload(np.zeros(3))
+    assert vars(found) == vars(Uploaded(*answers))
     own = uploader._stream
     assert calls == [("to", device, True, [own]), ("event", [own])]
     assert own.device == device

@@ -84,6 +84,7 @@ class Echo:
     """A network that puts out its input's channels as keypoints: heatmaps, or their marginals."""
 
     stride = 1
+    fixed_size: InputSize | None = None
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec

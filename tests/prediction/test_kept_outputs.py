@@ -138,7 +138,7 @@ def test_kept_outputs_are_decoded_and_scored_again_without_the_network(
     tmp_path: Path, people: Path, workload: Workload, paradigm: str, no_network: Callable[[], None]
 ) -> None:
     path = small_checkpoint(tmp_path / "net.safetensors", paradigm)
-    sizes = {"sizes": ("native", "96x80"), "policies": ("native", "resample")}
+    sizes: dict[str, Any] = {"sizes": ("native", "96x80"), "policies": ("native", "resample")}
     raw = tmp_path / "raw"
     decoders: tuple[DecoderChoice, ...] = ("own", "expectation")
     direct = run(path, workload, decoders=decoders, **sizes)
@@ -156,7 +156,8 @@ def test_kept_outputs_are_decoded_and_scored_again_without_the_network(
     assert other[0].result.protocol.rescoring == "keypoint"
     for one, exact in zip(fresh, direct, strict=True):
         for kept, entry in zip(one.coco_results or [], exact.coco_results or [], strict=True):
-            np.testing.assert_allclose(kept["keypoints"], entry["keypoints"], atol=0.05)
+            found, expected = (np.array(row["keypoints"], float) for row in (kept, entry))
+            np.testing.assert_allclose(found, expected, atol=0.05)
 
 
 def test_chunks_hold_what_scoring_takes(

@@ -20,6 +20,7 @@ from posebench.datasets.requests import DataRequest
 from posebench.files import cache as cache_module
 from posebench.files.cache import predictions_directory
 from posebench.files.hashing import content_key
+from posebench.networks.costs import count_gflops
 from posebench.prediction import predict as predict_module
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
@@ -56,7 +57,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     monkeypatch.setattr(predict_module, "predict_outputs", counted("run", predict_outputs))
-    monkeypatch.setattr(planning, "count_gflops", counted("count", planning.count_gflops))
+    monkeypatch.setattr(planning, "count_gflops", counted("count", count_gflops))
     return seen
 
 

@@ -20,11 +20,13 @@ from small_run import small_checkpoint
 
 from posebench.datasets.requests import DataRequest
 from posebench.datasets.synthetic import write_dataset
-from posebench.errors import EvaluationError
+from posebench.errors import DataError, EvaluationError
+from posebench.networks.codecs import decode_by
 from posebench.prediction import crop_batches, segments
 from posebench.prediction import predict as predict_module
 from posebench.prediction.crops import crop_image
 from posebench.prediction.execution import Parallelism
+from posebench.prediction.flip import predict_outputs
 from posebench.prediction.kept_predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.running.cells import Grid, Storage
@@ -96,7 +98,7 @@ def run(
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
     """Let the networks' call number `calls` be stopped by Ctrl-C."""
-    left, predict_outputs = iter(range(calls)), predict_module.predict_outputs
+    left = iter(range(calls))
 
     def stopped(*arguments: Any, **options: Any) -> Any:
         if next(left, None) is None:
@@ -209,7 +211,6 @@ def test_a_cell_that_is_ahead_waits_for_the_others(
     run(nets, workload, tmp_path / "whole")
     killed(monkeypatch, 4, nets[1:], workload, tmp_path / "kept")
     calls: list[str] = []
-    predict_outputs = predict_module.predict_outputs
 
     def counted(network: Any, *arguments: Any, **options: Any) -> Any:
         calls.append(network.spec.paradigm)
@@ -276,17 +277,16 @@ def test_other_batches_are_other_parts(
 def test_a_decoder_that_fails_leaves_the_others_alone(
     nets: list[Path], workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode_by, calls = predict_module.decode_by, iter(range(10**6))
+    calls = iter(range(10**6))
 
     def decode(decoder: str, *arguments: Any) -> Any:
         if decoder == "udp" and next(calls) == 2:
             raise EvaluationError("udp cannot")
         return decode_by(decoder, *arguments)  # type: ignore[arg-type]
 
-    asked = {"decoders": ("dark", "udp", "argmax")}
     run(nets[:1], workload, tmp_path / "whole", decoders=("dark", "argmax"))
     monkeypatch.setattr(predict_module, "decode_by", decode)
-    cells = run(nets[:1], workload, tmp_path / "kept", **asked)
+    cells = run(nets[:1], workload, tmp_path / "kept", decoders=("dark", "udp", "argmax"))
     assert [cell.result.status for cell in cells] == ["ok", "failed", "ok"]
     assert cells[1].result.reason == "udp cannot"
     for path in parts(tmp_path / "kept"):
@@ -302,7 +302,7 @@ def test_what_cannot_be_kept_on_the_way_is_only_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def full(*_: Any) -> None:
-        raise segments.DataError("The disk is full.")
+        raise DataError("The disk is full.")
 
     monkeypatch.setattr(segments, "write_part", full)
     with caplog.at_level(logging.WARNING):

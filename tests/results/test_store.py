@@ -78,7 +78,7 @@ def test_a_damaged_cell_is_an_error(tmp_path: Path, text: str, said: str) -> Non
     (tmp_path / "cells" / "a.json").write_text(text, encoding="utf-8")
     with pytest.raises(Exception, match=f"(?s){said}") as caught:
         read_cell(tmp_path, "a")
-    assert isinstance(caught.value, posebench.errors.PosebenchError)  # type: ignore[attr-defined]
+    assert isinstance(caught.value, posebench.errors.PosebenchError)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_run import SIZE, small_checkpoint, small_spec
 
+from posebench.checkpoints import load_checkpoint
 from posebench.datasets.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
 from posebench.datasets.requests import DataRequest
 from posebench.errors import UsageError
@@ -113,13 +115,12 @@ def test_flip_test_as_asked(tmp_path: Path, workload: Workload) -> None:
 @pytest.fixture
 def failing_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every network fail in its forward pass."""
-    load = runner.load_checkpoint
 
     def fail(_x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         raise RuntimeError("forward pass")
 
     def loaded(path: Path, spec_file: Path | None = None) -> Any:
-        checkpoint = load(path, spec_file)
+        checkpoint = load_checkpoint(path, spec_file)
         checkpoint.network.forward = fail  # type: ignore[attr-defined]
         checkpoint.network.backbone.forward = fail  # type: ignore[attr-defined]
         return checkpoint
@@ -246,4 +247,4 @@ def test_a_larger_set_is_scored_by_the_names_it_shares(tmp_path: Path, workload:
     assert (cell.result.status, cell.result.reason) == ("ok", None)
     assert cell.result.protocol.scored_keypoints == "17 of 26 by name"
     assert cell.coco_results is not None
-    assert {len(row["keypoints"]) for row in cell.coco_results} == {17 * 3}
+    assert {np.size(np.array(row["keypoints"])) for row in cell.coco_results} == {17 * 3}

@@ -22,7 +22,9 @@ from small_run import posebench, small_checkpoint
 from small_store import result as store_result
 
 from posebench.errors import DataError, SpecError, UsageError
+from posebench.files.records import write_json
 from posebench.judging.verdicts import verdicts_of
+from posebench.networks.policies import Policy
 from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import Resources
 from posebench.results import store
@@ -246,12 +248,12 @@ def test_a_full_disk_keeps_what_is_done(
 ) -> None:
     whole, asked = request(folder, people, out="whole"), request(folder, people)
     ran(whole)
-    write, left = store.write_json, iter(range(3))
+    left = iter(range(3))
 
     def fill(path: Path, value: Any) -> None:
         if next(left, None) is None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(path, value)
+        write_json(path, value)
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "write_json", fill)
@@ -316,7 +318,7 @@ def cells_of(folder: Path, count: int, sizes: int) -> list[SuiteCell]:
         source = CheckpointSource(folder / f"{index}", str(index))
         checkpoint = SuiteCheckpoint(source, CheckpointEntry(f"{index}"))
         for decoder in range(2):
-            key = (InputSize(32 + size, 32), "native")
+            key: tuple[InputSize, Policy] = (InputSize(32 + size, 32), "native")
             name = f"{index} {size} {decoder}"
             made.append(SuiteCell(name, store_result(), checkpoint, 0, None, key))
     return made
@@ -367,7 +369,7 @@ def test_the_command_prints_table_and_verdicts(folder: Path, people: Path) -> No
 def test_a_killed_run_loses_nothing_that_was_finished(folder: Path, people: Path) -> None:
     suite, out, whole = written_suite(folder, people), folder / "out", folder / "whole"
     command = [sys.executable, "-m", "posebench", "run", str(suite), "--threads", "1", "--out"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, str(whole)], check=True, env=environment, **quiet)
     rng, finished = random.Random(0), dict[str, Any]()

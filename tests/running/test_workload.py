@@ -14,6 +14,7 @@ from posebench.datasets import requests
 from posebench.datasets.boxes import BoxFilter
 from posebench.datasets.keypoints import CROWDPOSE
 from posebench.datasets.requests import DataRequest
+from posebench.datasets.synthetic import write_dataset
 from posebench.errors import DataError, EvaluationError, UsageError
 from posebench.files.hashing import sha256_of
 from posebench.running import workload as workload_module
@@ -135,11 +136,11 @@ def test_synthetic_scenes_are_rendered_once_into_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POSEBENCH_CACHE", str(tmp_path))
-    renderer, calls = requests.write_dataset, []
+    calls: list[str] = []
 
     def two_scenes(out: Path, **options: Any) -> Path:
         calls.append(options["level"])
-        return renderer(out, count=2, **options)
+        return write_dataset(out, count=2, **options)
 
     monkeypatch.setattr(requests, "write_dataset", two_scenes)
     assert [load(dataset="synthetic-crowd").protocol.images for _ in range(2)] == [2, 2]
@@ -152,8 +153,6 @@ def test_synthetic_scenes_are_rendered_once_into_the_cache(
 def test_the_official_evaluator_is_asked_for_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from posebench.datasets.synthetic import write_dataset
-
     write_dataset(tmp_path, split="val", count=1, level="crowd", keypoints=CROWDPOSE)
 
     def missing() -> None:

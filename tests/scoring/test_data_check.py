@@ -201,7 +201,7 @@ def test_broken_files_are_findings_and_missing_ones_errors(tmp_path: Path) -> No
         check_path(tmp_path / "val")
 
 
-DIRT = (None, "x", -1, 2.5, float("nan"), [], {}, [None] * 4, [1, 2, 3, 4], True)
+DIRT: tuple[Any, ...] = (None, "x", -1, 2.5, float("nan"), [], {}, [None] * 4, [1, 2, 3, 4], True)
 
 
 def test_a_person_that_is_dirty_in_every_way_crashes_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from numpy.typing import NDArray
 from pose_problems import Problem, problems
 from small_scenes import detected, persons
 
@@ -12,7 +13,7 @@ from posebench.datasets.keypoints import COCO
 from posebench.scoring.keypoint_metrics import keypoint_distances, keypoint_metrics
 from posebench.scoring.matching.detections import detections_from_results
 from posebench.scoring.matching.pairing import best_detections, best_persons, one_to_one
-from posebench.scoring.matching.truth import ground_truth
+from posebench.scoring.matching.truth import GroundTruth, ground_truth
 
 NOSE, EAR = 0, 3
 
@@ -52,7 +53,7 @@ def test_a_stranger_is_no_end_point() -> None:
     assert (found.labelled, found.found, found.pck[0.2], found.endpoint_error) == (17, 0, 0, None)
 
 
-def _oks(truth, person: int, points: np.ndarray) -> float:  # type: ignore[no-untyped-def]
+def _oks(truth: GroundTruth, person: int, points: NDArray[np.float64]) -> float:
     labelled = np.flatnonzero(truth.visibility[person] > 0)
     total = 0.0
     for keypoint in labelled:
@@ -69,7 +70,7 @@ def test_best_partners_are_those_of_plain_loops(problem: Problem) -> None:
     truth = ground_truth(problem.dataset("coco", "annotation"))
     detections = detections_from_results(problem.results, len(problem.keypoints))
     assert detections is not None
-    among = (truth.visibility > 0).any(axis=1)
+    among = np.asarray((truth.visibility > 0).any(axis=1))
     persons_of = best_persons(truth, detections, among)
     detections_of = best_detections(truth, detections)
     where = truth.locate(detections.image_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,12 @@ def person(points: list[float], image: int = 1, **changes: Any) -> dict[str, Any
     return {**row, **changes}
 
 
-def predict(*poses: list[list[float]], image: int = 1) -> Predictions:
+def predict(*poses: Sequence[Sequence[float]], image: int = 1) -> Predictions:
     count = len(poses)
     return Predictions(
         image_ids=np.full(count, image),
         ids=np.arange(count),
-        keypoints=np.float32(poses).reshape(count, 2, 2),
+        keypoints=np.array(poses, np.float32).reshape(count, 2, 2),
         keypoint_scores=np.ones((count, 2), np.float32),
         bbox_xyxy=np.zeros((count, 4), np.float32),
         bbox_scores=np.ones(count, np.float32),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outside_files import NO_PEER, peer_python, peer_script
 
 from posebench.datasets.coco import PoseDataset, load_annotations
 from posebench.prediction.predictions import Predictions
@@ -16,7 +17,6 @@ from posebench.scoring.evaluate import ScoringOptions, evaluate
 from posebench.scoring.nms import NmsRule
 from posebench.scoring.rescoring import Rescoring
 
-PYTHON = Path(os.environ.get("POSEBENCH_PEER", Path.home() / ".cache/posebench-peer/bin/python"))
 CONFIGS = {
     "coco": "body_2d_keypoint/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
     "crowdpose": "body_2d_keypoint/rtmpose/crowdpose/rtmpose-m_8xb64-210e_crowdpose-256x192.py",
@@ -24,11 +24,11 @@ CONFIGS = {
 PEER_NMS: dict[NmsRule, str] = {"hard": "oks_nms", "soft": "soft_oks_nms", "none": "none"}
 
 
-def peer_metric(shared: Path, dataset: PoseDataset, out: Path, *options: str) -> None:
-    script = shared / "peer" / "mmpose_peer.py"
-    if not (PYTHON.exists() and script.exists()):
-        pytest.skip("needs the MMPose reference beside the checkout")
-    command = [str(PYTHON), str(script), "metric", CONFIGS[dataset.kind]]
+def peer_metric(dataset: PoseDataset, out: Path, *options: str) -> None:
+    python, script = peer_python(), peer_script()
+    if python is None or script is None:
+        pytest.skip(NO_PEER)
+    command = [str(python), str(script), "metric", CONFIGS[dataset.kind]]
     command += ["--ann", str(dataset.annotations), "--jitter", "7", "--out", str(out), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONWARNINGS", None)
@@ -53,7 +53,7 @@ def test_equal_to_the_peer(
     dataset = load_annotations(shared_dir / "data" / annotations, tmp_path)
     out = tmp_path / "peer.npz"
     options = ("--score-mode", rescoring, "--nms-mode", PEER_NMS[nms])
-    peer_metric(shared_dir, dataset, out, *options)
+    peer_metric(dataset, out, *options)
     arrays = np.load(out)
     predictions = Predictions(
         image_ids=arrays["img_ids"],

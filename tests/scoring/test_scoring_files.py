@@ -30,7 +30,9 @@ Files = tuple[Path, Path, Path]
 def files(tmp_path: Path) -> Files:
     """Return annotations of 40 images, and good and bad predictions on them."""
     rng = np.random.default_rng(0)
-    persons, good, bad = [], [], []
+    persons: list[dict[str, Any]] = []
+    good: list[dict[str, Any]] = []
+    bad: list[dict[str, Any]] = []
     for number in range(80):
         side = 60.0 if number % 2 else 200.0
         points = rng.uniform(0.1, 0.9, (17, 2)) * side + [300 * (number % 2), 20]

@@ -37,14 +37,14 @@ def predictions(count: int, seed: int = 0, joints: int = 17) -> Predictions:
 
 
 def test_bbox_keypoint_rescoring_by_hand() -> None:
-    keypoint_scores = np.float32([[0.2, 0.4, 0.9], [0.1, 0.2, 0.0], [1.5, 0.5, -2.0]])
-    scores = rescore("bbox_keypoint", np.float32([0.5, 0.9, 1.0]), keypoint_scores)
+    keypoint_scores = np.array([[0.2, 0.4, 0.9], [0.1, 0.2, 0.0], [1.5, 0.5, -2.0]], np.float32)
+    scores = rescore("bbox_keypoint", np.array([0.5, 0.9, 1.0], np.float32), keypoint_scores)
     assert scores == pytest.approx([0.5 * 0.65, 0.0, 1.0], abs=1e-7)
 
 
 def test_the_other_rescorings_by_hand() -> None:
-    keypoint_scores = np.float32([[0.25, 0.5, 0.75], [0.0, 0.0, 0.375]])
-    boxes = np.float32([0.5, 0.25])
+    keypoint_scores = np.array([[0.25, 0.5, 0.75], [0.0, 0.0, 0.375]], np.float32)
+    boxes = np.array([0.5, 0.25], np.float32)
     assert rescore("bbox", boxes, keypoint_scores).tolist() == [0.5, 0.25]
     assert rescore("keypoint", boxes, keypoint_scores).tolist() == [0.5, 0.125]
     assert rescore("bbox_rle", boxes, keypoint_scores).tolist() == [1.75, 0.75]
@@ -98,7 +98,9 @@ def test_soft_nms_takes_the_best_of_the_decayed_scores(seed: int) -> None:
 
 def test_of_equal_scores_the_last_wins() -> None:
     keypoints = np.zeros((3, 17, 2), np.float32)
-    assert oks_nms(keypoints, np.float32([0.5, 0.5, 0.5]), np.full(3, 99.0), SIGMAS).tolist() == [2]
+    assert oks_nms(
+        keypoints, np.array([0.5, 0.5, 0.5], np.float32), np.full(3, 99.0), SIGMAS
+    ).tolist() == [2]
 
 
 def test_no_nms_and_bad_thresholds() -> None:

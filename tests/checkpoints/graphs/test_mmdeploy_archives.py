@@ -112,9 +112,9 @@ def test_half_precision(exported: bytes, tmp_path: Path) -> None:
     model = onnx.load_from_string(exported)
     for each in model.graph.initializer:
         if each.data_type == onnx.TensorProto.FLOAT and len(each.dims) == 4:
-            half = onnx.numpy_helper.to_array(each).astype("float16")
+            rounded = onnx.numpy_helper.to_array(each).astype("float16")
             name = each.name
-            each.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_half"))
+            each.CopyFrom(onnx.numpy_helper.from_array(rounded, f"{name}_half"))
             cast = onnx.helper.make_node(
                 "Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from small_onnx import Axes, save_graph, save_heatmap, save_simcc
 
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.graphs.exported import ExportedNetwork
@@ -21,49 +21,6 @@ from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
 from posebench.errors import CheckpointError, UnsupportedSizeError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.sizes import InputSize
-
-Axes = Sequence[int | str]
-RANDOM = np.random.default_rng(0)
-
-
-def save_graph(
-    path: Path, nodes: list[Any], weights: dict[str, np.ndarray], axes: Axes, outputs: list[str]
-) -> None:
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, axes)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    onnx.save(model, str(path))
-
-
-def save_heatmap(path: Path, axes: Axes, keypoints: int = 17) -> np.ndarray:
-    """Write a 4x4 convolution of stride 4 as a heatmap network and return its weights."""
-    weight = RANDOM.normal(size=(keypoints, 3, 4, 4)).astype(np.float32)
-    node = helper.make_node("Conv", ["input", "w"], ["maps"], kernel_shape=[4, 4], strides=[4, 4])
-    save_graph(path, [node], {"w": weight}, axes, ["maps"])
-    return weight
-
-
-def save_simcc(path: Path, axes: Axes, names: tuple[str, str] = ("simcc_x", "simcc_y")) -> None:
-    """Write a SimCC network for 64x48 crops with split ratio 2."""
-    weights = {
-        "w": RANDOM.normal(size=(17, 3, 16, 16)).astype(np.float32),
-        "shape": np.array([0, 17, 12], dtype=np.int64),
-        "wx": RANDOM.normal(size=(12, 96)).astype(np.float32),
-        "wy": RANDOM.normal(size=(12, 128)).astype(np.float32),
-    }
-    nodes = [
-        helper.make_node("Conv", ["input", "w"], ["m"], kernel_shape=[16, 16], strides=[16, 16]),
-        helper.make_node("Reshape", ["m", "shape"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "wx"], [names[0]]),
-        helper.make_node("MatMul", ["flat", "wy"], [names[1]]),
-    ]
-    save_graph(path, nodes, weights, axes, [names[1], names[0]])
 
 
 def network_of(path: Path, spec: Path | None = None) -> ExportedNetwork:
@@ -174,10 +131,11 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 def test_networks_that_do_not_take_crops(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
-    for axes, words in (
+    cases: tuple[tuple[Axes, str], ...] = (
         ([1, 64, 48, 3], "channels last"),
         ([1, 3, 64, "W"], "fixes one side"),
-    ):
+    )
+    for axes, words in cases:
         save_graph(path, [helper.make_node("Relu", ["input"], ["y"])], {}, axes, ["y"])
         with pytest.raises(CheckpointError, match=words):
             load_checkpoint(path)

@@ -16,21 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pickled_call import Call
 
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.parsing.rebuilding import Inert, Name, NumpyArray, TensorRef
 from posebench.checkpoints.parsing.unpickling import read_pickle
 from posebench.errors import CheckpointError, UnsafeCheckpointError
-
-
-class Call:
-    """Pickles as a call of `function`."""
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self.call = (function, arguments)
-
-    def __reduce__(self) -> Any:
-        return self.call
 
 
 def hostile(canary: Path) -> dict[str, Any]:

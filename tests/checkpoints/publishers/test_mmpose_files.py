@@ -21,7 +21,7 @@ from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec, FlipSpec
 
-CODECS = {
+CODECS: dict[str, Any] = {
     "rtmcc": SimccCodec(normalize=False),
     "simcc": SimccCodec(sigma=(6.0, 6.0)),
     "heatmap": HeatmapCodec(sigma=1.5),

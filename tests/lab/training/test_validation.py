@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_an_untrained_model_scores_between_0_and_1(score):
 
 
 def test_a_model_with_nan_weights_is_an_error(score):
-    model = new_state(tiny_recipe("heatmap")).average
+    model: Any = new_state(tiny_recipe("heatmap")).average
     with torch.no_grad():
         model.head.final_layer.weight.fill_(torch.nan)
     with pytest.raises(TrainingError, match="tiny-heatmap cannot be evaluated"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_size_is_the_published_one(name: str, millions: float) -> None:
 
 def test_lite_hrnet_adds_its_finest_branch_twice() -> None:
     """Upstream sums in place into branch 0, which the other branches then get, twice."""
-    module = LiteHRModule((8, 16), naive=False).eval()
+    module: Any = LiteHRModule((8, 16), naive=False).eval()
     fill(module)
     module.layers = torch.nn.Identity()
     generator = torch.Generator().manual_seed(0)

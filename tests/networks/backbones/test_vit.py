@@ -160,10 +160,11 @@ def by_hand(model: ViT, x: torch.Tensor) -> torch.Tensor:
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         centred = x - x.mean(-1, keepdim=True)
         scaled = centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
-        return scaled * state[f"{name}.weight"] + state[f"{name}.bias"]
+        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+        return torch.add(scaled * weight, bias)
 
     def linear(x: torch.Tensor, name: str) -> torch.Tensor:
-        return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+        return torch.add(x @ state[f"{name}.weight"].T, state[f"{name}.bias"])
 
     for layer in ("layers.0", "layers.1"):
         qkv = linear(norm(x, f"{layer}.ln1"), f"{layer}.attn.qkv")

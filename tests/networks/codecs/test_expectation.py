@@ -47,7 +47,8 @@ def test_heatmaps_cell_by_cell():
     cells = np.stack([flat % WIDTH, flat // WIDTH], axis=-1)
     found = heatmap_expectation_offsets(ArrayMaps(heatmaps), cells, 5)
     for n, k in np.ndindex(4, 5):
-        expected = naive_heatmap(heatmaps[n, k], *cells[n, k], 5)
+        x, y = cells[n, k]
+        expected = naive_heatmap(heatmaps[n, k], x, y, 5)
         np.testing.assert_allclose(found[n, k], expected, atol=1e-5)
     np.testing.assert_array_equal(found[0, :2], 0)  # no room on one side
 

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from posebench.errors import EvaluationError, SpecError
 from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.codecs.heatmap import HeatmapDecoder
 from posebench.networks.codecs.maps import ArrayMaps
 from posebench.networks.sizes import InputSize
 
 SIZE = InputSize(96, 72)
 CELLS = (24, 18)
-DECODERS = ("argmax", "quarter", "dark", "udp")
+DECODERS: tuple[HeatmapDecoder, ...] = ("argmax", "quarter", "dark", "udp")
 ALL_VISIBLE = np.ones((1, 1), dtype=bool)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,7 +49,8 @@ def test_the_score_of_probabilities_is_the_higher_or_the_lower_maximum():
     )
     peaks = [axis.max(axis=-1) for axis in probabilities]
     best = [axis.argmax(axis=-1) / 2 for axis in probabilities]
-    for score, choose in (("min", np.minimum), ("max", np.maximum)):
+    choices: dict[Literal["min", "max"], Any] = {"min": np.minimum, "max": np.maximum}
+    for score, choose in choices.items():
         codec = SimccCodec(softmax="each", score=score)
         decoded = codec.decode(probabilities, SIZE)
         assert (decoded.scores == choose(*peaks)).all()

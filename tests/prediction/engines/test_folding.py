@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from filled_weights import fill, seeded_crop
@@ -15,7 +17,7 @@ from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 from posebench.prediction.engines.folding import folded
 
 SIZE = InputSize(128, 96)
-FAMILIES = {
+FAMILIES: dict[str, dict[str, object]] = {
     "resnet": {"depth": 18, "base_channels": 8},
     "hrnet": {"width": 18},
     "cspnext": {"deepen_factor": 0.167, "widen_factor": 0.125},
@@ -72,7 +74,7 @@ def test_groups_of_transposed_convolutions() -> None:
 
 def test_a_convolution_that_runs_twice_keeps_its_norms() -> None:
     head = HeadSpec("heatmap", {"deconv_channels": (8, 8), "deconv_kernels": (4, 4)})
-    model = model_of("resnet", FAMILIES["resnet"], head)
+    model: Any = model_of("resnet", FAMILIES["resnet"], head)
     first, second = model.head.deconv_layers[3], model.head.deconv_layers[4]
     twice = nn.Sequential(first, second, nn.ReLU(), first, nn.BatchNorm2d(second.num_features))
     # Of stride 2 and equal channels, it can follow itself.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,8 +120,8 @@ def test_a_file_runs_on_more_lanes(tmp_path: Path) -> None:
         openvino.Core().read_model(tmp_path / "net.onnx"), tmp_path / "net.xml", False
     )
     for name in ("net.onnx", "net.xml"):
-        network = load_checkpoint(tmp_path / name).network
-        moved = openvino_network(network, SIZE, Execution("openvino"), no_calibration, 2)
+        network: Any = load_checkpoint(tmp_path / name).network
+        moved: Any = openvino_network(network, SIZE, Execution("openvino"), no_calibration, 2)
         assert moved.outputs == network.outputs
         with torch.inference_mode():
             assert gap(moved(CROPS), model(CROPS)) < 1e-5

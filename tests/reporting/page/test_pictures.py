@@ -24,7 +24,7 @@ def view() -> CropView:
     return crop_view(image, BOX, replace(result(), size=SIZE))
 
 
-def in_image(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
+def in_image(keypoints: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return where decoded keypoints (N, K, 2) in input pixels lie in the image."""
     center, scale = boxes_to_center_scale(BOX[None], SIZE, 1.25)
     return input_to_image(keypoints.astype(np.float64), center, scale, SIZE)
@@ -41,7 +41,7 @@ def test_a_cell_is_drawn_where_it_decodes(decoder: str) -> None:
     drawing = draw_heatmap(view(), "name", heatmap, decoder == "udp", {})
     layer = re.findall(r"<image [^>]*>", drawing)[1]
     left, top, width, height = (
-        float(re.search(rf' {name}="([-\d.]+)"', layer).group(1))  # type: ignore[union-attr]
+        float(re.search(rf' {name}="([-\d.]+)"', layer).group(1))
         for name in ("x", "y", "width", "height")
     )
     cell = np.array([left + (6 + 0.5) * width / 12, top + (9 + 0.5) * height / 16])

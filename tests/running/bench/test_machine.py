@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_clocks_come_from_the_governor_or_the_processor(files: Path) -> None:
 
 def test_work_is_all_but_idle_and_waiting(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cpu_times() is None
-    monkeypatch.setattr(machine.os, "sysconf", lambda _name: 100)
+    monkeypatch.setattr(os, "sysconf", lambda _name: 100)
     # user nice system idle iowait irq softirq steal guest
     (files / "proc" / "stat").write_text("cpu  100 20 30 5000 600 7 8 35 9 0\ncpu0 1 2 3\n")
     found = cpu_times()

@@ -37,7 +37,7 @@ def costs(truth: GroundTruth, detections: Detections) -> tuple[Diagnosis, dict[s
     """Return the diagnosis and what each type regains alone."""
     found = diagnose(truth, detections, COCO.flip_indices)
     regained = {cost.name: cost.alone for cost in error_costs(found)}
-    return found, regained  # type: ignore[return-value]
+    return found, regained
 
 
 def counts(found: Diagnosis) -> dict[str, int]:
@@ -48,7 +48,7 @@ def assert_only(
     found: Diagnosis, regained: dict[str, float], error: str, gain: float, by_score: float = 0
 ) -> None:
     """Assert that one type costs `gain`, and that no other does; scores alone may help as well."""
-    expected = {**dict.fromkeys(ERROR_TYPES, 0.0), error: gain, "score": by_score}
+    expected: dict[str, float] = {**dict.fromkeys(ERROR_TYPES, 0.0), error: gain, "score": by_score}
     assert regained == pytest.approx(expected, abs=1e-12)
     wrong = [name for name, count in counts(found).items() if count and name != "good"]
     assert wrong == [error]

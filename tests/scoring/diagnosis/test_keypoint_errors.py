@@ -41,7 +41,7 @@ def state_of(truth: GroundTruth, keypoint: int, position: np.ndarray) -> str:
     row = int(np.flatnonzero(errors.person == 0)[0])
     names = [STATES[code] for code in errors.state[row]]
     assert all(name == "good" for index, name in enumerate(names) if index != keypoint)
-    return names[keypoint]
+    return str(names[keypoint])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_an_exact_inversion_is_corrected_to_the_label() -> None:
     points = truth.keypoints.copy()
     points[0, [WRIST, OTHER_WRIST]] = points[0, [OTHER_WRIST, WRIST]]
     detections = detected(truth, points, [1.0])
-    after = without_errors(truth, detections, examine(truth, detections), ("inversion",))
+    after = without_errors(truth, detections, examine(truth, detections), ["inversion"])
     np.testing.assert_allclose(after.keypoints, truth.keypoints, atol=1e-9)
 
 

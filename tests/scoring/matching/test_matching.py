@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,9 @@ def test_nine_numbers_are_those_of_xtcocotools(problem: Problem) -> None:
     assert_same_numbers(table, dataset, problem.results)
 
 
-def assert_same_numbers(table: MatchTable, dataset: PoseDataset, results: list) -> None:
+def assert_same_numbers(
+    table: MatchTable, dataset: PoseDataset, results: list[dict[str, Any]]
+) -> None:
     theirs = score_official(dataset, results).values
     ours = summarise(table, MATCH_METRICS[dataset.kind])
     assert list(ours) == list(theirs)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pose_problems import Problem, problems, pycocotools_says
+from pose_problems import Problem, Row, problems, pycocotools_says
 
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import detections_from_results
@@ -36,7 +36,9 @@ def table_of(problem: Problem, kind: str = "coco") -> MatchTable:
 
 def duplicated(problem: Problem, counts: dict[int, int]) -> Problem:
     """Return the problem with each image, its persons and its results as often as counted."""
-    images, persons, results = [], [], []
+    images: list[Row] = []
+    persons: list[Row] = []
+    results: list[Row] = []
     for image in problem.images:
         for number in range(counts[image["id"]]):
             key = 1000 * image["id"] + number
@@ -154,7 +156,8 @@ def test_the_same_seed_draws_the_same_images_for_all() -> None:
     blocks = [
         np.concatenate(list(resampled_images(np.random.default_rng(3), 50, 70))) for _ in range(2)
     ]
-    np.testing.assert_array_equal(*blocks)
+    one, other = blocks
+    np.testing.assert_array_equal(one, other)
     assert blocks[0].shape == (70, 50) and (blocks[0].sum(axis=1) == 50).all()
     assert len(np.unique(blocks[0], axis=0)) == 70
     table = simulated(np.random.default_rng(0), 50)
