@@ -29,7 +29,7 @@ def cell(
     paradigm = name.partition("-")[0]
     parameters = changes.pop("parameters", 10**6)
     facts = CheckpointFacts(name, name, "posebench", paradigm, "ResNet-18", TRAINED, parameters)
-    metrics = None if ap is None else {"AP": ap}
+    metrics: dict[str, float | None] | None = None if ap is None else {"AP": ap}
     status = changes.pop("status", "ok" if ap is not None else "unsupported")
     parsed = None if size is None else InputSize.parse(size)
     return CellResult(facts, parsed, policy, status, PROTOCOL, metrics=metrics, **changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from drawn import collisions
@@ -40,6 +41,7 @@ def report(people: Path, tmp_path_factory: pytest.TempPathFactory) -> DiagnosisR
 def test_bars_and_curves_are_the_reports(report: DiagnosisReport) -> None:
     drawing = diagnosis_drawing(report)
     assert "A: exact · B: moved_half" in drawing.heading
+    figure: Any
     with composed(drawing) as figure:
         states, costs, precision, reliability = figure.axes
         assert states.patches[0].get_width() == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_bars_are_as_long_as_what_is_regained() -> None:
     drawing = errors_drawing([PAIR])
     assert drawing is not None
     with composed(drawing) as figure:
-        (axes,) = figure.axes
+        axes: Any = figure.axes[0]
         assert [bar.get_width() for bar in axes.patches] == pytest.approx([10.5, 0, 0, 0])
         assert [text.get_text() for text in axes.texts] == ["+10.5", "+0.0", "", ""]
         assert collisions(figure) == []
@@ -53,7 +54,8 @@ def test_marks_of_reliability_are_the_bins_that_hold_detections() -> None:
     drawing = reliability_drawing([PAIR])
     assert drawing is not None
     with composed(drawing) as figure:
-        marks = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+        axes: Any = figure.axes[0]
+        marks = [line for line in axes.lines if line.get_marker() == "o"]
         spots = [(*line.get_xdata(), *line.get_ydata()) for line in marks]
         assert spots == [(0.4, 0.3), (0.9, 0.8)]
         sizes = [line.get_markersize() for line in marks]
@@ -71,7 +73,7 @@ def test_a_verdict_is_drawn_against_its_margin(margin: float, labels: list[str])
     panel = verdict_panel(verdict)
     assert panel is not None
     with house_style():
-        axes = empty_figure(3, 0.5).subplots()
+        axes: Any = empty_figure(3, 0.5).subplots()
         panel.draw(axes)
         spans = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "|"]
         assert spans == [pytest.approx([8, 12])]
