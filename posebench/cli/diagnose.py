@@ -28,7 +28,7 @@ def diagnose_command(
     from posebench.cli.choices import one_of
     from posebench.datasets.coco import AREA_RULES
     from posebench.reporting.diagnosis_tables import diagnosis_tables
-    from posebench.reporting.figures.diagnosis import plot_diagnosis
+    from posebench.reporting.figures.files import plot_diagnosis
     from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files
     from posebench.scoring.files import write_report
 

@@ -26,26 +26,18 @@ def plot_command(
             "cost; keypoints: by keypoint; curve: AP and loss in training."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="File to write, .svg or .png.")],
+    out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],
 ) -> None:
-    """Draw a run's results, or training curves (needs the extra `plots`)."""
+    """Draw a run's results, or training curves, for print and for screens."""
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
-    from posebench.reporting.figures.resolution import plot_resolution
-    from posebench.reporting.figures.run_figures import plot_keypoints, plot_pareto, plot_scaling
-    from posebench.reporting.figures.training import plot_training_curves
+    from posebench.reporting.figures.files import plot_curves, plot_run
 
     chosen = one_of(kind, KINDS, "--kind")
-    draw = {
-        "resolution": plot_resolution,
-        "scaling": plot_scaling,
-        "pareto": plot_pareto,
-        "keypoints": plot_keypoints,
-    }
     if chosen == "curve":
-        plot_training_curves(files, out)
+        plot_curves(files, out)
     elif len(files) == 1:
-        draw[chosen](files[0], out)
+        plot_run(files[0], chosen, out)
     else:
         raise UsageError(f"--kind {chosen} draws one run.", hint="Give one run directory or file.")
     typer.echo(str(out))

@@ -88,7 +88,6 @@ def test_bench_writes_what_table_plot_and_compare_read(
     assert gate.code == 1 and "slower" in gate.out
     same = run("compare", tmp_path / "old", tmp_path / "old", "--gate", "speed drop 10%")
     assert same.code == 0
-    pytest.importorskip("matplotlib", reason="needs the extra `plots`")
     for source in (tmp_path / "old", tmp_path / "old.json"):
         assert run("plot", source, "--kind", "pareto", "--out", tmp_path / "p.svg").code == 0
         assert "milliseconds" in (tmp_path / "p.svg").read_text(encoding="utf-8")

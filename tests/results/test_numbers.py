@@ -8,6 +8,7 @@ import pytest
 from small_run import made_up
 from small_speed import SPEED
 
+from posebench.results.cell import Status
 from posebench.results.numbers import NUMBERS, bounds_of, number_named, numbers_of
 from posebench.results.speed import BatchSpeed, Memory
 from posebench.scoring.metrics import METRICS
@@ -47,7 +48,7 @@ def test_the_peak_is_that_of_the_accelerator_if_there_is_one() -> None:
 
 
 def test_whether_a_cell_runs_is_known_unless_it_failed() -> None:
-    statuses = ("ok", "unsupported", "failed", "skipped")
+    statuses: tuple[Status, ...] = ("ok", "unsupported", "failed", "skipped")
     runs = [NUMBERS["runs"].read(replace(RESULT, status=status)) for status in statuses]
     assert runs == [1.0, 0.0, None, None]
 

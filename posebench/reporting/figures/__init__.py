@@ -1,1 +1,36 @@
-"""Figures of runs, trainings and diagnoses, for files."""
+"""Figures: each is one function from results to a drawing, for files and for the page alike.
+
+`RUN_FIGURES` are those of a run by the name that `posebench plot --kind` knows them by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from posebench.reporting.figures.cost import pareto_drawing, scaling_drawing
+from posebench.reporting.figures.drawing import Drawing
+from posebench.reporting.figures.keypoints import keypoints_drawing
+from posebench.reporting.figures.resolution import resolution_drawing
+from posebench.results.reading import ReadCell
+
+
+@dataclass(frozen=True)
+class RunFigure:
+    """A figure of a run, None where no cell has what it `needs`."""
+
+    draw: Callable[[Sequence[ReadCell]], Drawing | None]
+    needs: str
+
+
+RUN_FIGURES: Mapping[str, RunFigure] = MappingProxyType(
+    {
+        "resolution": RunFigure(resolution_drawing, "that has an input size"),
+        "scaling": RunFigure(scaling_drawing, "with AP at its trained size"),
+        "pareto": RunFigure(pareto_drawing, "with AP and a cost"),
+        "keypoints": RunFigure(
+            keypoints_drawing, "with its keypoints' numbers (posebench run keeps them)"
+        ),
+    }
+)

@@ -1,204 +1,177 @@
-"""AP against input size as a figure. Never loads torch."""
+"""AP against input size, a panel for each matched pair. Never loads torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from posebench.errors import UsageError
-from posebench.networks.sizes import InputSize
-from posebench.reporting.figures.style import COLOURS, GREY, figure_file, legend_line, paradigms_in
+from posebench.reporting.figures.drawing import Drawing, Panel
+from posebench.reporting.figures.marks import draw_interval, draw_point
+from posebench.reporting.figures.style import (
+    LINE_WIDTH,
+    MARKER_SIZE,
+    POLICY_MARKERS,
+    SOFT,
+    LegendEntry,
+    paradigm_legend,
+    paradigm_of,
+    policy_legend,
+    policy_line,
+)
+from posebench.reporting.figures.svg import say
+from posebench.reporting.figures.values import (
+    ap_points,
+    ap_said,
+    known_ap,
+    matched_panels,
+    measured_by,
+    panel_title,
+    protocol_line,
+    top_of,
+    with_own_decoders,
+)
 from posebench.results.cell import CellResult
-from posebench.results.reading import ap_bounds, read_cells
+from posebench.results.reading import ReadCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
+    from matplotlib.transforms import Transform
 
-MARKERS = {"native": "o", "resample": "s", "pool": "^", "interpolate": "D"}
 MISSING = {
     "unsupported": ("x", "unsupported at this size"),
     "failed": ("1", "failed"),
     "skipped": ("2", "skipped"),
 }
-_FLIP = {True: "flip test", False: "no flip test", None: "flip test unknown"}
-_PANELS_PER_ROW = 4
-_LEVEL_LABELS = 4
-_TITLE = 32
+_HOME: dict[str, Any] = {"color": SOFT, "linewidth": 0.9, "linestyle": ":"}
+_LEVEL_LABELS = 3
+_HEIGHT, _HEIGHT_WITH_UPRIGHT_LABELS = 2.0, 2.5
 # Share of the height under AP 0 that is kept for the marks of cells without AP.
-_FLOOR = 0.07
+_FLOOR = 0.09
+# How far apart the marks of one size stand, in points.
+_DODGE = 2.0
 
 
-def plot_resolution(source: Path, out: Path) -> None:
-    """Draw AP (points) with its interval against input height, of a run or an evaluation.
+def resolution_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
+    """Draw AP (points) with its interval against input height; None for cells without sizes.
 
-    One panel for each matched pair (same backbone, same trained size) and protocol; colour
-    stands for the paradigm, marker for the resize policy. Cells without AP are marks on the
-    panel's floor.
-    Raises `DataError` for what holds no results, `UsageError` for results without a size, an
-    unknown suffix of `out`, or where matplotlib is missing.
+    Colour stands for the paradigm, a mark's shape for the resize policy; each checkpoint has its
+    own decoder. Cells without AP are marks on the panel's floor. A policy's line passes through
+    the trained size, where all policies are the same.
     """
-    cells = [cell.result for cell in read_cells(source)]
-    placed = [cell for cell in cells if cell.size is not None]
+    placed = [cell for cell in with_own_decoders(cells) if cell.result.size is not None]
     if not placed:
-        raise UsageError(f"{source} holds no result that has an input size.")
-    panels = _panels(placed)
-    columns = min(len(panels), _PANELS_PER_ROW)
-    rows = -(-len(panels) // columns)
-    width = max(2.6 * columns + 0.8, 6.0)
-    with figure_file(out, (width, 2.9 * rows + 0.8)) as figure:
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_visible(False)
-        several = len({_measured_by(cell) for cell in placed}) > 1
-        for axes, panel in zip(grid.flat, panels, strict=False):
-            _draw_panel(axes, panel, _measured_by(panel[0]) if several else None)
-        for row in grid:
-            row[0].set_ylabel("AP (points)")
-        missing = any(_ap(cell) is None for cell in placed)
-        top = max((100 * (_ap(cell) or 0) for cell in placed), default=0) * 1.05 or 1.0
-        grid[0, 0].set_ylim(-top * _FLOOR / (1 - _FLOOR) if missing else 0, top)
-        title = _protocol_line(placed, len(cells) - len(placed))
-        figure.suptitle(title, fontsize="medium", color=GREY)
-        lines = _resolution_legend(placed)
-        figure.legend(
-            handles=lines, loc="outside lower center", ncols=min(len(lines), int(width / 1.45))
+        return None
+    results = [cell.result for cell in placed]
+    without = sum(cell.result.size is None for cell in cells)
+    several = len(set(map(measured_by, results))) > 1
+    top = top_of(results)
+    floor = -top * _FLOOR if any(ap_points(result) is None for result in results) else 0.0
+    grouped = matched_panels(placed)
+    most = max(len({cell.result.size for cell in panel}) for panel in grouped)
+    panels = [
+        Panel(
+            panel_title(panel, several),
+            f"AP against input size: {'; '.join(ap_said(cell.result) for cell in panel)}",
+            partial(_draw_panel, results=[cell.result for cell in panel], limits=(floor, top)),
         )
+        for panel in grouped
+    ]
+    return Drawing(
+        heading=protocol_line(results) + f" · {without} without a size left out" * bool(without),
+        panels=tuple(panels),
+        legend=_legend(results),
+        columns=3,
+        height=_HEIGHT if most <= _LEVEL_LABELS else _HEIGHT_WITH_UPRIGHT_LABELS,
+        same_y=True,
+    )
 
 
-def _draw_panel(axes: Axes, cells: Sequence[CellResult], protocol: str | None) -> None:
-    """Draw a line for each checkpoint, policy and decoder of one matched pair.
-
-    `protocol` is what to name where panels differ in it.
-    """
-    sizes = sorted({cell.size for cell in cells if cell.size is not None})
+def _draw_panel(axes: Axes, *, results: Sequence[CellResult], limits: tuple[float, float]) -> None:
+    sizes = sorted({result.size for result in results if result.size is not None})
     heights = sorted({size.height for size in sizes})
     labels = ["\n".join(str(size) for size in sizes if size.height == h) for h in heights]
     axes.set_xscale("log", base=2)
-    axes.set_xticks(heights, labels, rotation=0 if len(heights) <= _LEVEL_LABELS else 45)
+    axes.set_xticks(heights, labels, rotation=0 if len(heights) <= _LEVEL_LABELS else 90)
     axes.minorticks_off()
-    axes.margins(x=0.12)
-    axes.set_xlabel("input size (height x width, px)")
-    checkpoints = list(dict.fromkeys(_identity(cell) for cell in cells))
-    for position, checkpoint in enumerate(checkpoints):
-        own = [cell for cell in cells if _identity(cell) == checkpoint]
-        for policy, decoder in dict.fromkeys((cell.policy, cell.protocol.decoder) for cell in own):
-            _draw_series(axes, [c for c in own if c.protocol.decoder == decoder], policy)
-        _mark_missing(axes, own, shift=position - (len(checkpoints) - 1) / 2)
-    facts = cells[0].checkpoint
-    if facts.trained_size is not None:
-        axes.axvline(facts.trained_size.height, color=GREY, linewidth=1.1, linestyle=":", zorder=0)
-    names = [name if len(name) <= _TITLE else f"{name[:_TITLE]}…" for name, _ in checkpoints]
-    lines = [*names, f"{facts.backbone}", f"trained at {facts.trained_size}"]
-    axes.set_title("\n".join([*lines, *([protocol] if protocol else [])]))
+    axes.set(xlabel="input size (height × width, px)", ylabel="AP (points)", ylim=limits)
+    homes = {home.height for r in results if (home := r.checkpoint.trained_size) is not None}
+    ends = [*heights, *homes]
+    axes.set_xlim(min(ends) / 1.25, max(ends) * 1.25)
+    for place in sorted(homes):
+        axes.axvline(place, zorder=0, **_HOME)
+    checkpoints = list(dict.fromkeys(result.checkpoint.name for result in results))
+    for place, name in enumerate(checkpoints):
+        shift = _shifted(axes, _DODGE * (2 * place - len(checkpoints) + 1))
+        own = [result for result in results if result.checkpoint.name == name]
+        for decoder, policy in dict.fromkeys((r.protocol.decoder, r.policy) for r in own):
+            _draw_series(axes, [r for r in own if r.protocol.decoder == decoder], policy, shift)
 
 
-def _draw_series(axes: Axes, cells: Sequence[CellResult], policy: str | None) -> None:
-    """Draw AP of one checkpoint under one policy, by way of its AP at the trained size.
+def _draw_series(
+    axes: Axes, results: Sequence[CellResult], policy: str | None, shift: Transform
+) -> None:
+    """Draw one checkpoint under one policy, by way of its AP at the trained size.
 
     There every policy is `native`, so that the other policies have no cell of their own.
     """
-    points: dict[int, float] = {}
-    bounds: dict[int, tuple[float, float]] = {}
-    for cell in cells:
-        ap, facts = _ap(cell), cell.checkpoint
-        at_home = cell.policy == "native" and cell.size == facts.trained_size
-        if ap is not None and cell.size is not None and (cell.policy == policy or at_home):
-            points[cell.size.height] = 100 * ap
-            bounds[cell.size.height] = ap_bounds(cell) or (100 * ap, 100 * ap)
-    measured = {cell.size.height for cell in cells if cell.size and cell.policy == policy}
-    heights = sorted(points)
+    at_home = [r for r in results if r.policy == "native" and r.size == r.checkpoint.trained_size]
+    own = [result for result in results if result.policy == policy]
+    shown = [r for r in results if ap_points(r) is not None and (r in own or r in at_home)]
+    shown.sort(key=_height)
     axes.plot(
-        heights,
-        [points[height] for height in heights],
-        color=_colour(cells[0]),
-        marker=MARKERS.get(policy or "native", "o"),
-        markevery=[i for i, height in enumerate(heights) if height in measured],
-        markersize=4.5,
-        linewidth=1.2,
-        linestyle="-" if policy == "native" else (0, (4, 1.5)),
+        [_height(result) for result in shown],
+        [known_ap(result) for result in shown],
+        color=paradigm_of(own[0].checkpoint.paradigm).colour,
+        linewidth=LINE_WIDTH,
+        linestyle=policy_line(policy),
+        transform=shift,
     )
-    for height in heights:
-        axes.plot([height] * 2, bounds[height], color=_colour(cells[0]), linewidth=0.7, alpha=0.6)
+    for result in own:
+        if ap_points(result) is None:
+            _mark_missing(axes, result, shift)
+            continue
+        draw_interval(axes, _height(result), result, transform=shift)
+        marker = POLICY_MARKERS.get(policy or "", "o")
+        draw_point(axes, _height(result), result, marker, transform=shift)
 
 
-def _mark_missing(axes: Axes, cells: Sequence[CellResult], shift: float) -> None:
-    """Mark on the panel's floor the cells without AP; `shift` keeps checkpoints apart."""
-    for cell in cells:
-        if _ap(cell) is None and cell.size is not None:
-            axes.plot(
-                [cell.size.height * 2 ** (0.12 * shift)],
-                [_FLOOR / 2],
-                marker=MISSING.get(cell.status, MISSING["failed"])[0],
-                color=_colour(cell),
-                markersize=6,
-                linestyle="none",
-                transform=axes.get_xaxis_transform(),
-                gid=f"{cell.status} {cell.cell_id}",
-            )
+def _mark_missing(axes: Axes, result: CellResult, shift: Transform) -> None:
+    marker, _ = MISSING.get(result.status, MISSING["failed"])
+    (mark,) = axes.plot(
+        [_height(result)],
+        [axes.get_ylim()[0] / 2],
+        marker=marker,
+        color=paradigm_of(result.checkpoint.paradigm).colour,
+        markersize=MARKER_SIZE + 1,
+        linestyle="none",
+        transform=shift,
+    )
+    say(mark, ap_said(result))
 
 
-def _panels(cells: Sequence[CellResult]) -> list[list[CellResult]]:
-    """Group cells by protocol, backbone and trained size, a checkpoint of a paradigm in each."""
-    panels: dict[tuple[str, str | None, InputSize | None, int], list[CellResult]] = {}
-    copies: dict[tuple[Any, ...], list[tuple[str, str | None]]] = {}
-    for cell in cells:
-        facts = cell.checkpoint
-        rivals = copies.setdefault((facts.backbone, facts.trained_size, facts.paradigm), [])
-        if _identity(cell) not in rivals:
-            rivals.append(_identity(cell))
-        place = rivals.index(_identity(cell))
-        key = (_measured_by(cell), facts.backbone, facts.trained_size, place)
-        panels.setdefault(key, []).append(cell)
-    return list(panels.values())
+def _shifted(axes: Axes, points: float) -> Transform:
+    """Return where data lies, moved to the right by some points."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure: Any = axes.figure
+    return axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
 
 
-def _resolution_legend(cells: Sequence[CellResult]) -> list[Line2D]:
-    policies = [name for name in MARKERS if any(cell.policy == name for cell in cells)]
+def _height(result: CellResult) -> float:
+    assert result.size is not None
+    return float(result.size.height)
+
+
+def _legend(results: Sequence[CellResult]) -> tuple[LegendEntry, ...]:
     missing = [
-        MISSING[name]
-        for name in MISSING
-        if any(cell.status == name and _ap(cell) is None for cell in cells)
+        LegendEntry(label, {"color": SOFT, "marker": marker, "linestyle": "none"})
+        for status, (marker, label) in MISSING.items()
+        if any(result.status == status and ap_points(result) is None for result in results)
     ]
-    return [
-        *(
-            legend_line(COLOURS[name], name)
-            for name in paradigms_in(c.checkpoint.paradigm for c in cells)
-        ),
-        *(legend_line(GREY, name, marker=MARKERS[name], linestyle="none") for name in policies),
-        *(legend_line(GREY, label, marker=mark, linestyle="none") for mark, label in missing),
-        legend_line(GREY, "trained size", linestyle=":", linewidth=1.1),
-    ]
-
-
-def _measured_by(cell: CellResult) -> str:
-    """Return the parts of the protocol that a suite may vary."""
-    protocol = cell.protocol
-    return f"{protocol.dataset}, boxes {protocol.boxes}, {_FLIP[protocol.flip_test]}"
-
-
-def _protocol_line(cells: Sequence[CellResult], unplaced: int) -> str:
-    protocols = [cell.protocol for cell in cells]
-    facts = [
-        " / ".join(dict.fromkeys(texts))
-        for texts in (
-            (f"{p.dataset}: {p.images} images, {p.instances} instances" for p in protocols),
-            (f"boxes {p.boxes}" for p in protocols),
-            sorted({_FLIP[p.flip_test] for p in protocols}),
-            (p.evaluator for p in protocols),
-        )
-    ]
-    return " · ".join(facts + [f"{unplaced} without a size left out"] * bool(unplaced))
-
-
-def _identity(cell: CellResult) -> tuple[str, str | None]:
-    return cell.checkpoint.name, cell.checkpoint.sha256
-
-
-def _ap(cell: CellResult) -> float | None:
-    return (cell.metrics or {}).get("AP")
-
-
-def _colour(cell: CellResult) -> str:
-    return COLOURS.get(cell.checkpoint.paradigm or "", GREY)
+    return (
+        *paradigm_legend(result.checkpoint.paradigm for result in results),
+        *policy_legend(result.policy for result in results),
+        *missing,
+        LegendEntry("trained size", _HOME),
+    )

@@ -1,89 +1,152 @@
-"""What all figures share: colours, style, and the way to a file. matplotlib is loaded on use."""
+"""How every figure looks: sizes in inches, colours, marks, legend entries. No matplotlib here.
+
+A paradigm is a colour and a filled or open mark, so that no reader depends on colour; a mark's
+shape is the resize policy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
-from posebench.errors import UsageError
-from posebench.files.records import put_when_written
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-# Okabe and Ito's blue and vermilion, which colour-blind readers tell apart.
-COLOURS = {"heatmap": "#0072B2", "simcc": "#D55E00"}
-GREY = "#555555"
-_STYLE: Any = {
-    # Text stays text, so that it can be searched, and the same data gives the same bytes.
-    "svg.fonttype": "none",
-    "svg.hashsalt": "posebench",
-    "font.size": 9.0,
-    "axes.titlesize": 9.0,
-    "axes.grid": True,
-    "grid.color": "#E3E3E3",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
-_DPI = 160
-_MARGIN = 1.6
-
-
-@contextmanager
-def figure_file(out: Path, inches: tuple[float, float]) -> Iterator[Figure]:
-    """Yield an empty figure; write it to `out` by way of a temporary name.
-
-    The user's matplotlib settings do not matter. Raises `UsageError` for a suffix other than
-    .svg and .png, and where matplotlib is missing.
-    """
-    kind = out.suffix.lower().removeprefix(".")
-    if kind not in ("png", "svg"):
-        raise UsageError(f"{out} is neither .svg nor .png.", hint="End its name in one of them.")
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError(
-            "Plots need matplotlib.", hint='Install it with: pip install "posebench-pose[plots]"'
-        ) from None
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=inches, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
-        undated = {"Date": None} if kind == "svg" else {}
-        with put_when_written(out) as temporary:
-            figure.savefig(temporary, format=kind, dpi=_DPI, metadata=undated)
+# A page's text in two columns, as conferences set it, and one of them.
+PAGE_WIDTH, COLUMN_WIDTH = 7.0, 3.45
+PAPER, INK, SOFT, RULE, GRID = "#ffffff", "#1b1f24", "#59636e", "#b3bac2", "#e6e9ed"
+SMALL = 6.5
+# Okabe and Ito's colours, which colour-blind readers tell apart; vermilion is darkened so that
+# text in it can be read on white.
+BLUE, VERMILION = "#0072b2", "#c24e00"
+SERIES = (BLUE, VERMILION, "#00805d", "#a8497f", "#7a6200", "#2a8ac0")
+MARKER_SIZE, LINE_WIDTH = 4.2, 1.1
+POLICY_MARKERS: Mapping[str, str] = MappingProxyType(
+    {"native": "o", "resample": "s", "pool": "^", "interpolate": "D"}
+)
+DASHED = (0, (4, 1.6))
+INTERVAL_CAP = "_"
+SETTINGS: Any = MappingProxyType(
+    {
+        # Text stays text, so that it can be searched and edited, and no name is read as math.
+        "svg.fonttype": "none",
+        "pdf.fonttype": 42,
+        "text.parse_math": False,
+        # The same data gives the same bytes.
+        "svg.hashsalt": "posebench",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 7.5,
+        "axes.titlesize": 7.5,
+        "axes.labelsize": 7.5,
+        "xtick.labelsize": 7.0,
+        "ytick.labelsize": 7.0,
+        "legend.fontsize": 7.0,
+        "text.color": INK,
+        "axes.labelcolor": SOFT,
+        "axes.edgecolor": SOFT,
+        "axes.facecolor": "none",
+        "axes.linewidth": 0.7,
+        "xtick.color": SOFT,
+        "ytick.color": SOFT,
+        "xtick.major.width": 0.7,
+        "ytick.major.size": 0.0,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "grid.color": GRID,
+        "grid.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "legend.handlelength": 2.2,
+    }
+)
 
 
-def legend_line(colour: str, label: str, **style: Any) -> Line2D:
-    """Return an entry for a legend."""
-    from matplotlib.lines import Line2D
+@dataclass(frozen=True)
+class LegendEntry:
+    """What a mark, line or bar means; `look` are a line's properties, `is_bar` makes it a bar."""
 
-    return Line2D([], [], color=colour, label=label, **style)
-
-
-def paradigms_in(names: Iterable[str | None]) -> list[str]:
-    """Return the paradigms among names, in the order of the legend."""
-    present = set(names)
-    return [name for name in COLOURS if name in present]
+    label: str
+    look: Mapping[str, Any] = field(default_factory=dict)
+    is_bar: bool = False
 
 
-def log_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Make x logarithmic, wide enough for `values`, with ticks at 1, 2, 5, 10 as people write."""
-    from matplotlib.ticker import LogLocator, NullLocator
+@dataclass(frozen=True)
+class Paradigm:
+    """A paradigm as people write it, and how it is drawn."""
 
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
-    if values:
-        axes.set_xlim(min(values) / _MARGIN, max(values) * _MARGIN)
+    name: str
+    colour: str
+    filled: bool
+
+
+PARADIGMS: Mapping[str, Paradigm] = MappingProxyType(
+    {
+        "heatmap": Paradigm("heatmap", BLUE, filled=True),
+        "simcc": Paradigm("SimCC", VERMILION, filled=False),
+    }
+)
+
+
+def paradigm_of(name: str | None) -> Paradigm:
+    """Return how a paradigm is drawn, one that is not known in grey."""
+    return PARADIGMS.get(name or "", Paradigm(name or "unknown paradigm", SOFT, filled=True))
+
+
+def mark_look(paradigm: str | None, marker: str = "o") -> dict[str, Any]:
+    """Return the properties of a paradigm's marks, without a line."""
+    look = paradigm_of(paradigm)
+    return {
+        "color": look.colour,
+        "marker": marker,
+        "markersize": MARKER_SIZE,
+        "markerfacecolor": look.colour if look.filled else PAPER,
+        "markeredgewidth": 1.0,
+        "linestyle": "none",
+    }
+
+
+def policy_line(policy: str | None) -> Any:
+    """Return the style of a policy's lines."""
+    return "-" if policy == "native" else DASHED
+
+
+def bar_look(paradigm: str | None) -> dict[str, Any]:
+    """Return the properties of a paradigm's bars: one full, the other an outline."""
+    look = paradigm_of(paradigm)
+    face = look.colour if look.filled else PAPER
+    return {"facecolor": face, "edgecolor": look.colour, "linewidth": 0.9}
+
+
+def paradigm_legend(names: Iterable[str | None], line: bool = True) -> tuple[LegendEntry, ...]:
+    """Return an entry for each paradigm there is, the known ones first."""
+    found = set(names)
+    ordered = [name for name in PARADIGMS if name in found]
+    ordered += sorted(name or "" for name in found if name not in PARADIGMS)
+    style = {"linestyle": "-", "linewidth": LINE_WIDTH} if line else {}
+    return tuple(
+        LegendEntry(paradigm_of(name).name, {**mark_look(name), **style}) for name in ordered
+    )
+
+
+def bar_legend(names: Iterable[str | None]) -> tuple[LegendEntry, ...]:
+    """Return an entry for the bars of each known paradigm there is."""
+    found = set(names)
+    return tuple(
+        LegendEntry(paradigm.name, bar_look(name), is_bar=True)
+        for name, paradigm in PARADIGMS.items()
+        if name in found
+    )
+
+
+def policy_legend(policies: Iterable[str | None]) -> tuple[LegendEntry, ...]:
+    """Return an entry for each resize policy there is."""
+    found = set(policies)
+    return tuple(
+        LegendEntry(
+            f"{name} policy",
+            {**mark_look(None, marker), "linestyle": policy_line(name), "linewidth": LINE_WIDTH},
+        )
+        for name, marker in POLICY_MARKERS.items()
+        if name in found
+    )

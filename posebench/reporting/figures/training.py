@@ -1,22 +1,34 @@
-"""Training curves as a figure: AP and loss against samples seen. Never loads torch."""
+"""Training curves: AP and loss against samples seen. Never loads torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
-from posebench.reporting.figures.style import COLOURS, GREY, figure_file, legend_line, paradigms_in
+from posebench.reporting.figures.drawing import Drawing, Panel
+from posebench.reporting.figures.names import add_name
+from posebench.reporting.figures.style import (
+    PARADIGMS,
+    SOFT,
+    LegendEntry,
+    mark_look,
+    paradigm_legend,
+)
+from posebench.reporting.figures.svg import say
+from posebench.reporting.figures.values import short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LINE_STYLES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (9, 3)))
 CURVE_SUFFIX = ".curve.json"
-_LABEL_GAP = 0.045
+# Room at the right of the curves for their names.
+_NAME_ROOM = 1.55
 
 
 @dataclass(frozen=True)
@@ -31,56 +43,72 @@ class Curve:
     loss: tuple[float, ...]
 
 
-def plot_training_curves(curves: Sequence[Path], out: Path) -> None:
-    """Draw AP (points) and loss against samples seen, of `.curve.json` files or folders of them.
+def read_curves(paths: Sequence[Path]) -> list[Curve]:
+    """Read `.curve.json` files, or those in folders.
 
-    Colour stands for the paradigm, line style for the matched pair. Raises `DataError` for
-    files that are no curves, `UsageError` for none at all, an unknown suffix of `out`, or where
-    matplotlib is missing.
+    Raises `DataError` for files that are no curves, `UsageError` for none at all.
     """
-    files = [file for path in curves for file in _curves_in(path)]
+    files = [file for path in paths for file in _curves_in(path)]
     if not files:
         raise UsageError("There is no training curve to plot.", hint=f"Give {CURVE_SUFFIX} files.")
-    runs = [_read_curve(file) for file in files]
-    with figure_file(out, (9.5, 4.2)) as figure:
-        accuracy, loss = figure.subplots(1, 2)
-        pairs = sorted({run.pair for run in runs})
-        styles = {pair: LINE_STYLES[i % len(LINE_STYLES)] for i, pair in enumerate(pairs)}
-        for run in runs:
-            look = {"color": COLOURS[run.paradigm], "linestyle": styles[run.pair]}
-            thousands = [count / 1000 for count in run.samples]
-            accuracy.plot(thousands, run.ap, marker="o", markersize=2.5, **look)
-            loss.plot(thousands, run.loss, marker="o", markersize=2.5, **look)
-        accuracy.set(ylabel="AP (points), validation, without flip test", ylim=(0, None))
-        loss.set(ylabel="training loss, in its paradigm's own unit", ylim=(0, None))
-        for axes in (accuracy, loss):
-            axes.set_xlabel("samples seen (thousands)")
-            axes.set_xlim(0, None)
-        _label_ends(accuracy, runs)
-        lines = [
-            legend_line(COLOURS[name], name) for name in paradigms_in(run.paradigm for run in runs)
-        ]
-        lines += [legend_line(GREY, f"pair {pair}", linestyle=styles[pair]) for pair in pairs]
-        figure.legend(handles=lines, loc="outside lower center", ncols=len(lines))
+    return [_read_curve(file) for file in files]
 
 
-def _label_ends(axes: Axes, runs: Sequence[Curve]) -> None:
-    """Write each run's name and last AP beside its end, moved apart where they would overlap."""
-    ordered = sorted(runs, key=lambda run: run.ap[-1])
-    gap = _LABEL_GAP * max(axes.get_ylim()[1], 1e-9)
-    height = float("-inf")
-    right = max(run.samples[-1] for run in runs) / 1000
-    for run in ordered:
-        height = max(run.ap[-1], height + gap)
-        axes.annotate(
-            f"{run.name} {run.ap[-1]:.1f}",
-            (run.samples[-1] / 1000, run.ap[-1]),
-            (right * 1.03, height),
-            color=COLOURS[run.paradigm],
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": "#BBBBBB", "linewidth": 0.6},
-        )
+def training_drawing(curves: Sequence[Curve]) -> Drawing:
+    """Draw AP (points) and loss against samples seen.
+
+    Colour stands for the paradigm, line style for the matched pair.
+    """
+    pairs = sorted({curve.pair for curve in curves})
+    styles = {pair: LINE_STYLES[i % len(LINE_STYLES)] for i, pair in enumerate(pairs)}
+    said = ", ".join(f"{curve.name} {curve.ap[-1]:.1f}" for curve in curves)
+    legend = (
+        *paradigm_legend(curve.paradigm for curve in curves),
+        *(LegendEntry(f"pair {p}", {"color": SOFT, "linestyle": styles[p]}) for p in pairs),
+    )
+    return Drawing(
+        heading="AP (points) on validation data without flip test; losses in their own units",
+        panels=(
+            Panel(
+                "Accuracy",
+                f"AP against samples seen; last AP: {said}",
+                partial(_draw_accuracy, curves=curves, styles=styles),
+            ),
+            Panel(
+                "Training loss",
+                "Training loss against samples seen",
+                partial(_draw_loss, curves=curves, styles=styles),
+            ),
+        ),
+        legend=legend,
+        height=3.0,
+    )
+
+
+def _draw_accuracy(axes: Axes, curves: Sequence[Curve], styles: Mapping[str, Any]) -> None:
+    for curve in curves:
+        _draw_curve(axes, curve, curve.ap, styles[curve.pair])
+        name = f"{short_name(curve.name)} {curve.ap[-1]:.1f}"
+        colour = PARADIGMS[curve.paradigm].colour
+        add_name(axes, curve.samples[-1] / 1000, curve.ap[-1], name, colour)
+    axes.set(ylabel="AP (points)", ylim=(0, None), xlabel="samples seen (thousands)")
+    last = max(curve.samples[-1] for curve in curves) / 1000
+    axes.set_xlim(0, last * _NAME_ROOM)
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= last * (1 + 1e-9)])
+
+
+def _draw_loss(axes: Axes, curves: Sequence[Curve], styles: Mapping[str, Any]) -> None:
+    for curve in curves:
+        _draw_curve(axes, curve, curve.loss, styles[curve.pair])
+    axes.set(ylabel="training loss", ylim=(0, None), xlabel="samples seen (thousands)")
+    axes.set_xlim(0, None)
+
+
+def _draw_curve(axes: Axes, curve: Curve, values: Sequence[float], style: Any) -> None:
+    look = {**mark_look(curve.paradigm), "markersize": 2.2, "markeredgewidth": 0.7}
+    thousands = [count / 1000 for count in curve.samples]
+    (line,) = axes.plot(thousands, values, **{**look, "linestyle": style, "linewidth": 1.0})
+    say(line, curve.name)
 
 
 def _curves_in(path: Path) -> list[Path]:
@@ -104,6 +132,6 @@ def _read_curve(file: Path) -> Curve:
         raise DataError(
             f"{file} is no training curve.", hint=f"posebench train writes NAME{CURVE_SUFFIX}."
         ) from None
-    if not curve.samples or curve.paradigm not in COLOURS:
+    if not curve.samples or curve.paradigm not in PARADIGMS:
         raise DataError(f"The training curve {file} holds no evaluation of a known paradigm.")
     return curve

@@ -1,7 +1,7 @@
 """One self-contained HTML page of a run: verdicts, tables, plots, gallery, provenance.
 
 Everything but `profiles` loads no torch. All that a run holds is text from elsewhere: it gets
-into the page through the templates' and `svg`'s escaping only.
+into the page through the escaping of the templates, of `svg` and of `reporting.figures` only.
 """
 
 from posebench.reporting.page.page import ReportRequest, write_report

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from posebench.reporting.figures.style import PARADIGMS
+
 
 @dataclass(frozen=True)
 class TableCell:
@@ -60,6 +62,11 @@ class Figure:
     panels: tuple[Panel, ...]
     table: DataTable
     legend: tuple[LegendEntry, ...] = field(default=())
+
+
+def paradigm_class(name: str | None) -> str:
+    """Return the class of a paradigm's colour."""
+    return name if name is not None and name in PARADIGMS else "other"
 
 
 def plain_table(

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from posebench.datasets.images import read_image
 from posebench.errors import PosebenchError
-from posebench.reporting.page.drawing.marks import paradigm_class, paradigm_name
+from posebench.reporting.figures.style import paradigm_of
+from posebench.reporting.page.contents import paradigm_class
 from posebench.reporting.page.gallery import Choice, chosen_instances
 from posebench.reporting.page.instances import PairInstances, RunData, pair_instances
-from posebench.reporting.page.pairs import MatchedPair
-from posebench.reporting.page.paradigm_bars import pair_title
+from posebench.reporting.page.pairs import MatchedPair, pair_title
 from posebench.reporting.page.pictures import (
     Pose,
     crop_view,
@@ -137,7 +137,7 @@ def _tiles(
     look = paradigm_class(result.checkpoint.paradigm)
     truth = Pose(found.truth.keypoints[person], labelled, "truth")
     predicted = Pose(predictions.keypoints[row], np.ones_like(labelled), look)
-    name, oks = paradigm_name(result.checkpoint.paradigm), 100 * found.oks[side, row]
+    name, oks = paradigm_of(result.checkpoint.paradigm).name, 100 * found.oks[side, row]
     caption = f"{name}: OKS {oks:.0f}"
     spoken = f"Ground truth and the pose of {result.checkpoint.name}, OKS {oks:.0f}"
     tiles = [Tile(caption, draw_poses(view, spoken, found.dataset.keypoints, truth, predicted))]

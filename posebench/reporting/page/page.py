@@ -12,8 +12,8 @@ from typing import Any
 
 from posebench.files.records import write_text
 from posebench.judging.verdicts import verdicts_of
-from posebench.reporting.page.contents import Figure
-from posebench.reporting.page.cost_plots import cost_figure
+from posebench.reporting.page.diagnoses import diagnose_pairs
+from posebench.reporting.page.figure_views import group_figures, pair_figures
 from posebench.reporting.page.gallery_views import Answer, make_gallery
 from posebench.reporting.page.instances import PairInstances, load_run_data
 from posebench.reporting.page.pairs import (
@@ -21,12 +21,6 @@ from posebench.reporting.page.pairs import (
     matched_pairs,
     protocol_groups,
     shown_pairs,
-)
-from posebench.reporting.page.paradigm_bars import (
-    diagnose_pairs,
-    error_figure,
-    keypoint_figure,
-    reliability_figure,
 )
 from posebench.reporting.page.provenance import (
     command_to_repeat,
@@ -36,7 +30,6 @@ from posebench.reporting.page.provenance import (
     protocol_views,
 )
 from posebench.reporting.page.result_tables import pairs_table, results_table
-from posebench.reporting.page.size_curves import size_figure
 from posebench.reporting.page.verdict_views import tally, verdict_view
 from posebench.results.store import Run, StoredCell, read_run
 
@@ -76,22 +69,17 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
     data = load_run_data(run)
     diagnosed = diagnose_pairs(run, data, close)
     verdicts = verdicts_of(run)
-    by_group = [figure(group) for group in groups for figure in (size_figure, cost_figure)]
-    figures: list[Figure | None] = [
-        *by_group,
-        keypoint_figure(close),
-        error_figure(close, diagnosed),
-        reliability_figure(close, diagnosed),
-    ]
+    figures = [figure for group in groups for figure in group_figures(group)]
+    figures += pair_figures(close, diagnosed.pairs)
     return {
         "run": run,
-        "verdicts": [verdict_view(verdict) for verdict in verdicts],
+        "verdicts": [verdict_view(verdict, place) for place, verdict in enumerate(verdicts, 1)],
         "tally": tally(verdicts),
         "counts": _counts(run),
         "results": results_table(run, groups),
         "pairs": pairs_table(run, pairs, apart) if pairs or apart else None,
         "troubles": _troubles(run.cells),
-        "figures": [figure for figure in figures if figure is not None],
+        "figures": figures,
         "plot_problems": diagnosed.problems,
         "gallery": make_gallery(run, data, close, request.instances, _answer(run, request)),
         "profiles": request.profiles,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from posebench.judging.claim_cells import comparable_identity
+from posebench.reporting.figures.values import is_as_trained
 from posebench.reporting.texts import file_labels
 from posebench.results.store import StoredCell
 
@@ -119,17 +120,13 @@ def _differing(one: ProtocolGroup, other: ProtocolGroup) -> tuple[str, ...]:
     return tuple(n for n in names if one.identity.get(n) != other.identity.get(n))
 
 
-def is_as_trained(cell: StoredCell) -> bool:
-    """Tell whether a cell has its checkpoint's own size, policy and decoder."""
-    result = cell.result
-    return (
-        result.size == result.checkpoint.trained_size
-        and result.policy == "native"
-        and result.has_own_decoder is not False
-    )
+def pair_title(pair: MatchedPair) -> str:
+    """Return a pair's name with what tells it from others."""
+    result = pair.heatmap.result
+    return f"{pair.name} · {result.size} {result.policy} · protocol {pair.letter}"
 
 
 def shown_pairs(pairs: Sequence[MatchedPair], most: int) -> list[MatchedPair]:
     """Return the pairs to look at closely: those as trained, else any, up to a number."""
-    trained = [pair for pair in pairs if all(map(is_as_trained, pair.cells))]
+    trained = [pair for pair in pairs if all(is_as_trained(cell.result) for cell in pair.cells)]
     return (trained or list(pairs))[:most]

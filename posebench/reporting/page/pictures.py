@@ -16,7 +16,7 @@ from posebench.datasets.keypoints import KeypointSet
 from posebench.networks.sizes import InputSize
 from posebench.prediction.crops import crop_image
 from posebench.prediction.geometry import boxes_to_center_scale
-from posebench.reporting.page.drawing.svg import element, line, path, picture
+from posebench.reporting.page.svg import element, line, path, picture
 from posebench.results.cell import CellResult
 
 _HEIGHT = 224

@@ -6,10 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from posebench.judging.claim_cells import replicates_of
-from posebench.reporting.page.contents import DataTable, TableCell, TableColumn, plain_table
-from posebench.reporting.page.drawing.marks import paradigm_class
+from posebench.reporting.page.contents import (
+    DataTable,
+    TableCell,
+    TableColumn,
+    paradigm_class,
+    plain_table,
+)
 from posebench.reporting.page.pairs import IncomparablePair, MatchedPair, ProtocolGroup
-from posebench.reporting.page.size_curves import average_precision
 from posebench.reporting.results_table import columns
 from posebench.reporting.texts import NO_VALUE, points, signed_points
 from posebench.results.store import Run, StoredCell
@@ -70,7 +74,7 @@ def _choices(header: str, texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _best(cells: Sequence[StoredCell]) -> list[StoredCell]:
-    values = {cell.id: average_precision(cell) for cell in cells}
+    values = {cell.id: (cell.result.metrics or {}).get(_BEST) for cell in cells}
     highest = max((value for value in values.values() if value is not None), default=None)
     return [cell for cell in cells if highest is not None and values[cell.id] == highest]
 
@@ -111,7 +115,7 @@ def pairs_table(
 
 
 def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[str, ...]:
-    one, other = (average_precision(cell) for cell in pair.cells)
+    one, other = ((cell.result.metrics or {}).get(_BEST) for cell in pair.cells)
     gap = None if one is None or other is None else other - one
     keys = [(cell.id, _BEST) for cell in pair.cells]
     bounds = None

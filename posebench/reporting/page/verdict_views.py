@@ -9,9 +9,9 @@ from types import MappingProxyType
 from markupsafe import Markup
 
 from posebench.judging.verdicts import Verdict
+from posebench.reporting.figures.inline import panel_svg
+from posebench.reporting.figures.verdict import VERDICT_INCHES, verdict_panel
 from posebench.reporting.page.contents import DataTable, plain_table
-from posebench.reporting.page.drawing.axes import Scale
-from posebench.reporting.page.drawing.svg import line, mark, picture, text
 from posebench.reporting.texts import p_text
 from posebench.reporting.verdict_table import effect_text, evidence_text, interval_text
 from posebench.results.numbers import number_named
@@ -27,7 +27,6 @@ ICONS: Mapping[str, str] = MappingProxyType(
         "untested": "○",
     }
 )
-_WIDTH, _HEIGHT = 300.0, 56.0
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class VerdictView:
     effects: DataTable | None
 
 
-def verdict_view(verdict: Verdict) -> VerdictView:
-    """Return how a verdict is shown."""
+def verdict_view(verdict: Verdict, place: int) -> VerdictView:
+    """Return how a verdict is shown; `place` numbers it on the page."""
     effects = None
     if verdict.effects:
         scale = number_named(verdict.claim.metric).unit.scale
@@ -63,7 +62,7 @@ def verdict_view(verdict: Verdict) -> VerdictView:
         p=p_text(verdict.p_holm),
         evidence=evidence_text(verdict),
         rule=_rule(verdict.claim),
-        drawing=_drawing(verdict),
+        drawing=_drawing(verdict, place),
         effects=effects,
     )
 
@@ -84,26 +83,6 @@ def _rule(claim: Claim) -> str:
     return f"Supported by an effect {word} {sign if claim.margin else ''}{margin} {unit}."
 
 
-def _drawing(verdict: Verdict) -> Markup | None:
-    """Draw effect and interval on a line with 0 and the margin."""
-    if verdict.effect is None:
-        return None
-    claim = verdict.claim
-    scale = number_named(claim.metric).unit.scale
-    low, high = (scale * (verdict.effect if v is None else v) for v in (verdict.low, verdict.high))
-    signs = {"greater": (1,), "less": (-1,), "within": (-1, 1)}[claim.direction]
-    margins = [scale * claim.margin * sign for sign in signs] if claim.margin else []
-    reach = 1.15 * max(map(abs, (low, high, *margins)), default=1.0) or 1.0
-    across = Scale(-reach, reach, 12.0, _WIDTH - 12.0)
-    middle = 22.0
-    parts = [line(12, middle, _WIDTH - 12, middle, "grid")]
-    parts += [line(across(0), 6, across(0), 38, "axis")]
-    parts += [text(across(0), 51, "0", text_anchor="middle")]
-    for margin in margins:
-        parts.append(line(across(margin), 6, across(margin), 38, "home"))
-        parts.append(text(across(margin), 51, f"{margin:+g}", text_anchor="middle"))
-    parts += [line(across(low), middle, across(high), middle, "span")]
-    parts += [line(across(end), middle - 5, across(end), middle + 5, "span") for end in (low, high)]
-    parts += [mark("diamond", across(scale * verdict.effect), middle, "mark verdict")]
-    name = f"Effect {effect_text(verdict)}, interval {interval_text(verdict)}"
-    return picture(_WIDTH, _HEIGHT, name, *parts, class_="forest")
+def _drawing(verdict: Verdict, place: int) -> Markup | None:
+    panel = verdict_panel(verdict)
+    return None if panel is None else panel_svg(panel, VERDICT_INCHES, f"verdict-{place}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -91,7 +92,7 @@ def test_size_locked_layers_are_those_whose_shapes_follow_the_size(head: HeadSpe
     "head", [head for head in EXAMPLES if not HEADS[head.kind].neck], ids=lambda head: head.kind
 )
 def test_maps_have_the_grid_that_is_planned_with(head: HeadSpec) -> None:
-    model = small_model(head)
+    model: Any = small_model(head)
     with torch.no_grad():
         features = model.backbone(torch.zeros(1, 3, SIZE.height, SIZE.width))
         maps = model.head.maps(features) if size_locked_layers(head) else model.head(features)
@@ -107,7 +108,7 @@ def test_a_loss_falls_towards_the_targets(head: HeadSpec) -> None:
     outputs = tuple((2 * target + 1).requires_grad_() for target in targets)
     weight, settings = torch.ones(2, 17), LossSettings()
     loss = family.loss(outputs, targets, weight, settings)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert float(loss.detach()) > float(family.loss(targets, targets, weight, settings)) >= -1e-6
     assert all(output.grad is not None and output.grad.isfinite().all() for output in outputs)
 

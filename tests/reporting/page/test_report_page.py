@@ -57,7 +57,9 @@ def test_every_part_is_there(real: tuple[Path, str]) -> None:
         "verdicts", "results", "plots", "gallery", "provenance",
     ]  # fmt: skip
     figures = [f["id"] for f in page.of("figure") if "id" in f]
-    assert figures == ["size-A", "cost-A", "keypoints", "errors", "reliability"]
+    assert figures == [
+        "size-A", "scaling-A", "pareto-A", "keypoints", "errors", "reliability",
+    ]  # fmt: skip
     assert {"unsupported", "changed"} <= set(re.findall(r"unsupported|changed", page.text))
     run = read_run(real[0])
     for cell in run.cells:
@@ -76,6 +78,14 @@ def test_gallery_shows_both_poses_and_both_answers(real: tuple[Path, str]) -> No
         assert 'class="map"' in item
         assert item.count('class="profile"') == 2
     assert 'class="problem"' not in real[1]
+
+
+def test_marks_of_figures_have_tooltips(real: tuple[Path, str]) -> None:
+    figure = real[1].split('<figure id="size-A">')[1].split("</figure>")[0]
+    titles = re.findall(r"<title>([^<]*)</title>", figure)
+    assert len(titles) == len(read_run(real[0]).cells) == 6
+    assert "simcc, 96x80 native: unsupported" in titles
+    assert 'style="' not in figure  # the page's policy would not let it apply
 
 
 def test_nothing_leaves_the_page(real: tuple[Path, str]) -> None:

@@ -1,16 +1,12 @@
-"""SVG as escaped markup, and the marks that all plots share. Colours are classes of the page."""
+"""The gallery's pictures as SVG: escaped markup whose colours are classes of the page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
-
-Mark = Literal["circle", "square", "triangle", "diamond", "cross"]
-_RADIUS = 4.0
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
@@ -39,28 +35,6 @@ def path(points: Sequence[Sequence[float] | NDArray[np.float64]], class_: str) -
     return element(
         "polyline", points=" ".join(f"{_text(x)},{_text(y)}" for x, y in points), class_=class_
     )
-
-
-def text(x: float, y: float, content: str, **attributes: object) -> Markup:
-    """Return a line of text at its anchor."""
-    return element("text", content, x=x, y=y, **attributes)
-
-
-def mark(kind: Mark, x: float, y: float, class_: str, title: str = "") -> Markup:
-    """Return a mark centred on a point, with what it stands for as a tooltip."""
-    inner = element("title", title) if title else ""
-    r = _RADIUS
-    if kind == "circle":
-        return element("circle", inner, cx=x, cy=y, r=r, class_=class_)
-    corners = {
-        "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
-        "triangle": [(0, -1.15), (1.1, 0.8), (-1.1, 0.8)],
-        "diamond": [(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)],
-        "cross": [(-0.8, -0.8), (0.8, 0.8), (0, 0), (-0.8, 0.8), (0.8, -0.8)],
-    }[kind]
-    points = " ".join(f"{_text(x + r * dx)},{_text(y + r * dy)}" for dx, dy in corners)
-    tag = "polyline" if kind == "cross" else "polygon"
-    return element(tag, inner, points=points, class_=class_)
 
 
 def picture(width: float, height: float, name: str, *parts: str, class_: str = "chart") -> Markup:

@@ -1,0 +1,37 @@
+"""Figures as files: of runs, of trainings, of diagnoses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from posebench.errors import UsageError
+from posebench.reporting.figures import RUN_FIGURES
+from posebench.reporting.figures.diagnosis import diagnosis_drawing
+from posebench.reporting.figures.drawing import write_drawing
+from posebench.reporting.figures.training import read_curves, training_drawing
+from posebench.results.reading import read_cells
+from posebench.scoring.diagnosis.files import DiagnosisReport
+
+
+def plot_run(source: Path, kind: str, out: Path) -> None:
+    """Draw a figure of a run, an evaluation or a results file; `kind` is one of `RUN_FIGURES`.
+
+    Raises `DataError` for what holds no results, `UsageError` for results that lack what the
+    figure shows, and as `write_drawing`.
+    """
+    figure = RUN_FIGURES[kind]
+    drawing = figure.draw(read_cells(source))
+    if drawing is None:
+        raise UsageError(f"{source} holds no result {figure.needs}.")
+    write_drawing(drawing, out)
+
+
+def plot_curves(paths: Sequence[Path], out: Path) -> None:
+    """Draw training curves, of files or folders of them; raise as `read_curves`."""
+    write_drawing(training_drawing(read_curves(paths)), out)
+
+
+def plot_diagnosis(report: DiagnosisReport, out: Path) -> None:
+    """Draw a diagnosis; raise as `write_drawing`."""
+    write_drawing(diagnosis_drawing(report), out)

@@ -1,1 +1,0 @@
-"""SVG, drawn by hand: axes, marks, bars."""

@@ -1,0 +1,180 @@
+"""The figures of the page: drawings of `reporting.figures`, each with a caption and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from posebench.reporting.figures.cost import (
+    GFLOPS,
+    LATENCY,
+    PARAMETERS,
+    THROUGHPUT,
+    pareto_drawing,
+    scaling_drawing,
+)
+from posebench.reporting.figures.drawing import Drawing
+from posebench.reporting.figures.errors import (
+    PairDiagnosis,
+    errors_drawing,
+    reliability_drawing,
+)
+from posebench.reporting.figures.inline import drawing_svgs, glyph_svg
+from posebench.reporting.figures.keypoints import keypoints_drawing
+from posebench.reporting.figures.resolution import resolution_drawing
+from posebench.reporting.figures.style import paradigm_of
+from posebench.reporting.figures.values import ap_points, is_as_trained
+from posebench.reporting.page.contents import (
+    DataTable,
+    Figure,
+    LegendEntry,
+    Panel,
+    plain_table,
+)
+from posebench.reporting.page.diagnoses import error_table, reliability_table
+from posebench.reporting.page.pairs import MatchedPair, ProtocolGroup, pair_title
+from posebench.reporting.texts import NO_VALUE, points
+from posebench.results.reading import ReadCell, ap_bounds
+from posebench.results.store import StoredCell
+
+_TEXTS = {
+    "size": (
+        "AP against input size",
+        "Each plot holds the checkpoints of one pair with their own decoders; bars are 95 % "
+        "intervals from resampled images. Lines of a policy pass through the trained size, "
+        "where all policies are the same.",
+    ),
+    "scaling": (
+        "AP against model size",
+        "Checkpoints at their trained sizes with their own decoders; bars are 95 % intervals. "
+        "A line joins those of one paradigm that were trained at one size.",
+    ),
+    "pareto": (
+        "AP against computation and speed",
+        "Every cell with its checkpoint's own decoder. The dotted line joins those that no other "
+        "cell beats in both; they have names and 95 % intervals. GFLOPs are multiply-accumulates "
+        "of one forward pass without the flip test; instances per second are of the whole run on "
+        "the machine named below, reading and cropping included.",
+    ),
+    "keypoints": (
+        "Keypoints by paradigm",
+        "Share of labelled keypoints within a tenth of the longer box side (PCK@0.1), in points.",
+    ),
+    "errors": (
+        "Types of error",
+        "Points of AP regained if one type of error alone were corrected. Keypoint errors after "
+        "Ronchi & Perona 2017; wrong and missing persons after TIDE. They overlap, and so do not "
+        "add up.",
+    ),
+    "reliability": (
+        "Reliability of scores",
+        "Mean OKS of the detections of a bin against their mean score: on the dotted line a score "
+        "means what it says. A larger mark stands for more detections. SimCC scores are raw "
+        "maxima, which may exceed 1; those count as 1.",
+    ),
+}
+_COSTS = (PARAMETERS, GFLOPS, THROUGHPUT, LATENCY)
+
+
+def group_figures(group: ProtocolGroup) -> list[Figure]:
+    """Return AP against sizes and costs of the cells of one protocol."""
+    cells = list(map(_read, group.cells))
+    own = [cell for cell in cells if cell.result.has_own_decoder is not False]
+    trained = [cell for cell in cells if is_as_trained(cell.result)]
+    several = len({cell.result.size for cell in own}) > 1
+    with_ap = [cell for cell in own if ap_points(cell.result) is not None]
+    found = [
+        ("size", resolution_drawing(own) if several else None, _size_table(own)),
+        ("scaling", scaling_drawing(cells), _cost_table(trained)),
+        ("pareto", pareto_drawing(own), _cost_table(with_ap)),
+    ]
+    return [
+        _view(kind, drawing, table, group.letter)
+        for kind, drawing, table in found
+        if drawing is not None
+    ]
+
+
+def pair_figures(pairs: Sequence[MatchedPair], diagnosed: Sequence[PairDiagnosis]) -> list[Figure]:
+    """Return keypoints, errors and reliability of matched pairs."""
+    cells = [_read(cell) for pair in pairs for cell in pair.cells]
+    found = [
+        ("keypoints", keypoints_drawing(cells), _keypoint_table(pairs)),
+        ("errors", errors_drawing(diagnosed), error_table(diagnosed)),
+        ("reliability", reliability_drawing(diagnosed), reliability_table(diagnosed)),
+    ]
+    return [_view(kind, drawing, table) for kind, drawing, table in found if drawing is not None]
+
+
+def _view(kind: str, drawing: Drawing, table: DataTable, letter: str | None = None) -> Figure:
+    title, caption = _TEXTS[kind]
+    name = kind if letter is None else f"{kind}-{letter}"
+    svgs = drawing_svgs(drawing, name)
+    return Figure(
+        id=name,
+        title=title if letter is None else f"{title}, protocol {letter}",
+        caption=caption,
+        panels=tuple(
+            Panel(panel.title, svg) for panel, svg in zip(drawing.panels, svgs, strict=True)
+        ),
+        table=table,
+        legend=tuple(
+            LegendEntry(glyph_svg(entry, f"{name}-key-{place}"), entry.label)
+            for place, entry in enumerate(drawing.legend, 1)
+        ),
+    )
+
+
+def _read(cell: StoredCell) -> ReadCell:
+    return ReadCell(cell.result, cell.keypoints, cell.labels)
+
+
+def interval_text(cell: ReadCell | StoredCell) -> str:
+    """Show the interval of a cell's AP in points."""
+    bounds = ap_bounds(cell.result)
+    return NO_VALUE if bounds is None else f"{bounds[0]:.1f}–{bounds[1]:.1f}"
+
+
+def _size_table(cells: Sequence[ReadCell]) -> DataTable:
+    headers = [
+        ("checkpoint", False), ("paradigm", False), ("size", True), ("policy", False),
+        ("AP", True), ("95 %", True), ("status", False),
+    ]  # fmt: skip
+    rows = [(*_first(cell), cell.result.status) for cell in cells]
+    return plain_table("AP in points, own decoders", headers, rows)
+
+
+def _cost_table(cells: Sequence[ReadCell]) -> DataTable:
+    headers = [
+        ("checkpoint", False), ("paradigm", False), ("size", True), ("policy", False),
+        ("AP", True), ("95 %", True), *((cost.label, True) for cost in _COSTS),
+    ]  # fmt: skip
+    rows = []
+    for cell in cells:
+        costs = [cost.of(cell.result) for cost in _COSTS]
+        rows.append((*_first(cell), *(f"{value:.3g}" if value else NO_VALUE for value in costs)))
+    return plain_table("AP in points, and what it costs", headers, rows)
+
+
+def _first(cell: ReadCell) -> tuple[str, ...]:
+    result = cell.result
+    return (
+        result.checkpoint.name,
+        paradigm_of(result.checkpoint.paradigm).name,
+        str(result.size),
+        result.policy or NO_VALUE,
+        points((result.metrics or {}).get("AP")),
+        interval_text(cell),
+    )
+
+
+def _keypoint_table(pairs: Sequence[MatchedPair]) -> DataTable:
+    headers = [
+        ("pair", False), ("keypoint", False), ("PCK@0.1, heatmap", True), ("PCK@0.1, SimCC", True),
+    ]  # fmt: skip
+    rows = [
+        (pair_title(pair), name.replace("_", " "), *(points(c.keypoints[name]) for c in pair.cells))
+        for pair in pairs
+        for name in pair.heatmap.keypoints
+        if name in pair.simcc.keypoints
+    ]
+    return plain_table("Keypoints by paradigm", headers, rows)
