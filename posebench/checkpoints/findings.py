@@ -15,6 +15,8 @@ from posebench.networks.spec import ModelSpec, spec_from_mapping, spec_overrides
 REQUIRED = ("backbone.family", "head.kind", "codec.kind", "input_size", "keypoints")
 # How the reason for what a file does not say begins.
 _GUESSES = ("assumed", "default", "file name")
+# How the reason for what the zoo says begins.
+ZOO = "zoo entry"
 _WHOLE = ("keypoints",)
 _PLAIN = ("input_size", "keypoints")
 _EXAMPLE = """\

@@ -113,11 +113,15 @@ def test_both_files_are_hashed_and_needed(tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
-def test_a_graph_that_scales_its_input_needs_to_be_told(tmp_path: Path) -> None:
+def test_a_graph_that_scales_its_input_is_taken_as_it_is(tmp_path: Path) -> None:
     crops = crops_input([1, 3, 64, 48])
     mean = ops.constant(np.full((1, 3, 1, 1), 127.5, np.float32))
     path = save(tmp_path / "net.xml", [convolved(ops.subtract(crops, mean))], crops)
-    with pytest.raises(CheckpointError, match="scales its input itself"):
+    crop = load_checkpoint(path).spec.crop
+    assert (crop.mean, crop.std) == ((0, 0, 0), (1, 1, 1))
+    crops = crops_input([1, 3, 64, 48])
+    path = save(tmp_path / "div.xml", [convolved(ops.divide(crops, mean))], crops)
+    with pytest.raises(CheckpointError, match=r"changes its input .* before its first layer"):
         load_checkpoint(path)
     spec = tmp_path / "spec.yaml"
     spec.write_text("crop: {mean: [0, 0, 0], std: [1, 1, 1]}\n")
