@@ -29,7 +29,9 @@ def zoo_findings(path: Path, sha256: str, read: Callable[[], Iterable[Finding]])
     match = facts_for(path, sha256)
     if match is None:
         return ZooFindings()
-    by_field = {finding.field: finding for finding in read()}
+    by_field = {
+        found.field: found for found in read() if found.value is not None or not found.guess
+    }
     facts = findings_of(spec_facts(match.entry), f"{ZOO} {match.entry.id} (same {match.by})")
     differing = [fact for fact in facts if _contradicts(by_field.get(fact.field), fact)]
     if any(fact.field == "codec.kind" for fact in differing):
