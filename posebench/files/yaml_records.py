@@ -72,7 +72,7 @@ def _read(path: Path) -> str:
     try:
         other = not_a_file(path)
         if other is not None:
-            raise SpecError(f"{path} is {other}, not a YAML file.")
+            raise SpecError(f"{path} cannot be read: it is {other}.")
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:

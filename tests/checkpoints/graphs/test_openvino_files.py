@@ -157,10 +157,17 @@ def test_hostile_and_damaged_xml(xml: str, words: str, tmp_path: Path) -> None:
 
 
 def test_entities_are_found_in_any_encoding() -> None:
-    with pytest.raises(CheckpointError, match="entities"):
+    with pytest.raises(CheckpointError, match="entities|utf-16"):
         read_openvino_facts(
             BOMB.replace("?>", " encoding='utf-16'?>", 1).encode("utf-16"), 0, where=""
         )
+
+
+@pytest.mark.parametrize("encoding", ["UTF-7", "utf-16", "cp037", "idna", "no such thing"])
+def test_xml_in_other_encodings_is_refused(encoding: str) -> None:
+    xml = f"<?xml version='1.0' encoding='{encoding}'?><net version='11'/>".encode()
+    with pytest.raises(CheckpointError, match="no OpenVINO file"):
+        read_openvino_facts(xml, 0, where="net.xml")
 
 
 def test_a_web_page_is_no_network(tmp_path: Path) -> None:
