@@ -1,4 +1,4 @@
-"""Names of tensors without what wrappers put before them: DataParallel, torch.compile, Lightning."""
+"""Names of tensors without what wrappers put before them: torch.compile, Lightning and others."""
 
 from __future__ import annotations
 

@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from small_networks import make_model, save_mmpose
-from test_mmpose_variants import assert_equal
 
-from posebench.checkpoints import load_checkpoint
+from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.prefixes import without_wrappers
 from posebench.errors import CheckpointError
+from posebench.networks.model import PoseModel
+
+
+def assert_equal(checkpoint: Checkpoint, model: PoseModel) -> None:
+    assert isinstance(checkpoint.network, PoseModel)
+    found = checkpoint.network.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def crop_findings(
         if not told_scale:
             raise _question(where, pixels.problem or f"changes its input ({_shown(pixels)})")
         return ()
-    findings = _scale(pixels, taken, scaled)
+    findings = _scale(pixels, scaled)
     if findings:
         _check_said(findings, said, taken, where)
     by_mean = _colour_order(pixels, scaled)
@@ -64,7 +64,7 @@ def _range(pixels: Pixels, taken: GraphInput) -> Range:
     plain = bool((np.abs(mean) < _NEAR).all())
     if plain and bool((np.abs(std - 1) < _NEAR).all()):
         return "0-255" if taken.dtype is np.uint8 else "as it is"
-    for name, full in (("0-255", _FULL), ("0-1", 1.0)):
+    for full in (_FULL, 1.0):
         centred = bool(((mean > _MEANS[0] * full) & (mean < _MEANS[1] * full)).all())
         spread = bool(((std > _DEVIATIONS[0] * full) & (std < _DEVIATIONS[1] * full)).all())
         # Networks of Caffe's time subtract a mean and divide by nothing.
@@ -75,7 +75,7 @@ def _range(pixels: Pixels, taken: GraphInput) -> Range:
     return "unknown"
 
 
-def _scale(pixels: Pixels, taken: GraphInput, scaled: Range) -> tuple[Finding, ...]:
+def _scale(pixels: Pixels, scaled: Range) -> tuple[Finding, ...]:
     """Return mean and std of the crops that are left to do in front of the graph."""
     if scaled == "as it is":
         return ()

@@ -157,7 +157,7 @@ def test_hostile_and_damaged_xml(xml: str, words: str, tmp_path: Path) -> None:
 
 
 def test_entities_are_found_in_any_encoding() -> None:
-    with pytest.raises(CheckpointError, match="entities|utf-16"):
+    with pytest.raises(CheckpointError, match=r"entities|utf-16"):
         read_openvino_facts(
             BOMB.replace("?>", " encoding='utf-16'?>", 1).encode("utf-16"), 0, where=""
         )
