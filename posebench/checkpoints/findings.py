@@ -24,7 +24,7 @@ _PLAIN = ("input_size", "keypoints", WEIGHTS)
 _EXAMPLE = """\
     input_size: 256x192        # height x width
     codec: {kind: heatmap, decoder: quarter}
-    keypoints: coco"""
+    keypoints: coco            # or a YAML file of your own"""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from small_networks import make_model
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.errors import CheckpointError, SpecError
+from posebench.networks.model import PoseModel
 from posebench.running.run_cells import checkpoint_facts
 
 LAYER = "head.cls_x.weight"
@@ -22,11 +23,13 @@ def save(path: Path, averaged: str, last: str, **more: Any) -> torch.Tensor:
     state = make_model("rtmcc").state_dict()
     later = {n: t + 1 if t.is_floating_point() else t for n, t in state.items()}
     torch.save({averaged: state, last: later, **more}, path)
-    return state[LAYER]
+    layer: torch.Tensor = state[LAYER]
+    return layer
 
 
 def layer_of(checkpoint: Checkpoint) -> torch.Tensor:
-    tensor: torch.Tensor = checkpoint.network.state_dict()[LAYER]  # type: ignore[attr-defined]
+    assert isinstance(checkpoint.network, PoseModel)
+    tensor: torch.Tensor = checkpoint.network.state_dict()[LAYER]
     return tensor
 
 

@@ -25,6 +25,7 @@ from posebench.checkpoints.graphs.pixels import Pixels, measure_pixels
 from posebench.errors import CheckpointError
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import IMAGENET_MEAN, IMAGENET_STD
+from posebench.zoo import published_checkpoints
 
 MEAN = np.array(IMAGENET_MEAN, np.float32).reshape(1, 3, 1, 1)
 STD = np.array(IMAGENET_STD, np.float32).reshape(1, 3, 1, 1)
@@ -331,3 +332,18 @@ def test_a_pipeline_that_would_normalise_twice_is_refused() -> None:
         crop_findings(pixels, taken, (said,), where="net")
     told = Finding("crop.mean", IMAGENET_MEAN, "--spec x.yaml")
     assert crop_findings(pixels, taken, (told,), where="net")
+
+
+def test_what_the_zoo_knows_of_the_weights_does_not_normalise_twice(tmp_path: Path) -> None:
+    entry = next(
+        each
+        for each in published_checkpoints()
+        if each.codec.decoder == "quarter" and each.keypoints == "coco" and each.crop and each.urls
+    )
+    name = entry.file_name.removesuffix(".pth") + ".onnx"
+    graph = Graph()
+    crop = load_checkpoint(graph.save(tmp_path / name, normalised(graph, "input"))).spec.crop
+    assert (crop.mean, crop.std) == (NOTHING, ALL_ONES)
+    graph = Graph()
+    with pytest.raises(CheckpointError, match="before its first layer"):
+        load_checkpoint(graph.save(tmp_path / name, graph.add("Div", "input", STD)))
