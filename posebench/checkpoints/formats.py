@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from posebench.checkpoints.graphs import mmdeploy
-from posebench.checkpoints.other_runtimes import refuse_other_runtimes
+from posebench.checkpoints.parsing.other_runtimes import refuse_other_runtimes
 from posebench.errors import CheckpointError
 from posebench.files.inputs import not_a_file
 

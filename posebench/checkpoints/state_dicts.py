@@ -24,10 +24,10 @@ from posebench.checkpoints.findings import (
     settle,
     spec_from_findings,
 )
-from posebench.checkpoints.prefixes import without_wrappers
 from posebench.checkpoints.publishers.hrnet_original import HRNET
 from posebench.checkpoints.publishers.huggingface import HUGGING_FACE
 from posebench.checkpoints.publishers.mmpose import MMPOSE_0, MMPOSE_1
+from posebench.checkpoints.publishers.prefixes import without_wrappers
 from posebench.checkpoints.publishers.publisher import Derived, Publisher, StateFile, Weights
 from posebench.checkpoints.publishers.simcc_original import SIMCC
 from posebench.checkpoints.publishers.vitpose import VITPOSE

@@ -47,13 +47,6 @@ def read_openvino_facts(xml: bytes, weights: int, *, where: str) -> OpenvinoFact
             hint="Nothing was expanded. Get the file from its publisher again.",
         )
 
-    def encoded(_version: str, encoding: str | None, _alone: int) -> None:
-        if encoding is not None and encoding.lower() not in _ENCODINGS:
-            raise CheckpointError(
-                f"{where} is written in {encoding[:40]!r}, which no OpenVINO file is.",
-                hint="Nothing was read. Get the file from its publisher again.",
-            )
-
     def start(name: str, attributes: dict[str, str]) -> None:
         facts.depth += 1
         if facts.depth > MAX_DEPTH:
@@ -73,7 +66,7 @@ def read_openvino_facts(xml: bytes, weights: int, *, where: str) -> OpenvinoFact
         facts.depth -= 1
 
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = declaration
-    parser.XmlDeclHandler = encoded
+    parser.XmlDeclHandler = lambda _version, encoding, _alone: _check_encoding(encoding, where)
     parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
         parser.Parse(xml, True)
@@ -82,6 +75,14 @@ def read_openvino_facts(xml: bytes, weights: int, *, where: str) -> OpenvinoFact
             f"{where} is cut off or no OpenVINO file ({error}).", hint=_DAMAGED
         ) from None
     return facts
+
+
+def _check_encoding(encoding: str | None, where: str) -> None:
+    if encoding is not None and encoding.lower() not in _ENCODINGS:
+        raise CheckpointError(
+            f"{where} is written in {encoding[:40]!r}, which no OpenVINO file is.",
+            hint="Nothing was read. Get the file from its publisher again.",
+        )
 
 
 def _count(facts: OpenvinoFacts, data: Mapping[str, str], weights: int, where: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from small_networks import make_model, save_mmpose
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
-from posebench.checkpoints.prefixes import without_wrappers
+from posebench.checkpoints.publishers.prefixes import without_wrappers
 from posebench.errors import CheckpointError
 from posebench.networks.model import PoseModel
 
