@@ -11,12 +11,15 @@ from torch import Tensor
 
 from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.load_report import LoadReport, check_report, reconcile
-from posebench.errors import CheckpointError
-from posebench.networks.backbones import describe
+from posebench.errors import CheckpointError, SpecError
+from posebench.files.records import mapping_from_record
+from posebench.networks.backbones import MAX_CHANNELS, describe
 from posebench.networks.model import Network, PoseModel, build_model
 from posebench.networks.spec import ModelSpec
 
 _SHOWN = 3
+_MOST_LAYERS = 64
+_LIMITS = {"blocks": _MOST_LAYERS, "upsample": _MOST_LAYERS}
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,26 @@ class Contents:
 
 
 def empty_model(spec: ModelSpec) -> PoseModel:
-    """Build the network of a spec without memory for its weights."""
+    """Build the network of a spec without memory for its weights.
+
+    Raise `SpecError` for a head or neck larger than any network's.
+    """
+    for part in (spec.head, spec.neck):
+        _check_bearable(mapping_from_record(part) if part is not None else {})
     with torch.device("meta"):
         return build_model(spec)
+
+
+def _check_bearable(record: Mapping[str, Any]) -> None:
+    for name, value in record.items():
+        numbers = value if isinstance(value, list) else [value]
+        if isinstance(value, Mapping):
+            _check_bearable(value)
+        elif len(numbers) > _MOST_LAYERS or any(
+            isinstance(each, int | float) and not abs(each) <= _LIMITS.get(name, MAX_CHANNELS)
+            for each in numbers
+        ):
+            raise SpecError(f"{name} is larger than any network's: {str(value)[:60]}.")
 
 
 def check_shapes(

@@ -30,10 +30,21 @@ _DATA_SETS: dict[str, str | None] = {
     "ubody": "coco-wholebody",
     "ucoco": "coco-wholebody",
     "cocktail14": "coco-wholebody",
-    "posetrack18": None,
-    "jhmdb": None,
-    "exlpose": None,
-}
+    **dict.fromkeys(
+        # People, with other keypoints: some have as many as a built-in set.
+        ("posetrack18", "posetrack21", "jhmdb", "exlpose", "h36m", "human36m", "lsp", "lspet",
+         "lip", "mhp", "3dpw", "mpi-inf-3dhp", "deepfashion", "deepfashion2",
+        # Animals.
+         "ap10k", "ap-10k", "apt36k", "apt-36k", "animalpose", "animalkingdom", "animal",
+         "animals", "ak", "atrw", "macaque", "horse10", "zebra", "locust", "fly", "dog", "dogs",
+         "cat", "cats", "cow", "horse", "mouse", "mice", "quadruped", "superanimal",
+        # Faces and hands.
+         "300w", "300wlp", "aflw", "cofw", "wflw", "lapa", "face", "face6", "hand", "hand5",
+         "onehand10k", "freihand", "freihand2d", "rhd", "rhd2d", "panoptic", "interhand2d",
+         "interhand3d"),
+        None,
+    ),
+}  # fmt: skip
 
 
 def find_size(name: str) -> tuple[Finding, ...]:
@@ -55,14 +66,21 @@ def find_decoder(name: str) -> tuple[Finding, ...]:
 def find_keypoints(name: str, count: int) -> tuple[Finding, ...]:
     """Return the set of the data set in a file's name that has `count` keypoints.
 
-    Else the first one with as many, but nothing where the name tells a data set of another set.
+    Else the only one with as many; where the name tells a data set of another set, or several
+    have as many, the finding's value is None and says why.
     """
-    named = [_DATA_SETS[word] for word in _words(name) if word in _DATA_SETS]
-    for known in named:
+    named = {word: _DATA_SETS[word] for word in _words(name) if word in _DATA_SETS}
+    for known in named.values():
         if known is not None and len(KEYPOINT_SETS[known]) == count:
             return (Finding("keypoints", known, WHY),)
-    return () if None in named else keypoints_by_count(count)
+    other = [word for word, known in named.items() if known is None]
+    if other:
+        why = f"{WHY}: {other[0]}, whose keypoints are no built-in set"
+        return (Finding("keypoints", None, why),)
+    return keypoints_by_count(count)
 
 
 def _words(name: str) -> list[str]:
-    return re.split(r"[-_.\s]+", _PRETRAINING.sub("", name.lower()))
+    text = _PRETRAINING.sub("", name.lower())
+    # Names with a hyphen are words too.
+    return [*re.split(r"[-_.+\s]+", text), *re.split(r"[_.+\s]+", text)]

@@ -15,17 +15,24 @@ from posebench.networks.spec import ModelSpec, spec_from_mapping, spec_overrides
 REQUIRED = ("backbone.family", "head.kind", "codec.kind", "input_size", "keypoints")
 # How the reason for what a file does not say begins.
 _GUESSES = ("assumed", "default", "file name")
+# How the reason for what the zoo says begins.
+ZOO = "zoo entry"
 _WHOLE = ("keypoints",)
-_PLAIN = ("input_size", "keypoints")
+# Which of two sets of weights in a file: no field of a spec, but `--spec` may say it.
+WEIGHTS = "weights"
+_PLAIN = ("input_size", "keypoints", WEIGHTS)
 _EXAMPLE = """\
     input_size: 256x192        # height x width
     codec: {kind: heatmap, decoder: quarter}
-    keypoints: coco"""
+    keypoints: coco            # or a YAML file of your own"""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed."""
+    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed.
+
+    A value of None says why the field cannot be known, so that nothing is assumed for it.
+    """
 
     field: str
     value: Any
@@ -54,12 +61,12 @@ def read_overrides(path: Path | None) -> tuple[Finding, ...]:
     if path is None:
         return ()
     overrides = spec_overrides(path)
-    valid = [field.name for field in fields(ModelSpec)]
+    valid = [*(field.name for field in fields(ModelSpec)), WEIGHTS]
     for key, value in overrides.items():
         if key not in valid:
             raise SpecError(f"{path}: unknown key {str(key)!r}. {nearest(str(key), valid)}")
         if key not in _PLAIN and not isinstance(value, Mapping):
-            raise SpecError(f"{path}: {key} must be a mapping of fields, not {value!r}.")
+            raise SpecError(f"{path}: {key} must be a mapping of fields, not {str(value)[:80]!r}.")
     return findings_of(overrides, f"--spec {path.name}")
 
 
@@ -90,12 +97,14 @@ def spec_from_findings(findings: Iterable[Finding], *, where: str) -> ModelSpec:
     Raise `CheckpointError` that lists what is missing and shows how to give it, `SpecError` for
     a value that does not fit.
     """
-    findings = settle(findings)
-    found = {finding.field for finding in findings}
+    findings = tuple(finding for finding in settle(findings) if finding.field != WEIGHTS)
+    unknown = {finding.field: finding.why for finding in findings if finding.value is None}
+    found = {finding.field for finding in findings} - unknown.keys()
     missing = [name for name in REQUIRED if name not in found]
     if missing:
+        reasons = "".join(f" ({unknown[name]})" for name in missing if name in unknown)
         raise CheckpointError(
-            f"{where} does not say: {', '.join(missing)}.",
+            f"{where} does not say: {', '.join(missing)}{reasons}.",
             hint=f"Give --spec FILE.yaml with what is missing, for example:\n{_EXAMPLE}",
         )
     plain = nested_mapping(findings)
@@ -118,8 +127,13 @@ def keypoints_value(keypoints: KeypointSet) -> str | dict[str, Any]:
 
 
 def keypoints_by_count(count: int) -> tuple[Finding, ...]:
-    """Return the built-in set with `count` keypoints, as a guess by number alone."""
+    """Return the one built-in set with `count` keypoints, as a guess by number alone.
+
+    Where several have as many, the finding says that it cannot be known.
+    """
     named = [name for name, known in KEYPOINT_SETS.items() if len(known) == count]
-    also = f"; {' and '.join(named[1:])} has as many" if named[1:] else ""
-    why = f"default for {count} keypoints{also}"
-    return tuple(Finding("keypoints", name, why) for name in named[:1])
+    if len(named) > 1:
+        why = f"default: none, as {' and '.join(named)} both have {count}, in other orders"
+        return (Finding("keypoints", None, why),)
+    why = f"assumed: the built-in set of {count} keypoints; --spec overrules"
+    return tuple(Finding("keypoints", name, why) for name in named)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from posebench.checkpoints.graphs import mmdeploy
+from posebench.checkpoints.parsing.other_runtimes import refuse_other_runtimes
 from posebench.errors import CheckpointError
+from posebench.files.inputs import not_a_file
 
 Format = Literal["torch", "safetensors", "onnx", "openvino", "mmdeploy", "huggingface"]
 _HEAD = 512
@@ -15,6 +17,10 @@ _BLANK = b" \t\r\n\xef\xbb\xbf"
 _SAFETENSORS_HEADER = 8
 _ZIP = b"PK\x03\x04"
 _MODEL_FOLDER = ("config.json", "model.safetensors")
+READABLE = (
+    "Readable: .pth of torch.save, .safetensors, .onnx, OpenVINO .xml, MMDeploy .zip, and"
+    " folders that transformers' save_pretrained writes."
+)
 _AGAIN = "Download the file again: this is not the checkpoint itself."
 # First bytes, what they are, and what to do about it.
 _MISTAKES = (
@@ -35,6 +41,9 @@ def recognise_format(path: Path) -> Format:
     if path.is_dir():
         return _recognise_folder(path)
     try:
+        other = not_a_file(path)
+        if other is not None:
+            raise CheckpointError(f"{path} is {other}, not a checkpoint.", hint=READABLE)
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
     except FileNotFoundError:
@@ -43,6 +52,7 @@ def recognise_format(path: Path) -> Format:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None
     if not head:
         raise CheckpointError(f"{path} is empty.", hint=_AGAIN)
+    refuse_other_runtimes(path, head)
     if head[_SAFETENSORS_HEADER : _SAFETENSORS_HEADER + 1] == b"{":
         return "safetensors"
     if head.startswith(_ZIP):
@@ -67,8 +77,7 @@ def recognise_format(path: Path) -> Format:
         return "onnx"
     raise CheckpointError(
         f"{path} is not a checkpoint that can be read.",
-        hint="Readable: .pth of torch.save, .safetensors, .onnx, OpenVINO .xml, MMDeploy .zip, and"
-        " folders that transformers' save_pretrained writes.",
+        hint=READABLE,
     )
 
 
@@ -81,6 +90,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def _recognise_folder(folder: Path) -> Format:
+    refuse_other_runtimes(folder, b"")
     missing = [name for name in _MODEL_FOLDER if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from posebench.checkpoints import huggingface_folder, native, torch_file
+from posebench.checkpoints.averages import LAST
 from posebench.checkpoints.contents import Contents, Identity
-from posebench.checkpoints.findings import Finding, findings_of, read_overrides
+from posebench.checkpoints.findings import WEIGHTS, Finding, findings_of, read_overrides
 from posebench.checkpoints.formats import Format, files_of, recognise_format
 from posebench.checkpoints.graphs.exported import GRAPH_READERS, identify_graph, load_graph
 from posebench.checkpoints.graphs.graphs import GraphFile
@@ -43,6 +44,11 @@ class Checkpoint:
     parameters: int | None
     evidence: Evidence
     provenance: Mapping[str, Any]
+
+    @property
+    def last_step(self) -> bool:
+        """Whether `--spec` chose the last step's weights where a file has their average too."""
+        return any((field, value) == (WEIGHTS, LAST) for field, value, _ in self.evidence)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,12 +22,14 @@ from posebench.checkpoints.findings import (
 from posebench.checkpoints.publishers.hrnet_original import HRNET
 from posebench.checkpoints.publishers.huggingface import HUGGING_FACE
 from posebench.checkpoints.publishers.mmpose import MMPOSE_0, MMPOSE_1
+from posebench.checkpoints.publishers.prefixes import without_wrappers
 from posebench.checkpoints.publishers.publisher import Derived, Publisher, StateFile, Weights
 from posebench.checkpoints.publishers.simcc_original import SIMCC
 from posebench.checkpoints.publishers.vitpose import VITPOSE
 from posebench.checkpoints.refusals import refuse_other_networks
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, SpecError
 from posebench.networks.backbones import build_backbone
+from posebench.networks.codecs import SimccCodec
 from posebench.networks.costs import count_parameters
 from posebench.networks.heads import head_family
 from posebench.networks.spec import BackboneSpec, HeadSpec
@@ -46,6 +48,7 @@ class _Sorted:
 
 def identify_state(file: StateFile, overrides: tuple[Finding, ...]) -> Identity:
     """Find what a state dict is without reading its tensors."""
+    file = _unwrapped(file)
     return _identify(file, _sort(file), overrides)
 
 
@@ -56,12 +59,13 @@ def load_state(
 
     Every tensor is mapped, dropped by a named rule, or an error.
     """
+    file = _unwrapped(file)
     parts = _sort(file)
     weights = parts.weights
     identity = _identify(file, parts, overrides)
     spec = spec_from_findings(identity.findings, where=file.name)
     model = empty_model(spec)
-    report = check_shapes(model, weights.shapes, weights.dropped)
+    report = check_shapes(model, weights.shapes, (*file.dropped, *weights.dropped))
     fill_model(model, {name: _value(ref, read) for name, ref in weights.tensors.items()})
     return Contents(identity, spec, model, report, count_parameters(model))
 
@@ -70,6 +74,15 @@ def _value(stored: Any, read: Callable[[Any], Tensor]) -> Tensor:
     if isinstance(stored, Derived):
         return stored.make(*(read(source) for source in stored.sources))
     return read(stored)
+
+
+def _unwrapped(file: StateFile) -> StateFile:
+    """Return a file whose tensors have the names that the network itself gave them."""
+    # Names of other networks may begin with what looks like a wrapper's.
+    refuse_other_networks({name: each.shape for name, each in file.state.items()}, file.meta)
+    state, gone = without_wrappers(file.state)
+    notes = {"left out of the tensors' names": gone} if gone else {}
+    return replace(file, state=state, notes=notes)
 
 
 def _sort(file: StateFile) -> _Sorted:
@@ -84,7 +97,7 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
     settings = parts.publisher.find_settings(file, shapes, overrides)
     head, stride = _head_and_stride((*architecture, *settings, *overrides))
     ratios = [f.value for f in (*settings, *overrides) if f.field == "codec.split_ratio"]
-    trained = trained_size(shapes, head, stride, ratios[-1] if ratios else None)
+    trained = trained_size(shapes, head, stride, _known_ratio(ratios))
     _check_agreement(settings, trained, overrides)
     guesses = (
         *architecture,
@@ -92,8 +105,18 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
         *file_names.find_size(file.name),
         *_find_keypoints(file.name, shapes, (*settings, *trained, *overrides)),
     )
-    findings = settle((*guesses, *settings, *trained, *overrides))
-    return Identity(parts.publisher.name, findings, parts.publisher.find_provenance(file))
+    findings = settle((*guesses, *settings, *trained, *file.findings, *overrides))
+    provenance = {**parts.publisher.find_provenance(file), **file.notes}
+    return Identity(parts.publisher.name, findings, provenance)
+
+
+def _known_ratio(told: list[Any]) -> float | None:
+    """Return the split ratio last told; raise `SpecError` for one that no codec has."""
+    if not told:
+        return None
+    if type(told[-1]) not in (int, float):
+        raise SpecError(f"codec.split_ratio must be a number, not {str(told[-1])[:80]!r}.")
+    return SimccCodec(split_ratio=told[-1]).split_ratio
 
 
 def _find_keypoints(

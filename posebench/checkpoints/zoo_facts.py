@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.checkpoints.findings import Finding, findings_of
+from posebench.checkpoints.findings import ZOO, Finding, findings_of
 from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.zoo import PublishedCheckpoint, facts_for
 
@@ -29,8 +29,10 @@ def zoo_findings(path: Path, sha256: str, read: Callable[[], Iterable[Finding]])
     match = facts_for(path, sha256)
     if match is None:
         return ZooFindings()
-    by_field = {finding.field: finding for finding in read()}
-    facts = findings_of(spec_facts(match.entry), f"zoo entry {match.entry.id} (same {match.by})")
+    by_field = {
+        found.field: found for found in read() if found.value is not None or not found.guess
+    }
+    facts = findings_of(spec_facts(match.entry), f"{ZOO} {match.entry.id} (same {match.by})")
     differing = [fact for fact in facts if _contradicts(by_field.get(fact.field), fact)]
     if any(fact.field == "codec.kind" for fact in differing):
         # Another paradigm's codec has nothing to say here.

@@ -158,7 +158,8 @@ def load_keypoint_set(name_or_path: str | Path) -> KeypointSet:
             f"There is no keypoint set {text!r}.",
             hint=nearest(text, KEYPOINT_SETS) + " Or give a .yaml file of your own.",
         )
-    from posebench.files.records import read_yaml, record_from_mapping
+    from posebench.files.records import record_from_mapping
+    from posebench.files.yaml_records import read_yaml
 
     raw = read_yaml(Path(text))
     names = raw.get("keypoints")

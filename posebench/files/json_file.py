@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from posebench.errors import DataError
+from posebench.files.inputs import not_a_file
 
 # A file cut off inside a literal or number fails at that token's start, this near to the end.
 _LONGEST_CUT_TOKEN = 5
@@ -27,6 +28,9 @@ def read_json(path: Path, what: str) -> tuple[Any, str]:
     one is told by its last byte.
     """
     try:
+        other = not_a_file(path)
+        if other is not None:
+            raise DataError(f"The {what} {path} is {other}, not a file.")
         if not fits_memory(path):
             raise _too_large(path, what)
         data = path.read_bytes()

@@ -34,21 +34,6 @@ class MisfitError(SpecError):
         self.text = text
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; raise `SpecError` if it is missing, broken or not a mapping."""
-    import yaml
-
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecError(f"There is no file {path}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise SpecError(f"{path} cannot be read as YAML: {error}") from None
-    if not isinstance(value, dict):
-        raise SpecError(f"{path} must hold a mapping at its top level.")
-    return value
-
-
 def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) -> Record:
     """Build the frozen dataclass `kind` from plain data; raise `MisfitError` with the place."""
     from pydantic import ValidationError

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.errors import SpecError
+from posebench.files.inputs import not_a_file
 from posebench.files.records import MisfitError, Place, Record, record_from_mapping
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class YamlFile:
             mark = error.problem_mark
             line = f", line {mark.line + 1}" if mark is not None else ""
             raise SpecError(f"{path}{line}: {error.problem or error}.") from None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+        except RecursionError:
+            raise SpecError(f"{path} is nested too deeply.") from None
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise SpecError(f"{path} cannot be read as YAML: {error}") from None
 
     def misfit(self, place: Place, text: str, hint: str | None = None) -> SpecError:
@@ -51,6 +54,11 @@ class YamlFile:
         return line
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; raise `SpecError` if it is missing, broken, too large or no mapping."""
+    return YamlFile(path).value
+
+
 def record_from_yaml(kind: type[Record], path: Path) -> tuple[Record, YamlFile]:
     """Read a YAML mapping as the frozen dataclass `kind`; raise `SpecError` with file and line."""
     file = YamlFile(path)
@@ -62,6 +70,9 @@ def record_from_yaml(kind: type[Record], path: Path) -> tuple[Record, YamlFile]:
 
 def _read(path: Path) -> str:
     try:
+        other = not_a_file(path)
+        if other is not None:
+            raise SpecError(f"{path} cannot be read: it is {other}.")
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -143,6 +143,10 @@ def _weights(
 ) -> dict[str, float]:
     """Return the weight of each cell in the effect; empty where a trend has too few sizes."""
     total: dict[str, float] = {}
+    conventions = {cell.fields.get("gflops_convention") for cell in (*treated, *controls)}
+    if claim.trend == "gflops" and len(conventions) > 1:
+        # Each publisher counts FLOPs in its own way.
+        return {}
     for sign, side in ((1.0, treated), (-1.0, controls)):
         shares = [1.0] if claim.trend is None else _slope_weights(claim.trend, side)
         if not shares:

@@ -37,6 +37,7 @@ def _claim_cell(entry: PublishedCheckpoint, result: PublishedResult) -> ClaimCel
         "size": str(entry.input_size),
         "flip": flip,
         "decoder": decoder,
+        "gflops_convention": entry.gflops_convention,
     }
     values = {
         name: None if name not in result.metrics else result.metrics[name] / 100

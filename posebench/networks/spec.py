@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from posebench.datasets.keypoints import COCO, KeypointSet, load_keypoint_set
 from posebench.errors import SpecError
-from posebench.files.records import mapping_from_record, read_yaml, record_from_mapping
+from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.files.yaml_records import read_yaml
 from posebench.networks.codecs import Codec, Paradigm
 from posebench.networks.sizes import InputSize
 

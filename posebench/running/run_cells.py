@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
-from posebench.checkpoints.findings import keypoints_value
+from posebench.checkpoints.averages import LAST
+from posebench.checkpoints.findings import WEIGHTS, keypoints_value
 from posebench.errors import DataError, UnsupportedExecutionError
 from posebench.networks.backbones import describe
 from posebench.networks.model import Network
@@ -201,6 +202,8 @@ def result_without_cells(
 def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
     """Return what results say of a checkpoint."""
     spec = checkpoint.spec
+    # The one choice between two sets of weights in a file that its hash does not tell.
+    weights = {WEIGHTS: LAST} if checkpoint.last_step else {}
     return CheckpointFacts(
         name=name,
         sha256=checkpoint.sha256,
@@ -209,7 +212,7 @@ def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
         backbone=describe(spec.backbone),
         trained_size=spec.input_size,
         parameters=checkpoint.parameters,
-        spec={**spec_to_mapping(spec), "keypoints": keypoints_value(spec.keypoints)},
+        spec={**spec_to_mapping(spec), "keypoints": keypoints_value(spec.keypoints), **weights},
     )
 
 

@@ -10,7 +10,8 @@ from typing import Literal
 from posebench.datasets.keypoints import COCO
 from posebench.datasets.synthetic import LEVELS
 from posebench.errors import SpecError, nearest
-from posebench.files.records import read_yaml, record_from_mapping
+from posebench.files.records import record_from_mapping
+from posebench.files.yaml_records import read_yaml
 from posebench.networks.spec import ModelSpec, mapping_with_keypoints
 
 

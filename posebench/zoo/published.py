@@ -81,6 +81,11 @@ class PublishedCheckpoint:
     `urls` lead to the file itself; without them `page` is where to get it by hand, under
     `published_name` where that is known; without both, no file is published. `results` start
     with the one on the data the file is meant for.
+
+    `trained_on` is what the last training saw, for `epochs`; `initialised_from` is what it began
+    with: the id of another entry, or the data that the weights came from in the publisher's words
+    (`imagenet-1k`). `gflops` follow `gflops_convention`: of different conventions they must not be
+    compared, nor with what `networks.costs` counts.
     """
 
     id: str
@@ -107,6 +112,9 @@ class PublishedCheckpoint:
     config: str | None = None
     parameters_m: float | None = None
     gflops: float | None = None
+    gflops_convention: str | None = None
+    epochs: int | None = None
+    initialised_from: str | None = None
     caveats: tuple[str, ...] = ()
 
     @property
@@ -144,11 +152,19 @@ def plain_entries(document: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         entry
         | {
             "licence": sources[entry["id"].partition("/")[0]]["licence"],
+            "gflops_convention": _convention(sources, entry),
             "keypoint_count": counts[entry["keypoints"]],
             "crop": crops[entry["crop"]] if "crop" in entry else None,
         }
         for entry in document["checkpoints"]
     )
+
+
+def _convention(sources: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+    """Return what an entry's publisher counts as FLOPs, where it gives a number."""
+    own = sources[entry["id"].partition("/")[0]]
+    convention: str | None = own["gflops_convention"] if "gflops" in entry else None
+    return convention
 
 
 @functools.cache

@@ -71,11 +71,24 @@ def test_keypoints(name: str, count: int, keypoints: str) -> None:
 
 
 def test_keypoints_that_a_name_does_not_tell() -> None:
-    (guess,) = find_keypoints("best.pth", 14)
-    assert (guess.value, guess.why) == ("crowdpose", "default for 14 keypoints; aic has as many")
+    (unknown,) = find_keypoints("best.pth", 14)
+    why = "default: none, as crowdpose and aic both have 14, in other orders"
+    assert (unknown.value, unknown.why) == (None, why)
+    (guess,) = find_keypoints("best.pth", 17)
+    assert (guess.value, guess.guess) == ("coco", True)
     assert find_keypoints("best.pth", 18) == ()
     # PoseTrack has 17 keypoints too, but others.
-    assert find_keypoints("res50_posetrack18_256x192-a62807c7_20201028.pth", 17) == ()
+    for name in (
+        "res50_posetrack18_256x192-a62807c7_20201028.pth",
+        "rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.pth",
+        "hrnet_w32_animalpose_256x256-1aa7f075_20210426.pth",
+        "vitpose-h-apt36k.pth",
+        "td-hm_res50_h36m-256x256.pth",
+        "AP-10K_best.pth",
+    ):
+        (unknown,) = find_keypoints(name, 17)
+        assert unknown.value is None
+        assert unknown.why.startswith("file name: ")
 
 
 def test_every_published_name_tells_its_size_and_decoder(shared_dir: Path) -> None:

@@ -118,7 +118,7 @@ def test_weights_that_do_not_fit_their_spec(tmp_path: Path) -> None:
     save_with(bad, record, {**tensors, "head.final_layer.bias": torch.full((17,), float("inf"))})
     with pytest.raises(CheckpointError, match=r"first: head\.final_layer\.bias"):
         load_checkpoint(bad)
-    record["spec"]["backbone"]["options"]["widen_factor"] = 500.0
+    record["spec"]["backbone"]["options"]["widen_factor"] = 5.0
     save_with(bad, record, tensors)
     with pytest.raises(CheckpointError, match="tensors of another shape"):
         load_checkpoint(bad)

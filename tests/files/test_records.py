@@ -14,11 +14,11 @@ import pytest
 from posebench.errors import SpecError
 from posebench.files.records import (
     mapping_from_record,
-    read_yaml,
     record_from_mapping,
     write_json,
     write_text,
 )
+from posebench.files.yaml_records import read_yaml
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from posebench.errors import SpecError
-from posebench.files.yaml_records import record_from_yaml
+from posebench.files.yaml_records import read_yaml, record_from_yaml
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,15 @@ def test_missing_and_huge_files(tmp_path: Path) -> None:
         record_from_yaml(Bicycle, tmp_path)
     with pytest.raises(SpecError, match="larger than"):
         record_from_yaml(Bicycle, written(tmp_path, "# " + "x" * 2**20))
+
+
+def test_aliases_that_double_and_deep_nesting_are_refused_in_bounded_time(tmp_path: Path) -> None:
+    bomb = ["a0: &a0 [x, x]", *(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]" for n in range(60))]
+    with pytest.raises(SpecError, match="stands for more than"):
+        read_yaml(written(tmp_path, "\n".join(bomb)))
+    with pytest.raises(SpecError, match="nested too deeply"):
+        read_yaml(written(tmp_path, "a: " + "[" * 40_000))
+    with pytest.raises(SpecError, match="stands for more than"):
+        read_yaml(written(tmp_path, "a: &a [*a]"))
+    with pytest.raises(SpecError, match="it is a device"):
+        read_yaml(Path("/dev/zero"))

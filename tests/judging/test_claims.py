@@ -71,6 +71,20 @@ def test_a_trend_is_the_least_squares_slope_per_doubling() -> None:
     assert slope == pytest.approx(np.polyfit([0, 1, 3], list(values.values()), 1)[0], abs=1e-12)
 
 
+def test_a_trend_over_flops_keeps_conventions_apart() -> None:
+    claim = replace(CLAIM, trend="gflops", match_by=("size",))
+
+    def cells(*conventions: str) -> list[ClaimCell]:
+        return [
+            cell(f"{paradigm}-{pair}", sizes={"gflops": flops}, fields={"gflops_convention": said})
+            for paradigm in ("simcc", "heatmap")
+            for (pair, flops), said in zip({"s": 1.0, "m": 4.0}.items(), conventions, strict=True)
+        ]
+
+    assert len(contrast_of(claim, cells("hrnet", "hrnet")).pairs) == 1
+    assert contrast_of(claim, cells("hrnet", "mmpose")).pairs == ()
+
+
 def test_a_trend_needs_two_sizes() -> None:
     claim = replace(CLAIM, trend="parameters", match_by=("size",))
     contrast = contrast_of(claim, [cell("simcc-s"), cell("heatmap-s"), cell("heatmap-m")])

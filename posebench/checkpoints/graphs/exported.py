@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from torch import Tensor
 
 from posebench.checkpoints import file_names
 from posebench.checkpoints.contents import Contents, Identity
-from posebench.checkpoints.findings import Finding, settle, spec_from_findings
+from posebench.checkpoints.findings import ZOO, Finding, settle, spec_from_findings
 from posebench.checkpoints.graphs import mmdeploy, onnx, openvino
 from posebench.checkpoints.graphs.graph_outputs import ASSUMED, Outputs, find_outputs
 from posebench.checkpoints.graphs.graphs import GraphFile, GraphFormat, Session
+from posebench.checkpoints.graphs.normalisation import crop_findings
+from posebench.checkpoints.graphs.trial import Trial, try_out
 from posebench.checkpoints.load_report import LoadReport
 from posebench.errors import CheckpointError, UnsupportedSizeError
 from posebench.networks.sizes import InputSize
@@ -62,7 +64,7 @@ class ExportedNetwork:
                 f"This exported file takes crops of {fixed} alone, not {size}.",
                 hint="Use the policy resample, or export the network with free axes.",
             )
-        crops = x.detach().cpu().numpy().astype(self.session.facts.input.dtype, copy=False)
+        crops = self.session.facts.input.crops(x.detach().cpu().numpy())
         step = self.session.facts.input.batch or max(len(crops), 1)
         parts = [self._run(crops[start : start + step]) for start in range(0, len(crops), step)]
         return tuple(
@@ -81,7 +83,7 @@ class ExportedNetwork:
 
 def identify_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Identity:
     """Find what an exported file is from its names and shapes and what lies beside it."""
-    return _identify(file, _OPEN[file.format](file), overrides)[0]
+    return _identify(file, overrides)[0]
 
 
 def load_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Contents:
@@ -89,8 +91,7 @@ def load_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Contents:
 
     Raise `CheckpointError` where what was said of the file is not what its graph computes.
     """
-    session = _OPEN[file.format](file)
-    identity, outputs = _identify(file, session, overrides)
+    identity, outputs, session = _identify(file, overrides)
     spec = spec_from_findings(identity.findings, where=file.name)
     facts = session.facts
     if facts.input.fixed_size not in (None, spec.input_size):
@@ -107,36 +108,39 @@ def load_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Contents:
     return Contents(identity, spec, network, LoadReport(mapped=0), facts.parameters or None)
 
 
-def _identify(
-    file: GraphFile, session: Session, overrides: tuple[Finding, ...]
-) -> tuple[Identity, Outputs]:
+def _identify(file: GraphFile, overrides: tuple[Finding, ...]) -> tuple[Identity, Outputs, Session]:
+    sizes = (*file_names.find_size(file.name), *file.findings, *overrides)
+    trial = try_out(file, _told_size(sizes))
+    session = _OPEN[file.format](file)
     facts = session.facts
     beside = (*facts.findings, *file.findings)
     told = (*beside, *overrides)
-    size = _trained_size(session, (*file_names.find_size(file.name), *told))
-    zeros = np.zeros((facts.input.batch or 1, 3, size.height, size.width), facts.input.dtype)
-    arrays = session.run(zeros, facts.outputs)
-    shapes = {name: tuple(each.shape) for name, each in zip(facts.outputs, arrays, strict=True)}
-    outputs = find_outputs(shapes, size)
-    _check_finite(file, dict(zip(facts.outputs, arrays, strict=True)), outputs)
-    _check_told(file, session, outputs, told)
-    fixed = Finding("input_size", str(size), "the graph's input")
+    outputs = find_outputs(trial.shapes, trial.size)
+    _check_finite(file, trial, outputs)
+    _check_told(outputs, told)
+    # What the zoo knows is of the weights, not of what an export put in front of them.
+    said = tuple(found for found in told if not found.why.startswith(ZOO))
+    pixels = crop_findings(trial.pixels, facts.input, said, where=file.name)
+    size = str(trial.size)
+    fixed = Finding("input_size", size, "the graph's input")
     crop = {"channels": "rgb", "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "udp": False}
-    findings = (
+    guesses = (
         Finding("backbone.family", file.format, "the file's format"),
         *outputs.findings,
-        Finding("input_size", str(size), "assumed: the graph's sides are free"),
+        Finding("input_size", size, "assumed: the graph's sides are free"),
         *(Finding(f"crop.{name}", value, ASSUMED) for name, value in crop.items()),
+        *pixels,
+        *_named(file.name, outputs),
     )
-    findings = (*findings, *_named(file.name, outputs))
     findings = (
-        *findings,
-        *_flip_shift((*findings, *told)),
+        *guesses,
+        *_flip_shift((*guesses, *told)),
         *beside,
         *((fixed,) if facts.input.fixed_size else ()),
         *overrides,
     )
-    return Identity(file.format, settle(findings), {**facts.provenance, **file.provenance}), outputs
+    provenance = {**facts.provenance, **file.provenance}
+    return Identity(file.format, settle(findings), provenance), outputs, session
 
 
 def _named(name: str, outputs: Outputs) -> tuple[Finding, ...]:
@@ -157,19 +161,14 @@ def _flip_shift(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return (Finding("flip.shift_heatmap", True, "assumed: without UDP; --spec overrules"),)
 
 
-def _trained_size(session: Session, told: tuple[Finding, ...]) -> InputSize:
-    """Return the size the graph fixes, else the one last told of it, else the usual one."""
-    fixed = session.facts.input.fixed_size
-    if fixed is not None:
-        return fixed
+def _told_size(told: tuple[Finding, ...]) -> InputSize:
+    """Return the size last told of a file, else the usual one."""
     sizes = [InputSize.parse(str(found.value)) for found in told if found.field == "input_size"]
     return sizes[-1] if sizes else DEFAULT_SIZE
 
 
-def _check_finite(
-    file: GraphFile, arrays: Mapping[str, NDArray[np.generic]], outputs: Outputs
-) -> None:
-    broken = [name for name in outputs.names if not np.isfinite(arrays[name]).all()]
+def _check_finite(file: GraphFile, trial: Trial, outputs: Outputs) -> None:
+    broken = [name for name in outputs.names if name in trial.broken]
     if broken:
         raise CheckpointError(
             f"{file.name} answers a blank crop with NaN or infinite values in {broken[0]}.",
@@ -177,10 +176,8 @@ def _check_finite(
         )
 
 
-def _check_told(
-    file: GraphFile, session: Session, outputs: Outputs, told: tuple[Finding, ...]
-) -> None:
-    """Raise `CheckpointError` where the graph contradicts what was said, or normalises unsaid."""
+def _check_told(outputs: Outputs, told: tuple[Finding, ...]) -> None:
+    """Raise `CheckpointError` where the graph contradicts what was said."""
     measured = {found.field: found for found in outputs.findings if found.field in _MEASURED}
     for found in told:
         graph = measured.get(found.field)
@@ -189,12 +186,3 @@ def _check_told(
                 f"{found.why} says {found.field} {found.value}, the graph has {graph.value}"
                 f" ({graph.why})."
             )
-    said = {found.field for found in told}
-    if session.facts.normalises and not {"crop.mean", "crop.std"} <= said:
-        shown = ", ".join(sorted(session.facts.first_operations))
-        raise CheckpointError(
-            f"{file.name} scales its input itself ({shown} comes first), so that the usual"
-            " normalisation would be applied twice.",
-            hint="Say with --spec FILE.yaml what is left to do before it, for example\n"
-            "    crop: {mean: [0, 0, 0], std: [1, 1, 1]}\nfor a graph that takes pixels 0-255.",
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -20,8 +20,8 @@ PARTS: dict[GraphFormat, tuple[str, ...]] = {
     "openvino": ("openvino.xml", "openvino.bin"),
 }
 MAX_BATCH = 1024
-# Operations that, directly behind the input, do what a crop's normalisation does.
-_NORMALISING = frozenset({"Sub", "Div", "Mul", "Add", "Subtract", "Divide", "Multiply"})
+Front = Callable[[NDArray[Any]], list[NDArray[Any]]]
+"""What maps crops, as a graph takes them, to what its first layers are given."""
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,28 @@ class GraphInput:
     dtype: type[np.generic]
     batch: int | None
     fixed_size: InputSize | None
+    channels_last: bool = False
+
+    def crops(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return crops (N, 3, H, W) in the type and the order of axes that the graph takes."""
+        if self.dtype is np.uint8:
+            values = np.rint(values).clip(0, 255)
+        ordered = values.transpose(0, 2, 3, 1) if self.channels_last else values
+        return np.ascontiguousarray(ordered, dtype=self.dtype)
 
 
 @dataclass(frozen=True)
 class GraphFacts:
     """What a session knows of its network.
 
-    `parameters` counts learned values; `first_operations` take the input itself; `findings` and
-    `provenance` are what the file says in words.
+    `parameters` counts learned values; `findings` and `provenance` are what the file says in words.
     """
 
     input: GraphInput
     outputs: tuple[str, ...]
     parameters: int
-    first_operations: frozenset[str]
     findings: tuple[Finding, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def normalises(self) -> bool:
-        """Tell whether the graph shifts or scales its input itself."""
-        return bool(self.first_operations & _NORMALISING)
 
 
 class Session(Protocol):
@@ -79,7 +80,7 @@ class Session(Protocol):
         ...
 
     def run(self, crops: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Run one batch (N, 3, H, W), of the fixed size if there is one.
+        """Run one batch of crops as `GraphInput.crops` makes them, of the fixed size if any.
 
         Raise `CheckpointError` where the runtime cannot.
         """
@@ -91,25 +92,20 @@ def graph_input(
 ) -> GraphInput:
     """Check that an input of these sides (None: free) is one batch of crops.
 
-    Raise `CheckpointError` for images with channels last, bytes and anything else.
+    Channels come before height and width, or last. Raise `CheckpointError` for anything else.
     """
     shape = "x".join("?" if side is None else str(side) for side in sides)
-    if len(sides) == 4 and sides[1] not in (3, None) and sides[3] == 3:
-        raise CheckpointError(
-            f"{where} takes images with channels last ({name} {shape}): its preprocessing is part"
-            " of the graph.",
-            hint="Export the network itself, which takes normalised crops (N, 3, H, W).",
-        )
-    if len(sides) != 4 or sides[1] not in (3, None):
+    last = len(sides) == 4 and sides[1] != 3 and sides[3] == 3
+    if len(sides) != 4 or not (last or sides[1] in (3, None)):
         raise CheckpointError(
             f"{where} does not take one batch of crops (N, 3, H, W), but {name} {shape}."
         )
     if dtype is None:
         raise CheckpointError(
-            f"{where} does not take floating-point crops: its preprocessing is part of the graph.",
-            hint="Export the network itself, which takes normalised crops (N, 3, H, W).",
+            f"{where} takes crops of a type that is not supported.",
+            hint="Export the network with an input of float32, float16 or uint8.",
         )
-    batch, _, height, width = sides
+    batch, height, width = (sides[0], *(sides[1:3] if last else sides[2:4]))
     if (height is None) != (width is None):
         raise CheckpointError(f"{where} fixes one side of its input, {shape}, but not the other.")
     if batch is not None and not 0 < batch <= MAX_BATCH:
@@ -118,4 +114,4 @@ def graph_input(
         fixed = None if height is None or width is None else InputSize(height, width)
     except UsageError as error:
         raise CheckpointError(f"{where}: {error.message}", hint=error.hint) from None
-    return GraphInput(name, dtype, batch, fixed)
+    return GraphInput(name, dtype, batch, fixed, last)

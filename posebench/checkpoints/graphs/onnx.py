@@ -10,12 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.checkpoints.graphs.graphs import GraphFacts, GraphFile, graph_input
+from posebench.checkpoints.graphs.front import find_front
+from posebench.checkpoints.graphs.graphs import Front, GraphFacts, GraphFile, graph_input
+from posebench.checkpoints.graphs.onnx_steps import onnx_steps
 from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
+from posebench.checkpoints.parsing.onnx_nodes import cut_onnx, read_onnx_nodes
 from posebench.errors import CheckpointError
 
 _ERRORS_ONLY = 3
-_TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def read_file(path: Path) -> GraphFile:
 def open_session(file: GraphFile) -> OnnxSession:
     """Open an ONNX graph; raise `CheckpointError` where it is damaged or takes no crops."""
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
     except ImportError:
         raise CheckpointError(
             f"Reading {file.name} needs onnxruntime, which is not installed.",
@@ -62,15 +69,7 @@ def open_session(file: GraphFile) -> OnnxSession:
             f"{file.name} keeps weights in other files, which is refused: it could name any file.",
             hint="Save it as one file: onnx.save(onnx.load(FILE), NEW_FILE).",
         )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(
-            data, options, providers=["CPUExecutionProvider"], enable_fallback=False
-        )
-    except Exception as error:  # onnxruntime's errors share no base class but this
-        raise CheckpointError(f"onnxruntime cannot open {file.name}: {error}") from None
+    session = _opened(data, file.name)
     inputs = session.get_inputs()
     if len(inputs) != 1:
         listing = ", ".join(f"{each.name} {each.shape} {each.type}" for each in inputs)
@@ -82,7 +81,39 @@ def open_session(file: GraphFile) -> OnnxSession:
         input=crops,
         outputs=tuple(output.name for output in session.get_outputs()),
         parameters=read.parameters,
-        first_operations=read.consumers.get(crops.name, frozenset()),
         provenance={"producer": producer} if producer else {},
     )
     return OnnxSession(facts, session, data)
+
+
+def open_front(session: OnnxSession, *, where: str) -> Front:
+    """Return what runs the operations between the input of a graph and its first layers."""
+    source = session.facts.input.name
+    read = read_onnx_nodes(session.graph, where=where)
+    found = find_front(source, onnx_steps(read), session.facts.outputs)
+    kept = [read.nodes[index] for index in found.steps]
+    plain = [read.nodes[index] for index in found.rounding]
+    ends = [name for name in found.ends if name != source]
+    small = cut_onnx(session.graph, kept, plain, source, ends)
+    opened = _opened(small, where) if ends else None
+
+    def run(crops: NDArray[Any]) -> list[NDArray[Any]]:
+        made = opened.run(ends, {source: crops}) if opened is not None else []
+        return made + [crops] * (source in found.ends)
+
+    return run
+
+
+def _opened(data: bytes, where: str) -> Any:
+    """Return a session of onnxruntime; raise `CheckpointError` where it cannot open the bytes."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
+    except Exception as error:  # onnxruntime's errors share no base class but this
+        raise CheckpointError(f"onnxruntime cannot open {where}: {error}") from None

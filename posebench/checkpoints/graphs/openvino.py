@@ -20,7 +20,11 @@ from posebench.checkpoints.graphs.graphs import GraphFacts, GraphFile, graph_inp
 from posebench.checkpoints.parsing.openvino_file import OpenvinoFacts, read_openvino_facts
 from posebench.errors import CheckpointError
 
-_TYPES: dict[str, type[np.generic]] = {"f32": np.float32, "f16": np.float16}
+_TYPES: dict[str, type[np.generic]] = {
+    "f32": np.float32,
+    "f16": np.float16,
+    "u8": np.uint8,
+}
 _PADDLE = {
     "codec": {"decoder": "dark", "blur_kernel": 3},
     "crop": {"udp": True},
@@ -134,9 +138,6 @@ def _facts(model: Any, read: OpenvinoFacts, where: str) -> GraphFacts:
         input=graph_input(_name(source), sides, dtype, where=where),
         outputs=tuple(_name(output) for output in model.outputs),
         parameters=read.parameters,
-        first_operations=frozenset(
-            target.get_node().get_type_name() for target in source.get_target_inputs()
-        ),
         findings=findings,
         provenance={key: value for key, value in said.items() if value},
     )

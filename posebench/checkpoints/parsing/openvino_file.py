@@ -16,6 +16,7 @@ from posebench.errors import CheckpointError
 MAX_XML = 128 * 2**20
 MAX_DEPTH = 64
 _FLOATING = {"f16", "f32", "f64", "bf16", "FP16", "FP32", "FP64", "BF16"}
+_ENCODINGS = ("utf-8", "us-ascii", "ascii")
 _DAMAGED = "Download or copy both files again and compare their sizes with the publisher's."
 
 
@@ -65,14 +66,23 @@ def read_openvino_facts(xml: bytes, weights: int, *, where: str) -> OpenvinoFact
         facts.depth -= 1
 
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = declaration
+    parser.XmlDeclHandler = lambda _version, encoding, _alone: _check_encoding(encoding, where)
     parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
         parser.Parse(xml, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:
         raise CheckpointError(
             f"{where} is cut off or no OpenVINO file ({error}).", hint=_DAMAGED
         ) from None
     return facts
+
+
+def _check_encoding(encoding: str | None, where: str) -> None:
+    if encoding is not None and encoding.lower() not in _ENCODINGS:
+        raise CheckpointError(
+            f"{where} is written in {encoding[:40]!r}, which no OpenVINO file is.",
+            hint="Nothing was read. Get the file from its publisher again.",
+        )
 
 
 def _count(facts: OpenvinoFacts, data: Mapping[str, str], weights: int, where: str) -> None:

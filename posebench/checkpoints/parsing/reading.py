@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import mmap
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,11 +161,22 @@ def _check_byte_order(little: bool) -> None:
         raise CheckpointError("The file was written on a big-endian machine, which is not read.")
 
 
-def state_dict_of(tree: Any) -> tuple[dict[str, TensorRef], Mapping[str, Any], tuple[str, ...]]:
-    """Return (state dict, meta, other top-level keys) of a checkpoint's tree.
+@dataclass(frozen=True)
+class StateTree:
+    """The state dicts of a checkpoint's tree by their key, empty for a bare one.
 
-    Takes `{"state_dict": …, "meta": …}` and a bare state dict. Raises `CheckpointError` where
-    there is no mapping from names to tensors.
+    `others` names what lies beside them but `meta`.
+    """
+
+    states: Mapping[str, dict[str, TensorRef]]
+    meta: Mapping[str, Any]
+    others: tuple[str, ...]
+
+
+def state_dicts_of(tree: Any, keys: Collection[str]) -> StateTree:
+    """Return the state dicts under `keys`, else the tree itself as one.
+
+    Raises `CheckpointError` where there is no mapping from names to tensors.
     """
     if not isinstance(tree, dict):
         raise CheckpointError(
@@ -173,9 +184,17 @@ def state_dict_of(tree: Any) -> tuple[dict[str, TensorRef], Mapping[str, Any], t
             hint="Save model.state_dict() instead of the model itself.",
         )
     refuse_other_trees(tree)
-    nested = tree.get("state_dict")
-    state = nested if isinstance(nested, dict) else tree
-    others = tuple(str(key) for key in tree if key not in ("state_dict", "meta"))
+    nested = {key: tree[key] for key in keys if isinstance(tree.get(key), dict) and tree[key]}
+    for state in nested.values() or [tree]:
+        _check_state(state)
+    meta = tree.get("meta")
+    others = tuple(str(key) for key in tree if key not in nested and key != "meta")
+    return StateTree(
+        nested or {"": tree}, meta if isinstance(meta, dict) else {}, others if nested else ()
+    )
+
+
+def _check_state(state: Mapping[Any, Any]) -> None:
     wrong = [key for key, value in state.items() if not isinstance(value, TensorRef)]
     if wrong or not state or not all(isinstance(key, str) for key in state):
         shown = f"; {wrong[0]!r} is {_kind(state[wrong[0]])}" if wrong else ""
@@ -183,8 +202,6 @@ def state_dict_of(tree: Any) -> tuple[dict[str, TensorRef], Mapping[str, Any], t
             f"The file holds no state dict (names to tensors){shown}.",
             hint="A checkpoint is a state dict, or a mapping with the key 'state_dict'.",
         )
-    meta = tree.get("meta")
-    return state, meta if isinstance(meta, dict) else {}, others if state is nested else ()
 
 
 def _kind(value: Any) -> str:

@@ -16,6 +16,8 @@ from posebench.errors import CheckpointError
 
 MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 40
+# Names let a short text stand for a huge value; the longest published config has 3 000.
+MAX_VALUES = 500_000
 _SEQUENCES = {"list": list, "tuple": tuple, "set": list}
 
 
@@ -35,13 +37,22 @@ def parse_config(text: str) -> dict[str, Any]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise CheckpointError(f"The config text cannot be parsed: {error}.") from None
     names: dict[str, Any] = {}
+    # Kept alive, as `sizes` knows values by their ids.
+    kept: list[Any] = []
+    sizes: dict[int, tuple[int, int]] = {}
+    total = 0
     for statement in module.body:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else None
         if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Name):
             raise _refused(statement, "is not an assignment to a name")
         if len(statement.targets) != 1:
             raise _refused(statement, "assigns to several names")
-        names[target.id] = _literal(statement.value, names, 0)
+        value = names[target.id] = _literal(statement.value, names, 0)
+        kept.append(value)
+        size, depth = _size(value, sizes)
+        total += size
+        if total > MAX_VALUES or depth > MAX_DEPTH:
+            raise _refused(statement, "makes the text stand for more values than a config has")
     return names
 
 
@@ -117,6 +128,21 @@ def _call(node: ast.Call, names: Mapping[str, Any], depth: int) -> Any:
         if isinstance(items, list | tuple):
             return _SEQUENCES[name](items)
     raise _refused(node, "is a call, and nothing in a checkpoint is called")
+
+
+def _size(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Return how many values a value stands for, and how deep they lie.
+
+    `known` has those of values that earlier names stand for, so that each is looked at once.
+    """
+    if not isinstance(value, dict | list | tuple):
+        return 1, 0
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, dict) else value
+        found = [_size(part, known) for part in parts]
+        deepest = max((depth for _, depth in found), default=0)
+        known[id(value)] = (1 + sum(size for size, _ in found), 1 + deepest)
+    return known[id(value)]
 
 
 def _refused(node: ast.stmt | ast.expr, why: str) -> CheckpointError:

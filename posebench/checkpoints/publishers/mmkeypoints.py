@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,18 @@ _DATASETS = {
     "UBody2dDataset": "coco-wholebody",
     **mmpose0.DATA_SETS,
 }
+# The same by the names of MMPose's `configs/_base_/datasets`, which a config may point to.
+_METAINFO = {
+    "coco": "coco",
+    "humanart": "coco",
+    "ochuman": "coco",
+    "crowdpose": "crowdpose",
+    "aic": "aic",
+    "mpii": "mpii",
+    "halpe26": "halpe26",
+    "coco_wholebody": "coco-wholebody",
+    "ubody2d": "coco-wholebody",
+}
 # MMPose stores sigmas as float32; rounding back gives the constants they were written as.
 _SIGMA_TOLERANCE = 1e-6
 _HINT = (
@@ -36,7 +49,8 @@ _HINT = (
 def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Finding, ...]:
     """Return the keypoint set of `meta["dataset_meta"]`, else of the config's data set type.
 
-    Raise `CheckpointError` where it has another number of keypoints than the head.
+    Where that is a set which is not built in, the finding's value is None and says so. Raise
+    `CheckpointError` where it has another number of keypoints than the head.
     """
     if isinstance(dataset_meta, Mapping) and "keypoint_id2name" in dataset_meta:
         keypoints, why = _keypoint_set(dataset_meta), "meta.dataset_meta"
@@ -44,16 +58,32 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
         old = mmpose0.is_old(config)
         place = "data.test" if old else "test_dataloader.dataset"
         kind = lookup(config, f"{place}.type")
-        name = _DATASETS.get(kind) if isinstance(kind, str) else None
-        # A 1.x config may put another set in the place of its data set's own.
-        if name is None or (not old and lookup(config, f"{place}.metainfo") is not None):
+        own = None if old else lookup(config, f"{place}.metainfo")
+        if own is not None:
+            # A 1.x config may put another set in the place of its data set's own.
+            name, what = (
+                _METAINFO.get(_file_stem(own)),
+                f"metainfo {_file_stem(own) or 'of its own'}",
+            )
+        elif isinstance(kind, str):
+            name, what = _DATASETS.get(kind.rpartition(".")[2]), f"data set {kind}"
+        else:
             return ()
-        keypoints, why = KEYPOINT_SETS[name], f"meta.cfg data set {kind}"
+        why = f"meta.cfg {what}"
+        if name is None:
+            return (Finding("keypoints", None, f"{why}: its keypoints are no built-in set"),)
+        keypoints = KEYPOINT_SETS[name]
     if len(keypoints) != count:
         raise CheckpointError(
             f"The head has {count} outputs, {why} names {len(keypoints)} keypoints.", hint=_HINT
         )
     return (Finding("keypoints", keypoints_value(keypoints), why),)
+
+
+def _file_stem(metainfo: Any) -> str:
+    """Return the name of the file that a `metainfo` is read from; empty for any other."""
+    path = metainfo.get("from_file") if isinstance(metainfo, Mapping) else None
+    return PurePosixPath(path).stem if isinstance(path, str) else ""
 
 
 def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:

@@ -33,8 +33,6 @@ DROP_RULES = (
     ("the step counter of the weight average", r"steps$"),
     ("the teacher and the losses of a distillation", r"(teacher|distill_losses)\."),
 )
-# mmengine's EMAHook has swapped the two: MMPose tests with the average too.
-EMA_RULE = "the last step's weights, whose running average is state_dict"
 _WRAPPERS = ("module.", "student.")
 _OLD_HEAD = "keypoint_head."
 # In 0.x the final layer holds the convolutions in front of the last one too, with batch norms.
@@ -45,11 +43,7 @@ _PROVENANCE = ("epoch", "iter", "experiment_name", "time", "mmengine_version", "
 def sort_weights(file: StateFile) -> Weights:
     """Split a state dict into the network's tensors, renamed to MMPose 1.x, and dropped ones."""
     tensors: dict[str, Stored] = {}
-    averaged = [name for name in file.others if name == "ema_state_dict"]
-    dropped: dict[str, list[str]] = {
-        TRAINING_STATE: [n for n in file.others if n not in averaged],
-        EMA_RULE: averaged,
-    }
+    dropped: dict[str, list[str]] = {TRAINING_STATE: list(file.others)}
     numbers = [int(match[1]) for name in file.state if (match := _NUMBERED.search(name))]
     for name, tensor in file.state.items():
         plain = name.removeprefix(_WRAPPERS[0])

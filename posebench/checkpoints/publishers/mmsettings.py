@@ -14,6 +14,7 @@ from posebench.checkpoints.publishers.mmconfig import lookup, odd_values_refused
 from posebench.checkpoints.publishers.mmvit import find_vit, is_vit
 from posebench.errors import CheckpointError
 from posebench.networks.codecs.offset_maps import RADIUS_FACTOR
+from posebench.networks.codecs.simcc import MAX_SPLIT_RATIO
 from posebench.networks.sizes import InputSize
 
 Config = Mapping[str, Any]
@@ -174,10 +175,21 @@ def _simcc(codec: Config) -> dict[str, Any]:
     pair = (sigma, sigma) if isinstance(sigma, int | float) else sigma
     return {
         "kind": "simcc",
-        "split_ratio": _number(codec.get("simcc_split_ratio", 2.0), "codec.simcc_split_ratio"),
+        "split_ratio": _split_ratio(codec.get("simcc_split_ratio", 2.0)),
         "sigma": _numbers(pair, 2, "codec.sigma"),
         "normalize": bool(codec.get("normalize", True)),
     }
+
+
+def _split_ratio(value: Any) -> float:
+    ratio = _number(value, "codec.simcc_split_ratio")
+    if not 0 < ratio <= MAX_SPLIT_RATIO:
+        raise CheckpointError(
+            f"The config text sets codec.simcc_split_ratio to {ratio}: bins per pixel are above 0.",
+            hint="Give --spec FILE.yaml with codec: {kind: simcc, split_ratio: 2.0}, or the number"
+            " that the network was trained with.",
+        )
+    return ratio
 
 
 _CODECS: dict[str, Callable[[Config], dict[str, Any]]] = {

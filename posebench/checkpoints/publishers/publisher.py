@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -38,12 +38,16 @@ class StateFile:
     """A state dict as its publisher wrote it, and what lies beside it in the file.
 
     `meta` is the file's own record of its making, `others` names further top-level entries.
+    `dropped` is what was left out by which rule before, `notes` what was done to the names.
     """
 
     name: str
     state: Mapping[str, Stored]
     meta: Mapping[str, Any]
     others: tuple[str, ...] = ()
+    dropped: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

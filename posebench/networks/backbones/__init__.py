@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -118,6 +119,11 @@ BACKBONES: dict[str, BackboneFamily] = {
 }
 
 
+# What no network exceeds: larger ones would take hours and terabytes merely to be laid out.
+MAX_CHANNELS = 16_384
+_LIMITS = {"deepen_factor": 16, "widen_factor": 16, "num_layers": 256, "img_size": math.inf}
+
+
 def build_backbone(spec: BackboneSpec) -> Backbone:
     """Build a backbone; raise `SpecError` for an unknown family or options."""
     return _family(spec).build(_options(spec))
@@ -157,7 +163,12 @@ def _family(spec: BackboneSpec) -> BackboneFamily:
 
 def _options(spec: BackboneSpec) -> Any:
     where = f"Options of the backbone {spec.family}"
-    return record_from_mapping(_family(spec).options, spec.options, where=where)
+    options = record_from_mapping(_family(spec).options, spec.options, where=where)
+    for name, value in vars(options).items():
+        limit = _LIMITS.get(name, MAX_CHANNELS)
+        if type(value) in (int, float) and not abs(value) <= limit:
+            raise SpecError(f"{where}: {name} must be at most {limit}, not {value:g}.")
+    return options
 
 
 __all__ = [

@@ -6,6 +6,7 @@ al. 2018 (quarter offset), Zhang et al. 2020 (DARK), Huang et al. 2020 (UDP).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -25,6 +26,10 @@ from posebench.networks.sizes import InputSize
 
 HeatmapDecoder = Literal["argmax", "quarter", "dark", "udp", "udp-regress"]
 HeatmapRules = Literal["mmpose", "hrnet"]
+
+
+MAX_BLUR_KERNEL = 255
+"""Published networks have 17 at most."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,10 @@ class HeatmapCodec:
     def __post_init__(self) -> None:
         if self.blur_kernel < 3 or self.blur_kernel % 2 == 0:
             raise SpecError(f"blur_kernel must be odd and at least 3, not {self.blur_kernel}.")
+        if self.blur_kernel > MAX_BLUR_KERNEL:
+            raise SpecError(f"blur_kernel must be at most {MAX_BLUR_KERNEL}.")
+        if not 0 < self.sigma < math.inf:
+            raise SpecError(f"sigma must be above 0, not {self.sigma}.")
 
     @property
     def channels(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.errors import EvaluationError
+from posebench.errors import EvaluationError, SpecError
 from posebench.networks.codecs.decoded import Decoded, raise_if_nan
 from posebench.networks.codecs.expectation import bin_expectation_offsets
 from posebench.networks.codecs.maps import Maps, as_maps
@@ -25,6 +25,10 @@ from posebench.networks.sizes import InputSize
 
 Softmax = Literal["none", "each", "mean"]
 SIMCC_REFINEMENTS: tuple[Decoder, ...] = ("argmax", "expectation")
+
+
+MAX_SPLIT_RATIO = 64
+"""Bins per pixel; published networks have 3 at most."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,15 @@ class SimccCodec:
     normalize: bool = True
     softmax: Softmax = "none"
     score: Literal["min", "max"] = "min"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.split_ratio <= MAX_SPLIT_RATIO:
+            raise SpecError(
+                f"split_ratio must be above 0 and at most {MAX_SPLIT_RATIO}, not"
+                f" {self.split_ratio}."
+            )
+        if not all(0 < value < math.inf for value in self.sigma):
+            raise SpecError(f"sigma must be above 0, not {self.sigma}.")
 
     def bins(self, size: InputSize) -> tuple[int, int]:
         """Return the number of x and of y bins of an input size, truncated as in MMPose's heads."""

@@ -55,7 +55,7 @@ def openvino_network(
     model = _read(graph)
     names = tuple(output.get_any_name() for output in model.outputs)
     crops = GraphInput(INPUT, np.float32, batch=None, fixed_size=size)
-    facts = GraphFacts(crops, names, parameters=0, first_operations=frozenset())
+    facts = GraphFacts(crops, names, parameters=0)
     session = OpenvinoSession(facts, model, _compute(model, precision, lanes))
     exported = ExportedNetwork(network.spec, network.stride, session, names)
     check_answers(network, exported, size, EXPORT_TOLERANCE if precision == "fp32" else math.inf)

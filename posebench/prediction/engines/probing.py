@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from posebench.networks.sizes import InputSize
 
+# Black to white as ImageNet's mean and deviation have them.
+_RANGE = (-2.1, 2.6)
+_BLUR = 9
 _TINY = torch.finfo(torch.float32).tiny
 
 
@@ -16,6 +20,17 @@ def noise_crops(count: int, size: InputSize) -> Tensor:
     """Return normalised crops (N, 3, H, W) of noise, the same ones every time."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(count, 3, size.height, size.width, generator=generator)
+
+
+def trial_crops(size: InputSize) -> Tensor:
+    """Return normalised crops of kinds that networks answer differently, the same every time.
+
+    They are noise, noise as smooth as photographs are, a gradient, and one plain colour.
+    """
+    noise = noise_crops(1, size)
+    smooth = functional.avg_pool2d(noise, _BLUR, stride=1, padding=_BLUR // 2) * _BLUR
+    gradient = torch.linspace(*_RANGE, size.width).expand_as(noise)
+    return torch.cat((noise, smooth, gradient, torch.zeros_like(noise)))
 
 
 def relative_gap(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:

@@ -83,11 +83,15 @@ def test_both_files_are_hashed_and_needed(tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
-def test_a_graph_that_scales_its_input_needs_to_be_told(tmp_path: Path) -> None:
+def test_a_graph_that_scales_its_input_is_taken_as_it_is(tmp_path: Path) -> None:
     crops = crops_input([1, 3, 64, 48])
     mean = ops.constant(np.full((1, 3, 1, 1), 127.5, np.float32))
     path = save(tmp_path / "net.xml", [convolved(ops.subtract(crops, mean))], crops)
-    with pytest.raises(CheckpointError, match="scales its input itself"):
+    crop = load_checkpoint(path).spec.crop
+    assert (crop.mean, crop.std) == ((0, 0, 0), (1, 1, 1))
+    crops = crops_input([1, 3, 64, 48])
+    path = save(tmp_path / "div.xml", [convolved(ops.divide(crops, mean))], crops)
+    with pytest.raises(CheckpointError, match=r"changes its input .* before its first layer"):
         load_checkpoint(path)
     spec = tmp_path / "spec.yaml"
     spec.write_text("crop: {mean: [0, 0, 0], std: [1, 1, 1]}\n")
@@ -123,10 +127,17 @@ def test_hostile_and_damaged_xml(xml: str, words: str, tmp_path: Path) -> None:
 
 
 def test_entities_are_found_in_any_encoding() -> None:
-    with pytest.raises(CheckpointError, match="entities"):
+    with pytest.raises(CheckpointError, match=r"entities|utf-16"):
         read_openvino_facts(
             BOMB.replace("?>", " encoding='utf-16'?>", 1).encode("utf-16"), 0, where=""
         )
+
+
+@pytest.mark.parametrize("encoding", ["UTF-7", "utf-16", "cp037", "idna", "no such thing"])
+def test_xml_in_other_encodings_is_refused(encoding: str) -> None:
+    xml = f"<?xml version='1.0' encoding='{encoding}'?><net version='11'/>".encode()
+    with pytest.raises(CheckpointError, match="no OpenVINO file"):
+        read_openvino_facts(xml, 0, where="net.xml")
 
 
 def test_a_web_page_is_no_network(tmp_path: Path) -> None:

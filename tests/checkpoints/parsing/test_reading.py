@@ -12,7 +12,7 @@ import torch
 from small_networks import save_mmpose
 
 from posebench.checkpoints import load_checkpoint
-from posebench.checkpoints.parsing.reading import open_torch_file, state_dict_of
+from posebench.checkpoints.parsing.reading import open_torch_file, state_dicts_of
 from posebench.errors import CheckpointError
 
 
@@ -42,9 +42,10 @@ def test_tensors_equal_torch_load(legacy: bool, tmp_path: Path) -> None:
     write_variety(path, legacy)
     expected = torch.load(path, weights_only=True)
     with open_torch_file(path) as file:
-        state, meta, others = state_dict_of(file.tree)
+        tree = state_dicts_of(file.tree, ["state_dict"])
+        (state,) = tree.states.values()
         assert list(state) == list(expected)
-        assert (meta, others) == ({}, ())
+        assert (tree.meta, tree.others) == ({}, ())
         for name, reference in state.items():
             tensor = file.tensor(reference)
             assert tensor.dtype == expected[name].dtype
@@ -176,6 +177,6 @@ def test_legacy_storages_of_unread_tensors_are_skipped(tmp_path: Path) -> None:
     )
     path.write_bytes(stream.getvalue())
     with open_torch_file(path) as file:
-        state, _, others = state_dict_of(file.tree)
-        assert others == ("optimizer",)
-        assert file.tensor(state["a"]).tolist() == [0, 1, 2, 3]
+        tree = state_dicts_of(file.tree, ["state_dict"])
+        assert tree.others == ("optimizer",)
+        assert file.tensor(tree.states["state_dict"]["a"]).tolist() == [0, 1, 2, 3]

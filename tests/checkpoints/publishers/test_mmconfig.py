@@ -89,3 +89,17 @@ def test_lookup_leads_somewhere_or_to_none() -> None:
     assert lookup(config, "model.head.type") == "X"
     assert lookup(config, "model.neck.type") is None
     assert lookup(config, "codec.type") is None
+
+
+@pytest.mark.parametrize("container", ["[{0}, {0}]", "dict(x={0}, y={0})", "({0}, {0})"])
+def test_values_that_double_are_refused_in_no_time(container: str) -> None:
+    lines = ["a0 = [1, 1]"]
+    lines += [f"a{n + 1} = {container.format(f'a{n}')}" for n in range(60)]
+    with pytest.raises(CheckpointError, match="more values than a config has"):
+        parse_config("\n".join(lines))
+
+
+def test_values_nested_by_names_are_refused() -> None:
+    lines = ["a0 = [1]", *(f"a{n + 1} = [a{n}]" for n in range(5000))]
+    with pytest.raises(CheckpointError, match="more values than a config has"):
+        parse_config("\n".join(lines))

@@ -72,7 +72,7 @@ def test_simcc_needs_no_config(kind: str, cells: int, tmp_path: Path) -> None:
     assert checkpoint.spec.codec == SimccCodec(split_ratio=2.0)
     why = {field: reason for field, _, reason in checkpoint.evidence}
     assert why["input_size"] == f"128, 192 bins over {cells} cells"
-    assert why["keypoints"] == "default for 17 keypoints"
+    assert why["keypoints"] == "assumed: the built-in set of 17 keypoints; --spec overrules"
     assert why["crop.padding"] == "default"
 
 
@@ -344,3 +344,40 @@ def test_files_that_mmpose_itself_wrote(name: str) -> None:
     state = checkpoint.network.state_dict()  # type: ignore[attr-defined]
     for key, tensor in expected.items():
         assert torch.equal(state[key], tensor), key
+
+
+@pytest.mark.parametrize(
+    ("dataset", "known"),
+    [
+        ("type='CocoDataset'", "coco"),
+        ("type='mmpose.CocoDataset'", "coco"),
+        ("type='CocoDataset', metainfo=dict(from_file='configs/_base_/datasets/coco.py')", "coco"),
+        ("type='CocoDataset', metainfo=dict(from_file='configs/_base_/datasets/ap10k.py')", None),
+        ("type='CocoDataset', metainfo=dict(classes=('dog',))", None),
+        ("type='AP10KDataset'", None),
+        ("type='AnimalPoseDataset'", None),
+        ("type='MyOwnDataset'", None),
+    ],
+)
+def test_a_configs_data_set_is_believed(dataset: str, known: str | None, tmp_path: Path) -> None:
+    path, spec = tmp_path / "best.pth", tmp_path / "spec.yaml"
+    save_mmpose(path, "heatmap", cfg=config_text("heatmap").replace("type='CocoDataset'", dataset))
+    if known is not None:
+        assert load_checkpoint(path).spec.keypoints.name == known
+        return
+    with pytest.raises(CheckpointError, match=r"does not say: keypoints \(meta.cfg "):
+        load_checkpoint(path)
+    spec.write_text("keypoints: coco\n")
+    assert load_checkpoint(path, spec).spec.keypoints.name == "coco"
+
+
+@pytest.mark.parametrize("ratio", ["0", "-2.0", "nan"])
+def test_a_config_with_an_impossible_split_ratio(ratio: str, tmp_path: Path) -> None:
+    path, spec = tmp_path / "best.pth", tmp_path / "spec.yaml"
+    text = config_text("rtmcc").replace("split_ratio=2.0", f"split_ratio={ratio}")
+    save_mmpose(path, "rtmcc", cfg=text)
+    with pytest.raises(CheckpointError, match="simcc_split_ratio"):
+        load_checkpoint(path)
+    spec.write_text("codec: {kind: simcc, split_ratio: 0}\n")
+    with pytest.raises(SpecError, match="split_ratio must be above 0"):
+        load_checkpoint(path, spec)

@@ -112,10 +112,12 @@ def crops() -> Tensor:
     return torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
 
 
-def loaded(tmp_path: Path, state: dict[str, Tensor], meta: Any = None) -> Checkpoint:
+def loaded(
+    tmp_path: Path, state: dict[str, Tensor], meta: Any = None, more: str = ""
+) -> Checkpoint:
     path, spec = tmp_path / "vitpose.pth", tmp_path / "spec.yaml"
     torch.save({"state_dict": state, "meta": meta or {}}, path)
-    spec.write_text(SPEC)
+    spec.write_text(SPEC + more)
     return load_checkpoint(path, spec)
 
 
@@ -181,7 +183,9 @@ def test_an_expert_without_its_layer(tmp_path: Path) -> None:
 # ViTPose's configs: COCO (17) and MPII (16) use UDP without shift, CrowdPose and AIC (14) neither.
 @pytest.mark.parametrize(("keypoints", "udp"), [(17, True), (14, False)])
 def test_the_protocol_is_the_repositorys(keypoints: int, udp: bool, tmp_path: Path) -> None:
-    checkpoint = loaded(tmp_path, Reference(simple=True, keypoints=keypoints).state())
+    more = "keypoints: crowdpose\n" if keypoints == 14 else ""
+    state = Reference(simple=True, keypoints=keypoints).state()
+    checkpoint = loaded(tmp_path, state, more=more)
     spec = checkpoint.spec
     assert spec.codec == HeatmapCodec(decoder="udp" if udp else "quarter")
     assert (spec.crop.udp, spec.flip.shift_heatmap) == (udp, not udp)

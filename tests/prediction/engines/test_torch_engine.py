@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,14 +12,21 @@ from numpy.typing import NDArray
 from small_run import SIZE, small_model
 from torch import Tensor
 
+from posebench.checkpoints import load_checkpoint
+from posebench.datasets.synthetic import render_scene
 from posebench.errors import UnsupportedExecutionError
 from posebench.networks.model import PoseModel
 from posebench.networks.policies import CellNetwork, apply_policy
 from posebench.networks.sizes import InputSize
-from posebench.prediction.engines import check_execution, execute, optimise
+from posebench.networks.spec import ModelSpec
+from posebench.prediction.crops import crop_image, normalise
+from posebench.prediction.engines import check_execution, execute, optimise, torch_engine
+from posebench.prediction.engines.probing import trial_crops
 from posebench.prediction.engines.torch_engine import TOLERANCE, is_optimised, optimised
 from posebench.prediction.execution import Execution, Parallelism
 from posebench.prediction.flip import predict_outputs
+from posebench.prediction.geometry import boxes_to_center_scale
+from posebench.zoo import resolve
 
 OTHER = InputSize(96, 80)
 
@@ -90,7 +99,54 @@ def test_an_ill_conditioned_network_stays_as_published() -> None:
     crops = seeded_crop(64, 48)
     with torch.inference_mode():
         assert torch.equal(result(crops)[0], model(crops)[0])
-    assert TOLERANCE == 1e-4  # what README and protocol promise
+    assert TOLERANCE == 1e-4  # what README says
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_one_kind_of_crop_is_enough_to_stay_as_published(
+    kind: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, moving = small_model("heatmap"), trial_crops(SIZE)[kind : kind + 1]
+
+    def moved(_: object, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> object:
+        here = (inputs[0] == moving).flatten(1).all(1)[:, None, None, None]
+        return tuple(output + 1e-3 * output.abs().max() * here for output in outputs)
+
+    def folded(network: PoseModel) -> PoseModel:
+        result = copy.deepcopy(network)
+        result.register_forward_hook(moved)
+        return result
+
+    monkeypatch.setattr(torch_engine, "folded", folded)
+    assert not is_optimised(optimised(model, Execution("torch")))
+
+
+def people(spec: ModelSpec) -> Tensor:
+    """Return normalised crops of rendered people, as those of a run are."""
+    crops = []
+    for index in range(3):
+        scene = render_scene(0, index, "standard")
+        for person in scene.persons:
+            x, y, width, height = person.bbox_xywh
+            box = np.array([[x, y, x + width, y + height]], np.float32)
+            (center,), (scale,) = boxes_to_center_scale(box, spec.input_size, spec.crop.padding)
+            crops.append(crop_image(scene.image, center, scale, spec.input_size, spec.crop.udp))
+    return torch.from_numpy(normalise(np.stack(crops), spec.crop))
+
+
+@pytest.mark.parametrize("name", ["heatmap-s", "simcc-s"])
+def test_keypoints_of_trained_networks_move_by_next_to_nothing(name: str) -> None:
+    model = load_checkpoint(resolve(name)).network
+    assert isinstance(model, PoseModel)
+    spec = model.spec
+    crops = people(spec)
+    with torch.inference_mode():
+        published, fast = model(crops), optimised(model, Execution("torch"))(crops)
+    one, other = (
+        spec.codec.decode(tuple(o.numpy() for o in outputs), spec.input_size).keypoints
+        for outputs in (published, fast)
+    )
+    assert np.abs(one - other).max() <= 4e-4
 
 
 def test_what_an_engine_cannot_do_is_known_before_it_runs() -> None:

@@ -1,0 +1,75 @@
+"""Which weights of a file that has two sets: of the last step, and their running average.
+
+Evaluation in the publisher's own framework decides. mmengine's `EMAHook` swaps the two when it
+saves, so MMPose tests `state_dict`, the average (`mmengine/hooks/ema_hook.py`). timm keeps the
+average apart and evaluates it (`timm/models/_helpers.py`, `use_ema=True`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from posebench.checkpoints.findings import WEIGHTS, Finding
+from posebench.checkpoints.parsing.reading import StateTree
+from posebench.errors import CheckpointError, SpecError
+
+AVERAGED, LAST = "averaged", "last"
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Keys of the average and of the last step's weights, and who writes them so."""
+
+    averaged: str
+    last: str
+    why: str
+
+
+_PAIRS = (
+    _Pair("state_dict", "ema_state_dict", "mmengine swaps the two, and MMPose tests the average"),
+    _Pair("state_dict_ema", "state_dict", "timm keeps the average apart, and tests it"),
+    _Pair("model_ema", "model", "timm keeps the average apart, and tests it"),
+)
+STATE_KEYS = ("state_dict", "model_state_dict", "model", *("ema_state_dict", "state_dict_ema"),
+              "model_ema")  # fmt: skip
+_RULES = {
+    AVERAGED: "the last step's weights, whose running average is {}",
+    LAST: "the running average of the weights, which --spec left out for {}",
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The key of the weights to load, why, and what is left out by which rule."""
+
+    key: str
+    findings: tuple[Finding, ...] = ()
+    dropped: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def choose_weights(tree: StateTree, overrides: Iterable[Finding]) -> Chosen:
+    """Return which state dict of a file to load; `weights` of `--spec` overrules.
+
+    Raise `SpecError` for a choice that is none, `CheckpointError` where a file has only one set.
+    """
+    told = [found for found in overrides if found.field == WEIGHTS]
+    choice = told[-1].value if told else AVERAGED
+    if choice not in (AVERAGED, LAST):
+        raise SpecError(
+            f"--spec says weights: {str(choice)[:40]}.", hint=f"Valid: {AVERAGED}, {LAST}."
+        )
+    pair = next((p for p in _PAIRS if {p.averaged, p.last} <= tree.states.keys()), None)
+    if pair is None:
+        if told:
+            raise CheckpointError("The file has one set of weights, so there is none to choose.")
+        first, *rest = sorted(tree.states, key=("", *STATE_KEYS).index)
+        return Chosen(first, dropped=(("weights beside the ones loaded", tuple(rest)),))
+    key, other = (pair.averaged, pair.last) if choice == AVERAGED else (pair.last, pair.averaged)
+    rest = [name for name in tree.states if name not in (key, other)]
+    why = told[-1].why if told else f"{key}: {pair.why}; --spec overrules"
+    return Chosen(
+        key,
+        (Finding(WEIGHTS, choice, why),),
+        ((_RULES[choice].format(key), (other,)), ("weights beside the ones loaded", tuple(rest))),
+    )

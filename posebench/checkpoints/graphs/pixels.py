@@ -1,0 +1,104 @@
+"""What a graph does to pixels in front of its first layers, found by trying it on plain colours.
+
+A crop of one colour leaves resizing, padding and any order of axes out of account: what comes
+to the layers is then a few numbers, one for each channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Answer = Callable[[tuple[float, float, float]], Sequence[NDArray[Any]]]
+"""From the values of the three channels of a plain crop to what the first layers are given."""
+
+_FULL = 255.0
+# Black and the three primaries give the straight line; the last colour has to lie on it.
+_COLOURS = ((0.0, 0.0, 0.0), (_FULL, 0.0, 0.0), (0.0, _FULL, 0.0), (0.0, 0.0, _FULL))
+_CHECK = (130.0, 40.0, 220.0)
+# Of the largest value: float16 and the integers of a quantised graph round to about as much.
+_TOLERANCE = 2e-3
+_MOST_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The k-th channel that the first layers see is `(x[c] - mean[c]) / std[c]`, `c = order[k]`.
+
+    `mean` and `std` are in the order of the graph's input. Where the graph does something else,
+    `problem` says what, and the rest means nothing.
+    """
+
+    order: tuple[int, int, int] = (0, 1, 2)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    problem: str = ""
+
+
+def measure_pixels(answer: Answer) -> Pixels:
+    """Return what happens to pixels between the input and the first layers of a graph."""
+    black, *primaries, checked = (_values(answer(colour)) for colour in (*_COLOURS, _CHECK))
+    if not all(np.isfinite(each).all() for each in (black, *primaries, checked)):
+        return Pixels(problem="scales its input by what is in the crop")
+    slopes = np.stack([(each - black) / _FULL for each in primaries], axis=1)
+    scale = max(float(np.abs(each).max(initial=0.0)) for each in (black, *primaries))
+    off = np.abs(slopes @ np.asarray(_CHECK) + black - checked).max(initial=0.0)
+    if off > _TOLERANCE * scale:
+        return Pixels(problem="does not scale its input along a straight line")
+    rows = _distinct(np.column_stack((slopes, black)))
+    if rows is None:
+        return Pixels(problem="makes other channels of the three of its input")
+    return _settled(rows)
+
+
+def _values(arrays: Sequence[NDArray[Any]]) -> Floats:
+    return np.concatenate([np.asarray(each, dtype=np.float64).ravel() for each in arrays])
+
+
+def _distinct(rows: Floats) -> Floats | None:
+    """Return the different rows (slopes, value of black) in order of appearance.
+
+    Rows that no channel moves are padding and left out. None where there are too many.
+    """
+    largest = np.abs(rows[:, :3]).max(initial=0.0)
+    found: list[Floats] = []
+    left = rows[np.abs(rows[:, :3]).max(axis=1, initial=0.0) > _TOLERANCE * largest]
+    tolerance = _TOLERANCE * np.array([*[largest] * 3, max(largest * _FULL, 1e-30)])
+    while len(left):
+        if len(found) == _MOST_ROWS:
+            return None
+        found.append(left[0])
+        left = left[(np.abs(left - left[0]) > tolerance).any(axis=1)]
+    return np.stack(found) if found else np.zeros((0, 4))
+
+
+def _settled(rows: Floats) -> Pixels:
+    slopes, shifts = rows[:, :3], rows[:, 3]
+    large = np.abs(slopes) > _TOLERANCE * np.abs(slopes).max(axis=1, keepdims=True, initial=0.0)
+    order = [int(np.argmax(row)) for row in large]
+    if len(rows) != 3 or (large.sum(axis=1) != 1).any() or sorted(order) != [0, 1, 2]:
+        return Pixels(problem="mixes the channels of its input")
+    own = slopes[range(3), order]
+    if (own <= 0).any():
+        return Pixels(problem="turns light into dark")
+    mean, std = np.zeros(3), np.zeros(3)
+    mean[order], std[order] = -shifts / own, 1 / own
+    first, second, third = order
+    return Pixels((first, second, third), _three(mean), _three(std))
+
+
+def _three(values: Floats) -> tuple[float, float, float]:
+    """Round to what float32 tells, which also makes the negative zero plain."""
+    one, two, three = (float(f"{value:.6g}") + 0.0 for value in values)
+    return one, two, three
+
+
+def pixels_from_mapping(record: Mapping[str, Any]) -> Pixels:
+    """Return what a `Pixels` is as plain JSON data."""
+    order, mean, std = (tuple(record[name]) for name in ("order", "mean", "std"))
+    return Pixels(order, mean, std, str(record["problem"]))
