@@ -9,11 +9,14 @@ from pathlib import Path
 from posebench.datasets.boxes import BoxFilter, detected_instances
 from posebench.datasets.coco import (
     Instances,
+    LoadOptions,
     PoseDataset,
     ground_truth_instances,
     limit_images,
-    load_annotations,
+    load_dataset,
 )
+from posebench.datasets.defects import AreaRule
+from posebench.datasets.images import ImageReading
 from posebench.datasets.keypoints import load_keypoint_set
 from posebench.datasets.layout import LAYOUTS, locate
 from posebench.datasets.synthetic import RENDERER_VERSION, write_dataset
@@ -32,7 +35,9 @@ class DataRequest:
 
     `dataset` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder, or an annotation
     file, whose images are then in `images`. `boxes` is `gt` or a detections file. `keypoints`
-    is a built-in set or a YAML file, found from the annotations by default.
+    is a built-in set or a YAML file, found from the annotations by default. `category` is an id or a name, needed where several
+    have keypoints; `area_rule` says where areas come from, None for what the data set's
+    publisher does; `reading` is how image files become pixels.
     """
 
     dataset: str = "synthetic"
@@ -43,6 +48,9 @@ class DataRequest:
     boxes: str = GROUND_TRUTH
     box_filter: BoxFilter = field(default_factory=BoxFilter)
     limit: int | None = None
+    category: str | None = None
+    area_rule: AreaRule | None = None
+    reading: ImageReading = ImageReading()
 
 
 def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
@@ -71,12 +79,14 @@ def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]
             + " Or name a folder or a COCO-format .json file.",
         )
     location = locate(place, request.data_root, request.split, request.images)
-    dataset = load_annotations(
-        location.annotations,
-        location.images,
+    options = LoadOptions(
         name=Path(request.dataset).resolve().stem,
         keypoints=keypoints,
+        area_rule=request.area_rule,
+        category=request.category,
+        reading=request.reading,
     )
+    dataset = load_dataset(location.annotations, location.images, options)
     return dataset if request.limit is None else limit_images(dataset, request.limit)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.images import ImageReading
 
 
 def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDArray[Any]]:
@@ -34,6 +35,8 @@ def inputs_sha256(dataset: PoseDataset, instances: Instances, *, times: bool) ->
         digest.update(f"{path.name} {facts and facts.st_size}\n".encode())
         if times:
             digest.update(f"{facts and facts.st_mtime_ns}\n".encode())
+    if dataset.reading != ImageReading():
+        digest.update(f"{dataset.reading}\n".encode())
     for values in instance_arrays(dataset, instances).values():
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
