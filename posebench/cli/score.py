@@ -24,11 +24,16 @@ def score_command(
     json: Annotated[
         Path | None, typer.Option(help="Write numbers, intervals and protocol.")
     ] = None,
-    replicates: Annotated[int, typer.Option(min=1, help="Resamples of the images.")] = 1000,
+    replicates: Annotated[
+        int, typer.Option(min=0, help="Resamples of the images behind intervals; 0 for none.")
+    ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
     interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
     area_rule: Annotated[
         str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option(help="One category by id or name; else all, and their mean.")
     ] = None,
     crowd_split: Annotated[
         str, typer.Option(help="Easy/medium/hard: code (0.2/0.8) or paper (0.1/0.8).")
@@ -39,12 +44,15 @@ def score_command(
 
     from posebench.cli.choices import one_of
     from posebench.datasets.coco import AREA_RULES
+    from posebench.files.writing import check_writable
     from posebench.reporting.score_tables import score_tables
     from posebench.scoring.files import ScoreRequest, score_files, write_report
     from posebench.scoring.matching.metrics import CROWD_SPLITS
     from posebench.scoring.statistics.estimates import Resampling
     from posebench.scoring.statistics.intervals import INTERVALS
 
+    if json is not None:
+        check_writable(json)
     report = score_files(
         ScoreRequest(
             predictions=tuple(predictions),
@@ -53,6 +61,7 @@ def score_command(
             area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
             crowd_split=one_of(crowd_split, tuple(CROWD_SPLITS), "--crowd-split"),
             official=official,
+            category=category,
             resampling=Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval")),
         )
     )

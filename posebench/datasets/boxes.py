@@ -80,7 +80,9 @@ def detected_instances(
         image_index=np.asarray([index_of[row["image_id"]] for row in known], dtype=np.int64),
         ids=np.arange(len(known), dtype=np.int64),
         bbox_xyxy=bbox,
-        bbox_scores=np.asarray([row["score"] for row in known], dtype=np.float64).astype(np.float32),
+        bbox_scores=np.asarray([row["score"] for row in known], dtype=np.float64).astype(
+            np.float32
+        ),
     )
     kept = _filtered(instances, usable, box_filter or BoxFilter())
     counts = {

@@ -34,9 +34,7 @@ def category_of(row: Mapping[str, Any]) -> Any:
 def annotation_rows(raw: Mapping[str, Any], category: int = PERSON) -> list[dict[str, Any]]:
     """Return the annotations of a category, in file order."""
     return [
-        row
-        for row in raw["annotations"]
-        if isinstance(row, dict) and category_of(row) == category
+        row for row in raw["annotations"] if isinstance(row, dict) and category_of(row) == category
     ]
 
 

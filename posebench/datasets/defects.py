@@ -99,7 +99,9 @@ def _image_defects(images: list[dict[str, Any]], kind: str) -> list[Finding]:
         (
             _image(row)
             for row in images
-            if not all(is_number(row.get(key)) and 1 <= row[key] <= _LARGEST for key in ("width", "height"))
+            if not all(
+                is_number(row.get(key)) and 1 <= row[key] <= _LARGEST for key in ("width", "height")
+            )
         ),
     )
     found += _twice(images)
@@ -154,7 +156,9 @@ def tidied(raw: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:
     An empty list stands for a person without labels. The file itself where nothing is to do.
     """
     images = _once(raw["images"])
-    if len(images) == len(raw["images"]) and all(row.get("keypoints") for row in raw["annotations"]):
+    if len(images) == len(raw["images"]) and all(
+        row.get("keypoints") for row in raw["annotations"]
+    ):
         return raw
     lengths = {category.id: 3 * len(keypoints) for category, keypoints in rules.categories}
 

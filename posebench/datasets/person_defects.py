@@ -109,9 +109,11 @@ def _flag_defects(rows: list[Row]) -> list[Finding]:
         (
             "num-keypoints",
             "Persons whose `num_keypoints` is not a whole number",
-            lambda row: not is_integer(row.get("num_keypoints", 0)) or row["num_keypoints"] < 0
-            if "num_keypoints" in row
-            else False,
+            lambda row: (
+                not is_integer(row.get("num_keypoints", 0)) or row["num_keypoints"] < 0
+                if "num_keypoints" in row
+                else False
+            ),
         ),
         (
             "num-keypoints-missing",

@@ -17,6 +17,8 @@ def score_tables(report: ScoreReport) -> RenderableType:
     """Return the scores in points with their intervals, differences, and official columns."""
     parts: list[RenderableType] = [Text(line) for line in _heading(report)]
     parts += [_metrics_table(report), *(Text(line) for line in _notes(report))]
+    if len(report.data.categories) > 1:
+        parts += [Text(), _categories_table(report)]
     parts += [
         _official_table(label, score)
         for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True)
@@ -62,6 +64,20 @@ def _metrics_table(report: ScoreReport) -> Table:
     return table
 
 
+def _categories_table(report: ScoreReport) -> Table:
+    """Return AP of each category, and that of all: their mean."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("AP of category")
+    for label in file_labels(len(report.scores)):
+        table.add_column(label, justify="right", no_wrap=True)
+    for name in report.data.categories:
+        table.add_row(
+            name, *(_with_interval(score.categories[name]["AP"]) for score in report.scores)
+        )
+    table.add_row("mean", *(_with_interval(score.metrics["AP"]) for score in report.scores))
+    return table
+
+
 def _with_interval(estimate: Estimate, *, signed: bool = False) -> str:
     if estimate.value is None:
         return NO_VALUE
@@ -79,13 +95,15 @@ def _notes(report: ScoreReport) -> list[str]:
         f"In brackets: {CONFIDENCE:.0%} {kind} intervals from {resampling.replicates} resamples "
         f"of images, seed {resampling.seed}; scored by {report.data.evaluator}."
     ]
+    if not resampling.replicates:
+        lines = [f"Scored by {report.data.evaluator}, without intervals."]
     family = [
         estimate
         for difference in report.differences
         for estimate in difference.metrics.values()
         if estimate.p is not None
     ]
-    if report.data.images < FEW_IMAGES:
+    if resampling.replicates and report.data.images < FEW_IMAGES:
         lines.append(f"With {report.data.images} images, intervals are too narrow to be trusted.")
     if family:
         lines.append(

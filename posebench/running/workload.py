@@ -26,7 +26,7 @@ from posebench.files.hashing import sha256_of
 from posebench.prediction.identity import inputs_sha256
 from posebench.results.cell import Protocol
 from posebench.scoring.evaluate import EVALUATORS, Evidence, ScoringOptions
-from posebench.scoring.official import import_xtcocotools
+from posebench.scoring.official_crowdpose import crowdpose_evaluator
 from posebench.suites.suite import Suite
 
 
@@ -70,7 +70,7 @@ def load_workload(
     raise_errors(findings, dataset.annotations)
     evidence = evidence or Evidence()
     if evidence.official and dataset.kind == "crowdpose":
-        import_xtcocotools()  # or the run would fail only when everything is predicted
+        crowdpose_evaluator()  # or the run would fail only when everything is predicted
     protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
     return Workload(dataset, instances, protocol, scoring, evidence, findings)
 

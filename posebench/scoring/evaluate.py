@@ -82,7 +82,8 @@ def evaluate(
     evidence = evidence or Evidence()
     results = select_results(dataset, predictions, options or ScoringOptions())
     joints, metrics = len(dataset.keypoints), METRICS[dataset.kind]
-    found = detections_from_results(results, joints) if results else no_detections(joints)
+    category = dataset.category.id
+    found = detections_from_results(results, joints, category) if results else no_detections(joints)
     if found is None:
         raise EvaluationError("The predictions hold numbers that cannot be scored.")
     table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
@@ -133,4 +134,4 @@ def select_results(
             options.nms_threshold,
         )
         kept.append(rows[chosen])
-    return to_coco_results(predictions, scores, np.concatenate(kept))
+    return to_coco_results(predictions, scores, np.concatenate(kept), dataset.category.id)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posebench.datasets.coco import AreaRule, ImageRecord, Kind, PoseDataset
 from posebench.datasets.keypoints import KeypointSet
-from posebench.scoring.official import import_xtcocotools
+from posebench.scoring.official_crowdpose import import_xtcocotools
 
 Row = dict[str, Any]
 # Both ends of the medium range, and areas a hair beyond them.

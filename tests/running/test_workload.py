@@ -159,7 +159,7 @@ def test_the_official_evaluator_is_asked_for_before_anything_runs(
     def missing() -> None:
         raise EvaluationError("needs xtcocotools")
 
-    monkeypatch.setattr(workload_module, "import_xtcocotools", missing)
+    monkeypatch.setattr(workload_module, "crowdpose_evaluator", missing)
     with pytest.raises(EvaluationError, match="xtcocotools"):
         load(dataset=str(tmp_path), official=True)
     assert load(dataset=str(tmp_path)).protocol.evaluator == "posebench, CrowdPose rules"
