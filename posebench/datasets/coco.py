@@ -50,8 +50,8 @@ class PoseDataset:
     `kind` chooses the evaluator's rules. `area_rule` says where a person's area comes from:
     its annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the
     whole file, whatever part of its images is in `images`. `raw` is the parsed file, cut to
-    `images`, and must not be changed. `findings` are defects of the file that scores survive. `reading` says how
-    its image files become pixels.
+    `images`, and must not be changed. `findings` are defects of the file that scores survive.
+    `reading` says how its image files become pixels.
     """
 
     name: str
@@ -63,8 +63,8 @@ class PoseDataset:
     area_rule: AreaRule
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     findings: tuple[Finding, ...] = field(default=(), repr=False, compare=False)
-    category: Category = Category()
-    reading: ImageReading = ImageReading()
+    category: Category = field(default_factory=Category)
+    reading: ImageReading = field(default_factory=ImageReading)
 
     @property
     def persons(self) -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ class LoadOptions:
     kind: Kind | None = None
     area_rule: AreaRule | None = None
     category: str | None = None
-    reading: ImageReading = ImageReading()
+    reading: ImageReading = field(default_factory=ImageReading)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def _centred(boxes: Numbers, _: Numbers) -> Numbers:
 
 
 def _fractions(boxes: Numbers, sizes: Numbers) -> Numbers:
-    return boxes * np.concatenate([sizes, sizes], axis=1)
+    return np.asarray(boxes * np.concatenate([sizes, sizes], axis=1))
 
 
 # What N boxes (N, 4) in images of a size (N, 2: width, height) may mean, as x, y, w, h in pixels.
@@ -202,11 +202,12 @@ def _share_inside(poses: Numbers, boxes: Numbers) -> float:
     low, high = boxes[:, :2] - slack, boxes[:, :2] + boxes[:, 2:] + slack
     points = poses[..., :2]
     with np.errstate(invalid="ignore"):
-        inside = ((points >= low[:, None]) & (points <= high[:, None])).all(axis=2)
+        near = np.logical_and(points >= low[:, None], points <= high[:, None])
+        inside = np.asarray(near.all(axis=2))
     return float(inside[labelled].mean()) if labelled.any() else 0.0
 
 
 def _beyond(boxes: Numbers, sizes: Numbers) -> NDArray[np.bool_]:
     """Return which boxes (N, 4) reach beyond their images by more than rounding."""
     with np.errstate(invalid="ignore"):
-        return ((boxes[:, :2] + boxes[:, 2:]) > sizes + 2).any(axis=1)
+        return np.asarray(((boxes[:, :2] + boxes[:, 2:]) > sizes + 2).any(axis=1))

@@ -35,9 +35,9 @@ class DataRequest:
 
     `dataset` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder, or an annotation
     file, whose images are then in `images`. `boxes` is `gt` or a detections file. `keypoints`
-    is a built-in set or a YAML file, found from the annotations by default. `category` is an id or a name, needed where several
-    have keypoints; `area_rule` says where areas come from, None for what the data set's
-    publisher does; `reading` is how image files become pixels.
+    is a built-in set or a YAML file, found from the annotations by default. `category` is an id
+    or a name, needed where several have keypoints; `area_rule` says where areas come from, None
+    for what the data set's publisher does; `reading` is how image files become pixels.
     """
 
     dataset: str = "synthetic"
@@ -50,7 +50,7 @@ class DataRequest:
     limit: int | None = None
     category: str | None = None
     area_rule: AreaRule | None = None
-    reading: ImageReading = ImageReading()
+    reading: ImageReading = field(default_factory=ImageReading)
 
 
 def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:

@@ -71,10 +71,10 @@ def _costs_note(model: ModelDiagnosis) -> str:
     counts = {cost.name: cost.count for cost in model.costs}
     return (
         f"AP {points(model.ap)} as predicted, {reached} with all corrected in this order. The rest "
-        f"({points(model.remaining)}) is what corrections leave: they put no keypoint on its label, "
-        f"but {counts['miss']} misses at similarity 0.5, {counts['jitter']} jitters at 0.85, "
-        f"{counts['inversion']} inversions and {counts['swap']} swaps as near as they are to the "
-        "wrong place."
+        f"({points(model.remaining)}) is what corrections leave, which put no keypoint on its "
+        f"label: {counts['miss']} misses lie at similarity 0.5 to it, {counts['jitter']} jitters "
+        f"at 0.85, {counts['inversion']} inversions and {counts['swap']} swaps as near as they "
+        "are to the wrong place."
     )
 
 

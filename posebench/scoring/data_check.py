@@ -6,7 +6,7 @@ The last goes through the very path that scores models: a perfect model must get
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ class CheckOptions:
 
     images: Path | None = None
     boxes: Path | None = None
-    load: LoadOptions = LoadOptions()
+    load: LoadOptions = field(default_factory=LoadOptions)
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ def check_images(dataset: PoseDataset, *, known: bool = True) -> tuple[list[Find
     if any(item.kind == "images-unreadable" for item in found):
         return found, 0
     present = [image for image in dataset.images if image.path not in missing]
-    chosen = sample(len(present), MAX_IMAGES_READ) if present else []
+    chosen = [present[index] for index in sample(len(present), MAX_IMAGES_READ)]
     unreadable = []
-    for image in (present[index] for index in chosen):
+    for image in chosen:
         try:
             read_image(image.path, dataset.reading.exif)
         except DataError as error:

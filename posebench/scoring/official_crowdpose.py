@@ -1,4 +1,4 @@
-"""CrowdPose's evaluator: xtcocotools (Python up to 3.11), else faster-coco-eval, which equals it."""
+"""CrowdPose's evaluator: xtcocotools (Python up to 3.11), else its equal, faster-coco-eval."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ def score_crowdpose(
     """
     module = crowdpose_evaluator()
     strata = [{"id": row["id"], "crowdIndex": row["crowdIndex"]} for row in dataset.raw["images"]]
-    score = _by_xtcocotools if module.__name__.startswith("xtcocotools") else _by_faster_coco_eval
     with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-        stats = score(module, dataset, (truth, results), strata, indexed)
+        if module.__name__.startswith("xtcocotools"):
+            stats = _by_xtcocotools(module, dataset, indexed(truth, results), strata)
+        else:
+            stats = _by_faster_coco_eval(module, dataset, {**truth, "images": strata}, results)
     package = module.__name__.partition(".")[0].replace("_", "-")
     return stats, f"{package} {importlib.metadata.version(package)}"
 
@@ -69,15 +71,11 @@ def import_xtcocotools() -> ModuleType:
 
 
 def _by_xtcocotools(
-    module: ModuleType,
-    dataset: PoseDataset,
-    files: tuple[dict[str, Any], Rows],
-    strata: Rows,
-    indexed: Indexed,
+    module: ModuleType, dataset: PoseDataset, objects: tuple[Any, Any], strata: Rows
 ) -> Any:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves that file open
-        truth, detected = indexed(*files)
+        truth, detected = objects
         # Its summary reads each image's crowdIndex from a file whose name is here.
         file = Path(folder) / "images.json"
         file.write_text(json.dumps({"images": strata}), encoding="utf-8")
@@ -96,16 +94,11 @@ def _by_xtcocotools(
 
 
 def _by_faster_coco_eval(
-    module: ModuleType,
-    dataset: PoseDataset,
-    files: tuple[dict[str, Any], Rows],
-    strata: Rows,
-    indexed: Indexed,
+    module: ModuleType, dataset: PoseDataset, truth: dict[str, Any], results: Rows
 ) -> Any:
-    truth, results = files
-    # xtcocotools leaves out detections none of whose keypoint scores is above 0; this one takes all.
+    # xtcocotools leaves out detections without a keypoint score above 0; this one takes all.
     scored = [dict(row) for row in results if any(score > 0 for score in row["keypoints"][2::3])]
-    annotated = module.COCO({**truth, "images": strata})
+    annotated = module.COCO(truth)
     evaluation = module.COCOeval_faster(
         annotated,
         annotated.loadRes(scored),

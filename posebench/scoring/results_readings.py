@@ -30,10 +30,8 @@ def reading_findings(
     """
     if not len(detections):
         return []
-    if (
-        len(detections) > 1
-        and 0 <= _extreme(detections, np.min) <= _extreme(detections, np.max) <= _FRACTION
-    ):
+    lowest, highest = detections.keypoints.min(), detections.keypoints.max()
+    if len(detections) > 1 and 0 <= lowest <= highest <= _FRACTION:
         what = (
             f"All keypoints of {len(detections)} results lie within 0-1: they look like fractions "
             "of the image, and pixels are wanted"
@@ -57,10 +55,6 @@ def reading_findings(
         f"keypoints read as {name}, by {found[name]:.2f}"
     )
     return [Finding("results-reading", what, len(detections))]
-
-
-def _extreme(detections: Detections, which: np.ufunc) -> float:
-    return float(which(detections.keypoints))
 
 
 def _sampled(truth: GroundTruth, detections: Detections) -> tuple[GroundTruth, Detections]:

@@ -84,7 +84,8 @@ class ModelDiagnosis:
     """Everything about one results file; fractions 0-1.
 
     `costs` are in the order of correction; `remaining` is what AP lacks of 1 after all of
-    them, for corrections do not put keypoints on their labels. `oracle_ap` is AP with OKS as score, duplicates last.
+    them, for corrections do not put keypoints on their labels. `oracle_ap` is AP with OKS as
+    score, duplicates last.
     `keypoint_states` counts the states of each keypoint of matched detections, and of all.
     `visibility` has PCK and end-point error of visible and occluded keypoints.
     """

@@ -125,4 +125,6 @@ def mean_of_tables(sampled: Sampled, group: int) -> Sampled:
 def _grouped_mean(values: NDArray[np.float64], group: int) -> NDArray[np.float64]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample without anybody
-        return np.asarray(np.nanmean(values.reshape(-1, group, *values.shape[1:]), axis=1))
+        return np.asarray(
+            np.nanmean(values.reshape(len(values) // group, group, *values.shape[1:]), axis=1)
+        )
