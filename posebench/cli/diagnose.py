@@ -35,7 +35,7 @@ def diagnose_command(
     from rich.console import Console
 
     from posebench.cli.choices import one_of
-    from posebench.datasets.coco import AREA_RULES
+    from posebench.datasets.rules import AREA_RULES
     from posebench.files.writing import check_writable
     from posebench.reporting.diagnosis_tables import diagnosis_tables
     from posebench.reporting.figures.diagnosis import plot_diagnosis

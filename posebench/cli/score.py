@@ -43,7 +43,7 @@ def score_command(
     from rich.console import Console
 
     from posebench.cli.choices import one_of
-    from posebench.datasets.coco import AREA_RULES
+    from posebench.datasets.rules import AREA_RULES
     from posebench.files.writing import check_writable
     from posebench.reporting.score_tables import score_tables
     from posebench.scoring.files import ScoreRequest, score_files, write_report

@@ -6,6 +6,7 @@ the original HRNet code offers both, so they are options that are off by default
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,7 @@ def detected_instances(
     persons = [row for row in raw if row["category_id"] == dataset.category.id]
     known = [row for row in persons if row["image_id"] in index_of]
     if not known:
-        categories = sorted({row["category_id"] for row in raw})[:8]
-        raise DataError(
-            f"The boxes file {path} has no {dataset.category.name} box (category "
-            f"{dataset.category.id}) for any of the {len(dataset.images)} images of "
-            f"{dataset.annotations} ({len(raw)} boxes, {len(persons)} of this category; "
-            f"categories {', '.join(map(str, categories))}).",
-            hint="Is it for another data set or split, or does it number categories otherwise?",
-        )
+        raise _no_box(dataset, path, raw)
     bbox64 = np.asarray([row["bbox"][:4] for row in known], dtype=np.float64)
     # What float32 cannot hold is no box of an image.
     usable: NDArray[np.bool_] = np.logical_and(
@@ -97,6 +91,18 @@ def detected_instances(
         bbox_xyxy=instances.bbox_xyxy[kept],
         bbox_scores=instances.bbox_scores[kept],
         left_out=tuple(f"{count} boxes {why}" for why, count in counts.items() if count),
+    )
+
+
+def _no_box(dataset: PoseDataset, path: Path, rows: list[dict[str, Any]]) -> DataError:
+    counts = Counter(row["category_id"] for row in rows)
+    category = dataset.category
+    others = ", ".join(str(key) for key in sorted(counts)[:8])
+    return DataError(
+        f"The boxes file {path} has no box of category {category} for any of the {len(dataset.images)} "
+        f"images of {dataset.annotations} ({len(rows)} boxes of categories {others}, "
+        f"{counts[category.id]} of this one).",
+        hint="Is it for another data set or split, or does it number categories otherwise?",
     )
 
 

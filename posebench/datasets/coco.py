@@ -6,7 +6,7 @@ The instance list is MMPose 1.3.2's (`datasets/datasets/base/base_coco_style_dat
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,16 @@ from numpy.typing import NDArray
 from posebench.datasets.categories import (
     Category,
     annotation_rows,
-    choose_categories,
     only_category,
 )
-from posebench.datasets.defects import AreaRule, Kind, Rules, find_defects, labelled_count, tidied
+from posebench.datasets.defects import find_defects, labelled_count, tidied
 from posebench.datasets.findings import Finding
 from posebench.datasets.images import ImageReading
-from posebench.datasets.keypoint_names import guess_keypoints
 from posebench.datasets.keypoints import KeypointSet
+from posebench.datasets.rules import AreaRule, Kind, LoadOptions, Rules, check_structure, rules_of
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
 
-AREA_RULES: tuple[AreaRule, ...] = ("annotation", "box")
 # Share of the box that a person fills where an annotation has no area (xtcocotools, MMPose).
 BOX_AREA_SHARE = 0.53
 
@@ -94,24 +92,6 @@ class Instances:
 
 
 @dataclass(frozen=True)
-class LoadOptions:
-    """What a user says of an annotation file beyond what it says itself; None to take that.
-
-    `keypoints` is found from the category's keypoint names and their number, `kind` is
-    `crowdpose` where the images have a crowdIndex and 14 keypoints. `area_rule` is `box` for
-    `crowdpose`, and for AI Challenger's keypoints without any area. `category` is an id or a
-    name.
-    """
-
-    name: str | None = None
-    keypoints: KeypointSet | None = None
-    kind: Kind | None = None
-    area_rule: AreaRule | None = None
-    category: str | None = None
-    reading: ImageReading = field(default_factory=ImageReading)
-
-
-@dataclass(frozen=True)
 class ParsedAnnotations:
     """An annotation file, by which rules it counts, and all that is wrong with it."""
 
@@ -134,29 +114,8 @@ def parse_annotations(path: Path, options: LoadOptions) -> ParsedAnnotations:
     """
     raw, digest = read_json(path, "annotation file")
     check_structure(path, raw)
-    chosen = [
-        (category, options.keypoints or guess_keypoints(path, raw, category))
-        for category in choose_categories(raw, options.category)
-    ]
-    kinds = {options.kind or guess_kind(raw, keypoints) for _, keypoints in chosen}
-    if len(kinds) > 1:
-        raise DataError(
-            f"{path} has categories of several evaluators: {', '.join(sorted(kinds))}.",
-            hint="Name one with --category.",
-        )
-    (kind,) = kinds
-    rule = options.area_rule or _usual_area_rule(raw, kind, [keypoints for _, keypoints in chosen])
-    rules = Rules(chosen, kind, rule)
+    rules = rules_of(path, raw, options)
     return ParsedAnnotations(path, raw, digest, rules, tuple(find_defects(raw, rules)))
-
-
-def _usual_area_rule(raw: Mapping[str, Any], kind: Kind, sets: Sequence[KeypointSet]) -> AreaRule:
-    """Return where areas come from where nobody says: as the data set's publishers do."""
-    if kind == "crowdpose":
-        return "box"
-    ai_challenger = {keypoints.name for keypoints in sets} == {"aic"}
-    has_area = any(isinstance(row, dict) and "area" in row for row in raw["annotations"])
-    return "box" if ai_challenger and not has_area else "annotation"
 
 
 def load_categories(
@@ -226,32 +185,6 @@ def load_dataset(path: Path, images: Path, options: LoadOptions) -> PoseDataset:
     found = load_categories(path, images, options)
     only_category([dataset.category for dataset in found], path)
     return found[0]
-
-
-def check_structure(path: Path, raw: Any) -> None:
-    """Raise `DataError` unless `raw` has COCO's lists of images and annotations."""
-    hint = "A COCO file is an object with the lists `images`, `annotations` and `categories`."
-    if isinstance(raw, list):
-        raise DataError(
-            f"{path} is not a COCO annotation file: it holds a list, like a file of results or "
-            "of detected boxes.",
-            hint=hint,
-        )
-    if not isinstance(raw, dict):
-        raise DataError(f"{path} is not a COCO annotation file.", hint=hint)
-    for key in ("images", "annotations"):
-        if not isinstance(raw.get(key), list):
-            raise DataError(
-                f"{path} is not a COCO annotation file: it has no list {key!r}.", hint=hint
-            )
-    if not raw["images"]:
-        raise DataError(f"The annotation file {path} lists no images.")
-
-
-def guess_kind(raw: Mapping[str, Any], keypoints: KeypointSet) -> Kind:
-    """Return `crowdpose` for 14 CrowdPose keypoints with a crowdIndex on every image."""
-    crowded = all(isinstance(row, dict) and "crowdIndex" in row for row in raw["images"])
-    return "crowdpose" if crowded and keypoints.name == "crowdpose" else "coco"
 
 
 def limit_images(dataset: PoseDataset, count: int) -> PoseDataset:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from posebench.datasets.categories import (
-    Category,
     annotation_rows,
     category_findings,
     category_of,
@@ -24,22 +22,11 @@ from posebench.datasets.findings import (
     worst_first,
 )
 from posebench.datasets.keypoint_names import name_findings
-from posebench.datasets.keypoints import KeypointSet
 from posebench.datasets.person_defects import person_defects
+from posebench.datasets.rules import Rules
 
-Kind = Literal["coco", "crowdpose"]
-AreaRule = Literal["annotation", "box"]
 # Pixels of a side: no image is wider or higher.
 _LARGEST = 10**7
-
-
-@dataclass(frozen=True)
-class Rules:
-    """By which rules a file counts: its categories with their keypoints, evaluator, areas."""
-
-    categories: Sequence[tuple[Category, KeypointSet]]
-    kind: Kind
-    area_rule: AreaRule
 
 
 def labelled_count(row: Mapping[str, Any]) -> int:

@@ -81,6 +81,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "results-box-negative": "error",
         "results-box-reading": "warning",
         "results-categories": "warning",
+        "results-none-of-category": "warning",
         "results-twice": "warning",
         "results-reading": "warning",
         "results-scores-equal": "warning",

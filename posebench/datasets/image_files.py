@@ -74,7 +74,7 @@ def image_findings(dataset: PoseDataset) -> list[Finding]:
             unreadable.append(error.message)
             continue
         headers.append((image, header, size))
-    what = f"Missing image files ({len(missing)} of {len(dataset.images)} images)"
+    what = f"{len(missing)} of {len(dataset.images)} image files are missing"
     hint = "Name the folder that holds the images, or get the missing files."
     return [
         *finding("images-missing", what, map(str, sorted(missing)), hint),
@@ -104,45 +104,35 @@ def _size_findings(
         "apply": "An EXIF orientation turns them: --exif ignore takes them as they are stored.",
         "ignore": "They have an EXIF orientation: --exif apply turns them.",
     }[dataset.reading.exif]
-    allowed = dataset.reading.allow_resized
-    what = (
-        "Images whose EXIF orientation keeps their size; they are turned, as MMPose turns them, "
-        "so labels made on stored pixels are upside down or mirrored"
+    found = finding(
+        "images-turned",
+        "Images whose width and height are swapped",
+        turned,
+        turning if by_exif else None,
     )
-    return [
-        *finding(
-            "images-turned",
-            "Images whose width and height are swapped",
-            turned,
-            turning if by_exif else None,
-        ),
-        *(
-            finding(
-                "images-resampled",
-                "Images of another size than annotated, resampled to it (--allow-resized)",
-                resized,
-            )
-            if allowed
-            else finding(
-                "images-resized",
-                "Images whose size is not the annotated one, of the same aspect ratio",
-                resized,
-                "They look like resized copies: --allow-resized resamples them to the annotated "
-                "size.",
-            )
-        ),
-        *finding("images-other-size", "Images whose size is not the annotated one", other),
-        *(
-            finding(
-                "images-orientation",
-                what,
-                kept,
-                "--exif ignore takes them as they are stored, as the original HRNet code does.",
-            )
-            if dataset.reading.exif == "apply"
-            else []
-        ),
-    ]
+    found += _resized_findings(resized, allowed=dataset.reading.allow_resized)
+    found += finding("images-other-size", "Images whose size is not the annotated one", other)
+    if dataset.reading.exif == "apply":
+        found += finding(
+            "images-orientation",
+            "Images whose EXIF orientation keeps their size; they are turned, as MMPose turns "
+            "them, so labels made on stored pixels are upside down or mirrored",
+            kept,
+            "--exif ignore takes them as they are stored, as the original HRNet code does.",
+        )
+    return found
+
+
+def _resized_findings(names: list[str], *, allowed: bool) -> list[Finding]:
+    if allowed:
+        what = "Images of another size than annotated, resampled to it (--allow-resized)"
+        return finding("images-resampled", what, names)
+    return finding(
+        "images-resized",
+        "Images whose size is not the annotated one, of the same aspect ratio",
+        names,
+        "They look like resized copies: --allow-resized resamples them to the annotated size.",
+    )
 
 
 def _is_file(path: Path) -> bool:

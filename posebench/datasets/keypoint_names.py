@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> K
     `DataError` if no set fits.
     """
     names = None if category.keypoints is None else KeypointNames(category.keypoints)
-    count = _annotated_count(annotation_rows(raw, category.id)) or len(names or ())
+    counts = _annotated_counts(annotation_rows(raw, category.id))
+    usual = max(counts, key=lambda number: (counts[number], number), default=0)
+    count = len(names) if names and (not counts or len(names) in counts) else usual
     for keypoint_set in KEYPOINT_SETS.values():
         if len(keypoint_set) == count and (names is None or names.fit(keypoint_set)):
             return keypoint_set
@@ -70,10 +73,10 @@ def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> K
     )
 
 
-def _annotated_count(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Return the number of keypoints that annotations hold, the least where they differ."""
+def _annotated_counts(rows: Sequence[Mapping[str, Any]]) -> Counter[int]:
+    """Return how many annotations hold each number of keypoints."""
     lists = [row.get("keypoints") for row in rows]
-    return min((len(value) // 3 for value in lists if isinstance(value, list) and value), default=0)
+    return Counter(len(value) // 3 for value in lists if isinstance(value, list) and value)
 
 
 def sets_with(counts: set[int]) -> str:

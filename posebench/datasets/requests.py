@@ -9,16 +9,15 @@ from pathlib import Path
 from posebench.datasets.boxes import BoxFilter, detected_instances
 from posebench.datasets.coco import (
     Instances,
-    LoadOptions,
     PoseDataset,
     ground_truth_instances,
     limit_images,
     load_dataset,
 )
-from posebench.datasets.defects import AreaRule
 from posebench.datasets.images import ImageReading
 from posebench.datasets.keypoints import load_keypoint_set
 from posebench.datasets.layout import LAYOUTS, locate
+from posebench.datasets.rules import AreaRule, LoadOptions
 from posebench.datasets.synthetic import RENDERER_VERSION, write_dataset
 from posebench.errors import DataError, UsageError, nearest
 from posebench.files.cache import cached_folder

@@ -17,6 +17,7 @@ from posebench.datasets.findings import (
 
 # A field's name, what is wrong with it, and how the value may be meant.
 Fault = tuple[str, str, str | None]
+_LARGEST_ID = 2.0**63
 
 
 def fault_findings(
@@ -77,9 +78,10 @@ def _ids_fault(row: Any) -> Fault | None:
         if isinstance(value, str):
             hint = "Write the number without quotes." if value.strip().isdigit() else None
             return field, "is text, not a whole number", hint
-        if isinstance(value, float) and value.is_integer():
+        # A number that fits no integer is read as one with a decimal point.
+        if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_ID:
             return field, "is a number with a decimal point", "Write 7 for 7.0."
-        if type(value) is int:
+        if type(value) is int or (isinstance(value, float) and value.is_integer()):
             return field, "does not fit 64 bits", "Number the images from 1."
         return field, "is not a whole number", None
     return None

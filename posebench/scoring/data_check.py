@@ -14,7 +14,6 @@ import numpy as np
 from posebench.datasets.boxes import box_findings, detected_instances
 from posebench.datasets.coco import (
     Instances,
-    LoadOptions,
     PoseDataset,
     datasets_of,
     ground_truth_instances,
@@ -25,6 +24,7 @@ from posebench.datasets.image_files import image_findings, missing_images
 from posebench.datasets.images import read_image
 from posebench.datasets.layout import annotation_files, images_for
 from posebench.datasets.readings import sample
+from posebench.datasets.rules import LoadOptions
 from posebench.errors import DataError, PosebenchError
 from posebench.prediction.predictions import Predictions
 from posebench.scoring.evaluate import ScoringOptions, evaluate, select_results

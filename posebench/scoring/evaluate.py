@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.defects import Kind
+from posebench.datasets.rules import Kind
 from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
 from posebench.scoring.localisation import LocalisationError, localisation_error

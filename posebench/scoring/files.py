@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from posebench.__version__ import __version__
-from posebench.datasets.coco import LoadOptions, PoseDataset, load_categories
-from posebench.datasets.defects import AreaRule, Kind
+from posebench.datasets.coco import PoseDataset, load_categories
 from posebench.datasets.keypoints import load_keypoint_set
+from posebench.datasets.rules import AreaRule, Kind, LoadOptions
 from posebench.errors import DataError
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from posebench.datasets.coco import PoseDataset, annotation_area
-from posebench.datasets.defects import Kind, labelled_count
+from posebench.datasets.defects import labelled_count
+from posebench.datasets.rules import Kind
 from posebench.errors import EvaluationError
 from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.official_crowdpose import score_crowdpose

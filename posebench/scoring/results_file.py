@@ -70,7 +70,9 @@ class _Blocks:
         if part is not None:
             self.parts.append(part)
         elif rows and boxed in (0, len(rows)):
-            self.faults += row_faults(rows, self.keypoint_count, self.rows)
+            self.faults += row_faults(rows, self.keypoint_count, self.rows) or [
+                Finding("results-fields", f"A number too large after entry {self.rows}")
+            ]
             self.bad_ids += [row.get("image_id") for row in rows[:20]]
         self.rows, self.boxed = self.rows + len(rows), self.boxed + boxed
 
@@ -96,10 +98,12 @@ def read_detections(path: Path, expected: Expected | int) -> ResultsFile:
     raise_faults(path, box_count_faults(blocks.boxed, blocks.rows))
     columns = join_columns(blocks.parts, expected.keypoint_count)
     raise_faults(path, _negative_boxes(columns))
-    columns, left_out = _of_categories(path, columns, expected.categories)
-    return ResultsFile(
-        path, columns, (*left_out, *_oddities(columns, blocks.rows, expected.images))
-    )
+    columns, said = _of_categories(path, columns, expected.categories)
+    present = set(np.unique(columns.category_ids).tolist())
+    absent = [category for category in expected.categories if category.id not in present]
+    if blocks.rows and absent:
+        said += finding("results-none-of-category", "Annotated categories without results", absent)
+    return ResultsFile(path, columns, (*said, *_oddities(columns, blocks.rows, expected.images)))
 
 
 def _merged(faults: Sequence[Finding]) -> list[Finding]:

@@ -98,5 +98,5 @@ def test_check_takes_images_boxes_and_keypoints(
     )  # fmt: skip
     assert done.code == 0
     assert "4 images (4 files read)" in done.out
-    assert "without a box in boxes.json" in done.out
+    assert "without a detected box" in done.out
     assert run("data", "check", tmp_path / "none").code == 2

@@ -13,7 +13,7 @@ import numpy as np
 
 from posebench.datasets.categories import only_category
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.defects import AreaRule
+from posebench.datasets.rules import AreaRule
 from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.scoring.diagnosis.confidence import Calibration

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from posebench.datasets.defects import Kind
+from posebench.datasets.rules import Kind
 
 CrowdSplit = Literal["code", "paper"]
 # crowdIndex where medium and hard begin: the evaluators' code, and the CrowdPose paper.
