@@ -99,9 +99,9 @@ def _no_box(dataset: PoseDataset, path: Path, rows: list[dict[str, Any]]) -> Dat
     category = dataset.category
     others = ", ".join(str(key) for key in sorted(counts)[:8])
     return DataError(
-        f"The boxes file {path} has no box of category {category} for any of the {len(dataset.images)} "
-        f"images of {dataset.annotations} ({len(rows)} boxes of categories {others}, "
-        f"{counts[category.id]} of this one).",
+        f"The boxes file {path} has no box of category {category} for any of the "
+        f"{len(dataset.images)} images of {dataset.annotations} ({len(rows)} boxes of categories "
+        f"{others}, {counts[category.id]} of this one).",
         hint="Is it for another data set or split, or does it number categories otherwise?",
     )
 

@@ -174,9 +174,7 @@ def test_unsound_rows_of_many_blocks_are_named(
     monkeypatch.setattr(json_rows, "_LONGEST_ROW", 2000)
     rows = results(60)
     rows[7]["score"] = rows[55]["score"] = float("nan")
-    with pytest.raises(
-        DataError, match=r"`score` is not a finite number: entry 7 \(nan\), entry 55"
-    ):
+    with pytest.raises(DataError, match=r"`score` is not .*: entry 7 .*, entry 55"):
         read_detections(written(tmp_path, json.dumps(rows)), 2)
 
 
