@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -27,6 +27,8 @@ Row = dict[str, Any]
 Test = tuple[str, str, Callable[[Row], bool]]
 # Square pixels up to which an area is no person's, unless the box is as small.
 _TINY_AREA = 1.0
+# Pixels: what is beyond is of no image.
+_FARTHEST = 1e9
 # An area may exceed its box by rounding alone.
 _AREA_SLACK = 1.05
 
@@ -54,7 +56,7 @@ def person_defects(
     """Return what is wrong in persons; `images` maps an id to its entry."""
     length = 3 * len(keypoints)
     sizes = _image_sizes(rows, images)
-    sound, values = sound_numbers([row.get("keypoints") for row in rows], length)
+    sound, values = _near_numbers([row.get("keypoints") for row in rows], length)
     triplets = values.reshape(-1, len(keypoints), 3)
     posed = _Posed(list(compress(rows, sound)), triplets, sizes[sound])
     broken = [row for row in compress(rows, ~sound) if not _stands_for_nobody(row)]
@@ -68,7 +70,7 @@ def person_defects(
         *_flag_defects(rows),
         *finding(
             "keypoints-numbers",
-            "Persons with keypoints that are not finite numbers (NaN, infinite or text)",
+            "Persons with keypoints that are not finite numbers (NaN, text, beyond 1e9)",
             (_named(row) for row in broken if has_length(row.get("keypoints"), length)),
         ),
         *_label_defects(posed, kind),
@@ -77,6 +79,16 @@ def person_defects(
         *_outside_defects(posed),
         *_readings(posed),
     ]
+
+
+def _near_numbers(
+    lists: Sequence[Any], width: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return `sound_numbers` of those that are not beyond any image."""
+    sound, values = sound_numbers(lists, width)
+    near = (np.abs(values) <= _FARTHEST).all(axis=1)
+    sound[sound] = near
+    return sound, values[near]
 
 
 def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
@@ -143,7 +155,7 @@ def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
 
 def _box_defects(rows: list[Row], sizes: NDArray[np.float64]) -> list[Finding]:
     """Return what is wrong in boxes; `sizes` (N, 2) are the images', NaN where unknown."""
-    sound, values = sound_numbers([row.get("bbox") for row in rows], 4)
+    sound, values = _near_numbers([row.get("bbox") for row in rows], 4)
     found = _marked(
         "box-missing", "Persons whose `bbox` is missing or is not four finite numbers", rows, ~sound
     )
@@ -160,7 +172,7 @@ def _box_defects(rows: list[Row], sizes: NDArray[np.float64]) -> list[Finding]:
 
 def _area_defects(rows: list[Row]) -> list[Finding]:
     """Return what is wrong in areas; sizes are judged of labelled persons with a box alone."""
-    odd = [not (is_number(row.get("area")) and row["area"] >= 0) for row in rows]
+    odd = [not (is_number(row.get("area")) and 0 <= row["area"] <= _FARTHEST**2) for row in rows]
     hint = "--area-rule box takes 0.53 of each box instead, as is usual where areas are missing."
     what = "Persons whose `area` is missing, negative or not a number"
     found = finding("area-missing", what, map(_named, compress(rows, odd)), hint)

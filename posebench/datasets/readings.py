@@ -65,6 +65,10 @@ _LEAST_OVERLAP = 0.3
 _BADLY_INSIDE, _WELL_INSIDE, _GROWN = 0.5, 0.8, 0.2
 
 
+# A wrong reading of a large number may overflow; then it does not fit.
+_QUIET = np.errstate(over="ignore", invalid="ignore")
+
+
 @dataclass(frozen=True, eq=False)
 class Placed:
     """Boxes x, y, w, h (N, 4) and the numbers of their images (N,)."""
@@ -78,6 +82,7 @@ def sample(count: int, most: int = _MOST) -> NDArray[np.intp]:
     return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
 
 
+@_QUIET
 def box_reading_by_poses(boxes: Numbers, poses: Numbers, sizes: Numbers) -> str | None:
     """Say which reading of N boxes (N, 4) fits the poses (N, K, 3) in them, None for x, y, w, h.
 
@@ -111,6 +116,7 @@ def box_reading_by_poses(boxes: Numbers, poses: Numbers, sizes: Numbers) -> str 
     )
 
 
+@_QUIET
 def keypoint_reading_by_boxes(poses: Numbers, boxes: Numbers, sizes: Numbers) -> str | None:
     """Say which reading of N poses (N, K, 3) lies in their boxes x, y, w, h (N, 4), if not x, y.
 
@@ -136,6 +142,7 @@ def keypoint_reading_by_boxes(poses: Numbers, boxes: Numbers, sizes: Numbers) ->
     )
 
 
+@_QUIET
 def box_reading_by_boxes(found: Placed, annotated: Placed, sizes: Numbers) -> str | None:
     """Say which reading of N found boxes fits the annotated ones, None for x, y, w, h.
 

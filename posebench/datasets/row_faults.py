@@ -18,6 +18,7 @@ from posebench.datasets.findings import (
 # A field's name, what is wrong with it, and how the value may be meant.
 Fault = tuple[str, str, str | None]
 _LARGEST_ID = 2.0**63
+_LARGEST_SCORE = 3e38
 
 
 def fault_findings(
@@ -42,7 +43,10 @@ def fault_findings(
 
 def box_fault(row: Any) -> Fault | None:
     """Return what is wrong with a detected box, None for nothing."""
-    return _ids_fault(row) or _number_fault(row, "score") or _box_fault(row, "bbox", needed=True)
+    fault = _ids_fault(row) or _number_fault(row, "score") or _box_fault(row, "bbox", needed=True)
+    if fault is None and abs(row["score"]) > _LARGEST_SCORE:
+        return "score", "does not fit 32 bits", None
+    return fault
 
 
 def result_fault(row: Any, keypoint_count: int) -> Fault | None:
