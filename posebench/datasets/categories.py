@@ -116,10 +116,7 @@ def _listed(raw: Mapping[str, Any]) -> dict[int, Category]:
 
 def _counts(raw: Mapping[str, Any]) -> Counter[int]:
     """Count the annotations with keypoints by category; of all where none has any."""
-    rows = [
-        row
-        for row in raw["annotations"]
-        if isinstance(row, dict) and (is_integer(category_of(row)) or category_of(row) is True)
-    ]
-    posed = [row for row in rows if row.get("keypoints")]
-    return Counter(int(category_of(row)) for row in posed or rows)
+    rows = [row for row in raw["annotations"] if isinstance(row, dict)]
+    owners = [category_of(row) for row in rows if row.get("keypoints")]
+    owners = owners or [category_of(row) for row in rows]
+    return Counter(int(owner) for owner in owners if is_integer(owner) or owner is True)

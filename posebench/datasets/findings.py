@@ -135,7 +135,7 @@ def finding(
     kind: str, what: str, offenders: Iterable[object], hint: str | None = None
 ) -> list[Finding]:
     """Return one finding on these offenders, or none where there are none."""
-    names = [str(offender) for offender in offenders]
+    names = list(map(str, offenders))
     first = tuple(shortened(name) for name in names[:_SHOWN])
     return [Finding(kind, what, len(names), first, hint)] if names else []
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.columns import sound_numbers
+from posebench.datasets.columns import number_column, sound_numbers
 from posebench.datasets.findings import (
     Finding,
     finding,
@@ -37,12 +37,14 @@ _AREA_SLACK = 1.05
 class _Posed:
     """N persons with sound keypoints, and those (N, K, 3): x, y, visibility flag.
 
-    `sizes` (N, 2) are the width and height of their images, NaN where unknown.
+    `sizes` (N, 2) are the width and height of their images, `boxes` (N, 4) x, y, w, h; both are
+    NaN where unknown.
     """
 
     rows: list[Row]
     keypoints: NDArray[np.float64]
     sizes: NDArray[np.float64]
+    boxes: NDArray[np.float64]
 
 
 def person_defects(
@@ -58,7 +60,10 @@ def person_defects(
     sizes = _image_sizes(rows, images)
     sound, values = _near_numbers([row.get("keypoints") for row in rows], length)
     triplets = values.reshape(-1, len(keypoints), 3)
-    posed = _Posed(list(compress(rows, sound)), triplets, sizes[sound])
+    boxed, known = _near_numbers([row.get("bbox") for row in rows], 4)
+    boxes = np.full((len(rows), 4), np.nan)
+    boxes[boxed] = known
+    posed = _Posed(list(compress(rows, sound)), triplets, sizes[sound], boxes[sound])
     broken = [row for row in compress(rows, ~sound) if not _stands_for_nobody(row)]
     return [
         *_shape_defects(broken, keypoints),
@@ -74,8 +79,8 @@ def person_defects(
             (_named(row) for row in broken if has_length(row.get("keypoints"), length)),
         ),
         *_label_defects(posed, kind),
-        *_box_defects(rows, sizes),
-        *(_area_defects(rows) if needs_area else []),
+        *_box_defects(rows, boxes, sizes),
+        *(_area_defects(rows, boxes) if needs_area else []),
         *_outside_defects(posed),
         *_readings(posed),
     ]
@@ -86,6 +91,8 @@ def _near_numbers(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return `sound_numbers` of those that are not beyond any image."""
     sound, values = sound_numbers(lists, width)
+    if values.size == 0 or max(values.max(), -values.min()) <= _FARTHEST:
+        return sound, values
     near = (np.abs(values) <= _FARTHEST).all(axis=1)
     sound[sound] = near
     return sound, values[near]
@@ -153,36 +160,33 @@ def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
     return found + _marked("num-keypoints-differs", what, posed.rows, wrong)
 
 
-def _box_defects(rows: list[Row], sizes: NDArray[np.float64]) -> list[Finding]:
-    """Return what is wrong in boxes; `sizes` (N, 2) are the images', NaN where unknown."""
-    sound, values = _near_numbers([row.get("bbox") for row in rows], 4)
-    found = _marked(
-        "box-missing", "Persons whose `bbox` is missing or is not four finite numbers", rows, ~sound
-    )
-    boxed = list(compress(rows, sound))
-    (x, y, w, h), (width, height) = values.T, sizes[sound].T
+def _box_defects(
+    rows: list[Row], boxes: NDArray[np.float64], sizes: NDArray[np.float64]
+) -> list[Finding]:
+    """Return what is wrong in boxes (N, 4); images are of `sizes` (N, 2); NaN where unknown."""
+    what = "Persons whose `bbox` is missing or is not four finite numbers"
+    (x, y, w, h), (width, height) = boxes.T, sizes.T
     placed = ~np.isnan(width)
     flat = placed & ((w <= 0) | (h <= 0))
     outside = placed & ((x >= width) | (y >= height) | (x + w <= 0) | (y + h <= 0))
-    found += _marked("box-empty", "Persons whose `bbox` has no area", boxed, flat)
-    return found + _marked(
-        "box-outside", "Persons whose `bbox` lies outside the image", boxed, outside
-    )
+    return [
+        *_marked("box-missing", what, rows, np.isnan(x)),
+        *_marked("box-empty", "Persons whose `bbox` has no area", rows, flat),
+        *_marked("box-outside", "Persons whose `bbox` lies outside the image", rows, outside),
+    ]
 
 
-def _area_defects(rows: list[Row]) -> list[Finding]:
+def _area_defects(rows: list[Row], boxes: NDArray[np.float64]) -> list[Finding]:
     """Return what is wrong in areas; sizes are judged of labelled persons with a box alone."""
-    odd = [not (is_number(row.get("area")) and 0 <= row["area"] <= _FARTHEST**2) for row in rows]
+    areas, extents = _areas(rows), boxes[:, 2] * boxes[:, 3]
+    odd = ~((areas >= 0) & (areas <= _FARTHEST**2))
     hint = "--area-rule box takes 0.53 of each box instead, as is usual where areas are missing."
     what = "Persons whose `area` is missing, negative or not a number"
     found = finding("area-missing", what, map(_named, compress(rows, odd)), hint)
-    judged = [
-        (row, float(row["area"]), row["bbox"][2] * row["bbox"][3])
-        for row, bad in zip(rows, odd, strict=True)
-        if not bad and is_posed(row) and _has_box(row)
-    ]
-    tiny = [row for row, area, box in judged if area <= _TINY_AREA and box > 4 * area]
-    above = [row for row, area, box in judged if area > _AREA_SLACK * box + 1]
+    judged = ~odd & (boxes[:, 2:] > 0).all(axis=1) & np.array(list(map(is_posed, rows)), dtype=bool)
+    tiny = list(compress(rows, judged & (areas <= _TINY_AREA) & (extents > 4 * areas)))
+    above = list(compress(rows, judged & (areas > _AREA_SLACK * extents + 1)))
+    total = int(np.count_nonzero(judged))
     found += finding(
         "area-tiny",
         "Labelled persons whose `area` is 1 square pixel or less (no keypoint but an exact one "
@@ -196,16 +200,25 @@ def _area_defects(rows: list[Row]) -> list[Finding]:
         map(_named, above),
         hint,
     )
-    if judged and 2 * len(tiny) > len(judged):
-        what = f"The areas of {len(tiny)} of {len(judged)} labelled persons are not square pixels"
+    if 2 * len(tiny) > total:
+        what = f"The areas of {len(tiny)} of {total} labelled persons are not square pixels"
         found.append(Finding("areas-meaningless", what, len(tiny), hint=hint))
     return found
 
 
+def _areas(rows: list[Row]) -> NDArray[np.float64]:
+    """Return the areas (N,), NaN where there is no number."""
+    try:
+        return number_column([row["area"] for row in rows])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        values = (row.get("area") for row in rows)
+        return np.array([float(value) if is_number(value) else np.nan for value in values])
+
+
 def _readings(posed: _Posed) -> list[Finding]:
     """Return which other readings of boxes and keypoints fit where the usual ones do not."""
-    sound, boxes = sound_numbers([row.get("bbox") for row in posed.rows], 4)
-    triplets, sizes = posed.keypoints[sound], posed.sizes[sound]
+    sound = ~np.isnan(posed.boxes[:, 0])
+    triplets, boxes, sizes = posed.keypoints[sound], posed.boxes[sound], posed.sizes[sound]
     found = []
     for kind, what in (
         ("box-reading", box_reading_by_poses(boxes, triplets, sizes)),
@@ -257,11 +270,6 @@ def _stands_for_nobody(row: Row) -> bool:
 def is_posed(row: Row) -> bool:
     """Tell whether an annotation is of one person with labelled keypoints."""
     return not row.get("iscrowd") and row.get("num_keypoints", 1) != 0
-
-
-def _has_box(row: Row) -> bool:
-    box = row.get("bbox")
-    return isinstance(box, list) and len(box) == 4 and all(map(is_number, box)) and min(box[2:]) > 0
 
 
 def _is_list(value: Any) -> bool:

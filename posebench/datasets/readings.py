@@ -54,7 +54,7 @@ POSE_READINGS: Mapping[str, PoseReading] = MappingProxyType(
     }
 )
 # Rows and images looked at: evenly spread ones of a larger file.
-_MOST, _MOST_IMAGES = 2000, 100
+_MOST, _MOST_IMAGES = 1000, 100
 # Fewer say nothing.
 _FEWEST = 3
 _FEWEST_KEYPOINTS = 5
