@@ -211,8 +211,11 @@ def _areas(rows: list[Row]) -> NDArray[np.float64]:
     try:
         return number_column([row["area"] for row in rows])
     except (KeyError, TypeError, ValueError, OverflowError):
-        values = (row.get("area") for row in rows)
-        return np.array([float(value) if is_number(value) else np.nan for value in values])
+        return np.array([_number(row.get("area")) for row in rows])
+
+
+def _number(value: Any) -> float:
+    return float(value) if is_number(value) else np.nan
 
 
 def _readings(posed: _Posed) -> list[Finding]:
