@@ -21,7 +21,7 @@ from posebench.datasets.findings import (
     shown,
     worst_first,
 )
-from posebench.datasets.keypoint_names import name_findings
+from posebench.datasets.keypoint_names import guess_findings, name_findings
 from posebench.datasets.person_defects import person_defects
 from posebench.datasets.rules import Rules
 
@@ -51,6 +51,8 @@ def find_defects(raw: Mapping[str, Any], rules: Rules) -> list[Finding]:
     found += category_findings(raw, [category for category, _ in rules.categories])
     for category, keypoints in rules.categories:
         found += name_findings(category, keypoints)
+        if rules.guessed:
+            found += guess_findings(category, keypoints)
         persons = annotation_rows(raw, category.id)
         found += person_defects(
             persons,

@@ -35,6 +35,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "categories-left-out": "warning",
         "annotations-left-out": "note",
         "names-count": "error",
+        "names-missing": "warning",
         "names-more": "warning",
         "names-order": "error",
         "names-other": "warning",

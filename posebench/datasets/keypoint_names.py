@@ -12,6 +12,8 @@ from posebench.datasets.findings import Finding
 from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.errors import DataError
 
+# Categories whose 17 keypoints are COCO's, named or not.
+_PEOPLE = ("person", "people", "human", "unnamed")
 _SAME_NAME = {"head": "tophead", "headtop": "tophead"}
 
 
@@ -83,6 +85,19 @@ def sets_with(counts: set[int]) -> str:
     """Name the built-in keypoint sets of this many keypoints, as a hint; empty for none."""
     names = [name for name, item in KEYPOINT_SETS.items() if len(item) in counts]
     return f"Built-in keypoint sets that would fit: {', '.join(names)}." if names else ""
+
+
+def guess_findings(category: Category, keypoints: KeypointSet) -> list[Finding]:
+    """Say that a set was taken by its number of keypoints alone, where it need not be that one."""
+    fitting = [name for name, item in KEYPOINT_SETS.items() if len(item) == len(keypoints)]
+    if category.keypoints is not None or (len(fitting) == 1 and category.name in _PEOPLE):
+        return []
+    what = (
+        f"Category {category} does not name its keypoints; {len(keypoints)} of them are taken for "
+        f"keypoint set {keypoints.name!r} (built-in ones of that number: {', '.join(fitting)})"
+    )
+    hint = "Name the set (--keypoints; --dataset in score and diagnose), or list its names."
+    return [Finding("names-missing", what, hint=hint)]
 
 
 def name_findings(category: Category, keypoints: KeypointSet) -> list[Finding]:

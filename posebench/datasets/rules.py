@@ -20,11 +20,15 @@ AREA_RULES: tuple[AreaRule, ...] = ("annotation", "box")
 
 @dataclass(frozen=True)
 class Rules:
-    """The categories that are evaluated with their keypoints, the evaluator, where areas are."""
+    """The categories that are evaluated with their keypoints, the evaluator, where areas are.
+
+    `guessed` says that nobody named the keypoints.
+    """
 
     categories: Sequence[tuple[Category, KeypointSet]]
     kind: Kind
     area_rule: AreaRule
+    guessed: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def rules_of(path: Path, raw: Mapping[str, Any], options: LoadOptions) -> Rules:
         )
     (kind,) = kinds
     rule = options.area_rule or _usual_area_rule(raw, kind, [keypoints for _, keypoints in chosen])
-    return Rules(chosen, kind, rule)
+    return Rules(chosen, kind, rule, guessed=options.keypoints is None)
 
 
 def _usual_area_rule(raw: Mapping[str, Any], kind: Kind, sets: Sequence[KeypointSet]) -> AreaRule:

@@ -350,6 +350,18 @@ def test_names_in_other_spellings(tmp_path: Path, spelling: str) -> None:
     assert said(score(tmp_path, annotations, results)) == ""
 
 
+def test_names_that_are_missing_where_they_matter(tmp_path: Path) -> None:
+    annotations, results, _ = people(joints=14)
+    told = said(score(tmp_path, annotations, results))
+    assert "[names-missing]" in told and "crowdpose, aic" in told
+    assert "[names-missing]" not in said(score(tmp_path, annotations, results, dataset="aic"))
+    annotations, results, _ = people()
+    del annotations["categories"][0]["keypoints"]
+    assert said(score(tmp_path, annotations, results)) == ""
+    annotations["categories"][0]["name"] = "horse"
+    assert "[names-missing]" in said(score(tmp_path, annotations, results))
+
+
 def test_more_names_than_keypoints(tmp_path: Path) -> None:
     annotations, results, _ = people()
     expected = ap(score(tmp_path, annotations, results))
