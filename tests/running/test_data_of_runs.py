@@ -27,7 +27,7 @@ def folder(people: Path, tmp_path: Path) -> Path:
     return shutil.copytree(people, tmp_path / "people")
 
 
-def edit(folder: Path, change: Callable[[Any], None]) -> None:
+def edit(folder: Path, change: Callable[[Any], object]) -> None:
     raw = json.loads((folder / ANNOTATIONS).read_text())
     change(raw)
     (folder / ANNOTATIONS).write_text(json.dumps(raw))

@@ -55,8 +55,8 @@ def try_files(folder: Path, seed: int) -> tuple[bool, bool]:
     for name, path in paths.items():
         path.write_text(json.dumps(files[name]))
     with contextlib.suppress(PosebenchError):
-        report = check_dataset(paths["annotations"], CheckOptions(boxes=paths["boxes"]))
-        assert all(str(item) and item.level and len(item.line) < 2000 for item in report.findings)
+        check = check_dataset(paths["annotations"], CheckOptions(boxes=paths["boxes"]))
+        assert all(str(item) and item.level and len(item.line) < 2000 for item in check.findings)
     with contextlib.suppress(PosebenchError):
         dataset = load_dataset(paths["annotations"], folder, LoadOptions(category="1"))
         data_findings(dataset, detected_instances(dataset, paths["boxes"]))
