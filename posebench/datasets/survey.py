@@ -24,8 +24,13 @@ def data_findings(dataset: PoseDataset, instances: Instances | None = None) -> t
 
 
 def raise_errors(findings: Iterable[Finding], where: object) -> None:
-    """Raise `DataError` for the first finding that is an error, if any is."""
-    errors = [item for item in findings if item.level == "error"]
+    """Raise `DataError` for the first finding that is an error, if any is.
+
+    An image that cannot be read is none here: it is the failure of the cells that need it.
+    """
+    errors = [
+        item for item in findings if item.level == "error" and item.kind != "images-unreadable"
+    ]
     if errors:
         more = f" ({len(errors) - 1} more kinds of error.)" if len(errors) > 1 else ""
         raise DataError(
