@@ -19,6 +19,7 @@ from measuring import table
 
 import posebench.prediction.crop_batches
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
+from posebench.datasets.image_files import dataset_image
 from posebench.datasets.images import read_image
 from posebench.datasets.requests import DataRequest
 from posebench.networks.sizes import InputSize
@@ -108,9 +109,10 @@ def reduced_images(found: dict[Path, list[int]]) -> Iterator[None]:
     """Make posebench decode the images of `found` at half size."""
     halves: dict[int, np.ndarray] = {}  # kept, so that no other image comes to have its id
 
-    def read(path: Path) -> np.ndarray:
+    def read(dataset: PoseDataset, index: int) -> np.ndarray:
+        path = dataset.images[index].path
         if path not in found:
-            return read_image(path)
+            return dataset_image(dataset, index)
         half = read_reduced(path)
         halves[id(half)] = half
         return half
@@ -122,7 +124,7 @@ def reduced_images(found: dict[Path, list[int]]) -> Iterator[None]:
             image, center, scale, size, udp
         )
 
-    with mock.patch.multiple(posebench.prediction.crop_batches, read_image=read, crop_image=cut):
+    with mock.patch.multiple(posebench.prediction.crop_batches, dataset_image=read, crop_image=cut):
         yield
 
 

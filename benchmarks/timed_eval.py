@@ -30,7 +30,7 @@ from measuring import peak_memory
 
 import posebench.cli
 import posebench.running.run_cells
-from posebench.datasets.images import read_image
+from posebench.datasets.image_files import dataset_image
 from posebench.networks.codecs import decode_by
 from posebench.networks.policies import CellNetwork
 from posebench.prediction.crops import crop_image
@@ -39,7 +39,7 @@ from posebench.prediction.predict import predict
 
 MARKER = "EVAL "
 STAGES: dict[str, Callable[..., Any]] = {
-    "read": read_image,
+    "read": dataset_image,
     "crop": crop_image,
     "normalise": normalise_tensor,
     "decode": decode_by,

@@ -54,14 +54,34 @@ def check_command(
     keypoints: Annotated[
         str | None, typer.Option(help="A built-in set, such as coco, or a YAML file of one's own.")
     ] = None,
+    category: Annotated[
+        str | None, typer.Option(help="One category by id or name; else all with keypoints.")
+    ] = None,
+    area_rule: Annotated[
+        str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")
+    ] = None,
+    exif: Annotated[
+        str, typer.Option(help="Turn images by their EXIF orientation: apply or ignore.")
+    ] = "apply",
+    allow_resized: Annotated[
+        bool, typer.Option("--allow-resized", help="Take resized copies of the images.")
+    ] = False,
 ) -> None:
     """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
+    from posebench.cli.choices import one_of
+    from posebench.datasets.images import EXIF_RULES, ImageReading
     from posebench.datasets.keypoints import load_keypoint_set
+    from posebench.datasets.rules import AREA_RULES, LoadOptions
     from posebench.reporting.listings import check_listing
-    from posebench.scoring.data_check import check_path
+    from posebench.scoring.data_check import CheckOptions, check_path
 
-    chosen = load_keypoint_set(keypoints) if keypoints else None
-    reports = check_path(path, images, boxes, chosen)
+    options = LoadOptions(
+        keypoints=load_keypoint_set(keypoints) if keypoints else None,
+        category=category,
+        area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
+        reading=ImageReading(one_of(exif, EXIF_RULES, "--exif"), allow_resized),
+    )
+    reports = check_path(path, CheckOptions(images, boxes, options))
     for report in reports:
         typer.echo(check_listing(report))
     raise typer.Exit(0 if all(report.sound for report in reports) else 2)

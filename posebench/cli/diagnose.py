@@ -21,17 +21,24 @@ def diagnose_command(
     replicates: options.Replicates = 1000,
     seed: options.ResampleSeed = 0,
     area_rule: options.AreaRule = None,
+    category: Annotated[
+        str | None, typer.Option(help="Its id or name, where several categories have keypoints.")
+    ] = None,
 ) -> None:
     """Say what goes wrong in results files, and what each kind of error costs in AP."""
     from rich.console import Console
 
     from posebench.cli.choices import one_of
-    from posebench.datasets.coco import AREA_RULES
+    from posebench.datasets.rules import AREA_RULES
+    from posebench.files.writing import check_writable
     from posebench.reporting.diagnosis_tables import diagnosis_tables
     from posebench.reporting.figures.files import plot_diagnosis
     from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files
     from posebench.scoring.files import write_report
 
+    for path in (json, plot):
+        if path is not None:
+            check_writable(path)
     report = diagnose_files(
         DiagnosisRequest(
             predictions=tuple(predictions),
@@ -40,6 +47,7 @@ def diagnose_command(
             area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
             replicates=replicates,
             seed=seed,
+            category=category,
         )
     )
     Console().print(diagnosis_tables(report))

@@ -24,6 +24,9 @@ def score_command(
     seed: options.ResampleSeed = 0,
     interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
     area_rule: options.AreaRule = None,
+    category: Annotated[
+        str | None, typer.Option(help="One category by id or name; else all, and their mean.")
+    ] = None,
     crowd_split: Annotated[
         str, typer.Option(help="Easy/medium/hard: code (0.2/0.8) or paper (0.1/0.8).")
     ] = "code",
@@ -32,13 +35,16 @@ def score_command(
     from rich.console import Console
 
     from posebench.cli.choices import one_of
-    from posebench.datasets.coco import AREA_RULES
+    from posebench.datasets.rules import AREA_RULES
+    from posebench.files.writing import check_writable
     from posebench.reporting.score_tables import score_tables
     from posebench.scoring.files import ScoreRequest, score_files, write_report
     from posebench.scoring.matching.metrics import CROWD_SPLITS
     from posebench.scoring.statistics.estimates import Resampling
     from posebench.scoring.statistics.intervals import INTERVALS
 
+    if json is not None:
+        check_writable(json)
     report = score_files(
         ScoreRequest(
             predictions=tuple(predictions),
@@ -47,6 +53,7 @@ def score_command(
             area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
             crowd_split=one_of(crowd_split, tuple(CROWD_SPLITS), "--crowd-split"),
             official=official,
+            category=category,
             resampling=Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval")),
         )
     )

@@ -12,6 +12,12 @@ from .coco import (
 from .coco import (
     load_annotations as load_annotations,
 )
+from .coco import (
+    load_categories as load_categories,
+)
+from .findings import Finding as Finding
+from .image_files import dataset_image as dataset_image
+from .images import ImageReading as ImageReading
 from .images import read_image as read_image
 from .keypoints import (
     KEYPOINT_SETS as KEYPOINT_SETS,
@@ -24,3 +30,5 @@ from .keypoints import (
 )
 from .requests import DataRequest as DataRequest
 from .requests import load_pose_dataset as load_pose_dataset
+from .rules import LoadOptions as LoadOptions
+from .survey import data_findings as data_findings

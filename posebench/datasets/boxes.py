@@ -6,6 +6,7 @@ the original HRNet code offers both, so they are options that are off by default
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.datasets.defects import PERSON
-from posebench.datasets.findings import are_numbers, finding, is_integer, is_number
+from posebench.datasets.findings import Finding, finding
+from posebench.datasets.person_defects import is_posed
+from posebench.datasets.readings import Placed, box_reading_by_boxes
+from posebench.datasets.row_faults import box_fault, fault_findings
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
 
 _FORMAT = "Each box is an object with image_id, category_id, bbox [x, y, w, h] and score."
+# Pixels: a box beyond is of no image, and float32 need not hold it.
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -53,24 +58,25 @@ def detected_instances(
     raw, _ = read_json(path, "boxes file")
     _check_boxes(path, raw)
     index_of = {image.id: index for index, image in enumerate(dataset.images)}
-    persons = [row for row in raw if row["category_id"] == PERSON]
+    persons = [row for row in raw if row["category_id"] == dataset.category.id]
     known = [row for row in persons if row["image_id"] in index_of]
     if not known:
-        raise DataError(
-            f"The boxes file {path} has no person box for any of the {len(dataset.images)} "
-            f"images of {dataset.annotations} ({len(raw)} boxes, {len(persons)} of persons).",
-            hint="Is it for another data set or split?",
-        )
-    bbox = np.asarray([row["bbox"][:4] for row in known], dtype=np.float32)
+        raise _no_box(dataset, path, raw)
+    bbox64 = np.asarray([row["bbox"][:4] for row in known], dtype=np.float64)
+    # What float32 cannot hold is no box of an image.
     usable: NDArray[np.bool_] = np.logical_and(
-        bbox[:, 2:].min(axis=1) >= 0, bbox[:, 2:].any(axis=1)
+        bbox64[:, 2:].min(axis=1) >= 0,
+        bbox64[:, 2:].any(axis=1) & (np.abs(bbox64) < _FARTHEST).all(axis=1),
     )
+    bbox = np.where(np.abs(bbox64) < _FARTHEST, bbox64, 0).astype(np.float32)
     bbox[:, 2:] += bbox[:, :2]
     instances = Instances(
         image_index=np.asarray([index_of[row["image_id"]] for row in known], dtype=np.int64),
         ids=np.arange(len(known), dtype=np.int64),
         bbox_xyxy=bbox,
-        bbox_scores=np.asarray([row["score"] for row in known], dtype=np.float32),
+        bbox_scores=np.asarray([row["score"] for row in known], dtype=np.float64).astype(
+            np.float32
+        ),
     )
     kept = _filtered(instances, usable, box_filter or BoxFilter())
     counts = {
@@ -88,30 +94,68 @@ def detected_instances(
     )
 
 
+def _no_box(dataset: PoseDataset, path: Path, rows: list[dict[str, Any]]) -> DataError:
+    counts = Counter(row["category_id"] for row in rows)
+    category = dataset.category
+    others = ", ".join(str(key) for key in sorted(counts)[:8])
+    return DataError(
+        f"The boxes file {path} has no box of category {category} for any of the "
+        f"{len(dataset.images)} images of {dataset.annotations} ({len(rows)} boxes of categories "
+        f"{others}, {counts[category.id]} of this one).",
+        hint="Is it for another data set or split, or does it number categories otherwise?",
+    )
+
+
+def box_findings(dataset: PoseDataset, detected: Instances) -> list[Finding]:
+    """Return what is odd in detected boxes: left out, none in an image, form and scores."""
+    found = [Finding("boxes-left-out", f"{reason} left out") for reason in detected.left_out]
+    index_of = {image.id: index for index, image in enumerate(dataset.images)}
+    labelled = [row for row in dataset.persons if is_posed(row)]
+    owners = np.array([index_of[row["image_id"]] for row in labelled], dtype=np.int64)
+    empty = sorted(set(owners.tolist()) - set(detected.image_index.tolist()))
+    found += finding(
+        "boxes-none-in-image",
+        "Images with persons but without a detected box",
+        (f"image {dataset.images[index].id}" for index in empty),
+    )
+    boxes = detected.bbox_xyxy.astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    sizes = np.array([(image.width, image.height) for image in dataset.images], dtype=np.float64)
+    annotated = np.array([row["bbox"] for row in labelled], dtype=np.float64).reshape(-1, 4)
+    reading = box_reading_by_boxes(
+        Placed(boxes, detected.image_index),
+        Placed(annotated, owners),
+        sizes[detected.image_index],
+    )
+    if reading is not None:
+        found.append(Finding("boxes-reading", f"Detected: {reading}", len(boxes)))
+    return found + _score_findings(detected.bbox_scores)
+
+
+def _score_findings(scores: NDArray[np.float32]) -> list[Finding]:
+    odd = int(np.count_nonzero((scores < 0) | (scores > 1)))
+    if odd:
+        what = f"{odd} of {len(scores)} detected boxes have scores below 0 or above 1"
+        return [Finding("boxes-scores-range", what, odd)]
+    if len(scores) > 1 and (scores == scores[0]).all():
+        what = f"All {len(scores)} detected boxes have the score {scores[0]:g}"
+        return [Finding("boxes-scores-equal", what, len(scores))]
+    return []
+
+
 def _check_boxes(path: Path, raw: Any) -> None:
     """Raise `DataError` unless the file is a list of sound boxes."""
     if not isinstance(raw, list):
         raise DataError(f"The boxes file {path} does not hold a list.", hint=_FORMAT)
     if not raw:
         raise DataError(f"The boxes file {path} is empty: it lists no box.")
-    bad = finding("error", "Boxes that are malformed", _malformed(raw), _FORMAT)
-    if bad:
-        raise DataError(f"The boxes file {path} cannot be used. {bad[0]}", hint=_FORMAT)
-
-
-def _malformed(rows: list[Any]) -> list[str]:
-    return [
-        f"entry {index}"
-        for index, row in enumerate(rows)
-        if not (
-            isinstance(row, dict)
-            and is_integer(row.get("image_id"))
-            and is_integer(row.get("category_id"))
-            and is_number(row.get("score"))
-            and isinstance(row.get("bbox"), list)
-            and are_numbers(row["bbox"][:4], 4)
+    faults = ((index, row, box_fault(row)) for index, row in enumerate(raw))
+    bad = [(index, row, fault) for index, row, fault in faults if fault is not None]
+    for item in fault_findings("unusable", "Boxes", bad):
+        raise DataError(
+            f"The boxes file {path} cannot be used. {item}",
+            hint=f"{item.hint or ''} {_FORMAT}".strip(),
         )
-    ]
 
 
 def _filtered(

@@ -9,26 +9,24 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.defects import (
-    KeypointNames,
+from posebench.datasets.categories import (
+    Category,
     annotation_rows,
-    category_keypoints,
-    find_defects,
-    labelled_count,
+    only_category,
 )
+from posebench.datasets.defects import find_defects, labelled_count, tidied
 from posebench.datasets.findings import Finding
-from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.datasets.images import ImageReading
+from posebench.datasets.keypoints import KeypointSet
+from posebench.datasets.rules import AreaRule, Kind, LoadOptions, Rules, check_structure, rules_of
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
 
-Kind = Literal["coco", "crowdpose"]
-AreaRule = Literal["annotation", "box"]
-AREA_RULES: tuple[AreaRule, ...] = ("annotation", "box")
 # Share of the box that a person fills where an annotation has no area (xtcocotools, MMPose).
 BOX_AREA_SHARE = 0.53
 
@@ -45,12 +43,13 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class PoseDataset:
-    """Images with their annotated persons.
+    """Images with their annotated persons, or animals: those of one category.
 
     `kind` chooses the evaluator's rules. `area_rule` says where a person's area comes from:
     its annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the
     whole file, whatever part of its images is in `images`. `raw` is the parsed file, cut to
     `images`, and must not be changed. `findings` are defects of the file that scores survive.
+    `reading` says how its image files become pixels.
     """
 
     name: str
@@ -62,11 +61,13 @@ class PoseDataset:
     area_rule: AreaRule
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     findings: tuple[Finding, ...] = field(default=(), repr=False, compare=False)
+    category: Category = field(default_factory=Category)
+    reading: ImageReading = field(default_factory=ImageReading)
 
     @property
     def persons(self) -> list[dict[str, Any]]:
-        """The annotations of category 1, in file order."""
-        return annotation_rows(self.raw)
+        """The annotations of the category, in file order."""
+        return annotation_rows(self.raw, self.category.id)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,79 @@ class Instances:
         return len(self.ids)
 
 
+@dataclass(frozen=True)
+class ParsedAnnotations:
+    """An annotation file, by which rules it counts, and all that is wrong with it."""
+
+    path: Path
+    raw: Mapping[str, Any] = field(repr=False)
+    sha256: str
+    rules: Rules
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """What makes scores meaningless or impossible."""
+        return [item for item in self.findings if item.level == "error"]
+
+
+def parse_annotations(path: Path, options: LoadOptions) -> ParsedAnnotations:
+    """Read a COCO-format keypoint annotation file and find what is wrong with it.
+
+    Raises `DataError` for a file that is none, and `UsageError` for a category it lacks.
+    """
+    raw, digest = read_json(path, "annotation file")
+    check_structure(path, raw)
+    rules = rules_of(path, raw, options)
+    return ParsedAnnotations(path, raw, digest, rules, tuple(find_defects(raw, rules)))
+
+
+def load_categories(
+    path: Path, images: Path, options: LoadOptions | None = None
+) -> tuple[PoseDataset, ...]:
+    """Read a COCO-format keypoint annotation file, as one data set for each category.
+
+    `images` is the folder of its images. Raises `DataError` for anything that would make a score
+    meaningless.
+    """
+    options = options or LoadOptions()
+    return datasets_of(parse_annotations(path, options), images, options)
+
+
+def datasets_of(
+    parsed: ParsedAnnotations, images: Path, options: LoadOptions
+) -> tuple[PoseDataset, ...]:
+    """Return the data sets, one for each category; raise `DataError` for the file's errors."""
+    path, errors = parsed.path, parsed.errors
+    if errors:
+        more = f" ({len(errors) - 1} more kinds of error.)" if len(errors) > 1 else ""
+        raise DataError(
+            f"The annotation file {path} cannot be used. {errors[0]}{more}",
+            hint=errors[0].hint or f"`posebench data check {path}` lists everything.",
+        )
+    raw = tidied(parsed.raw, parsed.rules)
+    records = tuple(
+        ImageRecord(row["id"], images / row["file_name"], int(row["width"]), int(row["height"]))
+        for row in raw["images"]
+    )
+    return tuple(
+        PoseDataset(
+            name=options.name or path.stem,
+            kind=parsed.rules.kind,
+            annotations=path,
+            annotations_sha256=parsed.sha256,
+            images=records,
+            keypoints=keypoints,
+            area_rule=parsed.rules.area_rule,
+            raw=raw,
+            findings=parsed.findings,
+            category=category,
+            reading=options.reading,
+        )
+        for category, keypoints in parsed.rules.categories
+    )
+
+
 def load_annotations(
     path: Path,
     images: Path,
@@ -99,89 +173,18 @@ def load_annotations(
     kind: Kind | None = None,
     area_rule: AreaRule | None = None,
 ) -> PoseDataset:
-    """Read a COCO-format keypoint annotation file; `images` is the folder of its images.
+    """Read a COCO-format keypoint annotation file of one category; see `LoadOptions`.
 
-    Left out, `keypoints` is found from the category's keypoint names and count, `kind` is
-    `crowdpose` where the images have a crowdIndex and 14 keypoints, and `area_rule` is `box`
-    for `crowdpose`. Raises `DataError` for anything that would make a score meaningless.
+    Raises `DataError` for anything that would make a score meaningless.
     """
-    raw, digest = read_json(path, "annotation file")
-    check_structure(path, raw)
-    chosen = keypoints or guess_keypoints(path, raw)
-    kind = kind or guess_kind(raw, chosen)
-    rule: AreaRule = area_rule or ("box" if kind == "crowdpose" else "annotation")
-    findings = find_defects(raw, chosen, needs_area=rule == "annotation", kind=kind)
-    errors = [finding for finding in findings if finding.level == "error"]
-    if errors:
-        more = f" ({len(errors) - 1} more kinds of error.)" if len(errors) > 1 else ""
-        raise DataError(
-            f"The annotation file {path} cannot be used. {errors[0]}{more}",
-            hint=errors[0].hint or f"`posebench data check {path}` lists everything.",
-        )
-    records = tuple(
-        ImageRecord(row["id"], images / row["file_name"], int(row["width"]), int(row["height"]))
-        for row in raw["images"]
-    )
-    return PoseDataset(
-        name=name or path.stem,
-        kind=kind,
-        annotations=path,
-        annotations_sha256=digest,
-        images=records,
-        keypoints=chosen,
-        area_rule=rule,
-        raw=raw,
-        findings=tuple(findings),
-    )
+    return load_dataset(path, images, LoadOptions(name, keypoints, kind, area_rule))
 
 
-def check_structure(path: Path, raw: Any) -> None:
-    """Raise `DataError` unless `raw` has COCO's lists of images and annotations."""
-    hint = "A COCO file is an object with the lists `images`, `annotations` and `categories`."
-    if isinstance(raw, list):
-        raise DataError(
-            f"{path} is not a COCO annotation file: it holds a list, like a file of results or "
-            "of detected boxes.",
-            hint=hint,
-        )
-    if not isinstance(raw, dict):
-        raise DataError(f"{path} is not a COCO annotation file.", hint=hint)
-    for key in ("images", "annotations"):
-        if not isinstance(raw.get(key), list):
-            raise DataError(
-                f"{path} is not a COCO annotation file: it has no list {key!r}.", hint=hint
-            )
-    if not raw["images"]:
-        raise DataError(f"The annotation file {path} lists no images.")
-
-
-def guess_keypoints(path: Path, raw: Mapping[str, Any]) -> KeypointSet:
-    """Find the built-in keypoint set that fits the file; raise `DataError` if none does."""
-    names = category_keypoints(raw)
-    counts = {
-        len(row["keypoints"]) // 3
-        for row in annotation_rows(raw)
-        if isinstance(row.get("keypoints"), list) and row["keypoints"]
-    }
-    count = len(names) if names else (min(counts) if counts else 0)
-    for keypoint_set in KEYPOINT_SETS.values():
-        fits = len(keypoint_set) == count
-        if fits and (names is None or KeypointNames(names).fit(keypoint_set)):
-            return keypoint_set
-    if count == 0:
-        raise DataError(
-            f"{path} has no keypoints.", hint="Is it an instances file? Name a keypoints file."
-        )
-    raise DataError(
-        f"{path} has {count} keypoints per person that are no built-in set.",
-        hint="Describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it.",
-    )
-
-
-def guess_kind(raw: Mapping[str, Any], keypoints: KeypointSet) -> Kind:
-    """Return `crowdpose` for 14 CrowdPose keypoints with a crowdIndex on every image."""
-    crowded = all(isinstance(row, dict) and "crowdIndex" in row for row in raw["images"])
-    return "crowdpose" if crowded and keypoints.name == "crowdpose" else "coco"
+def load_dataset(path: Path, images: Path, options: LoadOptions) -> PoseDataset:
+    """Read the one category of a file, or the one asked for; raise `UsageError` for several."""
+    found = load_categories(path, images, options)
+    only_category([dataset.category for dataset in found], path)
+    return found[0]
 
 
 def limit_images(dataset: PoseDataset, count: int) -> PoseDataset:

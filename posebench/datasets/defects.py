@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from posebench.datasets.findings import LEVELS, Finding, finding, is_integer, is_number, shown
-from posebench.datasets.keypoints import KeypointSet
-from posebench.datasets.person_defects import person_defects, sets_with
+from posebench.datasets.categories import (
+    annotation_rows,
+    category_findings,
+    category_of,
+)
+from posebench.datasets.findings import (
+    Finding,
+    finding,
+    is_integer,
+    is_number,
+    shortened,
+    shown,
+    worst_first,
+)
+from posebench.datasets.keypoint_names import guess_findings, name_findings
+from posebench.datasets.person_defects import person_defects
+from posebench.datasets.rules import Rules
 
-# The category id of people in COCO, and the only one that MMPose evaluates.
-PERSON = 1
-_SAME_NAME = {"head": "top_head"}
-
-
-class KeypointNames:
-    """Keypoint names of a category, to compare with a `KeypointSet`."""
-
-    def __init__(self, names: list[str]) -> None:
-        self.names = [_SAME_NAME.get(name, name) for name in names]
-
-    def fit(self, keypoints: KeypointSet) -> bool:
-        """Tell whether these are the set's names in its order."""
-        return self.names == list(keypoints.keypoints)
-
-    def permute(self, keypoints: KeypointSet) -> bool:
-        """Tell whether these are the set's names in another order."""
-        return not self.fit(keypoints) and sorted(self.names) == sorted(keypoints.keypoints)
-
-
-def annotation_rows(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the annotations of category 1, in file order."""
-    return [
-        row
-        for row in raw["annotations"]
-        if isinstance(row, dict) and row.get("category_id", PERSON) == PERSON
-    ]
-
-
-def category_keypoints(raw: Mapping[str, Any]) -> list[str] | None:
-    """Return the keypoint names that category 1 lists, or None."""
-    categories = raw.get("categories")
-    for row in categories if isinstance(categories, list) else []:
-        if isinstance(row, dict) and row.get("id") == PERSON:
-            names = row.get("keypoints")
-            if isinstance(names, list) and names:
-                return [str(name) for name in names]
-    return None
+# Pixels of a side: no image is wider or higher.
+_LARGEST = 10**7
 
 
 def labelled_count(row: Mapping[str, Any]) -> int:
@@ -57,142 +36,157 @@ def labelled_count(row: Mapping[str, Any]) -> int:
     return sum(1 for flag in row["keypoints"][2::3] if flag > 0)
 
 
-def find_defects(
-    raw: Mapping[str, Any], keypoints: KeypointSet, *, needs_area: bool, kind: str
-) -> list[Finding]:
+def find_defects(raw: Mapping[str, Any], rules: Rules) -> list[Finding]:
     """Return everything wrong in a parsed file that has COCO's lists, worst first."""
     images = [row for row in raw["images"] if isinstance(row, dict)]
     not_objects = len(raw["images"]) - len(images)
     not_objects += sum(1 for row in raw["annotations"] if not isinstance(row, dict))
     found = []
     if not_objects:
-        found.append(Finding("error", f"{not_objects} entries are not JSON objects", not_objects))
-    found += _image_defects(images, kind)
-    sizes = {row.get("id"): row for row in images if is_integer(row.get("id"))}
+        what = f"{not_objects} entries are not JSON objects"
+        found.append(Finding("not-objects", what, not_objects))
+    found += _image_defects(images, rules.kind)
+    sizes = {row["id"]: row for row in images if is_integer(row.get("id"))}
     found += _reference_defects(raw, sizes)
-    found += _category_defects(raw, keypoints)
-    persons = annotation_rows(raw)
-    found += person_defects(persons, sizes, keypoints, needs_area=needs_area, kind=kind)
-    return sorted(found, key=lambda item: LEVELS.index(item.level))
+    found += category_findings(raw, [category for category, _ in rules.categories])
+    for category, keypoints in rules.categories:
+        found += name_findings(category, keypoints)
+        if rules.guessed:
+            found += guess_findings(category, keypoints)
+        persons = annotation_rows(raw, category.id)
+        found += person_defects(
+            persons,
+            sizes,
+            keypoints,
+            needs_area=rules.area_rule == "annotation",
+            kind=rules.kind,
+        )
+    return worst_first(found)
 
 
 def _image_defects(images: list[dict[str, Any]], kind: str) -> list[Finding]:
-    ids = Counter(row.get("id") for row in images if is_integer(row.get("id")))
-    names = Counter(name for row in images if isinstance(name := row.get("file_name"), str))
+    names = Counter(name for row in _once(images) if isinstance(name := row.get("file_name"), str))
     found = finding(
-        "error",
-        "Images without an integer id",
+        "image-id",
+        "Images without an integer id (of 64 bits)",
         (shown(row.get("id")) for row in images if not is_integer(row.get("id"))),
     )
     found += finding(
-        "error",
+        "file-name",
         "Images without a file_name",
         (
-            f"image {row.get('id')}"
+            _image(row)
             for row in images
-            if not isinstance(row.get("file_name"), str) or not row["file_name"]
+            if not isinstance(row.get("file_name"), str)
+            or not row["file_name"]
+            or "\0" in row["file_name"]
         ),
     )
     found += finding(
-        "error",
-        "Images without a positive width and height",
+        "image-size",
+        "Images without a positive width and height in pixels",
         (
-            f"image {row.get('id')}"
+            _image(row)
             for row in images
-            if not all(is_number(row.get(key)) and row[key] > 0 for key in ("width", "height"))
+            if not all(
+                is_number(row.get(key)) and 1 <= row[key] <= _LARGEST for key in ("width", "height")
+            )
         ),
     )
+    found += _twice(images)
     found += finding(
-        "error", "Image ids used more than once", (key for key, n in ids.items() if n > 1)
-    )
-    found += finding(
-        "warning",
+        "image-file-twice",
         "Image files listed more than once, under several ids",
-        (name for name, n in names.items() if n > 1),
+        (shortened(name) for name, n in names.items() if n > 1),
     )
     if kind == "crowdpose":
         found += finding(
-            "error",
+            "crowd-index",
             "Images without a crowdIndex, which the CrowdPose rules need",
-            (f"image {row.get('id')}" for row in images if not is_number(row.get("crowdIndex"))),
+            (_image(row) for row in images if not is_number(row.get("crowdIndex"))),
         )
     return found
+
+
+def _twice(images: list[dict[str, Any]]) -> list[Finding]:
+    """Return which images are listed twice, in two versions or in one."""
+    counts = Counter(row["id"] for row in images if is_integer(row.get("id")))
+    repeated = {key for key, n in counts.items() if n > 1}
+    versions: dict[int, set[str]] = {key: set() for key in repeated}
+    for row in images:
+        if is_integer(row.get("id")) and row["id"] in repeated:
+            versions[row["id"]].add(json.dumps(row, sort_keys=True))
+    return [
+        *finding(
+            "image-id-twice",
+            "Image ids used more than once",
+            (key for key in repeated if len(versions[key]) > 1),
+        ),
+        *finding(
+            "image-twice",
+            "Images listed twice with equal content (counted once, as evaluators do)",
+            (key for key in repeated if len(versions[key]) == 1),
+        ),
+    ]
+
+
+def _once(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the images with each integer id once, its first entry."""
+    seen: dict[int, dict[str, Any]] = {}
+    for row in images:
+        if is_integer(row.get("id")):
+            seen.setdefault(row["id"], row)
+    return list(seen.values())
+
+
+def tidied(raw: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:
+    """Return a file without errors with each image once and no person's `keypoints` empty.
+
+    An empty list stands for a person without labels. The file itself where nothing is to do.
+    """
+    images = _once(raw["images"])
+    if len(images) == len(raw["images"]) and all(
+        row.get("keypoints") for row in raw["annotations"]
+    ):
+        return raw
+    lengths = {category.id: 3 * len(keypoints) for category, keypoints in rules.categories}
+
+    def filled(row: dict[str, Any]) -> dict[str, Any]:
+        length = lengths.get(category_of(row)) if row.get("keypoints") == [] else None
+        return row if length is None else {**row, "keypoints": [0] * length}
+
+    return {**raw, "images": images, "annotations": [filled(row) for row in raw["annotations"]]}
 
 
 def _reference_defects(raw: Mapping[str, Any], images: Mapping[Any, Any]) -> list[Finding]:
     rows = [row for row in raw["annotations"] if isinstance(row, dict)]
     ids = Counter(row.get("id") for row in rows if is_integer(row.get("id")))
     found = finding(
-        "error",
-        "Annotations without an integer id",
+        "annotation-id",
+        "Annotations without an integer id (of 64 bits)",
         (shown(row.get("id")) for row in rows if not is_integer(row.get("id"))),
     )
     found += finding(
-        "error", "Annotation ids used more than once", (key for key, n in ids.items() if n > 1)
+        "annotation-id-twice",
+        "Annotation ids used more than once",
+        (key for key, n in ids.items() if n > 1),
     )
     found += finding(
-        "error",
+        "unknown-image",
         "Annotations of images that are not in the file",
         (
-            f"annotation {row.get('id')} (image {shown(row.get('image_id'))})"
+            f"annotation {shown(row.get('id'))} (image {shown(row.get('image_id'))})"
             for row in rows
             if not is_integer(row.get("image_id")) or row["image_id"] not in images
         ),
     )
     found += finding(
-        "note",
+        "annotation-id-zero",
         "Annotation id 0 is in use, which pycocotools takes for unmatched; posebench renumbers",
         ("annotation 0" for row in rows if row.get("id") == 0),
     )
     return found
 
 
-def _category_defects(raw: Mapping[str, Any], keypoints: KeypointSet) -> list[Finding]:
-    rows = [row for row in raw["annotations"] if isinstance(row, dict)]
-    others = Counter(
-        str(row.get("category_id")) for row in rows if row.get("category_id", PERSON) != PERSON
-    )
-    found = []
-    if rows and sum(others.values()) == len(rows):
-        found.append(
-            Finding(
-                "error",
-                f"No annotation has category_id {PERSON} (found: {', '.join(others)})",
-                hint=f"posebench evaluates category {PERSON} alone, as MMPose does.",
-            )
-        )
-    else:
-        found += finding(
-            "note",
-            f"Annotations of categories other than {PERSON} are not evaluated",
-            (f"category {key} ({n} times)" for key, n in others.items()),
-        )
-    categories = raw.get("categories")
-    known = (
-        {row.get("id") for row in categories if isinstance(row, dict)}
-        if isinstance(categories, list)
-        else set()
-    )
-    if PERSON not in known:
-        found.append(Finding("warning", f"`categories` does not list category {PERSON}"))
-    return found + _name_defects(category_keypoints(raw), keypoints)
-
-
-def _name_defects(names: list[str] | None, keypoints: KeypointSet) -> list[Finding]:
-    if names is None or KeypointNames(names).fit(keypoints):
-        return []
-    if len(names) != len(keypoints):
-        return [
-            Finding(
-                "error",
-                f"The category lists {len(names)} keypoints, keypoint set {keypoints.name!r} "
-                f"has {len(keypoints)}",
-                hint=sets_with({len(names)}),
-            )
-        ]
-    if KeypointNames(names).permute(keypoints):
-        what = f"The category lists the keypoints of {keypoints.name!r} in another order"
-        return [Finding("error", what, hint="Write a keypoint set YAML in the file's order.")]
-    return [
-        Finding("warning", f"The category's keypoint names are not those of {keypoints.name!r}")
-    ]
+def _image(row: Mapping[str, Any]) -> str:
+    return f"image {shown(row.get('id'))}"

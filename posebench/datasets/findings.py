@@ -1,17 +1,103 @@
-"""Findings on a data set, each with its first offenders, and the tests of plain JSON values."""
+"""Findings on a data set, each with its first offenders, and the tests of plain JSON values.
+
+`KINDS` lists every finding there is; `docs/checks.md` says of each why it matters and what to do.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+KINDS: Mapping[str, Level] = MappingProxyType(
+    {
+        # The annotation file and its images.
+        "unusable": "error",
+        "not-objects": "error",
+        "image-id": "error",
+        "image-id-twice": "error",
+        "image-twice": "warning",
+        "image-file-twice": "warning",
+        "file-name": "error",
+        "image-size": "error",
+        "crowd-index": "error",
+        # Annotations and categories.
+        "annotation-id": "error",
+        "annotation-id-twice": "error",
+        "annotation-id-zero": "note",
+        "unknown-image": "error",
+        "category-missing": "warning",
+        "category-unlisted": "warning",
+        "categories-left-out": "warning",
+        "annotations-left-out": "note",
+        "names-count": "error",
+        "names-missing": "warning",
+        "names-more": "warning",
+        "names-order": "error",
+        "names-other": "warning",
+        # Persons.
+        "keypoints-missing": "error",
+        "keypoints-empty": "note",
+        "keypoints-length": "error",
+        "keypoints-numbers": "error",
+        "keypoints-outside": "warning",
+        "keypoints-reading": "warning",
+        "visibility-flags": "warning",
+        "iscrowd": "error",
+        "num-keypoints": "error",
+        "num-keypoints-missing": "warning",
+        "num-keypoints-differs": "warning",
+        "num-keypoints-ignores": "note",
+        "box-missing": "error",
+        "box-empty": "warning",
+        "box-outside": "warning",
+        "box-reading": "warning",
+        "area-missing": "error",
+        "area-tiny": "warning",
+        "area-above-box": "warning",
+        "areas-meaningless": "error",
+        # Image files.
+        "images-unchecked": "note",
+        "images-missing": "error",
+        "images-unreadable": "error",
+        "images-turned": "error",
+        "images-resized": "error",
+        "images-resampled": "warning",
+        "images-other-size": "error",
+        "images-orientation": "warning",
+        # Detected boxes.
+        "boxes-left-out": "note",
+        "boxes-none-in-image": "warning",
+        "boxes-reading": "warning",
+        "boxes-scores-equal": "note",
+        "boxes-scores-range": "warning",
+        # Results files.
+        "results-empty": "warning",
+        "results-fields": "error",
+        "results-box-some": "error",
+        "results-box-negative": "error",
+        "results-box-reading": "warning",
+        "results-categories": "warning",
+        "results-none-of-category": "warning",
+        "results-twice": "warning",
+        "results-reading": "warning",
+        "results-scores-equal": "warning",
+        "results-scores-range": "note",
+        "results-scores-tied": "note",
+        # Ground truth as predictions.
+        "oracle-low": "error",
+        "oracle-duplicates": "note",
+    }
+)
 _SHOWN = 5
-# JSON can write whole numbers that no float can hold.
+_LONGEST = 100
+# JSON can write whole numbers that no float can hold, and ids that no array of 64 bits can.
 _FLOAT_BITS = 1023
+_ID_BITS = 63
 
 
 @dataclass(frozen=True)
@@ -22,11 +108,21 @@ class Finding:
     handled but worth knowing.
     """
 
-    level: Level
+    kind: str
     what: str
     count: int = 1
     offenders: tuple[str, ...] = ()
     hint: str | None = None
+
+    @property
+    def level(self) -> Level:
+        """How bad it is, which its kind decides."""
+        return KINDS[self.kind]
+
+    @property
+    def line(self) -> str:
+        """The finding in one line, with its level and the name it has in docs/checks.md."""
+        return f"{self.level}: {self} [{self.kind}]"
 
     def __str__(self) -> str:
         if not self.offenders:
@@ -37,11 +133,17 @@ class Finding:
 
 
 def finding(
-    level: Level, what: str, offenders: Iterable[object], hint: str | None = None
+    kind: str, what: str, offenders: Iterable[object], hint: str | None = None
 ) -> list[Finding]:
     """Return one finding on these offenders, or none where there are none."""
-    names = [str(offender) for offender in offenders]
-    return [Finding(level, what, len(names), tuple(names[:_SHOWN]), hint)] if names else []
+    names = list(map(str, offenders))
+    first = tuple(shortened(name) for name in names[:_SHOWN])
+    return [Finding(kind, what, len(names), first, hint)] if names else []
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with errors first and notes last."""
+    return sorted(findings, key=lambda item: LEVELS.index(item.level))
 
 
 def is_number(value: Any) -> bool:
@@ -52,8 +154,8 @@ def is_number(value: Any) -> bool:
 
 
 def is_integer(value: Any) -> bool:
-    """Tell whether a JSON value is a whole number written as one."""
-    return type(value) is int
+    """Tell whether a JSON value is a whole number written as one, of 64 bits with its sign."""
+    return type(value) is int and value.bit_length() <= _ID_BITS
 
 
 def has_length(value: Any, length: int) -> bool:
@@ -74,3 +176,11 @@ def are_numbers(value: Any, length: int) -> bool:
 def shown(value: Any) -> str:
     """Return a JSON value as text short enough for a message."""
     return repr(value)[:40]
+
+
+def shortened(text: str) -> str:
+    """Return a text cut in its middle where it is too long for a message."""
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]}…{text[-half:]}"

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.coco import PoseDataset
 from posebench.errors import DataError
 
-_SHOWN = 5
+ExifRule = Literal["apply", "ignore"]
+EXIF_RULES: tuple[ExifRule, ...] = ("apply", "ignore")
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return the image as (H, W, 3) uint8 in BGR order, EXIF rotation applied.
+@dataclass(frozen=True)
+class ImageReading:
+    """How a file becomes the image that its annotations are of.
+
+    `exif` says whether an EXIF orientation turns the image: MMPose applies it, as OpenCV does by
+    itself; the original HRNet code ignores it, and so do labels that were made on stored pixels.
+    `allow_resized` takes a file of another size and the same aspect ratio for a resized copy, and
+    resamples it to the annotated size.
+    """
+
+    exif: ExifRule = "apply"
+    allow_resized: bool = False
+
+
+def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
+    """Return the image as (H, W, 3) uint8 in BGR order.
 
     Raises `DataError` with the path if it is missing, empty or cannot be decoded.
     """
@@ -23,12 +39,16 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError:
         raise DataError(f"There is no image {path}.") from None
-    except OSError as error:
-        raise DataError(f"The image {path} cannot be read: {error.strerror}.") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"The image {path} cannot be read: {why}.") from None
     if data.size == 0:
         raise DataError(f"The image {path} is empty.", hint="Get the file again.")
+    flags = cv2.IMREAD_COLOR
+    if exif == "ignore":
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(data, flags)
     except cv2.error as error:
         raise DataError(f"The image {path} cannot be decoded: {error}.") from None
     if image is None:
@@ -37,22 +57,3 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             hint="It is damaged or not an image. Get the file again.",
         )
     return image.astype(np.uint8, copy=False)
-
-
-def missing_images(dataset: PoseDataset) -> list[Path]:
-    """Return the paths of the data set's images that are no files."""
-    return [image.path for image in dataset.images if not image.path.is_file()]
-
-
-def check_images_exist(dataset: PoseDataset) -> None:
-    """Raise `DataError` with the count and the first paths if images are missing."""
-    missing = missing_images(dataset)
-    if not missing:
-        return
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    listing = ", ".join(str(path) for path in missing[:_SHOWN])
-    raise DataError(
-        f"{len(missing)} of {len(dataset.images)} images of {dataset.annotations} are missing: "
-        f"{listing}{more}.",
-        hint="Name the folder that holds the images, or get the missing files.",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -10,24 +10,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.columns import sound_numbers
-from posebench.datasets.findings import Finding, Level, finding, has_length, is_integer, is_number
-from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.datasets.columns import number_column, sound_numbers
+from posebench.datasets.findings import (
+    Finding,
+    finding,
+    has_length,
+    is_integer,
+    is_number,
+    shown,
+)
+from posebench.datasets.keypoint_names import sets_with
+from posebench.datasets.keypoints import KeypointSet
+from posebench.datasets.readings import box_reading_by_poses, keypoint_reading_by_boxes
 
 Row = dict[str, Any]
-Test = tuple[Level, str, Callable[[Row], bool]]
+Test = tuple[str, str, Callable[[Row], bool]]
+# Square pixels up to which an area is no person's, unless the box is as small.
+_TINY_AREA = 1.0
+# Pixels: what is beyond is of no image.
+_FARTHEST = 1e9
+# An area may exceed its box by rounding alone.
+_AREA_SLACK = 1.05
 
 
 @dataclass(frozen=True, eq=False)
 class _Posed:
     """N persons with sound keypoints, and those (N, K, 3): x, y, visibility flag.
 
-    `sizes` (N, 2) are the width and height of their images, NaN where unknown.
+    `sizes` (N, 2) are the width and height of their images, `boxes` (N, 4) x, y, w, h; both are
+    NaN where unknown.
     """
 
     rows: list[Row]
     keypoints: NDArray[np.float64]
     sizes: NDArray[np.float64]
+    boxes: NDArray[np.float64]
 
 
 def person_defects(
@@ -41,22 +58,44 @@ def person_defects(
     """Return what is wrong in persons; `images` maps an id to its entry."""
     length = 3 * len(keypoints)
     sizes = _image_sizes(rows, images)
-    sound, values = sound_numbers([row.get("keypoints") for row in rows], length)
+    sound, values = _near_numbers([row.get("keypoints") for row in rows], length)
     triplets = values.reshape(-1, len(keypoints), 3)
-    posed = _Posed(list(compress(rows, sound)), triplets, sizes[sound])
-    broken = list(compress(rows, ~sound))
+    boxed, known = _near_numbers([row.get("bbox") for row in rows], 4)
+    boxes = np.full((len(rows), 4), np.nan)
+    boxes[boxed] = known
+    posed = _Posed(list(compress(rows, sound)), triplets, sizes[sound], boxes[sound])
+    broken = [row for row in compress(rows, ~sound) if not _stands_for_nobody(row)]
     return [
         *_shape_defects(broken, keypoints),
+        *finding(
+            "keypoints-empty",
+            "Persons without labels whose `keypoints` are an empty list",
+            (_named(row) for row in rows if _stands_for_nobody(row)),
+        ),
         *_flag_defects(rows),
         *finding(
-            "error",
-            "Persons with keypoints that are not finite numbers (NaN, infinite or text)",
+            "keypoints-numbers",
+            "Persons with keypoints that are not finite numbers (NaN, text, beyond 1e9)",
             (_named(row) for row in broken if has_length(row.get("keypoints"), length)),
         ),
         *_label_defects(posed, kind),
-        *_box_defects(rows, sizes, needs_area=needs_area),
+        *_box_defects(rows, boxes, sizes),
+        *(_area_defects(rows, boxes) if needs_area else []),
         *_outside_defects(posed),
+        *_readings(posed),
     ]
+
+
+def _near_numbers(
+    lists: Sequence[Any], width: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return `sound_numbers` of those that are not beyond any image."""
+    sound, values = sound_numbers(lists, width)
+    if values.size == 0 or max(values.max(), -values.min()) <= _FARTHEST:
+        return sound, values
+    near = (np.abs(values) <= _FARTHEST).all(axis=1)
+    sound[sound] = near
+    return sound, values[near]
 
 
 def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
@@ -64,11 +103,12 @@ def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
     length = 3 * len(keypoints)
     misfit = [row for row in rows if not has_length(row.get("keypoints", [0] * length), length)]
     return finding(
-        "error",
+        "keypoints-length",
         f"Persons whose `keypoints` are not 3 x {len(keypoints)} values, as keypoint set "
         f"{keypoints.name!r} wants",
         map(_named, misfit),
-        sets_with({len(row["keypoints"]) // 3 for row in misfit if _is_list(row["keypoints"])}),
+        sets_with({len(row["keypoints"]) // 3 for row in misfit if _is_list(row["keypoints"])})
+        or None,
     )
 
 
@@ -76,9 +116,9 @@ def _flag_defects(rows: list[Row]) -> list[Finding]:
     """Return what is wrong in the fields that say whether a person counts."""
     return _found(
         rows,
-        ("error", "Persons without `keypoints`", lambda row: "keypoints" not in row),
+        ("keypoints-missing", "Persons without `keypoints`", lambda row: "keypoints" not in row),
         (
-            "error",
+            "iscrowd",
             "Persons whose `iscrowd` is neither 0 nor 1",
             lambda row: (
                 type(row.get("iscrowd", 0)) not in (int, bool)
@@ -86,12 +126,16 @@ def _flag_defects(rows: list[Row]) -> list[Finding]:
             ),
         ),
         (
-            "error",
+            "num-keypoints",
             "Persons whose `num_keypoints` is not a whole number",
-            lambda row: not is_integer(row.get("num_keypoints", 0)),
+            lambda row: (
+                not is_integer(row.get("num_keypoints", 0)) or row["num_keypoints"] < 0
+                if "num_keypoints" in row
+                else False
+            ),
         ),
         (
-            "warning",
+            "num-keypoints-missing",
             "Persons without `num_keypoints` (counted from the visibility flags)",
             lambda row: "num_keypoints" not in row,
         ),
@@ -103,40 +147,89 @@ def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
     flags = posed.keypoints[..., 2]
     odd: NDArray[np.bool_] = np.any(~np.isin(flags, (0, 1, 2)), axis=1)
     what = "Persons with visibility flags other than 0, 1 and 2"
-    found = _marked("warning", what, posed.rows, odd)
+    found = _marked("visibility-flags", what, posed.rows, odd)
     labelled = np.count_nonzero(flags > 0, axis=1).tolist()
     counts = [row.get("num_keypoints", n) for row, n in zip(posed.rows, labelled, strict=True)]
     if kind == "crowdpose":
         # CrowdPose counts by other rules, but 0 always marks a person to ignore.
         wrong = [count == 0 < n for count, n in zip(counts, labelled, strict=True)]
         what = "Persons with labelled keypoints that `num_keypoints` 0 tells to ignore"
-        return found + _marked("note", what, posed.rows, wrong)
+        return found + _marked("num-keypoints-ignores", what, posed.rows, wrong)
     wrong = [count != n for count, n in zip(counts, labelled, strict=True)]
     what = "Persons whose `num_keypoints` is not the number of visibility flags above 0"
-    return found + _marked("warning", what, posed.rows, wrong)
+    return found + _marked("num-keypoints-differs", what, posed.rows, wrong)
 
 
-def _box_defects(rows: list[Row], sizes: NDArray[np.float64], *, needs_area: bool) -> list[Finding]:
-    """Return what is wrong in boxes and areas; `sizes` (N, 2) are the images', NaN if unknown."""
-    sound, values = sound_numbers([row.get("bbox") for row in rows], 4)
-    found = _marked(
-        "error", "Persons whose `bbox` is missing or is not four finite numbers", rows, ~sound
-    )
-    found += _found(
-        rows,
-        (
-            "error",
-            "Persons whose `area` is missing, negative or not a number",
-            lambda row: needs_area and not (is_number(row.get("area")) and row["area"] >= 0),
-        ),
-    )
-    boxed = list(compress(rows, sound))
-    (x, y, w, h), (width, height) = values.T, sizes[sound].T
+def _box_defects(
+    rows: list[Row], boxes: NDArray[np.float64], sizes: NDArray[np.float64]
+) -> list[Finding]:
+    """Return what is wrong in boxes (N, 4); images are of `sizes` (N, 2); NaN where unknown."""
+    what = "Persons whose `bbox` is missing or is not four finite numbers"
+    (x, y, w, h), (width, height) = boxes.T, sizes.T
     placed = ~np.isnan(width)
     flat = placed & ((w <= 0) | (h <= 0))
     outside = placed & ((x >= width) | (y >= height) | (x + w <= 0) | (y + h <= 0))
-    found += _marked("warning", "Persons whose `bbox` has no area", boxed, flat)
-    return found + _marked("warning", "Persons whose `bbox` lies outside the image", boxed, outside)
+    return [
+        *_marked("box-missing", what, rows, np.isnan(x)),
+        *_marked("box-empty", "Persons whose `bbox` has no area", rows, flat),
+        *_marked("box-outside", "Persons whose `bbox` lies outside the image", rows, outside),
+    ]
+
+
+def _area_defects(rows: list[Row], boxes: NDArray[np.float64]) -> list[Finding]:
+    """Return what is wrong in areas; sizes are judged of labelled persons with a box alone."""
+    areas, extents = _areas(rows), boxes[:, 2] * boxes[:, 3]
+    odd = ~((areas >= 0) & (areas <= _FARTHEST**2))
+    hint = "--area-rule box takes 0.53 of each box instead, as is usual where areas are missing."
+    what = "Persons whose `area` is missing, negative or not a number"
+    found = finding("area-missing", what, map(_named, compress(rows, odd)), hint)
+    judged = ~odd & (boxes[:, 2:] > 0).all(axis=1) & np.array(list(map(is_posed, rows)), dtype=bool)
+    tiny = list(compress(rows, judged & (areas <= _TINY_AREA) & (extents > 4 * areas)))
+    above = list(compress(rows, judged & (areas > _AREA_SLACK * extents + 1)))
+    total = int(np.count_nonzero(judged))
+    found += finding(
+        "area-tiny",
+        "Labelled persons whose `area` is 1 square pixel or less (no keypoint but an exact one "
+        "counts as right)",
+        map(_named, tiny),
+        hint,
+    )
+    found += finding(
+        "area-above-box",
+        "Labelled persons whose `area` is larger than their `bbox` (misses count as near)",
+        map(_named, above),
+        hint,
+    )
+    if 2 * len(tiny) > total:
+        what = f"The areas of {len(tiny)} of {total} labelled persons are not square pixels"
+        found.append(Finding("areas-meaningless", what, len(tiny), hint=hint))
+    return found
+
+
+def _areas(rows: list[Row]) -> NDArray[np.float64]:
+    """Return the areas (N,), NaN where there is no number."""
+    try:
+        return number_column([row["area"] for row in rows])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return np.array([_number(row.get("area")) for row in rows])
+
+
+def _number(value: Any) -> float:
+    return float(value) if is_number(value) else np.nan
+
+
+def _readings(posed: _Posed) -> list[Finding]:
+    """Return which other readings of boxes and keypoints fit where the usual ones do not."""
+    sound = ~np.isnan(posed.boxes[:, 0])
+    triplets, boxes, sizes = posed.keypoints[sound], posed.boxes[sound], posed.sizes[sound]
+    found = []
+    for kind, what in (
+        ("box-reading", box_reading_by_poses(boxes, triplets, sizes)),
+        ("keypoints-reading", keypoint_reading_by_boxes(triplets, boxes, sizes)),
+    ):
+        if what is not None:
+            found.append(Finding(kind, what, len(boxes)))
+    return found
 
 
 def _outside_defects(posed: _Posed) -> list[Finding]:
@@ -144,7 +237,7 @@ def _outside_defects(posed: _Posed) -> list[Finding]:
     beyond = (points < 0) | (points > posed.sizes[:, None])
     outside = (beyond.any(axis=2) & labelled).any(axis=1) & ~np.isnan(posed.sizes[:, 0])
     what = "Persons with labelled keypoints outside the image"
-    return _marked("warning", what, posed.rows, outside)
+    return _marked("keypoints-outside", what, posed.rows, outside)
 
 
 def _image_sizes(rows: list[Row], images: Mapping[Any, Row]) -> NDArray[np.float64]:
@@ -156,26 +249,30 @@ def _image_sizes(rows: list[Row], images: Mapping[Any, Row]) -> NDArray[np.float
     return np.array(sizes, dtype=np.float64).reshape(-1, 2)
 
 
-def sets_with(counts: set[int]) -> str | None:
-    """Name the built-in keypoint sets of this many keypoints, as a hint."""
-    names = [name for name, item in KEYPOINT_SETS.items() if len(item) in counts]
-    return f"Built-in keypoint sets that would fit: {', '.join(names)}." if names else None
-
-
 def _found(rows: list[Row], *tests: Test) -> list[Finding]:
     return [
         item
-        for level, what, is_bad in tests
-        for item in finding(level, what, [_named(row) for row in rows if is_bad(row)])
+        for kind, what, is_bad in tests
+        for item in finding(kind, what, [_named(row) for row in rows if is_bad(row)])
     ]
 
 
-def _marked(level: Level, what: str, rows: list[Row], bad: Iterable[Any]) -> list[Finding]:
-    return finding(level, what, map(_named, compress(rows, bad)))
+def _marked(kind: str, what: str, rows: list[Row], bad: Iterable[Any]) -> list[Finding]:
+    return finding(kind, what, map(_named, compress(rows, bad)))
 
 
 def _named(row: Row) -> str:
-    return f"annotation {row.get('id')}"
+    return f"annotation {shown(row.get('id'))}"
+
+
+def _stands_for_nobody(row: Row) -> bool:
+    """Tell whether a person has an empty list for keypoints, and is not said to have any."""
+    return row.get("keypoints") == [] and row.get("num_keypoints", 0) == 0
+
+
+def is_posed(row: Row) -> bool:
+    """Tell whether an annotation is of one person with labelled keypoints."""
+    return not row.get("iscrowd") and row.get("num_keypoints", 1) != 0
 
 
 def _is_list(value: Any) -> bool:

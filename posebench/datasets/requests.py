@@ -12,10 +12,12 @@ from posebench.datasets.coco import (
     PoseDataset,
     ground_truth_instances,
     limit_images,
-    load_annotations,
+    load_dataset,
 )
+from posebench.datasets.images import ImageReading
 from posebench.datasets.keypoints import load_keypoint_set
 from posebench.datasets.layout import LAYOUTS, locate
+from posebench.datasets.rules import AreaRule, LoadOptions
 from posebench.datasets.synthetic import renderer_name, write_dataset
 from posebench.errors import DataError, UsageError, nearest
 from posebench.files.cache import cached_folder
@@ -32,7 +34,9 @@ class DataRequest:
 
     `dataset` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder, or an annotation
     file, whose images are then in `images`. `boxes` is `gt` or a detections file. `keypoints`
-    is a built-in set or a YAML file, found from the annotations by default.
+    is a built-in set or a YAML file, found from the annotations by default. `category` is an id
+    or a name, needed where several have keypoints; `area_rule` says where areas come from, None
+    for what the data set's publisher does; `reading` is how image files become pixels.
     """
 
     dataset: str = "synthetic"
@@ -43,6 +47,9 @@ class DataRequest:
     boxes: str = GROUND_TRUTH
     box_filter: BoxFilter = field(default_factory=BoxFilter)
     limit: int | None = None
+    category: str | None = None
+    area_rule: AreaRule | None = None
+    reading: ImageReading = field(default_factory=ImageReading)
 
 
 def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
@@ -71,12 +78,14 @@ def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]
             + " Or name a folder or a COCO-format .json file.",
         )
     location = locate(place, request.data_root, request.split, request.images)
-    dataset = load_annotations(
-        location.annotations,
-        location.images,
+    options = LoadOptions(
         name=Path(request.dataset).resolve().stem,
         keypoints=keypoints,
+        area_rule=request.area_rule,
+        category=request.category,
+        reading=request.reading,
     )
+    dataset = load_dataset(location.annotations, location.images, options)
     return dataset if request.limit is None else limit_images(dataset, request.limit)
 
 

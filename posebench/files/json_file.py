@@ -59,6 +59,15 @@ def read_json(path: Path, what: str) -> tuple[Any, str]:
         raise DataError(f"The {what} {path} is nested too deeply.") from None
 
 
+def is_strict(value: Any) -> bool:
+    """Tell whether a parsed value has none of the numbers that JSON lacks: NaN and infinite."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
 def fits_memory(path: Path) -> bool:
     """Tell whether there is memory for the parsed value of a file, as far as that is known."""
     free = free_memory()

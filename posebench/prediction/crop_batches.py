@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.datasets.images import read_image
+from posebench.datasets.image_files import dataset_image
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction.crops import crop_image, resample_crop
@@ -137,7 +137,7 @@ class _Images:
                 del self._decoded[index]
         if first:
             try:
-                image.set_result(read_image(self._dataset.images[index].path))
+                image.set_result(dataset_image(self._dataset, index))
             except BaseException as error:
                 image.set_exception(error)
         return image.result()

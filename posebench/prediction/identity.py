@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.image_hashes import images_sha256
+from posebench.datasets.images import ImageReading
 
 
 def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDArray[Any]]:
@@ -28,6 +29,8 @@ def inputs_sha256(dataset: PoseDataset, instances: Instances) -> str:
     used = np.unique(instances.image_index)
     images = images_sha256([dataset.images[int(index)].path for index in used])
     digest = hashlib.sha256(images.encode())
+    if dataset.reading != ImageReading():
+        digest.update(f"{dataset.reading}\n".encode())
     for values in instance_arrays(dataset, instances).values():
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()

@@ -90,13 +90,14 @@ def check_listing(report: CheckReport) -> str:
         f"{report.annotations}: {'sound' if report.sound else 'NOT sound'}",
         f"  {report.image_count} images ({report.images_read} files read), "
         f"{report.person_count} persons, {report.instance_count} to evaluate, "
-        f"keypoints {report.keypoint_set or 'unknown'}",
+        f"keypoints {report.keypoint_set or 'unknown'}"
+        + (f", {len(report.categories)} categories" if len(report.categories) > 1 else ""),
     ]
     if report.oracle is not None:
         score = points(report.oracle.values["AP"])
         lines.append(f"  ground truth as prediction: AP {score} points ({report.oracle.evaluator})")
     for item in report.findings:
-        lines.append(f"  {item.level}: {item}")
+        lines.append(f"  {item.line}")
         if item.hint:
             lines.append(f"      {item.hint}")
     return "\n".join(lines)

@@ -17,6 +17,8 @@ def score_tables(report: ScoreReport) -> RenderableType:
     """Return the scores in points with their intervals, differences, and official columns."""
     parts: list[RenderableType] = [cell_text(line) for line in _heading(report)]
     parts += [_metrics_table(report), *map(cell_text, _notes(report))]
+    if len(report.data.categories) > 1:
+        parts += ["", _categories_table(report)]
     parts += [
         _official_table(label, score)
         for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True)
@@ -59,6 +61,16 @@ def _metrics_table(report: ScoreReport) -> Table:
     return terminal_table(header, rows)
 
 
+def _categories_table(report: ScoreReport) -> Table:
+    """Return AP of each category, and that of all: their mean."""
+    rows = [
+        [name, *(_with_interval(score.categories[name]["AP"]) for score in report.scores)]
+        for name in report.data.categories
+    ]
+    rows.append(["mean", *(_with_interval(score.metrics["AP"]) for score in report.scores)])
+    return terminal_table(["AP of category", *file_labels(len(report.scores))], rows)
+
+
 def _with_interval(estimate: Estimate, *, signed: bool = False) -> str:
     low, high = estimate.low, estimate.high
     bounds = None if low is None or high is None else (low, high)
@@ -72,13 +84,15 @@ def _notes(report: ScoreReport) -> list[str]:
         f"In brackets: {CONFIDENCE:.0%} {kind} intervals from {resampling.replicates} resamples "
         f"of images, seed {resampling.seed}; scored by {report.data.evaluator}."
     ]
+    if not resampling.replicates:
+        lines = [f"Scored by {report.data.evaluator}, without intervals."]
     family = [
         estimate
         for difference in report.differences
         for estimate in difference.metrics.values()
         if estimate.p is not None
     ]
-    if report.data.images < FEW_IMAGES:
+    if resampling.replicates and report.data.images < FEW_IMAGES:
         lines.append(f"With {report.data.images} images, intervals are too narrow to be trusted.")
     if family:
         lines.append(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from posebench.errors import DataError
-from posebench.files.json_file import read_json
+from posebench.files.json_file import is_strict, read_json
 from posebench.files.records import record_from_mapping
 from posebench.results.cell import READABLE_SCHEMAS, CellResult, with_all_metrics
 from posebench.results.numbers import AP, bounds_of
@@ -41,6 +41,8 @@ def read_cells(source: Path) -> list[ReadCell]:
             f"{file} is no results file.",
             hint="posebench run makes run directories, posebench eval results files.",
         )
+    if not is_strict(value):
+        raise DataError(f"{file} is damaged: it holds numbers that are NaN or infinite.")
     if value.get("schema_version") not in READABLE_SCHEMAS:
         known = ", ".join(map(str, READABLE_SCHEMAS))
         raise DataError(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from posebench.errors import DataError, UsageError
-from posebench.files.json_file import read_json
+from posebench.files.json_file import is_strict, read_json
 from posebench.files.locking import taken
 from posebench.files.records import mapping_from_record, record_from_mapping, write_json, write_text
 from posebench.files.yaml_records import YamlFile, record_from_yaml
@@ -121,7 +121,7 @@ def read_cell(folder: Path, name: str) -> StoredCell | None:
     if not path.is_file():
         return None
     value, _ = read_json(path, "result of a cell")
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not is_strict(value):
         raise _damaged(path)
     _check_version(value.pop("schema_version", None), path)
     if isinstance(value.get("result"), dict):

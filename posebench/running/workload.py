@@ -12,8 +12,8 @@ from posebench.datasets.coco import (
     Instances,
     PoseDataset,
 )
+from posebench.datasets.findings import Finding
 from posebench.datasets.image_hashes import images_sha256
-from posebench.datasets.images import check_images_exist
 from posebench.datasets.requests import (
     GROUND_TRUTH,
     SYNTHETIC_LEVELS,
@@ -21,24 +21,26 @@ from posebench.datasets.requests import (
     instances_of,
     load_pose_dataset,
 )
+from posebench.datasets.survey import data_findings, raise_errors
 from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.prediction.identity import inputs_sha256
 from posebench.results.cell import Protocol
 from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
-from posebench.scoring.official import import_xtcocotools
+from posebench.scoring.official_crowdpose import crowdpose_evaluator
 from posebench.suites.suite import Suite
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The data and the protocol that every cell of a run shares."""
+    """The data and the protocol that every cell of a run shares, and what is odd in the data."""
 
     dataset: PoseDataset
     instances: Instances
     protocol: Protocol
     scoring: ScoringOptions
     checks: ScoreChecks
+    findings: tuple[Finding, ...] = ()
 
     @cached_property
     def inputs_sha256(self) -> str:
@@ -52,7 +54,7 @@ def load_workload(
     progress: Callable[[int, int], None],
     checks: ScoreChecks | None = None,
 ) -> Workload:
-    """Load annotations and boxes and check that every image is there.
+    """Load annotations and boxes and check that every image is there, in the annotated size.
 
     `progress` gets scenes done and in all while a synthetic set is rendered. Raises `DataError`
     or `UsageError`.
@@ -64,13 +66,14 @@ def load_workload(
             hint="Name a file of detected boxes: --boxes FILE.json.",
         )
     dataset = load_pose_dataset(request, progress)
-    check_images_exist(dataset)
     instances = instances_of(dataset, boxes, request.box_filter)
+    findings = data_findings(dataset, instances)
+    raise_errors(findings, dataset.annotations)
     checks = checks or ScoreChecks()
     if checks.official and dataset.kind == "crowdpose":
-        import_xtcocotools()  # or the run would fail only when everything is predicted
+        crowdpose_evaluator()  # or the run would fail only when everything is predicted
     protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
-    return Workload(dataset, instances, protocol, scoring, checks)
+    return Workload(dataset, instances, protocol, scoring, checks, findings)
 
 
 def _protocol(

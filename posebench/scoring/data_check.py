@@ -5,44 +5,55 @@ The last goes through the very path that scores models: a perfect model must get
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from posebench.datasets.boxes import detected_instances
+from posebench.datasets.boxes import box_findings, detected_instances
 from posebench.datasets.coco import (
     Instances,
     PoseDataset,
-    check_structure,
+    datasets_of,
     ground_truth_instances,
-    guess_keypoints,
-    guess_kind,
-    load_annotations,
+    parse_annotations,
 )
-from posebench.datasets.defects import find_defects
 from posebench.datasets.findings import Finding, finding
-from posebench.datasets.images import missing_images, read_image
-from posebench.datasets.keypoints import KeypointSet
+from posebench.datasets.image_files import image_findings, missing_images
+from posebench.datasets.images import read_image
 from posebench.datasets.layout import annotation_files, images_for
+from posebench.datasets.readings import sample
+from posebench.datasets.rules import LoadOptions
 from posebench.errors import DataError, PosebenchError
-from posebench.files.json_file import read_json
 from posebench.prediction.predictions import Predictions
 from posebench.scoring.evaluate import ScoringOptions, evaluate, select_results
-from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
+from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics, mean_of_categories
 
 # Decoding takes milliseconds: of a larger set, evenly spread images are read.
 MAX_IMAGES_READ = 200
 _ASPECT_RATIO = 0.75
 _PADDING = 1.25
+# Evaluators' precision of n right ones of n is 1 less a rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What to check beside the annotations, and how to take them; None to find out."""
+
+    images: Path | None = None
+    boxes: Path | None = None
+    load: LoadOptions = field(default_factory=LoadOptions)
 
 
 @dataclass(frozen=True)
 class CheckReport:
     """What was found in one annotation file, its images and its boxes.
 
-    `images_read` counts the image files that were decoded; `oracle` are the metrics of the
-    ground truth as predictions, None where errors made scoring impossible.
+    `images_read` counts the image files that were decoded (of all, the headers are read);
+    `oracle` are the metrics of the ground truth as predictions, the mean over `categories`, None
+    where errors made scoring impossible.
     """
 
     annotations: Path
@@ -50,6 +61,7 @@ class CheckReport:
     findings: tuple[Finding, ...]
     keypoint_set: str | None = None
     kind: str | None = None
+    categories: tuple[str, ...] = ()
     image_count: int = 0
     person_count: int = 0
     instance_count: int = 0
@@ -62,12 +74,7 @@ class CheckReport:
         return all(item.level != "error" for item in self.findings)
 
 
-def check_path(
-    path: Path,
-    images: Path | None = None,
-    boxes: Path | None = None,
-    keypoints: KeypointSet | None = None,
-) -> list[CheckReport]:
+def check_path(path: Path, options: CheckOptions | None = None) -> list[CheckReport]:
     """Check an annotation file, or every one that a folder holds in the usual layouts.
 
     Raises `DataError` if there is no such path or no annotation file in it.
@@ -80,48 +87,42 @@ def check_path(
             f"No annotation files found in {path}.",
             hint="Name the folder that holds `annotations/`, or an annotation file itself.",
         )
-    return [check_dataset(file, images, boxes, keypoints) for file in files]
+    return [check_dataset(file, options) for file in files]
 
 
-def check_dataset(
-    annotations: Path,
-    images: Path | None = None,
-    boxes: Path | None = None,
-    keypoints: KeypointSet | None = None,
-) -> CheckReport:
+def check_dataset(annotations: Path, options: CheckOptions | None = None) -> CheckReport:
     """Check one annotation file with its images and, if given, a file of detected boxes.
 
-    Left out, `images` is looked for beside the annotations and `keypoints` is found from the
-    file. Everything wrong is a finding; nothing is raised.
+    Left out, images are looked for beside the annotations and keypoints are found from the file.
+    Everything wrong is a finding; only a category that is not there raises `UsageError`.
     """
-    images = images or images_for(annotations)
+    options = options or CheckOptions()
+    images = options.images or images_for(annotations)
     try:
-        raw, _ = read_json(annotations, "annotation file")
-        check_structure(annotations, raw)
-        chosen = keypoints or guess_keypoints(annotations, raw)
+        parsed = parse_annotations(annotations, options.load)
     except DataError as error:
         return CheckReport(annotations, images, (_as_finding(error),))
-    kind = guess_kind(raw, chosen)
-    found = find_defects(raw, chosen, needs_area=kind == "coco", kind=kind)
-    if any(item.level == "error" for item in found):
-        return CheckReport(annotations, images, tuple(found), chosen.name, kind)
-    dataset = load_annotations(
-        annotations, images or annotations.parent, keypoints=chosen, kind=kind
-    )
-    image_findings, images_read = check_images(dataset, known=images is not None)
-    found += image_findings
-    oracle, instances, oracle_findings = check_oracle(dataset)
-    found += oracle_findings
-    if boxes is not None:
-        found += check_boxes(dataset, boxes)
-    return CheckReport(
+    report = CheckReport(
         annotations=annotations,
         images=images,
-        findings=tuple(found),
-        keypoint_set=chosen.name,
-        kind=kind,
-        image_count=len(dataset.images),
-        person_count=len(dataset.persons),
+        findings=parsed.findings,
+        keypoint_set=", ".join(sorted({each.name for _, each in parsed.rules.categories})),
+        kind=parsed.rules.kind,
+        categories=tuple(str(category) for category, _ in parsed.rules.categories),
+    )
+    if parsed.errors:
+        return report
+    datasets = datasets_of(parsed, images or annotations.parent, options.load)
+    found, images_read = check_images(datasets[0], known=images is not None)
+    oracle, instances, oracle_findings = check_oracle(datasets)
+    found += oracle_findings
+    if options.boxes is not None:
+        found += [item for each in datasets for item in check_boxes(each, options.boxes)]
+    return replace(
+        report,
+        findings=(*parsed.findings, *found),
+        image_count=len(datasets[0].images),
+        person_count=sum(len(dataset.persons) for dataset in datasets),
         instance_count=instances,
         images_read=images_read,
         oracle=oracle,
@@ -135,70 +136,77 @@ def check_images(dataset: PoseDataset, *, known: bool = True) -> tuple[list[Find
     """
     missing = set(missing_images(dataset))
     if not known and len(missing) == len(dataset.images):
-        return [Finding("note", "No folder of images found: image files are not checked")], 0
-    found = finding("error", "Missing image files", sorted(missing))
+        what = "No folder of images found: image files are not checked"
+        return [Finding("images-unchecked", what)], 0
+    found = image_findings(dataset)
+    if any(item.kind == "images-unreadable" for item in found):
+        return found, 0
     present = [image for image in dataset.images if image.path not in missing]
-    chosen = np.linspace(0, len(present) - 1, min(len(present), MAX_IMAGES_READ)).astype(int)
-    unreadable, swapped, different = [], [], []
-    for image in (present[index] for index in chosen):
+    chosen = [present[index] for index in sample(len(present), MAX_IMAGES_READ)]
+    unreadable = []
+    for image in chosen:
         try:
-            height, width = read_image(image.path).shape[:2]
+            read_image(image.path, dataset.reading.exif)
         except DataError as error:
             unreadable.append(error.message)
-            continue
-        sizes = f"{image.path.name} (file {width} wide, {height} high)"
-        if (width, height) == (image.height, image.width) and width != height:
-            swapped.append(sizes)
-        elif (width, height) != (image.width, image.height):
-            different.append(sizes)
-    found += finding("error", "Images that cannot be read", unreadable)
-    found += finding("error", "Images whose width and height are swapped", swapped)
-    found += finding("error", "Images whose size is not the annotated one", different)
+    found += finding("images-unreadable", "Images that cannot be read", unreadable)
     return found, len(chosen)
 
 
 def check_boxes(dataset: PoseDataset, boxes: Path) -> list[Finding]:
     """Return what is wrong with a file of detected boxes for the data set."""
     try:
-        detected = detected_instances(dataset, boxes)
-        truth = ground_truth_instances(dataset)
+        return box_findings(dataset, detected_instances(dataset, boxes))
     except DataError as error:
         return [_as_finding(error)]
-    found = [Finding("note", f"{boxes.name}: {reason} left out") for reason in detected.left_out]
-    empty = sorted(set(truth.image_index.tolist()) - set(detected.image_index.tolist()))
-    return found + finding(
-        "warning",
-        f"Images with persons but without a box in {boxes.name}",
-        (f"image {dataset.images[index].id}" for index in empty),
+
+
+def check_oracle(
+    datasets: Sequence[PoseDataset],
+) -> tuple[Metrics | None, int, list[Finding]]:
+    """Score the ground truth as predictions; return metrics, number of instances, findings."""
+    scores, found, instances, lost = [], [], 0, 0
+    try:
+        for dataset in datasets:
+            truth = ground_truth_instances(dataset)
+            predictions = ground_truth_predictions(dataset, truth)
+            metrics = evaluate(dataset, predictions, ScoringOptions(nms="none")).metrics
+            scores.append(metrics.values)
+            instances += len(truth)
+            lost += len(truth) - len(select_results(dataset, predictions, ScoringOptions()))
+            found += _oracle_findings(dataset, metrics, truth)
+    except PosebenchError as error:
+        return None, 0, [_as_finding(error)]
+    what = f"OKS-NMS takes {lost} of {instances} persons for duplicates of others"
+    duplicates = [Finding("oracle-duplicates", what, lost)] if lost and not found else []
+    return (
+        Metrics(mean_of_categories(scores), metrics.evaluator),
+        instances,
+        found + duplicates,
     )
 
 
-def check_oracle(dataset: PoseDataset) -> tuple[Metrics | None, int, list[Finding]]:
-    """Score the ground truth as predictions; return metrics, number of instances, findings."""
-    try:
-        truth = ground_truth_instances(dataset)
-        predictions = ground_truth_predictions(dataset, truth)
-        metrics = evaluate(dataset, predictions, ScoringOptions(nms="none")).metrics
-        lost = len(truth) - len(select_results(dataset, predictions, ScoringOptions()))
-    except PosebenchError as error:
-        return None, 0, [_as_finding(error)]
-    counted = {recipe.name: metrics.values[recipe.name] for recipe in MATCH_METRICS[dataset.kind]}
-    low = {name: value for name, value in counted.items() if value not in (None, 1.0)}
-    if low:
-        name, value = next(iter(low.items()))
-        most = int(np.bincount(truth.image_index).max())
-        why = (
-            f"an image has {most} persons and evaluators take 20 detections of each image"
-            if most > 20
-            else "the evaluator counts persons that no box leads to (see the other findings)"
-        )
-        return (
-            metrics,
-            len(truth),
-            [Finding("error", f"The ground truth as predictions scores {name} {value:.4f}: {why}")],
-        )
-    what = f"OKS-NMS takes {lost} of {len(truth)} persons for duplicates of others"
-    return metrics, len(truth), [Finding("note", what, lost)] if lost else []
+def _oracle_findings(dataset: PoseDataset, metrics: Metrics, truth: Instances) -> list[Finding]:
+    counted = {metric.name: metrics.values[metric.name] for metric in MATCH_METRICS[dataset.kind]}
+    low = {
+        name: value
+        for name, value in counted.items()
+        if value is not None and value < 1 - _ROUNDING
+    }
+    if not low:
+        return []
+    name, value = next(iter(low.items()))
+    most = int(np.bincount(truth.image_index).max())
+    why = (
+        f"an image has {most} persons and evaluators take 20 detections of each image"
+        if most > 20
+        else "the evaluator counts persons that no box leads to (see the other findings)"
+    )
+    what = (
+        f"The ground truth of category {dataset.category} as predictions scores {name} "
+        f"{value:.4f}: {why}"
+    )
+    return [Finding("oracle-low", what)]
 
 
 def ground_truth_predictions(dataset: PoseDataset, truth: Instances) -> Predictions:
@@ -226,4 +234,4 @@ def ground_truth_predictions(dataset: PoseDataset, truth: Instances) -> Predicti
 
 
 def _as_finding(error: PosebenchError) -> Finding:
-    return Finding("error", error.message.rstrip("."), hint=error.hint)
+    return Finding("unusable", error.message.rstrip("."), hint=error.hint)

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from posebench.datasets.coco import Kind, PoseDataset
+from posebench.datasets.coco import PoseDataset
+from posebench.datasets.rules import Kind
 from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
 from posebench.scoring.localisation import localise, share_by_keypoint
@@ -84,7 +85,8 @@ def evaluate(
     checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
     joints, recipes = len(dataset.keypoints), MATCH_METRICS[dataset.kind]
-    found = detections_from_results(results, joints) if results else no_detections(joints)
+    category = dataset.category.id
+    found = detections_from_results(results, joints, category) if results else no_detections(joints)
     if found is None:
         raise EvaluationError("The predictions hold numbers that cannot be scored.")
     table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
@@ -136,4 +138,4 @@ def select_results(
             options.nms_threshold,
         )
         kept.append(rows[chosen])
-    return to_coco_results(predictions, scores, np.concatenate(kept))
+    return to_coco_results(predictions, scores, np.concatenate(kept), dataset.category.id)

@@ -6,26 +6,39 @@ The first file is the baseline of every difference. All files meet the same imag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from posebench.__version__ import __version__
-from posebench.datasets.coco import AreaRule, Kind, PoseDataset, load_annotations
+from posebench.datasets.coco import PoseDataset, load_categories
 from posebench.datasets.keypoints import load_keypoint_set
-from posebench.errors import UsageError
+from posebench.datasets.rules import AreaRule, Kind, LoadOptions
+from posebench.errors import DataError
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
 from posebench.files.records import mapping_from_record, write_json
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
-from posebench.scoring.matching.metrics import MATCH_METRICS, CrowdSplit, crowdpose_metrics
+from posebench.scoring.matching.metrics import (
+    MATCH_METRICS,
+    CrowdSplit,
+    crowdpose_metrics,
+    mean_of_categories,
+)
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
-from posebench.scoring.official import score_official
-from posebench.scoring.results_file import ResultsFile, read_detections
+from posebench.scoring.official import score_official_categories
+from posebench.scoring.results_file import Expected, ResultsFile, read_detections
 from posebench.scoring.results_json import read_coco_results
-from posebench.scoring.statistics.estimates import Estimate, Resampling, Sampled, resample
+from posebench.scoring.results_readings import reading_findings
+from posebench.scoring.statistics.estimates import (
+    Estimate,
+    Resampling,
+    Sampled,
+    mean_of_tables,
+    resample,
+)
 from posebench.scoring.statistics.intervals import holm
 
 SCHEMA_VERSION = 1
@@ -33,7 +46,11 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to score. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess."""
+    """What to score. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
+
+    `category` is an id or a name, None for all that have keypoints. Without replicates there are
+    no intervals.
+    """
 
     predictions: tuple[Path, ...]
     annotations: Path
@@ -42,11 +59,16 @@ class ScoreRequest:
     crowd_split: CrowdSplit = "code"
     official: bool = False
     resampling: Resampling = field(default_factory=Resampling)
+    category: str | None = None
 
 
 @dataclass(frozen=True)
 class FileScore:
-    """One results file: its numbers by metric, and the official evaluator's if asked for."""
+    """One results file: its numbers by metric, and the official evaluator's if asked for.
+
+    Of several categories, `metrics` are the mean over those with somebody, as evaluators take it,
+    and `categories` has the numbers of each by name.
+    """
 
     path: str
     sha256: str
@@ -56,6 +78,7 @@ class FileScore:
     official: dict[str, float | None] | None = None
     official_evaluator: str | None = None
     findings: tuple[str, ...] = ()
+    categories: dict[str, dict[str, Estimate]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +102,7 @@ class DataFacts:
     persons: int
     findings: tuple[str, ...]
     evaluator: str
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,40 +117,93 @@ class ScoreReport:
 
 def score_files(request: ScoreRequest) -> ScoreReport:
     """Score results files; raise `PosebenchError` for files that cannot be scored."""
-    if request.resampling.replicates < 1:
-        raise UsageError("Intervals need at least 1 replicate.")
-    dataset = load_annotated(request.annotations, request.dataset, request.area_rule)
-    truth = ground_truth(dataset)
-    metrics = MATCH_METRICS[dataset.kind]
-    if dataset.kind == "crowdpose":
+    datasets = load_annotated(
+        request.annotations, request.dataset, request.area_rule, request.category
+    )
+    truths = [ground_truth(dataset) for dataset in datasets]
+    check_somebody_counts(datasets, truths)
+    kind = datasets[0].kind
+    metrics = MATCH_METRICS[kind]
+    if kind == "crowdpose":
         metrics = crowdpose_metrics(request.crowd_split)
-    files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]
-    tables = [match(truth, file.detections, KIND_RULES[dataset.kind]) for file in files]
-    values = [summarise(table, metrics) for table in tables]
-    sampled = resample(tables, metrics, request.resampling)
+    files = [read_results(path, datasets, truths) for path in request.predictions]
+    tables = [
+        [
+            match(truth, file.columns.of(dataset.category.id), KIND_RULES[kind])
+            for dataset, truth in zip(datasets, truths, strict=True)
+        ]
+        for file in files
+    ]
+    values = [[summarise(table, metrics) for table in row] for row in tables]
+    means = [mean_of_categories(row) for row in values]
+    flat = [table for row in tables for table in row]
+    each = resample(flat, metrics, request.resampling)
+    mean = mean_of_tables(each, len(datasets))
+    names = [str(dataset.category) for dataset in datasets]
+    scores = []
+    for index, file in enumerate(files):
+        first = index * len(datasets)
+        by_category = {
+            name: each.estimates(first + at, values[index][at]) for at, name in enumerate(names)
+        }
+        scores.append(
+            replace(
+                _file_score(request, datasets, file, tables[index]),
+                metrics=mean.estimates(index, means[index]),
+                categories=by_category if len(datasets) > 1 else {},
+            )
+        )
     return ScoreReport(
-        data=data_facts(dataset, truth),
+        data=data_facts(datasets, truths),
         resampling=request.resampling,
-        scores=tuple(
-            _file_score(request, dataset, file, table, sampled.estimates(index, values[index]))
-            for index, (file, table) in enumerate(zip(files, tables, strict=True))
-        ),
-        differences=_differences(files, values, sampled),
+        scores=tuple(scores),
+        differences=_differences(files, means, mean),
     )
 
 
-def data_facts(dataset: PoseDataset, truth: GroundTruth) -> DataFacts:
+def check_somebody_counts(datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]) -> None:
+    """Raise `DataError` where no annotated person could be found by any result."""
+    if all(truth.ignored.all() for truth in truths):
+        raise DataError(
+            f"{datasets[0].annotations} has no person with labelled keypoints to score against.",
+            hint="Crowds (iscrowd 1) and persons of `num_keypoints` 0 do not count.",
+        )
+
+
+def read_results(
+    path: Path, datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]
+) -> ResultsFile:
+    """Read a results file of these categories, with what is odd beside the annotations."""
+    counts = {len(dataset.keypoints) for dataset in datasets}
+    if len(counts) > 1:
+        raise DataError(
+            f"{datasets[0].annotations} has categories of {', '.join(map(str, sorted(counts)))} "
+            "keypoints.",
+            hint="Name one category with --category.",
+        )
+    (count,) = counts
+    categories = [dataset.category for dataset in datasets]
+    file = read_detections(path, Expected(count, categories, datasets[0].images))
+    found = list(file.findings)
+    for dataset, truth in zip(datasets, truths, strict=True):
+        found += reading_findings(dataset, truth, file.columns.of(dataset.category.id))
+    return replace(file, findings=tuple(found))
+
+
+def data_facts(datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]) -> DataFacts:
     """Return what a report says of the annotations it rests on."""
+    dataset = datasets[0]
     return DataFacts(
         annotations=str(dataset.annotations),
         annotations_sha256=dataset.annotations_sha256,
         keypoints=dataset.keypoints.name,
         kind=dataset.kind,
         area_rule=dataset.area_rule,
-        images=len(truth.image_ids),
-        persons=int(np.count_nonzero(~truth.ignored)),
-        findings=tuple(f"{item.level}: {item}" for item in dataset.findings),
+        images=len(dataset.images),
+        persons=sum(int(np.count_nonzero(~truth.ignored)) for truth in truths),
+        findings=tuple(item.line for item in dataset.findings),
         evaluator=f"posebench {__version__}",
+        categories=tuple(str(each.category) for each in datasets),
     )
 
 
@@ -141,44 +218,45 @@ def write_report(path: Path, report: object) -> None:
 
 
 def load_annotated(
-    annotations: Path, dataset: str | None, area_rule: AreaRule | None
-) -> PoseDataset:
+    annotations: Path, dataset: str | None, area_rule: AreaRule | None, category: str | None = None
+) -> tuple[PoseDataset, ...]:
     """Read the annotations that results files are held against; images need not be there.
 
-    `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
+    `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess. Returns one data set for
+    each category.
     """
     kind: Kind | None = None
     if dataset is not None:
         kind = "crowdpose" if dataset == "crowdpose" else "coco"
-    return load_annotations(
-        annotations,
-        annotations.parent,
+    options = LoadOptions(
         keypoints=load_keypoint_set(dataset) if dataset else None,
         kind=kind,
         area_rule=area_rule,
+        category=category,
     )
+    return load_categories(annotations, annotations.parent, options)
 
 
 def _file_score(
     request: ScoreRequest,
-    dataset: PoseDataset,
+    datasets: Sequence[PoseDataset],
     file: ResultsFile,
-    table: MatchTable,
-    estimates: dict[str, Estimate],
+    tables: Sequence[MatchTable],
 ) -> FileScore:
+    """Return all of a file's score but its metrics."""
     official = None
     if request.official:
-        rows = read_coco_results(file.path, len(dataset.keypoints))
-        official = score_official(dataset, rows)
+        rows = read_coco_results(file.path, len(datasets[0].keypoints))
+        official = score_official_categories(datasets, rows)
     return FileScore(
         path=str(file.path),
         sha256=sha256_of(file.path),
         detections=len(file.detections),
-        scored=len(table.scores),
-        metrics=estimates,
+        scored=sum(len(table.scores) for table in tables),
+        metrics={},
         official=dict(official.values) if official else None,
         official_evaluator=official.evaluator if official else None,
-        findings=tuple(f"{item.level}: {item}" for item in file.findings),
+        findings=tuple(item.line for item in file.findings),
     )
 
 

@@ -68,7 +68,8 @@ def keypoint_distances(truth: GroundTruth, detections: Detections) -> KeypointDi
     row, pixels = best.row[person], np.full((len(person), labelled.shape[1]), np.inf)
     some = row >= 0
     offsets = detections.keypoints[row[some]] - truth.keypoints[person[some]]
-    pixels[some] = np.linalg.norm(offsets, axis=2)
+    with np.errstate(over="ignore"):
+        pixels[some] = np.linalg.norm(offsets, axis=2)
     pixels[~labelled[person]] = np.nan
     return KeypointDistances(person, pixels, side[person], best.oks[person])
 

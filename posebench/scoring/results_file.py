@@ -2,90 +2,231 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.defects import PERSON
+from posebench.datasets.categories import Category
+from posebench.datasets.coco import ImageRecord
 from posebench.datasets.findings import Finding, finding
 from posebench.datasets.json_rows import read_rows
+from posebench.datasets.readings import box_reading_by_poses, sample
+from posebench.datasets.row_faults import name_hint
 from posebench.errors import DataError
 from posebench.scoring.matching.detections import (
     Detections,
-    detections_from_results,
-    join_detections,
+    ResultColumns,
+    join_columns,
+    result_columns,
 )
-from posebench.scoring.results_json import RESULT_FORMAT, is_result
+from posebench.scoring.results_json import box_count_faults, raise_faults, row_faults
+
+# Ties in this share of the results are said; a few move nothing.
+_MANY_TIES = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class ResultsFile:
-    """Detected persons of a results file, and findings that scoring survives."""
+    """Results of a file, of every category that is scored, and findings that scoring survives."""
 
     path: Path
-    detections: Detections
+    columns: ResultColumns
     findings: tuple[Finding, ...]
+
+    @property
+    def detections(self) -> Detections:
+        """All that is scored."""
+        return self.columns.detections
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What results are held against: K keypoints, the categories, the images."""
+
+    keypoint_count: int
+    categories: Sequence[Category] = (Category(),)
+    images: Sequence[ImageRecord] = ()
 
 
 class _Blocks:
-    """What has been read so far: columns of sound rows, names of the others."""
+    """What has been read so far: columns of sound rows, faults of the others."""
 
     def __init__(self, keypoint_count: int) -> None:
         self.keypoint_count = keypoint_count
-        self.parts: list[Detections] = []
-        self.bad: list[str] = []
+        self.parts: list[ResultColumns] = []
+        self.faults: list[Finding] = []
+        self.bad_ids: list[Any] = []
         self.rows = self.boxed = 0
 
     def take(self, rows: list[dict[str, Any]]) -> None:
         """Turn a block of rows into columns."""
         boxed = sum("bbox" in row for row in rows)
-        part = detections_from_results(rows, self.keypoint_count) if rows else None
+        part = result_columns(rows, self.keypoint_count) if rows else None
         if part is not None:
             self.parts.append(part)
         elif rows and boxed in (0, len(rows)):
-            self.bad += [
-                f"entry {self.rows + index}"
-                for index, row in enumerate(rows)
-                if not is_result(row, self.keypoint_count)
-            ] or [f"an entry after {self.rows} (a number too large)"]
+            self.faults += row_faults(rows, self.keypoint_count, self.rows) or [
+                Finding("results-fields", f"A number too large after entry {self.rows}")
+            ]
+            self.bad_ids += [row.get("image_id") for row in rows[:20]]
         self.rows, self.boxed = self.rows + len(rows), self.boxed + boxed
 
 
-def read_detections(path: Path, keypoint_count: int) -> ResultsFile:
+def read_detections(path: Path, expected: Expected | int) -> ResultsFile:
     """Read a COCO results file of poses with K keypoints.
 
-    Raises `DataError` naming the first rows that cannot be scored. Rows of other categories
-    are left out, as evaluators do, and duplicates are kept, both with a finding.
+    Raises `DataError` naming the first rows that cannot be scored, and for a file none of whose
+    results is of a category that is scored. Rows of other categories are left out, as evaluators
+    do, and duplicates are kept, both with a finding.
     """
-    blocks = _Blocks(keypoint_count)
+    if isinstance(expected, int):
+        expected = Expected(expected)
+    blocks = _Blocks(expected.keypoint_count)
     read_rows(path, "results file", blocks.take)
-    what = f"Entries that are not results of {keypoint_count} keypoints"
-    defects = finding("error", what, blocks.bad)
-    if not defects and blocks.boxed not in (0, blocks.rows):
-        what = f"Only {blocks.boxed} of {blocks.rows} results have a bbox"
-        defects = finding("error", what, [path])
-    if defects:
-        raise DataError(f"The results file {path} cannot be used. {defects[0]}", hint=RESULT_FORMAT)
-    detections = join_detections(blocks.parts, keypoint_count)
-    return ResultsFile(path, detections, tuple(_oddities(detections, blocks.rows)))
-
-
-def _oddities(detections: Detections, rows: int) -> list[Finding]:
-    found = []
-    if rows == 0:
-        found.append(Finding("warning", "The list of results is empty"))
-    if left_out := rows - len(detections):
-        what = f"{left_out} results of categories other than {PERSON} are not scored"
-        found.append(Finding("note", what, left_out))
-    images = detections.image_ids[_repeated(detections)]
-    return found + finding(
-        "warning",
-        "Results that repeat another one exactly (each counts, as evaluators do)",
-        (f"in image {image}" for image in images),
+    hint = blocks.faults and name_hint(
+        blocks.bad_ids, {image.path.name: image.id for image in expected.images}
     )
+    faults = _merged(blocks.faults)
+    if faults and hint:
+        faults = [replace(faults[0], hint=hint), *faults[1:]]
+    raise_faults(path, faults)
+    raise_faults(path, box_count_faults(blocks.boxed, blocks.rows))
+    columns = join_columns(blocks.parts, expected.keypoint_count)
+    raise_faults(path, _negative_boxes(columns))
+    columns, said = _of_categories(path, columns, expected.categories)
+    ids = columns.category_ids
+    absent = [each for each in expected.categories if not (ids == each.id).any()]
+    if blocks.rows and absent:
+        said += finding("results-none-of-category", "Annotated categories without results", absent)
+    return ResultsFile(path, columns, (*said, *_oddities(columns, blocks.rows, expected.images)))
+
+
+def _merged(faults: Sequence[Finding]) -> list[Finding]:
+    """Return faults of several blocks with each kind of fault once."""
+    found: dict[str, Finding] = {}
+    for fault in faults:
+        known = found.get(fault.what)
+        found[fault.what] = (
+            fault
+            if known is None
+            else replace(
+                known,
+                count=known.count + fault.count,
+                offenders=(*known.offenders, *fault.offenders)[:5],
+            )
+        )
+    return list(found.values())
+
+
+def _negative_boxes(columns: ResultColumns) -> list[Finding]:
+    if columns.bbox_xywh is None:
+        return []
+    if columns.bbox_xywh[:, 2:].min(initial=0) >= 0:
+        return []
+    negative = np.flatnonzero((columns.bbox_xywh[:, 2:] < 0).any(axis=1))
+    return finding(
+        "results-box-negative",
+        "Results with a `bbox` of negative width or height (evaluators would leave them out where "
+        "they are wrong, and so raise AP)",
+        (f"entry {index}" for index in negative),
+        "Is it x2, y1, -w, h? Write x, y, w, h, or leave `bbox` out of every result.",
+    )
+
+
+def _of_categories(
+    path: Path, columns: ResultColumns, categories: Sequence[Category]
+) -> tuple[ResultColumns, list[Finding]]:
+    """Return the results of these categories, and what is left out; raise if nothing remains."""
+    known = [category.id for category in categories]
+    kept = np.zeros(len(columns), dtype=bool)
+    for key in known:
+        kept |= columns.category_ids == key
+    if kept.all():
+        return columns, []
+    others = Counter(columns.category_ids[~kept].tolist())
+    named = ", ".join(str(category) for category in categories[:8])
+    if not kept.any():
+        raise DataError(
+            f"None of the {len(columns)} results in {path} is of a category that is scored: they "
+            f"have category_id {', '.join(map(str, list(others)[:8]))}, the annotations {named}.",
+            hint="Write the annotations' category_id in each result.",
+        )
+    boxes = columns.bbox_xywh
+    rest = ResultColumns(
+        columns.detections.subset(kept),
+        columns.category_ids[kept],
+        None if boxes is None else boxes[kept],
+    )
+    what = f"{others.total()} results of categories other than {named} are not scored"
+    names = (f"category {key} ({count} times)" for key, count in others.items())
+    left = [
+        replace(each, count=others.total()) for each in finding("results-categories", what, names)
+    ]
+    return rest, left
+
+
+def _oddities(columns: ResultColumns, rows: int, images: Sequence[ImageRecord]) -> list[Finding]:
+    detections, found = columns.detections, []
+    if rows == 0:
+        found.append(Finding("results-empty", "The list of results is empty"))
+    twice = detections.image_ids[_repeated(detections)]
+    found += finding(
+        "results-twice",
+        "Results that repeat another one exactly (each counts, as evaluators do)",
+        (f"in image {image}" for image in twice),
+    )
+    return found + _score_oddities(detections) + _box_oddities(columns, images)
+
+
+def _score_oddities(detections: Detections) -> list[Finding]:
+    scores, count = detections.scores, len(detections)
+    if count < 2:
+        return []
+    if (scores == scores[0]).all():
+        what = f"All {count} results have the score {scores[0]:g}: their order in the file ranks "
+        return [Finding("results-scores-equal", f"{what}them, and AP follows it", count)]
+    found = []
+    odd = int(np.count_nonzero((scores < 0) | (scores > 1)))
+    if odd:
+        what = f"{odd} of {count} results have scores below 0 or above 1 (their order counts alone)"
+        found.append(Finding("results-scores-range", what, odd))
+    tied = _ties(detections)
+    if tied > _MANY_TIES * count:
+        what = (
+            f"{tied} results share their score with another one of their image: their order in "
+            "the file ranks them, and intervals count the copies of an image one result at a time"
+        )
+        found.append(Finding("results-scores-tied", what, tied))
+    return found
+
+
+def _ties(detections: Detections) -> int:
+    """Count the results whose score another one of their image has; 0 for few of them."""
+    scores, images = detections.scores, detections.image_ids
+    # Sums of equal pairs are equal; there are seldom many of them, and one column sorts faster.
+    sums = np.sort(images + 0.37 * scores)
+    if np.count_nonzero(np.diff(sums) == 0) <= _MANY_TIES * len(scores):
+        return 0
+    order = np.lexsort((scores, images))
+    return int(np.count_nonzero((np.diff(images[order]) == 0) & (np.diff(scores[order]) == 0)))
+
+
+def _box_oddities(columns: ResultColumns, images: Sequence[ImageRecord]) -> list[Finding]:
+    if columns.bbox_xywh is None:
+        return []
+    rows = sample(len(columns))
+    points = columns.detections.keypoints[rows]
+    poses = np.concatenate([points, np.ones((*points.shape[:2], 1))], axis=2)
+    known = {image.id: (image.width, image.height) for image in images}
+    owners = columns.detections.image_ids[rows].tolist()
+    sizes = np.array([known.get(key, (np.nan, np.nan)) for key in owners], dtype=np.float64)
+    reading = box_reading_by_poses(columns.bbox_xywh[rows], poses, sizes.reshape(-1, 2))
+    return [] if reading is None else [Finding("results-box-reading", reading, len(columns))]
 
 
 def _repeated(detections: Detections) -> NDArray[np.int64]:
@@ -94,7 +235,8 @@ def _repeated(detections: Detections) -> NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     # Equal results have equal sums and so stand side by side; others hardly ever do.
     x, y = detections.keypoints[:, 0].T
-    sums = 0.73 * x + 0.37 * y + detections.scores + detections.image_ids
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = 0.73 * x + 0.37 * y + detections.scores + detections.image_ids
     order = np.argsort(sums, kind="stable")
     before, after = order[:-1], order[1:]
     twins = (detections.image_ids[before] == detections.image_ids[after]) & (

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.defects import PERSON
-from posebench.datasets.findings import are_numbers, finding, has_length, is_integer, is_number
+from posebench.datasets.categories import PERSON
+from posebench.datasets.findings import Finding
+from posebench.datasets.row_faults import fault_findings, result_fault
 from posebench.errors import DataError
 from posebench.files.json_file import read_json
 from posebench.prediction.predictions import Predictions, group_by_image
@@ -24,6 +25,7 @@ def to_coco_results(
     predictions: Predictions,
     scores: NDArray[Any],
     keep: NDArray[np.int64] | None = None,
+    category: int = PERSON,
 ) -> list[dict[str, Any]]:
     """Return the predictions at positions `keep`, in that order, as COCO results.
 
@@ -42,7 +44,7 @@ def to_coco_results(
     return [
         {
             "image_id": int(predictions.image_ids[index]),
-            "category_id": PERSON,
+            "category_id": category,
             "keypoints": triplets[index].reshape(-1).tolist(),
             "score": float(scores[index]),
             "bbox": boxes[index].tolist(),
@@ -56,24 +58,29 @@ def read_coco_results(path: Path, keypoint_count: int) -> list[dict[str, Any]]:
     raw, _ = read_json(path, "results file")
     if not isinstance(raw, list):
         raise DataError(f"The results file {path} does not hold a list.", hint=RESULT_FORMAT)
-    boxed = sum(isinstance(row, dict) and "bbox" in row for row in raw)
-    bad = [f"entry {index}" for index, row in enumerate(raw) if not is_result(row, keypoint_count)]
-    defects = finding("error", f"Entries that are not results of {keypoint_count} keypoints", bad)
-    if not defects and boxed not in (0, len(raw)):
-        defects = finding("error", f"Only {boxed} of {len(raw)} results have a bbox", [path])
-    if defects:
-        raise DataError(f"The results file {path} cannot be used. {defects[0]}", hint=RESULT_FORMAT)
+    raise_faults(path, row_faults(raw, keypoint_count))
+    boxed = sum("bbox" in row for row in raw)
+    raise_faults(path, box_count_faults(boxed, len(raw)))
     return raw
 
 
-def is_result(row: Any, keypoint_count: int) -> bool:
-    """Tell whether a parsed JSON value is a result of K keypoints, all of it finite numbers."""
-    return (
-        isinstance(row, dict)
-        and is_integer(row.get("image_id"))
-        and is_integer(row.get("category_id"))
-        and is_number(row.get("score"))
-        and has_length(row.get("keypoints"), 3 * keypoint_count)
-        and are_numbers(row["keypoints"], 3 * keypoint_count)
-        and ("bbox" not in row or are_numbers(row["bbox"], 4))
-    )
+def row_faults(rows: list[Any], keypoint_count: int, first: int = 0) -> list[Finding]:
+    """Return what keeps rows, counted from `first`, from being results of K keypoints."""
+    faults = ((index, row, result_fault(row, keypoint_count)) for index, row in enumerate(rows))
+    bad = [(index, row, fault) for index, row, fault in faults if fault is not None]
+    return fault_findings("results-fields", "Results", bad, first)
+
+
+def box_count_faults(boxed: int, rows: int) -> list[Finding]:
+    """Return that some results have a box and others have none, if so."""
+    if boxed in (0, rows):
+        return []
+    return [Finding("results-box-some", f"Only {boxed} of {rows} results have a bbox", boxed)]
+
+
+def raise_faults(path: Path, faults: list[Finding]) -> None:
+    """Raise `DataError` for the first fault of a results file, if there is one."""
+    if faults:
+        more = f" ({len(faults) - 1} more kinds of error.)" if len(faults) > 1 else ""
+        hint = f"{faults[0].hint} {RESULT_FORMAT}" if faults[0].hint else RESULT_FORMAT
+        raise DataError(f"The results file {path} cannot be used. {faults[0]}{more}", hint=hint)

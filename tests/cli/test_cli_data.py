@@ -98,5 +98,28 @@ def test_check_takes_images_boxes_and_keypoints(
     )  # fmt: skip
     assert done.code == 0
     assert "4 images (4 files read)" in done.out
-    assert "without a box in boxes.json" in done.out
+    assert "without a detected box" in done.out
     assert run("data", "check", tmp_path / "none").code == 2
+
+
+def test_check_takes_area_rule_category_and_image_options(
+    run: Callable[..., Any], people: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(people, tmp_path / "p")
+    raw = json.loads((folder / ANNOTATIONS).read_text())
+    for row in raw["annotations"]:
+        del row["area"]
+        row["category_id"] = 7
+    raw["categories"][0] |= {"id": 7, "name": "cat"}
+    (folder / ANNOTATIONS).write_text(json.dumps(raw))
+    for path in (folder / "val").iterdir():
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), None, fx=0.5, fy=0.5))
+    done = run("data", "check", folder)
+    assert done.code == 2 and "--area-rule box" in done.out and "[area-missing]" in done.out
+    done = run("data", "check", folder, "--area-rule", "box")
+    assert done.code == 2 and "--allow-resized" in done.out
+    options = ("--area-rule", "box", "--allow-resized", "--exif", "ignore", "--category", "cat")
+    done = run("data", "check", folder, *options)
+    assert done.code == 0 and "[images-resampled]" in done.out
+    assert "'dog'" in run("data", "check", folder, "--category", "dog").err
+    assert "Did you mean 'ignore'" in run("data", "check", folder, "--exif", "ignor").err

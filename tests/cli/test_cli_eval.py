@@ -284,14 +284,14 @@ def test_data_that_cannot_be_used(
     if damage == "missing image":
         image = next((own_people / "val").iterdir())
         image.unlink()
-        said = f"1 of 4 images of {own_people / ANNOTATIONS} are missing: {image}"
+        said = f"1 of 4 image files are missing: {image}"
     elif damage == "cut off annotations":
         path = own_people / ANNOTATIONS
         path.write_bytes(path.read_bytes()[:-200])
         said = "is cut off"
     else:
         options = ["--boxes", boxes_file(tmp_path / "b.json", own_people, shift=1000)]
-        said = "has no person box for any of the 4 images"
+        said = "has no box of category 1 (person) for any of the 4 images"
     done = run("eval", heatmap, "--dataset", own_people, *options)
     assert (done.code, done.out) == (2, "")
     assert said in done.err

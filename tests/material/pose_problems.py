@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from posebench.datasets.coco import AreaRule, ImageRecord, Kind, PoseDataset
+from posebench.datasets.coco import ImageRecord, PoseDataset
 from posebench.datasets.keypoints import KeypointSet
-from posebench.scoring.official import import_xtcocotools
+from posebench.datasets.rules import AreaRule, Kind
+from posebench.scoring.official_crowdpose import import_xtcocotools
 
 Row = dict[str, Any]
 # Both ends of the medium range, and areas a hair beyond them.

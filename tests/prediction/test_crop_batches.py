@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from small_run import SIZE, small_spec
 
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
+from posebench.datasets.image_files import dataset_image
 from posebench.datasets.images import read_image
 from posebench.errors import DataError
 from posebench.networks.sizes import InputSize
@@ -65,11 +66,11 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count how often each image is read."""
     counts: Counter[str] = Counter()
 
-    def counted(path: Path) -> NDArray[np.uint8]:
-        counts[path.name] += 1
-        return read_image(path)
+    def counted(dataset: PoseDataset, index: int) -> NDArray[np.uint8]:
+        counts[dataset.images[index].path.name] += 1
+        return dataset_image(dataset, index)
 
-    monkeypatch.setattr(module, "read_image", counted)
+    monkeypatch.setattr(module, "dataset_image", counted)
     return counts
 
 

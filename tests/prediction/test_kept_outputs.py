@@ -78,7 +78,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def forbid() -> None:
         monkeypatch.setattr(predict_module, "predict_outputs", fail)
-        for name in ("read_image", "crop_image"):
+        for name in ("dataset_image", "crop_image"):
             monkeypatch.setattr(crop_batches, name, fail)
         monkeypatch.setattr(planning, "count_gflops", fail)
 

@@ -17,6 +17,7 @@ from small_run import edit_annotations, small_checkpoint, small_model
 
 from posebench.checkpoints.native import save_checkpoint
 from posebench.datasets.requests import DataRequest
+from posebench.errors import DataError
 from posebench.files import cache as cache_module
 from posebench.files.cache import predictions_directory
 from posebench.files.hashing import content_key
@@ -24,6 +25,13 @@ from posebench.networks.costs import count_gflops
 from posebench.prediction import predict as predict_module
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
+from posebench.prediction.kept_predictions import (
+    CachedPredictions,
+    cached_file,
+    read_predictions,
+    write_predictions,
+)
+from posebench.prediction.predictions import Predictions
 from posebench.running import cells as planning
 from posebench.running.cells import Grid, Storage
 from posebench.running.run_cells import run_pass
@@ -267,6 +275,35 @@ def test_a_damaged_file_is_made_again(
     passes.clear()
     run(net, load(people), tmp_path)
     assert passes == []
+
+
+def test_a_flipped_bit_is_told_or_changes_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    made = Predictions(
+        image_ids=np.arange(6),
+        ids=np.arange(6),
+        keypoints=rng.normal(size=(6, 17, 2)),
+        keypoint_scores=rng.random((6, 17)),
+        bbox_xyxy=rng.random((6, 4)).astype(np.float32),
+        bbox_scores=np.ones(6, dtype=np.float32),
+        areas=np.ones(6, dtype=np.float32),
+    )
+    file = cached_file(tmp_path, {"a": 1})
+    write_predictions(file, CachedPredictions(made, 1.5))
+    whole = file.path.read_bytes()
+    told = 0
+    for place in rng.choice(8 * len(whole), 500, replace=False):
+        data = bytearray(whole)
+        data[place // 8] ^= 1 << (place % 8)
+        file.path.write_bytes(data)
+        try:
+            read = read_predictions(file)
+        except DataError:
+            told += 1
+            continue
+        assert read is not None and read.gflops == 1.5
+        np.testing.assert_array_equal(read.predictions.keypoints, made.keypoints)
+    assert told > 200
 
 
 def test_a_folder_that_cannot_be_written_costs_a_note(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from small_run import SIZE, small_model
 
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
+from posebench.datasets.image_files import dataset_image
 from posebench.datasets.images import read_image
 from posebench.errors import DataError
 from posebench.networks.policies import CellNetwork, Policy, apply_policy
@@ -172,11 +173,11 @@ def test_every_image_is_read_once_for_all_cells(
     )
     reads: Counter[Path] = Counter()
 
-    def counted(path: Path) -> NDArray[np.uint8]:
-        reads[path] += 1
-        return read_image(path)
+    def counted(dataset: PoseDataset, index: int) -> NDArray[np.uint8]:
+        reads[dataset.images[index].path] += 1
+        return dataset_image(dataset, index)
 
-    monkeypatch.setattr(crops_module, "read_image", counted)
+    monkeypatch.setattr(crops_module, "dataset_image", counted)
     cells = [cell_of("heatmap"), cell_of("simcc"), cell_of("simcc", OTHER, "resample")]
     run(cells, (dataset, shuffled), batch_size)
     used = {dataset.images[index].path for index in truth.image_index}
@@ -280,7 +281,7 @@ def test_an_image_that_cannot_be_read_fails_all_cells(
 
 
 def test_nothing_is_read_without_cells(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crops_module, "read_image", None)
+    monkeypatch.setattr(crops_module, "dataset_image", None)
     assert run([], load(people)) == []
 
 

@@ -43,7 +43,10 @@ def test_a_data_check() -> None:
     report = CheckReport(
         annotations=Path("a.json"),
         images=Path("val"),
-        findings=(Finding("error", "Missing image files", hint="Get them."), Finding("note", "x")),
+        findings=(
+            Finding("images-missing", "Missing image files", hint="Get them."),
+            Finding("images-unchecked", "x"),
+        ),
         keypoint_set="coco",
         image_count=4,
         person_count=9,

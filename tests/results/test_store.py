@@ -63,11 +63,43 @@ def test_a_damaged_table_is_an_error(tmp_path: Path, damage: str) -> None:
         load_table(tmp_path, key)
 
 
+def test_a_flipped_bit_is_told_or_changes_nothing(tmp_path: Path) -> None:
+    table = made_up_table(0.5)
+    key = save_table(tmp_path, table)
+    path = tmp_path / f"{key}.npz"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    told = 0
+    for place in rng.choice(8 * len(whole), 400, replace=False):
+        data = bytearray(whole)
+        data[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(data)
+        try:
+            read = load_table(tmp_path, key)
+        except DataError:
+            told += 1
+            continue
+        np.testing.assert_array_equal(read.person, table.person)
+        np.testing.assert_array_equal(read.scores, table.scores)
+        assert read.rules == table.rules
+    assert told > 200
+
+
+def test_an_edited_table_is_told(tmp_path: Path) -> None:
+    key = save_table(tmp_path, made_up_table(0.5))
+    other = save_table(tmp_path, made_up_table(0.9))
+    (tmp_path / f"{other}.npz").replace(tmp_path / f"{key}.npz")
+    with pytest.raises(DataError, match="not what it is named by"):
+        load_table(tmp_path, key)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "a.json"),
         ("[]", "is damaged"),
+        ('{"schema_version": 1, "metrics": {"AP": NaN}}', "is damaged"),
+        ('{"schema_version": 1, "metrics": {"AP": -Infinity}}', "is damaged"),
         ('{"schema_version": 99}', "schema 99.*\nA newer posebench wrote it"),
         ('{"schema_version": 0}', "schema 0.*\nRun the suite again"),
         ('{"schema_version": 1, "id": "a"}', "result: Field required"),

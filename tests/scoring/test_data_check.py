@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from posebench.datasets.keypoints import COCO
+from posebench.datasets.rules import LoadOptions
 from posebench.errors import DataError
-from posebench.scoring.data_check import CheckReport, check_dataset, check_path
+from posebench.scoring.data_check import CheckOptions, CheckReport, check_dataset, check_path
 
 
 def person(number: int, left: float = 10.0, **changes: Any) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def test_a_sound_folder_scores_one(tmp_path: Path) -> None:
 
 def test_real_coco_is_sound(coco_mini: Path) -> None:
     boxes = coco_mini / "person_detection_results" / "rtmdet_nano.json"
-    (report,) = check_path(coco_mini, boxes=boxes)
+    (report,) = check_path(coco_mini, CheckOptions(boxes=boxes))
     assert report.sound and report.images_read == 79 and report.instance_count == 68
     assert report.oracle is not None and set(report.oracle.values.values()) == {1.0}
 
@@ -120,14 +121,19 @@ def test_crowded_images_lower_the_oracle(tmp_path: Path) -> None:
 
 def test_names_and_categories(tmp_path: Path) -> None:
     swapped = [{"id": 1, "keypoints": list(COCO.keypoints[::-1])}]
-    report = check_dataset(write(tmp_path, categories=swapped), keypoints=COCO)
+    report = check_dataset(
+        write(tmp_path, categories=swapped), CheckOptions(load=LoadOptions(keypoints=COCO))
+    )
     assert "in another order" in told(report, "error")
     report = check_dataset(
-        write(tmp_path, person(1), person(2, left=120.0), person(3, category_id=9), categories=[])
+        write(tmp_path, person(1), person(2, left=120.0), person(3, category_id=9))
     )
     assert report.sound
+    assert "Categories with keypoints that are not evaluated: category 9 (1 times)" in told(
+        report, "warning"
+    )
+    report = check_dataset(write(tmp_path, categories=[]))
     assert "does not list category 1" in told(report, "warning")
-    assert "category 9 (1 times)" in told(report, "note")
 
 
 def test_annotation_zero_is_only_a_note(tmp_path: Path) -> None:
@@ -160,7 +166,7 @@ def test_missing_and_unreadable_images(tmp_path: Path) -> None:
     (tmp_path / "val" / "one.png").write_bytes(b"no image")
     assert "cannot be decoded" in told(check_dataset(path), "error")
     (tmp_path / "val" / "one.png").unlink()
-    assert "Missing image files" in told(check_dataset(path), "error")
+    assert "1 of 1 image files are missing" in told(check_dataset(path), "error")
     (tmp_path / "val").rmdir()
     report = check_dataset(path)
     assert report.sound and "not checked" in told(report, "note")
@@ -170,10 +176,10 @@ def test_boxes(tmp_path: Path) -> None:
     path, boxes = write(tmp_path), tmp_path / "boxes.json"
     box = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
     boxes.write_text(json.dumps([box, {**box, "image_id": 7}]))
-    report = check_dataset(path, boxes=boxes)
+    report = check_dataset(path, CheckOptions(boxes=boxes))
     assert report.sound and "1 boxes of images that are not" in told(report, "note")
     boxes.write_text(json.dumps([{**box, "image_id": 7}]))
-    assert "no person box" in told(check_dataset(path, boxes=boxes), "error")
+    assert "no box of category 1" in told(check_dataset(path, CheckOptions(boxes=boxes)), "error")
 
 
 def test_images_without_boxes(tmp_path: Path) -> None:
@@ -182,8 +188,8 @@ def test_images_without_boxes(tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.json"
     box = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
     boxes.write_text(json.dumps([box]))
-    warned = told(check_dataset(path, boxes=boxes), "warning")
-    assert "without a box in boxes.json: image 2" in warned
+    warned = told(check_dataset(path, CheckOptions(boxes=boxes)), "warning")
+    assert "without a detected box: image 2" in warned
     assert "listed more than once, under several ids: one.png" in warned
 
 

@@ -23,7 +23,13 @@ from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions
 from posebench.scoring import official
 from posebench.scoring.data_check import ground_truth_predictions
-from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions, evaluate
+from posebench.scoring.evaluate import (
+    EVALUATORS,
+    ScoreChecks,
+    ScoringOptions,
+    evaluate,
+    select_results,
+)
 from posebench.scoring.official import COCO_METRICS, CROWDPOSE_METRICS, score_official
 from posebench.scoring.results_json import read_coco_results, to_coco_results
 from posebench.scoring.statistics.estimates import Resampling
@@ -221,12 +227,47 @@ def test_results_that_do_not_fit(make: Maker) -> None:
         score_official(dataset, [{**row, "keypoints": [1.0] * 42}])
 
 
-def test_crowdpose_without_xtcocotools(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+NEEDS_FASTER_COCO_EVAL = pytest.mark.skipif(
+    importlib.util.find_spec("faster_coco_eval") is None, reason="needs faster-coco-eval"
+)
+
+
+@NEEDS_FASTER_COCO_EVAL
+@NEEDS_XTCOCOTOOLS
+def test_faster_coco_eval_equals_xtcocotools(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = with_crowd_index(raw_coco(CROWDPOSE, images=40), *np.linspace(0, 1.1, 40).tolist())
+    dataset = make(raw)
+    results = select_results(dataset, noisy(dataset), ScoringOptions())
+    for row in results[::7]:  # xtcocotools leaves these out
+        row["keypoints"][2::3] = [0.0] * 14
+    theirs = score_official(dataset, results)
+    monkeypatch.setitem(sys.modules, "xtcocotools.cocoeval", None)
+    other = score_official(dataset, results)
+    assert other.values == theirs.values
+    assert theirs.evaluator.startswith("xtcocotools") and "faster-coco-eval" in other.evaluator
+
+
+@NEEDS_FASTER_COCO_EVAL
+@NEEDS_XTCOCOTOOLS
+@pytest.mark.slow
+def test_faster_coco_eval_equals_xtcocotools_on_crowdpose(
+    shared_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shared_dir / "data" / "crowdpose"
+    dataset = load_annotations(folder / "crowdpose_val.json", folder)
+    results = select_results(dataset, noisy(dataset), ScoringOptions())
+    theirs = score_official(dataset, results).values
+    monkeypatch.setitem(sys.modules, "xtcocotools.cocoeval", None)
+    assert score_official(dataset, results).values == theirs
+
+
+def test_crowdpose_without_an_evaluator(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = make(with_crowd_index(raw_coco(CROWDPOSE), 0.1, 0.5, 0.9, 0.9))
     monkeypatch.setitem(sys.modules, "xtcocotools.cocoeval", None)
-    with pytest.raises(EvaluationError, match="needs xtcocotools") as caught:
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(EvaluationError, match="needs faster-coco-eval or xtcocotools") as caught:
         score_official(dataset, [])
-    assert "3.11" in str(caught.value.hint)
+    assert "pip install" in str(caught.value.hint)
 
 
 def test_importing_the_package_loads_neither_oracle() -> None:

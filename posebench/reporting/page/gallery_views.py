@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from posebench.datasets.images import read_image
+from posebench.datasets.image_files import dataset_image
 from posebench.errors import PosebenchError
 from posebench.reporting.figures.style import paradigm_of
 from posebench.reporting.page.contents import paradigm_class
@@ -105,8 +105,8 @@ def _item(
 ) -> GalleryItem:
     row, keypoints = choice.row, found.dataset.keypoints
     image_id = int(found.predictions[0].image_ids[row])
-    path = next(image.path for image in found.dataset.images if image.id == image_id)
-    image = read_image(path)
+    ids = [image.id for image in found.dataset.images]
+    image = dataset_image(found.dataset, ids.index(image_id))
     keypoint = keypoints.keypoints[choice.keypoint].replace("_", " ")
     tiles = []
     for side, cell in enumerate(pair.cells):

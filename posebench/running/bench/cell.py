@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.images import read_image
+from posebench.datasets.image_files import dataset_image
 from posebench.errors import CheckpointError
 from posebench.files.environment import environment
 from posebench.networks.codecs import decode_by, own_decoder
@@ -201,8 +201,7 @@ class _Decoded:
     """Images that are decoded already."""
 
     def __init__(self, dataset: PoseDataset, indices: NDArray[np.int64]) -> None:
-        paths = {index: dataset.images[index].path for index in set(indices.tolist())}
-        self._images = {index: read_image(path) for index, path in paths.items()}
+        self._images = {index: dataset_image(dataset, index) for index in set(indices.tolist())}
 
     def take(self, index: int) -> NDArray[np.uint8]:
         """Return an image."""

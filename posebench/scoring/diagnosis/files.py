@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posebench.datasets.coco import AreaRule, PoseDataset
+from posebench.datasets.categories import only_category
+from posebench.datasets.coco import PoseDataset
+from posebench.datasets.rules import AreaRule
 from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.scoring.diagnosis.confidence import Calibration
@@ -35,7 +37,13 @@ from posebench.scoring.diagnosis.diagnosis_intervals import (
 )
 from posebench.scoring.diagnosis.keypoint_errors import STATES
 from posebench.scoring.diagnosis.strata import StratumMetrics, standard_strata, stratum_metrics
-from posebench.scoring.files import DataFacts, data_facts, load_annotated
+from posebench.scoring.files import (
+    DataFacts,
+    check_somebody_counts,
+    data_facts,
+    load_annotated,
+    read_results,
+)
 from posebench.scoring.keypoint_metrics import (
     ALL_KEYPOINTS,
     KeypointMetrics,
@@ -44,7 +52,8 @@ from posebench.scoring.keypoint_metrics import (
 )
 from posebench.scoring.matching.matching import KIND_RULES
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
-from posebench.scoring.results_file import ResultsFile, read_detections
+from posebench.scoring.results_file import ResultsFile
+from posebench.scoring.statistics.estimates import check_replicates
 
 # COCO's visibility flags of labelled keypoints.
 VISIBILITIES: Mapping[str, int] = {"visible": 2, "occluded": 1}
@@ -54,7 +63,8 @@ VISIBILITIES: Mapping[str, int] = {"visible": 2, "occluded": 1}
 class DiagnosisRequest:
     """What to diagnose. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
 
-    `replicates` resamples of the images, drawn from `seed`, give the intervals.
+    `replicates` resamples of the images, drawn from `seed`, give the intervals. `category` is an
+    id or a name, needed where several have keypoints.
     """
 
     predictions: tuple[Path, ...]
@@ -63,6 +73,10 @@ class DiagnosisRequest:
     area_rule: AreaRule | None = None
     replicates: int = 1000
     seed: int = 0
+    category: str | None = None
+
+    def __post_init__(self) -> None:
+        check_replicates(self.replicates)
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,8 @@ class ModelDiagnosis:
     """Everything about one results file; fractions 0-1.
 
     `costs` are in the order of correction; `remaining` is what AP lacks of 1 after all of
-    them. `oracle_ap` is AP with OKS as score, duplicates last.
+    them, for corrections do not put keypoints on their labels. `oracle_ap` is AP with OKS as
+    score, duplicates last.
     `keypoint_states` counts the states of each keypoint of matched detections, and of all.
     `visibility` has PCK and end-point error of visible and occluded keypoints.
     """
@@ -107,14 +122,19 @@ def diagnose_files(request: DiagnosisRequest) -> DiagnosisReport:
     """Diagnose results files; raise `PosebenchError` for files that cannot be scored."""
     if request.replicates < 1:
         raise UsageError("Intervals need at least 1 replicate.")
-    dataset = load_annotated(request.annotations, request.dataset, request.area_rule)
+    datasets = load_annotated(
+        request.annotations, request.dataset, request.area_rule, request.category
+    )
+    only_category([dataset.category for dataset in datasets], request.annotations)
+    dataset = datasets[0]
     truth = ground_truth(dataset)
-    files = [read_detections(path, len(dataset.keypoints)) for path in request.predictions]
+    check_somebody_counts(datasets, [truth])
+    files = [read_results(path, datasets, [truth]) for path in request.predictions]
     flip = dataset.keypoints.flip_indices
     found = [diagnose(truth, file.detections, flip, KIND_RULES[dataset.kind]) for file in files]
     sampled = resample_errors(found, request.replicates, np.random.default_rng(request.seed))
     return DiagnosisReport(
-        data=data_facts(dataset, truth),
+        data=data_facts(datasets, [truth]),
         replicates=request.replicates,
         seed=request.seed,
         models=tuple(
@@ -155,7 +175,7 @@ def _model(
         ),
         calibration=diagnosis.calibration,
         curves=precision_curves(tables.predicted),
-        findings=tuple(f"{item.level}: {item}" for item in file.findings),
+        findings=tuple(item.line for item in file.findings),
     )
 
 

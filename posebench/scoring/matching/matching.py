@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.coco import Kind
+from posebench.datasets.rules import Kind
 from posebench.errors import EvaluationError
 from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.oks import Pairs, similar_pairs

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from posebench.datasets.coco import Kind
+from posebench.datasets.rules import Kind
 
 CrowdSplit = Literal["code", "paper"]
 # crowdIndex where medium and hard begin: the evaluators' code, and the CrowdPose paper.
@@ -83,3 +83,14 @@ class Metrics:
 
     values: Mapping[str, float | None]
     evaluator: str
+
+
+def mean_of_categories(values: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Return the mean of each metric over the categories that have it, as evaluators take it."""
+    if len(values) == 1:
+        return dict(values[0])
+    means: dict[str, float | None] = {}
+    for name in values[0]:
+        known = [value for row in values if (value := row[name]) is not None]
+        means[name] = sum(known) / len(known) if known else None
+    return means

@@ -49,7 +49,8 @@ def best_detections(truth: GroundTruth, detections: Detections) -> Best:
     detection, person, oks = pairs.detection[tied], pairs.person[tied], pairs.oks[tied]
     offsets = detections.keypoints[detection] - truth.keypoints[person]
     labelled = truth.visibility[person] > 0
-    distance = (np.linalg.norm(offsets, axis=2) * labelled).sum(axis=1)
+    with np.errstate(over="ignore"):
+        distance = np.where(labelled, np.linalg.norm(offsets, axis=2), 0.0).sum(axis=1)
     return _first(len(truth), person, detection, oks, np.lexsort((detection, distance, person)))
 
 

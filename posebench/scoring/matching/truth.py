@@ -54,7 +54,7 @@ class GroundTruth:
 
 
 def ground_truth(dataset: PoseDataset) -> GroundTruth:
-    """Return the persons of a data set (category 1), crowds and unlabelled ones included."""
+    """Return the persons of a data set's category, crowds and unlabelled ones included."""
     rows = dataset.persons
     image_ids = np.array(sorted(image.id for image in dataset.images), dtype=np.int64)
     owners = np.array([row["image_id"] for row in rows], dtype=np.int64)

@@ -5,12 +5,14 @@ What `posebench score` and `posebench eval` show beside each number.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.errors import UsageError
 from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.statistics.bootstrap import (
@@ -27,6 +29,17 @@ from posebench.scoring.statistics.intervals import (
 
 # Groups of images that are left out in turn to find the skewness a BCa interval needs.
 _JACKKNIFE_GROUPS = 200
+# More move the ends of an interval by less than anybody reads.
+MOST_REPLICATES = 100_000
+
+
+def check_replicates(replicates: int) -> None:
+    """Raise `UsageError` for more resamples than say anything new."""
+    if not 0 <= replicates <= MOST_REPLICATES:
+        raise UsageError(
+            f"{replicates} replicates are out of range: 0 to {MOST_REPLICATES}.",
+            hint="1000 are usual; 10000 for small adjusted p-values.",
+        )
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,9 @@ class Resampling:
     replicates: int = 1000
     seed: int = 0
     interval: IntervalKind = "percentile"
+
+    def __post_init__(self) -> None:
+        check_replicates(self.replicates)
 
 
 @dataclass(frozen=True)
@@ -95,9 +111,30 @@ def resample(
 ) -> Sampled:
     """Return the metrics of resampled images, the same ones for all tables."""
     images = len(tables[0].image_ids)
+    if not resampling.replicates:
+        return Sampled(np.full((len(tables), 0, len(metrics)), np.nan), None)
     rng = np.random.default_rng(resampling.seed)
     replicates = image_replicates(tables, metrics, resampling.replicates, rng)
     if resampling.interval == "percentile":
         return Sampled(replicates, None)
     groups = left_out_images(images, min(images, _JACKKNIFE_GROUPS))
     return Sampled(replicates, weighted_metrics(tables, metrics, groups))
+
+
+def mean_of_tables(sampled: Sampled, group: int) -> Sampled:
+    """Return the metrics of each `group` tables in a row as their mean, empty ones left out.
+
+    Evaluators take the mean over the categories that have somebody in the same way.
+    """
+    if group == 1:
+        return sampled
+    left_out = None if sampled.left_out is None else _grouped_mean(sampled.left_out, group)
+    return Sampled(_grouped_mean(sampled.replicates, group), left_out)
+
+
+def _grouped_mean(values: NDArray[np.float64], group: int) -> NDArray[np.float64]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resample without anybody
+        return np.asarray(
+            np.nanmean(values.reshape(len(values) // group, group, *values.shape[1:]), axis=1)
+        )

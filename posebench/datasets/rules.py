@@ -1,0 +1,104 @@
+"""By which rules an annotation file counts: its categories, their keypoints, evaluator, areas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from posebench.datasets.categories import Category, choose_categories
+from posebench.datasets.images import ImageReading
+from posebench.datasets.keypoint_names import guess_keypoints
+from posebench.datasets.keypoints import KeypointSet
+from posebench.errors import DataError
+
+Kind = Literal["coco", "crowdpose"]
+AreaRule = Literal["annotation", "box"]
+AREA_RULES: tuple[AreaRule, ...] = ("annotation", "box")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The categories that are evaluated with their keypoints, the evaluator, where areas are.
+
+    `guessed` says that nobody named the keypoints.
+    """
+
+    categories: Sequence[tuple[Category, KeypointSet]]
+    kind: Kind
+    area_rule: AreaRule
+    guessed: bool = True
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a user says of an annotation file beyond what it says itself; None to take that.
+
+    `keypoints` is found from the category's keypoint names and their number, `kind` is
+    `crowdpose` where the images have a crowdIndex and 14 keypoints. `area_rule` is `box` for
+    `crowdpose`, and for AI Challenger's keypoints without any area. `category` is an id or a
+    name.
+    """
+
+    name: str | None = None
+    keypoints: KeypointSet | None = None
+    kind: Kind | None = None
+    area_rule: AreaRule | None = None
+    category: str | None = None
+    reading: ImageReading = field(default_factory=ImageReading)
+
+
+def rules_of(path: Path, raw: Mapping[str, Any], options: LoadOptions) -> Rules:
+    """Return the rules of a parsed file that has COCO's lists, where not given found from it.
+
+    Raises `DataError` where its keypoints are no known set, `UsageError` for a category it lacks.
+    """
+    chosen = [
+        (category, options.keypoints or guess_keypoints(path, raw, category))
+        for category in choose_categories(raw, options.category)
+    ]
+    kinds = {options.kind or guess_kind(raw, keypoints) for _, keypoints in chosen}
+    if len(kinds) > 1:
+        raise DataError(
+            f"{path} has categories of several evaluators: {', '.join(sorted(kinds))}.",
+            hint="Name one with --category.",
+        )
+    (kind,) = kinds
+    rule = options.area_rule or _usual_area_rule(raw, kind, [keypoints for _, keypoints in chosen])
+    return Rules(chosen, kind, rule, guessed=options.keypoints is None)
+
+
+def _usual_area_rule(raw: Mapping[str, Any], kind: Kind, sets: Sequence[KeypointSet]) -> AreaRule:
+    """Return where areas come from where nobody says: as the data set's publishers do."""
+    if kind == "crowdpose":
+        return "box"
+    ai_challenger = {keypoints.name for keypoints in sets} == {"aic"}
+    has_area = any(isinstance(row, dict) and "area" in row for row in raw["annotations"])
+    return "box" if ai_challenger and not has_area else "annotation"
+
+
+def check_structure(path: Path, raw: Any) -> None:
+    """Raise `DataError` unless `raw` has COCO's lists of images and annotations."""
+    hint = "A COCO file is an object with the lists `images`, `annotations` and `categories`."
+    if isinstance(raw, list):
+        raise DataError(
+            f"{path} is not a COCO annotation file: it holds a list, like a file of results or "
+            "of detected boxes.",
+            hint=hint,
+        )
+    if not isinstance(raw, dict):
+        raise DataError(f"{path} is not a COCO annotation file.", hint=hint)
+    for key in ("images", "annotations"):
+        if not isinstance(raw.get(key), list):
+            raise DataError(
+                f"{path} is not a COCO annotation file: it has no list {key!r}.", hint=hint
+            )
+    if not raw["images"]:
+        raise DataError(f"The annotation file {path} lists no images.")
+
+
+def guess_kind(raw: Mapping[str, Any], keypoints: KeypointSet) -> Kind:
+    """Return `crowdpose` for 14 CrowdPose keypoints with a crowdIndex on every image."""
+    crowded = all(isinstance(row, dict) and "crowdIndex" in row for row in raw["images"])
+    return "crowdpose" if crowded and keypoints.name == "crowdpose" else "coco"

@@ -1,0 +1,39 @@
+"""Everything that is said of a run's data before its numbers: annotations, images, boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from posebench.datasets.boxes import box_findings
+from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.findings import Finding, worst_first
+from posebench.datasets.image_files import image_findings
+from posebench.errors import DataError
+
+
+def data_findings(dataset: PoseDataset, instances: Instances | None = None) -> tuple[Finding, ...]:
+    """Return every finding on a data set, its image files and its boxes, worst first.
+
+    `instances` are those of a run; ground-truth boxes are spoken of with their annotations. Only
+    headers of image files are read, so that every run can afford it.
+    """
+    found = [*dataset.findings, *image_findings(dataset)]
+    if instances is not None and instances.keypoints is None:
+        found += box_findings(dataset, instances)
+    return tuple(worst_first(found))
+
+
+def raise_errors(findings: Iterable[Finding], where: object) -> None:
+    """Raise `DataError` for the first finding that is an error, if any is.
+
+    An image that cannot be read is none here: it is the failure of the cells that need it.
+    """
+    errors = [
+        item for item in findings if item.level == "error" and item.kind != "images-unreadable"
+    ]
+    if errors:
+        more = f" ({len(errors) - 1} more kinds of error.)" if len(errors) > 1 else ""
+        raise DataError(
+            f"The data of {where} cannot be used. {errors[0]}{more}",
+            hint=errors[0].hint or "`posebench data check` lists everything.",
+        )

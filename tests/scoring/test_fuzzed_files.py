@@ -1,0 +1,100 @@
+"""Annotations, boxes and results damaged at random: a message, or the evaluators' own number."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fuzzed_files import damaged, sound_files
+
+from posebench.datasets.boxes import detected_instances
+from posebench.datasets.coco import load_dataset
+from posebench.datasets.rules import LoadOptions
+from posebench.datasets.survey import data_findings
+from posebench.errors import PosebenchError
+from posebench.scoring.data_check import CheckOptions, check_dataset
+from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files
+from posebench.scoring.files import ScoreRequest, score_files
+from posebench.scoring.official import COCO_METRICS
+from posebench.scoring.statistics.estimates import Resampling
+
+NO_INTERVALS = Resampling(replicates=0)
+# One of so many cases is diagnosed too, which takes longest.
+DIAGNOSED = 20
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_two_thousand_damaged_files(tmp_path: Path, block: int) -> None:
+    scored = compared = 0
+    for seed in range(250 * block, 250 * (block + 1)):
+        outcome = try_files(tmp_path, seed)
+        scored, compared = scored + outcome[0], compared + outcome[1]
+    # The fuzzer reaches the numbers, and the oracle, often enough to say something.
+    assert scored > 60 and compared > 50
+
+
+@pytest.mark.slow
+def test_twenty_thousand_damaged_files(tmp_path: Path) -> None:
+    for seed in range(2000, 20_000):
+        try_files(tmp_path, seed)
+
+
+def try_files(folder: Path, seed: int) -> tuple[bool, bool]:
+    """Damage one of three files and use all; return whether they were scored and compared."""
+    rng = np.random.default_rng(seed)
+    files = sound_files(rng)
+    victim = rng.choice(sorted(files))
+    files[victim] = damaged(rng, files[victim], int(rng.integers(1, 4)))
+    paths = {name: folder / f"{name}.json" for name in files}
+    for name, path in paths.items():
+        path.write_text(json.dumps(files[name]))
+    with contextlib.suppress(PosebenchError):
+        check = check_dataset(paths["annotations"], CheckOptions(boxes=paths["boxes"]))
+        assert all(str(item) and item.level and len(item.line) < 2000 for item in check.findings)
+    with contextlib.suppress(PosebenchError):
+        dataset = load_dataset(paths["annotations"], folder, LoadOptions(category="1"))
+        data_findings(dataset, detected_instances(dataset, paths["boxes"]))
+    if seed % DIAGNOSED == 0:
+        with contextlib.suppress(PosebenchError):
+            files_of = ((paths["results"],), paths["annotations"])
+            diagnose_files(DiagnosisRequest(*files_of, replicates=5))
+    try:
+        request = ScoreRequest((paths["results"],), paths["annotations"], resampling=NO_INTERVALS)
+        report = score_files(request)
+    except PosebenchError as error:
+        assert len(str(error)) < 3000
+        return False, False
+    theirs = pycocotools_says(files["annotations"], files["results"])
+    if theirs is None or "category-unlisted" in " ".join(report.data.findings):
+        return True, False
+    ours = [item.value for item in report.scores[0].metrics.values()]
+    for name, own, their in zip(COCO_METRICS, ours, theirs, strict=True):
+        assert (-1 if own is None else own) == pytest.approx(their, abs=1e-10), (seed, name)
+    return True, True
+
+
+def pycocotools_says(annotations: Any, results: Any) -> list[float] | None:
+    """Return what pycocotools makes of the very files, None where it fails."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth = COCO()
+    truth.dataset = copy.deepcopy(annotations)
+    for number, row in enumerate(truth.dataset["annotations"], start=1):
+        row["id"] = number  # it takes id 0 for unmatched
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+        try:
+            truth.createIndex()
+            evaluation = COCOeval(truth, truth.loadRes(copy.deepcopy(results)), "keypoints")
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        except Exception:  # whatever it stumbles over
+            return None
+    return list(evaluation.stats)
