@@ -38,7 +38,7 @@ def read_cells(source: Path) -> list[ReadCell]:
     if not isinstance(value, dict) or not isinstance(value.get("results"), list):
         raise DataError(
             f"{file} is no results file.",
-            hint="posebench run makes run directories, posebench eval results files.",
+            hint="--out of run, eval and bench makes run directories, --json results files.",
         )
     if value.get("schema_version") not in READABLE_SCHEMAS:
         known = " and ".join(map(str, READABLE_SCHEMAS))
