@@ -24,12 +24,16 @@ from posebench.datasets.images import read_image
 from posebench.datasets.requests import DataRequest
 from posebench.networks.sizes import InputSize
 from posebench.prediction.crops import crop_image
+from posebench.prediction.execution import Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
-from posebench.running.cells import Grid
-from posebench.running.run_cells import run_pass
-from posebench.running.sources import CheckpointSource
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.network_plans import Storage
+from posebench.running.plan import Place, plan_cells
+from posebench.running.run_pass import run_pass
+from posebench.running.sources import suite_checkpoints
 from posebench.running.workload import Workload, load_workload
 from posebench.scoring.evaluate import ScoringOptions
+from posebench.suites.suite import Suite
 
 SIZES = (InputSize(64, 48), InputSize(128, 96), InputSize(256, 192))
 PADDING = 1.25
@@ -130,9 +134,10 @@ def reduced_images(found: dict[Path, list[int]]) -> Iterator[None]:
 
 def average_precision(checkpoint: Path, workload: Workload) -> float:
     """Return AP in points at the trained size."""
-    source = CheckpointSource(checkpoint, checkpoint.stem)
-    ((_, cells),) = run_pass([source], workload, Grid(), lambda *_: None)
-    (cell,) = cells
+    suite, loaded = Suite("own", "own size", (str(checkpoint),)), LoadedCheckpoints()
+    found, place = suite_checkpoints(suite, Path()), Place(Path(), Storage())
+    cells = plan_cells(suite, found, [workload], place, loaded, lambda *_: None).cells
+    ((_, cell),) = run_pass(cells, workload, Parallelism(), loaded, lambda *_: None)
     assert cell.result.metrics is not None and cell.result.metrics["AP"] is not None, cell.result
     return 100 * cell.result.metrics["AP"]
 

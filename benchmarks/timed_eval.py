@@ -29,7 +29,7 @@ import numpy as np
 from measuring import peak_memory
 
 import posebench.cli
-import posebench.running.run_cells
+import posebench.running.run_pass
 from posebench.datasets.image_files import dataset_image
 from posebench.networks.codecs import decode_by
 from posebench.networks.policies import CellNetwork
@@ -58,17 +58,17 @@ class Clocks:
         self._running = False
         self._lock = threading.Lock()
 
-    def loop_clock(self, function: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    def loop_clock(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return `predict` with the clock of the loop, keeping what it answers."""
 
-        def timed(*arguments: Any, **options: Any) -> list[Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
             start, self._running = time.perf_counter(), True
             try:
                 outcomes = function(*arguments, **options)
             finally:
                 self._running = False
                 self.loop += time.perf_counter() - start
-            self.outcomes += outcomes
+            self.outcomes += [each for own in outcomes.values() for each in own.values()]
             return outcomes
 
         return timed

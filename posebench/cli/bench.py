@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,9 @@ import typer
 from posebench.cli import options
 
 if TYPE_CHECKING:
-    from posebench.results.cell import CellResult
-    from posebench.running.bench.run import BenchRequest
+    from posebench.running.bench.cell import BenchSettings
+    from posebench.running.evaluation import RunResults
+    from posebench.running.request import RunRequest
 
 
 def bench_command(
@@ -61,7 +61,10 @@ def bench_command(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="New run directory, for table, plot and compare.", show_default=False),
+        typer.Option(
+            help="Run directory, for table, plot and compare; what was measured stays.",
+            show_default=False,
+        ),
     ] = None,
     json: options.ResultsFile = None,
     format: Annotated[str, typer.Option(help="terminal or md.")] = "terminal",
@@ -72,96 +75,68 @@ def bench_command(
     unstable. Without checkpoints: the embedded ones.
     """
     from posebench.cli.choices import numbers_of, one_of, several_of
+    from posebench.cli.memory_suite import suite_of, text_of, words_of
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
+    from posebench.reporting.speed_tables import bench_markdown
     from posebench.running.bench.cell import BenchSettings
-    from posebench.running.bench.run import BenchRequest
     from posebench.running.bench.timing import Budget
-    from posebench.suites.suite import BoxesEntry, CheckpointEntry, DatasetEntry, Suite
-    from posebench.zoo import embedded_names
+    from posebench.running.evaluation import run_directory
+    from posebench.running.network_plans import Storage
+    from posebench.running.request import RunRequest
+    from posebench.suites.suite import BoxesEntry, DatasetEntry
 
     form = one_of(format, ("terminal", "md"), "--format")
-    suite = Suite(
-        name="bench",
-        description="posebench bench",
-        checkpoints=tuple(
-            CheckpointEntry(name, spec=None if spec is None else str(spec))
-            for name in checkpoints or embedded_names()
-        ),
-        datasets=(
-            DatasetEntry(
-                dataset,
-                root=None if data_root is None else str(data_root),
-                split=split,
-                images=None if images is None else str(images),
-                keypoints=keypoints,
-            ),
-        ),
+    suite = suite_of(
+        "bench",
+        checkpoints,
+        spec,
+        datasets=(DatasetEntry(dataset, text_of(data_root), split, text_of(images), keypoints),),
         boxes=(BoxesEntry(boxes),),
-        sizes=tuple(part.strip() for part in size.split(",")),
+        sizes=words_of(size),
         policies=several_of(policy, POLICIES, "--policy"),
         flip=("own" if flip is None else flip,),
         engines=several_of(engine, ("own", *ENGINES), "--engine"),
         precision=several_of(precision, PRECISIONS, "--precision"),
         batch_size=batch_size,
     )
-    request = BenchRequest(
-        suite=suite,
-        folder=Path.cwd(),
-        out=out,
-        limit=limit,
-        device=device,
-        resources=Resources(threads, workers),
-        settings=BenchSettings(
-            Budget(repeats, seconds, warmup),
-            numbers_of(batch_sizes, "--batch-sizes"),
-            parity,
-        ),
-    )
-    raise typer.Exit(_run(request, json, form))
-
-
-def _run(request: BenchRequest, json: Path | None, form: str) -> int:
-    """Measure, print, write the files asked for, and return the exit code.
-
-    It is 3 if a cell failed, and on Ctrl-C, which leaves out what is not measured yet.
-    """
-    from posebench.files.writing import check_writable, naming_what_cannot_be_written
-    from posebench.reporting.progress import progress_bars
-    from posebench.reporting.speed_tables import bench_markdown
-    from posebench.results.cell import write_results
-    from posebench.running.bench.run import resources_of, run_bench
-    from posebench.running.resources import share_out
-    from posebench.running.run_cells import exit_code
-
-    if json is not None:
-        check_writable(json)
-    results: list[CellResult] = []
-    stopped = False
-    with progress_bars("steps") as report:
-        try:
-            for result in run_bench(request, report):
-                results.append(result)
-        except KeyboardInterrupt:
-            stopped = True
-    if json is not None and results:
-        _, settings = share_out(resources_of(request), request.device)
-        with naming_what_cannot_be_written(json):
-            write_results(json, results, settings)
+    numbers = numbers_of(batch_sizes, "--batch-sizes")
+    settings = BenchSettings(Budget(repeats, seconds, warmup), numbers, parity)
+    with run_directory(out) as folder:
+        request = RunRequest(
+            suite=suite,
+            claims=(),
+            folder=Path(),
+            out=folder,
+            limit=limit,
+            devices=(device,),
+            resources=Resources(threads, workers),
+            source=str(Path.cwd()),
+            storage=Storage(),
+        )
+        done = _measured(request, settings, json)
     if form == "md":
-        sys.stdout.write(bench_markdown(results))
+        sys.stdout.write(bench_markdown(done.results))
     else:
-        _show(results, request.out, stopped)
-    return 3 if stopped else exit_code(results)
+        _show(done, out)
+    raise typer.Exit(done.exit_code)
 
 
-def _show(results: Sequence[CellResult], out: Path | None, stopped: bool) -> None:
+def _measured(request: RunRequest, settings: BenchSettings, json: Path | None) -> RunResults:
+    from posebench.reporting.progress import progress_bars
+    from posebench.running.bench.run import StepDisplay, measurement
+    from posebench.running.evaluation import run_results
+
+    with progress_bars("steps") as report:
+        return run_results(request, StepDisplay(settings, report), json, measurement(settings))
+
+
+def _show(done: RunResults, out: Path | None) -> None:
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.speed_tables import bench_table
 
-    if results:
-        print_fitting(bench_table(results))
+    print_fitting(bench_table(done.results))
     if out is not None:
         print_fitting(f"Run directory: {out}")
-    if stopped:
+    if done.stopped:
         print_fitting("Stopped by Ctrl-C.")

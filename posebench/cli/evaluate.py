@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from posebench.cli import options
+
+if TYPE_CHECKING:
+    from posebench.running.network_plans import Storage
 
 # Sizes of the embedded checkpoints' grid: the two they were trained at, and one above.
 EMBEDDED_SIZES = "64x48,128x96,192x144"
@@ -83,7 +86,10 @@ def evaluate_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for results.json and the predictions of every cell."),
+        typer.Option(
+            help="Run directory, for table, claims, compare, report and plot; what it has is kept.",
+            show_default=False,
+        ),
     ] = None,
     save_raw: Annotated[
         Path | None,
@@ -108,62 +114,68 @@ def evaluate_command(
     embedded synthetic people.
     """
     from posebench.cli.choices import one_of, several_of
-    from posebench.datasets.boxes import BoxFilter
-    from posebench.datasets.requests import DataRequest
-    from posebench.files.cache import predictions_directory
+    from posebench.cli.memory_suite import suite_of, text_of, words_of
     from posebench.networks.codecs import DECODER_CHOICES
     from posebench.networks.policies import POLICIES
-    from posebench.prediction.execution import ENGINES, PRECISIONS, Execution, Resources
+    from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
     from posebench.reporting.progress import progress_bars
     from posebench.reporting.results_table import print_results
-    from posebench.running.cells import Grid
-    from posebench.running.evaluate import EvaluationRequest, Outputs, run_evaluation
-    from posebench.running.run_cells import exit_code
-    from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
+    from posebench.running.evaluation import run_directory, run_results
+    from posebench.running.request import ProgressDisplay, RunRequest
+    from posebench.running.resources import device_names
     from posebench.scoring.nms import NMS_RULES
     from posebench.scoring.rescoring import RESCORING_RULES
-    from posebench.scoring.statistics.estimates import Resampling
     from posebench.scoring.statistics.intervals import INTERVALS
+    from posebench.suites.suite import BoxesEntry, DatasetEntry, ScoringEntry
 
-    sizes = size or ("native" if checkpoints else EMBEDDED_SIZES)
-    resampling = Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval"))
-    kept = None if str(cache) == "none" else cache or predictions_directory()
-    policies = policy or ("native" if checkpoints else EMBEDDED_POLICIES)
-    request = EvaluationRequest(
-        checkpoints=tuple(checkpoints or ()),
-        spec_file=spec,
-        data=DataRequest(
-            dataset=dataset,
-            data_root=data_root,
-            split=split,
-            images=images,
-            keypoints=keypoints,
-            boxes=boxes,
-            box_filter=BoxFilter(min_box_score, box_nms, max_boxes),
-            limit=limit,
+    suite = suite_of(
+        "eval",
+        checkpoints,
+        spec,
+        datasets=(DatasetEntry(dataset, text_of(data_root), split, text_of(images), keypoints),),
+        boxes=(BoxesEntry(boxes, min_box_score, box_nms, max_boxes),),
+        sizes=words_of(size or ("native" if checkpoints else EMBEDDED_SIZES)),
+        policies=several_of(
+            policy or ("native" if checkpoints else EMBEDDED_POLICIES), POLICIES, "--policy"
         ),
-        scoring=ScoringOptions(
+        flip=("own" if flip is None else flip,),
+        decoders=several_of(decoder, DECODER_CHOICES, "--decoder"),
+        engines=("own" if engine is None else one_of(engine, ENGINES, "--engine"),),
+        precision=(one_of(precision, PRECISIONS, "--precision"),),
+        scoring=ScoringEntry(
             rescoring=one_of(rescoring, RESCORING_RULES, "--rescoring"),
             keypoint_threshold=keypoint_threshold,
             nms=one_of(nms, NMS_RULES, "--nms"),
             nms_threshold=nms_threshold,
+            replicates=replicates,
+            seed=seed,
+            interval=one_of(interval, INTERVALS, "--interval"),
+            official=official,
         ),
-        checks=ScoreChecks(resampling if replicates else None, official),
-        grid=Grid(
-            sizes=tuple(part.strip() for part in sizes.split(",")),
-            policies=several_of(policies, POLICIES, "--policy"),
-            flip_test=flip,
-            execution=Execution(
-                None if engine is None else one_of(engine, ENGINES, "--engine"),
-                one_of(precision, PRECISIONS, "--precision"),
-                device,
-            ),
-            decoders=several_of(decoder, DECODER_CHOICES, "--decoder"),
-        ),
-        resources=Resources(threads, workers, batch_size),
-        outputs=Outputs(json, predictions, out, save_raw, kept),
     )
-    with progress_bars("instances") as report:
-        results = run_evaluation(request, report)
-    print_results(results)
-    raise typer.Exit(exit_code(results))
+    with run_directory(out) as folder, progress_bars("instances") as report:
+        request = RunRequest(
+            suite=suite,
+            claims=(),
+            folder=Path(),
+            out=folder,
+            limit=limit,
+            devices=device_names(device),
+            resources=Resources(threads, workers, batch_size),
+            source=str(Path.cwd()),
+            storage=_storage(out, save_raw, cache),
+            coco_results=predictions,
+        )
+        done = run_results(request, ProgressDisplay(report), json)
+    print_results(done.results)
+    raise typer.Exit(done.exit_code)
+
+
+def _storage(out: Path | None, raw: Path | None, cache: Path | None) -> Storage:
+    """Return where what networks answer is kept: in the run directory, if there is one."""
+    from posebench.files.cache import predictions_directory
+    from posebench.results.store import PREDICTIONS
+    from posebench.running.network_plans import Storage
+
+    kept = None if raw is not None or str(cache) == "none" else cache or predictions_directory()
+    return Storage(raw, kept) if out is None else Storage(raw, out / PREDICTIONS, kept)

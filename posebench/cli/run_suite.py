@@ -19,12 +19,13 @@ from posebench.reporting.results_table import print_results
 from posebench.reporting.verdict_table import verdict_table
 from posebench.results.cell import CellResult
 from posebench.results.store import RUN_FILE, read_run
-from posebench.running.executors.processes import device_names
-from posebench.running.one_pass import RunRequest
-from posebench.running.plan import SuiteCell
-from posebench.running.resources import share_out
-from posebench.running.run_cells import exit_code
-from posebench.running.run_suite import pending_cells, plan_of, run_suite
+from posebench.running.evaluation import exit_code
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.plan import PlannedCell
+from posebench.running.request import RunRequest
+from posebench.running.resources import device_names, set_up_process, share_out
+from posebench.running.run_suite import plan_of, run_suite
+from posebench.running.storing import pending_cells
 from posebench.suites.claims import find_claims
 from posebench.suites.suite import load_suite, source_text
 
@@ -101,9 +102,9 @@ def _default_folder(name: str, limit: int | None) -> Path:
 
 def _show_plan(request: RunRequest) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
-    share_out(request.resources, request.devices[0])
+    set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
-        plan = plan_of(request, display)
+        plan = plan_of(request, LoadedCheckpoints(), display.progress)
     pending = pending_cells(request, plan)
     print_fitting(_plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
@@ -116,16 +117,15 @@ def _show_plan(request: RunRequest) -> None:
         )
 
 
-def _networks(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
+def _networks(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return one cell for each network that runs: decoders share it."""
-    first = {
-        (cell.workload, cell.checkpoint.source.path, cell.axes, cell.key): cell
-        for cell in reversed(cells)
-    }
+    first: dict[object, PlannedCell] = {}
+    for cell in cells:
+        first.setdefault(cell.id if cell.network is None else cell.network.key, cell)
     return list(first.values())
 
 
-def _plan_table(cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> Table:
+def _plan_table(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> Table:
     waiting = {cell.id for cell in pending}
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cell", overflow="fold")

@@ -12,6 +12,12 @@ from typing import Any
 import posebench
 
 _CHUNK = 2**20
+# Keypoint sets are data beside the code.
+_SOURCES = (".py", ".json")
+# From image and checkpoint file to keypoints. The rooms above choose what is predicted, all of
+# which is in the key of a kept prediction; `zoo` finds files and `files` reads them, whose bytes
+# have hashes of their own.
+PREDICTING_ROOMS = ("datasets", "networks", "checkpoints", "prediction")
 
 
 def sha256_of(*paths: Path) -> str:
@@ -25,11 +31,17 @@ def sha256_of(*paths: Path) -> str:
 
 
 @cache
-def code_sha256() -> str:
-    """Return the SHA-256 of this package's source files."""
+def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
+    """Return the SHA-256 of the source files that can move a prediction.
+
+    A change of how results are run, scored, stored or shown leaves kept predictions good.
+    """
     digest = hashlib.sha256()
-    for file in sorted(Path(posebench.__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    for room in PREDICTING_ROOMS:
+        files = (file for file in (package / room).rglob("*") if file.suffix in _SOURCES)
+        for file in sorted(files):
+            digest.update(f"{file.relative_to(package)}\n".encode())
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

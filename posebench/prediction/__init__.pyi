@@ -1,6 +1,6 @@
 from .execution import Execution as Execution
 from .execution import Parallelism as Parallelism
 from .execution import Resources as Resources
-from .predict import CellPredictions as CellPredictions
-from .predict import PreparedCell as PreparedCell
+from .predict import NetworkRun as NetworkRun
+from .predict import Outcome as Outcome
 from .predictions import Predictions as Predictions

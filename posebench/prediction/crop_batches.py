@@ -27,7 +27,7 @@ from posebench.networks.spec import CropSpec
 from posebench.prediction.crops import crop_image, resample_crop
 from posebench.prediction.device_crops import normalise_tensor, resample_crops, warp_crops
 from posebench.prediction.devices import Uploaded, Uploader
-from posebench.prediction.execution import Parallelism
+from posebench.prediction.execution import CALIBRATION_CROPS, Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
 
 # Batches that workers are ahead of the lanes by.
@@ -200,3 +200,18 @@ def _ahead(
             yield under_way.popleft().result
     while under_way:
         yield under_way.popleft().result
+
+
+def calibration_crops(
+    request: CropRequest, dataset: PoseDataset, instances: Instances
+) -> NDArray[np.float32]:
+    """Return the first crops (N, 3, H, W) as a network takes them, for the ranges of int8."""
+    crops: list[NDArray[np.float32]] = []
+    with crop_batches(
+        dataset, instances, Parallelism(), requests=[], device=torch.device("cpu")
+    ) as batches:
+        for make in batches:
+            crops.append(make().inputs(request)[0].numpy())
+            if sum(map(len, crops)) >= CALIBRATION_CROPS:
+                break
+    return np.concatenate(crops)[:CALIBRATION_CROPS]

@@ -1,7 +1,7 @@
 """Raw outputs on disk: what a network answered for every instance, to decode and score again.
 
-One folder per cell, named by its content: `raw.json` beside chunks of compressed float16 arrays.
-It appears when complete, so that a run that stops leaves no part of one to be taken for it.
+One folder per network run, named by its content: `raw.json` beside chunks of compressed float16
+arrays. It appears when complete, so that a run that stops leaves no part of one to be taken for it.
 A value is kept as its distance from its map's peak, so that the peak stays where it is: on 271
 synthetic people, keypoints of the embedded heatmap-m and simcc-m by argmax are the same, by DARK
 and UDP within 0.007 image pixels, by expectation within 0.014, one quarter offset of 4 607
@@ -16,7 +16,7 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import DataError, PosebenchError
 from posebench.files.hashing import content_key, sha256_of
 from posebench.files.records import mapping_from_record, record_from_mapping, write_json
-from posebench.prediction.identity import inputs_sha256, instance_arrays
+from posebench.prediction.identity import inputs_sha256
 
 SCHEMA_VERSION = 1
 # What a protocol adds of numbers that were decoded from float16, in this run or an earlier one.
@@ -103,14 +103,10 @@ class RawRecord:
 
 @dataclass(frozen=True)
 class RawFolder:
-    """Where the outputs of one cell are kept, or will be.
-
-    `arrays` has what is kept of every instance beside the outputs, each (N, ...).
-    """
+    """Where the outputs of one network run are kept, or will be."""
 
     path: Path
     record: RawRecord
-    arrays: Mapping[str, NDArray[Any]] = field(repr=False)
 
     @property
     def is_complete(self) -> bool:
@@ -128,8 +124,7 @@ def raw_folder(
     inputs = inputs_sha256(dataset, instances)
     identity = {**record.identity, "images_and_boxes_sha256": inputs}
     path = parent / f"{name}_{content_key(identity)[:16]}"
-    arrays = instance_arrays(dataset, instances)
-    return RawFolder(path, replace(record, identity=identity), arrays)
+    return RawFolder(path, replace(record, identity=identity))
 
 
 def read_record(folder: RawFolder) -> RawRecord:
@@ -145,8 +140,11 @@ def read_record(folder: RawFolder) -> RawRecord:
     return record
 
 
-def read_outputs(folder: RawFolder) -> Iterator[tuple[NDArray[np.intp], Outputs]]:
-    """Yield rows and their outputs, chunk by chunk; raise `DataError` for a damaged folder."""
+def read_outputs(folder: RawFolder, count: int) -> Iterator[tuple[NDArray[np.intp], Outputs]]:
+    """Yield rows and their outputs, chunk by chunk; raise `DataError` for a damaged folder.
+
+    A whole one has `count` instances.
+    """
     seen = 0
     for chunk in read_record(folder).chunks:
         path = folder.path / chunk.file
@@ -155,17 +153,17 @@ def read_outputs(folder: RawFolder) -> Iterator[tuple[NDArray[np.intp], Outputs]
                 raise _damaged(folder, f"the SHA-256 of {chunk.file} is not the one in raw.json")
             with np.load(path, allow_pickle=False) as arrays:
                 rows = arrays["rows"].astype(np.intp)
-                count = sum(name.startswith("peaks_") for name in arrays.files)
+                outputs = sum(name.startswith("peaks_") for name in arrays.files)
                 packed = [
                     Packed(*(arrays[f"{field}_{index}"] for field in _PACKED))
-                    for index in range(count)
+                    for index in range(outputs)
                 ]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise _damaged(folder, f"{chunk.file}: {error}") from None
         seen += len(rows)
         yield rows, tuple(map(unpack, packed))
-    if seen != len(folder.arrays["ids"]):
-        raise _damaged(folder, f"{seen} of {len(folder.arrays['ids'])} instances are there")
+    if seen != count:
+        raise _damaged(folder, f"{seen} of {count} instances are there")
 
 
 def _damaged(folder: RawFolder, reason: str) -> DataError:
@@ -176,10 +174,14 @@ def _damaged(folder: RawFolder, reason: str) -> DataError:
 
 
 class RawWriter:
-    """Fills a folder under a temporary name; `close` gives it its own, `discard` takes it away."""
+    """Fills a folder under a temporary name; `close` gives it its own, `discard` takes it away.
 
-    def __init__(self, folder: RawFolder) -> None:
+    `arrays` has what is kept of every instance beside the outputs, each (N, ...).
+    """
+
+    def __init__(self, folder: RawFolder, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._folder = folder
+        self._arrays = arrays
         self._pending: list[tuple[NDArray[np.intp], list[Packed]]] = []
         self._chunks: list[Chunk] = []
         try:
@@ -199,7 +201,7 @@ class RawWriter:
 
     def _write(self) -> None:
         rows = np.concatenate([kept for kept, _ in self._pending])
-        arrays = {name: values[rows] for name, values in self._folder.arrays.items()}
+        arrays = {name: values[rows] for name, values in self._arrays.items()}
         for index, parts in enumerate(zip(*(packed for _, packed in self._pending), strict=True)):
             for name in _PACKED:
                 arrays[f"{name}_{index}"] = np.concatenate([getattr(part, name) for part in parts])

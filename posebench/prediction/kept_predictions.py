@@ -7,6 +7,7 @@ complete, and holds no pickles. Deleting any of them is safe.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,10 +27,25 @@ _NAMES = tuple(field.name for field in fields(Predictions))
 
 @dataclass(frozen=True)
 class CachedFile:
-    """Where the predictions of one cell by one decoder are, or will be; `identity` names it."""
+    """Where the predictions of one cell are, or will be; `identity` names it.
+
+    `shared` is where another folder has, or gets, a copy.
+    """
 
     path: Path
     identity: Mapping[str, Any]
+    shared: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """Where to read from: the file itself, or else the copy, if that is there."""
+        copied = self.shared is not None and self.shared.is_file() and not self.path.is_file()
+        return self.shared if copied and self.shared is not None else self.path
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is something to read."""
+        return self.place.is_file()
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,18 +56,36 @@ class CachedPredictions:
     gflops: float | None
 
 
-def cached_file(folder: Path, identity: Mapping[str, Any]) -> CachedFile:
+def cached_file(
+    folder: Path, identity: Mapping[str, Any], shared: Path | None = None
+) -> CachedFile:
     """Return the file in `folder` that belongs to plain data, everything predictions rest on."""
-    return CachedFile(folder / f"{content_key(identity)}.npz", identity)
+    name = f"{content_key(identity)}.npz"
+    return CachedFile(folder / name, identity, None if shared is None else shared / name)
 
 
 def read_predictions(file: CachedFile) -> CachedPredictions | None:
     """Return what the file holds, None where there is no file; raise `DataError` for damage."""
-    if not file.path.is_file():
+    if not file.is_kept:
         return None
     predictions, gflops = read_arrays(file, "gflops")
-    mark_used(file.path)
+    mark_used(file.place)
     return CachedPredictions(predictions, None if np.isnan(gflops) else gflops)
+
+
+def read_gflops(file: CachedFile) -> float | None:
+    """Return the GFLOPs that a file notes, without its predictions; raise `DataError`.
+
+    None is what is noted of a network that does not run in torch.
+    """
+    try:
+        with file.place.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            identity = json.loads(str(stored["identity"]))
+            gflops = float(stored["gflops"])
+    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
+        raise _damaged(file.place, error) from None
+    _check_identity(file, identity)
+    return None if np.isnan(gflops) else gflops
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -62,6 +96,20 @@ def load_predictions(path: Path) -> Predictions:
 def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
     """Keep predictions by way of a temporary name; raise `DataError` if they cannot be written."""
     write_arrays(file, kept.predictions, gflops=np.nan if kept.gflops is None else kept.gflops)
+
+
+def share_predictions(file: CachedFile) -> None:
+    """Copy a file to where it is not yet of its two places; raise `DataError`."""
+    if file.shared is None:
+        return
+    source = file.place
+    target = file.shared if source == file.path else file.path
+    if source.is_file() and not target.is_file():
+        try:
+            with put_when_written(target) as temporary:
+                shutil.copyfile(source, temporary)
+        except OSError as error:
+            raise DataError(f"{target} cannot be written: {error.strerror or error}.") from None
 
 
 def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -> None:
@@ -78,10 +126,14 @@ def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -
 
 def read_arrays(file: CachedFile, number: str) -> tuple[Predictions, float]:
     """Return a file's predictions and the number of this name; raise `DataError` for damage."""
-    identity, predictions, value = _read(file.path, number)
+    identity, predictions, value = _read(file.place, number)
+    _check_identity(file, identity)
+    return predictions, value
+
+
+def _check_identity(file: CachedFile, identity: Any) -> None:
     if identity != json.loads(json.dumps(file.identity)):
         raise _damaged(file.path, "it is of another cell")
-    return predictions, value
 
 
 def _read(path: Path, number: str) -> tuple[Any, Predictions, float]:

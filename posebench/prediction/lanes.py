@@ -34,24 +34,24 @@ def run_in_lanes(
                 return
             progress(done)
         return
-    crew = _Crew(run, batches)
+    shared = _Shared(run, batches)
     threads = torch.get_num_threads()
-    members = [
-        threading.Thread(target=crew.work, args=(max(threads // lanes, 1),), name=f"lane {lane}")
+    lane_threads = [
+        threading.Thread(target=shared.work, args=(max(threads // lanes, 1),), name=f"lane {lane}")
         for lane in range(lanes)
     ]
-    for member in members:
-        member.start()
+    for lane_thread in lane_threads:
+        lane_thread.start()
     try:
-        crew.report(lanes, progress)
+        shared.report(lanes, progress)
     finally:
-        crew.stopped = True
-        for member in members:
-            member.join()
+        shared.stopped = True
+        for lane_thread in lane_threads:
+            lane_thread.join()
         torch.set_num_threads(threads)
 
 
-class _Crew:
+class _Shared:
     """What the lanes of one run share."""
 
     def __init__(self, run: Callable[[Batch], int], batches: Iterator[Batch]) -> None:

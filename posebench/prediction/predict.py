@@ -1,17 +1,17 @@
 """Loop 1: images and boxes through one network at several sizes and policies, to keypoints.
 
-Each image is decoded once for all its boxes and all cells; each crop is cut once for all cells
-that use it; a network runs once for all decoders. Where raw outputs of an earlier run are kept, it
-does not run at all.
+Each image is decoded once for all its boxes and all networks; each crop is cut once for all
+networks that use it; a network runs once for all decoders. Where raw outputs of an earlier run are
+kept, it does not run at all.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import CheckpointError, PosebenchError
-from posebench.networks.codecs import Codec, Decoder, decode_by, own_decoder
+from posebench.networks.codecs import Codec, Decoder, decode_by
 from posebench.networks.policies import CellNetwork
 from posebench.networks.sizes import InputSize
 from posebench.prediction.crop_batches import CropBatch, CropRequest, crop_batches
@@ -27,31 +27,36 @@ from posebench.prediction.device_decoding import decode_on_device
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
-from posebench.prediction.kept_outputs import RawFolder, RawWriter, read_outputs
+from posebench.prediction.identity import instance_arrays
+from posebench.prediction.kept_outputs import Outputs, RawFolder, RawWriter, read_outputs
+from posebench.prediction.kept_predictions import CachedFile
 from posebench.prediction.lanes import run_in_lanes
 from posebench.prediction.predictions import Predictions, instance_predictions
 
-Outputs = tuple[NDArray[np.float32], ...]
+Key = TypeVar("Key", bound=Hashable)
 DeviceOutputs = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
-class PreparedCell:
+class NetworkRun:
     """A network ready to run on crops of `size`, which it may want resampled first.
 
-    No `decoders` means the checkpoint's own. With `raw`, outputs are read from there, or are kept
-    there if it is empty; they are decoded from float16 either way. `scored` are the keypoints to
-    keep, in their order; None keeps all. Cells that are predicted together share a `device`.
+    It answers once for all cells that differ by their decoder alone, those of `decoders`. With
+    `raw`, outputs are read from there, or are kept there if it is empty; they are decoded from
+    float16 either way. `files` are where a decoder's predictions belong, none for nowhere.
+    `scored` are the keypoints to keep, in their order; None keeps all. Networks that run together
+    share a `device`.
     """
 
     network: CellNetwork
     codec: Codec
     size: InputSize
     flip_test: bool
-    decoders: tuple[Decoder, ...] = ()
+    decoders: tuple[Decoder, ...]
     raw: RawFolder | None = None
     scored: tuple[int, ...] | None = None
     device: str = "cpu"
+    files: Mapping[Decoder, CachedFile] = field(default_factory=dict)
 
     @property
     def crops(self) -> CropRequest:
@@ -60,8 +65,8 @@ class PreparedCell:
 
 
 @dataclass(frozen=True)
-class CellPredictions:
-    """Predictions of one cell by one decoder, or the reason it failed.
+class Outcome:
+    """Predictions of one cell, or the reason it failed.
 
     `seconds` are end to end, as if there were no other cell; 0 where no network ran.
     """
@@ -72,171 +77,168 @@ class CellPredictions:
 
 
 def predict(
-    cells: Sequence[PreparedCell],
+    runs: Mapping[Key, NetworkRun],
     dataset: PoseDataset,
     instances: Instances,
     *,
     parallelism: Parallelism,
     progress: Callable[[int], None],
-) -> list[CellPredictions]:
-    """Predict all `instances` in every cell; `progress` gets the number of new instances.
+) -> dict[Key, dict[Decoder, Outcome]]:
+    """Predict all `instances` by every network; `progress` gets the number of new instances.
 
-    Returns the outcomes of the first cell in the order of its decoders, then those of the next.
-    A cell that fails is left out from then on and the others go on; an image that cannot be read
-    fails them all. The answers do not depend on `parallelism`, but for rounding by its batch size.
+    Returns under each run's key the outcome of each of its decoders. A network that fails is left
+    out from then on and the others go on; an image that cannot be read fails them all. The answers
+    do not depend on `parallelism`, but for rounding by its batch size.
     """
-    running = [_RunningCell(cell, len(instances.ids)) for cell in cells]
+    running = {key: _Running(run, dataset, instances) for key, run in runs.items()}
     try:
-        live = [state for state in running if not state.replay(instances)]
+        live = [each for each in running.values() if not each.replay()]
         start = time.perf_counter()
         if live:
-            requests = dict.fromkeys(state.cell.crops for state in live)
+            requests = dict.fromkeys(each.run.crops for each in live)
             with crop_batches(
                 dataset,
                 instances,
                 parallelism,
                 requests=list(requests),
-                device=torch.device(live[0].cell.device),
+                device=torch.device(live[0].run.device),
             ) as batches:
                 _run(live, batches, parallelism.lanes, progress)
         elif running:
             progress(len(instances))
         alone = time.perf_counter() - start if len(live) == 1 else None
-        return [
-            outcome
-            for state in running
-            for outcome in state.finish(dataset, instances, parallelism, alone)
-        ]
+        return {key: each.finish(parallelism, alone) for key, each in running.items()}
     finally:
-        for state in running:
-            state.discard()
+        for each in running.values():
+            each.discard()
 
 
 def _run(
-    cells: Sequence[_RunningCell],
+    running: Sequence[_Running],
     batches: Iterator[Callable[[], CropBatch]],
     lanes: int,
     progress: Callable[[int], None],
 ) -> None:
-    """Run the networks of `cells` batch by batch, in the order of the images."""
+    """Run networks batch by batch, in the order of the images."""
 
     def run(batch: Callable[[], CropBatch]) -> int:
         """Run one batch and return how many instances it had, 0 when there is no use going on."""
         try:
             crops = batch()
         except PosebenchError as error:
-            for state in cells:
-                state.failure = state.failure or error
+            for each in running:
+                each.failure = each.failure or error
             return 0
-        for state in cells:
-            if state.failure is None:
-                state.run(crops)
-        return 0 if all(state.failure for state in cells) else len(crops.rows)
+        for each in running:
+            if each.failure is None:
+                each.take(crops)
+        return 0 if all(each.failure for each in running) else len(crops.rows)
 
     run_in_lanes(run, batches, lanes, progress)
 
 
-class _RunningCell:
-    """One cell's results so far."""
+class _Running:
+    """What one network has answered so far."""
 
-    def __init__(self, cell: PreparedCell, count: int) -> None:
-        self.cell = cell
+    def __init__(self, run: NetworkRun, dataset: PoseDataset, instances: Instances) -> None:
+        self.run = run
         self.failure: PosebenchError | None = None
-        decoders = cell.decoders or (own_decoder(cell.codec),)
-        self._decodings = [_RunningDecoder(cell, decoder, count) for decoder in decoders]
+        self._dataset = dataset
+        self._instances = instances
+        self._decodings = {
+            decoder: _Decoding(run, decoder, len(instances.ids)) for decoder in run.decoders
+        }
         self._writer: RawWriter | None = None
         self._lock = threading.Lock()
         self._crop_seconds = self._network_seconds = 0.0
 
-    def replay(self, instances: Instances) -> bool:
+    def replay(self) -> bool:
         """Decode the outputs of an earlier run and return True, if they are kept."""
-        raw = self.cell.raw
+        raw = self.run.raw
         if raw is None or not raw.is_complete:
             return False
         try:
-            for rows, outputs in read_outputs(raw):
-                self._decode(rows, instances.bbox_xyxy[rows], outputs)
+            for rows, outputs in read_outputs(raw, len(self._instances)):
+                self._decode(rows, self._instances.bbox_xyxy[rows], outputs)
         except PosebenchError as error:
             self.failure = error
         return True
 
-    def run(self, batch: CropBatch) -> None:
+    def take(self, batch: CropBatch) -> None:
         """Predict one batch; keep the failure instead of raising it."""
         try:
             self._predict(batch)
         except PosebenchError as error:
             self.failure = error
         except Exception as error:  # torch, onnxruntime and OpenCV share no base class but this
-            size = self.cell.network.input_size
-            first_line = str(error).strip().partition("\n")[0]
-            self.failure = CheckpointError(
-                f"The network failed at {size}: {first_line or type(error).__name__}"
-            )
+            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            size = self.run.network.input_size
+            self.failure = CheckpointError(f"The network failed at {size}: {said}")
             self.failure.__cause__ = error
 
     def _predict(self, batch: CropBatch) -> None:
-        cell = self.cell
-        inputs, crop_seconds = batch.inputs(cell.crops)
+        run = self.run
+        inputs, crop_seconds = batch.inputs(run.crops)
         start = time.perf_counter()
         with torch.inference_mode():
-            apart = cell.network.flips_apart
-            answers = predict_outputs(cell.network, inputs, cell.flip_test, apart=apart)
+            apart = run.network.flips_apart
+            answers = predict_outputs(run.network, inputs, run.flip_test, apart=apart)
         outputs: Outputs | DeviceOutputs = answers
-        if answers[0].device.type == "cpu" or cell.raw is not None:
+        if answers[0].device.type == "cpu" or run.raw is not None:
             outputs = tuple(answer.cpu().numpy() for answer in answers)
         if not all(_is_finite(output) for output in outputs):
             raise CheckpointError(
-                f"The network's outputs at {cell.network.input_size} are NaN or infinite.",
+                f"The network's outputs at {run.network.input_size} are NaN or infinite.",
                 hint="Are there NaNs in its weights, or in the mean and std of its crops?",
             )
         seconds = time.perf_counter() - start
         with self._lock:
             self._crop_seconds += crop_seconds
             self._network_seconds += seconds
-            if cell.raw is not None:
-                self._writer = self._writer or RawWriter(cell.raw)
+            if run.raw is not None:
+                self._writer = self._writer or RawWriter(
+                    run.raw, instance_arrays(self._dataset, self._instances)
+                )
                 outputs = self._writer.keep(batch.rows, cast("Outputs", outputs))
         self._decode(batch.rows, batch.boxes, outputs)
 
     def _decode(
-        self,
-        rows: NDArray[np.intp],
-        boxes: NDArray[np.float32],
-        outputs: Outputs | DeviceOutputs,
+        self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs | DeviceOutputs
     ) -> None:
-        for decoding in self._decodings:
+        for decoding in self._decodings.values():
             decoding.add(rows, boxes, outputs)
-        if all(decoding.failure is not None for decoding in self._decodings):
-            self.failure = self._decodings[0].failure
+        failures = [decoding.failure for decoding in self._decodings.values()]
+        if all(failures):
+            self.failure = failures[0]
 
-    def finish(
-        self,
-        dataset: PoseDataset,
-        instances: Instances,
-        parallelism: Parallelism,
-        measured: float | None,
-    ) -> list[CellPredictions]:
+    def finish(self, parallelism: Parallelism, measured: float | None) -> dict[Decoder, Outcome]:
         """Return the outcome of each decoder, and keep the raw outputs if all is well.
 
-        `measured` are the seconds of a run that had no other cell.
+        `measured` are the seconds of a run that had no other network.
         """
         if self._writer is not None and self.failure is None:
             try:
                 self._writer.close()
             except PosebenchError as error:
                 self.failure = error
-        outcomes = []
-        for decoding in self._decodings:
-            failure = decoding.failure or self.failure
-            seconds = 0.0
-            if self._network_seconds:
-                own = self._network_seconds + decoding.seconds
-                seconds = parallelism.wall_seconds(self._crop_seconds, own)
-                if measured is not None and len(self._decodings) == 1:
-                    seconds = measured
-            predictions = None if failure is not None else decoding.predictions(dataset, instances)
-            outcomes.append(CellPredictions(predictions, seconds, failure))
-        return outcomes
+        return {
+            decoder: self._outcome(decoding, parallelism, measured)
+            for decoder, decoding in self._decodings.items()
+        }
+
+    def _outcome(
+        self, decoding: _Decoding, parallelism: Parallelism, measured: float | None
+    ) -> Outcome:
+        seconds = 0.0
+        if self._network_seconds:
+            own = self._network_seconds + decoding.seconds
+            seconds = parallelism.wall_seconds(self._crop_seconds, own)
+            if measured is not None and len(self._decodings) == 1:
+                seconds = measured
+        failure = decoding.failure or self.failure
+        if failure is not None:
+            return Outcome(None, seconds, failure)
+        return Outcome(decoding.predictions(self._dataset, self._instances), seconds)
 
     def discard(self) -> None:
         """Remove raw outputs that are not complete."""
@@ -244,12 +246,12 @@ class _RunningCell:
             self._writer.discard()
 
 
-class _RunningDecoder:
-    """What one decoder made of a cell's outputs so far."""
+class _Decoding:
+    """What one decoder has made of a network's outputs so far."""
 
-    def __init__(self, cell: PreparedCell, decoder: Decoder, count: int) -> None:
-        self._scored = list(cell.scored or range(len(cell.network.spec.keypoints)))
-        self._cell = cell
+    def __init__(self, run: NetworkRun, decoder: Decoder, count: int) -> None:
+        self._scored = list(run.scored or range(len(run.network.spec.keypoints)))
+        self._run = run
         self._decoder = decoder
         self.failure: PosebenchError | None = None
         self._keypoints = np.zeros((count, len(self._scored), 2), dtype=np.float64)
@@ -259,25 +261,22 @@ class _RunningDecoder:
         self.seconds = 0.0
 
     def add(
-        self,
-        rows: NDArray[np.intp],
-        boxes: NDArray[np.float32],
-        outputs: Outputs | DeviceOutputs,
+        self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs | DeviceOutputs
     ) -> None:
         """Decode the outputs of `rows`; keep the failure, which other decoders may not share."""
         if self.failure is not None:
             return
-        start, cell = time.perf_counter(), self._cell
-        answered = cell.network.output_size
+        start, run = time.perf_counter(), self._run
+        answered = run.network.output_size
         try:
             if isinstance(outputs[0], torch.Tensor):
-                decoded = decode_on_device(self._decoder, cell.codec, outputs, answered)
+                decoded = decode_on_device(self._decoder, run.codec, outputs, answered)
             else:
-                decoded = decode_by(self._decoder, cell.codec, outputs, answered)
+                decoded = decode_by(self._decoder, run.codec, outputs, answered)
         except PosebenchError as error:
             self.failure = error
             return
-        center, scale = boxes_to_center_scale(boxes, cell.size, cell.network.spec.crop.padding)
+        center, scale = boxes_to_center_scale(boxes, run.size, run.network.spec.crop.padding)
         keypoints = decoded.keypoints[:, self._scored]
         self._keypoints[rows] = input_to_image(keypoints, center, scale, answered)
         self._scores[rows] = decoded.scores[:, self._scored]

@@ -17,8 +17,8 @@ from rich.text import Text
 from posebench.reporting.texts import points
 from posebench.results.cell import CellResult
 from posebench.results.store import StoredCell
-from posebench.running.one_pass import Display
-from posebench.running.plan import SuiteCell
+from posebench.running.plan import PlannedCell
+from posebench.running.request import Display
 
 _LAST_SHOWN = 8
 _REFRESH_PER_SECOND = 4
@@ -34,12 +34,12 @@ class LineDisplay:
     def progress(self, label: str, done: int, total: int) -> None:
         """Show nothing: steps within a cell are for the eye."""
 
-    def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
+    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
         """Say how many cells there are and how many are left."""
         self._left = len(pending)
         self._say(plan_line(cells, pending))
 
-    def started(self, cells: Sequence[SuiteCell]) -> None:
+    def started(self, cells: Sequence[PlannedCell]) -> None:
         """Say what runs together, as it may take long before any of it is done."""
         if line := pass_line(cells):
             self._say(line)
@@ -58,7 +58,7 @@ class LiveDisplay:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._pending: list[SuiteCell] = []
+        self._pending: list[PlannedCell] = []
         self._running: tuple[str, ...] = ()
         self._done: list[StoredCell] = []
         self._steps: dict[str, tuple[int, int]] = {}
@@ -72,14 +72,14 @@ class LiveDisplay:
         self._steps = {**under_way, label: (done, total)}
         self._show()
 
-    def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
+    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
         """Show how many cells there are and how many are left."""
         self._pending = list(pending)
         self._started = time.monotonic()
         self._headline = plan_line(cells, pending)
         self._show()
 
-    def started(self, cells: Sequence[SuiteCell]) -> None:
+    def started(self, cells: Sequence[PlannedCell]) -> None:
         """Show which cells run, beside those that still do."""
         self._running += tuple(cell.id for cell in cells)
         self._pass = pass_line(cells)
@@ -137,7 +137,7 @@ def cell_cost(result: CellResult) -> float:
     return (result.gflops or 1.0) * passes * result.protocol.instances
 
 
-def plan_line(cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> str:
+def plan_line(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> str:
     """Return how many cells a plan has, how many of them run, and how many are done already."""
     counts = Counter(cell.result.status for cell in cells)
     kinds = ", ".join(f"{count} {status}" for status, count in counts.items() if status != "ok")
@@ -145,9 +145,9 @@ def plan_line(cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> str:
     return f"{len(cells)} cells{known}, {len(cells) - len(pending)} done before"
 
 
-def pass_line(cells: Sequence[SuiteCell]) -> str:
+def pass_line(cells: Sequence[PlannedCell]) -> str:
     """Return which networks share the images of one pass, empty for a single one."""
-    networks = len({(cell.checkpoint.source.name, cell.axes, cell.key) for cell in cells})
+    networks = len({cell.runs.key for cell in cells})
     names = dict.fromkeys(cell.checkpoint.source.name for cell in cells)
     return f"{networks} networks in one pass, of {', '.join(names)}" if networks > 1 else ""
 

@@ -39,7 +39,7 @@ def read_cells(source: Path) -> list[ReadCell]:
     if not isinstance(value, dict) or not isinstance(value.get("results"), list):
         raise DataError(
             f"{file} is no results file.",
-            hint="posebench run makes run directories, posebench eval results files.",
+            hint="--out of run, eval and bench makes run directories, --json results files.",
         )
     if not is_strict(value):
         raise DataError(f"{file} is damaged: it holds numbers that are NaN or infinite.")

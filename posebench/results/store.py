@@ -39,8 +39,9 @@ _LOCK = ".lock"
 class RunRecord:
     """What a run is: the suite as it was read, its claims, its cells' ids, versions, machine.
 
-    `source` is the suite's file, or the name of a shipped one, which is what its paths are
-    relative to; `limit` the number of images asked for. Both lead to the data again.
+    `source` is the suite's file, the name of a shipped one, or the folder that it was made in,
+    which is what its paths are relative to; `limit` the number of images asked for. Both lead to
+    the data again. `bench` is how speed was measured, None where it was not.
     """
 
     schema_version: int
@@ -51,6 +52,7 @@ class RunRecord:
     threads: int
     source: str = ""
     limit: int | None = None
+    bench: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,13 @@ def has_table(folder: Path, cell: StoredCell) -> bool:
 
 def read_run(folder: Path) -> Run:
     """Read a run directory; raise `DataError` or `SpecError` for what cannot be read."""
+    record = read_run_record(folder)
+    cells = [read_cell(folder, name) for name in record.cells]
+    return Run(folder, record, tuple(cell for cell in cells if cell is not None))
+
+
+def read_run_record(folder: Path) -> RunRecord:
+    """Read what a run directory says of its run; raise `DataError` or `SpecError`."""
     path = folder / RUN_FILE
     if not path.is_file():
         raise DataError(
@@ -144,8 +153,7 @@ def read_run(folder: Path) -> Run:
         )
     _check_version(YamlFile(path).value.get("schema_version"), path)
     record, _ = record_from_yaml(RunRecord, path)
-    cells = [read_cell(folder, name) for name in record.cells]
-    return Run(folder, record, tuple(cell for cell in cells if cell is not None))
+    return record
 
 
 @contextmanager

@@ -1,19 +1,54 @@
-"""Passes: checkpoints that run together over the images of a data set, as memory allows."""
+"""Passes: cells that run together over the images of a data set, as memory allows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from posebench.running.plan import PlannedCell
 
 Item = TypeVar("Item")
 # Bytes of checkpoint files that run together; in memory weights take up to three times it.
-_WEIGHTS_OF_A_PASS = 2**30
-
-
+WEIGHTS_OF_A_PASS = 2**30
 # Bytes of predictions that are held until a pass is done, of which joining makes a copy.
 _PREDICTIONS_OF_A_PASS = 2**30
 _BYTES_OF_A_KEYPOINT = 2 * (2 * 8 + 4)
+
+
+def passes_on(pending: Sequence[PlannedCell], devices: int) -> list[list[PlannedCell]]:
+    """Return which cells run together: all of a data set, as far as memory allows.
+
+    For several devices each checkpoint runs by itself, and each of its network runs where there
+    are fewer checkpoints than devices, so that all have work.
+    """
+    if devices == 1:
+        by_data = _grouped(pending, lambda cell: cell.runs.key.workload)
+        return [group for cells in by_data for group in _passes(cells)]
+    by_checkpoint = _grouped(pending, lambda cell: (cell.runs.key.workload, _file(cell)))
+    if len(by_checkpoint) >= devices:
+        return by_checkpoint
+    return _grouped(pending, lambda cell: cell.runs.key)
+
+
+def _grouped(
+    cells: Sequence[PlannedCell], key_of: Callable[[PlannedCell], Hashable]
+) -> list[list[PlannedCell]]:
+    """Return cells in groups of one key, in the order in which the keys come first."""
+    groups: dict[Hashable, list[PlannedCell]] = {}
+    for cell in cells:
+        groups.setdefault(key_of(cell), []).append(cell)
+    return list(groups.values())
+
+
+def _passes(cells: Sequence[PlannedCell]) -> Iterator[list[PlannedCell]]:
+    protocol = cells[0].result.protocol
+    return passes(cells, _file, most_cells(protocol.instances, len(protocol.sigmas)))
+
+
+def _file(cell: PlannedCell) -> Path:
+    return cell.checkpoint.source.path
 
 
 def most_cells(instances: int, keypoints: int) -> int:
@@ -34,7 +69,7 @@ def passes(
     for item in items:
         path = file_of(item)
         size = path.stat().st_size if path.is_file() else 0
-        heavy = path not in files and sum(files.values()) + size > _WEIGHTS_OF_A_PASS
+        heavy = path not in files and sum(files.values()) + size > WEIGHTS_OF_A_PASS
         if group and (heavy or len(group) >= most):
             yield group
             group, files = [], {}

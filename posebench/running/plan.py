@@ -4,67 +4,57 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from posebench.checkpoints import Checkpoint, load_checkpoint
-from posebench.errors import PosebenchError, SpecError
-from posebench.networks.codecs import DecoderChoice
-from posebench.networks.policies import Policy
-from posebench.networks.sizes import InputSize
+from posebench.checkpoints.load_report import LoadReport
+from posebench.networks.codecs import Decoder
+from posebench.networks.policies import Policy, canonical_policy
+from posebench.networks.sizes import InputSize, resolve_size
+from posebench.networks.spec import ModelSpec
 from posebench.prediction.engines import own_engine
-from posebench.prediction.execution import Execution
-from posebench.results.cell import CellResult, Status
-from posebench.running.cells import Grid, Storage, one_line, plan_cell, plan_cells, reason_of
-from posebench.running.run_cells import checkpoint_facts, result_without_cells
-from posebench.running.sources import CheckpointSource, distinct_names
-from posebench.running.workload import Workload, data_requests, load_workload
-from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
-from posebench.scoring.statistics.estimates import Resampling
-from posebench.suites.suite import CheckpointEntry, Suite
-from posebench.zoo import resolve
+from posebench.prediction.execution import Execution, Progress
+from posebench.results.cell import CellResult, CheckpointFacts, Status
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.network_plans import (
+    NetworkPlan,
+    NetworkPlanner,
+    RunKey,
+    Storage,
+)
+from posebench.running.reasons import reason_of
+from posebench.running.sources import SuiteCheckpoint, suite_checkpoints
+from posebench.running.workload import Workload, suite_workloads
+from posebench.suites.suite import Suite
 
-_WILD = re.compile(r"[*?\[]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
-class SuiteCheckpoint:
-    """One checkpoint of a suite; `problem` is why there is no file, if there is none."""
+class PlannedCell:
+    """One cell before it runs: its id, its result so far, and how its network is to run.
 
-    source: CheckpointSource
-    entry: CheckpointEntry
-    problem: tuple[Status, str] | None = None
-
-
-@dataclass(frozen=True)
-class CellAxes:
-    """What is the same for all cells of a checkpoint that are planned together."""
-
-    flip_test: bool
-    execution: Execution
-
-
-@dataclass(frozen=True)
-class SuiteCell:
-    """One cell: its id, its result so far, and where in the plan its parts are.
-
-    `axes` and `key`, the size and policy, are None for a checkpoint that cannot be loaded.
+    `network` and `report`, on the file's tensors, are None for a checkpoint that cannot be loaded.
     """
 
     id: str
     result: CellResult
     checkpoint: SuiteCheckpoint
-    workload: int = 0
-    axes: CellAxes | None = None
-    key: tuple[InputSize, Policy] | None = None
+    network: NetworkPlan | None = None
+    report: LoadReport | None = None
 
     @property
-    def decoder(self) -> DecoderChoice:
-        """Return the decoder, or `own` where the checkpoint could not be loaded."""
-        return cast("DecoderChoice", self.result.protocol.decoder or "own")
+    def runs(self) -> NetworkPlan:
+        """How the network runs of a cell that does run."""
+        assert self.network is not None
+        return self.network
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder of a cell that runs."""
+        return cast("Decoder", self.result.protocol.decoder)
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class SuitePlan:
 
     suite: Suite
     workloads: tuple[Workload, ...]
-    cells: tuple[SuiteCell, ...]
+    cells: tuple[PlannedCell, ...]
 
 
 @dataclass(frozen=True)
@@ -92,156 +82,112 @@ class Place:
     device: str = "cpu"
 
 
-def plan_suite(suite: Suite, place: Place, progress: Callable[[str, int, int], None]) -> SuitePlan:
+def plan_suite(
+    suite: Suite,
+    place: Place,
+    loaded: LoadedCheckpoints,
+    progress: Progress,
+) -> SuitePlan:
     """Load data and checkpoints and plan every cell.
 
     A checkpoint that is not there or cannot be loaded is a result with its reason. Raises
     `PosebenchError` for data that cannot be used, and for patterns that fit no file.
     """
     checkpoints = suite_checkpoints(suite, place.folder)
-    workloads = [
-        load_workload(
-            request,
-            scoring_options(suite),
-            lambda done, all_: progress("rendering", done, all_),
-            ScoreChecks(resampling(suite)),
-        )
-        for request in data_requests(suite, place.folder, place.limit)
-    ]
-    by_workload: list[list[SuiteCell]] = [[] for _ in workloads]
+    workloads = suite_workloads(suite, place.folder, place.limit, progress)
+    return plan_cells(suite, checkpoints, workloads, place, loaded, progress)
+
+
+def plan_cells(
+    suite: Suite,
+    checkpoints: Sequence[SuiteCheckpoint],
+    workloads: Sequence[Workload],
+    place: Place,
+    loaded: LoadedCheckpoints,
+    progress: Progress,
+) -> SuitePlan:
+    """Load checkpoints and plan every cell on data that is loaded."""
+    by_workload: list[list[PlannedCell]] = [[] for _ in workloads]
     for position, checkpoint in enumerate(checkpoints):
         progress("planning", position, len(checkpoints))
-        for index, cells in enumerate(_checkpoint_cells(suite, checkpoint, workloads, place)):
-            by_workload[index] += [replace(cell, workload=index) for cell in cells]
+        planner = _CheckpointPlanner(suite, checkpoint, place, loaded)
+        for index, workload in enumerate(workloads):
+            by_workload[index] += planner.cells(index, workload)
     progress("planning", len(checkpoints), len(checkpoints))
     cells = [cell for group in by_workload for cell in group]
     return SuitePlan(suite, tuple(workloads), tuple(_with_ids(cells)))
 
 
-def suite_checkpoints(suite: Suite, folder: Path) -> tuple[SuiteCheckpoint, ...]:
-    """Return the checkpoints that a suite's entries mean, patterns in the order of names."""
-    found: list[tuple[CheckpointEntry, Path | None, PosebenchError | None]] = []
-    for entry in suite.checkpoint_entries:
-        if _WILD.search(entry.file) and not (folder / entry.file).exists():
-            paths = sorted(path for path in folder.glob(entry.file) if path.is_file())
-            if not paths or (entry.name is not None and len(paths) > 1):
-                what = "fits no file" if not paths else f"fits {len(paths)} files, for one name"
-                raise SpecError(f"The pattern {entry.file} {what} in {folder}.")
-            found += [(entry, path, None) for path in paths]
-            continue
-        try:
-            own = folder / entry.file
-            found.append((entry, own if own.is_file() else resolve(entry.file), None))
-        except PosebenchError as error:
-            found.append((entry, None, error))
-    names = iter(distinct_names([path for _, path, _ in found if path is not None]))
-    checkpoints = []
-    for entry, path, absence in found:
-        name = entry.file if path is None else next(names)
-        spec = None if entry.spec is None else folder / entry.spec
-        source = CheckpointSource(path or Path(entry.file), entry.name or name, spec)
-        problem: tuple[Status, str] | None = None
-        if absence is not None:
-            problem = ("skipped", one_line(absence))
-        checkpoints.append(SuiteCheckpoint(source, entry, problem))
-    _check_distinct(checkpoints)
-    return tuple(checkpoints)
+class _CheckpointPlanner:
+    """Plans the cells of one checkpoint, which is loaded once for all data."""
 
+    def __init__(
+        self, suite: Suite, checkpoint: SuiteCheckpoint, place: Place, loaded: LoadedCheckpoints
+    ) -> None:
+        self._suite = suite
+        self._checkpoint = checkpoint
+        self._place = place
+        self._problem = checkpoint.problem
+        source = checkpoint.source
+        if self._problem is None:
+            try:
+                found = loaded.load(source)
+                self._planner = NetworkPlanner(found, source, suite.decoders, place.storage)
+                self._places = sizes_and_policies(found.spec, suite)
+            except Exception as error:
+                self._problem = ("failed", reason_of(error, source.name))
 
-def _check_distinct(checkpoints: Sequence[SuiteCheckpoint]) -> None:
-    """Raise `SpecError` for two checkpoints of one name: results could not tell them apart."""
-    names = [checkpoint.source.name for checkpoint in checkpoints]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise SpecError(
-                f"The suite has two checkpoints {name}.",
-                hint="Give one of them a `name`, or list it once.",
+    def cells(self, index: int, workload: Workload) -> list[PlannedCell]:
+        """Return the cells on one workload, without ids."""
+        if self._problem is not None:
+            result = _result_without_network(self._checkpoint, workload, *self._problem)
+            return [PlannedCell("", result, self._checkpoint)]
+        loaded, cells = self._planner.checkpoint, []
+        for flip_test, execution in self._settings():
+            for size, policy in self._places:
+                name = self._checkpoint.source.name
+                key = RunKey(index, name, size, policy, flip_test, execution)
+                network, results = self._planner.plan(key, workload)
+                cells += [
+                    PlannedCell("", result, self._checkpoint, network, loaded.report)
+                    for result in results.values()
+                ]
+        return cells
+
+    def _settings(self) -> list[tuple[bool, Execution]]:
+        """Return the distinct flip tests, engines and precisions, in the order asked for."""
+        suite, loaded = self._suite, self._planner.checkpoint
+        own = own_engine(loaded.network)
+        settings = (
+            (
+                loaded.spec.flip.test if flip == "own" else flip,
+                Execution(own if engine == "own" else engine, precision, self._place.device),
             )
-
-
-def scoring_options(suite: Suite) -> ScoringOptions:
-    """Return how a suite scores."""
-    scoring = suite.scoring
-    return ScoringOptions(
-        rescoring=scoring.rescoring,
-        keypoint_threshold=scoring.keypoint_threshold,
-        nms=scoring.nms,
-        nms_threshold=scoring.nms_threshold,
-    )
-
-
-def resampling(suite: Suite) -> Resampling | None:
-    """Return how a suite makes intervals, None for not at all."""
-    scoring = suite.scoring
-    return Resampling(scoring.replicates, scoring.seed) if scoring.replicates else None
-
-
-def suite_grid(suite: Suite, axes: CellAxes) -> Grid:
-    """Return the sizes, policies and decoders of one checkpoint's cells on the other axes."""
-    return Grid(
-        sizes=suite.sizes,
-        policies=suite.policies,
-        flip_test=axes.flip_test,
-        execution=axes.execution,
-        decoders=suite.decoders,
-    )
-
-
-def _checkpoint_cells(
-    suite: Suite,
-    checkpoint: SuiteCheckpoint,
-    workloads: Sequence[Workload],
-    place: Place,
-) -> list[list[SuiteCell]]:
-    """Return the cells of one checkpoint on each workload."""
-    source, problem, loaded = checkpoint.source, checkpoint.problem, None
-    if problem is None:
-        try:
-            loaded = load_checkpoint(source.path, source.spec_file)
-        except Exception as error:
-            problem = ("failed", reason_of(error, source.name))
-    if loaded is None:
-        assert problem is not None
-        return [
-            [SuiteCell("", result_without_cells(source, load, *problem), checkpoint)]
-            for load in workloads
-        ]
-    return [_cells(suite, checkpoint, loaded, load, place) for load in workloads]
-
-
-def _cells(
-    suite: Suite,
-    checkpoint: SuiteCheckpoint,
-    loaded: Checkpoint,
-    workload: Workload,
-    place: Place,
-) -> list[SuiteCell]:
-    facts = checkpoint_facts(loaded, checkpoint.source.name)
-    cells = []
-    for axes in _axes(suite, loaded, place.device):
-        grid = suite_grid(suite, axes)
-        for key in plan_cells(loaded.spec, grid):
-            planned = plan_cell(loaded, facts, key, workload, grid, place.storage)
-            cells += [
-                SuiteCell("", result, checkpoint, axes=axes, key=key) for result in planned.results
-            ]
-    return cells
-
-
-def _axes(suite: Suite, loaded: Checkpoint, device: str) -> list[CellAxes]:
-    """Return the distinct settings of flip test, engine and precision, in the order asked for."""
-    own = own_engine(loaded.network)
-    axes = (
-        CellAxes(
-            loaded.spec.flip.test if flip == "own" else flip,
-            Execution(own if engine == "own" else engine, precision, device),
+            for flip, engine, precision in itertools.product(
+                suite.flip, suite.engines, suite.precision
+            )
         )
-        for flip, engine, precision in itertools.product(suite.flip, suite.engines, suite.precision)
+        return list(dict.fromkeys(settings))
+
+
+def sizes_and_policies(spec: ModelSpec, suite: Suite) -> list[tuple[InputSize, Policy]]:
+    """Return the distinct sizes and policies of one checkpoint, in the order asked for."""
+    sizes = [resolve_size(text, spec.input_size) for text in suite.sizes]
+    both = (
+        (size, canonical_policy(spec, size, policy)) for size in sizes for policy in suite.policies
     )
-    return list(dict.fromkeys(axes))
+    return list(dict.fromkeys(both))
 
 
-def _with_ids(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
+def _result_without_network(
+    checkpoint: SuiteCheckpoint, workload: Workload, status: Status, reason: str
+) -> CellResult:
+    """Return the one result of a checkpoint that was not loaded."""
+    facts = CheckpointFacts(name=checkpoint.source.name)
+    return CellResult(facts, None, None, status, workload.protocol, reason)
+
+
+def _with_ids(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return cells with ids that are safe as file names and differ, also where case does not."""
     taken = set[str]()
     named = []
@@ -254,15 +200,12 @@ def _with_ids(cells: Sequence[SuiteCell]) -> list[SuiteCell]:
     return named
 
 
-def _cell_name(cell: SuiteCell) -> str:
-    protocol, parts = (
-        cell.result.protocol,
-        [cell.result.protocol.dataset, cell.result.protocol.boxes],
-    )
-    parts.append(cell.result.checkpoint.name)
-    if cell.key is not None:
+def _cell_name(cell: PlannedCell) -> str:
+    result, protocol = cell.result, cell.result.protocol
+    parts = [protocol.dataset, protocol.boxes, result.checkpoint.name]
+    if cell.network is not None:
         flip = "flip" if protocol.flip_test else "noflip"
-        parts += [*map(str, cell.key), flip, protocol.decoder or "none"]
-        execution = cell.result.unusual_execution
+        parts += [str(result.size), str(result.policy), flip, protocol.decoder or "none"]
+        execution = result.unusual_execution
         parts += [] if execution is None else [execution]
     return _UNSAFE.sub("-", "_".join(parts)).strip(".-")[:180]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 import torch
 
+from posebench.errors import UsageError
 from posebench.prediction.devices import check_device
 from posebench.prediction.execution import Parallelism, Resources
 from posebench.results.cell import RunSettings
@@ -23,20 +24,14 @@ _MOST_WORKERS = 8
 
 
 def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettings]:
-    """Return how a run is spread, and set the threads of torch and OpenCV accordingly.
-
-    Raises `UnsupportedExecutionError` for a device that this machine has not.
+    """Return how a run is spread over a device and this machine's cores.
 
     On a CPU each lane runs its batches on one thread, as long as there are no more than 8, and
-    cuts its own crops; for another device workers cut them.
+    cuts its own crops; for another device workers cut them. Raises `UnsupportedExecutionError`
+    for a device that this machine has not.
     """
     check_device(device)
-    keep_freed_memory()
-    if resources.threads is not None:
-        torch.set_num_threads(resources.threads)
-    # Crops are cut side by side already.
-    cv2.setNumThreads(1)
-    threads = torch.get_num_threads()
+    threads = resources.threads or torch.get_num_threads()
     on_cpu = device == "cpu"
     spare = min(os.cpu_count() or 1, _MOST_WORKERS)
     parallelism = Parallelism(
@@ -48,6 +43,27 @@ def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettin
         threads, parallelism.batch_size, parallelism.lanes, parallelism.workers, device
     )
     return parallelism, settings
+
+
+def set_up_process(settings: RunSettings) -> None:
+    """Give this process its threads, of torch and OpenCV, and let it keep the memory it frees."""
+    keep_freed_memory()
+    if settings.torch_threads != torch.get_num_threads():
+        torch.set_num_threads(settings.torch_threads)
+    # Crops are cut side by side already.
+    cv2.setNumThreads(1)
+
+
+def device_names(text: str) -> tuple[str, ...]:
+    """Return the devices of a list such as `cuda:0,cuda:1`; raise `UsageError` if kinds differ."""
+    names = tuple(name.strip() for name in text.split(","))
+    kinds = dict.fromkeys(name.partition(":")[0] for name in names)
+    if len(kinds) > 1:
+        raise UsageError(
+            f"--device {text} mixes {' and '.join(kinds)}: their results would differ.",
+            hint="Name devices of one kind, such as cuda:0,cuda:1.",
+        )
+    return names
 
 
 def share_of_each(resources: Resources, device: str, processes: int) -> Resources:
@@ -64,11 +80,7 @@ def share_of_each(resources: Resources, device: str, processes: int) -> Resource
 
 # Of glibc's malloc.h: when freed memory goes back, what is mapped by itself, how many pools.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-
-
 _NEVER = 2**31 - 1
-
-
 # The most that glibc takes.
 _LARGEST = 2**25
 

@@ -1,52 +1,78 @@
-"""Run a suite: every cell that is not done yet, each written to the run directory when it is."""
+"""Run a suite: every cell that is not done yet, each written to the run directory when it is.
+
+The one orchestrator of `run`, `eval` and `bench`, which differ in what is done for a cell.
+"""
 
 from __future__ import annotations
 
-import fnmatch
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
-from posebench.__version__ import __version__
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.environment import environment
 from posebench.prediction.devices import check_device
-from posebench.results.cell import CellResult, Intervals
+from posebench.prediction.execution import Progress
 from posebench.results.store import (
+    RUN_FILE,
     SCHEMA_VERSION,
     RunRecord,
-    has_table,
+    StoredCell,
     locked,
-    read_cell,
+    read_run_record,
     start_run,
 )
-from posebench.running.executors.devices import run_side_by_side
-from posebench.running.one_pass import (
-    Display,
-    RunRequest,
-    passes_on,
-    run_cells,
-    storage_of,
-    store_cell,
-)
-from posebench.running.plan import Place, SuiteCell, SuitePlan, plan_suite, resampling
-from posebench.running.resources import share_out
+from posebench.running.executors import EXECUTORS, WorkerLost, Workers
+from posebench.running.executors.jobs import Work
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.passes import passes_on
+from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite
+from posebench.running.request import Display, Message, RunRequest, show
+from posebench.running.resources import set_up_process, share_of_each, share_out
+from posebench.running.run_pass import PassWorker
 from posebench.running.scored import FinishedCell
-from posebench.scoring.statistics.estimates import Resampling
+from posebench.running.storing import fail_cells, pending_cells, store_cell
+from posebench.running.workload import Workload
+
+Jobs = Mapping[str, Sequence[PlannedCell]]
 
 
-def run_suite(request: RunRequest, display: Display) -> None:
+@dataclass(frozen=True)
+class CellWork:
+    """What is done for cells: how they make jobs for so many devices, and who does them.
+
+    `worker` takes the request, the workloads, the checkpoints at hand (None in a process of its
+    own) and the device. `apart` gives each job a process of its own; `record` is what a run says
+    of the work, and runs of different work do not mix.
+    """
+
+    jobs: Callable[[Sequence[PlannedCell], int], list[list[PlannedCell]]]
+    worker: Callable[[RunRequest, Sequence[Workload], LoadedCheckpoints | None, str], Work]
+    apart: bool = False
+    record: Mapping[str, Any] | None = None
+
+
+EVALUATION = CellWork(passes_on, PassWorker)
+
+
+def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION) -> None:
     """Run what is left of a suite.
 
     Results that are in the run directory already are kept if they were made of the same
     checkpoint, data, protocol and version. Raises `PosebenchError` for what cannot be used at
     all; a cell that fails is a result. On Ctrl-C what is done is kept.
     """
-    resources = request.resources.or_batch_size(request.suite.batch_size)
-    request = replace(request, resources=resources)
+    request = replace(request, resources=request.all_resources)
     for device in request.devices:
         check_device(device)
-    parallelism, settings = share_out(request.resources, request.devices[0])
+    _, settings = share_out(request.resources, request.devices[0])
+    set_up_process(settings)
     with locked(request.out):
-        plan = plan_of(request, display)
+        _check_work(request, work)
+        loaded = LoadedCheckpoints()
+        plan = plan_of(request, loaded, display.progress)
         record = RunRecord(
             SCHEMA_VERSION,
             request.suite,
@@ -56,6 +82,7 @@ def run_suite(request: RunRequest, display: Display) -> None:
             settings.torch_threads,
             request.source,
             request.limit,
+            work.record,
         )
         start_run(request.out, record)
         pending = pending_cells(request, plan)
@@ -63,57 +90,75 @@ def run_suite(request: RunRequest, display: Display) -> None:
         for cell in pending:
             if cell.result.status != "ok":
                 display.finished(store_cell(request.out, cell, FinishedCell(cell.result)))
-        pending = [cell for cell in pending if cell.result.status == "ok"]
-        if len(request.devices) > 1:
-            run_side_by_side(request, plan, pending, display)
-            return
-        for cells in passes_on(pending, 1):
-            run_cells(request, plan, cells, parallelism, display)
+        to_run = [cell for cell in pending if cell.result.status == "ok"]
+        groups = work.jobs(to_run, len(request.devices))
+        jobs = {group[0].id: group for group in groups}
+        _run_jobs(request, plan, jobs, loaded, _Shown(display), work)
 
 
-def plan_of(request: RunRequest, display: Display) -> SuitePlan:
+def plan_of(request: RunRequest, loaded: LoadedCheckpoints, progress: Progress) -> SuitePlan:
     """Return all cells of the suite."""
-    place = Place(request.folder, storage_of(request), request.limit, request.devices[0])
-    return plan_suite(request.suite, place, display.progress)
+    place = Place(request.folder, request.folders, request.limit, request.devices[0])
+    return plan_suite(request.suite, place, loaded, progress)
 
 
-def pending_cells(request: RunRequest, plan: SuitePlan) -> list[SuiteCell]:
-    """Return the cells that have no result of this plan yet; raise `UsageError` if none fits."""
-    asked = [
-        cell
-        for cell in plan.cells
-        if request.only is None or fnmatch.fnmatch(cell.id, request.only)
-    ]
-    if not asked:
-        raise UsageError(
-            f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
-            hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",
-        )
-    return [cell for cell in asked if not _is_done(request, cell)]
+def _run_jobs(
+    request: RunRequest,
+    plan: SuitePlan,
+    jobs: Jobs,
+    loaded: LoadedCheckpoints,
+    shown: _Shown,
+    work: CellWork,
+) -> None:
+    """Run jobs where the request says; a job whose worker is lost fails its cells."""
+    left = dict(jobs)
+    apart = work.apart or len(request.devices) > 1
+    if apart:
+        loaded.keep_only(())
+        share = share_of_each(request.resources, request.devices[0], len(request.devices))
+        request = replace(request, resources=share)
+    start = partial(work.worker, request, plan.workloads, None if apart else loaded)
+    workers = Workers(start, request.devices, fresh=work.apart)
+    execute = EXECUTORS["processes" if apart else "inline"]
+    loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
+    with closing(execute(jobs, workers, lambda _key, message: shown.receive(message))) as outcomes:
+        for key, outcome in outcomes:
+            if isinstance(outcome, WorkerLost):
+                lost = [cell for cell in jobs[key] if cell.id not in shown.done]
+                fail_cells(request.out, lost, outcome.reason, shown.display)
+            del left[key]
+            loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
 
 
-def _is_done(request: RunRequest, cell: SuiteCell) -> bool:
+class _Shown:
+    """Shows what workers send, and notes which cells are done."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self.done = set[str]()
+
+    def receive(self, message: Message) -> None:
+        """Take one message of a worker."""
+        show(self.display, message)
+        call, arguments = message
+        if call == "finished":
+            stored: StoredCell = arguments[0]
+            self.done.add(stored.id)
+
+
+def _check_work(request: RunRequest, work: CellWork) -> None:
+    """Raise `UsageError` where the run directory holds results of other work."""
+    if not (request.out / RUN_FILE).is_file():
+        return
     try:
-        stored = read_cell(request.out, cell.id)
+        before = read_run_record(request.out)
     except PosebenchError:
-        return False  # damaged, or of another version: it is made again
-    if stored is None or stored.posebench != __version__:
-        return False
-    if dict(stored.labels) != dict(cell.checkpoint.entry.labels):
-        return False
-    found = stored.result
-    if _inputs(found) != _inputs(cell.result):
-        return False
-    if found.status == "ok":
-        same = _made_with(found.intervals) == resampling(request.suite)
-        return same and has_table(request.out, stored)
-    return found.status == "failed" and cell.result.status == "ok" and not request.retry_failed
-
-
-def _inputs(result: CellResult) -> CellResult:
-    """Return a result without its outcome."""
-    return CellResult(result.checkpoint, result.size, result.policy, "ok", result.protocol)
-
-
-def _made_with(intervals: Intervals | None) -> Resampling | None:
-    return Resampling(intervals.replicates, intervals.seed) if intervals is not None else None
+        return  # damaged, or of another version: it is made again
+    machine = environment()["machine"]
+    other_machine = work.record is not None and before.environment.get("machine") != machine
+    if before.bench != work.record or other_machine:
+        raise UsageError(
+            f"{request.out} holds a run of other settings or of another machine, and timings do "
+            "not mix.",
+            hint="Name a new folder with --out.",
+        )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posebench.errors import CheckpointError
-from posebench.prediction.predict import CellPredictions
+from posebench.prediction.predict import Outcome
 from posebench.results.cell import CellResult, Intervals, OfficialMetrics
-from posebench.running.cells import reason_of
+from posebench.running.reasons import reason_of
 from posebench.running.workload import Workload
 from posebench.scoring.evaluate import evaluate
 from posebench.scoring.matching.matching import MatchTable
@@ -33,7 +33,7 @@ class FinishedCell:
     predictions: Path | None = None
 
 
-def score_cell(result: CellResult, outcome: CellPredictions, workload: Workload) -> FinishedCell:
+def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> FinishedCell:
     """Return the result of a cell's predictions: loop 2, predictions to metrics."""
     try:
         if outcome.predictions is None:

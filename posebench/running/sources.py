@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, PosebenchError, SpecError
+from posebench.results.cell import Status
+from posebench.running.reasons import one_line
+from posebench.suites.suite import CheckpointEntry, Suite
 from posebench.zoo import resolve
 
+_WILD = re.compile(r"[*?\[]")
 
-def checkpoint_sources(
+
+@dataclass(frozen=True)
+class CheckpointSource:
+    """A checkpoint file, its name in results, and the YAML that overrules what it says."""
+
+    path: Path
+    name: str
+    spec_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class SuiteCheckpoint:
+    """One checkpoint of a suite; `problem` is why there is no file, if there is none."""
+
+    source: CheckpointSource
+    entry: CheckpointEntry
+    problem: tuple[Status, str] | None = None
+
+
+def checkpoint_entries(
     arguments: Sequence[str], spec_file: Path | None
-) -> tuple[CheckpointSource, ...]:
-    """Return the files that arguments mean, each file once, under names that tell them apart.
+) -> tuple[CheckpointEntry, ...]:
+    """Return what a suite says of the checkpoints that arguments mean, each file once.
 
-    A name is the file's stem, or as much of its path as it takes. Raises `CheckpointError` for a
-    file that is not there and `SpecError` for a spec file that cannot be read.
+    Raises `CheckpointError` for a file that is not there and `SpecError` for a spec file that
+    cannot be read.
     """
     from posebench.checkpoints.findings import read_overrides
 
@@ -26,11 +50,61 @@ def checkpoint_sources(
             hint="Give the path of a checkpoint file.",
         )
     read_overrides(spec_file)
-    paths = list({path.resolve(): path for path in map(resolve, arguments)}.values())
-    names = distinct_names(paths)
-    return tuple(
-        CheckpointSource(path, name, spec_file) for path, name in zip(paths, names, strict=True)
-    )
+    spec = None if spec_file is None else str(spec_file)
+    files: dict[Path, str] = {}
+    for argument in arguments:
+        files.setdefault(resolve(argument).resolve(), argument)
+    return tuple(CheckpointEntry(argument, spec=spec) for argument in files.values())
+
+
+def suite_checkpoints(suite: Suite, folder: Path) -> tuple[SuiteCheckpoint, ...]:
+    """Return the checkpoints that a suite's entries mean, patterns in the order of names.
+
+    Raises `SpecError` for a pattern that fits no file, and for two checkpoints of one name.
+    """
+    found: list[tuple[CheckpointEntry, Path | None, PosebenchError | None]] = []
+    for entry in suite.checkpoint_entries:
+        own = folder / entry.file
+        if _WILD.search(entry.file) and not own.exists():
+            found += [(entry, path, None) for path in _fitting(entry, folder)]
+            continue
+        try:
+            found.append((entry, own if own.is_file() else resolve(entry.file), None))
+        except PosebenchError as error:
+            found.append((entry, None, error))
+    paths = [path for _, path, _ in found if path is not None]
+    names = dict(zip(paths, distinct_names(paths), strict=True))
+    checkpoints = []
+    for entry, path, absence in found:
+        name = entry.name or (entry.file if path is None else names[path])
+        spec = None if entry.spec is None else folder / entry.spec
+        source = CheckpointSource(path or Path(entry.file), name, spec)
+        problem: tuple[Status, str] | None = None
+        if absence is not None:
+            problem = ("skipped", one_line(absence))
+        checkpoints.append(SuiteCheckpoint(source, entry, problem))
+    _check_distinct(checkpoints)
+    return tuple(checkpoints)
+
+
+def _fitting(entry: CheckpointEntry, folder: Path) -> list[Path]:
+    """Return the files of a pattern, in the order of names."""
+    paths = sorted(path for path in folder.glob(entry.file) if path.is_file())
+    if not paths or (entry.name is not None and len(paths) > 1):
+        what = "fits no file" if not paths else f"fits {len(paths)} files, for one name"
+        raise SpecError(f"The pattern {entry.file} {what} in {folder}.")
+    return paths
+
+
+def _check_distinct(checkpoints: Sequence[SuiteCheckpoint]) -> None:
+    """Raise `SpecError` for two checkpoints of one name: results could not tell them apart."""
+    names = [checkpoint.source.name for checkpoint in checkpoints]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise SpecError(
+                f"The suite has two checkpoints {name}.",
+                hint="Give one of them a `name`, or list it once.",
+            )
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -55,12 +129,3 @@ def _names(path: Path) -> list[str]:
     parts = path.resolve().parts
     tails = ("/".join(parts[-length:]) for length in range(2, len(parts)))
     return [path.stem, path.name, *tails, str(path.resolve())]
-
-
-@dataclass(frozen=True)
-class CheckpointSource:
-    """A checkpoint file, its name in results, and the YAML that overrules what it says."""
-
-    path: Path
-    name: str
-    spec_file: Path | None = None

@@ -24,10 +24,12 @@ from posebench.datasets.requests import (
 from posebench.datasets.survey import data_findings, raise_errors
 from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
+from posebench.prediction.execution import Progress
 from posebench.prediction.identity import inputs_sha256
 from posebench.results.cell import Protocol
 from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
 from posebench.scoring.official_crowdpose import crowdpose_evaluator
+from posebench.scoring.statistics.estimates import Resampling
 from posebench.suites.suite import Suite
 
 
@@ -112,6 +114,40 @@ def _protocol(
     )
 
 
+def suite_workloads(
+    suite: Suite, folder: Path, limit: int | None, progress: Progress
+) -> list[Workload]:
+    """Load the data sets of a suite with each of the boxes; raise as `load_workload` does."""
+    return [
+        load_workload(
+            request,
+            scoring_options(suite),
+            lambda done, total: progress("rendering", done, total),
+            ScoreChecks(resampling(suite), suite.scoring.official),
+        )
+        for request in data_requests(suite, folder, limit)
+    ]
+
+
+def scoring_options(suite: Suite) -> ScoringOptions:
+    """Return how a suite scores."""
+    scoring = suite.scoring
+    return ScoringOptions(
+        rescoring=scoring.rescoring,
+        keypoint_threshold=scoring.keypoint_threshold,
+        nms=scoring.nms,
+        nms_threshold=scoring.nms_threshold,
+    )
+
+
+def resampling(suite: Suite) -> Resampling | None:
+    """Return how a suite makes intervals, None for not at all."""
+    scoring = suite.scoring
+    if not scoring.replicates:
+        return None
+    return Resampling(scoring.replicates, scoring.seed, scoring.interval)
+
+
 def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataRequest]:
     """Return the data sets with each of the boxes; `folder` is what paths are relative to."""
     requests = []
@@ -124,7 +160,7 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     data_root=None if entry.root is None else folder / entry.root,
                     split=entry.split,
                     images=None if entry.images is None else folder / entry.images,
-                    keypoints=entry.keypoints,
+                    keypoints=None if entry.keypoints is None else _place(entry.keypoints, folder),
                     boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
                     box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
                     limit=min(limits, default=None),
@@ -134,6 +170,6 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
 
 
 def _place(name: str, folder: Path) -> str:
-    """Return a data set's name, or its place where it is a path that is there."""
+    """Return a name as it is, or its place where it is a path that is there."""
     own = folder / name
     return str(own) if name not in SYNTHETIC_LEVELS and own.exists() else name

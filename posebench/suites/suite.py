@@ -6,6 +6,7 @@ suite's own folder.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ from posebench.prediction.execution import Engine, Precision
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
 FlipChoice = Literal["own"] | bool
 EngineName = Literal["own", Engine]
+AXES = (
+    "checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines",
+    "precision",
+)  # fmt: skip
 _SUFFIX = ".yaml"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -71,7 +76,11 @@ class BoxesEntry:
 
 @dataclass(frozen=True)
 class ScoringEntry:
-    """What turns predictions into numbers; the defaults are MMPose's."""
+    """What turns predictions into numbers; the defaults are MMPose's.
+
+    `replicates` resamples of the images, drawn from `seed`, make intervals, 0 for none; `official`
+    asks pycocotools or xtcocotools for their numbers as well.
+    """
 
     rescoring: Literal["bbox_keypoint", "bbox_rle", "bbox", "keypoint"] = "bbox_keypoint"
     keypoint_threshold: float = 0.2
@@ -79,6 +88,8 @@ class ScoringEntry:
     nms_threshold: float = 0.9
     replicates: int = 1000
     seed: int = 0
+    interval: Literal["percentile", "bca"] = "percentile"
+    official: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,12 @@ def load_suite(path: Path) -> Suite:
     return suite
 
 
+def check_suite(suite: Suite) -> None:
+    """Raise `SpecError` for the first defect of a suite that is made in memory."""
+    for _, text in _defects(suite):
+        raise SpecError(text)
+
+
 def shipped_folder() -> Path:
     """Return the folder of the suites that come with posebench."""
     package = Path(posebench.__file__).parent
@@ -163,6 +180,15 @@ def source_text(path: Path) -> str:
     return str(path.resolve())
 
 
+def folder_of(source: str) -> Path:
+    """Return the folder that a suite's paths are relative to, by the `source` of its run.
+
+    Raises `SpecError` where the suite's file is not there any more.
+    """
+    made_in = Path(source)
+    return made_in if source and made_in.is_dir() else find_suite(source).parent
+
+
 def suite_schema() -> dict[str, Any]:
     """Return the JSON schema of suite files, for editors."""
     from pydantic import TypeAdapter
@@ -177,11 +203,10 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
     if _NAME.fullmatch(suite.name) is None:
         yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
-    axes = ("checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines")
-    for axis in (*axes, "precision"):
+    for axis in AXES:
         if not getattr(suite, axis):
             yield (axis,), f"{axis} is empty, which leaves no cells."
-    for axis in (*axes, "precision", "claims"):
+    for axis in (*AXES, "claims"):
         values = getattr(suite, axis)
         for index, value in enumerate(values):
             if value in values[:index]:
@@ -204,3 +229,5 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
         yield ("scoring",), "replicates and seed must not be negative."
     if not 0 < suite.scoring.nms_threshold <= 1:
         yield ("scoring", "nms_threshold"), "nms_threshold must lie in (0, 1]."
+    if not math.isfinite(suite.scoring.keypoint_threshold):
+        yield ("scoring", "keypoint_threshold"), "keypoint_threshold must be a number."

@@ -12,7 +12,7 @@ from small_networks import make_model
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.errors import CheckpointError, SpecError
 from posebench.networks.model import PoseModel
-from posebench.running.run_cells import checkpoint_facts
+from posebench.running.loading import checkpoint_facts
 
 LAYER = "head.cls_x.weight"
 LAST = torch.tensor(1.0)

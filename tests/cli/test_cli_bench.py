@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ import pytest
 from small_run import small_checkpoint
 from small_speed import speed
 
-from posebench.checkpoints import load_checkpoint
-from posebench.results.cell import CellResult
-from posebench.results.store import StoredCell, write_cell
-from posebench.running.bench.process import BenchJob
-from posebench.running.bench.run import run_bench
-from posebench.running.run_cells import checkpoint_facts
-from posebench.running.workload import load_workload
+from posebench.running.bench import run as bench_run
+from posebench.running.executors import EXECUTORS
+from posebench.running.plan import PlannedCell
+from posebench.running.request import RunRequest, SentDisplay
+from posebench.running.scored import FinishedCell
+from posebench.running.storing import store_cell
 
 FAST, SLOW = [100.0, 101.0, 102.0, 101.0, 100.0], [80.0, 81.0, 82.0, 81.0, 80.0]
 
@@ -28,34 +26,25 @@ FAST, SLOW = [100.0, 101.0, 102.0, 101.0, 100.0], [80.0, 81.0, 82.0, 81.0, 80.0]
 def rate(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
     """Return a function that sets what every cell's repeats end to end will be."""
 
-    def measure(job: BenchJob, step: Callable[[str], None], *, repeats: list[float]) -> CellResult:
-        step("loading")
-        workload = load_workload(job.data, job.scoring, lambda *_: None)
-        loaded = load_checkpoint(job.source.path)
-        execution = job.axes.execution
-        protocol = replace(
-            workload.protocol,
-            flip_test=job.axes.flip_test,
-            engine=execution.engine,
-            precision=execution.precision,
-        )
-        made = speed(repeats)
-        result = CellResult(
-            checkpoint_facts(loaded, job.source.name),
-            *job.key,
-            "ok",
-            protocol,
-            metrics={"AP": 0.5},
-            instances_per_second=made.end_to_end.value,
-            speed=made,
-        )
-        if job.out is not None:
-            write_cell(job.out, StoredCell(job.id, result))
-        return result
-
     def pretend(repeats: list[float]) -> None:
-        fake = partial(run_bench, measure=partial(measure, repeats=repeats))
-        monkeypatch.setattr("posebench.running.bench.run.run_bench", fake)
+        made = speed(repeats)
+
+        class Pretends:
+            def __init__(self, _settings: Any, request: RunRequest, *_: Any) -> None:
+                self._request = request
+
+            def __call__(self, cells: Sequence[PlannedCell], send: Any) -> None:
+                (cell,) = cells
+                value = made.end_to_end.value
+                done = replace(
+                    cell.result, metrics={"AP": 0.5}, instances_per_second=value, speed=made
+                )
+                stored = store_cell(self._request.out, cell, FinishedCell(done))
+                SentDisplay(send).finished(stored)
+
+        monkeypatch.setattr(bench_run, "MeasureWorker", Pretends)
+        here = {**EXECUTORS, "processes": EXECUTORS["inline"]}
+        monkeypatch.setattr("posebench.running.run_suite.EXECUTORS", here)
 
     return pretend
 

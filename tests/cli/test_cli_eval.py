@@ -21,7 +21,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_run import edit_annotations, posebench, small_checkpoint
 
+from posebench.files.records import mapping_from_record
 from posebench.networks.sizes import InputSize
+from posebench.results.store import read_run
 
 ANNOTATIONS = Path("annotations") / "person_keypoints_val.json"
 
@@ -67,8 +69,9 @@ def test_a_good_run(run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path
         "--batch-size", 4,
     )  # fmt: skip
     assert (done.code, done.err) == (0, "")
-    document = strict(out / "results.json")
-    assert document["results"] == strict(tmp_path / "r.json")["results"]
+    document = strict(tmp_path / "r.json")
+    stored = [mapping_from_record(cell.result) for cell in read_run(out).cells]
+    assert document["results"] == stored
     rows = [
         (r["checkpoint"]["name"], r["size"], r["policy"], r["status"]) for r in document["results"]
     ]
@@ -81,25 +84,29 @@ def test_a_good_run(run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path
         ("simcc", "96x80", "resample", "ok"),
         ("simcc", "96x80", "interpolate", "ok"),
     ]
-    kept = {path.stem for path in (out / "predictions").iterdir()}
-    assert kept == {f"{n}_{s}_{p}" for n, s, p, status in rows if status == "ok"}
+    assert len(list((out / "predictions").iterdir())) == 6
     lines = done.out.splitlines()
     assert len(lines) == 2 + len(rows) + 1
     assert lines[-1].startswith("unsupported: simcc (96x80 native): input grid 4x3")
     for line, row in zip(lines[2:-1], rows, strict=True):
         assert line.split()[0] == row[0]
         assert all(part in line for part in row)
-    assert sorted(path.name for path in out.iterdir()) == ["predictions", "results.json"]
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
+    assert names == {"run.yaml", "cells", "tables", "predictions"}
 
 
 def test_decoders_side_by_side_and_again_from_raw_outputs(
     run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path: Path
 ) -> None:
     out, raw = tmp_path / "out", tmp_path / "raw"
-    asked = ("eval", heatmap, simcc, "--dataset", people, "--save-raw", raw, "--out", out)
+    results = tmp_path / "r.json"
+    asked = (
+        "eval", heatmap, simcc, "--dataset", people, "--save-raw", raw, "--out", out,
+        "--json", results,
+    )  # fmt: skip
     done = run(*asked, "--decoder", "own,dark,expectation")
     assert (done.code, done.err) == (0, "")
-    rows = strict(out / "results.json")["results"]
+    rows = strict(results)["results"]
     assert [(r["checkpoint"]["name"], r["protocol"]["decoder"], r["status"]) for r in rows] == [
         ("heatmap", "quarter", "ok"),
         ("heatmap", "dark", "ok"),
@@ -108,19 +115,13 @@ def test_decoders_side_by_side_and_again_from_raw_outputs(
         ("simcc", "dark", "unsupported"),
         ("simcc", "expectation", "ok"),
     ]
-    assert {path.stem for path in (out / "predictions").iterdir()} == {
-        "heatmap_64x48_native",
-        "heatmap_64x48_native_dark",
-        "heatmap_64x48_native_expectation",
-        "simcc_64x48_native",
-        "simcc_64x48_native_expectation",
-    }
+    assert len(list((out / "predictions").iterdir())) == 5
     assert "decoder" in done.out.splitlines()[1]
     assert "unsupported: simcc (64x48 native): SimCC outputs have no dark decoder" in done.out
     assert len(list(raw.iterdir())) == 2
     done = run(*asked, "--decoder", "udp", "--nms", "none")
     assert done.code == 0
-    again = strict(out / "results.json")["results"]
+    again = strict(results)["results"]
     assert [row["status"] for row in again] == ["ok", "unsupported"]
     assert again[0]["instances_per_second"] is None
     assert again[0]["protocol"]["precision"] == rows[0]["protocol"]["precision"]
@@ -137,14 +138,15 @@ def test_predictions_score_the_same_in_pycocotools(
     from pycocotools.cocoeval import COCOeval
 
     from posebench.prediction import segments
-    from posebench.prediction.predict import CellPredictions, predict
+    from posebench.prediction.predict import predict
 
-    def near_the_truth(cells: Any, dataset: Any, truth: Any, **options: Any) -> Any:
-        (outcome,) = predict(cells, dataset, truth, **options)
+    def near_the_truth(runs: Any, dataset: Any, truth: Any, **options: Any) -> Any:
+        outcomes = predict(runs, dataset, truth, **options)
+        ((outcome,),) = (own.values() for own in outcomes.values())
         assert outcome.predictions is not None
         noise = np.random.default_rng(0).normal(0, 4, truth.keypoints[..., :2].shape)
         outcome.predictions.keypoints[:] = truth.keypoints[..., :2] + noise
-        return [CellPredictions(outcome.predictions, outcome.seconds)]
+        return outcomes
 
     monkeypatch.setattr(segments, "predict", near_the_truth)
     heatmap = small_checkpoint(tmp_path / "heatmap.safetensors")
@@ -393,18 +395,19 @@ def test_debug_shows_where_an_error_came_from(run: Any, heatmap: Path, place: in
 def test_ctrl_c_keeps_what_is_done(people: Path, heatmap: Path, tmp_path: Path) -> None:
     slow = small_checkpoint(tmp_path / "slow.safetensors", size=InputSize(2048, 1536))
     last = small_checkpoint(tmp_path / "last.safetensors")
-    out = tmp_path / "out"
+    out, results = tmp_path / "out", tmp_path / "r.json"
     # Shells start background jobs with SIGINT ignored, and a child would inherit that. The
     # checkpoints run one by one, as large ones do.
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from posebench.running import passes; passes._WEIGHTS_OF_A_PASS = 0; "
+        "from posebench.running import passes; passes.WEIGHTS_OF_A_PASS = 0; "
         "from posebench.cli import main; main()"
     )
     process = subprocess.Popen(
         [
             sys.executable, "-c", start, "eval", str(heatmap), str(slow), str(last),
-            "--dataset", str(people), "--out", str(out), "--batch-size", "1",
+            "--dataset", str(people), "--out", str(out), "--json", str(results),
+            "--batch-size", "1",
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -413,7 +416,7 @@ def test_ctrl_c_keeps_what_is_done(people: Path, heatmap: Path, tmp_path: Path) 
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
-        while not (out / "results.json").exists() and time.monotonic() < deadline:
+        while not results.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
@@ -422,10 +425,76 @@ def test_ctrl_c_keeps_what_is_done(people: Path, heatmap: Path, tmp_path: Path) 
         process.kill()
         process.wait()
     assert (process.returncode, stderr) == (3, "")
-    rows = strict(out / "results.json")["results"]
+    rows = strict(results)["results"]
     statuses = [(row["checkpoint"]["name"], row["status"]) for row in rows]
     assert statuses == [("heatmap", "ok"), ("slow", "skipped"), ("last", "skipped")]
     assert rows[0]["metrics"]["AP"] is not None
-    assert (out / "predictions" / "heatmap_64x48_native.json").exists()
-    assert "skipped: slow, last: stopped by Ctrl-C" in stdout
-    assert not [path for path in out.rglob(".*") if path.is_file()]
+    kept = read_run(out)
+    assert [cell.result.checkpoint.name for cell in kept.cells] == ["heatmap"]
+    assert len(kept.missing) == 2
+    skipped = "skipped: slow (2048x1536 native), last (64x48 native): stopped by Ctrl-C"
+    assert skipped in stdout
+    assert {path.name for path in out.rglob(".*") if path.is_file()} <= {".lock"}
+
+
+def test_a_run_directory_is_read_by_all_that_read_runs(
+    run: Any,
+    people: Path,
+    heatmap: Path,
+    simcc: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from posebench.results import load_results
+
+    out = tmp_path / "out"
+    monkeypatch.chdir(people.parent)  # what the run says of its data is relative to where it ran
+    asked = (
+        "eval", heatmap, simcc, "--dataset", people.name, "--out", out, "--replicates", 20,
+        "--interval", "bca", "--official",
+    )  # fmt: skip
+    assert run(*asked).code == 0
+    monkeypatch.chdir(tmp_path)
+    assert "heatmap" in run("table", out).out
+    assert run("compare", out, out).code == 0
+    assert run("claims", out).code == 0
+    assert run("report", out, "--out", tmp_path / "page.html").code == 0
+    assert "is gone" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert set(load_results(out).checkpoint) == {"heatmap", "simcc"}
+    record = read_run(out).record
+    assert (record.suite.scoring.interval, record.suite.scoring.official) == ("bca", True)
+
+
+def test_what_a_run_directory_has_is_not_run_again(
+    run: Any, people: Path, heatmap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("eval", heatmap, "--dataset", people, "--out", tmp_path / "out", "--replicates", 20)
+    first = run(*asked)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a network ran")
+
+    monkeypatch.setattr("posebench.running.run_suite.PassWorker.__call__", refuse)
+    monkeypatch.setattr("posebench.running.run_pass.predict_in_segments", refuse)
+    again = run(*asked)
+    assert (again.code, again.out) == (0, first.out)
+
+
+def test_predictions_are_copied_between_the_cache_and_the_run_directory(
+    run: Any, people: Path, heatmap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, asked = tmp_path / "cache", ("eval", heatmap, "--dataset", people)
+    assert run(*asked, "--cache", cache).code == 0
+    (kept,) = cache.iterdir()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a network ran")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("posebench.prediction.predict.predict_outputs", refuse)
+        done = run(*asked, "--cache", cache, "--out", tmp_path / "out")
+    assert done.code == 0 and "an earlier run" in done.out
+    (copied,) = (tmp_path / "out" / "predictions").iterdir()
+    assert (copied.name, copied.read_bytes()) == (kept.name, kept.read_bytes())
+    (cell,) = read_run(tmp_path / "out").cells
+    assert cell.predictions == kept.stem

@@ -10,7 +10,7 @@ import yaml
 from small_run import small_checkpoint
 from small_store import made_up_table, result, run_folder
 
-from posebench.running.one_pass import RunRequest
+from posebench.running.request import RunRequest
 from posebench.running.run_suite import run_suite
 from posebench.suites.claims import Claim
 from posebench.suites.suite import load_suite, source_text

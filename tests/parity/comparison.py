@@ -16,6 +16,7 @@ from posebench.checkpoints import load_checkpoint
 from posebench.datasets.boxes import detected_instances
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
+from posebench.networks.codecs import own_decoder
 from posebench.networks.model import Network
 from posebench.networks.policies import apply_policy
 from posebench.networks.sizes import InputSize
@@ -25,7 +26,7 @@ from posebench.prediction.engines import execute, optimise
 from posebench.prediction.execution import Engine, Execution, Parallelism
 from posebench.prediction.flip import flip_average
 from posebench.prediction.geometry import boxes_to_center_scale
-from posebench.prediction.predict import PreparedCell, predict
+from posebench.prediction.predict import NetworkRun, predict
 from posebench.prediction.predictions import Predictions
 from posebench.scoring.evaluate import evaluate
 from posebench.scoring.matching.metrics import Metrics
@@ -212,11 +213,13 @@ def run_posebench(
         apply_policy(network, spec.input_size, "native"), execution, Parallelism(), uncalibrated
     )
     recorded = Recorded(cell.network)
-    prepared = PreparedCell(replace(cell, network=recorded), spec.codec, spec.input_size, flip)
+    decoder = own_decoder(spec.codec)
+    network = replace(cell, network=recorded)
+    run = NetworkRun(network, spec.codec, spec.input_size, flip, (decoder,))
     parallelism = Parallelism(BATCH)
     done = predict(
-        [prepared], dataset, instances, parallelism=parallelism, progress=lambda _: None
-    )[0]
+        {"run": run}, dataset, instances, parallelism=parallelism, progress=lambda _: None
+    )["run"][decoder]
     if done.predictions is None:
         raise AssertionError(f"the cell failed: {done.failure}")
     outputs = joined(recorded.answers)

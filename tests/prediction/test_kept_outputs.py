@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from passes import run_cells
 from small_run import small_checkpoint
 
 from posebench.datasets.keypoints import COCO
@@ -24,11 +25,9 @@ from posebench.prediction import predict as predict_module
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.kept_outputs import KEPT_PRECISION, pack, unpack
-from posebench.running import cells as planning
-from posebench.running.cells import Grid, Storage
-from posebench.running.run_cells import run_pass
+from posebench.running import network_plans as planning
+from posebench.running.network_plans import Storage
 from posebench.running.scored import FinishedCell
-from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload, load_workload
 from posebench.scoring.evaluate import ScoringOptions
 
@@ -46,10 +45,8 @@ def workload(people: Path) -> Workload:
     return load(people)
 
 
-def run(path: Path, workload: Workload, raw: Path | None = None, **grid: Any) -> list[FinishedCell]:
-    source = CheckpointSource(path, path.stem)
-    ((_, cells),) = run_pass([source], workload, Grid(**grid), lambda *_: None, Storage(raw))
-    return list(cells)
+def run(path: Path, workload: Workload, raw: Path | None = None, **axes: Any) -> list[FinishedCell]:
+    return run_cells([path], workload, Storage(raw), **axes)
 
 
 def numbers(cells: list[FinishedCell]) -> list[Any]:
@@ -196,7 +193,7 @@ def test_whatever_moves_an_output_makes_another_folder(
     run(path, workload, raw)
     run(path, workload, raw, decoders=("dark",))
     assert len(list(raw.iterdir())) == 1
-    run(path, workload, raw, flip_test=False)
+    run(path, workload, raw, flip=(False,))
     boxes = workload.instances.bbox_xyxy + np.float32(1)
     run(path, replace(workload, instances=replace(workload.instances, bbox_xyxy=boxes)), raw)
     edited = replace(workload.dataset, annotations_sha256="0" * 64)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from passes import run_cells
 from small_run import edit_annotations, small_checkpoint, small_model
 
 from posebench.checkpoints.native import save_checkpoint
@@ -32,11 +33,9 @@ from posebench.prediction.kept_predictions import (
     write_predictions,
 )
 from posebench.prediction.predictions import Predictions
-from posebench.running import cells as planning
-from posebench.running.cells import Grid, Storage
-from posebench.running.run_cells import run_pass
+from posebench.running import network_plans as planning
+from posebench.running.network_plans import Storage
 from posebench.running.scored import FinishedCell
-from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload, load_workload
 from posebench.scoring.evaluate import ScoringOptions
 
@@ -75,9 +74,7 @@ def load(folder: Path, scoring: ScoringOptions | None = None, **request: Any) ->
 
 
 def run(net: Path, workload: Workload, cache: Path | None, **grid: Any) -> list[FinishedCell]:
-    source, storage = CheckpointSource(net, net.stem), Storage(predictions=cache)
-    ((_, cells),) = run_pass([source], workload, Grid(**grid), lambda *_: None, storage)
-    return list(cells)
+    return run_cells([net], workload, Storage(predictions=cache), **grid)
 
 
 def numbers(cells: list[FinishedCell]) -> list[Any]:
@@ -156,7 +153,7 @@ def relabelled(folder: Path) -> None:
     [
         (None, {"parallelism": Parallelism(3)}, False),
         (relabelled, {}, False),
-        (None, {"flip_test": False}, True),
+        (None, {"flip": (False,)}, True),
         (None, {"sizes": ("96x80",)}, True),
         (None, {"decoders": ("dark",)}, True),
         (rewritten, {}, False),

@@ -19,7 +19,8 @@ from small_run import SIZE, small_model
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.image_files import dataset_image
 from posebench.datasets.images import read_image
-from posebench.errors import DataError
+from posebench.errors import DataError, EvaluationError
+from posebench.networks.codecs import Decoder, decode_by, own_decoder
 from posebench.networks.policies import CellNetwork, Policy, apply_policy
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
@@ -29,7 +30,7 @@ from posebench.prediction.device_crops import normalise_tensor
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
-from posebench.prediction.predict import CellPredictions, PreparedCell, predict
+from posebench.prediction.predict import NetworkRun, Outcome, predict
 
 OTHER = InputSize(96, 80)
 
@@ -42,15 +43,18 @@ def load(folder: Path) -> tuple[PoseDataset, Instances]:
 
 def cell_of(
     paradigm: str, size: InputSize = SIZE, policy: Policy = "native", flip_test: bool = True
-) -> PreparedCell:
+) -> NetworkRun:
     network = apply_policy(small_model(paradigm), size, policy)
-    return PreparedCell(network, network.spec.codec, size, flip_test)
+    codec = network.spec.codec
+    return NetworkRun(network, codec, size, flip_test, (own_decoder(codec),))
 
 
 def run(
-    cells: list[PreparedCell], data: tuple[PoseDataset, Instances], batch_size: int = 32
-) -> list[CellPredictions]:
-    return predict(cells, *data, parallelism=Parallelism(batch_size), progress=lambda _: None)
+    cells: list[NetworkRun], data: tuple[PoseDataset, Instances], batch_size: int = 32
+) -> list[Outcome]:
+    runs = dict(enumerate(cells))
+    outcomes = predict(runs, *data, parallelism=Parallelism(batch_size), progress=lambda _: None)
+    return [outcomes[key][run.decoders[0]] for key, run in runs.items()]
 
 
 @pytest.fixture
@@ -69,8 +73,10 @@ def test_neither_lanes_nor_workers_move_a_bit(people: Path, batch_size: int) -> 
 
     def numbers(lanes: int, workers: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         parallelism = Parallelism(batch_size, lanes, workers)
-        outcomes = predict(cells, *data, parallelism=parallelism, progress=lambda _: None)
-        found = [outcome.predictions for outcome in outcomes if outcome.predictions is not None]
+        runs = dict(enumerate(cells))
+        outcomes = predict(runs, *data, parallelism=parallelism, progress=lambda _: None)
+        both = [outcomes[key][run.decoders[0]] for key, run in runs.items()]
+        found = [outcome.predictions for outcome in both if outcome.predictions is not None]
         assert len(found) == len(cells)
         return [(each.keypoints, each.keypoint_scores) for each in found]
 
@@ -81,7 +87,7 @@ def test_neither_lanes_nor_workers_move_a_bit(people: Path, batch_size: int) -> 
             np.testing.assert_array_equal(one[1], other[1])
 
 
-def broken(failure: Exception, after: int = 0) -> PreparedCell:
+def broken(failure: Exception, after: int = 0) -> NetworkRun:
     """Return a cell whose network fails at its call number `after`."""
     cell = cell_of("heatmap", flip_test=False)
     calls = 0
@@ -114,7 +120,7 @@ class _Wrapped:
 
 
 def one_by_one(
-    cell: PreparedCell, dataset: PoseDataset, instances: Instances
+    cell: NetworkRun, dataset: PoseDataset, instances: Instances
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Predict every instance in a batch of its own, at the cell's own size."""
     keypoints, scores = [], []
@@ -235,6 +241,47 @@ def test_a_cell_that_fails_leaves_the_others_alone(
         np.testing.assert_array_equal(outcome.predictions.keypoints, alone.predictions.keypoints)
 
 
+def test_a_network_and_a_decoder_that_fail_in_the_middle_leave_every_other_in_its_place(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load(people)
+    decoders: tuple[Decoder, ...] = ("quarter", "dark", "argmax")
+
+    def decode(decoder: Decoder, *arguments: Any) -> Any:
+        if decoder == "dark":
+            raise EvaluationError("too dark")
+        return decode_by(decoder, *arguments)
+
+    runs = {
+        "first": replace(cell_of("heatmap"), decoders=decoders),
+        "broken": replace(broken(RuntimeError("no"), 1), decoders=decoders),
+        "last": replace(cell_of("heatmap", OTHER), decoders=decoders[::-1]),
+    }
+    options: dict[str, Any] = {"parallelism": Parallelism(4), "progress": lambda _: None}
+    unbroken: tuple[Decoder, ...] = ("quarter", "argmax")
+    alone = {
+        (key, decoder): predict({key: replace(runs[key], decoders=(decoder,))}, *data, **options)
+        for key in ("first", "last")
+        for decoder in unbroken
+    }
+    monkeypatch.setattr("posebench.prediction.predict.decode_by", decode)
+    found = predict(runs, *data, **options)
+    assert {key: tuple(own) for key, own in found.items()} == {
+        key: run.decoders for key, run in runs.items()
+    }
+    failed = {
+        (key, decoder)
+        for key, own in found.items()
+        for decoder, outcome in own.items()
+        if outcome.failure is not None
+    }
+    assert failed == {("broken", each) for each in decoders} | {("first", "dark"), ("last", "dark")}
+    for (key, decoder), expected in alone.items():
+        one, other = found[key][decoder].predictions, expected[key][decoder].predictions
+        assert one is not None and other is not None
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+
+
 def test_ctrl_c_is_no_failure_of_a_cell(people: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run([broken(KeyboardInterrupt())], load(people))  # type: ignore[arg-type]
@@ -270,12 +317,13 @@ def test_an_image_that_cannot_be_read_fails_all_cells(
         path.write_bytes(path.read_bytes()[:3000])
     progress: list[int] = []
     outcomes = predict(
-        [cell_of("heatmap"), cell_of("simcc")],
+        {"heatmap": cell_of("heatmap"), "simcc": cell_of("simcc")},
         *data,
         parallelism=Parallelism(1),
         progress=progress.append,
     )
-    assert [path.name in str(outcome.failure) for outcome in outcomes] == [True, True]
+    said = [str(own.failure) for each in outcomes.values() for own in each.values()]
+    assert [path.name in text for text in said] == [True, True]
     before = int((data[1].image_index < 2).sum())
     assert progress == [1] * before
 

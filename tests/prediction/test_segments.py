@@ -16,6 +16,7 @@ import pytest
 import small_run
 import torch
 from numpy.typing import NDArray
+from passes import run_cells
 from small_run import small_checkpoint
 
 from posebench.datasets.requests import DataRequest
@@ -29,10 +30,8 @@ from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.kept_predictions import load_predictions
 from posebench.prediction.predictions import Predictions
-from posebench.running.cells import Grid, Storage
-from posebench.running.run_cells import run_pass
+from posebench.running.network_plans import Storage
 from posebench.running.scored import FinishedCell
-from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload, load_workload
 from posebench.scoring.evaluate import ScoringOptions
 
@@ -89,11 +88,8 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 def run(
     nets: Sequence[Path], workload: Workload, cache: Path | None, lanes: int = 1, **grid: Any
 ) -> list[FinishedCell]:
-    sources = [CheckpointSource(net, net.stem) for net in nets]
     grid = {"parallelism": Parallelism(BATCH, lanes), **grid}
-    storage = Storage(predictions=cache)
-    passed = run_pass(sources, workload, Grid(**grid), lambda *_: None, storage)
-    return [cell for _, cells in passed for cell in cells]
+    return run_cells(nets, workload, Storage(predictions=cache), **grid)
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
@@ -316,14 +312,12 @@ def test_progress_starts_where_the_killed_run_was(
 ) -> None:
     killed(monkeypatch, 4, nets[:1], workload, tmp_path)
     shown: list[tuple[int, int]] = []
-    source = CheckpointSource(nets[0], "net")
-    ((_, cells),) = run_pass(
-        [source],
+    run_cells(
+        nets[:1],
         workload,
-        Grid(parallelism=Parallelism(BATCH)),
-        lambda _, done, total: shown.append((done, total)),
         Storage(predictions=tmp_path),
+        parallelism=Parallelism(BATCH),
+        progress=lambda done, total: shown.append((done, total)),
     )
-    list(cells)
     count = len(workload.instances)
     assert shown[0] == (4 * BATCH, count) and shown[-1] == (count, count)

@@ -11,17 +11,24 @@ from rich.console import Console
 from rich.live import Live
 from small_store import result
 
+from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
+from posebench.prediction.execution import Execution
 from posebench.reporting.live import LineDisplay, LiveDisplay, cell_cost, duration
 from posebench.results.store import StoredCell
-from posebench.running.plan import SuiteCell, SuiteCheckpoint
-from posebench.running.sources import CheckpointSource
+from posebench.running.network_plans import NetworkPlan, RunKey
+from posebench.running.plan import PlannedCell
+from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.suites.suite import CheckpointEntry
 
 
-def planned(name: str, **changes: Any) -> SuiteCell:
-    checkpoint = SuiteCheckpoint(CheckpointSource(Path("a"), "a"), CheckpointEntry("a"))
-    return SuiteCell(name, result(**changes), checkpoint, key=(InputSize(64, 48), "native"))
+def planned(name: str, **changes: Any) -> PlannedCell:
+    source = CheckpointSource(Path("a"), "a")
+    key = RunKey(0, "a", InputSize(64, 48), "native", True, Execution())
+    network = NetworkPlan(key, source, "b" * 64, HeatmapCodec())
+    return PlannedCell(
+        name, result(**changes), SuiteCheckpoint(source, CheckpointEntry("a")), network
+    )
 
 
 def test_the_live_table_counts_and_shows_the_last_results() -> None:
@@ -74,7 +81,8 @@ def test_a_pass_is_said_to_be_one() -> None:
     stream = io.StringIO()
     display = LineDisplay(Console(file=stream, width=40))
     cell = planned("a")
-    other = replace(cell, key=(InputSize(96, 80), "resample"))
+    key = replace(cell.runs.key, size=InputSize(96, 80), policy="resample")
+    other = replace(cell, network=replace(cell.runs, key=key))
     display.started([cell])
     assert stream.getvalue() == ""
     display.started([cell, replace(cell, id="another decoder"), other])

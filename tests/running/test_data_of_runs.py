@@ -10,14 +10,14 @@ from typing import Any
 
 import cv2
 import pytest
+from passes import run_cells
 
 from posebench.datasets.images import ImageReading
 from posebench.datasets.requests import DataRequest
 from posebench.errors import DataError, UsageError
-from posebench.running.cells import Grid
-from posebench.running.evaluate import EvaluationRequest, run_evaluation
 from posebench.running.workload import Workload, load_workload
 from posebench.scoring.evaluate import ScoringOptions
+from posebench.zoo import resolve
 
 ANNOTATIONS = Path("annotations") / "person_keypoints_val.json"
 
@@ -40,15 +40,11 @@ def load(folder: Path, **options: Any) -> Workload:
 
 
 def ap(folder: Path, **options: Any) -> float:
-    request = EvaluationRequest(
-        checkpoints=("heatmap-s",),
-        data=DataRequest(dataset=str(folder), **options),
-        grid=Grid(sizes=("native",), policies=("native",)),
-    )
-    (result,) = run_evaluation(request, lambda *_: None)
-    assert result.status == "ok", result.reason
-    assert result.metrics is not None and result.metrics["AP"] is not None
-    return result.metrics["AP"]
+    (cell,) = run_cells([resolve("heatmap-s")], load(folder, **options))
+    assert cell.result.status == "ok", cell.result.reason
+    value = (cell.result.metrics or {})["AP"]
+    assert value is not None
+    return value
 
 
 def halve(folder: Path) -> None:

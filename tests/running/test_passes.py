@@ -29,7 +29,7 @@ def file(folder: Path, name: str, size: int) -> Path:
 def test_weights_that_fit_run_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], groups: list[list[int]]
 ) -> None:
-    monkeypatch.setattr(module, "_WEIGHTS_OF_A_PASS", 100)
+    monkeypatch.setattr(module, "WEIGHTS_OF_A_PASS", 100)
     files = [file(tmp_path, str(index), size) for index, size in enumerate(sizes)]
     assert list(passes(range(len(sizes)), files.__getitem__, 100)) == groups
 
@@ -37,7 +37,7 @@ def test_weights_that_fit_run_together(
 def test_cells_of_a_checkpoint_count_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_WEIGHTS_OF_A_PASS", 100)
+    monkeypatch.setattr(module, "WEIGHTS_OF_A_PASS", 100)
     path, absent = file(tmp_path, "a", 80), tmp_path / "absent"
     assert list(passes([path, path, absent, path], lambda each: each, 100)) == [
         [path, path, absent, path]

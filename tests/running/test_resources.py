@@ -9,9 +9,10 @@ import cv2
 import pytest
 import torch
 
+from posebench.errors import UsageError
 from posebench.prediction.execution import Parallelism, Resources
 from posebench.running import resources
-from posebench.running.resources import share_of_each, share_out
+from posebench.running.resources import device_names, set_up_process, share_of_each, share_out
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,19 @@ def own_threads() -> Iterator[None]:
 def test_shares(asked: Resources, device: str, shared: Parallelism) -> None:
     parallelism, settings = share_out(asked, device)
     assert parallelism == shared
-    assert torch.get_num_threads() == settings.torch_threads == asked.threads
-    assert cv2.getNumThreads() == 1
+    assert settings.torch_threads == asked.threads
     said = settings.batch_size, settings.lanes, settings.workers
     assert said == (shared.batch_size, shared.lanes, shared.workers)
     assert settings.device == device
+
+
+def test_sharing_out_sets_nothing_and_setting_up_does() -> None:
+    torch.set_num_threads(2)
+    cv2.setNumThreads(2)
+    _, settings = share_out(Resources(threads=3), "cpu")
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == (2, 2)
+    set_up_process(settings)
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 1)
 
 
 def test_what_is_not_asked_for_is_what_the_machine_has() -> None:
@@ -76,3 +85,20 @@ def test_processes_share_the_machine() -> None:
     torch.set_num_threads(3)
     share = share_of_each(Resources(), "cuda", 2)
     assert share == Resources(1, -(-min(os.cpu_count() or 1, 16) // 2))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("cpu", ("cpu",)),
+        ("cuda:0, cuda:1", ("cuda:0", "cuda:1")),
+        ("cuda,cuda:1", ("cuda", "cuda:1")),
+    ],
+)
+def test_names(text: str, names: tuple[str, ...]) -> None:
+    assert device_names(text) == names
+
+
+def test_devices_of_two_kinds() -> None:
+    with pytest.raises(UsageError, match="mixes cpu and cuda"):
+        device_names("cpu,cuda:1")

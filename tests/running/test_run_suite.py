@@ -24,16 +24,18 @@ from small_store import result as store_result
 from posebench.errors import DataError, SpecError, UsageError
 from posebench.files.records import write_json
 from posebench.judging.verdicts import verdicts_of
-from posebench.networks.policies import Policy
+from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
-from posebench.prediction.execution import Resources
+from posebench.prediction.execution import Execution, Resources
 from posebench.results import store
 from posebench.results.store import StoredCell, read_cell, read_run
-from posebench.running.executors.devices import _run_elsewhere
-from posebench.running.one_pass import RunRequest, passes_on
-from posebench.running.plan import SuiteCell, SuiteCheckpoint
-from posebench.running.run_suite import run_suite
-from posebench.running.sources import CheckpointSource
+from posebench.running.network_plans import NetworkPlan, RunKey
+from posebench.running.passes import passes_on
+from posebench.running.plan import PlannedCell
+from posebench.running.request import RunRequest
+from posebench.running.run_pass import PassWorker
+from posebench.running.run_suite import EVALUATION, run_suite
+from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, load_suite, shipped_suites
 from posebench.zoo.published import find_published
 
@@ -50,10 +52,10 @@ class Recorder:
 
     def progress(self, label: str, done: int, total: int) -> None: ...
 
-    def planned(self, cells: Sequence[SuiteCell], pending: Sequence[SuiteCell]) -> None:
+    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
         self.pending = [cell.id for cell in pending]
 
-    def started(self, cells: Sequence[SuiteCell]) -> None: ...
+    def started(self, cells: Sequence[PlannedCell]) -> None: ...
 
     def finished(self, cell: StoredCell) -> None:
         self.finished_ids.append(cell.id)
@@ -129,8 +131,18 @@ def test_what_is_done_is_not_run_again(folder: Path, people: Path) -> None:
     assert contents(folder / "run") == before
 
 
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        ScoringEntry(rescoring="bbox", replicates=50),
+        ScoringEntry(interval="bca", replicates=50),
+        ScoringEntry(official=True, replicates=50),
+        ScoringEntry(seed=1, replicates=50),
+    ],
+    ids=repr,
+)
 def test_other_scoring_re_uses_predictions(
-    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch, scoring: ScoringEntry
 ) -> None:
     ran(request(folder, people))
     before = contents(folder / "run")
@@ -139,7 +151,7 @@ def test_other_scoring_re_uses_predictions(
         raise AssertionError("a network ran")
 
     monkeypatch.setattr("posebench.prediction.predict.predict_outputs", refuse)
-    changed = ran(request(folder, people, scoring=ScoringEntry(rescoring="bbox", replicates=50)))
+    changed = ran(request(folder, people, scoring=scoring))
     assert len(changed.finished_ids) == 6
     run = read_run(folder / "run")
     assert {c.result.status for c in run.cells} == {"ok", "unsupported"}
@@ -279,26 +291,29 @@ def test_devices_share_the_cells_and_answer_as_one(folder: Path, people: Path) -
     assert ran(both).pending == [name for name in recorder.pending if "simcc_96x80_native" in name]
 
 
-def test_a_device_that_dies_fails_its_cells_and_no_others(
-    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("posebench.running.executors.devices._run_elsewhere", die_of_the_first)
-    ran(request(folder, people, devices=("cpu", "cpu")))
+def test_a_device_that_dies_fails_its_cells_and_no_others(folder: Path, people: Path) -> None:
+    asked = request(folder, people, devices=("cpu", "cpu"))
+    run_suite(asked, Recorder(), replace(EVALUATION, worker=DiesOfHeatmaps))
     results = {cell.id: cell.result for cell in read_run(folder / "run").cells}
     status = {name: result.status for name, result in results.items() if result.status != "ok"}
     reasons = {result.reason for result in results.values() if result.status == "failed"}
     assert len(results) == 6
     assert sorted(status.values()) == ["failed", "failed", "failed", "unsupported"]
     assert {name.split("_")[2] for name, why in status.items() if why == "failed"} == {"heatmap"}
-    assert reasons == {"the process of cpu ended: SIGKILL"}
+    (reason,) = reasons
+    assert reason is not None and reason.startswith("the process of cpu ended: SIGKILL")
 
 
-def die_of_the_first(
-    request: RunRequest, plan: Any, device: str, cells: Sequence[SuiteCell], send: Any
-) -> None:
-    if "heatmap" in cells[0].id:
-        os.kill(os.getpid(), signal.SIGKILL)
-    _run_elsewhere(request, plan, device, cells, send)
+class DiesOfHeatmaps:
+    """A worker whose process is killed when a heatmap checkpoint comes."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._worker = PassWorker(*arguments)
+
+    def __call__(self, cells: Sequence[PlannedCell], send: Any) -> None:
+        if "heatmap" in cells[0].id:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._worker(cells, send)
 
 
 def test_ctrl_c_stops_devices_and_keeps_what_is_done(folder: Path, people: Path) -> None:
@@ -312,15 +327,17 @@ def test_ctrl_c_stops_devices_and_keeps_what_is_done(folder: Path, people: Path)
     assert contents(asked.out) == contents(whole.out)
 
 
-def cells_of(folder: Path, count: int, sizes: int) -> list[SuiteCell]:
+def cells_of(folder: Path, count: int, sizes: int) -> list[PlannedCell]:
     made = []
     for index, size in itertools.product(range(count), range(sizes)):
         source = CheckpointSource(folder / f"{index}", str(index))
         checkpoint = SuiteCheckpoint(source, CheckpointEntry(f"{index}"))
         for decoder in range(2):
-            key: tuple[InputSize, Policy] = (InputSize(32 + size, 32), "native")
             name = f"{index} {size} {decoder}"
-            made.append(SuiteCell(name, store_result(), checkpoint, 0, None, key))
+            place = InputSize(32 + size, 32)
+            key = RunKey(0, source.name, place, "native", True, Execution())
+            network = NetworkPlan(key, source, "", HeatmapCodec())
+            made.append(PlannedCell(name, store_result(), checkpoint, network))
     return made
 
 

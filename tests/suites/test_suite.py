@@ -10,7 +10,11 @@ import yaml
 from posebench.errors import SpecError
 from posebench.suites.suite import (
     CheckpointEntry,
+    ScoringEntry,
+    Suite,
+    check_suite,
     find_suite,
+    folder_of,
     load_suite,
     shipped_suites,
     suite_schema,
@@ -44,6 +48,8 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
         ("checkpoints:\n- file: a\n  label: {}\n", "line 5: unknown key 'checkpoints.0.label'"),
         ("checkpoints: [a]\nscoring:\n  nmss: hard\n", "line 5: unknown key 'scoring.nmss'"),
         ("checkpoints: [a]\nscoring:\n  nms_threshold: 2\n", "line 5: nms_threshold must lie"),
+        ("checkpoints: [a]\nscoring:\n  interval: bcaa\n", "line 5: scoring.interval"),
+        ("checkpoints: [a]\nscoring:\n  keypoint_threshold: .nan\n", "line 5: keypoint_threshold"),
         ("checkpoints: [a]\nbatch_size: 0\n", "line 4: batch_size"),
         ("checkpoints: [a]\ndatasets: [{name: b, limit: 0}]\n", "line 4: limit must be 1 or more"),
         (
@@ -86,3 +92,27 @@ def test_the_schema_knows_every_key_that_is_read() -> None:
     assert set(raw) <= set(schema["properties"])
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["name", "description", "checkpoints"]
+
+
+def test_a_suite_in_memory_is_checked_as_one_in_a_file_is() -> None:
+    check_suite(Suite("n", "d", ("a",)))
+    with pytest.raises(SpecError, match="nms_threshold must lie"):
+        check_suite(Suite("n", "d", ("a",), scoring=ScoringEntry(nms_threshold=float("nan"))))
+
+
+def test_the_folder_that_paths_are_relative_to(tmp_path: Path) -> None:
+    path = written(tmp_path, "checkpoints: [a]\n")
+    assert folder_of(str(path)) == tmp_path
+    assert folder_of(str(tmp_path)) == tmp_path
+    assert folder_of("ci") == shipped_suites()["ci"].parent
+    for gone in ("", str(tmp_path / "gone")):
+        with pytest.raises(SpecError, match="no file"):
+            folder_of(gone)
+
+
+def test_scoring_says_which_intervals_and_whose_numbers(tmp_path: Path) -> None:
+    text = "checkpoints: [a]\nscoring: {interval: bca, official: true}\n"
+    scoring = load_suite(written(tmp_path, text)).scoring
+    assert (scoring.interval, scoring.official) == ("bca", True)
+    properties = suite_schema()["$defs"]["ScoringEntry"]["properties"]
+    assert properties["interval"]["enum"] == ["percentile", "bca"]

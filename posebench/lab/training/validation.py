@@ -7,10 +7,11 @@ from collections.abc import Callable
 from posebench.datasets.coco import ground_truth_instances
 from posebench.datasets.requests import SYNTHETIC_LEVELS, DataRequest, load_pose_dataset
 from posebench.errors import TrainingError
+from posebench.networks.codecs import own_decoder
 from posebench.networks.model import PoseModel
 from posebench.networks.policies import CellNetwork
 from posebench.prediction.execution import Parallelism, Progress
-from posebench.prediction.predict import PreparedCell, predict
+from posebench.prediction.predict import NetworkRun, predict
 from posebench.scoring.evaluate import ScoringOptions, evaluate
 from posebench.suites.recipe import Recipe
 
@@ -27,14 +28,15 @@ def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[s
 
     def score(model: PoseModel) -> dict[str, float]:
         network = CellNetwork(model, size, size)
-        cell = PreparedCell(network, recipe.model.codec, size, flip_test=False)
-        (outcome,) = predict(
-            [cell],
+        decoder = own_decoder(recipe.model.codec)
+        run = NetworkRun(network, recipe.model.codec, size, False, (decoder,))
+        outcome = predict(
+            {recipe.name: run},
             dataset,
             instances,
             parallelism=Parallelism(batch_size=64),
             progress=lambda _: None,
-        )
+        )[recipe.name][decoder]
         if outcome.predictions is None:
             raise TrainingError(f"{recipe.name} cannot be evaluated: {outcome.failure}")
         scored = evaluate(dataset, outcome.predictions, ScoringOptions())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -67,7 +68,9 @@ def optimise(network: Network, execution: Execution) -> Network:
     if not isinstance(network, PoseModel):
         return network
     if execution.engine == "eager":
-        return network.to(execution.device)
+        # The published network stays where it is, for other engines and data.
+        moves = execution.device != "cpu"
+        return copy.deepcopy(network).to(execution.device) if moves else network
     return optimised(network, execution)
 
 

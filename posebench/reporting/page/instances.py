@@ -21,7 +21,7 @@ from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.oks import Pairs
 from posebench.scoring.matching.pairing import all_pairs
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
-from posebench.suites.suite import find_suite
+from posebench.suites.suite import folder_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ def load_run_data(run: Run) -> RunData:
     found: dict[tuple[str, int], PoseDataset] = {}
     problems = []
     try:
-        folder = find_suite(run.record.source).parent
+        folder = folder_of(run.record.source)
     except PosebenchError as error:
         return RunData(
             found, (f"The run's suite is gone, and with it the way to the data: {error}",)

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from posebench.checkpoints import load_checkpoint
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import CheckpointError, DataError
-from posebench.networks.policies import Policy
+from posebench.networks.policies import Policy, apply_policy
+from posebench.prediction.execution import Execution, Parallelism
 from posebench.prediction.kept_outputs import read_outputs
 from posebench.prediction.predict import predict
 from posebench.prediction.predictions import Predictions
 from posebench.results.store import Run, StoredCell
-from posebench.running.cells import Grid, Storage, plan_cell
-from posebench.running.plan import scoring_options, suite_checkpoints
-from posebench.running.sources import CheckpointSource
-from posebench.running.workload import Workload
+from posebench.running.network_plans import NetworkPlanner, RunKey, Storage
+from posebench.running.sources import CheckpointSource, suite_checkpoints
+from posebench.running.workload import Workload, scoring_options
 from posebench.scoring.evaluate import ScoreChecks
-from posebench.suites.suite import find_suite
+from posebench.suites.suite import folder_of
 
 Outputs = tuple[NDArray[np.float32], ...]
 
@@ -43,39 +43,37 @@ def raw_outputs_of(
     loaded = load_checkpoint(source.path, source.spec_file)
     if loaded.sha256 != result.checkpoint.sha256:
         raise CheckpointError(f"{source.path} is not the checkpoint of the run any more.")
-    assert result.size is not None
     instances = _instances(dataset, predictions, np.asarray(rows))
     workload = Workload(
         dataset, instances, result.protocol, scoring_options(run.record.suite), ScoreChecks()
     )
-    grid = Grid(flip_test=result.protocol.flip_test)
+    assert result.size is not None
     with tempfile.TemporaryDirectory() as folder:
-        planned = plan_cell(
-            loaded,
-            result.checkpoint,
-            (result.size, cast("Policy", result.policy)),
-            workload,
-            grid,
-            Storage(raw=Path(folder)),
-        )
-        if planned.cell is None or planned.cell.raw is None:
-            raise CheckpointError(planned.results[0].reason or "The cell cannot run any more.")
+        planner = NetworkPlanner(loaded, source, ("own",), Storage(raw=Path(folder)))
+        size, policy = result.size, cast("Policy", result.policy)
+        flip_test = bool(result.protocol.flip_test)
+        key = RunKey(0, source.name, size, policy, flip_test, Execution())
+        plan, results = planner.plan(key, workload)
+        (decoder, planned), *_ = results.items()
+        if planned.status != "ok" or plan.raw is None:
+            raise CheckpointError(planned.reason or "The cell cannot run any more.")
+        network = apply_policy(loaded.network, size, policy)
         outcome = predict(
-            [planned.cell],
+            {"cell": plan.with_network(network, (decoder,))},
             dataset,
             instances,
-            parallelism=grid.parallelism,
+            parallelism=Parallelism(),
             progress=lambda _: None,
-        )[0]
+        )["cell"][decoder]
         if outcome.failure is not None:
             raise outcome.failure
-        order, outputs = zip(*read_outputs(planned.cell.raw), strict=True)
+        order, outputs = zip(*read_outputs(plan.raw, len(instances)), strict=True)
     back = np.argsort(np.concatenate(order))
     return tuple(np.concatenate(parts)[back] for parts in zip(*outputs, strict=True))
 
 
 def _source(run: Run, name: str) -> CheckpointSource:
-    folder = find_suite(run.record.source).parent
+    folder = folder_of(run.record.source)
     for checkpoint in suite_checkpoints(run.record.suite, folder):
         if checkpoint.source.name == name and checkpoint.problem is None:
             return checkpoint.source

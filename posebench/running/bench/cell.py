@@ -15,7 +15,7 @@ from posebench.datasets.coco import PoseDataset
 from posebench.datasets.image_files import dataset_image
 from posebench.errors import CheckpointError
 from posebench.files.environment import environment
-from posebench.networks.codecs import decode_by, own_decoder
+from posebench.networks.codecs import decode_by
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
 from posebench.prediction import devices
@@ -26,7 +26,7 @@ from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
 from posebench.prediction.lanes import run_in_lanes
-from posebench.prediction.predict import PreparedCell, predict
+from posebench.prediction.predict import NetworkRun, predict
 from posebench.prediction.predictions import Predictions
 from posebench.results.speed import (
     BatchSpeed,
@@ -78,7 +78,7 @@ class CellBench:
 
     def __init__(
         self,
-        cell: PreparedCell,
+        cell: NetworkRun,
         place: BenchPlace,
         budget: Budget,
         step: Callable[[str], None],
@@ -109,7 +109,7 @@ class CellBench:
         rows = itertools.cycle(self._rows)
         cell, answered = self.cell, self.cell.network.output_size
         padding, boxes = cell.crops.spec.padding, self.place.workload.instances.bbox_xyxy
-        decoder = (cell.decoders or (own_decoder(cell.codec),))[0]
+        (decoder,) = cell.decoders
 
         def call() -> None:
             row = next(rows)
@@ -175,7 +175,7 @@ class CellBench:
 
         return time_rate(run, units * lanes, self._budget)
 
-    def _evaluations(self, cell: PreparedCell) -> tuple[Measured, Predictions]:
+    def _evaluations(self, cell: NetworkRun) -> tuple[Measured, Predictions]:
         last: list[Predictions] = []
 
         def run(calls: int) -> None:
@@ -221,15 +221,16 @@ class _Answers:
         return tuple(output.expand(len(x), *output.shape[1:]) for output in self.outputs)
 
 
-def evaluate_once(cell: PreparedCell, place: BenchPlace) -> Predictions:
+def evaluate_once(cell: NetworkRun, place: BenchPlace) -> Predictions:
     """Predict all instances; raise the network's failure."""
-    (outcome,) = predict(
-        [cell],
+    (decoder,) = cell.decoders
+    outcome = predict(
+        {"cell": cell},
         place.workload.dataset,
         place.workload.instances,
         parallelism=place.parallelism,
         progress=lambda _done: None,
-    )
+    )["cell"][decoder]
     if outcome.predictions is None:
         raise outcome.failure or CheckpointError("There are no predictions.")
     return outcome.predictions
@@ -242,7 +243,7 @@ def steps_of(settings: BenchSettings) -> int:
 
 
 def bench_cell(
-    cell: PreparedCell,
+    cell: NetworkRun,
     cost: tuple[float | None, str],
     place: BenchPlace,
     settings: BenchSettings,

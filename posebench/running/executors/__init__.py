@@ -1,1 +1,13 @@
-"""Executors: where the passes of a suite run."""
+"""Executors: where jobs run. To add a sibling is one new file and one line in `EXECUTORS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from posebench.running.executors.inline import inline
+from posebench.running.executors.jobs import Executor, Send, WorkerLost, Workers
+from posebench.running.executors.processes import processes
+
+EXECUTORS: Mapping[str, Executor] = {"inline": inline, "processes": processes}
+
+__all__ = ["EXECUTORS", "Executor", "Send", "WorkerLost", "Workers"]

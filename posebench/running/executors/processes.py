@@ -1,6 +1,6 @@
-"""Several devices of one machine: a process for each, which takes one job after the other.
+"""Jobs in processes of this machine: one at each place, which takes one job after the other.
 
-A process that dies loses the job it had; another one takes its place for the jobs that are left.
+A process that ends loses the job it had; another one takes its place for the jobs that are left.
 """
 
 from __future__ import annotations
@@ -9,139 +9,128 @@ import logging
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from posebench.errors import PosebenchError, UsageError
+from posebench.errors import PosebenchError
+from posebench.running.executors.jobs import WorkerLost, Workers
 
-Job = TypeVar("Job")
-Send = Callable[[Any], None]
 # Seconds that a process has to end by itself, the batches under way being the longest part.
 _PATIENCE = 10
 
 
-@dataclass(frozen=True)
-class Death:
-    """A process ended in the middle of a job."""
-
-    job: Any
-    reason: str
-
-
 @dataclass
-class _Member:
-    """A process, and the job it has."""
+class _Worker:
+    """A process, and the key of the job it has."""
 
-    device: str
+    place: str
     process: BaseProcess
-    job: Any
+    key: str
 
 
-def device_names(text: str) -> tuple[str, ...]:
-    """Return the devices of a list such as `cuda:0,cuda:1`; raise `UsageError` if kinds differ."""
-    names = tuple(name.strip() for name in text.split(","))
-    kinds = dict.fromkeys(name.partition(":")[0] for name in names)
-    if len(kinds) > 1:
-        raise UsageError(
-            f"--device {text} mixes {' and '.join(kinds)}: their results would differ.",
-            hint="Name devices of one kind, such as cuda:0,cuda:1.",
-        )
-    return names
+def processes(
+    jobs: Mapping[str, Any], workers: Workers, receive: Callable[[str, Any], None]
+) -> Generator[tuple[str, Any], None, None]:
+    """Run jobs side by side, in a process at each place.
 
-
-def run_on_devices(
-    run: Callable[[str, Job, Send], None],
-    jobs: Sequence[Job],
-    devices: Sequence[str],
-    receive: Callable[[Any], None],
-) -> None:
-    """Call `run(device, job, send)` for every job, in a process of each device.
-
-    `receive` gets, in this process, what is sent, and a `Death` for a job whose process ended.
-    `run`, jobs and what is sent are pickled. A `PosebenchError` of a process is raised here; it
-    and Ctrl-C stop them all.
+    `workers.start`, jobs, messages and outcomes are pickled.
     """
-    waiting, crew = deque(jobs), dict[Connection, _Member]()
+    waiting = deque(jobs)
+    running: dict[Connection, _Worker] = {}
     try:
-        for device in devices[: len(jobs)]:
-            _start(run, device, waiting.popleft(), crew)
-        while crew:
-            for ready in wait(list(crew)):
+        for place in workers.places[: len(jobs)]:
+            _start(workers, place, jobs, waiting, running)
+        while running:
+            for ready in wait(list(running)):
                 connection = cast("Connection", ready)
-                member = crew[connection]
+                worker = running[connection]
                 try:
                     is_done, message = connection.recv()
                 except (EOFError, ConnectionError):
-                    del crew[connection]
-                    receive(Death(member.job, _epitaph(member)))
-                    if waiting:
-                        _start(run, member.device, waiting.popleft(), crew)
+                    del running[connection]
+                    yield worker.key, WorkerLost(_ending(worker))
+                    _start(workers, worker.place, jobs, waiting, running)
                     continue
                 if not is_done:
-                    receive(message)
-                elif isinstance(message, PosebenchError):
+                    receive(worker.key, message)
+                    continue
+                if isinstance(message, PosebenchError):
                     raise message
-                elif waiting:
-                    _give(connection, member, waiting.popleft())
-                else:
-                    del crew[connection]
-                    connection.close()
-                    member.process.join()
+                yield worker.key, message
+                if waiting and not workers.fresh:
+                    _give(connection, worker, jobs, waiting)
+                    continue
+                del running[connection]
+                connection.close()
+                worker.process.join()
+                _start(workers, worker.place, jobs, waiting, running)
     finally:
-        _stop([member.process for member in crew.values()])
+        _stop([worker.process for worker in running.values()])
 
 
 def _start(
-    run: Callable[[str, Job, Send], None], device: str, job: Job, crew: dict[Connection, _Member]
+    workers: Workers,
+    place: str,
+    jobs: Mapping[str, Any],
+    waiting: deque[str],
+    running: dict[Connection, _Worker],
 ) -> None:
-    """Start a process with a first job; it shares nothing with this one, as CUDA demands."""
+    """Start a process with the next job; it shares nothing with this one, as CUDA demands."""
+    if not waiting:
+        return
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     level = logging.getLogger("posebench").level
-    process = context.Process(target=_serve, args=(theirs, run, device, level), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, workers, place, level), daemon=True)
     process.start()
     theirs.close()  # or its end would not be noticed
-    crew[ours] = _Member(device, process, job)
-    _give(ours, crew[ours], job)
+    running[ours] = _Worker(place, process, waiting[0])
+    _give(ours, running[ours], jobs, waiting)
 
 
-def _give(connection: Connection, member: _Member, job: Any) -> None:
-    member.job = job
-    with suppress(ConnectionError):  # it has died, as the next look at it will show
-        connection.send(job)
-
-
-def _serve(
-    connection: Connection, run: Callable[[str, Job, Send], None], device: str, log_level: int
+def _give(
+    connection: Connection, worker: _Worker, jobs: Mapping[str, Any], waiting: deque[str]
 ) -> None:
+    worker.key = waiting.popleft()
+    with suppress(ConnectionError):  # it has ended, as the next look at it will show
+        connection.send(jobs[worker.key])
+
+
+def _serve(connection: Connection, workers: Workers, place: str, log_level: int) -> None:
     """Do the jobs that come until there are no more."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("posebench").setLevel(log_level)
     # Ctrl-C reaches every process of a terminal: it is the first one's, which says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    work = None
     # Without the first process nobody waits for an answer.
     with suppress(EOFError, ConnectionError, KeyboardInterrupt):
         while True:
             job = connection.recv()
             try:
-                run(device, job, lambda message: connection.send((False, message)))
+                work = work or workers.start(place)
+                outcome = work(job, lambda message: connection.send((False, message)))
             except PosebenchError as error:
                 connection.send((True, error))
             else:
-                connection.send((True, None))
+                connection.send((True, outcome))
 
 
-def _epitaph(member: _Member) -> str:
-    """Return why a process ended."""
-    member.process.join()
-    code = member.process.exitcode or 0
-    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return f"the process of {member.device} ended: {how}"
+def _ending(worker: _Worker) -> str:
+    """Return how a process ended."""
+    worker.process.join()
+    code = worker.process.exitcode or 0
+    how = f"exit code {code}"
+    if code < 0:
+        how = signal.Signals(-code).name
+    if code == -signal.SIGKILL:
+        how += ", which the system sends when memory runs out"
+    return f"the process of {worker.place} ended: {how}"
 
 
 def _stop(processes: Sequence[BaseProcess]) -> None:

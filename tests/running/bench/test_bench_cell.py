@@ -11,12 +11,13 @@ from small_run import SIZE, STRIDE, small_model
 from torch import Tensor
 
 from posebench.datasets.requests import DataRequest
+from posebench.networks.codecs import own_decoder
 from posebench.networks.model import PoseModel
 from posebench.networks.policies import CellNetwork
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
 from posebench.prediction.execution import Parallelism
-from posebench.prediction.predict import PreparedCell, predict
+from posebench.prediction.predict import NetworkRun, predict
 from posebench.prediction.predictions import Predictions
 from posebench.running.bench.cell import BenchPlace, BenchSettings, CellBench, bench_cell, steps_of
 from posebench.running.bench.parity import parity_of
@@ -58,10 +59,10 @@ def place(workload: Workload) -> BenchPlace:
     return BenchPlace(workload, Parallelism(batch_size=2), torch.device("cpu"))
 
 
-def watched_cell(flip_test: bool = True) -> tuple[PreparedCell, Watched]:
+def watched_cell(flip_test: bool = True) -> tuple[NetworkRun, Watched]:
     network = Watched(small_model("heatmap"))
-    cell = CellNetwork(network, SIZE, SIZE)
-    return PreparedCell(cell, network.spec.codec, SIZE, flip_test), network
+    cell, codec = CellNetwork(network, SIZE, SIZE), network.spec.codec
+    return NetworkRun(cell, codec, SIZE, flip_test, (own_decoder(codec),)), network
 
 
 def test_a_cell_keeps_its_predictions_and_says_which_batch_sizes_fail(place: BenchPlace) -> None:
@@ -85,12 +86,12 @@ def test_a_cell_keeps_its_predictions_and_says_which_batch_sizes_fail(place: Ben
     expected = 2 * 0.5 * 2 * best.crops_per_second.value / limit
     assert speed.share_of_limit == pytest.approx(expected)
     (again,) = predict(
-        [cell],
+        {"cell": cell},
         place.workload.dataset,
         place.workload.instances,
         parallelism=Parallelism(batch_size=2),
         progress=lambda _done: None,
-    )
+    )["cell"].values()
     assert again.predictions is not None
     assert (again.predictions.keypoints == predictions.keypoints).all()
 

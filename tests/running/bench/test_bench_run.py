@@ -1,33 +1,33 @@
-"""Benchmarks: plans, what is kept, cells that break off, and one that is really measured."""
+"""Benchmarks: what is kept, what goes on, cells that break off, and one that is really measured."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from small_run import small_checkpoint
-from small_speed import SPEED
 
-from posebench.datasets.requests import DataRequest
-from posebench.errors import CheckpointError, PosebenchError, UsageError
-from posebench.networks.sizes import InputSize
+from posebench.errors import UsageError
 from posebench.prediction.execution import Execution, Resources
-from posebench.results.cell import CellResult
 from posebench.results.speed import Speed
-from posebench.results.store import read_run
+from posebench.results.store import StoredCell, read_run
 from posebench.running.bench.cell import BenchSettings, steps_of
-from posebench.running.bench.process import BenchJob, measure, measure_apart
-from posebench.running.bench.run import BenchRequest, run_bench
+from posebench.running.bench.measure import MeasureWorker
+from posebench.running.bench.run import StepDisplay, measurement
 from posebench.running.bench.timing import Budget
-from posebench.running.plan import CellAxes
-from posebench.running.sources import CheckpointSource
-from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.network_plans import Storage
+from posebench.running.plan import Place, PlannedCell, plan_suite
+from posebench.running.request import RunRequest
+from posebench.running.run_suite import CellWork, run_suite
 from posebench.suites.suite import DatasetEntry, ScoringEntry, Suite
 
 BRIEF = BenchSettings(Budget(repeats=2, seconds=0.01, warmup=0.0), (1, 3))
@@ -43,74 +43,77 @@ def folder(tmp_path: Path, people: Path) -> Path:
     return tmp_path
 
 
-def request(folder: Path, *names: str, **suite: Any) -> BenchRequest:
+def request(folder: Path, *names: str, **suite: Any) -> RunRequest:
     """Return a request for checkpoints of the folder, without intervals."""
     files = tuple(f"{name}.safetensors" for name in names)
-    data, scoring = (DatasetEntry("people"),), ScoringEntry(replicates=0)
-    made = Suite("bench", "d", files, data, scoring=scoring, **suite)
-    return BenchRequest(made, folder, folder / "out", settings=BRIEF)
+    data, scoring = (DatasetEntry("people", limit=2),), ScoringEntry(replicates=0)
+    made = Suite("bench", "d", files, data, scoring=scoring, batch_size=3, **suite)
+    return RunRequest(made, (), folder, folder / "out", resources=Resources(threads=1))
 
 
-def job(folder: Path, **changes: Any) -> BenchJob:
-    """Return a heatmap checkpoint at its own size."""
-    made = BenchJob(
-        id="cell",
-        labels={},
-        out=None,
-        source=CheckpointSource(folder / "heatmap.safetensors", "heatmap"),
-        key=(InputSize(64, 48), "native"),
-        axes=CellAxes(True, Execution()),
-        decoder="own",
-        resources=Resources(threads=1, batch_size=3),
-        data=DataRequest(str(folder / "people"), limit=2),
-        scoring=ScoringOptions(),
-        checks=ScoreChecks(),
-        settings=BRIEF,
-    )
-    return replace(made, **changes)
+def measured(asked: RunRequest, work: CellWork, report: Any = lambda *_: None) -> list[str]:
+    """Run a benchmark and return the ids of cells as they are finished."""
+    finished: list[str] = []
+
+    class Recorder(StepDisplay):
+        def finished(self, cell: StoredCell) -> None:
+            finished.append(cell.id)
+            super().finished(cell)
+
+    run_suite(asked, Recorder(BRIEF, report), work)
+    return finished
 
 
-def pretended(seen: list[BenchJob]) -> Callable[..., CellResult]:
-    """Return a measurement that takes no time, and breaks off for the first heatmap cell."""
+class Kills(MeasureWorker):
+    """A worker whose process is killed by the first heatmap cell."""
 
-    def measured(job: BenchJob, step: Callable[[str], None]) -> CellResult:
-        seen.append(job)
-        step("loading")
-        if len(seen) == 1:
-            raise CheckpointError("It broke.", hint="Mend it.")
-        raise KeyboardInterrupt
-
-    return measured
+    def __call__(self, cells: Sequence[PlannedCell], send: Any) -> None:
+        if "heatmap_64x48" in cells[0].id:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().__call__(cells, send)
 
 
-def test_cells_that_do_not_run_are_results_and_what_is_done_is_kept(folder: Path) -> None:
-    asked = request(
-        folder, "broken", "heatmap", "simcc", sizes=("native", "96x80"), engines=("own", "eager")
-    )
-    seen: list[BenchJob] = []
+def killing(settings: BenchSettings) -> CellWork:
+    return replace(measurement(settings), worker=partial(Kills, settings))
+
+
+def test_a_cell_whose_process_is_killed_fails_alone_and_what_is_done_is_kept(folder: Path) -> None:
+    asked = request(folder, "broken", "heatmap", "simcc", sizes=("native", "96x80"))
     shown: list[tuple[str, int, int]] = []
-    with pytest.raises(KeyboardInterrupt):
-        list(run_bench(asked, lambda *counts: shown.append(counts), pretended(seen)))
-    assert [(job.source.name, str(job.key[0]), job.axes.execution.engine) for job in seen] == [
-        ("heatmap", "64x48", "torch"), ("heatmap", "96x80", "torch"),
-    ]  # fmt: skip
-    run = read_run(folder / "out")
-    results = [cell.result for cell in run.cells]
-    assert [(r.checkpoint.name, r.status) for r in results] == [
-        ("broken", "failed"), ("heatmap", "failed"),
-    ]  # fmt: skip
-    assert results[1].reason == "It broke. Mend it."
-    # SimCC has two cells that are unsupported: of the six others the first is done.
+    measured(asked, killing(BRIEF), lambda *counts: shown.append(counts))
+    results = {cell.id.split("gt_")[1]: cell.result for cell in read_run(folder / "out").cells}
+    assert {name: result.status for name, result in results.items()} == {
+        "broken": "failed",
+        "heatmap_64x48_native_flip_quarter": "failed",
+        "heatmap_96x80_native_flip_quarter": "ok",
+        "simcc_64x48_native_flip_argmax": "ok",
+        "simcc_96x80_native_flip_argmax": "unsupported",
+    }
+    reason = results["heatmap_64x48_native_flip_quarter"].reason
+    assert reason is not None and "memory runs out" in reason
+    for name in ("heatmap_96x80_native_flip_quarter", "simcc_64x48_native_flip_argmax"):
+        check(results[name].speed)
     steps = steps_of(BRIEF)
     counts = [(done, total) for label, done, total in shown if label == "measuring"]
-    assert counts == [(0, 6 * steps), (steps, 6 * steps), (steps, 6 * steps)]
+    assert counts[-1] == (2 * steps, 3 * steps)
+    # What is measured stays; a cell that failed is tried again where that is asked for.
+    before = read_run(folder / "out").cells
+    left = [name.split("gt_")[1] for name in measured(asked, measurement(BRIEF))]
+    assert left == ["broken", "simcc_96x80_native_flip_argmax"]
+    assert read_run(folder / "out").cells == before
+    again = measured(replace(asked, retry_failed=True), measurement(BRIEF))
+    assert any("heatmap_64x48" in name for name in again)
+    assert read_run(folder / "out").record.bench is not None
 
 
-def test_timings_of_two_runs_do_not_mix(folder: Path) -> None:
+def test_timings_of_two_settings_do_not_mix(folder: Path) -> None:
     asked = request(folder, "broken")
-    assert [r.status for r in run_bench(asked, lambda *_: None)] == ["failed"]
+    assert len(measured(asked, measurement(BRIEF))) == 1
+    other = replace(BRIEF, batch_sizes=(1,))
     with pytest.raises(UsageError, match="do not mix"):
-        list(run_bench(asked, lambda *_: None))
+        measured(asked, measurement(other))
+    with pytest.raises(UsageError, match="do not mix"):
+        run_suite(asked, StepDisplay(BRIEF, lambda *_: None))
 
 
 @pytest.fixture
@@ -130,11 +133,22 @@ def check(speed: Speed | None) -> Speed:
     return speed
 
 
+def worker_and_cell(
+    folder: Path, settings: BenchSettings, **suite: Any
+) -> tuple[MeasureWorker, PlannedCell]:
+    """Return what measures in this process, and a heatmap cell."""
+    asked, loaded = request(folder, "heatmap", **suite), LoadedCheckpoints()
+    plan = plan_suite(asked.suite, Place(folder, Storage()), loaded, lambda *_: None)
+    asked = replace(asked, resources=asked.all_resources)
+    return MeasureWorker(settings, asked, plan.workloads, loaded, "cpu"), plan.cells[0]
+
+
 @pytest.mark.usefixtures("torch_threads")
-def test_a_cell_is_measured_scored_and_kept(folder: Path) -> None:
+def test_a_cell_is_measured_and_scored(folder: Path) -> None:
     steps: list[str] = []
     settings = replace(BRIEF, parity=True)
-    done = measure(job(folder, settings=settings), steps.append)
+    worker, cell = worker_and_cell(folder, settings)
+    done = worker.measure(cell, steps.append).result
     speed = check(done.speed)
     assert len(steps) == steps_of(settings)
     assert done.instances_per_second == speed.end_to_end.value
@@ -147,33 +161,10 @@ def test_a_cell_is_measured_scored_and_kept(folder: Path) -> None:
 
 @pytest.mark.usefixtures("torch_threads")
 def test_an_engine_that_cannot_run_is_said_and_not_measured(folder: Path) -> None:
-    axes = CellAxes(True, Execution("eager", "int8"))
-    steps: list[str] = []
-    done = measure(job(folder, axes=axes), steps.append)
-    assert (done.status, done.speed, steps) == ("unsupported", None, ["loading"])
-    assert done.reason is not None and "int8" in done.reason
-
-
-class Exit:
-    """Ends the process that unpickles it."""
-
-    def __reduce__(self) -> Any:
-        return os._exit, (9,)
-
-
-def test_a_process_that_breaks_off_is_an_error_that_says_so(folder: Path) -> None:
-    with pytest.raises(CheckpointError, match="ended with exit code 9"):
-        measure_apart(job(folder, labels={"a": Exit()}), lambda _step: None)
-
-
-def test_a_process_of_its_own_measures_and_hands_on_errors(folder: Path) -> None:
-    steps: list[str] = []
-    out = folder / "out"
-    results = list(run_bench(request(folder, "simcc"), lambda *_: None))
-    (stored,) = read_run(out).cells
-    assert stored.result == results[0] and stored.table is not None
-    assert results[0].speed is not None and results[0].speed != SPEED
-    gone = CheckpointSource(folder / "gone.pth", "gone")
-    with pytest.raises(PosebenchError, match=r"gone\.pth"):
-        measure_apart(job(folder, source=gone), steps.append)
-    assert steps == ["loading"]
+    worker, cell = worker_and_cell(folder, BRIEF)
+    key = replace(cell.runs.key, execution=Execution("eager", "int8"))
+    sent: list[Any] = []
+    worker([replace(cell, network=replace(cell.runs, key=key))], sent.append)
+    (stored,) = [arguments[0] for call, arguments in sent if call == "finished"]
+    assert (stored.result.status, stored.result.speed) == ("unsupported", None)
+    assert "int8" in str(stored.result.reason)

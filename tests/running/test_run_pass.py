@@ -11,22 +11,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_run import SIZE, small_checkpoint, small_spec
+from passes import planned, run_cells
+from small_run import SIZE, small_checkpoint, small_model, small_spec
 
 from posebench.checkpoints import load_checkpoint
+from posebench.checkpoints.native import save_checkpoint
 from posebench.datasets.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
 from posebench.datasets.requests import DataRequest
 from posebench.errors import UsageError
-from posebench.networks.sizes import InputSize, resolve_size
+from posebench.networks.sizes import InputSize, check_size_text, resolve_size
+from posebench.prediction.engines import optimise
 from posebench.prediction.execution import Parallelism
 from posebench.results.cell import CellResult
-from posebench.running import run_cells as runner
-from posebench.running.cells import Grid, plan_cells
-from posebench.running.run_cells import exit_code, run_pass
+from posebench.running import loading, ready
+from posebench.running.evaluation import exit_code
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.plan import sizes_and_policies
+from posebench.running.run_pass import run_pass
 from posebench.running.scored import FinishedCell
-from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload, load_workload
 from posebench.scoring.evaluate import ScoringOptions
+from posebench.suites.suite import Suite
 
 ALL = ("native", "resample", "pool", "interpolate")
 
@@ -36,10 +41,8 @@ def workload(people: Path) -> Workload:
     return load_workload(DataRequest(str(people)), ScoringOptions(), lambda _done, _total: None)
 
 
-def run(path: Path, workload: Workload, **grid: Any) -> list[FinishedCell]:
-    source = CheckpointSource(path, path.stem)
-    ((_, cells),) = run_pass([source], workload, Grid(**grid), lambda *_: None)
-    return list(cells)
+def run(path: Path, workload: Workload, **axes: Any) -> list[FinishedCell]:
+    return run_cells([path], workload, **axes)
 
 
 def shown(cells: list[FinishedCell]) -> list[tuple[str, str | None, str]]:
@@ -56,18 +59,24 @@ def test_sizes_as_written(text: str, size: str) -> None:
 @pytest.mark.parametrize("text", ["", "abc", "nanx", "infx", "-1x", "1e3x", "256", "x", "Native"])
 def test_a_size_that_is_none_is_known_at_once(text: str) -> None:
     with pytest.raises(UsageError, match=r"256x192,native,0\.5x"):
-        Grid(sizes=("native", text))
+        check_size_text(text)
 
 
 def test_cells_are_distinct_and_in_the_order_asked_for() -> None:
-    grid = Grid(sizes=("native", "128x96", "64x48", "2x"), policies=("resample", "native", "pool"))
+    suite = Suite(
+        "s",
+        "d",
+        (),
+        sizes=("native", "128x96", "64x48", "2x"),
+        policies=("resample", "native", "pool"),
+    )
     small, big = SIZE, InputSize(128, 96)
-    assert plan_cells(small_spec("heatmap"), grid) == [
+    assert sizes_and_policies(small_spec("heatmap"), suite) == [
         (small, "native"),
         (big, "resample"),
         (big, "native"),
     ]
-    assert plan_cells(small_spec("simcc"), grid) == [
+    assert sizes_and_policies(small_spec("simcc"), suite) == [
         (small, "native"),
         (big, "resample"),
         (big, "native"),
@@ -77,11 +86,15 @@ def test_cells_are_distinct_and_in_the_order_asked_for() -> None:
 
 def test_a_good_run(tmp_path: Path, workload: Workload) -> None:
     path = small_checkpoint(tmp_path / "net.safetensors", "simcc")
-    calls: list[tuple[str, int, int]] = []
-    source = CheckpointSource(path, "my net")
-    grid = Grid(("native", "96x80"), ALL, parallelism=Parallelism(4))  # type: ignore[arg-type]
-    ((_, own),) = run_pass([source], workload, grid, lambda *call: calls.append(call))
-    cells = list(own)
+    calls: list[tuple[int, int]] = []
+    cells = run_cells(
+        [path],
+        workload,
+        sizes=("native", "96x80"),
+        policies=ALL,
+        parallelism=Parallelism(4),
+        progress=lambda *call: calls.append(call),
+    )
     assert shown(cells) == [
         ("64x48", "native", "ok"),
         ("96x80", "native", "unsupported"),
@@ -90,9 +103,9 @@ def test_a_good_run(tmp_path: Path, workload: Workload) -> None:
         ("96x80", "interpolate", "ok"),
     ]
     count = len(workload.instances)
-    assert calls[-1] == ("my net", count, count)
+    assert calls[-1] == (count, count)
     first = cells[0].result
-    assert first.checkpoint.name == "my net"
+    assert first.checkpoint.name == "net"
     assert (first.checkpoint.paradigm, first.checkpoint.trained_size) == ("simcc", SIZE)
     assert first.checkpoint.spec is not None
     assert first.checkpoint.spec["crop"]["padding"] == first.protocol.crop_padding == 1.25
@@ -108,7 +121,7 @@ def test_a_good_run(tmp_path: Path, workload: Workload) -> None:
 
 def test_flip_test_as_asked(tmp_path: Path, workload: Workload) -> None:
     path = small_checkpoint(tmp_path / "net.safetensors")
-    (cell,) = run(path, workload, flip_test=False)
+    (cell,) = run(path, workload, flip=(False,))
     assert cell.result.protocol.flip_test is False
 
 
@@ -125,7 +138,7 @@ def failing_forward(monkeypatch: pytest.MonkeyPatch) -> None:
         checkpoint.network.backbone.forward = fail  # type: ignore[attr-defined]
         return checkpoint
 
-    monkeypatch.setattr(runner, "load_checkpoint", loaded)
+    monkeypatch.setattr(loading, "load_checkpoint", loaded)
 
 
 @pytest.mark.usefixtures("failing_forward")
@@ -192,7 +205,6 @@ def poison(path: Path) -> None:
         (poison, r"1 of \d+ tensors hold NaN or infinite values, first: backbone.conv1.weight"),
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"\xff\xd8\xff"), "JPEG"),
-        (lambda path: path.unlink(), "no file"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_loaded_is_one_failed_result(
@@ -248,3 +260,46 @@ def test_a_larger_set_is_scored_by_the_names_it_shares(tmp_path: Path, workload:
     assert cell.result.protocol.scored_keypoints == "17 of 26 by name"
     assert cell.coco_results is not None
     assert {np.size(np.array(row["keypoints"])) for row in cell.coco_results} == {17 * 3}
+
+
+def test_a_checkpoint_that_fails_in_the_middle_leaves_every_other_in_its_place(
+    tmp_path: Path, workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for seed, path in enumerate(paths):
+        save_checkpoint(path, small_model("heatmap", seed), {}, dtype=torch.float32)
+    axes: dict[str, Any] = {"decoders": ("dark", "argmax"), "sizes": ("native", "96x80")}
+    whole = run_cells(paths, workload, **axes)
+
+    def failing(network: Any, execution: Any) -> Any:
+        first = next(network.parameters())
+        if torch.equal(first, next(small_model("heatmap", 1).parameters())):
+            raise RuntimeError("the second one")
+        return optimise(network, execution)
+
+    monkeypatch.setattr(ready, "optimise", failing)
+    found = run_cells(paths, workload, **axes)
+    for before, after in zip(whole, found, strict=True):
+        name = after.result.checkpoint.name
+        assert (name, after.result.protocol) == (
+            before.result.checkpoint.name,
+            before.result.protocol,
+        )
+        assert after.result.status == ("failed" if name == "b" else "ok")
+        if name != "b":
+            assert (after.result.metrics, after.coco_results) == (
+                before.result.metrics, before.coco_results,
+            )  # fmt: skip
+
+
+def test_a_file_that_is_changed_after_planning_fails_and_says_so(
+    tmp_path: Path, workload: Workload
+) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors")
+    cells = planned([path], workload)
+    save_checkpoint(path, small_model("heatmap", 1), {}, dtype=torch.float32)
+    ((_, done),) = run_pass(
+        cells, workload, Parallelism(), LoadedCheckpoints(), lambda _done, _total: None
+    )
+    assert done.result.status == "failed"
+    assert "was changed while the run was under way" in str(done.result.reason)

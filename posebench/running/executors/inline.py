@@ -1,0 +1,20 @@
+"""Jobs in this process, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from typing import Any
+
+from posebench.running.executors.jobs import Workers
+
+
+def inline(
+    jobs: Mapping[str, Any], workers: Workers, receive: Callable[[str, Any], None]
+) -> Generator[tuple[str, Any], None, None]:
+    """Run jobs here, at the first place."""
+    work = None
+    for key, job in jobs.items():
+        if work is None or workers.fresh:
+            work = workers.start(workers.places[0])
+        yield key, work(job, partial(receive, key))

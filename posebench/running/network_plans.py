@@ -1,0 +1,280 @@
+"""Plan the runs of one network: what runs, what cannot and why, before any inference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from posebench.__version__ import __version__
+from posebench.checkpoints import Checkpoint
+from posebench.datasets.coco import PoseDataset
+from posebench.datasets.keypoints import KeypointSet, keypoints_to_score
+from posebench.errors import (
+    CheckpointError,
+    DataError,
+    EvaluationError,
+    PosebenchError,
+    SpecError,
+    UnsupportedExecutionError,
+    UnsupportedSizeError,
+)
+from posebench.files.environment import package_version
+from posebench.files.hashing import code_sha256
+from posebench.files.records import mapping_from_record
+from posebench.networks.codecs import Codec, Decoder, DecoderChoice, check_decoder, chosen_decoders
+from posebench.networks.costs import count_gflops
+from posebench.networks.policies import CellNetwork, Policy, apply_policy
+from posebench.networks.sizes import InputSize
+from posebench.prediction.engines import check_execution, own_engine
+from posebench.prediction.execution import CALIBRATION_CROPS, Execution
+from posebench.prediction.kept_outputs import (
+    KEPT_PRECISION,
+    RawFolder,
+    RawRecord,
+    raw_folder,
+    read_record,
+)
+from posebench.prediction.kept_predictions import CachedFile, cached_file, read_gflops
+from posebench.prediction.predict import NetworkRun
+from posebench.results.cell import CellResult, Protocol
+from posebench.running.loading import checkpoint_facts
+from posebench.running.reasons import one_line, reason_of
+from posebench.running.sources import CheckpointSource
+from posebench.running.workload import Workload
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Folders that keep what networks answer, to be read instead of running them again.
+
+    `shared` is another folder of predictions, such as the user's cache: what it has is copied from
+    it, and what is new is copied to it.
+    """
+
+    raw: Path | None = None
+    predictions: Path | None = None
+    shared: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What tells one run of a network in a suite from every other.
+
+    `workload` is the place of its data in the plan, `checkpoint` the name.
+    """
+
+    workload: int
+    checkpoint: str
+    size: InputSize
+    policy: Policy
+    flip_test: bool
+    execution: Execution
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """How the network runs that cells share which differ by their decoder alone.
+
+    Everything but the network itself, so that a plan fits through a pipe; `sha256` says which
+    file it was made for.
+    """
+
+    key: RunKey
+    source: CheckpointSource
+    sha256: str
+    codec: Codec
+    scored: tuple[int, ...] | None = None
+    raw: RawFolder | None = None
+    files: Mapping[Decoder, CachedFile] = field(default_factory=dict)
+
+    def with_network(self, network: CellNetwork, decoders: tuple[Decoder, ...]) -> NetworkRun:
+        """Return the run of a network that is ready, for some of the decoders."""
+        return NetworkRun(
+            network,
+            self.codec,
+            self.key.size,
+            self.key.flip_test,
+            decoders,
+            self.raw,
+            self.scored,
+            self.key.execution.device,
+            self.files,
+        )
+
+
+class NetworkPlanner:
+    """Plans the runs of one checkpoint's network, which is loaded.
+
+    Each size and policy is tried once, and its cost counted once, whatever the data and engines.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        source: CheckpointSource,
+        decoders: Sequence[DecoderChoice],
+        storage: Storage,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.facts = checkpoint_facts(checkpoint, source.name)
+        self.decoders = chosen_decoders(checkpoint.spec.codec, tuple(decoders))
+        self._source = source
+        self._storage = storage
+        self._adapted: dict[tuple[InputSize, Policy], CellNetwork | PosebenchError] = {}
+        self._gflops: dict[tuple[InputSize, Policy], float | None] = {}
+
+    def plan(
+        self, key: RunKey, workload: Workload
+    ) -> tuple[NetworkPlan, dict[Decoder, CellResult]]:
+        """Return a run's plan, and the result so far of each of its decoders."""
+        spec = self.checkpoint.spec
+        protocol = self._protocol(key, workload)
+        result = CellResult(self.facts, key.size, key.policy, "ok", protocol)
+        plan = NetworkPlan(key, self._source, self.checkpoint.sha256, spec.codec)
+        try:
+            scored = _scored_keypoints(spec.keypoints, workload.dataset)
+            if scored is not None:
+                said = f"{len(scored)} of {len(spec.keypoints)} by name"
+                result = replace(result, protocol=replace(protocol, scored_keypoints=said))
+            adapted = self._network(key.size, key.policy)
+            check_execution(self.checkpoint.network, key.execution)
+            files = self._files(result, workload)
+            raw = self._raw_folder(result, workload)
+            if raw is not None and raw.is_complete:
+                result = replace(result, gflops=read_record(raw).gflops)
+            else:
+                result = replace(result, gflops=self._cost(key, adapted, files))
+                raw = raw and replace(raw, record=replace(raw.record, gflops=result.gflops))
+            plan = replace(plan, scored=scored, raw=raw, files=files)
+        except (UnsupportedSizeError, UnsupportedExecutionError) as error:
+            result = replace(result, status="unsupported", reason=one_line(error))
+        except Exception as error:
+            result = replace(result, status="failed", reason=reason_of(error, self.facts.name))
+        return plan, {each: _with_decoder(result, spec.codec, each) for each in self.decoders}
+
+    def _network(self, size: InputSize, policy: Policy) -> CellNetwork:
+        """Return the network at a size; raise the error of the first try again."""
+        place = size, policy
+        if place not in self._adapted:
+            try:
+                self._adapted[place] = apply_policy(self.checkpoint.network, size, policy)
+            except PosebenchError as error:
+                self._adapted[place] = error
+        found = self._adapted[place]
+        if isinstance(found, PosebenchError):
+            raise found
+        return found
+
+    def _cost(
+        self, key: RunKey, network: CellNetwork, files: Mapping[Decoder, CachedFile]
+    ) -> float | None:
+        """Return the GFLOPs, as kept predictions note them or else counted."""
+        place = key.size, key.policy
+        if place not in self._gflops:
+            noted = list(_noted_gflops(files.values()))
+            counted = noted[0] if noted else count_gflops(network, network.input_size)
+            self._gflops[place] = counted
+        return self._gflops[place]
+
+    def _protocol(self, key: RunKey, workload: Workload) -> Protocol:
+        """Return the workload's protocol with what checkpoint and execution decide."""
+        spec, execution = self.checkpoint.spec, key.execution
+        precision: str = execution.precision
+        if precision == "int8":
+            crops = min(CALIBRATION_CROPS, len(workload.instances))
+            precision += f", calibrated on {crops} crops of the data"
+        return replace(
+            workload.protocol,
+            flip_test=key.flip_test,
+            crop="udp" if spec.crop.udp else "classic",
+            crop_padding=spec.crop.padding,
+            engine=execution.engine or own_engine(self.checkpoint.network),
+            device=execution.device.partition(":")[0],
+            precision=precision + ("" if self._storage.raw is None else KEPT_PRECISION),
+        )
+
+    def _files(self, result: CellResult, workload: Workload) -> dict[Decoder, CachedFile]:
+        """Return where each decoder's predictions belong, nothing where they are not to be kept."""
+        storage = self._storage
+        if storage.predictions is None:
+            return {}
+        libraries = ("torch", "onnxruntime", "openvino", "numpy", "opencv-python-headless")
+        identity = {
+            "code_sha256": code_sha256(),
+            "libraries": {name: package_version(name) for name in libraries},
+            **_network_identity(result),
+            "keypoints": workload.dataset.keypoints.keypoints,
+            "images_and_boxes_sha256": workload.inputs_sha256,
+        }
+        return {
+            decoder: cached_file(
+                storage.predictions, {**identity, "decoder": decoder}, storage.shared
+            )
+            for decoder in self.decoders
+        }
+
+    def _raw_folder(self, result: CellResult, workload: Workload) -> RawFolder | None:
+        """Return where outputs belong, named by all that moves them, if they are to be kept."""
+        if self._storage.raw is None:
+            return None
+        protocol = result.protocol
+        identity = {
+            "posebench": __version__,
+            **_network_identity(result),
+            "annotations_sha256": protocol.annotations_sha256,
+            "boxes_sha256": protocol.boxes_sha256,
+        }
+        name = result.checkpoint.name
+        description = {"checkpoint": name, "protocol": mapping_from_record(protocol)}
+        record, data = RawRecord(identity, description), (workload.dataset, workload.instances)
+        return raw_folder(self._storage.raw, result.network_id, record, *data)
+
+
+def _noted_gflops(files: Iterable[CachedFile]) -> Iterator[float | None]:
+    """Yield the GFLOPs that kept predictions of a network note."""
+    for file in files:
+        if file.is_kept:
+            try:
+                yield read_gflops(file)
+            except DataError as error:
+                _log.debug("%s", one_line(error))  # said when it is to be read
+
+
+def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellResult:
+    """Return the result of one decoder, `unsupported` where the codec's outputs are not for it."""
+    result = replace(result, protocol=replace(result.protocol, decoder=decoder))
+    if result.status != "ok":
+        return result
+    try:
+        check_decoder(codec, decoder)
+    except EvaluationError as error:
+        return replace(result, status="unsupported", reason=one_line(error))
+    return result
+
+
+def _network_identity(result: CellResult) -> dict[str, Any]:
+    """Return what moves a network's outputs, besides images, boxes and code."""
+    return {
+        "checkpoint_sha256": result.checkpoint.sha256,
+        "spec": result.checkpoint.spec,
+        "size": str(result.size),
+        "policy": result.policy,
+        "flip_test": result.protocol.flip_test,
+        "engine": result.protocol.engine,
+        "precision": result.protocol.precision,
+        "device": result.protocol.device,
+    }
+
+
+def _scored_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> tuple[int, ...] | None:
+    """Return which keypoints are scored, None for all; raise `CheckpointError` if they differ."""
+    try:
+        return keypoints_to_score(predicted, dataset.keypoints)
+    except SpecError as error:
+        hint = "Choose a checkpoint trained for this keypoint set, or another --dataset."
+        raise CheckpointError(error.message, hint=hint) from None

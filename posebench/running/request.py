@@ -1,0 +1,122 @@
+"""What is asked of a run, and what is shown of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from posebench.prediction.execution import Progress, Resources
+from posebench.results.store import PREDICTIONS, StoredCell
+from posebench.running.network_plans import Storage
+from posebench.running.plan import PlannedCell
+from posebench.suites.claims import Claim
+from posebench.suites.suite import Suite
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run: a suite, the folder its paths are relative to, and where results go.
+
+    `only` is a pattern of cell ids; `retry_failed` runs failed cells again; `devices` of one kind
+    share the cells; `source` is where the suite was read, or the folder it was made in. What
+    networks answer is kept in `storage`, by default with the run; the COCO results of the only
+    cell are written to `coco_results`.
+    """
+
+    suite: Suite
+    claims: tuple[Claim, ...]
+    folder: Path
+    out: Path
+    only: str | None = None
+    limit: int | None = None
+    retry_failed: bool = False
+    devices: tuple[str, ...] = ("cpu",)
+    resources: Resources = field(default_factory=Resources)
+    source: str = ""
+    storage: Storage | None = None
+    coco_results: Path | None = None
+
+    @property
+    def folders(self) -> Storage:
+        """Where what networks answer is kept."""
+        return self.storage or Storage(predictions=self.out / PREDICTIONS)
+
+    @property
+    def all_resources(self) -> Resources:
+        """The resources granted, with the suite's batch size where none was asked for."""
+        return self.resources.or_batch_size(self.suite.batch_size)
+
+
+class Display(Protocol):
+    """What is shown while a suite runs."""
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """Show how far the current step is."""
+        ...
+
+    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+        """Show what will run."""
+        ...
+
+    def started(self, cells: Sequence[PlannedCell]) -> None:
+        """Show that cells run now, together."""
+        ...
+
+    def finished(self, cell: StoredCell) -> None:
+        """Show a cell that is done."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProgressDisplay:
+    """A display of steps alone."""
+
+    progress: Progress
+
+    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+        """Show nothing."""
+
+    def started(self, cells: Sequence[PlannedCell]) -> None:
+        """Show nothing."""
+
+    def finished(self, cell: StoredCell) -> None:
+        """Show nothing."""
+
+
+Message = tuple[str, tuple[Any, ...]]
+"""A method of a display, and what it is called with."""
+
+
+@dataclass(frozen=True)
+class SentDisplay:
+    """The display of a worker, which has none: sends what is to be shown.
+
+    `prefix` tells steps of several workers apart.
+    """
+
+    send: Callable[[Message], None]
+    prefix: str = ""
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """Send a step."""
+        self.send(("progress", (f"{self.prefix}{label}", done, total)))
+
+    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+        """Send a plan."""
+        self.send(("planned", (cells, pending)))
+
+    def started(self, cells: Sequence[PlannedCell]) -> None:
+        """Send cells that run."""
+        self.send(("started", (cells,)))
+
+    def finished(self, cell: StoredCell) -> None:
+        """Send a cell that is done."""
+        self.send(("finished", (cell,)))
+
+
+def show(display: Display, message: Message) -> None:
+    """Show what a worker's `SentDisplay` sent."""
+    call, arguments = message
+    getattr(display, call)(*arguments)

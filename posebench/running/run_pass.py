@@ -1,0 +1,208 @@
+"""One pass: cells that share images and crops, predicted together, then scored and stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from posebench.errors import DataError, UnsupportedExecutionError
+from posebench.files.records import write_json
+from posebench.files.writing import naming_what_cannot_be_written
+from posebench.networks.codecs import Decoder
+from posebench.prediction.execution import Parallelism
+from posebench.prediction.kept_parts import delete_parts
+from posebench.prediction.kept_predictions import (
+    CachedFile,
+    CachedPredictions,
+    read_predictions,
+    share_predictions,
+    write_predictions,
+)
+from posebench.prediction.predict import NetworkRun, Outcome
+from posebench.prediction.segments import predict_in_segments
+from posebench.results.cell import Status
+from posebench.running.executors.jobs import Send
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.network_plans import RunKey
+from posebench.running.passes import pass_name
+from posebench.running.plan import PlannedCell
+from posebench.running.ready import ReadyNetworks, on_device
+from posebench.running.reasons import one_line, reason_of
+from posebench.running.request import RunRequest, SentDisplay
+from posebench.running.resources import set_up_process, share_out
+from posebench.running.scored import FinishedCell, score_cell
+from posebench.running.storing import store_cell
+from posebench.running.workload import Workload
+
+_log = logging.getLogger(__name__)
+
+
+class PassWorker:
+    """Runs passes on one device and stores their cells; made where its process starts.
+
+    `loaded` are the checkpoints at hand, which processes of their own do not share.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        workloads: Sequence[Workload],
+        loaded: LoadedCheckpoints | None,
+        device: str,
+    ) -> None:
+        self._request = request
+        self._workloads = workloads
+        self._loaded = loaded or LoadedCheckpoints()
+        self._device = device
+        self._parallelism, settings = share_out(request.resources, device)
+        set_up_process(settings)
+
+    def __call__(self, cells: Sequence[PlannedCell], send: Send) -> None:
+        """Run one pass, and send what is to be shown."""
+        request = self._request
+        prefix = f"{self._device}: " if len(request.devices) > 1 else ""
+        display = SentDisplay(send, prefix)
+        cells = [replace(cell, network=on_device(cell.runs, self._device)) for cell in cells]
+        display.started(cells)
+        name = pass_name(cell.checkpoint.source.name for cell in cells)
+        finished = run_pass(
+            cells,
+            self._workloads[cells[0].runs.key.workload],
+            self._parallelism,
+            self._loaded,
+            partial(display.progress, name),
+        )
+        for cell, done in finished:
+            stored = store_cell(request.out, cell, done)
+            if request.coco_results is not None and done.coco_results is not None:
+                with naming_what_cannot_be_written(request.coco_results):
+                    write_json(request.coco_results, done.coco_results)
+            display.finished(stored)
+
+
+def run_pass(
+    cells: Sequence[PlannedCell],
+    workload: Workload,
+    parallelism: Parallelism,
+    loaded: LoadedCheckpoints,
+    progress: Callable[[int, int], None],
+) -> Iterator[tuple[PlannedCell, FinishedCell]]:
+    """Run the networks of cells of one workload together and yield each cell with its result.
+
+    What is kept is not run again, and what runs is kept. Whatever goes wrong in a cell is its
+    `reason`. `progress` gets the number of instances that are done and of all.
+    """
+    done, total = 0, len(workload.instances)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    loaded.make_room(cell.runs.source for cell in cells)
+    kept = {cell.id: found for cell in cells if (found := _kept(cell)) is not None}
+    to_run = [cell for cell in cells if cell.result.status == "ok" and cell.id not in kept]
+    networks = _networks(to_run, workload, parallelism, loaded)
+    outcomes = predict_in_segments(
+        networks.runs,
+        workload.dataset,
+        workload.instances,
+        parallelism=parallelism,
+        progress=advance,
+    )
+    # All are kept before the first is scored, for that takes time too.
+    for cell in to_run:
+        if cell.runs.key in outcomes:
+            _keep(cell, outcomes[cell.runs.key][cell.decoder])
+    for cell in cells:
+        key = cell.runs.key
+        if cell.result.status != "ok":
+            yield cell, FinishedCell(cell.result)
+        elif cell.id in kept:
+            yield cell, _scored(cell, Outcome(kept[cell.id].predictions, seconds=0.0), workload)
+        elif key in networks.problems:
+            status, reason = networks.problems[key]
+            yield cell, FinishedCell(replace(cell.result, status=status, reason=reason))
+        else:
+            yield cell, _scored(cell, outcomes[key][cell.decoder], workload)
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """The networks of a pass that are ready, and why others are not."""
+
+    runs: Mapping[RunKey, NetworkRun]
+    problems: Mapping[RunKey, tuple[Status, str]]
+
+
+def _networks(
+    cells: Sequence[PlannedCell],
+    workload: Workload,
+    parallelism: Parallelism,
+    loaded: LoadedCheckpoints,
+) -> _Networks:
+    """Load what cells run and make it ready, each network once for all of its decoders."""
+    decoders: dict[RunKey, tuple[Decoder, ...]] = {}
+    for cell in cells:
+        decoders[cell.runs.key] = (*decoders.get(cell.runs.key, ()), cell.decoder)
+    runs: dict[RunKey, NetworkRun] = {}
+    problems: dict[RunKey, tuple[Status, str]] = {}
+    ready = ReadyNetworks(parallelism)
+    for key, plan in {cell.runs.key: cell.runs for cell in cells}.items():
+        try:
+            network = ready.network(plan, loaded.load(plan.source), workload)
+            runs[key] = plan.with_network(network, decoders[key])
+        except Exception as error:
+            unsupported = isinstance(error, UnsupportedExecutionError)
+            reason = reason_of(error, plan.source.name)
+            problems[key] = ("unsupported" if unsupported else "failed", reason)
+    return _Networks(runs, problems)
+
+
+def _file(cell: PlannedCell) -> CachedFile | None:
+    return cell.runs.files.get(cell.decoder)
+
+
+def _kept(cell: PlannedCell) -> CachedPredictions | None:
+    """Return the predictions that are at hand; what is damaged is made again, and said so."""
+    file, raw = _file(cell), cell.runs.raw
+    if file is None or (raw is not None and not raw.is_complete):
+        return None
+    try:
+        found = read_predictions(file)
+    except DataError as error:
+        _log.warning("%s. They are made again.", one_line(error).rstrip("."))
+        return None
+    if found is not None:
+        _share(file)
+    return found
+
+
+def _keep(cell: PlannedCell, outcome: Outcome) -> None:
+    """Keep predictions as far as that can be done."""
+    file = _file(cell)
+    if file is None or outcome.predictions is None:
+        return
+    try:
+        write_predictions(file, CachedPredictions(outcome.predictions, cell.result.gflops))
+    except DataError as error:
+        _log.warning("Predictions are not kept: %s", error.message)
+    else:
+        delete_parts(file)
+        _share(file)
+
+
+def _share(file: CachedFile) -> None:
+    try:
+        share_predictions(file)
+    except DataError as error:
+        _log.warning("Predictions are not copied: %s", error.message)
+
+
+def _scored(cell: PlannedCell, outcome: Outcome, workload: Workload) -> FinishedCell:
+    """Return a cell's result, with the file of its predictions if there is one."""
+    file = _file(cell)
+    kept = file.path if file is not None and file.path.is_file() else None
+    return replace(score_cell(cell.result, outcome, workload), predictions=kept)

@@ -1,0 +1,92 @@
+"""Cells to the run directory, and which of them it has already."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from posebench.__version__ import __version__
+from posebench.errors import PosebenchError, UsageError
+from posebench.files.records import mapping_from_record
+from posebench.results.cell import CellResult, Intervals
+from posebench.results.store import StoredCell, has_table, read_cell, write_cell
+from posebench.running.plan import PlannedCell, SuitePlan
+from posebench.running.request import Display, RunRequest
+from posebench.running.scored import FinishedCell
+from posebench.running.workload import resampling
+from posebench.scoring.statistics.estimates import Resampling
+
+
+def store_cell(folder: Path, cell: PlannedCell, done: FinishedCell) -> StoredCell:
+    """Write what came of a cell to the run directory."""
+    stored = StoredCell(
+        cell.id,
+        done.result,
+        dict(cell.checkpoint.entry.labels),
+        keypoints=done.keypoints,
+        posebench=__version__,
+        predictions=None if done.predictions is None else done.predictions.stem,
+        load_report=None if cell.report is None else mapping_from_record(cell.report),
+    )
+    return write_cell(folder, stored, done.table)
+
+
+def fail_cells(folder: Path, cells: Sequence[PlannedCell], reason: str, display: Display) -> None:
+    """Store cells as failed."""
+    for cell in cells:
+        failed = FinishedCell(replace(cell.result, status="failed", reason=reason))
+        display.finished(store_cell(folder, cell, failed))
+
+
+def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
+    """Return the cells that have no result of this plan yet; raise `UsageError` if none fits."""
+    asked = [
+        cell
+        for cell in plan.cells
+        if request.only is None or fnmatch.fnmatch(cell.id, request.only)
+    ]
+    if not asked:
+        raise UsageError(
+            f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
+            hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",
+        )
+    return [cell for cell in asked if not _is_done(request, cell)]
+
+
+def _is_done(request: RunRequest, cell: PlannedCell) -> bool:
+    if request.coco_results is not None or _lacks_outputs(cell):
+        return False  # what is asked for beside the run directory is not in it
+    try:
+        stored = read_cell(request.out, cell.id)
+    except PosebenchError:
+        return False  # damaged, or of another version: it is made again
+    if stored is None or stored.posebench != __version__:
+        return False
+    if dict(stored.labels) != dict(cell.checkpoint.entry.labels):
+        return False
+    found = stored.result
+    if _inputs(found) != _inputs(cell.result):
+        return False
+    if found.status == "ok":
+        same = _made_with(found.intervals) == resampling(request.suite)
+        official = (found.official is not None) == request.suite.scoring.official
+        return same and official and has_table(request.out, stored)
+    return found.status == "failed" and cell.result.status == "ok" and not request.retry_failed
+
+
+def _lacks_outputs(cell: PlannedCell) -> bool:
+    raw = None if cell.network is None else cell.network.raw
+    return raw is not None and not raw.is_complete
+
+
+def _inputs(result: CellResult) -> CellResult:
+    """Return a result without its outcome."""
+    return CellResult(result.checkpoint, result.size, result.policy, "ok", result.protocol)
+
+
+def _made_with(intervals: Intervals | None) -> Resampling | None:
+    if intervals is None:
+        return None
+    return Resampling(intervals.replicates, intervals.seed, intervals.method)  # type: ignore[arg-type]

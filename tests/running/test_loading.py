@@ -1,0 +1,166 @@
+"""Each checkpoint is loaded, and each cost counted, once; beyond a budget memory comes first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from report_runs import Silence
+from small_run import small_model
+
+from posebench.checkpoints import load_checkpoint
+from posebench.checkpoints.native import save_checkpoint
+from posebench.cli import main
+from posebench.networks.costs import count_gflops
+from posebench.prediction.execution import Resources
+from posebench.results.store import read_run
+from posebench.running import loading, network_plans
+from posebench.running import passes as passes_module
+from posebench.running.executors import Send
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.plan import PlannedCell
+from posebench.running.request import RunRequest
+from posebench.running.run_pass import PassWorker
+from posebench.running.run_suite import EVALUATION, run_suite
+from posebench.running.sources import CheckpointSource
+from posebench.suites.suite import DatasetEntry, ScoringEntry, Suite
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count loads, by name of the file, and how often a cost is counted."""
+    seen: Counter[str] = Counter()
+
+    def loaded(path: Path, spec_file: Path | None = None) -> Any:
+        seen[path.stem] += 1
+        return load_checkpoint(path, spec_file)
+
+    def counted(*arguments: Any) -> Any:
+        seen["GFLOPs"] += 1
+        return count_gflops(*arguments)
+
+    monkeypatch.setattr(loading, "load_checkpoint", loaded)
+    monkeypatch.setattr(network_plans, "count_gflops", counted)
+    return seen
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for seed, name in enumerate("ab"):  # of different weights, or one would do for both
+        model = small_model("heatmap", seed)
+        save_checkpoint(tmp_path / f"{name}.safetensors", model, {}, dtype=torch.float32)
+    return tmp_path
+
+
+def request(folder: Path, people: Path, **axes: Any) -> RunRequest:
+    suite = Suite(
+        "twice",
+        "d",
+        ("*.safetensors",),
+        (str(people),),
+        sizes=("native", "96x80"),
+        decoders=("argmax", "dark"),
+        scoring=ScoringEntry(replicates=0),
+        **axes,
+    )
+    return RunRequest(suite, (), folder, folder / "run")
+
+
+def test_a_run_loads_and_counts_once(folder: Path, people: Path, calls: Counter[str]) -> None:
+    # Other engines and data move neither.
+    asked = request(folder, people, engines=("torch", "eager"), flip=(False, True))
+    run_suite(asked, Silence())
+    assert len(read_run(asked.out).cells) == 2 * 2 * 2 * 4
+    assert calls == {"a": 1, "b": 1, "GFLOPs": 2 * 2}
+
+
+def test_data_sets_share_what_is_loaded(folder: Path, people: Path, calls: Counter[str]) -> None:
+    asked = request(folder, people)
+    both = (DatasetEntry(str(people), limit=1), DatasetEntry(str(people), limit=2))
+    run_suite(replace(asked, suite=replace(asked.suite, datasets=both)), Silence())
+    assert [cell.result.status for cell in read_run(asked.out).cells] == ["ok"] * 16
+    assert calls == {"a": 1, "b": 1, "GFLOPs": 4}
+
+
+def test_an_evaluation_loads_and_counts_once(
+    folder: Path, people: Path, calls: Counter[str]
+) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(
+            [
+                "eval", str(folder / "a.safetensors"), str(folder / "b.safetensors"),
+                "--dataset", str(people), "--size", "native,96x80", "--decoder", "argmax,dark",
+            ]
+        )  # fmt: skip
+    assert done.value.code == 0
+    assert calls == {"a": 1, "b": 1, "GFLOPs": 4}
+
+
+def test_beyond_the_budget_a_checkpoint_is_loaded_for_its_plan_and_for_its_pass(
+    folder: Path, people: Path, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (folder / "a.safetensors").stat().st_size
+    monkeypatch.setattr(loading, "WEIGHTS_OF_A_PASS", size)
+    monkeypatch.setattr(passes_module, "WEIGHTS_OF_A_PASS", size)
+    asked = request(folder, people)
+    run_suite(asked, Silence())
+    assert [cell.result.status for cell in read_run(asked.out).cells] == ["ok"] * 8
+    # The first fits and waits for its pass, the second does not.
+    assert calls == {"a": 1, "b": 2, "GFLOPs": 4}
+
+
+def test_what_is_held_fits_the_budget(folder: Path, calls: Counter[str]) -> None:
+    a, b = (CheckpointSource(folder / f"{name}.safetensors", name) for name in "ab")
+    held = LoadedCheckpoints(budget=a.path.stat().st_size)
+    first = held.load(a)
+    held.load(b)
+    assert held.load(a) is first
+    assert held.load(b) is not held.load(b)
+    held.make_room([a])
+    assert held.load(a) is first
+    held.make_room([b])
+    second = held.load(b)
+    assert held.load(b) is second and held.load(a) is not first
+    held.keep_only([])
+    assert held.load(b) is not second
+
+
+class CountsItsLoads(PassWorker):
+    """A worker that sends what it loads, and fails where it plans."""
+
+    def __call__(self, cells: Sequence[PlannedCell], send: Send) -> None:
+        def loaded(path: Path, spec_file: Path | None = None) -> Any:
+            send(("progress", (f"loads {path.stem}", 0, 1)))
+            return load_checkpoint(path, spec_file)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loading, "load_checkpoint", loaded)
+            patch.setattr(network_plans.NetworkPlanner, "plan", None)
+            super().__call__(cells, send)
+
+
+class Labels(Silence):
+    """A display that keeps the labels of steps."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+
+    def progress(self, label: str, *_: Any) -> None:
+        self.labels.append(label)
+
+
+def test_processes_of_devices_load_what_they_run_and_plan_nothing(
+    folder: Path, people: Path, calls: Counter[str]
+) -> None:
+    asked = replace(request(folder, people), devices=("cpu", "cpu"), resources=Resources(threads=2))
+    display = Labels()
+    run_suite(asked, display, replace(EVALUATION, worker=CountsItsLoads))
+    assert [cell.result.status for cell in read_run(asked.out).cells] == ["ok"] * 8
+    loads = sorted(label for label in display.labels if label.startswith("loads"))
+    assert loads == ["loads a", "loads b"]
+    assert calls == {"a": 1, "b": 1, "GFLOPs": 4}  # by this process, which plans
