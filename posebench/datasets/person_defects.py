@@ -184,7 +184,7 @@ def _area_defects(rows: list[Row], boxes: NDArray[np.float64]) -> list[Finding]:
     what = "Persons whose `area` is missing, negative or not a number"
     found = finding("area-missing", what, map(_named, compress(rows, odd)), hint)
     judged = ~odd & (boxes[:, 2:] > 0).all(axis=1) & np.array(list(map(is_posed, rows)), dtype=bool)
-    tiny = list(compress(rows, judged & (areas <= _TINY_AREA) & (extents > 4 * areas)))
+    tiny = list(compress(rows, judged & (areas <= _TINY_AREA) & (extents / 4 > areas)))
     above = list(compress(rows, judged & (areas > _AREA_SLACK * extents + 1)))
     total = int(np.count_nonzero(judged))
     found += finding(

@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from posebench.files.cache_contents import KINDS, Contents, Pruned
 from posebench.files.quantities import shown_size
 from posebench.reporting.printing import print_fitting
+from posebench.reporting.text_tables import terminal_table
 
 _SHOWN = 5
 
@@ -21,13 +20,18 @@ def print_contents(contents: Contents) -> None:
     if not contents.exists:
         print(f"There is no cache yet: {contents.folder} is made on first use.")
         return
-    table = Table(title=f"{contents.folder}: {shown_size(contents.size)}", title_justify="left")
-    for column in ("kind", "entries", "size", "oldest use", "newest use"):
-        table.add_column(column, justify="right" if column in ("entries", "size") else "left")
-    for kind, facts in _kinds(contents).items():
-        dates = (_day(facts["oldest_use"]), _day(facts["newest_use"]))
-        table.add_row(kind, str(facts["entries"]), shown_size(facts["bytes"]), *dates)
-    print_fitting(table)
+    print(f"{contents.folder}: {shown_size(contents.size)}")
+    rows = [
+        (
+            kind,
+            str(facts["entries"]),
+            shown_size(facts["bytes"]),
+            _day(facts["oldest_use"]),
+            _day(facts["newest_use"]),
+        )
+        for kind, facts in _kinds(contents).items()
+    ]
+    print_fitting(terminal_table(("kind", "entries", "size", "oldest use", "newest use"), rows))
     for entry in contents.entries:
         if entry.problem is not None:
             print(f"{entry.path}: {entry.problem}.")

@@ -171,7 +171,8 @@ def check_oracle(
             truth = ground_truth_instances(dataset)
             predictions = ground_truth_predictions(dataset, truth)
             metrics = evaluate(dataset, predictions, ScoringOptions(nms="none")).metrics
-            scores.append(metrics.values)
+            counted = [metric.name for metric in MATCH_METRICS[dataset.kind]]
+            scores.append({name: metrics.values[name] for name in counted})
             instances += len(truth)
             lost += len(truth) - len(select_results(dataset, predictions, ScoringOptions()))
             found += _oracle_findings(dataset, metrics, truth)

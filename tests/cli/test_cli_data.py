@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_written(run: Callable[..., Any], tmp_path: Path
 
 def test_data_that_is_not_sound(run: Callable[..., Any], people: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(people, tmp_path / "p")
-    images = sorted((folder / "val").iterdir())
+    images = sorted((folder / "val").glob("*.[jp][pn]g"))
     images[0].unlink()
     images[1].write_bytes(images[1].read_bytes()[:2000])
     done = run("data", "check", folder)
@@ -112,7 +112,7 @@ def test_check_takes_area_rule_category_and_image_options(
         row["category_id"] = 7
     raw["categories"][0] |= {"id": 7, "name": "cat"}
     (folder / ANNOTATIONS).write_text(json.dumps(raw))
-    for path in (folder / "val").iterdir():
+    for path in (folder / "val").glob("*.[jp][pn]g"):
         cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), None, fx=0.5, fy=0.5))
     done = run("data", "check", folder)
     assert done.code == 2 and "--area-rule box" in done.out and "[area-missing]" in done.out

@@ -219,5 +219,5 @@ def test_a_missing_and_a_binary_file(tmp_path: Path) -> None:
     path.write_bytes(b"\x1f\x8b\x08\xff")
     with pytest.raises(DataError, match="not JSON text"):
         load_annotations(path, tmp_path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a folder, not a file"):
         load_annotations(tmp_path, tmp_path)

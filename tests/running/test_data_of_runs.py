@@ -48,7 +48,7 @@ def ap(folder: Path, **options: Any) -> float:
 
 
 def halve(folder: Path) -> None:
-    for path in (folder / "val").iterdir():
+    for path in (folder / "val").glob("*.[jp][pn]g"):
         image = cv2.imread(str(path))
         half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(path), half)

@@ -13,7 +13,8 @@ import pytest
 import torch
 from small_run import small_checkpoint
 
-from posebench.datasets.images import read_image
+from posebench.datasets.coco import PoseDataset
+from posebench.datasets.image_files import dataset_image
 from posebench.errors import DataError, PosebenchError, UsageError
 from posebench.prediction import crop_batches
 from posebench.prediction.execution import Resources
@@ -148,11 +149,11 @@ def test_checkpoints_share_images_and_stay_in_order(
 ) -> None:
     reads: list[Path] = []
 
-    def counted(path: Path) -> Any:
-        reads.append(path)
-        return read_image(path)
+    def counted(dataset: PoseDataset, index: int) -> Any:
+        reads.append(dataset.images[index].path)
+        return dataset_image(dataset, index)
 
-    monkeypatch.setattr(crop_batches, "read_image", counted)
+    monkeypatch.setattr(crop_batches, "dataset_image", counted)
     paths = [
         small_checkpoint(tmp_path / "c.safetensors"),
         touch(tmp_path / "b.pth"),
