@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from posebench.errors import DataError, EvaluationError
 from posebench.files.cache import mark_used
 from posebench.files.hashing import content_key
-from posebench.files.records import put_when_written
+from posebench.files.writing import put_when_written
 from posebench.prediction.predictions import Predictions
 
 # What numpy, zipfile and the checks below raise for a file that is not whole.

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from posebench.errors import DataError
-from posebench.files.records import write_text
+from posebench.files.writing import naming_what_cannot_be_written, write_text
 
 WIDE = 240
 
@@ -35,7 +34,5 @@ def text_of(renderable: RenderableType) -> str:
 
 def write_out(path: Path, text: str) -> None:
     """Write a file that was asked for; raise `DataError` where that is not possible."""
-    try:
+    with naming_what_cannot_be_written(path):
         write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}.") from None

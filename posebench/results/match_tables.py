@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.errors import DataError
-from posebench.files.records import put_when_written, record_from_mapping
+from posebench.files.records import record_from_mapping
+from posebench.files.writing import put_when_written
 from posebench.scoring.matching.matching import MatchRules, MatchTable
 
 _ARRAYS = {
@@ -36,15 +36,19 @@ def save_table(folder: Path, table: MatchTable) -> str:
     if table.crowd_index is not None:
         arrays["crowd_index"] = table.crowd_index
     arrays["rules"] = np.frombuffer(_rules_text(table.rules).encode(), dtype=np.uint8)
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode() + arrays[name].tobytes())
-    key = digest.hexdigest()[:_KEY_CHARACTERS]
+    key = _key(arrays)
     path = table_path(folder, key)
     if not path.is_file():
         with put_when_written(path) as temporary:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     return key
+
+
+def _key(arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + arrays[name].tobytes())
+    return digest.hexdigest()[:_KEY_CHARACTERS]
 
 
 def table_path(folder: Path, key: str) -> Path:
@@ -57,10 +61,13 @@ def load_table(folder: Path, key: str) -> MatchTable:
     path = table_path(folder, key)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return _table({name: stored[name] for name in stored.files})
+            arrays = {name: stored[name] for name in stored.files}
+            if _key(arrays) != key:
+                raise ValueError("its content is not what it is named by")
+            return _table(arrays)
     except FileNotFoundError:
         raise DataError(f"The per-image table {path} is missing.") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
         raise DataError(
             f"The per-image table {path} is damaged ({error}).",
             hint="Delete it and run the suite again: its cell is scored anew.",

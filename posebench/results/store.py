@@ -16,7 +16,8 @@ from typing import Any
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
 from posebench.files.locking import taken
-from posebench.files.records import mapping_from_record, record_from_mapping, write_json, write_text
+from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.files.writing import write_json, write_text
 from posebench.files.yaml_records import YamlFile, record_from_yaml
 from posebench.prediction.kept_predictions import load_predictions
 from posebench.prediction.predictions import Predictions

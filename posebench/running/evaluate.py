@@ -12,8 +12,7 @@ from pathlib import Path
 
 from posebench.datasets.requests import DataRequest
 from posebench.errors import UsageError
-from posebench.files.records import write_json
-from posebench.files.writing import check_writable, naming_what_cannot_be_written
+from posebench.files.writing import check_writable, naming_what_cannot_be_written, write_json
 from posebench.prediction.execution import Progress, Resources
 from posebench.results.cell import CellResult, RunSettings, write_results
 from posebench.running.cells import Grid, Storage

@@ -17,7 +17,8 @@ from posebench.datasets.keypoints import load_keypoint_set
 from posebench.errors import UsageError
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
-from posebench.files.records import mapping_from_record, write_json
+from posebench.files.records import mapping_from_record
+from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
 from posebench.scoring.matching.metrics import METRICS, CrowdSplit, crowdpose_metrics
@@ -131,13 +132,14 @@ def data_facts(dataset: PoseDataset, truth: GroundTruth) -> DataFacts:
 
 
 def write_report(path: Path, report: object) -> None:
-    """Write a report record with its environment as JSON, by way of a temporary name."""
+    """Write a report record with its environment as JSON; raise `DataError` if that fails."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment(),
         "report": mapping_from_record(report),
     }
-    write_json(path, document)
+    with naming_what_cannot_be_written(path):
+        write_json(path, document)
 
 
 def load_annotated(

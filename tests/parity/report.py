@@ -19,7 +19,7 @@ from huggingface_reference import huggingface_lines
 from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer, peer_python
 
 import posebench
-from posebench.files.records import write_text
+from posebench.files.writing import write_text
 from posebench.prediction.execution import Engine
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

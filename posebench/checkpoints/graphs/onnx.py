@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from posebench.checkpoints.graphs.graphs import GraphFacts, GraphFile, graph_input
 from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, MissingExtraError
 
 _ERRORS_ONLY = 3
 _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -51,10 +51,7 @@ def open_session(file: GraphFile) -> OnnxSession:
     try:
         import onnxruntime
     except ImportError:
-        raise CheckpointError(
-            f"Reading {file.name} needs onnxruntime, which is not installed.",
-            hint='Run: pip install "posebench-pose[onnx]"',
-        ) from None
+        raise MissingExtraError.of(f"Reading {file.name}", "onnxruntime", "onnx") from None
     data = file.parts["onnx.model"]
     read = read_onnx_facts(data, where=file.name)
     if read.external:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.errors import UsageError
-from posebench.files.records import put_when_written
+from posebench.files.writing import naming_what_cannot_be_written, put_when_written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def figure_file(out: Path, inches: tuple[float, float]) -> Iterator[Figure]:
         FigureCanvasAgg(figure)
         yield figure
         undated = {"Date": None} if kind == "svg" else {}
-        with put_when_written(out) as temporary:
+        with naming_what_cannot_be_written(out), put_when_written(out) as temporary:
             figure.savefig(temporary, format=kind, dpi=_DPI, metadata=undated)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.files.records import write_text
 from posebench.judging.verdicts import verdicts_of
 from posebench.reporting.page.contents import Figure
 from posebench.reporting.page.cost_plots import cost_figure
@@ -38,6 +37,7 @@ from posebench.reporting.page.provenance import (
 from posebench.reporting.page.result_tables import pairs_table, results_table
 from posebench.reporting.page.size_curves import size_figure
 from posebench.reporting.page.verdict_views import tally, verdict_view
+from posebench.reporting.printing import write_out
 from posebench.results.store import Run, StoredCell, read_run
 
 # Pairs that are looked at closely; more would make the page long, not clearer.
@@ -65,7 +65,7 @@ def write_report(request: ReportRequest) -> Path:
     no run directory.
     """
     run = read_run(request.run)
-    write_text(request.out, _render(_context(run, request)))
+    write_out(request.out, _render(_context(run, request)))
     return request.out
 
 
