@@ -34,6 +34,7 @@ def plot_command(
     from posebench.reporting.figures.resolution import plot_resolution
     from posebench.reporting.figures.run_figures import plot_keypoints, plot_pareto, plot_scaling
     from posebench.reporting.figures.training import plot_training_curves
+    from posebench.reporting.messages import say
 
     chosen = one_of(kind, KINDS, "--kind")
     draw = {
@@ -48,4 +49,4 @@ def plot_command(
         draw[chosen](files[0], out)
     else:
         raise UsageError(f"--kind {chosen} draws one run.", hint="Give one run directory or file.")
-    typer.echo(str(out))
+    say(str(out))

@@ -22,6 +22,7 @@ def train_command(
 
     from posebench.lab.training import is_resumable, load_recipe, train
     from posebench.lab.training.validation import validation
+    from posebench.reporting.messages import say
     from posebench.reporting.progress import progress_bars
 
     if threads is not None:
@@ -32,7 +33,7 @@ def train_command(
             outcome = train(loaded, out, validation(loaded, report), report)
     except KeyboardInterrupt:
         kept = "goes on from its last evaluation" if is_resumable(loaded, out) else "starts afresh"
-        typer.echo(f"\nStopped. The same command {kept}.", err=True)
+        say(f"\nStopped. The same command {kept}.", err=True)
         raise typer.Exit(EXIT_UNFINISHED) from None
     scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in outcome.metrics.items())
-    typer.echo(f"{outcome.checkpoint}: {scores} (points)\ncurve: {outcome.curve}")
+    say(f"{outcome.checkpoint}: {scores} (points)\ncurve: {outcome.curve}")

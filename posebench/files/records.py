@@ -54,7 +54,7 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
         record: Record = _adapter(kind).validate_python(dict(mapping))
         return record
     except PosebenchError as error:
-        raise SpecError(f"{where}: {error}") from None
+        raise SpecError(f"{where}: {error.message}", hint=error.hint) from None
     except ValidationError as error:
         found = error.errors(include_url=False)
         # Of the kinds a value may have, the one that was understood furthest tells most.

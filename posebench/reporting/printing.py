@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from posebench.files.writing import naming_what_cannot_be_written, write_text
+from posebench.reporting.messages import as_lines
 
 WIDE = 240
 
@@ -20,7 +22,12 @@ def screen_width() -> int | None:
 
 
 def print_fitting(renderable: RenderableType) -> None:
-    """Print at the terminal's width; in a file or pipe every line stays whole."""
+    """Print at the terminal's width; in a file or pipe every line stays whole.
+
+    A string is text, with no markup in it.
+    """
+    if isinstance(renderable, str):
+        renderable = Text(as_lines(renderable))
     width = screen_width()
     Console(width=width or WIDE, soft_wrap=width is None).print(renderable)
 
