@@ -91,6 +91,8 @@ def contents(run: Path) -> dict[str, Any]:
     for path in sorted((run / "cells").glob("*.json")):
         plain = json.loads(path.read_text(encoding="utf-8"))
         plain["result"].pop("instances_per_second")
+        plain["environment"].pop("date")
+        plain.pop("sha256")
         cells[path.name] = json.dumps(plain)
     return cells
 
