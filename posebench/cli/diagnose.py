@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from posebench.suites.suite import MOST_REPLICATES
+
 
 def diagnose_command(
     predictions: Annotated[
@@ -22,7 +24,9 @@ def diagnose_command(
     plot: Annotated[
         Path | None, typer.Option(help="Draw errors, costs and confidence: .png, .pdf, .svg.")
     ] = None,
-    replicates: Annotated[int, typer.Option(min=1, help="Resamples of the images.")] = 1000,
+    replicates: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATES, help="Resamples of the images.")
+    ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
     area_rule: Annotated[
         str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")

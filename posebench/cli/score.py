@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from posebench.suites.suite import MOST_REPLICATES
+
 
 def score_command(
     predictions: Annotated[
@@ -24,7 +26,9 @@ def score_command(
     json: Annotated[
         Path | None, typer.Option(help="Write numbers, intervals and protocol.")
     ] = None,
-    replicates: Annotated[int, typer.Option(min=1, help="Resamples of the images.")] = 1000,
+    replicates: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATES, help="Resamples of the images.")
+    ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
     interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
     area_rule: Annotated[

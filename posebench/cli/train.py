@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli import options
+
 EXIT_UNFINISHED = 3
 
 
 def train_command(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and its curve.")],
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
-    ] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Train one small model from a recipe; called again, a stopped run goes on."""
     import torch

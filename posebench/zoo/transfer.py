@@ -38,8 +38,15 @@ _NUMBER = r"\d{1,15}"
 Progress = Callable[[int, int], None]
 
 
-class _OverlongError(Exception):
-    """A body does not end."""
+class _TooLargeError(ZooError):
+    """What a server sends is larger than any checkpoint, or does not end."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"What {url} sends is larger than {MAX_BYTES // MEGABYTE} MB, which no published "
+            "checkpoint is. It was not kept.",
+            hint="Look at the address in a browser: what lies there is another file.",
+        )
 
 
 def partial_path(target: Path) -> Path:
@@ -62,7 +69,7 @@ def download(url: str, target: Path, progress: Progress) -> None:
             begin = _first_byte(response, start)
             total = begin + _length(response)
             if total > MAX_BYTES:
-                raise _too_large(url)
+                raise _TooLargeError(url)
             with _partial_file(partial, "ab" if begin else "wb") as stream:
                 done = _copy(response, stream.write, lambda n: progress(begin + n, total)) + begin
     except HTTPError as error:
@@ -70,9 +77,9 @@ def download(url: str, target: Path, progress: Progress) -> None:
             if error.code == _RANGE_NOT_SATISFIABLE and _complete(error, partial):
                 return
             raise _refused(url, error, partial) from None
-    except _OverlongError:
-        partial.unlink()
-        raise _too_large(url) from None
+    except _TooLargeError:
+        partial.unlink(missing_ok=True)
+        raise
     except (URLError, TimeoutError, ConnectionError, HTTPException, ssl.SSLError) as error:
         if time.monotonic() >= deadline:
             raise _overdue(partial) from None
@@ -184,7 +191,7 @@ def _copy(
     while piece := response.read(_CHUNK):
         done += len(piece)
         if done > MAX_BYTES:
-            raise _OverlongError
+            raise _TooLargeError(response.url)
         write(piece)
         progress(done)
     return done
@@ -214,14 +221,6 @@ def _unreachable(url: str, error: Exception, partial: Path) -> ZooError:
     else:
         hint = f"Without a network: get {url} elsewhere and put it at {partial.with_suffix('')}"
     return ZooError(f"The file cannot be fetched from {url}: {reason}.", hint=hint)
-
-
-def _too_large(url: str) -> ZooError:
-    return ZooError(
-        f"What {url} sends is larger than {MAX_BYTES // MEGABYTE} MB, which no published "
-        "checkpoint is. It was not kept.",
-        hint="Look at the address in a browser: what lies there is another file.",
-    )
 
 
 def _overdue(partial: Path) -> ZooError:

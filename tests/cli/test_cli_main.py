@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -107,3 +109,34 @@ def test_long_names_are_cut(run: Callable[..., Any]) -> None:
     assert done.code == 2
     assert "cannot be used: File name too long." in done.err
     assert max(map(len, done.err.splitlines())) < 1100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["eval", "--threads", "4096"], "4096 is too many"),
+        (["eval", "--workers", "100000"], "100000 is too many"),
+        (["eval", "--replicates", "1000000000"], r"\b100000\b"),
+        (["eval", "--batch-size", "1000000000"], r"\b4096\b"),
+        (["run", "ci", "--threads", "4096"], "4096 is too many"),
+        (["train", "recipe.yaml", "--out", "out", "--threads", "4096"], "4096 is too many"),
+        (["score", "r.json", "--ann", "a.json", "--replicates", "1000000000"], r"\b100000\b"),
+        (["diagnose", "r.json", "--ann", "a.json", "--replicates", "1000000000"], r"\b100000\b"),
+        (["bench", "--threads", "4096"], "4096 is too many"),
+        (["bench", "--batch-sizes", "1,1000000000"], "numbers from 1 to 4096"),
+        (["bench", "--batch-sizes", "9" * 5000], "numbers from 1 to 4096"),
+        (["bench", "--repeats", "1000000000"], r"\b1000\b"),
+        (["bench", "--seconds", "1e12"], r"\b3600\b"),
+    ],
+)
+def test_numbers_that_would_never_end_are_refused(
+    run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    done = run(*arguments)
+    assert done.code == 2 and re.search(said, done.err)
+    assert "Traceback" not in done.err

@@ -98,7 +98,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "protocols": protocol_views(groups),
         "inputs": inputs_table(run),
         "loads": loads_table(run),
-        "environment": environment_facts(run.record.environment),
+        "environment": environment_facts(run),
         "command": command_to_repeat(run),
     }
 
