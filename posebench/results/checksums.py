@@ -18,8 +18,11 @@ _NO_FRACTIONS = ("median error",)
 
 
 def with_checksum(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain data with the SHA-256 of all the rest, as JSON has it, as its last value."""
-    return {**document, CHECKSUM: content_key(json.loads(json.dumps(document)))}
+    """Return plain data with the SHA-256 of it, as JSON has it, before all else.
+
+    There it is a line that can be deleted by hand, with its comma.
+    """
+    return {CHECKSUM: content_key(json.loads(json.dumps(document))), **document}
 
 
 def fits_checksum(document: Mapping[str, Any]) -> bool:
