@@ -7,6 +7,7 @@ PosebenchError
 │   └── UnsafeCheckpointError   it asks for code to be run
 ├── UnsupportedSizeError  an input size this checkpoint and policy cannot run at
 ├── UnsupportedExecutionError  an engine, precision or device that cannot run this network
+├── MissingExtraError     a package or program that this machine lacks, and how to install it
 ├── DataError             annotations, boxes, predictions or images
 ├── ZooError              a published checkpoint that is not known or cannot be fetched
 ├── EvaluationError       scoring was asked for something it cannot compute
@@ -56,6 +57,18 @@ class UnsupportedSizeError(PosebenchError):
 
 class UnsupportedExecutionError(PosebenchError):
     """A network cannot run on this engine, in this precision or on this device."""
+
+
+class MissingExtraError(PosebenchError):
+    """What is asked for needs what this machine lacks; the hint says what to install."""
+
+    @classmethod
+    def of(cls, what: str, package: str, extra: str) -> MissingExtraError:
+        """Return the error that `what` needs a package which one of posebench's extras holds."""
+        return cls(
+            f"{what} needs {package}, which is not installed.",
+            hint=f'Run: pip install "posebench-pose[{extra}]"',
+        )
 
 
 class DataError(PosebenchError):

@@ -23,7 +23,7 @@ from posebench.checkpoints.graphs.exported import load_graph
 from posebench.checkpoints.graphs.graphs import PARTS, GraphFile
 from posebench.checkpoints.parsing.safetensors_file import SafetensorsFile, open_safetensors
 from posebench.errors import CheckpointError
-from posebench.files.records import put_when_written
+from posebench.files.writing import put_when_written
 from posebench.networks.backbones import EXPORTED
 from posebench.networks.costs import count_parameters
 from posebench.networks.model import PoseModel

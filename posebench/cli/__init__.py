@@ -78,12 +78,15 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; turn a `PosebenchError` into a message and exit code 2."""
+    """Run the command line; turn an error of the user's or the system's into exit code 2."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     if debug:
         logging.basicConfig(format="%(message)s")
         logging.getLogger("posebench").setLevel(logging.DEBUG)
+    for handler in (logging.lastResort, *logging.getLogger().handlers):
+        if handler is not None:
+            handler.addFilter(_make_harmless)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Where the terminal lacks a character (a dash, a dot), show "?" rather than fail.
@@ -91,10 +94,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         # Taken out, so that it may stand before or behind the command.
         app([each for each in given if each != "--debug"])
-    except PosebenchError as error:
-        if debug:
-            traceback.print_exc()
-        typer.secho(f"error: {error.message}", fg=typer.colors.RED, err=True)
-        if error.hint:
-            typer.echo(error.hint, err=True)
+    except (PosebenchError, OSError) as error:
+        _show_error(error, debug)
         sys.exit(EXIT_INPUT_ERROR)
+
+
+def _show_error(error: PosebenchError | OSError, debug: bool) -> None:
+    """Show what was wrong: with what was given, or with the system, such as a name too long."""
+    from posebench.reporting.messages import as_line, say
+
+    if debug:
+        say(traceback.format_exc(), err=True)
+    if isinstance(error, OSError):
+        what = "" if error.filename is None else f"{error.filename} cannot be used: "
+        message, hint = f"{what}{error.strerror or error}.", None
+    else:
+        message, hint = error.message, error.hint
+    typer.secho(as_line(f"error: {message}"), fg=typer.colors.RED, err=True)
+    if hint:
+        say(hint, err=True)
+
+
+def _make_harmless(record: logging.LogRecord) -> bool:
+    from posebench.reporting.messages import make_harmless
+
+    return make_harmless(record)

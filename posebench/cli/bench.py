@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posebench.cli import options
+from posebench.suites.suite import MOST_CROPS
 
 if TYPE_CHECKING:
     from posebench.running.bench.cell import BenchSettings
@@ -46,16 +47,22 @@ def bench_command(
     workers: options.Workers = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Crops per forward pass end to end; by default as in eval."),
+        typer.Option(
+            min=1, max=MOST_CROPS, help="Crops per forward pass end to end; by default as in eval."
+        ),
     ] = None,
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes of the network alone.")
     ] = "1,2,4,8,16,32",
-    repeats: Annotated[int, typer.Option(min=1, help="Times that each number is measured.")] = 5,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=1000, help="Times that each number is measured.")
+    ] = 5,
     seconds: Annotated[
-        float, typer.Option(min=0.01, help="Time for each number, all repeats together.")
+        float, typer.Option(min=0.01, max=3600, help="Time for each number, all repeats together.")
     ] = 2.0,
-    warmup: Annotated[float, typer.Option(min=0, help="Seconds of warm-up for each.")] = 0.5,
+    warmup: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds of warm-up for each.")
+    ] = 0.5,
     parity: Annotated[
         bool, typer.Option("--parity", help="Also show what each moves beside eager fp32.")
     ] = False,
@@ -100,7 +107,7 @@ def bench_command(
         precision=several_of(precision, PRECISIONS, "--precision"),
         batch_size=batch_size,
     )
-    numbers = numbers_of(batch_sizes, "--batch-sizes")
+    numbers = numbers_of(batch_sizes, "--batch-sizes", MOST_CROPS)
     settings = BenchSettings(Budget(repeats, seconds, warmup), numbers, parity)
     with run_directory(out) as folder:
         request = RunRequest(

@@ -23,9 +23,12 @@ def several_of(text: str, valid: tuple[Name, ...], option: str) -> tuple[Name, .
     return tuple(dict.fromkeys(names))
 
 
-def numbers_of(text: str, option: str) -> tuple[int, ...]:
-    """Return the numbers of a comma-separated list, 1 or more, each once."""
+def numbers_of(text: str, option: str, most: int) -> tuple[int, ...]:
+    """Return the numbers of a comma-separated list, from 1 to `most`, each once."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"{option} {text!r} is no list of numbers.", hint="Such as 1,8,32.")
+    # Python refuses to read numbers of thousands of digits.
+    if not all(part.isdecimal() and len(part) < 20 and 0 < int(part) <= most for part in parts):
+        raise UsageError(
+            f"{option} {text!r} is no list of numbers from 1 to {most}.", hint="Such as 1,8,32."
+        )
     return tuple(dict.fromkeys(map(int, parts)))

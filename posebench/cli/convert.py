@@ -23,10 +23,11 @@ def convert_command(
     from posebench.checkpoints.converting import PRECISIONS, convert_checkpoint
     from posebench.cli.choices import one_of
     from posebench.reporting.listings import conversion_listing
+    from posebench.reporting.messages import say
     from posebench.zoo import resolve
 
     precision = one_of(dtype, tuple(PRECISIONS), "--dtype")
     source = convert_checkpoint(
         resolve(checkpoint), out, spec_file=spec, precision=precision, force=force
     )
-    typer.echo(conversion_listing(source, out))
+    say(conversion_listing(source, out))

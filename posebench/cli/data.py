@@ -29,6 +29,7 @@ def make_synthetic_command(
     from posebench.datasets.keypoints import load_keypoint_set
     from posebench.datasets.synthetic import write_dataset
     from posebench.datasets.synthetic.contact_sheet import write_contact_sheet
+    from posebench.reporting.messages import say
     from posebench.reporting.progress import progress_bars
 
     with progress_bars("scenes") as report:
@@ -40,10 +41,10 @@ def make_synthetic_command(
             keypoints=load_keypoint_set(keypoints),
             progress=lambda done, total: report("rendering", done, total),
         )
-    typer.echo(str(annotations))
+    say(str(annotations))
     if contact_sheet is not None:
         write_contact_sheet(contact_sheet, level=level, split=split)
-        typer.echo(str(contact_sheet))
+        say(str(contact_sheet))
 
 
 @app.command("check")
@@ -73,6 +74,7 @@ def check_command(
     from posebench.datasets.keypoints import load_keypoint_set
     from posebench.datasets.rules import AREA_RULES, LoadOptions
     from posebench.reporting.listings import check_listing
+    from posebench.reporting.messages import say
     from posebench.scoring.data_check import CheckOptions, check_path
 
     options = LoadOptions(
@@ -83,5 +85,5 @@ def check_command(
     )
     reports = check_path(path, CheckOptions(images, boxes, options))
     for report in reports:
-        typer.echo(check_listing(report))
+        say(check_listing(report))
     raise typer.Exit(0 if all(report.sound for report in reports) else 2)

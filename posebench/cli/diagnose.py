@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from posebench.cli import options
+from posebench.suites.suite import MOST_REPLICATES
 
 
 def diagnose_command(
@@ -18,7 +19,9 @@ def diagnose_command(
     plot: Annotated[
         Path | None, typer.Option(help="Draw errors, costs and confidence: .png, .pdf, .svg.")
     ] = None,
-    replicates: options.Replicates = 1000,
+    replicates: Annotated[
+        int, typer.Option(min=1, max=MOST_REPLICATES, help="Resamples of the images.")
+    ] = 1000,
     seed: options.ResampleSeed = 0,
     area_rule: options.AreaRule = None,
     category: Annotated[
@@ -26,13 +29,12 @@ def diagnose_command(
     ] = None,
 ) -> None:
     """Say what goes wrong in results files, and what each kind of error costs in AP."""
-    from rich.console import Console
-
     from posebench.cli.choices import one_of
     from posebench.datasets.rules import AREA_RULES
     from posebench.files.writing import check_writable
     from posebench.reporting.diagnosis_tables import diagnosis_tables
     from posebench.reporting.figures.files import plot_diagnosis
+    from posebench.reporting.printing import print_fitting
     from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files
     from posebench.scoring.files import write_report
 
@@ -50,7 +52,7 @@ def diagnose_command(
             category=category,
         )
     )
-    Console().print(diagnosis_tables(report))
+    print_fitting(diagnosis_tables(report))
     if json is not None:
         write_report(json, report)
     if plot is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posebench.cli import options
+from posebench.suites.suite import MOST_CROPS, MOST_REPLICATES
 
 if TYPE_CHECKING:
     from posebench.running.network_plans import Storage
@@ -57,7 +58,12 @@ def evaluate_command(
     nms: Annotated[str, typer.Option(help="OKS-NMS: hard, soft or none.")] = "hard",
     nms_threshold: Annotated[float, typer.Option(help="OKS above which OKS-NMS acts.")] = 0.9,
     replicates: Annotated[
-        int, typer.Option(min=0, help="Resamples of the images behind intervals; 0 for none.")
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_REPLICATES,
+            help="Resamples of the images behind intervals; 0 for none.",
+        ),
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
     interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
@@ -76,7 +82,9 @@ def evaluate_command(
     device: options.Device = "cpu",
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Crops per forward pass; by default 8, or 64 on a GPU."),
+        typer.Option(
+            min=1, max=MOST_CROPS, help="Crops per forward pass; by default 8, or 64 on a GPU."
+        ),
     ] = None,
     threads: options.Threads = None,
     workers: options.Workers = None,

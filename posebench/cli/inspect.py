@@ -17,8 +17,9 @@ def inspect_command(
     """Show what a checkpoint is, why, and what became of every tensor."""
     from posebench.checkpoints import inspect_checkpoint
     from posebench.reporting.listings import inspection_listing
+    from posebench.reporting.messages import say
     from posebench.zoo import resolve
 
     inspection = inspect_checkpoint(resolve(checkpoint), spec)
-    typer.echo(inspection_listing(inspection))
+    say(inspection_listing(inspection))
     raise typer.Exit(0 if inspection.problem is None else 2)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from posebench.suites.suite import MOST_REPLICATES
+
+_MOST_THREADS = 128
 
 Checkpoints = Annotated[
     list[str] | None,
@@ -39,11 +44,26 @@ Flip = Annotated[
 ]
 Spec = Annotated[Path | None, typer.Option(help="YAML with what a checkpoint file does not say.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")]
+
+
+def _bearable(threads: int | None) -> int | None:
+    """Refuse more threads than any machine of this size, or a node of a cluster, makes use of."""
+    cores = os.cpu_count() or 1
+    most = max(_MOST_THREADS, 4 * cores)
+    if threads is not None and threads > most:
+        raise typer.BadParameter(f"{threads} is too many: {most} at most ({cores} cores are here).")
+    return threads
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, callback=_bearable, help="CPU threads; by default torch's choice."),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
         min=0,
+        callback=_bearable,
         help="Threads that read images and cut crops ahead of the network; by default none, or up "
         "to 8 for a GPU. No answer depends on it.",
     ),
@@ -59,7 +79,12 @@ AnnotatedKind = Annotated[
     str | None,
     typer.Option(help="A built-in set, such as coco, or a YAML file; else by annotations."),
 ]
-Replicates = Annotated[int, typer.Option(min=1, help="Resamples of the images.")]
+Replicates = Annotated[
+    int,
+    typer.Option(
+        min=0, max=MOST_REPLICATES, help="Resamples of the images behind intervals; 0 for none."
+    ),
+]
 ResampleSeed = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
 AreaRule = Annotated[
     str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")

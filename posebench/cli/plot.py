@@ -32,6 +32,7 @@ def plot_command(
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
     from posebench.reporting.figures.files import plot_curves, plot_run
+    from posebench.reporting.messages import say
 
     chosen = one_of(kind, KINDS, "--kind")
     if chosen == "curve":
@@ -40,4 +41,4 @@ def plot_command(
         plot_run(files[0], chosen, out)
     else:
         raise UsageError(f"--kind {chosen} draws one run.", hint="Give one run directory or file.")
-    typer.echo(str(out))
+    say(str(out))

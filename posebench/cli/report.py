@@ -23,7 +23,8 @@ def report_command(
     ] = True,
 ) -> None:
     """Write a run's report: one HTML file with verdicts, tables, plots and a gallery."""
+    from posebench.reporting.messages import say
     from posebench.reporting.page import ReportRequest, write_report
 
     written = write_report(ReportRequest(run, out, instances, profiles))
-    typer.echo(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")
+    say(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")

@@ -32,11 +32,10 @@ def score_command(
     ] = "code",
 ) -> None:
     """Score results files, every number with an interval; several files side by side."""
-    from rich.console import Console
-
     from posebench.cli.choices import one_of
     from posebench.datasets.rules import AREA_RULES
     from posebench.files.writing import check_writable
+    from posebench.reporting.printing import print_fitting
     from posebench.reporting.score_tables import score_tables
     from posebench.scoring.files import ScoreRequest, score_files, write_report
     from posebench.scoring.matching.metrics import CROWD_SPLITS
@@ -57,6 +56,6 @@ def score_command(
             resampling=Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval")),
         )
     )
-    Console().print(score_tables(report))
+    print_fitting(score_tables(report))
     if json is not None:
         write_report(json, report)

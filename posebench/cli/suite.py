@@ -13,10 +13,11 @@ app = typer.Typer(help="List, show and check suites.", no_args_is_help=True)
 @app.command("ls")
 def list_suites() -> None:
     """List the suites that come with posebench."""
+    from posebench.reporting.messages import say
     from posebench.suites.suite import load_suite, shipped_suites
 
     for name, path in shipped_suites().items():
-        typer.echo(f"{name:<18} {load_suite(path).description}")
+        say(f"{name:<18} {load_suite(path).description}")
 
 
 @app.command("show")
@@ -24,11 +25,13 @@ def show_suite(
     suite: Annotated[str, typer.Argument(help="Suite file, or a shipped suite's name.")],
 ) -> None:
     """Print a suite's file."""
+    from posebench.reporting.messages import harmless, say
     from posebench.suites.suite import find_suite
 
     path = find_suite(suite)
-    typer.echo(f"# {path}")
-    typer.echo(path.read_text(encoding="utf-8"), nl=False)
+    say(f"# {path}")
+    for line in path.read_text(encoding="utf-8").splitlines():
+        typer.echo(harmless(line))
 
 
 @app.command("validate")
@@ -36,12 +39,13 @@ def validate_suite(
     file: Annotated[Path, typer.Argument(help="Suite file.")],
 ) -> None:
     """Check a suite against the schema and its claims, without running anything."""
+    from posebench.reporting.messages import say
     from posebench.suites.claims import find_claims
     from posebench.suites.suite import load_suite
 
     suite = load_suite(file)
     claims = find_claims(suite.claims, file.parent)
-    typer.echo(f"{file} is sound: {suite.name}, {len(claims)} claims.")
+    say(f"{file} is sound: {suite.name}, {len(claims)} claims.")
 
 
 @app.command("schema")

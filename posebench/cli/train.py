@@ -7,21 +7,22 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli import options
+
 EXIT_UNFINISHED = 3
 
 
 def train_command(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and its curve.")],
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.")
-    ] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Train one small model from a recipe; called again, a stopped run goes on."""
     import torch
 
     from posebench.lab.training import is_resumable, load_recipe, train
     from posebench.lab.training.validation import validation
+    from posebench.reporting.messages import say
     from posebench.reporting.progress import progress_bars
 
     if threads is not None:
@@ -32,7 +33,7 @@ def train_command(
             outcome = train(loaded, out, validation(loaded, report), report)
     except KeyboardInterrupt:
         kept = "goes on from its last evaluation" if is_resumable(loaded, out) else "starts afresh"
-        typer.echo(f"\nStopped. The same command {kept}.", err=True)
+        say(f"\nStopped. The same command {kept}.", err=True)
         raise typer.Exit(EXIT_UNFINISHED) from None
     scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in outcome.metrics.items())
-    typer.echo(f"{outcome.checkpoint}: {scores} (points)\ncurve: {outcome.curve}")
+    say(f"{outcome.checkpoint}: {scores} (points)\ncurve: {outcome.curve}")

@@ -51,6 +51,7 @@ def show_command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show all that is known of a published checkpoint, with the source of every number."""
+    from posebench.reporting.messages import say
     from posebench.reporting.zoo_listing import entry_listing, print_json
     from posebench.zoo import find_published
     from posebench.zoo.published import records_of
@@ -59,7 +60,7 @@ def show_command(
     if json:
         print_json(records_of((entry,))[0])
     else:
-        typer.echo(entry_listing(entry))
+        say(entry_listing(entry))
 
 
 @app.command("pull")
@@ -71,6 +72,7 @@ def pull_command(
     ] = None,
 ) -> None:
     """Fetch a published checkpoint and check its hash; a broken transfer goes on."""
+    from posebench.reporting.messages import say
     from posebench.reporting.progress import progress_bars
     from posebench.zoo import find_published
     from posebench.zoo.pulling import pull
@@ -83,9 +85,9 @@ def pull_command(
             folder,
             lambda done, total: report(entry.id, done // MEGABYTE, total // MEGABYTE),
         )
-    typer.echo(str(pulled.path))
-    typer.echo(f"sha256 {pulled.sha256}")
-    typer.echo(
+    say(str(pulled.path))
+    say(f"sha256 {pulled.sha256}")
+    say(
         "It is the published file: its hash begins as the publisher's."
         if pulled.checked
         else "The publisher gives no hash to check it by."
@@ -97,8 +99,9 @@ def verify_command(
     file: Annotated[Path, typer.Argument(help="A checkpoint file from anywhere.")],
 ) -> None:
     """Tell whether a file is a published one; exit code 1 if it is not."""
+    from posebench.reporting.messages import say
     from posebench.zoo.pulling import verify
 
     verdict = verify(file)
-    typer.echo(f"{file}\nsha256 {verdict.sha256}\n{verdict.reason}")
+    say(f"{file}\nsha256 {verdict.sha256}\n{verdict.reason}")
     raise typer.Exit(0 if verdict.published else 1)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from posebench.files.cache import cache_directory, mark_used
 from posebench.files.hashing import sha256_of
-from posebench.files.records import put_when_written, write_text
+from posebench.files.writing import put_when_written, write_text
 
 # Beside rendered images: the SHA-256 of each file and of its pixels, one pair a line.
 PIXELS_FILE = "pixels.sha256"

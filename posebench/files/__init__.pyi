@@ -19,11 +19,7 @@ from .records import (
 from .records import (
     record_from_mapping as record_from_mapping,
 )
-from .records import (
-    write_json as write_json,
-)
-from .records import (
-    write_text as write_text,
-)
 from .writing import check_writable as check_writable
+from .writing import write_json as write_json
+from .writing import write_text as write_text
 from .yaml_records import record_from_yaml as record_from_yaml

@@ -6,13 +6,8 @@ An unknown key is an error that names the nearest valid one. Nothing in a file i
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import tempfile
 import typing
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from posebench.errors import PosebenchError, SpecError, nearest
@@ -43,7 +38,7 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
         record: Record = _adapter(kind).validate_python(dict(mapping))
         return record
     except PosebenchError as error:
-        raise SpecError(f"{where}: {error}") from None
+        raise SpecError(f"{where}: {error.message}", hint=error.hint) from None
     except ValidationError as error:
         found = error.errors(include_url=False)
         # Of the kinds a value may have, the one that was understood furthest tells most.
@@ -104,34 +99,3 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON (no NaN) to `path` by way of a temporary name."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` by way of a temporary name, so that no reader sees half a file."""
-    with put_when_written(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def put_when_written(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; give the file its name when the block ends well.
-
-    It gets the mode any new file has. Folders are made; a block that fails leaves no file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

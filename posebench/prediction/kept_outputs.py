@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import DataError, PosebenchError
 from posebench.files.hashing import content_key, sha256_of
-from posebench.files.records import mapping_from_record, record_from_mapping, write_json
+from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.files.writing import write_json
 from posebench.prediction.identity import inputs_sha256
 
 SCHEMA_VERSION = 1

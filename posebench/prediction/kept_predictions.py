@@ -1,11 +1,12 @@
 """Predictions on disk, one file for each cell and decoder, to be scored again without a network.
 
 A file is named by the hash of everything that moves a prediction, appears under its name when
-complete, and holds no pickles. Deleting any of them is safe.
+complete, holds the hash of its content, and no pickles. Deleting any of them is safe.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -19,10 +20,12 @@ from numpy.typing import NDArray
 from posebench.errors import DataError
 from posebench.files.cache import mark_used
 from posebench.files.hashing import content_key
-from posebench.files.records import put_when_written
-from posebench.prediction.predictions import Predictions
+from posebench.files.writing import put_when_written
+from posebench.prediction.predictions import Predictions, check_finite
 
 _NAMES = tuple(field.name for field in fields(Predictions))
+_IDENTITY = "identity"
+_CHECKSUM = "sha256"
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,10 @@ def read_gflops(file: CachedFile) -> float | None:
 
 def load_predictions(path: Path) -> Predictions:
     """Return the predictions of a file, whatever cell it is of; raise `DataError`."""
-    return _read(path, "gflops")[1]
+    identity, predictions, _ = _read(path, "gflops")
+    if content_key(identity) != path.stem:
+        raise _damaged(path, "it is of another cell")
+    return predictions
 
 
 def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
@@ -117,9 +123,11 @@ def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -
     arrays = {name: getattr(predictions, name) for name in _NAMES}
     arrays["keypoints"] = _narrow(arrays["keypoints"])
     arrays |= {name: np.array(number) for name, number in numbers.items()}
+    arrays[_IDENTITY] = np.array(json.dumps(file.identity))
+    arrays[_CHECKSUM] = np.array(_checksum(arrays))
     try:
         with put_when_written(file.path) as temporary:
-            np.savez_compressed(temporary, identity=np.array(json.dumps(file.identity)), **arrays)
+            np.savez_compressed(temporary, **arrays)
     except OSError as error:
         raise DataError(f"{file.path} cannot be written: {error.strerror or error}.") from None
 
@@ -140,12 +148,29 @@ def _read(path: Path, number: str) -> tuple[Any, Predictions, float]:
     """Return whose predictions a file holds, and what it holds; raise `DataError` for damage."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            values = {name: stored[name] for name in _NAMES}
-            values["keypoints"] = values["keypoints"].astype(np.float64)
-            identity = json.loads(str(stored["identity"]))
-            return identity, Predictions(**values), float(stored[number])
+            arrays = {name: stored[name] for name in stored.files}
+        checksum = arrays.pop(_CHECKSUM, None)
+        if set(arrays) != {*_NAMES, _IDENTITY, number}:
+            raise ValueError("it holds other arrays than it should")
+        if checksum is not None and str(checksum) != _checksum(arrays):
+            raise ValueError("its content does not fit its checksum")
+        values = {name: arrays[name] for name in _NAMES}
+        values["keypoints"] = values["keypoints"].astype(np.float64)
+        predictions = Predictions(**values)
+        if checksum is None:  # a file of before 0.2
+            check_finite(predictions)
+        return json.loads(str(arrays[_IDENTITY])), predictions, float(arrays[number])
     except Exception as error:  # what numpy and zipfile raise for damage is no closed list
         raise _damaged(path, error) from None
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of arrays: names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _damaged(path: Path, why: object) -> DataError:

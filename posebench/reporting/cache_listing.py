@@ -9,6 +9,7 @@ from typing import Any
 
 from posebench.files.cache_contents import KINDS, Contents, Pruned
 from posebench.files.quantities import shown_size
+from posebench.reporting.messages import say
 from posebench.reporting.printing import print_fitting
 from posebench.reporting.text_tables import terminal_table
 
@@ -18,7 +19,7 @@ _SHOWN = 5
 def print_contents(contents: Contents) -> None:
     """Print what a cache holds, by kind, and what is in it that posebench does not know."""
     if not contents.exists:
-        print(f"There is no cache yet: {contents.folder} is made on first use.")
+        say(f"There is no cache yet: {contents.folder} is made on first use.")
         return
     print(f"{contents.folder}: {shown_size(contents.size)}")
     rows = [
@@ -34,7 +35,7 @@ def print_contents(contents: Contents) -> None:
     print_fitting(terminal_table(("kind", "entries", "size", "oldest use", "newest use"), rows))
     for entry in contents.entries:
         if entry.problem is not None:
-            print(f"{entry.path}: {entry.problem}.")
+            say(f"{entry.path}: {entry.problem}.")
     _print_foreign(contents.foreign)
 
 
@@ -54,9 +55,9 @@ def print_contents_json(contents: Contents) -> None:
 def print_pruned(pruned: Pruned, contents: Contents, limit: int | None, *, dry_run: bool) -> None:
     """Print what was removed, what stayed and why, and how much is free now."""
     for entry in pruned.removed:
-        print(f"{entry.kind}: {entry.path.name} ({shown_size(entry.size)})")
+        say(f"{entry.kind}: {entry.path.name} ({shown_size(entry.size)})")
     for entry, reason in pruned.kept:
-        print(f"kept {entry.path.name}: {reason}.")
+        say(f"kept {entry.path.name}: {reason}.")
     freed = sum(entry.size for entry in pruned.removed)
     verb = "Would remove" if dry_run else "Removed"
     many = len(pruned.removed)
@@ -103,4 +104,4 @@ def _print_foreign(paths: tuple[Path, ...]) -> None:
         return
     names = ", ".join(path.name for path in paths[:_SHOWN])
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    print(f"Not posebench's, or links, and never touched: {names}{more}.")
+    say(f"Not posebench's, or links, and never touched: {names}{more}.")

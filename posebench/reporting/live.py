@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from posebench.reporting.messages import as_line
 from posebench.reporting.texts import points
 from posebench.results.cell import CellResult
 from posebench.results.store import StoredCell
@@ -50,7 +51,7 @@ class LineDisplay:
         self._say(f"{cell_line(cell)} ({self._left} left)")
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(as_line(line)), soft_wrap=True)
 
 
 class LiveDisplay:
@@ -98,10 +99,12 @@ class LiveDisplay:
         counts = f"{len(self._done)} done, {len(self._running)} running, {max(left, 0)} left"
         steps = Table.grid(padding=(0, 1))
         for label, (done, total) in self._steps.items():
-            steps.add_row(Text(label), ProgressBar(total or 1, done, width=30), f"{done}/{total}")
-        last = [Text(cell_line(cell)) for cell in self._done[-_LAST_SHOWN:]]
+            steps.add_row(
+                Text(as_line(label)), ProgressBar(total or 1, done, width=30), f"{done}/{total}"
+            )
+        last = [Text(as_line(cell_line(cell))) for cell in self._done[-_LAST_SHOWN:]]
         parts: list[RenderableType] = [Text(self._headline), Text(counts + self._time_left())]
-        parts += [Text(self._pass)] if self._pass else []
+        parts += [Text(as_line(self._pass))] if self._pass else []
         self._live.update(Group(*parts, steps, *last))
 
     def _time_left(self) -> str:

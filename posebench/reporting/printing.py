@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
-from posebench.errors import DataError
-from posebench.files.records import write_text
+from posebench.files.writing import naming_what_cannot_be_written, write_text
+from posebench.reporting.messages import as_lines
 
 WIDE = 240
 
@@ -21,7 +22,12 @@ def screen_width() -> int | None:
 
 
 def print_fitting(renderable: RenderableType) -> None:
-    """Print at the terminal's width; in a file or pipe every line stays whole."""
+    """Print at the terminal's width; in a file or pipe every line stays whole.
+
+    A string is text, with no markup in it.
+    """
+    if isinstance(renderable, str):
+        renderable = Text(as_lines(renderable))
     width = screen_width()
     whole = width or _whole_width(renderable)
     Console(width=whole, soft_wrap=width is None).print(renderable)
@@ -41,7 +47,5 @@ def _whole_width(renderable: RenderableType) -> int:
 
 def write_out(path: Path, text: str) -> None:
     """Write a file that was asked for; raise `DataError` where that is not possible."""
-    try:
+    with naming_what_cannot_be_written(path):
         write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}.") from None

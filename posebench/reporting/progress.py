@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from posebench.prediction.execution import Progress
+from posebench.reporting.messages import as_line
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def progress_bars(unit: str) -> Iterator[Progress]:
 
         def report(label: str, done: int, total: int) -> None:
             if label not in tasks:
-                tasks[label] = bars.add_task(label, total=total, rate="")
+                tasks[label] = bars.add_task(as_line(label), total=total, rate="")
             speed = next(task.speed for task in bars.tasks if task.id == tasks[label])
             shown = "" if speed is None else f"{speed:.1f} {unit}/s"
             bars.update(tasks[label], completed=done, total=total, rate=shown)

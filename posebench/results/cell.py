@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posebench.files.environment import environment
-from posebench.files.records import mapping_from_record, write_json
+from posebench.files.records import mapping_from_record
+from posebench.files.writing import write_json
 from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import usual_engine
 from posebench.results.speed import Speed

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.errors import DataError
-from posebench.files.records import put_when_written, record_from_mapping
+from posebench.files.records import record_from_mapping
+from posebench.files.writing import put_when_written
 from posebench.scoring.matching.matching import MatchRules, MatchTable
 
 _ARRAYS = {

@@ -5,6 +5,7 @@ What predictions are scored by comes from `scoring.METRICS`. No torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -28,7 +29,8 @@ class Number:
     A `score` says what predictions are worth, a `network` number what no chance moves, and a
     `speed` is of one machine under its conditions. `read` returns the number in its own scale:
     scores are fractions 0-1, which `unit` shows in points. `repeats` are of a number measured
-    several times. `recipe` is how a match table tells it, and so its bootstrap replicates.
+    several times. `recipe` is how a match table tells it, and so its bootstrap replicates. No
+    value is larger than `most`.
     """
 
     kind: NumberKind
@@ -37,6 +39,7 @@ class Number:
     read: Callable[[CellResult], float | None]
     repeats: Callable[[CellResult], Measured | None] | None = None
     recipe: MatchMetric | None = None
+    most: float = math.inf
 
 
 def _score(name: str, metric: Metric) -> Number:
@@ -47,6 +50,7 @@ def _score(name: str, metric: Metric) -> Number:
         metric.better,
         lambda result: (result.metrics or {}).get(name),
         recipe=recipe,
+        most=metric.most,
     )
 
 

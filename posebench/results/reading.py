@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from posebench.errors import DataError
 from posebench.files.json_file import is_strict, read_json
 from posebench.files.records import record_from_mapping
 from posebench.results.cell import READABLE_SCHEMAS, CellResult, with_all_metrics
+from posebench.results.checksums import impossible_value
 from posebench.results.numbers import AP, bounds_of
 from posebench.results.store import RUN_FILE, read_run
 
@@ -49,13 +51,20 @@ def read_cells(source: Path) -> list[ReadCell]:
             f"{file} has schema {value.get('schema_version')}, this version reads {known}."
         )
     return [
-        ReadCell(
-            record_from_mapping(
-                CellResult, with_all_metrics(entry), where=f"{file}: result {number}"
-            )
-        )
+        ReadCell(_result(entry, f"{file}: result {number}"))
         for number, entry in enumerate(value["results"])
     ]
+
+
+def _result(entry: Any, where: str) -> CellResult:
+    result = record_from_mapping(CellResult, with_all_metrics(entry), where=where)
+    impossible = impossible_value(result)
+    if impossible is not None:
+        raise DataError(
+            f"{where} cannot be: {impossible}.",
+            hint="Make the file again, or take the result out.",
+        )
+    return result
 
 
 def ap_bounds(result: CellResult) -> tuple[float, float] | None:

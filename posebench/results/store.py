@@ -6,26 +6,31 @@ a run that was stopped in any way goes on where it was.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from posebench.errors import DataError, UsageError
-from posebench.files.json_file import is_strict, read_json
+from posebench.errors import DataError, SpecError, UsageError
+from posebench.files.environment import environment
+from posebench.files.json_file import read_json
 from posebench.files.locking import taken
-from posebench.files.records import mapping_from_record, record_from_mapping, write_json, write_text
+from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.files.writing import write_json, write_text
 from posebench.files.yaml_records import YamlFile, record_from_yaml
 from posebench.prediction.kept_predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
+from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum
 from posebench.results.match_tables import load_table, save_table, table_path
 from posebench.scoring.matching.matching import MatchTable
 from posebench.suites.claims import Claim
 from posebench.suites.suite import Suite
 
+_log = logging.getLogger(__name__)
 SCHEMA_VERSION = 2
 READABLE_SCHEMAS = (1, SCHEMA_VERSION)
 RUN_FILE = "run.yaml"
@@ -60,7 +65,8 @@ class StoredCell:
     """One cell's result with its labels, and the keys of its per-image table and predictions.
 
     `keypoints` maps a keypoint's name to its PCK@0.1; `posebench` is the version that made it;
-    `load_report` says what became of the checkpoint's tensors.
+    `load_report` says what became of the checkpoint's tensors; `environment` is what the cell was
+    made with, which `write_cell` fills in (files of before 0.2 do not say).
     """
 
     id: str
@@ -71,6 +77,7 @@ class StoredCell:
     posebench: str = ""
     load_report: Mapping[str, Any] | None = None
     predictions: str | None = None
+    environment: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,10 @@ class Run:
         """The ids of cells that have not been run yet."""
         done = {cell.id for cell in self.cells}
         return tuple(name for name in self.record.cells if name not in done)
+
+    def environment(self, cell: StoredCell) -> Mapping[str, Any]:
+        """Return what a cell was made with, that of the run where the cell does not say."""
+        return self.record.environment if cell.environment is None else cell.environment
 
     def table(self, cell: StoredCell) -> MatchTable | None:
         """Return a cell's per-image table, None where it has none; raise `DataError`."""
@@ -108,27 +119,65 @@ def start_run(folder: Path, record: RunRecord) -> None:
 
 
 def write_cell(folder: Path, cell: StoredCell, table: MatchTable | None = None) -> StoredCell:
-    """Write a cell and its table, the table first; return the cell with the table's key."""
+    """Write a cell and its table, the table first; return the cell as it is stored."""
     with _naming(folder):
         key = None if table is None else save_table(folder / _TABLES, table)
-        stored = StoredCell(**{**vars(cell), "table": key})
+        stored = replace(cell, table=key, environment=cell.environment or environment())
         document = {"schema_version": SCHEMA_VERSION, **mapping_from_record(stored)}
-        write_json(_cell_path(folder, cell.id), document)
+        write_json(_cell_path(folder, cell.id), with_checksum(document))
     return stored
 
 
 def read_cell(folder: Path, name: str) -> StoredCell | None:
-    """Return a cell, None where it has not been run; raise `DataError` for a damaged one."""
+    """Return a cell, None where it has not been run, or is not as it was written.
+
+    The latter is said in a warning. Raise `DataError` for a cell of another schema.
+    """
     path = _cell_path(folder, name)
     if not path.is_file():
         return None
-    value, _ = read_json(path, "result of a cell")
-    if not isinstance(value, dict) or not is_strict(value):
-        raise _damaged(path)
-    _check_version(value.pop("schema_version", None), path)
-    if isinstance(value.get("result"), dict):
-        value["result"] = with_all_metrics(value["result"])
-    return record_from_mapping(StoredCell, value, where=str(path))
+    try:
+        value = _sound_document(path)
+        is_checked = value.pop(CHECKSUM, None) is not None
+        _check_version(value.pop("schema_version", None), path)
+        if isinstance(value.get("result"), dict):
+            value["result"] = with_all_metrics(value["result"])
+        cell = record_from_mapping(StoredCell, value, where=path.name)
+        impossible = None if is_checked else impossible_value(cell.result, cell.keypoints)
+        if impossible is not None:
+            raise _MisfitError(impossible)
+        if cell.id != name:
+            raise _MisfitError(f"it says to be {cell.id}")
+    except (_MisfitError, SpecError) as error:
+        _log.warning(
+            "%s is damaged or was edited: %s. Its result is left out; the command that made the "
+            "run makes it again. %s",
+            path,
+            error.message.rstrip("."),
+            error.hint or "",
+        )
+        return None
+    return cell
+
+
+class _MisfitError(DataError):
+    """A cell is not as it was written."""
+
+
+def _sound_document(path: Path) -> dict[str, Any]:
+    """Return the plain data of a cell, whose checksum fits if it has one (old ones do not)."""
+    try:
+        value, _ = read_json(path, "result of a cell")
+    except DataError as error:
+        raise _MisfitError(error.message) from None
+    if not isinstance(value, dict):
+        raise _MisfitError("it holds no mapping")
+    if CHECKSUM in value and not fits_checksum(value):
+        raise _MisfitError(
+            "its content does not fit its checksum",
+            hint=f'If you edited it on purpose, delete its line "{CHECKSUM}": it is read as it is.',
+        )
+    return value
 
 
 def has_table(folder: Path, cell: StoredCell) -> bool:
@@ -188,10 +237,6 @@ def _check_version(version: Any, path: Path) -> None:
         f"{path} has schema {version}, this version reads {known}.",
         hint="A newer posebench wrote it: upgrade." if newer else "Run the suite again.",
     )
-
-
-def _damaged(path: Path) -> DataError:
-    return DataError(f"{path} is damaged.", hint="Delete it and run the suite again.")
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from posebench.errors import DataError, UnsupportedExecutionError
-from posebench.files.records import write_json
-from posebench.files.writing import naming_what_cannot_be_written
+from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.networks.codecs import Decoder
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.kept_parts import delete_parts

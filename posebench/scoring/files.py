@@ -18,7 +18,8 @@ from posebench.datasets.rules import AreaRule, Kind, LoadOptions
 from posebench.errors import DataError
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
-from posebench.files.records import mapping_from_record, write_json
+from posebench.files.records import mapping_from_record
+from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
 from posebench.scoring.matching.metrics import (
@@ -208,13 +209,14 @@ def data_facts(datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]) -
 
 
 def write_report(path: Path, report: object) -> None:
-    """Write a report record with its environment as JSON, by way of a temporary name."""
+    """Write a report record with its environment as JSON; raise `DataError` if that fails."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment(),
         "report": mapping_from_record(report),
     }
-    write_json(path, document)
+    with naming_what_cannot_be_written(path):
+        write_json(path, document)
 
 
 def load_annotated(

@@ -6,6 +6,7 @@ any other is a function of a `Localisation`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,12 +24,14 @@ Better = Literal["higher", "lower"]
 class Metric:
     """How a metric is computed, the unit it is shown in, and which way is better if any.
 
-    A function returns None where the data has nothing to measure.
+    A function returns None where the data has nothing to measure. `most` is the largest value
+    that there can be, by which a damaged file is told.
     """
 
     compute: MatchMetric | Callable[[Localisation], float | None]
     unit: Unit = POINTS
     better: Better | None = "higher"
+    most: float = 1.0
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -37,7 +40,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "PCK@0.05": Metric(partial(share_within, threshold=0.05)),
         "PCK@0.1": Metric(partial(share_within, threshold=0.1)),
         "PCK@0.2": Metric(partial(share_within, threshold=0.2)),
-        "median error": Metric(median_error, better="lower"),
+        "median error": Metric(median_error, better="lower", most=math.inf),
     }
 )
 

@@ -28,6 +28,9 @@ AXES = (
     "checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines",
     "precision",
 )  # fmt: skip
+# What takes hours or all memory without making a number better is a slip of the hand.
+MOST_REPLICATES = 100_000
+MOST_CROPS = 4096
 _SUFFIX = ".yaml"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -223,10 +226,12 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     for index, dataset in enumerate(suite.dataset_entries):
         if dataset.limit is not None and dataset.limit < 1:
             yield ("datasets", index, "limit"), "limit must be 1 or more."
-    if suite.batch_size is not None and suite.batch_size < 1:
-        yield ("batch_size",), "batch_size must be 1 or more."
-    if suite.scoring.replicates < 0 or suite.scoring.seed < 0:
-        yield ("scoring",), "replicates and seed must not be negative."
+    if suite.batch_size is not None and not 1 <= suite.batch_size <= MOST_CROPS:
+        yield ("batch_size",), f"batch_size must lie between 1 and {MOST_CROPS}."
+    if not 0 <= suite.scoring.replicates <= MOST_REPLICATES:
+        yield ("scoring",), f"replicates must lie between 0 and {MOST_REPLICATES}."
+    if suite.scoring.seed < 0:
+        yield ("scoring",), "seed must not be negative."
     if not 0 < suite.scoring.nms_threshold <= 1:
         yield ("scoring", "nms_threshold"), "nms_threshold must lie in (0, 1]."
     if not math.isfinite(suite.scoring.keypoint_threshold):

@@ -6,15 +6,21 @@ OpenMMLab puts the first 8 digits of a file's SHA-256 into its name (MMPose's
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from posebench.errors import ZooError
 from posebench.files.cache import cache_directory
 from posebench.files.hashing import sha256_of
-from posebench.files.records import write_text
+from posebench.files.locking import taken
+from posebench.files.writing import write_text
 from posebench.zoo.published import Match, PublishedCheckpoint, facts_for
-from posebench.zoo.transfer import Progress, download, partial_path
+from posebench.zoo.transfer import Progress, download, partial_path, unwritable
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,20 +64,43 @@ def pull(entry: PublishedCheckpoint, folder: Path | None, progress: Progress) ->
     fetch, the transfer fails, or the bytes are not the published ones.
     """
     target = pulled_path(entry, folder)
-    checked = entry.sha256_prefix is not None
     if target.is_file():
-        sha256 = sha256_of(target)
-        if not sha256.startswith(entry.sha256_prefix or ""):
-            raise ZooError(
-                f"{target} is there, but is not the published file: its SHA-256 begins with "
-                f"{sha256[:8]}, not {entry.sha256_prefix}.",
-                hint="Move it away or delete it, then run again.",
-            )
-        return Pulled(target, sha256, checked, fetched=False)
+        return _there(entry, target)
     if not entry.urls:
         raise ZooError(f"{entry.id} cannot be fetched by a program.", hint=by_hand(entry, target))
-    download(entry.urls[0], target, progress)
-    return _checked(entry, target)
+    with _alone(target):
+        if target.is_file():  # another process fetched it meanwhile
+            return _there(entry, target)
+        download(entry.urls[0], target, progress)
+        return _checked(entry, target)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Hold what is fetched to `target` for one process, after others."""
+    path = target.with_name(f".{target.name}.lock")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = taken(path)
+        if lock is None:
+            _log.warning("Another process is fetching %s: waiting for it.", target)
+            lock = taken(path, -1)
+    except OSError as error:
+        raise unwritable(error, target) from None
+    with lock or nullcontext():
+        yield
+
+
+def _there(entry: PublishedCheckpoint, target: Path) -> Pulled:
+    """Check a file that is there already."""
+    sha256 = sha256_of(target)
+    if not sha256.startswith(entry.sha256_prefix or ""):
+        raise ZooError(
+            f"{target} is there, but is not the published file: its SHA-256 begins with "
+            f"{sha256[:8]}, not {entry.sha256_prefix}.",
+            hint="Move it away or delete it, then run again.",
+        )
+    return Pulled(target, sha256, entry.sha256_prefix is not None, fetched=False)
 
 
 def _checked(entry: PublishedCheckpoint, target: Path) -> Pulled:
@@ -86,8 +115,13 @@ def _checked(entry: PublishedCheckpoint, target: Path) -> Pulled:
             hint="Run the command again. Where that does not help, a proxy in between or the "
             "publisher changes the file.",
         )
-    partial.replace(target)
-    write_text(target.with_name(f"{target.name}.sha256"), f"{sha256}  {target.name}\n")
+    record = target.with_name(f"{target.name}.sha256")
+    try:
+        partial.replace(target)
+        record.unlink(missing_ok=True)  # a link there is not to be followed
+        write_text(record, f"{sha256}  {target.name}\n")
+    except OSError as error:
+        raise unwritable(error, target) from None
     return Pulled(target, sha256, entry.sha256_prefix is not None, fetched=True)
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import re
-from collections.abc import Callable
+import socket
+import ssl
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO, cast
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -15,10 +24,29 @@ from posebench.errors import ZooError
 
 TIMEOUT_SECONDS = 30
 MEGABYTE = 1_000_000
+# The largest published pose checkpoints have 2.5 GB; what is much larger is no checkpoint.
+MAX_BYTES = 10_000_000_000
+# A server that sends a byte now and then meets every timeout but that of the whole.
+MAX_OPENING_SECONDS = 300
+MAX_SECONDS = 6 * 3600
 _CHUNK = 2**18
 _RANGE_NOT_SATISFIABLE = 416
 
+# No file has more bytes than 15 digits say; Python refuses to read numbers of thousands.
+_NUMBER = r"\d{1,15}"
+
 Progress = Callable[[int, int], None]
+
+
+class _TooLargeError(ZooError):
+    """What a server sends is larger than any checkpoint, or does not end."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"What {url} sends is larger than {MAX_BYTES // MEGABYTE} MB, which no published "
+            "checkpoint is. It was not kept.",
+            hint="Look at the address in a browser: what lies there is another file.",
+        )
 
 
 def partial_path(target: Path) -> Path:
@@ -29,26 +57,37 @@ def partial_path(target: Path) -> Path:
 def download(url: str, target: Path, progress: Progress) -> None:
     """Fetch `url` into `partial_path(target)`; `progress(done, total)` counts bytes.
 
-    Redirects are followed. Raise `ZooError` where the transfer cannot begin, breaks off or does
-    not fit on the disk; what has arrived stays for the next call.
+    Redirects are followed. Raise `ZooError` where the transfer cannot begin, breaks off, takes
+    more than `MAX_SECONDS` or does not fit on the disk; what has arrived stays for the next call.
+    A file of more than `MAX_BYTES` is refused, and so is a `.partial` that is no plain file.
     """
     partial = partial_path(target)
+    deadline = time.monotonic() + MAX_SECONDS
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        start = partial.stat().st_size if partial.exists() else 0
-        with _open(url, start) as response:
+        start = _size_of(partial)
+        with _open(url, start) as response, _ended_at(deadline, response):
             begin = _first_byte(response, start)
-            total = begin + int(response.headers.get("Content-Length") or 0)
-            with partial.open("ab" if begin else "wb") as stream:
+            total = begin + _length(response)
+            if total > MAX_BYTES:
+                raise _TooLargeError(url)
+            with _partial_file(partial, "ab" if begin else "wb") as stream:
                 done = _copy(response, stream.write, lambda n: progress(begin + n, total)) + begin
     except HTTPError as error:
-        if error.code == _RANGE_NOT_SATISFIABLE and _complete(error, partial):
-            return
-        raise _refused(url, error, partial) from None
-    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+        with error:
+            if error.code == _RANGE_NOT_SATISFIABLE and _complete(error, partial):
+                return
+            raise _refused(url, error, partial) from None
+    except _TooLargeError:
+        partial.unlink(missing_ok=True)
+        raise
+    except (URLError, TimeoutError, ConnectionError, HTTPException, ssl.SSLError) as error:
+        if time.monotonic() >= deadline:
+            raise _overdue(partial) from None
         raise _unreachable(url, error, partial) from None
     except OSError as error:
-        raise _unwritable(error, partial) from None
+        raise unwritable(error, partial) from None
+    if time.monotonic() >= deadline:
+        raise _overdue(partial)
     if done < total:
         raise ZooError(
             f"The transfer broke off after {megabytes(done)} of {megabytes(total)}.",
@@ -62,16 +101,83 @@ def megabytes(count: int) -> str:
 
 
 def _open(url: str, start: int) -> HTTPResponse:
+    """Send the request and return the answer, all of whose header came in time."""
     headers = {"User-Agent": f"posebench/{__version__}"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
-    return response
+    request = Request(url, headers=headers)
+    answers: list[HTTPResponse | Exception] = []
+
+    def ask() -> None:
+        try:
+            answers.append(urlopen(request, timeout=TIMEOUT_SECONDS))
+        except Exception as error:
+            answers.append(error)
+
+    # A thread, as nothing else ends a request whose header does not end.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(MAX_OPENING_SECONDS)
+    if not answers:
+        raise TimeoutError(f"no answer in {MAX_OPENING_SECONDS} seconds")
+    answer = answers.pop()
+    if isinstance(answer, Exception):
+        try:
+            raise answer
+        finally:
+            del answer  # else the error, its traceback and this frame hold each other
+    return answer
+
+
+@contextmanager
+def _ended_at(deadline: float, response: HTTPResponse) -> Iterator[None]:
+    """Shut the connection down at the deadline, whatever the server still sends."""
+
+    def end() -> None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    with socket.socket(fileno=os.dup(response.fileno())) as connection:
+        timer = threading.Timer(max(deadline - time.monotonic(), 0), end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _length(response: HTTPResponse) -> int:
+    """Return how many bytes the body has, 0 where the server does not say."""
+    text = response.headers.get("Content-Length") or "0"
+    if not re.fullmatch(_NUMBER, text):
+        raise HTTPException(f"the server gives {text[:80]!r} as the file's length")
+    return int(text)
+
+
+def _size_of(partial: Path) -> int:
+    """Return how much has arrived; raise `OSError` for a link, a pipe and the like."""
+    try:
+        status = partial.lstat()
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISREG(status.st_mode):
+        raise FileExistsError(errno.EEXIST, "it is no plain file; delete it", str(partial))
+    return status.st_size
+
+
+def _partial_file(partial: Path, mode: str) -> BinaryIO:
+    """Open the file that the bytes go to, never what a link in its place leads to."""
+
+    def opener(path: str, flags: int) -> int:
+        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+    return cast("BinaryIO", open(partial, mode, opener=opener))
 
 
 def _first_byte(response: HTTPResponse, asked: int) -> int:
     """Return the position of the body's first byte: 0 from a server that ignores ranges."""
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    match = re.match(rf"bytes ({_NUMBER})-", response.headers.get("Content-Range", ""))
     begin = int(match[1]) if response.status == 206 and match else 0
     if begin not in (0, asked):
         raise HTTPException(f"asked for the bytes from {asked} on, got those from {begin} on")
@@ -83,8 +189,10 @@ def _copy(
 ) -> int:
     done = 0
     while piece := response.read(_CHUNK):
-        write(piece)
         done += len(piece)
+        if done > MAX_BYTES:
+            raise _TooLargeError(response.url)
+        write(piece)
         progress(done)
     return done
 
@@ -115,7 +223,15 @@ def _unreachable(url: str, error: Exception, partial: Path) -> ZooError:
     return ZooError(f"The file cannot be fetched from {url}: {reason}.", hint=hint)
 
 
-def _unwritable(error: OSError, partial: Path) -> ZooError:
+def _overdue(partial: Path) -> ZooError:
+    return ZooError(
+        f"The transfer was stopped after {MAX_SECONDS / 3600:g} hours.",
+        hint=f"Run the command again: it goes on with {partial}.",
+    )
+
+
+def unwritable(error: OSError, partial: Path) -> ZooError:
+    """Return the error that a file or its folder cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         there = partial.stat().st_size if partial.exists() else 0
         return ZooError(

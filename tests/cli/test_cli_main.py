@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,3 +53,90 @@ def test_an_unknown_command_is_a_usage_error(run: Callable[..., Any]) -> None:
     done = run("evaluate")
     assert done.code == 2
     assert "No such command" in done.err
+
+
+NAME = "a\n::error::boom \x1b[31m"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", NAME],
+        ["zoo", "verify", NAME],
+        ["zoo", "show", NAME],
+        ["suite", "show", NAME],
+        ["suite", "validate", NAME],
+        ["report", NAME],
+        ["score", NAME, "--ann", NAME],
+        ["data", "check", NAME],
+        ["eval", NAME],
+        ["run", NAME],
+        ["compare", NAME, NAME],
+        ["--debug", "claims", NAME],
+    ],
+)
+def test_names_give_no_commands(run: Callable[..., Any], arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.code == 2
+    said = done.out + done.err
+    assert r"a\n::error::boom \x1b[31m" in said
+    assert "\x1b[31m" not in said
+    assert not any(line.lstrip().startswith("::") for line in said.splitlines())
+
+
+def test_paths_that_are_printed_give_no_commands(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "::error::boom\n\x1b[2J").write_bytes(b"none")
+    done = run("zoo", "verify", "::error::boom\n\x1b[2J")
+    assert done.code == 1
+    assert done.out.splitlines()[:2] == [r"\x3a:error::boom", r"\x1b[2J"]
+
+
+def test_warnings_give_no_commands(tmp_path: Path) -> None:
+    code = (
+        "import logging\nfrom posebench.cli import main\n"
+        "try:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
+        "logging.getLogger('posebench.x').warning('%s', 'a\\n::error::b')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "a\\n::error::b\n"
+
+
+def test_long_names_are_cut(run: Callable[..., Any]) -> None:
+    done = run("inspect", "n" * 5000)
+    assert done.code == 2
+    assert "cannot be used: File name too long." in done.err
+    assert max(map(len, done.err.splitlines())) < 1100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["eval", "--threads", "4096"], "4096 is too many"),
+        (["eval", "--workers", "100000"], "100000 is too many"),
+        (["eval", "--replicates", "1000000000"], r"\b100000\b"),
+        (["eval", "--batch-size", "1000000000"], r"\b4096\b"),
+        (["run", "ci", "--threads", "4096"], "4096 is too many"),
+        (["train", "recipe.yaml", "--out", "out", "--threads", "4096"], "4096 is too many"),
+        (["score", "r.json", "--ann", "a.json", "--replicates", "1000000000"], r"\b100000\b"),
+        (["diagnose", "r.json", "--ann", "a.json", "--replicates", "1000000000"], r"\b100000\b"),
+        (["bench", "--threads", "4096"], "4096 is too many"),
+        (["bench", "--batch-sizes", "1,1000000000"], "numbers from 1 to 4096"),
+        (["bench", "--batch-sizes", "9" * 5000], "numbers from 1 to 4096"),
+        (["bench", "--repeats", "1000000000"], r"\b1000\b"),
+        (["bench", "--seconds", "1e12"], r"\b3600\b"),
+    ],
+)
+def test_numbers_that_would_never_end_are_refused(
+    run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    done = run(*arguments)
+    assert done.code == 2 and re.search(said, done.err)
+    assert "Traceback" not in done.err

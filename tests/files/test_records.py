@@ -1,10 +1,8 @@
-"""Records from and to files: schema, strictness, atomic writes."""
+"""Records from and to files: schema, strictness."""
 
 from __future__ import annotations
 
 import json
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,12 +10,7 @@ from typing import Literal
 import pytest
 
 from posebench.errors import SpecError
-from posebench.files.records import (
-    mapping_from_record,
-    record_from_mapping,
-    write_json,
-    write_text,
-)
+from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.yaml_records import read_yaml
 
 
@@ -79,35 +72,3 @@ def test_yaml_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"a: \xff\xfe\xff")
     with pytest.raises(SpecError, match="cannot be read"):
         read_yaml(tmp_path / "latin.yaml")
-
-
-def test_json_is_strict_and_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "x.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(path, {"a": float("nan")})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert os.listdir(path.parent) == ["x.json"]  # noqa: PTH208
-
-
-def test_a_write_that_is_interrupted_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "x.txt"
-    write_text(path, "old")
-
-    def interrupt(_self: Path, _target: Path) -> Path:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_text(path, "new")
-    assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
-    assert path.read_text() == "old"
-
-
-def test_files_get_the_usual_mode(tmp_path: Path) -> None:
-    path, plain = tmp_path / "x", tmp_path / "y"
-    write_text(path, "")
-    plain.write_text("")
-    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)

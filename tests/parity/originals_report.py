@@ -33,7 +33,7 @@ from posebench.checkpoints import load_checkpoint
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
 from posebench.datasets.images import read_image
 from posebench.datasets.keypoints import KEYPOINT_SETS
-from posebench.files.records import write_text
+from posebench.files.writing import write_text
 from posebench.networks.codecs import decode_by, own_decoder
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec

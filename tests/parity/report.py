@@ -20,7 +20,7 @@ from outside_files import NO_PEER, NO_TEST_DATA, peer_python, peer_script, real_
 from peer_reference import BOX_SCORE, CACHE, FAMILIES, OUTPUT_SCALE, SEED, Peer
 
 import posebench
-from posebench.files.records import write_text
+from posebench.files.writing import write_text
 from posebench.prediction.execution import Engine
 from posebench.reporting.text_tables import markdown_table
 

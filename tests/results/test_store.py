@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +17,10 @@ from small_store import made_up_table, result, run_folder
 
 import posebench
 from posebench.errors import DataError, UsageError
+from posebench.results import store
 from posebench.results.cell import Intervals
 from posebench.results.match_tables import load_table, save_table
-from posebench.results.store import locked, read_cell, read_run
+from posebench.results.store import StoredCell, locked, read_cell, read_run, start_run, write_cell
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -93,24 +97,93 @@ def test_an_edited_table_is_told(tmp_path: Path) -> None:
         load_table(tmp_path, key)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "a.json"),
-        ("[]", "is damaged"),
-        ('{"schema_version": 1, "metrics": {"AP": NaN}}', "is damaged"),
-        ('{"schema_version": 1, "metrics": {"AP": -Infinity}}', "is damaged"),
-        ('{"schema_version": 99}', "schema 99.*\nA newer posebench wrote it"),
-        ('{"schema_version": 0}', "schema 0.*\nRun the suite again"),
-        ('{"schema_version": 1, "id": "a"}', "result: Field required"),
-    ],
-)
-def test_a_damaged_cell_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize("version", [0, 99])
+def test_a_cell_of_another_schema_is_an_error(tmp_path: Path, version: int) -> None:
     run_folder(tmp_path, {"a": result()})
+    text = json.dumps({"schema_version": version})
     (tmp_path / "cells" / "a.json").write_text(text, encoding="utf-8")
-    with pytest.raises(Exception, match=f"(?s){said}") as caught:
+    said = "A newer posebench wrote it" if version else "Run the suite again"
+    with pytest.raises(DataError, match=f"(?s)schema {version}.*\n{said}"):
         read_cell(tmp_path, "a")
-    assert isinstance(caught.value, posebench.errors.PosebenchError)
+
+
+def edit(path: Path, *, checksum: bool = True, **changes: object) -> None:
+    """Change the metrics of a cell, or what else it holds, as a person would."""
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        (plain if name in plain else plain["result"]["metrics"])[name] = value
+    if not checksum:
+        del plain["sha256"]
+    path.write_text(json.dumps(plain), encoding="utf-8")
+
+
+def test_a_damaged_or_edited_cell_is_no_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = run_folder(tmp_path, {"a": result(), "b": result("simcc-s")})
+    path = folder / "cells" / "a.json"
+    sound = path.read_text(encoding="utf-8")
+    damages: list[tuple[Callable[[], object], str]] = [
+        (lambda: path.write_text(""), "is empty"),
+        (lambda: path.write_text("[]"), "holds no mapping"),
+        (lambda: path.write_text(sound[:-40]), "is cut off"),
+        (lambda: path.write_text('{"schema_version": 1, "id": "a"}'), "result: Field required"),
+        (lambda: edit(path, AP=0.6), 'does not fit its checksum.*delete its line "sha256"'),
+        (lambda: edit(path, AP=float("nan")), "does not fit its checksum"),
+        (lambda: edit(path, checksum=False, AP=2.0), "AP is 2.0"),
+        (lambda: edit(path, checksum=False, AP50=-1), "AP50 is -1"),
+        (lambda: edit(path, checksum=False, AP=float("nan")), "AP is nan"),
+        (lambda: edit(path, checksum=False, keypoints={"nose": 7.0}), "nose is 7.0"),
+        (lambda: edit(path, checksum=False, id="b"), "it says to be b"),
+        (lambda: path.write_bytes((folder / "cells" / "b.json").read_bytes()), "says to be b"),
+    ]
+    for damage, said in damages:
+        path.write_text(sound, encoding="utf-8")
+        damage()
+        caplog.clear()
+        run = read_run(folder)
+        assert ([cell.id for cell in run.cells], run.missing) == (["b"], ("a",))
+        assert re.search(rf"a\.json is damaged or was edited: .*{said}", caplog.text), said
+        assert "makes it again" in caplog.text
+
+
+def test_an_edit_on_purpose_and_another_layout_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = run_folder(tmp_path, {"a": result()})
+    path = folder / "cells" / "a.json"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    edit(path)  # in one line
+    assert read_cell(folder, "a") is not None
+    (first,) = (number for number, line in enumerate(lines) if line.startswith(' "sha256": '))
+    text = "\n".join(lines[:first] + lines[first + 1 :]).replace('"AP": 0.5', '"AP": 0.6')
+    path.write_text(text, encoding="utf-8")
+    cell = read_cell(folder, "a")
+    assert cell is not None and cell.result.metrics is not None
+    assert cell.result.metrics["AP"] == 0.6
+    assert caplog.text == ""
+
+
+def test_each_cell_says_what_it_was_made_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run_folder(tmp_path, {"a": result()})
+    monkeypatch.setattr(store, "environment", lambda: {"posebench": "another"})
+    write_cell(folder, StoredCell("b", result()))
+    record = replace(read_run(folder).record, cells=("a", "b"))
+    start_run(folder, replace(record, environment={"posebench": "third"}))
+    first, second = read_run(folder).cells
+    run = read_run(folder)
+    assert run.environment(first)["posebench"] == posebench.__version__
+    assert run.environment(second) == {"posebench": "another"}
+    write_cell(folder, first)
+    again = read_cell(folder, "a")
+    assert again is not None and again.environment == first.environment
+    plain = json.loads((folder / "cells" / "b.json").read_text(encoding="utf-8"))
+    del plain["environment"], plain["sha256"]
+    (folder / "cells" / "b.json").write_text(json.dumps(plain), encoding="utf-8")
+    old = read_cell(folder, "b")
+    assert old is not None and run.environment(old) == {"posebench": "third"}
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

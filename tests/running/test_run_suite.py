@@ -22,7 +22,7 @@ from small_run import posebench, small_checkpoint
 from small_store import result as store_result
 
 from posebench.errors import DataError, SpecError, UsageError
-from posebench.files.records import write_json
+from posebench.files.writing import write_json
 from posebench.judging.verdicts import verdicts_of
 from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
@@ -95,6 +95,8 @@ def contents(run: Path) -> dict[str, Any]:
     for path in sorted((run / "cells").glob("*.json")):
         plain = json.loads(path.read_text(encoding="utf-8"))
         plain["result"].pop("instances_per_second")
+        plain["environment"].pop("date")
+        plain.pop("sha256")
         cells[path.name] = json.dumps(plain)
     return cells
 

@@ -51,6 +51,9 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
         ("checkpoints: [a]\nscoring:\n  interval: bcaa\n", "line 5: scoring.interval"),
         ("checkpoints: [a]\nscoring:\n  keypoint_threshold: .nan\n", "line 5: keypoint_threshold"),
         ("checkpoints: [a]\nbatch_size: 0\n", "line 4: batch_size"),
+        ("checkpoints: [a]\nbatch_size: 1000000000\n", "line 4: batch_size must lie between"),
+        ("checkpoints: [a]\nscoring: {replicates: 1000000000}\n", "replicates must lie between"),
+        ("checkpoints: [a]\nscoring: {seed: -1}\n", "seed must not be negative"),
         ("checkpoints: [a]\ndatasets: [{name: b, limit: 0}]\n", "line 4: limit must be 1 or more"),
         (
             "checkpoints: [{file: a, labels: {pair: 1}}]\n",

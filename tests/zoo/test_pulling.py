@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import hashlib
 import http.server
+import logging
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +34,9 @@ class Behaviour:
     stops_at: int | None = None
     ranges: bool = True
     status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    endless: float | None = None
+    waits: threading.Event | None = None
     asked: list[str | None] = field(default_factory=list)
 
 
@@ -54,6 +61,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.behaviour.status is not None:
             self.send_error(self.behaviour.status)
             return
+        if self.behaviour.headers:
+            self.send_response(206 if "Content-Range" in self.behaviour.headers else 200)
+            for name, value in self.behaviour.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            return
+        if self.behaviour.endless is not None:
+            self._send_without_end(self.behaviour.endless)
+            return
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         start = start if self.behaviour.ranges else 0
         if start >= len(BODY):
@@ -66,7 +82,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
         self.send_header("Content-Length", str(len(BODY) - start))
         self.end_headers()
+        if self.behaviour.waits is not None:
+            self.wfile.write(BODY[start : start + 1000])
+            start += 1000
+            self.behaviour.waits.wait(20)
         self.wfile.write(BODY[start : self.behaviour.stops_at])
+
+    def _send_without_end(self, pause: float) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(BODY[:10] if pause else BODY)
+                time.sleep(pause)
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +118,11 @@ def entry_at(url: str) -> PublishedCheckpoint:
     """Return an entry whose file is `BODY` at `url`."""
     entry = next(each for each in published_checkpoints() if each.sha256_prefix)
     return replace(entry, urls=(f"{url}/net-{SHA256[:8]}.pth",), sha256_prefix=SHA256[:8])
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files of a folder but for locks."""
+    return [path for path in folder.iterdir() if path.suffix != ".lock"]
 
 
 def no_progress(done: int, total: int) -> None:
@@ -124,7 +157,7 @@ def test_a_broken_transfer_goes_on(
     with pytest.raises(ZooError, match=r"broke off after 1\.0 MB of 2\.1 MB"):
         pull(entry, tmp_path, no_progress)
     partial = tmp_path / f"{entry.file_name}.partial"
-    assert [path.name for path in tmp_path.iterdir()] == [partial.name]
+    assert files_in(tmp_path) == [partial]
     assert partial.read_bytes() == BODY[:CUT]
     behaviour.stops_at = None
     seen: list[int] = []
@@ -164,7 +197,7 @@ def test_wrong_bytes_do_not_stay(server: tuple[Behaviour, str], tmp_path: Path) 
     entry = replace(entry_at(server[1]), sha256_prefix="0" * 8)
     with pytest.raises(ZooError, match=f"{SHA256[:8]}, not 00000000. It was deleted"):
         pull(entry, tmp_path, no_progress)
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == []
     (tmp_path / entry.file_name).write_bytes(b"another file")
     with pytest.raises(ZooError, match="is not the published file"):
         pull(entry, tmp_path, no_progress)
@@ -185,7 +218,7 @@ def test_a_server_that_says_no(
     server[0].status = status
     with pytest.raises(ZooError, match=rf"{said} \(HTTP {status}\): {server[1]}"):
         pull(entry_at(server[1]), tmp_path, no_progress)
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -208,6 +241,102 @@ def test_a_disk_that_takes_no_more(
         with pytest.raises(ZooError, match=said):
             pull(entry, tmp_path, no_progress)
     assert pull(entry, tmp_path, no_progress).path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Content-Length": "abc"}, "gives 'abc' as the file's length"),
+        ({"Content-Length": "-1"}, "gives '-1' as the file's length"),
+        ({"Content-Length": "9" * 5000}, "as the file's length"),
+        ({"Content-Length": "99999999999"}, "larger than 10000 MB"),
+        ({"Content-Range": f"bytes {'9' * 5000}-", "Content-Length": "1"}, "broke off|begins with"),
+        ({"Content-Range": "bytes 7-8/9", "Content-Length": "1"}, "got those from 7 on"),
+    ],
+)
+def test_headers_that_make_no_sense(
+    server: tuple[Behaviour, str], tmp_path: Path, headers: dict[str, str], said: str
+) -> None:
+    server[0].headers = headers
+    with pytest.raises(ZooError, match=said) as raised:
+        pull(entry_at(server[1]), tmp_path, no_progress)
+    assert len(str(raised.value)) < 1000
+
+
+def test_what_does_not_end_is_refused(
+    server: tuple[Behaviour, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server[0].endless = 0.0
+    monkeypatch.setattr(transfer, "MAX_BYTES", 3 * len(BODY))
+    with pytest.raises(ZooError, match="sends is larger than 6 MB"):
+        pull(entry_at(server[1]), tmp_path, no_progress)
+    assert files_in(tmp_path) == []
+
+
+def test_a_server_that_drips_is_left_in_time(
+    server: tuple[Behaviour, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server[0].endless = 0.01
+    monkeypatch.setattr(transfer, "MAX_SECONDS", 0.3)
+    entry, began = entry_at(server[1]), time.monotonic()
+    with pytest.raises(ZooError, match=r"stopped after .* hours"):
+        pull(entry, tmp_path, no_progress)
+    assert time.monotonic() - began < 10
+    (partial,) = files_in(tmp_path)
+    assert partial.stat().st_size > 0
+
+
+def test_a_server_that_never_answers_is_left_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MAX_OPENING_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ZooError, match=r"no answer in 0\.2 seconds"):
+            pull(entry_at(url), tmp_path, no_progress)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_place_of_the_partial_file_is_not_followed(
+    server: tuple[Behaviour, str], tmp_path: Path, there: bool
+) -> None:
+    entry, precious = entry_at(server[1]), tmp_path / "precious"
+    if there:
+        precious.write_text("mine")
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    (folder / f"{entry.file_name}.partial").symlink_to(precious)
+    with pytest.raises(ZooError, match="it is no plain file; delete it"):
+        pull(entry, folder, no_progress)
+    assert precious.exists() == there
+    (folder / f"{entry.file_name}.partial").unlink()
+    (folder / f"{entry.file_name}.sha256").symlink_to(precious)
+    pull(entry, folder, no_progress)
+    assert precious.exists() == there and (not there or precious.read_text() == "mine")
+
+
+def test_two_at_once_fetch_a_file_once(
+    server: tuple[Behaviour, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry, waits = entry_at(server[1]), threading.Event()
+    server[0].waits = waits
+    done: list[pulling.Pulled] = []
+
+    def fetch() -> None:
+        done.append(pull(entry, tmp_path, no_progress))
+
+    with caplog.at_level(logging.WARNING):
+        threads = [threading.Thread(target=fetch) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while "waiting for it" not in caplog.text:
+            time.sleep(0.01)
+        waits.set()
+        for thread in threads:
+            thread.join(20)
+    assert sorted(each.fetched for each in done) == [False, True]
+    assert {each.sha256 for each in done} == {SHA256}
+    assert len(server[0].asked) == 1
 
 
 def test_offline_it_says_where_to_get_and_put_the_file(tmp_path: Path) -> None:

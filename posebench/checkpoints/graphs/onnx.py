@@ -15,7 +15,7 @@ from posebench.checkpoints.graphs.graphs import Front, GraphFacts, GraphFile, gr
 from posebench.checkpoints.graphs.onnx_steps import onnx_steps
 from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
 from posebench.checkpoints.parsing.onnx_nodes import cut_onnx, read_onnx_nodes
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, MissingExtraError
 
 _ERRORS_ONLY = 3
 _TYPES: dict[str, type[np.generic]] = {
@@ -58,10 +58,7 @@ def open_session(file: GraphFile) -> OnnxSession:
     try:
         import onnxruntime  # noqa: F401
     except ImportError:
-        raise CheckpointError(
-            f"Reading {file.name} needs onnxruntime, which is not installed.",
-            hint='Run: pip install "posebench-pose[onnx]"',
-        ) from None
+        raise MissingExtraError.of(f"Reading {file.name}", "onnxruntime", "onnx") from None
     data = file.parts["onnx.model"]
     read = read_onnx_facts(data, where=file.name)
     if read.external:

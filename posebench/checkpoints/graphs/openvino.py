@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.graphs.graphs import GraphFacts, GraphFile, graph_input
 from posebench.checkpoints.parsing.openvino_file import OpenvinoFacts, read_openvino_facts
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, MissingExtraError
 
 _TYPES: dict[str, type[np.generic]] = {
     "f32": np.float32,
@@ -104,10 +104,7 @@ def open_session(file: GraphFile) -> OpenvinoSession:
     try:
         import openvino
     except ImportError:
-        raise CheckpointError(
-            f"Reading {file.name} needs OpenVINO, which is not installed.",
-            hint='Run: pip install "posebench-pose[openvino]"',
-        ) from None
+        raise MissingExtraError.of(f"Reading {file.name}", "OpenVINO", "openvino") from None
     xml, weights = file.parts["openvino.xml"], file.parts["openvino.bin"]
     read = read_openvino_facts(xml, len(weights), where=file.name)
     try:

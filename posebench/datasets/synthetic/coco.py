@@ -23,7 +23,7 @@ from posebench.datasets.synthetic.scene import (
     render_scene,
 )
 from posebench.errors import DataError, UsageError, nearest
-from posebench.files.records import put_when_written, write_json
+from posebench.files.writing import put_when_written, write_json
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from posebench.datasets.keypoints import COCO
 from posebench.datasets.synthetic.coco import SPLITS
 from posebench.datasets.synthetic.scene import SyntheticPerson, SyntheticScene, render_scene
 from posebench.errors import DataError
+from posebench.files.writing import naming_what_cannot_be_written, put_when_written
 
 CELL = 240
 _LEFT, _RIGHT, _MIDDLE = (80, 200, 60), (40, 110, 250), (240, 200, 60)
@@ -36,12 +37,11 @@ def write_contact_sheet(path: Path, *, level: str, split: str) -> None:
     """Write the first 24 scenes of a split, without and with their keypoints, as one picture."""
     sheets = [contact_sheet(level, 8, 3, SPLITS[split].seed, drawn) for drawn in (False, True)]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = cv2.imwrite(str(path), np.concatenate(sheets))
-    except (cv2.error, OSError):
-        written = False
-    if not written:
-        raise DataError(f"{path} cannot be written.", hint="Name a .png or .jpg file.")
+        _, encoded = cv2.imencode(path.suffix, np.concatenate(sheets))
+    except cv2.error:
+        raise DataError(f"{path} cannot be written.", hint="Name a .png or .jpg file.") from None
+    with naming_what_cannot_be_written(path), put_when_written(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
 
 
 def _tile(scene: SyntheticScene, draw_keypoints: bool) -> NDArray[np.uint8]:

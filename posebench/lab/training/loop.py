@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from posebench.checkpoints.native import save_checkpoint
 from posebench.errors import TrainingError
-from posebench.files.records import mapping_from_record, write_json
+from posebench.files.records import mapping_from_record
+from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.lab.training.batches import TrainingBatch, training_batches
 from posebench.lab.training.scenes import load_scenes
 from posebench.lab.training.state import (
@@ -67,8 +68,9 @@ def train(recipe: Recipe, out: Path, evaluate: Evaluate, progress: Progress) -> 
             state.cpu_seconds += time.process_time() - clock
             point = {"samples": state.step * recipe.optimisation.batch_size}
             curve.append({**point, "loss": sum(losses) / len(losses), **evaluate(state.average)})
-            write_json(curve_path, {"recipe": mapping_from_record(recipe), "curve": curve})
-            save_state(recipe, state, curve, saved)
+            with naming_what_cannot_be_written(curve_path):
+                write_json(curve_path, {"recipe": mapping_from_record(recipe), "curve": curve})
+                save_state(recipe, state, curve, saved)
             losses, clock = [], time.process_time()
     provenance = {
         "recipe": mapping_from_record(recipe),

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from posebench.errors import TrainingError
-from posebench.files.records import mapping_from_record, put_when_written
+from posebench.files.records import mapping_from_record
+from posebench.files.writing import put_when_written
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.model import PoseModel, build_model
 from posebench.suites.recipe import Recipe

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from posebench.errors import UnsupportedExecutionError
+from posebench.errors import MissingExtraError, UnsupportedExecutionError
 from posebench.networks.model import Network
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
@@ -69,7 +69,8 @@ def compile_network(
 
     It may be a module or any other network that lets torch run, such as a `TorchNetwork`.
 
-    Raise `UnsupportedExecutionError` where that fails, as without a C++ compiler.
+    Raise `UnsupportedExecutionError` where that fails, `MissingExtraError` where this machine has
+    no C++ compiler.
     """
     place = torch.device(device)
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
@@ -92,10 +93,15 @@ def compile_network(
         except Exception as error:  # dynamo, inductor and compilers share no base class but this
             # Of a compiler's error, dynamo's own first line only says that there was one.
             cause = getattr(error, "inner_exception", error)
-            reason = str(cause).strip().partition("\n")[0]
+            reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
+            if "compiler found" in reason:
+                raise MissingExtraError(
+                    f"torch.compile needs a C++ compiler: {reason}",
+                    hint="Install one, such as g++. The engine torch runs without.",
+                ) from error
             raise UnsupportedExecutionError(
-                f"torch.compile cannot compile this network: {reason or type(cause).__name__}",
-                hint="It needs a C++ compiler. The engine torch runs everywhere.",
+                f"torch.compile cannot compile this network: {reason}",
+                hint="The engine torch runs everywhere.",
             ) from error
         finally:
             torch.set_num_threads(threads)

@@ -14,11 +14,12 @@ import torch
 from torch import nn
 
 from posebench.checkpoints.graphs.exported import ExportedNetwork
-from posebench.errors import UnsupportedExecutionError
+from posebench.errors import MissingExtraError, UnsupportedExecutionError
 from posebench.files.cache import cache_directory, mark_used
 from posebench.files.environment import package_version
 from posebench.files.hashing import code_sha256, content_key
-from posebench.files.records import mapping_from_record, put_when_written
+from posebench.files.records import mapping_from_record
+from posebench.files.writing import put_when_written
 from posebench.networks.model import Network
 from posebench.networks.sizes import InputSize
 from posebench.prediction.engines.probing import noise_crops, relative_gap
@@ -82,13 +83,10 @@ def cached_graph(identity: Mapping[str, object], make: Callable[[], bytes]) -> b
 
 
 def require(*modules: str, extra: str) -> None:
-    """Raise `UnsupportedExecutionError` for the first module that is not installed."""
+    """Raise `MissingExtraError` for the first module that is not installed."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            raise UnsupportedExecutionError(
-                f"This engine needs {module}, which is not installed.",
-                hint=f'Run: pip install "posebench-pose[{extra}]"',
-            )
+            raise MissingExtraError.of("This engine", module, extra)
 
 
 def check_answers(

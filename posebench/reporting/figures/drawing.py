@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.errors import UsageError
-from posebench.files.records import put_when_written
+from posebench.files.writing import naming_what_cannot_be_written, put_when_written
 from posebench.reporting.figures.names import arrange_names
 from posebench.reporting.figures.style import (
     COLUMN_WIDTH,
@@ -74,7 +74,8 @@ def write_drawing(drawing: Drawing, out: Path) -> None:
         raise UsageError(
             f"{out} is neither .svg nor .pdf nor .png.", hint="End its name in one of them."
         )
-    with composed(drawing) as figure, put_when_written(out) as temporary:
+    naming = naming_what_cannot_be_written(out)
+    with composed(drawing) as figure, naming, put_when_written(out) as temporary:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=_UNDATED[suffix])
         content = buffer.getvalue()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.files.records import write_text
 from posebench.judging.verdicts import verdicts_of
 from posebench.reporting.page.diagnoses import diagnose_pairs
 from posebench.reporting.page.figure_views import group_figures, pair_figures
@@ -31,6 +30,7 @@ from posebench.reporting.page.provenance import (
 )
 from posebench.reporting.page.result_tables import pairs_table, results_table
 from posebench.reporting.page.verdict_views import tally, verdict_view
+from posebench.reporting.printing import write_out
 from posebench.results.store import Run, StoredCell, read_run
 
 # Pairs that are looked at closely; more would make the page long, not clearer.
@@ -58,7 +58,7 @@ def write_report(request: ReportRequest) -> Path:
     no run directory.
     """
     run = read_run(request.run)
-    write_text(request.out, _render(_context(run, request)))
+    write_out(request.out, _render(_context(run, request)))
     return request.out
 
 
@@ -86,7 +86,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "protocols": protocol_views(groups),
         "inputs": inputs_table(run),
         "loads": loads_table(run),
-        "environment": environment_facts(run.record.environment),
+        "environment": environment_facts(run),
         "command": command_to_repeat(run),
     }
 

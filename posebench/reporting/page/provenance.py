@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,15 +41,27 @@ def protocol_views(groups: Sequence[ProtocolGroup]) -> list[ProtocolView]:
     return views
 
 
-def environment_facts(environment: Mapping[str, Any], prefix: str = "") -> Facts:
-    """Return versions and machine as flat pairs."""
-    facts: list[tuple[str, str]] = []
+def environment_facts(run: Run) -> Facts:
+    """Return versions, machine and date as flat pairs, each with all that cells were made with."""
+    cells = [dict(_flat(run.environment(cell))) for cell in run.cells]
+    facts = []
+    for name, value in _flat(run.record.environment):
+        found = Counter(cell[name] for cell in cells if name in cell)
+        if name == "date" and found:
+            facts.append((name, " to ".join(dict.fromkeys((min(found), max(found))))))
+        elif len(found) > 1:
+            facts.append((name, ", ".join(f"{each} ({n} cells)" for each, n in found.items())))
+        else:
+            facts.append((name, next(iter(found), value)))
+    return tuple(facts)
+
+
+def _flat(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in environment.items():
         if isinstance(value, Mapping):
-            facts += environment_facts(value, f"{prefix}{name}: ")
+            yield from _flat(value, f"{prefix}{name}: ")
         else:
-            facts.append((f"{prefix}{name}", _shown(value)))
-    return tuple(facts)
+            yield f"{prefix}{name}", _shown(value)
 
 
 def inputs_table(run: Run) -> DataTable:

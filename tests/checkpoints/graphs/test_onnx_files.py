@@ -18,7 +18,7 @@ from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.graphs.exported import ExportedNetwork
 from posebench.checkpoints.graphs.graph_outputs import ASSUMED, find_outputs
 from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
-from posebench.errors import CheckpointError, UnsupportedSizeError
+from posebench.errors import CheckpointError, MissingExtraError, UnsupportedSizeError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.sizes import InputSize
 
@@ -237,7 +237,7 @@ def test_without_onnxruntime_the_extra_is_named(
         return real(name, *arguments, **keywords)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(CheckpointError, match="needs onnxruntime") as caught:
+    with pytest.raises(MissingExtraError, match="needs onnxruntime") as caught:
         load_checkpoint(path)
     assert 'pip install "posebench-pose[onnx]"' in str(caught.value)
 

@@ -15,7 +15,7 @@ from small_openvino import RANDOM, WEIGHT, convolved, crops_input, save, save_he
 
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.parsing.openvino_file import read_openvino_facts
-from posebench.errors import CheckpointError, UnsupportedSizeError
+from posebench.errors import CheckpointError, MissingExtraError, UnsupportedSizeError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.sizes import InputSize
 
@@ -159,7 +159,7 @@ def test_without_openvino_the_extra_is_named(
         return real(name, *arguments, **keywords)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(CheckpointError, match="needs OpenVINO") as caught:
+    with pytest.raises(MissingExtraError, match="needs OpenVINO") as caught:
         load_checkpoint(path)
     assert 'pip install "posebench-pose[openvino]"' in str(caught.value)
 

@@ -15,7 +15,7 @@ import torch
 from small_run import SIZE, small_model
 from torch._dynamo.utils import counters
 
-from posebench.errors import UnsupportedExecutionError
+from posebench.errors import MissingExtraError, UnsupportedExecutionError
 from posebench.prediction.engines.compiled import compile_network
 from posebench.prediction.engines.torch_engine import TorchNetwork
 
@@ -85,13 +85,26 @@ def test_a_network_under_autocast_is_compiled_with_it(monkeypatch: pytest.Monkey
 
 
 def test_what_cannot_be_compiled_is_known_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(graph: Any, crops: Any, **options: Any) -> Any:
+        raise RuntimeError("graph break\nand a long story")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    with pytest.raises(UnsupportedExecutionError, match=r"graph break\n") as got:
+        compile_network(small_model("heatmap"), SIZE, batch_size=1)
+    assert "The engine torch runs everywhere" in str(got.value.hint)
+    assert torch.get_num_threads() == 1
+
+
+def test_a_machine_without_a_compiler_is_told_from_a_network_that_does_not_compile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def no_compiler(graph: Any, crops: Any, **options: Any) -> Any:
         raise RuntimeError("No working C++ compiler found\nand a long story")
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=no_compiler))
-    with pytest.raises(UnsupportedExecutionError, match=r"C\+\+ compiler found\n") as got:
+    with pytest.raises(MissingExtraError, match=r"C\+\+ compiler found\n") as got:
         compile_network(small_model("heatmap"), SIZE, batch_size=1)
-    assert "The engine torch runs everywhere" in str(got.value.hint)
+    assert "Install one, such as g++" in str(got.value.hint)
     assert torch.get_num_threads() == 1
 
 
@@ -100,7 +113,7 @@ def test_it_answers_as_torch_does() -> None:
     model = small_model("simcc")
     try:
         network = compile_network(model, SIZE, batch_size=4)
-    except UnsupportedExecutionError as error:
+    except MissingExtraError as error:
         pytest.skip(error.message)
     with torch.inference_mode():
         for one, two in zip(network(CROPS), model(CROPS), strict=True):

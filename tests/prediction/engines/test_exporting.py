@@ -13,7 +13,7 @@ import torch
 from small_run import SIZE, small_model
 from torch import Tensor, nn
 
-from posebench.errors import UnsupportedExecutionError
+from posebench.errors import MissingExtraError, UnsupportedExecutionError
 from posebench.networks.model import PoseModel
 from posebench.prediction.engines import exporting
 from posebench.prediction.engines.exporting import cached_graph, onnx_graph, require
@@ -105,5 +105,5 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         return None if name == "onnx" else object()
 
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
-    with pytest.raises(UnsupportedExecutionError, match=r'"posebench-pose\[onnx\]"'):
+    with pytest.raises(MissingExtraError, match=r'"posebench-pose\[onnx\]"'):
         require("onnx", extra="onnx")

@@ -1,0 +1,33 @@
+"""What a report says of the surroundings that its numbers were made in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from small_store import result, run_folder
+
+from posebench.reporting.page.provenance import environment_facts
+from posebench.results.store import StoredCell, read_run, write_cell
+
+
+def surroundings(torch: str, day: int) -> dict[str, object]:
+    return {"packages": {"torch": torch, "numpy": "2.0"}, "date": f"2026-11-0{day}T10:00:00"}
+
+
+def test_a_run_made_in_several_surroundings_names_them_all(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, {}, absent=("a", "b", "c"))
+    for name, torch, day in (("a", "2.4", 1), ("b", "2.5", 3), ("c", "2.4", 2)):
+        write_cell(folder, StoredCell(name, result(), environment=surroundings(torch, day)))
+    run = read_run(folder)
+    object.__setattr__(run.record, "environment", {"posebench": "0", **surroundings("2.5", 3)})
+    assert dict(environment_facts(run)) == {
+        "posebench": "0",
+        "packages: torch": "2.4 (2 cells), 2.5 (1 cells)",
+        "packages: numpy": "2.0",
+        "date": "2026-11-01T10:00:00 to 2026-11-03T10:00:00",
+    }
+
+
+def test_a_run_without_cells_names_its_own(tmp_path: Path) -> None:
+    run = read_run(run_folder(tmp_path, {}))
+    assert environment_facts(run) == (("posebench", "0"),)
