@@ -19,8 +19,8 @@ from measuring import table
 
 import posebench.prediction.crop_batches
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
-from posebench.datasets.image_files import dataset_image
-from posebench.datasets.images import read_image
+from posebench.datasets.images.files import dataset_image
+from posebench.datasets.images.reading import read_image
 from posebench.datasets.requests import DataRequest
 from posebench.networks.sizes import InputSize
 from posebench.prediction.crops import crop_image

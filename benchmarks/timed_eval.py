@@ -30,7 +30,7 @@ from measuring import peak_memory
 
 import posebench.cli
 import posebench.running.run_pass
-from posebench.datasets.image_files import dataset_image
+from posebench.datasets.images.files import dataset_image
 from posebench.networks.codecs import decode_by
 from posebench.networks.policies import CellNetwork
 from posebench.prediction.crops import crop_image

@@ -20,6 +20,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 50
 MAX_PARAMETERS = 7
+MAX_MODULES = 15
 
 # Pairs that do not import each other, though the order would allow one of them to.
 STRANGERS = {
@@ -144,6 +145,14 @@ def test_every_module_stands_in_a_room():
     # Where posebench is installed, its suites lie in a folder of their own.
     assert folders - {"shipped_suites"} == {*ROOMS}
     assert {path.stem for path in ROOT.glob("*.py")} == AT_THE_TOP
+
+
+def test_rooms_are_not_crowded():
+    folders = {file.parent for file in FILES} - {ROOT}
+    counts = {str(f.relative_to(ROOT)): len([*f.glob("[!_]*.py")]) for f in folders}
+    crowded = {name: count for name, count in counts.items() if count > MAX_MODULES}
+    # One file each, for siblings that can be swapped for one another.
+    assert crowded.keys() <= {"cli", "networks/backbones"}
 
 
 def test_imports_point_down():

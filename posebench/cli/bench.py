@@ -85,7 +85,7 @@ def bench_command(
     from posebench.cli.memory_suite import suite_of, text_of, words_of
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
-    from posebench.reporting.speed_tables import bench_markdown
+    from posebench.reporting.tables.speed_tables import bench_markdown
     from posebench.running.bench.cell import BenchSettings
     from posebench.running.bench.timing import Budget
     from posebench.running.evaluation import run_directory
@@ -140,7 +140,7 @@ def _measured(request: RunRequest, settings: BenchSettings, json: Path | None) -
 
 def _show(done: RunResults, out: Path | None) -> None:
     from posebench.reporting.printing import print_fitting
-    from posebench.reporting.speed_tables import bench_table
+    from posebench.reporting.tables.speed_tables import bench_table
 
     print_fitting(bench_table(done.results))
     if out is not None:

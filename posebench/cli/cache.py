@@ -26,7 +26,7 @@ def info_command(
 ) -> None:
     """Show where the cache is, and what each kind of entry takes."""
     from posebench.files.cache_contents import cache_contents, users_cache
-    from posebench.reporting.cache_listing import print_contents, print_contents_json
+    from posebench.reporting.tables.cache_listing import print_contents, print_contents_json
 
     contents = cache_contents(folder or users_cache())
     if json:
@@ -59,7 +59,7 @@ def prune_command(
     from posebench.errors import UsageError
     from posebench.files.cache_contents import KINDS, Limits, cache_contents, prune, users_cache
     from posebench.files.quantities import parse_age, parse_size
-    from posebench.reporting.cache_listing import print_contents, print_pruned
+    from posebench.reporting.tables.cache_listing import print_contents, print_pruned
 
     if max_size is None and older_than is None:
         raise UsageError(

@@ -22,7 +22,7 @@ def claims_command(
     from posebench.files.writing import naming_what_cannot_be_written, write_json
     from posebench.judging.verdicts import judge_run
     from posebench.reporting.printing import print_fitting
-    from posebench.reporting.verdict_table import verdict_table
+    from posebench.reporting.tables.verdict_table import verdict_table
 
     verdicts = judge_run(run)
     print_fitting(verdict_table(verdicts) if verdicts else "The suite of this run makes no claims.")

@@ -36,8 +36,8 @@ def compare_command(
     from posebench.cli.choices import one_of
     from posebench.judging.comparison import compare_runs
     from posebench.judging.gates import DEFAULT_GATES, parse_gate
-    from posebench.reporting import comparison_texts
     from posebench.reporting.printing import print_fitting, text_of, write_out
+    from posebench.reporting.tables import comparison_texts
 
     texts = comparison_texts.TEXTS
     form = one_of(format, ("terminal", *texts), "--format")

@@ -22,8 +22,8 @@ def convert_command(
     """Write a checkpoint as posebench's own file, with all that was found about it inside."""
     from posebench.checkpoints.converting import PRECISIONS, convert_checkpoint
     from posebench.cli.choices import one_of
-    from posebench.reporting.listings import conversion_listing
     from posebench.reporting.messages import say
+    from posebench.reporting.tables.listings import conversion_listing
     from posebench.zoo import resolve
 
     precision = one_of(dtype, tuple(PRECISIONS), "--dtype")

@@ -70,11 +70,11 @@ def check_command(
 ) -> None:
     """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
     from posebench.cli.choices import one_of
-    from posebench.datasets.images import EXIF_RULES, ImageReading
+    from posebench.datasets.images.reading import EXIF_RULES, ImageReading
     from posebench.datasets.keypoints import load_keypoint_set
     from posebench.datasets.rules import AREA_RULES, LoadOptions
-    from posebench.reporting.listings import check_listing
     from posebench.reporting.messages import say
+    from posebench.reporting.tables.listings import check_listing
     from posebench.scoring.data_check import CheckOptions, check_path
 
     options = LoadOptions(

@@ -32,9 +32,9 @@ def diagnose_command(
     from posebench.cli.choices import one_of
     from posebench.datasets.rules import AREA_RULES
     from posebench.files.writing import check_writable
-    from posebench.reporting.diagnosis_tables import diagnosis_tables
     from posebench.reporting.figures.files import plot_diagnosis
     from posebench.reporting.printing import print_fitting
+    from posebench.reporting.tables.diagnosis_tables import diagnosis_tables
     from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files
     from posebench.scoring.files import write_report
 

@@ -127,7 +127,7 @@ def evaluate_command(
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
     from posebench.reporting.progress import progress_bars
-    from posebench.reporting.results_table import print_results
+    from posebench.reporting.tables.results_table import print_results
     from posebench.running.evaluation import run_directory, run_results
     from posebench.running.request import ProgressDisplay, RunRequest
     from posebench.running.resources import device_names

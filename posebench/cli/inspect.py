@@ -16,8 +16,8 @@ def inspect_command(
 ) -> None:
     """Show what a checkpoint is, why, and what became of every tensor."""
     from posebench.checkpoints import inspect_checkpoint
-    from posebench.reporting.listings import inspection_listing
     from posebench.reporting.messages import say
+    from posebench.reporting.tables.listings import inspection_listing
     from posebench.zoo import resolve
 
     inspection = inspect_checkpoint(resolve(checkpoint), spec)

@@ -15,8 +15,8 @@ from posebench.judging.verdicts import verdicts_of
 from posebench.prediction.execution import Resources
 from posebench.reporting.live import cell_cost, duration, plan_line, suite_display
 from posebench.reporting.printing import print_fitting
-from posebench.reporting.results_table import print_results
-from posebench.reporting.verdict_table import verdict_table
+from posebench.reporting.tables.results_table import print_results
+from posebench.reporting.tables.verdict_table import verdict_table
 from posebench.results.cell import CellResult
 from posebench.results.store import RUN_FILE, read_run
 from posebench.running.evaluation import exit_code

@@ -36,7 +36,7 @@ def score_command(
     from posebench.datasets.rules import AREA_RULES
     from posebench.files.writing import check_writable
     from posebench.reporting.printing import print_fitting
-    from posebench.reporting.score_tables import score_tables
+    from posebench.reporting.tables.score_tables import score_tables
     from posebench.scoring.files import ScoreRequest, score_files, write_report
     from posebench.scoring.matching.metrics import CROWD_SPLITS
     from posebench.scoring.statistics.estimates import Resampling

@@ -31,9 +31,9 @@ def table_command(
 ) -> None:
     """Show runs as a table over any fields; results of other protocols are never subtracted."""
     from posebench.cli.choices import one_of
-    from posebench.reporting.pivot import PivotRequest, pivot_runs
-    from posebench.reporting.pivot_formats import TEXT_FORMATS, pivot_table
     from posebench.reporting.printing import print_fitting, text_of, write_out
+    from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
+    from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table
 
     request = PivotRequest(
         rows=_names(rows or ""),

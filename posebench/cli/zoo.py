@@ -33,7 +33,7 @@ def ls_command(
 ) -> None:
     """List published checkpoints with one published number each."""
     from posebench.networks.sizes import InputSize
-    from posebench.reporting.zoo_listing import print_architectures, print_entries
+    from posebench.reporting.tables.zoo_listing import print_architectures, print_entries
     from posebench.zoo.selection import Selection, architectures, select
 
     if families:
@@ -52,7 +52,7 @@ def show_command(
 ) -> None:
     """Show all that is known of a published checkpoint, with the source of every number."""
     from posebench.reporting.messages import say
-    from posebench.reporting.zoo_listing import entry_listing, print_json
+    from posebench.reporting.tables.zoo_listing import entry_listing, print_json
     from posebench.zoo import find_published
     from posebench.zoo.published import records_of
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.checks.findings import Finding, finding
+from posebench.datasets.checks.person_defects import is_posed
+from posebench.datasets.checks.readings import Placed, box_reading_by_boxes
+from posebench.datasets.checks.row_faults import box_fault, fault_findings
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.datasets.findings import Finding, finding
-from posebench.datasets.person_defects import is_posed
-from posebench.datasets.readings import Placed, box_reading_by_boxes
-from posebench.datasets.row_faults import box_fault, fault_findings
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
 

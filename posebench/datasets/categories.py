@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from posebench.datasets.findings import Finding, finding, is_integer, shown
+from posebench.datasets.checks.findings import Finding, finding, is_integer, shown
 from posebench.errors import UsageError
 
 # The category id of people in COCO, and that of annotations that do not have one.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.findings import are_numbers
+from posebench.datasets.checks.findings import are_numbers
 
 
 def number_column(values: list[Any]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posebench.datasets.categories import Category, annotation_rows
-from posebench.datasets.findings import Finding
+from posebench.datasets.checks.findings import Finding
 from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.errors import DataError
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.datasets.image_files import dataset_image
+from posebench.datasets.images.files import dataset_image
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction.crops import crop_image, resample_crop

@@ -27,9 +27,9 @@ from posebench.prediction.device_decoding import decode_on_device
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
-from posebench.prediction.identity import instance_arrays
-from posebench.prediction.kept_outputs import Outputs, RawFolder, RawWriter, read_outputs
-from posebench.prediction.kept_predictions import CachedFile
+from posebench.prediction.kept.identity import instance_arrays
+from posebench.prediction.kept.outputs import Outputs, RawFolder, RawWriter, read_outputs
+from posebench.prediction.kept.predictions import CachedFile
 from posebench.prediction.lanes import run_in_lanes
 from posebench.prediction.predictions import Predictions, instance_predictions
 

@@ -20,7 +20,7 @@ from posebench.errors import DataError, PosebenchError
 from posebench.networks.codecs import Decoder
 from posebench.prediction.crop_batches import image_order
 from posebench.prediction.execution import Parallelism
-from posebench.prediction.kept_parts import Part, joined, picked, read_parts, write_part
+from posebench.prediction.kept.parts import Part, joined, picked, read_parts, write_part
 from posebench.prediction.predict import Key, NetworkRun, Outcome, predict
 
 _log = logging.getLogger(__name__)

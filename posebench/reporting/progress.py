@@ -20,12 +20,10 @@ def progress_bars(unit: str) -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
+        Progress as Bars,
         TaskID,
         TextColumn,
         TimeRemainingColumn,
-    )
-    from rich.progress import (
-        Progress as Bars,
     )
 
     rate = TextColumn("{task.fields[rate]}")

@@ -21,7 +21,7 @@ from posebench.files.locking import taken
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.writing import write_json, write_text
 from posebench.files.yaml_records import YamlFile, record_from_yaml
-from posebench.prediction.kept_predictions import load_predictions
+from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum

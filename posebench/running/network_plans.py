@@ -30,14 +30,14 @@ from posebench.networks.policies import CellNetwork, Policy, apply_policy
 from posebench.networks.sizes import InputSize
 from posebench.prediction.engines import check_execution, own_engine
 from posebench.prediction.execution import CALIBRATION_CROPS, Execution
-from posebench.prediction.kept_outputs import (
+from posebench.prediction.kept.outputs import (
     KEPT_PRECISION,
     RawFolder,
     RawRecord,
     raw_folder,
     read_record,
 )
-from posebench.prediction.kept_predictions import CachedFile, cached_file, read_gflops
+from posebench.prediction.kept.predictions import CachedFile, cached_file, read_gflops
 from posebench.prediction.predict import NetworkRun
 from posebench.results.cell import CellResult, Protocol
 from posebench.running.loading import checkpoint_facts

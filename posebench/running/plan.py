@@ -18,12 +18,7 @@ from posebench.prediction.engines import own_engine
 from posebench.prediction.execution import Execution, Progress
 from posebench.results.cell import CellResult, CheckpointFacts, Status
 from posebench.running.loading import LoadedCheckpoints
-from posebench.running.network_plans import (
-    NetworkPlan,
-    NetworkPlanner,
-    RunKey,
-    Storage,
-)
+from posebench.running.network_plans import NetworkPlan, NetworkPlanner, RunKey, Storage
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint, suite_checkpoints
 from posebench.running.workload import Workload, suite_workloads

@@ -11,8 +11,8 @@ from posebench.errors import DataError, UnsupportedExecutionError
 from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.networks.codecs import Decoder
 from posebench.prediction.execution import Parallelism
-from posebench.prediction.kept_parts import delete_parts
-from posebench.prediction.kept_predictions import (
+from posebench.prediction.kept.parts import delete_parts
+from posebench.prediction.kept.predictions import (
     CachedFile,
     CachedPredictions,
     read_predictions,

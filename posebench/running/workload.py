@@ -8,12 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from posebench.datasets.boxes import BoxFilter
-from posebench.datasets.coco import (
-    Instances,
-    PoseDataset,
-)
-from posebench.datasets.findings import Finding
-from posebench.datasets.image_hashes import images_sha256
+from posebench.datasets.checks.findings import Finding
+from posebench.datasets.checks.survey import data_findings, raise_errors
+from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.requests import (
     GROUND_TRUTH,
     SYNTHETIC_LEVELS,
@@ -21,11 +19,10 @@ from posebench.datasets.requests import (
     instances_of,
     load_pose_dataset,
 )
-from posebench.datasets.survey import data_findings, raise_errors
 from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.prediction.execution import Progress
-from posebench.prediction.identity import inputs_sha256
+from posebench.prediction.kept.identity import inputs_sha256
 from posebench.results.cell import Protocol
 from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
 from posebench.scoring.official_crowdpose import crowdpose_evaluator

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from posebench.datasets.boxes import box_findings, detected_instances
+from posebench.datasets.checks.findings import Finding, finding
+from posebench.datasets.checks.readings import sample
 from posebench.datasets.coco import (
     Instances,
     PoseDataset,
@@ -19,11 +21,9 @@ from posebench.datasets.coco import (
     ground_truth_instances,
     parse_annotations,
 )
-from posebench.datasets.findings import Finding, finding
-from posebench.datasets.image_files import image_findings, missing_images
-from posebench.datasets.images import read_image
+from posebench.datasets.images.files import image_findings, missing_images
+from posebench.datasets.images.reading import read_image
 from posebench.datasets.layout import annotation_files, images_for
-from posebench.datasets.readings import sample
 from posebench.datasets.rules import LoadOptions
 from posebench.errors import DataError, PosebenchError
 from posebench.prediction.predictions import Predictions

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from posebench.datasets.checks.defects import labelled_count
 from posebench.datasets.coco import PoseDataset, annotation_area
-from posebench.datasets.defects import labelled_count
 from posebench.datasets.rules import Kind
 from posebench.errors import EvaluationError
 from posebench.scoring.matching.metrics import Metrics

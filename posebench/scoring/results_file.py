@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.categories import Category
+from posebench.datasets.checks.findings import Finding, finding
+from posebench.datasets.checks.readings import box_reading_by_poses, sample
+from posebench.datasets.checks.row_faults import name_hint
 from posebench.datasets.coco import ImageRecord
-from posebench.datasets.findings import Finding, finding
 from posebench.datasets.json_rows import read_rows
-from posebench.datasets.readings import box_reading_by_poses, sample
-from posebench.datasets.row_faults import name_hint
 from posebench.errors import DataError
 from posebench.scoring.matching.detections import (
     Detections,

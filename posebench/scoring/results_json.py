@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.categories import PERSON
-from posebench.datasets.findings import Finding
-from posebench.datasets.row_faults import fault_findings, result_fault
+from posebench.datasets.checks.findings import Finding
+from posebench.datasets.checks.row_faults import fault_findings, result_fault
 from posebench.errors import DataError
 from posebench.files.json_file import read_json
 from posebench.prediction.predictions import Predictions, group_by_image

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.checks.findings import Finding
+from posebench.datasets.checks.readings import POSE_READINGS, sample
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.findings import Finding
-from posebench.datasets.readings import POSE_READINGS, sample
 from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.pairing import best_detections
 from posebench.scoring.matching.truth import GroundTruth

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_run import small_checkpoint
 
-from posebench.reporting.zoo_listing import entry_listing
+from posebench.reporting.tables.zoo_listing import entry_listing
 from posebench.zoo import find_published, published_checkpoints
 from posebench.zoo.pulling import pulled_path
 

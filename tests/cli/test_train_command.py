@@ -7,8 +7,7 @@ from typer.testing import CliRunner
 
 from posebench.cli import app
 from posebench.files.records import mapping_from_record
-from posebench.lab.training import loop
-from posebench.lab.training import validation as evaluation
+from posebench.lab.training import loop, validation as evaluation
 from posebench.networks.model import PoseModel
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from posebench.datasets.checks.findings import are_numbers
 from posebench.datasets.columns import number_column, number_matrix, sound_numbers
-from posebench.datasets.findings import are_numbers
 
 ODD = [
     None, "ab", [], [1, 2], [1, 2, 3, 4], [1, "2", 3], [1, None, 3], [1, [2], 3], [True, 2, 3],

@@ -14,7 +14,7 @@ from small_store import made_up_table, result, run_folder
 from posebench.errors import UsageError
 from posebench.judging.comparison import compare_runs
 from posebench.judging.gates import DEFAULT_GATES, ChangeGate, StateGate, parse_gate
-from posebench.reporting.comparison_texts import (
+from posebench.reporting.tables.comparison_texts import (
     comparison_json,
     comparison_junit,
     comparison_markdown,

@@ -14,12 +14,12 @@ from small_store import result, run_folder
 from posebench.judging.changes import Comparison
 from posebench.judging.comparison import compare_runs
 from posebench.judging.gates import parse_gate
-from posebench.reporting.comparison_texts import (
+from posebench.reporting.printing import text_of
+from posebench.reporting.tables.comparison_texts import (
     comparison_json,
     comparison_markdown,
     comparison_table,
 )
-from posebench.reporting.printing import text_of
 from posebench.results.speed import measured
 
 FAST = (100.0, 101.0, 102.0, 101.0, 100.0)

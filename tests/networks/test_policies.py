@@ -9,8 +9,14 @@ import pytest
 
 from posebench.errors import UnsupportedSizeError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
-from posebench.networks.policies import POLICIES, Policy, canonical_policy, check_size, network_size
-from posebench.networks.policies import output_size as decoded_size
+from posebench.networks.policies import (
+    POLICIES,
+    Policy,
+    canonical_policy,
+    check_size,
+    network_size,
+    output_size as decoded_size,
+)
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 

@@ -15,7 +15,7 @@ from peer_reference import Dump, Material, Peer, tag_of
 from posebench.checkpoints import load_checkpoint
 from posebench.datasets.boxes import detected_instances
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
-from posebench.datasets.images import read_image
+from posebench.datasets.images.reading import read_image
 from posebench.networks.codecs import own_decoder
 from posebench.networks.model import Network
 from posebench.networks.policies import apply_policy

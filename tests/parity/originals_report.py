@@ -31,7 +31,7 @@ from outside_files import NO_TEST_DATA, real_data_folder
 
 from posebench.checkpoints import load_checkpoint
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
-from posebench.datasets.images import read_image
+from posebench.datasets.images.reading import read_image
 from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.files.writing import write_text
 from posebench.networks.codecs import decode_by, own_decoder

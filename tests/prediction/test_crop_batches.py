@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from small_run import SIZE, small_spec
 
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
-from posebench.datasets.image_files import dataset_image
-from posebench.datasets.images import read_image
+from posebench.datasets.images.files import dataset_image
+from posebench.datasets.images.reading import read_image
 from posebench.errors import DataError
 from posebench.networks.sizes import InputSize
 from posebench.prediction import crop_batches as module

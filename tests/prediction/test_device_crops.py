@@ -4,11 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from posebench.datasets.coco import ground_truth_instances, load_annotations
-from posebench.datasets.images import read_image
+from posebench.datasets.images.reading import read_image
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction import device_crops as warping

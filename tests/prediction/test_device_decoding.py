@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from posebench.errors import EvaluationError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec, decode_by

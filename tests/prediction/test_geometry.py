@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from posebench.networks.sizes import InputSize
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix, input_to_image

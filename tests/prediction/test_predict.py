@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from small_run import SIZE, small_model
 
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances, load_annotations
-from posebench.datasets.image_files import dataset_image
-from posebench.datasets.images import read_image
+from posebench.datasets.images.files import dataset_image
+from posebench.datasets.images.reading import read_image
 from posebench.errors import DataError, EvaluationError
 from posebench.networks.codecs import Decoder, decode_by, own_decoder
 from posebench.networks.policies import CellNetwork, Policy, apply_policy

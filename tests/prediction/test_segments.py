@@ -23,12 +23,11 @@ from posebench.datasets.requests import DataRequest
 from posebench.datasets.synthetic import write_dataset
 from posebench.errors import DataError, EvaluationError
 from posebench.networks.codecs import decode_by
-from posebench.prediction import crop_batches, segments
-from posebench.prediction import predict as predict_module
+from posebench.prediction import crop_batches, predict as predict_module, segments
 from posebench.prediction.crops import crop_image
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
-from posebench.prediction.kept_predictions import load_predictions
+from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.running.network_plans import Storage
 from posebench.running.scored import FinishedCell

@@ -12,7 +12,7 @@ from small_speed import SPEED
 from small_store import made_up_table, result, run_folder
 
 from posebench.errors import PosebenchError
-from posebench.prediction.kept_predictions import (
+from posebench.prediction.kept.predictions import (
     CachedPredictions,
     cached_file,
     load_predictions,

@@ -14,7 +14,7 @@ import torch
 from small_run import small_checkpoint
 
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.image_files import dataset_image
+from posebench.datasets.images.files import dataset_image
 from posebench.errors import DataError, PosebenchError, UsageError
 from posebench.prediction import crop_batches
 from posebench.prediction.execution import Resources

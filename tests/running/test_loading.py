@@ -19,8 +19,7 @@ from posebench.cli import main
 from posebench.networks.costs import count_gflops
 from posebench.prediction.execution import Resources
 from posebench.results.store import read_run
-from posebench.running import loading, network_plans
-from posebench.running import passes as passes_module
+from posebench.running import loading, network_plans, passes as passes_module
 from posebench.running.executors import Send
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.plan import PlannedCell

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import posebench
-from posebench.datasets.findings import KINDS, LEVELS
+from posebench.datasets.checks.findings import KINDS, LEVELS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "checks.md"

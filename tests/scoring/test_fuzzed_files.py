@@ -14,9 +14,9 @@ import pytest
 from fuzzed_files import damaged, sound_files
 
 from posebench.datasets.boxes import detected_instances
+from posebench.datasets.checks.survey import data_findings
 from posebench.datasets.coco import load_dataset
 from posebench.datasets.rules import LoadOptions
-from posebench.datasets.survey import data_findings
 from posebench.errors import PosebenchError
 from posebench.scoring.data_check import CheckOptions, check_dataset
 from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files

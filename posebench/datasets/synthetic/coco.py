@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.image_hashes import pixels_sha256, write_pixel_hashes
+from posebench.datasets.images.hashes import pixels_sha256, write_pixel_hashes
 from posebench.datasets.keypoints import COCO, KeypointSet
 from posebench.datasets.synthetic.scene import (
     LEVELS,

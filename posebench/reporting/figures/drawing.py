@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any
 from posebench.errors import UsageError
 from posebench.files.writing import naming_what_cannot_be_written, put_when_written
 from posebench.reporting.figures.names import arrange_names
-from posebench.reporting.figures.style import (
-    COLUMN_WIDTH,
-    PAGE_WIDTH,
-    SETTINGS,
-    SOFT,
-    LegendEntry,
-)
+from posebench.reporting.figures.style import COLUMN_WIDTH, PAGE_WIDTH, SETTINGS, SOFT, LegendEntry
 from posebench.reporting.figures.svg import told_svg
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from posebench.judging.verdicts import Verdict
 from posebench.reporting.figures.drawing import Panel
 from posebench.reporting.figures.style import INK, RULE, SOFT
-from posebench.reporting.verdict_table import effect_text, interval_text
+from posebench.reporting.tables.verdict_table import effect_text, interval_text
 from posebench.results.numbers import number_named
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from posebench.datasets.image_files import dataset_image
+from posebench.datasets.images.files import dataset_image
 from posebench.errors import PosebenchError
 from posebench.reporting.figures.style import paradigm_of
 from posebench.reporting.page.contents import paradigm_class

@@ -18,7 +18,7 @@ from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import CheckpointError, DataError
 from posebench.networks.policies import Policy, apply_policy
 from posebench.prediction.execution import Execution, Parallelism
-from posebench.prediction.kept_outputs import read_outputs
+from posebench.prediction.kept.outputs import read_outputs
 from posebench.prediction.predict import predict
 from posebench.prediction.predictions import Predictions
 from posebench.results.store import Run, StoredCell

@@ -14,7 +14,7 @@ from posebench.reporting.page.contents import (
     plain_table,
 )
 from posebench.reporting.page.pairs import IncomparablePair, MatchedPair, ProtocolGroup
-from posebench.reporting.results_table import columns
+from posebench.reporting.tables.results_table import columns
 from posebench.reporting.texts import NO_VALUE, points, signed_points
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.statistics.intervals import percentile_interval

@@ -12,8 +12,8 @@ from posebench.judging.verdicts import Verdict
 from posebench.reporting.figures.inline import panel_svg
 from posebench.reporting.figures.verdict import VERDICT_INCHES, verdict_panel
 from posebench.reporting.page.contents import DataTable, plain_table
+from posebench.reporting.tables.verdict_table import effect_text, evidence_text, interval_text
 from posebench.reporting.texts import p_text
-from posebench.reporting.verdict_table import effect_text, evidence_text, interval_text
 from posebench.results.numbers import number_named
 from posebench.scoring.units import POINTS
 from posebench.suites.claims import Claim

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.image_files import dataset_image
+from posebench.datasets.images.files import dataset_image
 from posebench.errors import CheckpointError
 from posebench.files.environment import environment
 from posebench.networks.codecs import decode_by

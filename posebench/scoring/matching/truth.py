@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.checks.defects import labelled_count
 from posebench.datasets.coco import PoseDataset, annotation_area
 from posebench.datasets.columns import number_matrix
-from posebench.datasets.defects import labelled_count
 from posebench.errors import EvaluationError
 
 

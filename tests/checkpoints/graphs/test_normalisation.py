@@ -16,9 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.findings import Finding
-from posebench.checkpoints.graphs import onnx as onnx_graphs
-from posebench.checkpoints.graphs import openvino as openvino_graphs
-from posebench.checkpoints.graphs import openvino_front
+from posebench.checkpoints.graphs import (
+    onnx as onnx_graphs,
+    openvino as openvino_graphs,
+    openvino_front,
+)
 from posebench.checkpoints.graphs.graphs import GraphInput
 from posebench.checkpoints.graphs.normalisation import crop_findings
 from posebench.checkpoints.graphs.pixels import Pixels, measure_pixels

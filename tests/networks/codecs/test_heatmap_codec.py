@@ -3,8 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from posebench.errors import EvaluationError, SpecError
 from posebench.networks.codecs import HeatmapCodec

@@ -20,13 +20,7 @@ from posebench.networks.model import PoseModel, build_model
 from posebench.networks.policies import apply_policy, check_size
 from posebench.networks.resizing import interpolate_model, pool_model
 from posebench.networks.sizes import InputSize
-from posebench.networks.spec import (
-    BackboneSpec,
-    HeadSpec,
-    ModelSpec,
-    NeckSpec,
-    spec_from_mapping,
-)
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec, NeckSpec, spec_from_mapping
 
 TRAINED = InputSize(128, 96)
 SPEC = ModelSpec(

@@ -97,10 +97,10 @@ def test_a_cell_whose_process_is_killed_fails_alone_and_what_is_done_is_kept(fol
     counts = [(done, total) for label, done, total in shown if label == "measuring"]
     assert counts[-1] == (2 * steps, 3 * steps)
     # What is measured stays; a cell that failed is tried again where that is asked for.
-    before = read_run(folder / "out").cells
+    before = [cell.result for cell in read_run(folder / "out").cells]
     left = [name.split("gt_")[1] for name in measured(asked, measurement(BRIEF))]
     assert left == ["broken", "simcc_96x80_native_flip_argmax"]
-    assert read_run(folder / "out").cells == before
+    assert [cell.result for cell in read_run(folder / "out").cells] == before
     again = measured(replace(asked, retry_failed=True), measurement(BRIEF))
     assert any("heatmap_64x48" in name for name in again)
     assert read_run(folder / "out").record.bench is not None

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from pose_problems import Problem, Verdict, problems, pycocotools_says, xtcocotools_says
 
 from posebench.datasets.coco import PoseDataset, limit_images, load_annotations

@@ -7,8 +7,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pose_problems import Problem, Row, problems, pycocotools_says
 
 from posebench.scoring.matching.accumulate import summarise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from posebench.reporting.results_table import FEW_IMAGES
+from posebench.reporting.tables.results_table import FEW_IMAGES
 from posebench.reporting.text_tables import cell_text, terminal_table
 from posebench.reporting.texts import NO_VALUE, estimate_text, file_labels, p_text
 from posebench.scoring.files import DataFacts, FileScore, ScoreReport

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.datasets.image_hashes import images_sha256
-from posebench.datasets.images import ImageReading
+from posebench.datasets.images.hashes import images_sha256
+from posebench.datasets.images.reading import ImageReading
 
 
 def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDArray[Any]]:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.checks.findings import Finding, finding, shortened
 from posebench.datasets.coco import ImageRecord, PoseDataset
-from posebench.datasets.findings import Finding, finding, shortened
-from posebench.datasets.image_headers import ImageHeader, read_header, size_as_read
-from posebench.datasets.images import read_image
+from posebench.datasets.images.headers import ImageHeader, read_header, size_as_read
+from posebench.datasets.images.reading import read_image
 from posebench.errors import DataError
 
 # Smaller images are no resized copies: rounding alone gives them any aspect ratio.

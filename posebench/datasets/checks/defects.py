@@ -7,12 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from posebench.datasets.categories import (
-    annotation_rows,
-    category_findings,
-    category_of,
-)
-from posebench.datasets.findings import (
+from posebench.datasets.categories import annotation_rows, category_findings, category_of
+from posebench.datasets.checks.findings import (
     Finding,
     finding,
     is_integer,
@@ -21,8 +17,8 @@ from posebench.datasets.findings import (
     shown,
     worst_first,
 )
+from posebench.datasets.checks.person_defects import person_defects
 from posebench.datasets.keypoint_names import guess_findings, name_findings
-from posebench.datasets.person_defects import person_defects
 from posebench.datasets.rules import Rules
 
 # Pixels of a side: no image is wider or higher.

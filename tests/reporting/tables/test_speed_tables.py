@@ -9,7 +9,7 @@ from small_store import result
 
 import posebench
 from posebench.reporting.printing import text_of
-from posebench.reporting.speed_tables import bench_markdown, bench_table
+from posebench.reporting.tables.speed_tables import bench_markdown, bench_table
 from posebench.results.speed import STABLE_RULE, measured
 
 STABLE = result("heatmap-s", speed=SPEED, instances_per_second=151.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from posebench.errors import UsageError, nearest
 from posebench.judging.claim_cells import cells_of
-from posebench.reporting.pivot_slots import (
+from posebench.reporting.tables.pivot_slots import (
     RUN,
     Entry,
     Row,

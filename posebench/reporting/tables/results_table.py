@@ -10,12 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.printing import WIDE, print_fitting, screen_width
-from posebench.reporting.text_tables import (
-    cell_text,
-    columns_that_fit,
-    terminal_table,
-    width_of,
-)
+from posebench.reporting.text_tables import cell_text, columns_that_fit, terminal_table, width_of
 from posebench.reporting.texts import NO_VALUE, number_text, points
 from posebench.results.cell import CellResult
 from posebench.results.numbers import AP, NUMBERS, bounds_of

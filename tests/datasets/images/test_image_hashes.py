@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from posebench.datasets import image_hashes
-from posebench.datasets.image_hashes import images_sha256
+from posebench.datasets.images import hashes as image_hashes
+from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.synthetic import write_dataset
 from posebench.files.hashing import sha256_of
 

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from posebench.files.records import mapping_from_record
 from posebench.reporting.escaping import for_csv, for_html, for_latex, for_markdown, one_line
-from posebench.reporting.pivot import Pivot
-from posebench.reporting.pivot_slots import Entry
+from posebench.reporting.tables.pivot import Pivot
+from posebench.reporting.tables.pivot_slots import Entry
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, doubted
 from posebench.results.numbers import number_named

@@ -28,7 +28,7 @@ from posebench.errors import DataError, PosebenchError
 from posebench.files.hashing import content_key, sha256_of
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.writing import write_json
-from posebench.prediction.identity import inputs_sha256
+from posebench.prediction.kept.identity import inputs_sha256
 
 SCHEMA_VERSION = 1
 # What a protocol adds of numbers that were decoded from float16, in this run or an earlier one.

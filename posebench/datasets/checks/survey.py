@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from posebench.datasets.boxes import box_findings
+from posebench.datasets.checks.findings import Finding, worst_first
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.datasets.findings import Finding, worst_first
-from posebench.datasets.image_files import image_findings
+from posebench.datasets.images.files import image_findings
 from posebench.errors import DataError
 
 

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from posebench.reporting.score_tables import data_lines
+from posebench.reporting.tables.score_tables import data_lines
 from posebench.reporting.text_tables import cell_text, terminal_table
 from posebench.reporting.texts import (
     NO_VALUE,

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from small_run import PROTOCOL, made_up
 
-from posebench.reporting.results_table import results_table
+from posebench.reporting.tables.results_table import results_table
 from posebench.reporting.texts import points
 from posebench.results.cell import CellResult, OfficialMetrics
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.errors import DataError
-from posebench.prediction.kept_predictions import CachedFile, read_arrays, write_arrays
+from posebench.prediction.kept.predictions import CachedFile, read_arrays, write_arrays
 from posebench.prediction.predictions import Predictions
 
 _log = logging.getLogger(__name__)

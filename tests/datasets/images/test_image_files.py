@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from posebench.datasets.checks.survey import raise_errors
 from posebench.datasets.coco import ImageRecord, PoseDataset
-from posebench.datasets.image_files import dataset_image, image_findings
-from posebench.datasets.image_headers import ImageHeader, read_header
-from posebench.datasets.images import ImageReading, read_image
+from posebench.datasets.images.files import dataset_image, image_findings
+from posebench.datasets.images.headers import ImageHeader, read_header
+from posebench.datasets.images.reading import ImageReading, read_image
 from posebench.datasets.keypoints import COCO
-from posebench.datasets.survey import raise_errors
 from posebench.errors import DataError
 
 WIDTH, HEIGHT = 96, 64

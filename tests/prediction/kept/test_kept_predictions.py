@@ -26,7 +26,7 @@ from posebench.networks.costs import count_gflops
 from posebench.prediction import predict as predict_module
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
-from posebench.prediction.kept_predictions import (
+from posebench.prediction.kept.predictions import (
     CachedPredictions,
     cached_file,
     read_predictions,

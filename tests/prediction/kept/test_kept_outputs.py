@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from passes import run_cells
 from small_run import small_checkpoint
 
@@ -20,11 +19,10 @@ from posebench.datasets.keypoints import COCO
 from posebench.datasets.requests import DataRequest
 from posebench.errors import EvaluationError
 from posebench.networks.codecs import DecoderChoice, decode_by
-from posebench.prediction import crop_batches
-from posebench.prediction import predict as predict_module
+from posebench.prediction import crop_batches, predict as predict_module
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
-from posebench.prediction.kept_outputs import KEPT_PRECISION, pack, unpack
+from posebench.prediction.kept.outputs import KEPT_PRECISION, pack, unpack
 from posebench.running import network_plans as planning
 from posebench.running.network_plans import Storage
 from posebench.running.scored import FinishedCell
@@ -160,7 +158,7 @@ def test_kept_outputs_are_decoded_and_scored_again_without_the_network(
 def test_chunks_hold_what_scoring_takes(
     tmp_path: Path, workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("posebench.prediction.kept_outputs._CHUNK", 4)
+    monkeypatch.setattr("posebench.prediction.kept.outputs._CHUNK", 4)
     run(
         small_checkpoint(tmp_path / "net.safetensors"),
         workload,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from posebench.checkpoints import Inspection
-from posebench.datasets.findings import Finding
-from posebench.reporting.listings import check_listing, inspection_listing
+from posebench.datasets.checks.findings import Finding
+from posebench.reporting.tables.listings import check_listing, inspection_listing
 from posebench.scoring.data_check import CheckReport
 from posebench.scoring.matching.metrics import Metrics
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from posebench.datasets.images import read_image
+from posebench.datasets.images.reading import read_image
 from posebench.errors import DataError
 
 

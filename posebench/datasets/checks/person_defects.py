@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.columns import number_column, sound_numbers
-from posebench.datasets.findings import (
+from posebench.datasets.checks.findings import (
     Finding,
     finding,
     has_length,
@@ -19,9 +18,10 @@ from posebench.datasets.findings import (
     is_number,
     shown,
 )
+from posebench.datasets.checks.readings import box_reading_by_poses, keypoint_reading_by_boxes
+from posebench.datasets.columns import number_column, sound_numbers
 from posebench.datasets.keypoint_names import sets_with
 from posebench.datasets.keypoints import KeypointSet
-from posebench.datasets.readings import box_reading_by_poses, keypoint_reading_by_boxes
 
 Row = dict[str, Any]
 Test = tuple[str, str, Callable[[Row], bool]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from posebench.datasets.findings import (
+from posebench.datasets.checks.findings import (
     Finding,
     are_numbers,
     finding,

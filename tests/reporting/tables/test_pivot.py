@@ -14,9 +14,9 @@ from small_speed import SPEED, speed
 from small_store import result, run_folder
 
 from posebench.errors import UsageError
-from posebench.reporting.pivot import Pivot, PivotRequest, pivot_runs
-from posebench.reporting.pivot_formats import TEXT_FORMATS, pivot_table, value_text
 from posebench.reporting.printing import text_of
+from posebench.reporting.tables.pivot import Pivot, PivotRequest, pivot_runs
+from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table, value_text
 from posebench.results.cell import Intervals
 from posebench.results.speed import measured
 

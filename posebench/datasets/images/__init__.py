@@ -1,0 +1,1 @@
+"""Images: files read, held against their annotations, and hashed."""
