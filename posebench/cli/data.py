@@ -70,7 +70,7 @@ def check_command(
 ) -> None:
     """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
     from posebench.cli.choices import one_of
-    from posebench.datasets.images.reading import EXIF_RULES, ImageReading
+    from posebench.datasets.images.rules import EXIF_RULES, ImageReading
     from posebench.datasets.keypoints import load_keypoint_set
     from posebench.datasets.rules import AREA_RULES, LoadOptions
     from posebench.reporting.messages import say

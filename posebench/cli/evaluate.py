@@ -90,7 +90,11 @@ def evaluate_command(
     workers: options.Workers = None,
     json: options.ResultsFile = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="Write COCO-results JSON (of a single cell).")
+        Path | None,
+        typer.Option(
+            help="Write COCO-results JSON: a .json file for a single cell, or a folder that gets "
+            "a file for each cell."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -173,6 +177,7 @@ def evaluate_command(
             source=str(Path.cwd()),
             storage=_storage(out, save_raw, cache),
             coco_results=predictions,
+            only_adds=True,
         )
         done = run_results(request, ProgressDisplay(report), json)
     print_results(done.results)

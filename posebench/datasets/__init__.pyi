@@ -9,7 +9,8 @@ from .coco import (
     load_categories as load_categories,
 )
 from .images.files import dataset_image as dataset_image
-from .images.reading import ImageReading as ImageReading, read_image as read_image
+from .images.reading import read_image as read_image
+from .images.rules import ImageReading as ImageReading
 from .keypoints import (
     KEYPOINT_SETS as KEYPOINT_SETS,
     KeypointSet as KeypointSet,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from posebench.datasets.categories import Category, annotation_rows, only_category
 from posebench.datasets.checks.defects import find_defects, labelled_count, tidied
 from posebench.datasets.checks.findings import Finding
-from posebench.datasets.images.reading import ImageReading
+from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import KeypointSet
 from posebench.datasets.rules import AreaRule, Kind, LoadOptions, Rules, check_structure, rules_of
 from posebench.errors import DataError, UsageError

@@ -14,7 +14,7 @@ from posebench.datasets.coco import (
     limit_images,
     load_dataset,
 )
-from posebench.datasets.images.reading import ImageReading
+from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import load_keypoint_set
 from posebench.datasets.layout import LAYOUTS, locate
 from posebench.datasets.rules import AreaRule, LoadOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posebench.datasets.categories import Category, choose_categories
-from posebench.datasets.images.reading import ImageReading
+from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoint_names import guess_keypoints
 from posebench.datasets.keypoints import KeypointSet
 from posebench.errors import DataError

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from posebench.files.locking import NoLocksError, taken
+from posebench.files.locking import VARIABLE, NoLocksError, locks_are_on, taken
 
 _log = logging.getLogger(__name__)
 _LOCKS = ".locks"
@@ -139,6 +139,11 @@ def unused(folder: Path) -> Iterator[bool]:
 
     Raise `NoLocksError` where nobody can tell.
     """
+    if not locks_are_on():
+        raise NoLocksError(
+            f"Locks are off, so that nobody can tell whether a process uses {folder}.",
+            hint=f"Unset {VARIABLE}.",
+        )
     locks = folder.parent / _LOCKS
     locks.mkdir(exist_ok=True)
     lock = taken(locks / f"{folder.name}.lock")

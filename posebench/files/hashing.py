@@ -14,10 +14,9 @@ import posebench
 _CHUNK = 2**20
 # Keypoint sets are data beside the code.
 _SOURCES = (".py", ".json")
-# From image and checkpoint file to keypoints. The rooms above choose what is predicted, all of
-# which is in the key of a kept prediction; `zoo` finds files and `files` reads them, whose bytes
-# have hashes of their own.
-PREDICTING_ROOMS = ("datasets", "networks", "checkpoints", "prediction")
+# From files to keypoints: records are read, networks built and made ready, crops cut. What rooms
+# besides these decide (scoring, tables, figures) leaves predictions as they are.
+PREDICTING_ROOMS = ("files", "datasets", "networks", "checkpoints", "prediction", "running")
 
 
 def sha256_of(*paths: Path) -> str:
@@ -34,7 +33,7 @@ def sha256_of(*paths: Path) -> str:
 def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
     """Return the SHA-256 of the source files that can move a prediction.
 
-    A change of how results are run, scored, stored or shown leaves kept predictions good.
+    Kept predictions stay good when scoring, judging or reporting changes.
     """
     digest = hashlib.sha256()
     for room in PREDICTING_ROOMS:

@@ -20,6 +20,11 @@ class NoLocksError(UsageError):
     """The file system has no locks."""
 
 
+def locks_are_on() -> bool:
+    """Tell whether the user lets posebench lock files."""
+    return os.environ.get(VARIABLE) != "off"
+
+
 def taken(path: Path, seconds: float = 0) -> AbstractContextManager[object] | None:
     """Take a lock and return it, to be released at the end of its block.
 
@@ -27,7 +32,7 @@ def taken(path: Path, seconds: float = 0) -> AbstractContextManager[object] | No
     Raise `NoLocksError` where the file system has no locks, and `OSError` where the lock's file
     cannot be written. With `POSEBENCH_LOCKS=off` nothing is locked.
     """
-    if os.environ.get(VARIABLE) == "off":
+    if not locks_are_on():
         return nullcontext()
     # A marker file in place of a lock would outlive a process that is killed.
     lock = FileLock(path, fallback_to_soft=False)

@@ -160,6 +160,10 @@ def read_cell(folder: Path, name: str) -> StoredCell | None:
     return cell
 
 
+class NewerSchemaError(DataError):
+    """A newer version wrote the file, which must not be written over."""
+
+
 class _MisfitError(DataError):
     """A cell is not as it was written."""
 
@@ -232,11 +236,10 @@ def _check_version(version: Any, path: Path) -> None:
     if version in READABLE_SCHEMAS:
         return
     known = " and ".join(map(str, READABLE_SCHEMAS))
-    newer = isinstance(version, int) and version > SCHEMA_VERSION
-    raise DataError(
-        f"{path} has schema {version}, this version reads {known}.",
-        hint="A newer posebench wrote it: upgrade." if newer else "Run the suite again.",
-    )
+    what = f"{path} has schema {version}, this version reads {known}."
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise NewerSchemaError(what, hint="A newer posebench wrote it: upgrade.")
+    raise DataError(what, hint="Run the suite again.")
 
 
 @contextmanager

@@ -77,12 +77,12 @@ def run_results(
 def _check_outputs(request: RunRequest, json: Path | None) -> None:
     """Raise `UsageError` for outputs that could only fail after the work is done."""
     cells = math.prod(len(getattr(request.suite, axis)) for axis in AXES)
-    if request.coco_results is not None and cells > 1:
+    if request.coco_results_in_one_file and cells > 1:
         raise UsageError(
-            f"--predictions writes one cell's results, but up to {cells} cells are asked for.",
-            hint="Use --out DIR, which keeps the predictions of every cell.",
+            f"--predictions {request.coco_results} is one file, but up to {cells} cells are asked for.",
+            hint="Name a folder, which gets a file for each cell.",
         )
-    for path in (json, request.coco_results):
+    for path in (json, request.coco_results_of("cell")):
         if path is not None:
             check_writable(path)
     if request.folders.raw is not None:

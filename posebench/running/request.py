@@ -21,8 +21,9 @@ class RunRequest:
 
     `only` is a pattern of cell ids; `retry_failed` runs failed cells again; `devices` of one kind
     share the cells; `source` is where the suite was read, or the folder it was made in. What
-    networks answer is kept in `storage`, by default with the run; the COCO results of the only
-    cell are written to `coco_results`.
+    networks answer is kept in `storage`, by default with the run. `coco_results` is a file for the
+    COCO results of the only cell, or a folder for one file per cell. With `only_adds`, a run
+    directory keeps every result it has: a suite that leaves one out is refused.
     """
 
     suite: Suite
@@ -37,6 +38,21 @@ class RunRequest:
     source: str = ""
     storage: Storage | None = None
     coco_results: Path | None = None
+    only_adds: bool = False
+
+    @property
+    def coco_results_in_one_file(self) -> bool:
+        """Whether `coco_results` names a file: something .json, or a file or device that is there."""
+        asked = self.coco_results
+        if asked is None or asked.is_dir():
+            return False
+        return asked.suffix == ".json" or asked.exists()
+
+    def coco_results_of(self, cell_id: str) -> Path | None:
+        """Return the file that the COCO results of a cell belong in, if they are asked for."""
+        if self.coco_results is None or self.coco_results_in_one_file:
+            return self.coco_results
+        return self.coco_results / f"{cell_id}.json"
 
     @property
     def folders(self) -> Storage:

@@ -75,9 +75,11 @@ class PassWorker:
         )
         for cell, done in finished:
             stored = store_cell(request.out, cell, done)
-            if request.coco_results is not None and done.coco_results is not None:
-                with naming_what_cannot_be_written(request.coco_results):
-                    write_json(request.coco_results, done.coco_results)
+            file = request.coco_results_of(cell.id)
+            if file is not None and done.coco_results is not None:
+                with naming_what_cannot_be_written(file):
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    write_json(file, done.coco_results)
             display.finished(stored)
 
 

@@ -18,6 +18,7 @@ from posebench.prediction.execution import Progress
 from posebench.results.store import (
     RUN_FILE,
     SCHEMA_VERSION,
+    NewerSchemaError,
     RunRecord,
     StoredCell,
     locked,
@@ -84,6 +85,8 @@ def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION
             request.limit,
             work.record,
         )
+        if request.only_adds:
+            _check_nothing_is_lost(request, plan)
         start_run(request.out, record)
         pending = pending_cells(request, plan)
         display.planned(plan.cells, pending)
@@ -146,14 +149,33 @@ class _Shown:
             self.done.add(stored.id)
 
 
+def _check_nothing_is_lost(request: RunRequest, plan: SuitePlan) -> None:
+    """Raise `UsageError` where the run directory has results that the plan does not ask for."""
+    if not (request.out / RUN_FILE).is_file():
+        return
+    asked = {cell.id for cell in plan.cells}
+    try:
+        others = [name for name in read_run_record(request.out).cells if name not in asked]
+    except PosebenchError:
+        return  # damaged: it is made again
+    if others:
+        raise UsageError(
+            f"{request.out} holds {len(others)} results that this command does not ask for, such "
+            f"as {others[0]}.",
+            hint="Name a new folder with --out, or ask for them too.",
+        )
+
+
 def _check_work(request: RunRequest, work: CellWork) -> None:
     """Raise `UsageError` where the run directory holds results of other work."""
     if not (request.out / RUN_FILE).is_file():
         return
     try:
         before = read_run_record(request.out)
+    except NewerSchemaError:
+        raise
     except PosebenchError:
-        return  # damaged, or of another version: it is made again
+        return  # damaged, or of an older version: it is made again
     machine = environment()["machine"]
     other_machine = work.record is not None and before.environment.get("machine") != machine
     if before.bench != work.record or other_machine:

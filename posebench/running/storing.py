@@ -11,7 +11,7 @@ from posebench.__version__ import __version__
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.records import mapping_from_record
 from posebench.results.cell import CellResult, Intervals
-from posebench.results.store import StoredCell, has_table, read_cell, write_cell
+from posebench.results.store import NewerSchemaError, StoredCell, has_table, read_cell, write_cell
 from posebench.running.plan import PlannedCell, SuitePlan
 from posebench.running.request import Display, RunRequest
 from posebench.running.scored import FinishedCell
@@ -60,8 +60,10 @@ def _is_done(request: RunRequest, cell: PlannedCell) -> bool:
         return False  # what is asked for beside the run directory is not in it
     try:
         stored = read_cell(request.out, cell.id)
+    except NewerSchemaError:
+        raise
     except PosebenchError:
-        return False  # damaged, or of another version: it is made again
+        return False  # damaged, or of an older version: it is made again
     if stored is None or stored.posebench != __version__:
         return False
     if dict(stored.labels) != dict(cell.checkpoint.entry.labels):

@@ -218,7 +218,7 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
         try:
             check_size_text(text)
         except PosebenchError as error:
-            yield ("sizes", index), str(error)
+            yield ("sizes", index), " ".join(str(error).split())
     names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]
     for index, entry in enumerate(suite.checkpoint_entries):
         if entry.name is not None and names.count(entry.name) > 1:
@@ -233,6 +233,8 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     if suite.scoring.seed < 0:
         yield ("scoring",), "seed must not be negative."
     if not 0 < suite.scoring.nms_threshold <= 1:
-        yield ("scoring", "nms_threshold"), "nms_threshold must lie in (0, 1]."
+        what = f"nms_threshold is {suite.scoring.nms_threshold}, and OKS lies between 0 and 1."
+        yield ("scoring", "nms_threshold"), f"{what} To turn OKS-NMS off, set nms to none."
     if not math.isfinite(suite.scoring.keypoint_threshold):
-        yield ("scoring", "keypoint_threshold"), "keypoint_threshold must be a number."
+        what = f"keypoint_threshold is {suite.scoring.keypoint_threshold}, which is not a number."
+        yield ("scoring", "keypoint_threshold"), what

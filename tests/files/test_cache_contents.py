@@ -97,6 +97,19 @@ def test_what_a_process_uses_stays(cache: Path) -> None:
     assert (cache / name / "a").exists()
 
 
+def test_with_locks_off_nothing_goes_that_a_process_may_use(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "synthetic-v1-opencv4.11.0-crowd-val"
+    cached_folder(name, lambda work: (work / "a").write_text("a"))
+    locks = sorted((cache / ".locks").rglob("*.lock"))
+    monkeypatch.setenv("POSEBENCH_LOCKS", "off")
+    pruned = prune(cache_contents(cache), Limits(size=0, kinds=("data-sets",)))
+    ((entry, reason),) = pruned.kept
+    assert entry.path.name == name and "Locks are off" in reason
+    assert sorted((cache / ".locks").rglob("*.lock")) == locks
+
+
 def test_parts_of_a_run_that_may_go_on_stay(cache: Path) -> None:
     part = cache / "predictions" / f"{HASH}.batch8.0-64.part.npz"
     part.write_bytes(b"x")

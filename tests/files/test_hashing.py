@@ -31,9 +31,9 @@ def package(tmp_path: Path) -> Path:
         ("datasets/names.json", True),
         ("datasets/names.pyc", False),
         ("reporting/inner/module.py", False),
-        ("running/inner/module.py", False),
+        ("running/inner/module.py", True),
         ("scoring/inner/module.py", False),
-        ("files/inner/module.py", False),
+        ("files/inner/module.py", True),
     ],
 )
 def test_an_edit_moves_the_hash_where_it_can_move_a_prediction(

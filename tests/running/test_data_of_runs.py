@@ -12,7 +12,7 @@ import cv2
 import pytest
 from passes import run_cells
 
-from posebench.datasets.images.reading import ImageReading
+from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.requests import DataRequest
 from posebench.errors import DataError, UsageError
 from posebench.running.workload import Workload, load_workload

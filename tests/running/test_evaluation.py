@@ -73,7 +73,7 @@ def test_outputs_that_cannot_be_written_are_known_first(
 
     with pytest.raises(UsageError, match=r"below.* cannot be written: it lies below a file"):
         run(touch(tmp_path / "file") / "below")
-    if kind in ("json", "coco_results"):
+    if kind == "json":
         with pytest.raises(UsageError, match="is a folder"):
             run(tmp_path)
 
@@ -209,3 +209,50 @@ def test_a_run_directory_that_nobody_asked_for_goes_away(tmp_path: Path) -> None
     assert not folder.exists()
     with run_directory(tmp_path / "mine") as folder:
         assert folder == tmp_path / "mine"
+
+
+def test_a_folder_gets_the_predictions_of_every_cell(tmp_path: Path, people: Path) -> None:
+    path = small_checkpoint(tmp_path / "a.safetensors")
+    asked = request(tmp_path / "o", people, path, coco_results=tmp_path / "predictions")
+    suite = replace(asked.suite, sizes=("native", "96x80"))
+    run_results(replace(asked, suite=suite), SILENT)
+    cells = read_run(tmp_path / "o").record.cells
+    names = sorted(file.name for file in (tmp_path / "predictions").iterdir())
+    assert names == sorted(f"{name}.json" for name in cells) and len(names) == 2
+    with pytest.raises(UsageError, match="is one file, but up to 2 cells"):
+        one = replace(asked, suite=suite, coco_results=tmp_path / "p.json")
+        run_results(one, SILENT)
+
+
+def test_a_run_that_only_adds_loses_no_result(tmp_path: Path, people: Path) -> None:
+    first, second = (small_checkpoint(tmp_path / f"{name}.safetensors") for name in "ab")
+    out = tmp_path / "o"
+    run_results(replace(request(out, people, first), only_adds=True), SILENT)
+    before = (out / "run.yaml").read_bytes()
+    with pytest.raises(UsageError, match="holds 1 results that this command does not ask for"):
+        run_results(replace(request(out, people, second), only_adds=True), SILENT)
+    assert (out / "run.yaml").read_bytes() == before
+    both = replace(request(out, people, first, second), only_adds=True)
+    assert len(run_results(both, SILENT).results) == 2
+
+
+@pytest.mark.parametrize("damaged", ["run.yaml", "cell"])
+def test_what_a_newer_version_wrote_is_not_written_over(
+    tmp_path: Path, people: Path, damaged: str
+) -> None:
+    asked = request(tmp_path / "o", people, small_checkpoint(tmp_path / "a.safetensors"))
+    run_results(asked, SILENT)
+    (cell,) = (tmp_path / "o" / "cells").iterdir()
+    file = tmp_path / "o" / "run.yaml" if damaged == "run.yaml" else cell
+    text = file.read_text(encoding="utf-8")
+    if damaged == "run.yaml":
+        newer = text.replace("schema_version: 2", "schema_version: 9")
+    else:
+        plain = json.loads(text)
+        del plain["sha256"]
+        newer = json.dumps({**plain, "schema_version": 9})
+    assert newer != text
+    file.write_text(newer, encoding="utf-8")
+    with pytest.raises(DataError, match="schema 9"):
+        run_results(asked, SILENT)
+    assert file.read_text(encoding="utf-8") == newer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from posebench.datasets.images.reading import ImageReading
+from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.rules import LoadOptions
 from posebench.errors import PosebenchError
 from posebench.scoring.data_check import CheckOptions, CheckReport, check_dataset, check_path

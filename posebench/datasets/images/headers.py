@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from posebench.datasets.images.reading import ExifRule, read_image
+from posebench.datasets.images.reading import read_image
+from posebench.datasets.images.rules import ExifRule
 
 _UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.hashes import images_sha256
-from posebench.datasets.images.reading import ImageReading
+from posebench.datasets.images.rules import ImageReading
 
 
 def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDArray[Any]]:

@@ -149,7 +149,8 @@ def without_errors(
     detection, person = errors.detection[rows], errors.person[rows]
     label = truth.keypoints[person, columns]
     offsets = detections.keypoints[detection, columns] - label
-    part = radius[rows, columns] / np.linalg.norm(offsets, axis=1)
+    with np.errstate(over="ignore"):  # a keypoint that far away is put on its label
+        part = radius[rows, columns] / np.linalg.norm(offsets, axis=1)
     keypoints = detections.keypoints.copy()
     keypoints[detection, columns] = label + offsets * part[:, None]
     # The area stays: it says which detections a size range ignores, not how large the pose is.

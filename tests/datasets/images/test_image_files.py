@@ -16,7 +16,8 @@ from posebench.datasets.checks.survey import raise_errors
 from posebench.datasets.coco import ImageRecord, PoseDataset
 from posebench.datasets.images.files import dataset_image, image_findings
 from posebench.datasets.images.headers import ImageHeader, read_header
-from posebench.datasets.images.reading import ImageReading, read_image
+from posebench.datasets.images.reading import read_image
+from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import COCO
 from posebench.errors import DataError
 

@@ -108,6 +108,8 @@ def test_a_machine_without_a_compiler_is_told_from_a_network_that_does_not_compi
     assert torch.get_num_threads() == 1
 
 
+# torch warns of its own calls while it compiles.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.slow
 def test_it_answers_as_torch_does() -> None:
     model = small_model("simcc")
