@@ -79,7 +79,8 @@ def _check_outputs(request: RunRequest, json: Path | None) -> None:
     cells = math.prod(len(getattr(request.suite, axis)) for axis in AXES)
     if request.coco_results_in_one_file and cells > 1:
         raise UsageError(
-            f"--predictions {request.coco_results} is one file, but up to {cells} cells are asked for.",
+            f"--predictions {request.coco_results} is one file, but up to {cells} cells are asked "
+            "for.",
             hint="Name a folder, which gets a file for each cell.",
         )
     for path in (json, request.coco_results_of("cell")):

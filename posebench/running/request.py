@@ -42,7 +42,7 @@ class RunRequest:
 
     @property
     def coco_results_in_one_file(self) -> bool:
-        """Whether `coco_results` names a file: something .json, or a file or device that is there."""
+        """Whether `coco_results` is a file: a name in .json, or a file or device that exists."""
         asked = self.coco_results
         if asked is None or asked.is_dir():
             return False
