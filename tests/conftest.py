@@ -14,6 +14,8 @@ def no_kept_predictions() -> Iterator[None]:
     """Let networks run even where an earlier session, or the user, has kept their predictions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POSEBENCH_PREDICTIONS", "none")
+        # Of the terminal that started pytest: output in a test has no width to fit.
+        patch.delenv("COLUMNS", raising=False)
         yield
 
 

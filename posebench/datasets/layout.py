@@ -114,8 +114,9 @@ def _first_file(candidates: list[Path], dataset: str) -> Path:
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         raise DataError(
-            f"No annotations of {dataset} found. Tried:\n{_listing(candidates)}",
-            hint="Name the folder that holds `annotations/`, or the annotation file itself.",
+            f"No annotations of {dataset} found.",
+            hint="Name the folder that holds `annotations/`, or the annotation file itself. "
+            f"Tried:\n{_listing(candidates)}",
         )
     return found
 
@@ -125,8 +126,8 @@ def _first_folder(base: Path, names: Iterable[str], annotations: Path) -> Path:
     found = next((path for path in candidates if path.is_dir()), None)
     if found is None:
         raise DataError(
-            f"No folder of images found for {annotations}. Tried:\n{_listing(candidates)}",
-            hint="Name the folder of images.",
+            f"No folder of images found for {annotations}.",
+            hint=f"Name the folder of images. Tried:\n{_listing(candidates)}",
         )
     return found
 

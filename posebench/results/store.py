@@ -184,6 +184,11 @@ def _sound_document(path: Path) -> dict[str, Any]:
     return value
 
 
+def has_cell(folder: Path, name: str) -> bool:
+    """Tell whether there is a result of a cell, whatever it is worth."""
+    return _cell_path(folder, name).is_file()
+
+
 def has_table(folder: Path, cell: StoredCell) -> bool:
     """Tell whether the per-image table that a cell names is there, if it names one."""
     return cell.table is None or table_path(folder / _TABLES, cell.table).is_file()
@@ -202,7 +207,7 @@ def read_run_record(folder: Path) -> RunRecord:
     if not path.is_file():
         raise DataError(
             f"{folder} is not a run directory: it has no {RUN_FILE}.",
-            hint="posebench run SUITE --out DIR makes one.",
+            hint="posebench run and eval make one with --out DIR.",
         )
     _check_version(YamlFile(path).value.get("schema_version"), path)
     record, _ = record_from_yaml(RunRecord, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,21 @@ from posebench.__version__ import __version__
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.records import mapping_from_record
 from posebench.results.cell import CellResult, Intervals
-from posebench.results.store import NewerSchemaError, StoredCell, has_table, read_cell, write_cell
+from posebench.results.store import (
+    NewerSchemaError,
+    StoredCell,
+    has_cell,
+    has_table,
+    read_cell,
+    write_cell,
+)
 from posebench.running.plan import PlannedCell, SuitePlan
 from posebench.running.request import Display, RunRequest
 from posebench.running.scored import FinishedCell
 from posebench.running.workload import resampling
 from posebench.scoring.statistics.estimates import Resampling
+
+_log = logging.getLogger(__name__)
 
 
 def store_cell(folder: Path, cell: PlannedCell, done: FinishedCell) -> StoredCell:
@@ -52,7 +62,16 @@ def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
             f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
             hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",
         )
-    return [cell for cell in asked if not _is_done(request, cell)]
+    pending = [cell for cell in asked if not _is_done(request, cell)]
+    replaced = sum(has_cell(request.out, cell.id) for cell in pending)
+    if replaced and not request.retry_failed:
+        _log.warning(
+            "%s has %d results under these names that were made of another checkpoint, data or "
+            "version, with other options, or that are damaged. They are made again.",
+            request.out,
+            replaced,
+        )
+    return pending
 
 
 def _is_done(request: RunRequest, cell: PlannedCell) -> bool:

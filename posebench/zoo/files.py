@@ -44,7 +44,7 @@ def _pulled(argument: str) -> Path:
         entry = find_published(argument)
     except ZooError as error:
         embedded = _embedded()
-        hint = f"Embedded: {nearest(argument, embedded)}\n" if embedded else ""
+        hint = f"{nearest(argument, embedded)}\n" if embedded else ""
         raise CheckpointError(
             f"There is no file {argument}, and no embedded or published checkpoint of that name.",
             hint=f"{hint}Published: {error.hint}",
