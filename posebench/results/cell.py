@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from posebench.datasets.categories import PERSON
 from posebench.files.environment import environment
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import write_json
@@ -46,7 +47,9 @@ class Protocol:
     ground-truth boxes; `boxes_left_out` says in words what the boxes file held besides;
     `engine` ran the network (files that do not say were made by `eager`), and `precision` is that
     of the network and of the outputs that were decoded; `images_sha256` is that of what the
-    images hold, in their order (files of before 0.2 do not say).
+    images hold, in their order (files of before 0.2 do not say). `category` is the id of the one
+    that was evaluated; `exif` and `allow_resized` are those of `ImageReading`. Files of before
+    0.2 were made of category 1, with the defaults.
     """
 
     dataset: str
@@ -76,6 +79,9 @@ class Protocol:
     precision: str = "fp32"
     scored_keypoints: str | None = None
     images_sha256: str | None = None
+    category: int = PERSON
+    exif: str = "apply"
+    allow_resized: bool = False
 
 
 @dataclass(frozen=True)

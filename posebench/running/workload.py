@@ -12,6 +12,7 @@ from posebench.datasets.checks.findings import Finding
 from posebench.datasets.checks.survey import data_findings, raise_errors
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.hashes import images_sha256
+from posebench.datasets.images.reading import ImageReading
 from posebench.datasets.requests import (
     GROUND_TRUTH,
     SYNTHETIC_LEVELS,
@@ -108,6 +109,9 @@ def _protocol(
         evaluator=EVALUATORS[dataset.kind],
         engine=None,
         images_sha256=images_sha256([image.path for image in dataset.images]),
+        category=dataset.category.id,
+        exif=dataset.reading.exif,
+        allow_resized=dataset.reading.allow_resized,
     )
 
 
@@ -161,6 +165,9 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
                     box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
                     limit=min(limits, default=None),
+                    category=None if entry.category is None else str(entry.category),
+                    area_rule=entry.area_rule,
+                    reading=ImageReading(entry.exif, entry.allow_resized),
                 )
             )
     return requests
