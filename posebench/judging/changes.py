@@ -77,6 +77,7 @@ class Comparison:
     cells: tuple[CellComparison, ...]
     gates: tuple[GateResult, ...] = ()
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

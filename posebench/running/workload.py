@@ -24,7 +24,7 @@ from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.prediction.execution import Progress
 from posebench.prediction.kept.identity import inputs_sha256
-from posebench.results.cell import Protocol
+from posebench.results.cell import CellFinding, Protocol
 from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
 from posebench.scoring.official_crowdpose import crowdpose_evaluator
 from posebench.scoring.statistics.estimates import Resampling
@@ -41,6 +41,14 @@ class Workload:
     scoring: ScoringOptions
     checks: ScoreChecks
     findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def cell_findings(self) -> tuple[CellFinding, ...]:
+        """The findings as results keep them."""
+        return tuple(
+            CellFinding("data", each.level, each.kind, str(each), each.count, each.hint)
+            for each in self.findings
+        )
 
     @cached_property
     def inputs_sha256(self) -> str:
