@@ -24,6 +24,7 @@ from posebench.reporting.page.pairs import (
 from posebench.reporting.page.provenance import (
     command_to_repeat,
     environment_facts,
+    environments_table,
     inputs_table,
     loads_table,
     protocol_views,
@@ -89,6 +90,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "inputs": inputs_table(run),
         "loads": loads_table(run),
         "environment": environment_facts(run),
+        "environments": environments_table(run),
         "command": command_to_repeat(run),
     }
 
