@@ -20,6 +20,7 @@ from posebench.judging.changes import (
     is_of,
 )
 from posebench.judging.claim_cells import comparable_identity
+from posebench.judging.contrasts import short_text
 from posebench.judging.gate_results import check_gates, offenders
 from posebench.judging.gates import ChangeGate, Gate
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
@@ -86,7 +87,9 @@ def _compare(
     one, other = (comparable_identity(cell.result) for cell in (old, new))
     differing = [key for key in one if one[key] != other.get(key)]
     if differing:
-        shown = ", ".join(f"{key} ({_short(one[key])} / {_short(other[key])})" for key in differing)
+        shown = ", ".join(
+            f"{key} ({short_text(one[key])} / {short_text(other[key])})" for key in differing
+        )
         return CellComparison(name, "incomparable", reason=f"the protocols differ in {shown}")
     tables = runs[0].table(old), runs[1].table(new)
     changes, method = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
@@ -207,8 +210,3 @@ def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
         )
         for cell in cells
     ]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else f"{text[:12]}…"

@@ -80,11 +80,11 @@ def load_workload(
     checks = checks or ScoreChecks()
     if checks.official and dataset.kind == "crowdpose":
         crowdpose_evaluator()  # or the run would fail only when everything is predicted
-    protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
+    protocol = protocol_of(dataset, instances, boxes, request.box_filter, scoring)
     return Workload(dataset, instances, protocol, scoring, checks, findings)
 
 
-def _protocol(
+def protocol_of(
     dataset: PoseDataset,
     instances: Instances,
     boxes: Path | None,
