@@ -24,6 +24,10 @@ def bench_command(
     split: options.Split = "val",
     images: options.Images = None,
     keypoints: options.Keypoints = None,
+    category: options.Category = None,
+    area_rule: options.AreaRule = None,
+    exif: options.Exif = "apply",
+    allow_resized: options.AllowResized = False,
     boxes: options.Boxes = "gt",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
     size: Annotated[
@@ -83,6 +87,8 @@ def bench_command(
     """
     from posebench.cli.choices import numbers_of, one_of, several_of
     from posebench.cli.memory_suite import suite_of, text_of, words_of
+    from posebench.datasets.images.rules import EXIF_RULES
+    from posebench.datasets.rules import AREA_RULES
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
     from posebench.reporting.tables.speed_tables import bench_markdown
@@ -98,7 +104,19 @@ def bench_command(
         "bench",
         checkpoints,
         spec,
-        datasets=(DatasetEntry(dataset, text_of(data_root), split, text_of(images), keypoints),),
+        datasets=(
+            DatasetEntry(
+                dataset,
+                text_of(data_root),
+                split,
+                text_of(images),
+                keypoints,
+                category=category,
+                area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
+                exif=one_of(exif, EXIF_RULES, "--exif"),
+                allow_resized=allow_resized,
+            ),
+        ),
         boxes=(BoxesEntry(boxes),),
         sizes=words_of(size),
         policies=several_of(policy, POLICIES, "--policy"),

@@ -20,15 +20,22 @@ def claims_command(
     """Judge a run's claims: verdict, effect, interval and what they rest on."""
     from posebench.files.records import mapping_from_record
     from posebench.files.writing import naming_what_cannot_be_written, write_json
-    from posebench.judging.verdicts import judge_run
+    from posebench.judging.verdicts import verdicts_of
+    from posebench.reporting.messages import say
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.tables.verdict_table import verdict_table
+    from posebench.results.findings import finding_lines
+    from posebench.results.store import read_run
 
-    verdicts = judge_run(run)
+    judged = read_run(run)
+    verdicts, found = verdicts_of(judged), finding_lines(cell.result for cell in judged.cells)
+    for line in found:
+        say(line)
     print_fitting(verdict_table(verdicts) if verdicts else "The suite of this run makes no claims.")
     if json is not None:
-        found = [mapping_from_record(verdict) for verdict in verdicts]
+        plain = [mapping_from_record(verdict) for verdict in verdicts]
+        document = {"schema_version": SCHEMA_VERSION, "findings": found, "verdicts": plain}
         with naming_what_cannot_be_written(json):
-            write_json(json, {"schema_version": SCHEMA_VERSION, "verdicts": found})
+            write_json(json, document)
     refuted = any(verdict.verdict == "refuted" for verdict in verdicts)
     raise typer.Exit(1 if enforce and refuted else 0)

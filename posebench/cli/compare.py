@@ -21,8 +21,9 @@ def compare_command(
         list[str] | None,
         typer.Option(
             help='What must not be: "AP drop 0.3", "AP drop 0 significant", "left_wrist drop 2", '
-            '"speed drop 10%", "latency rise 10% significant", failed, missing, new, incomparable. '
-            "By default a significant drop of AP, failed, missing and incomparable cells.",
+            '"speed drop 10%", "latency rise 10% significant", new. Failed, missing and '
+            "incomparable cells fail besides, unless one is none. By default also a significant "
+            "drop of AP.",
             show_default=False,
         ),
     ] = None,
@@ -35,14 +36,13 @@ def compare_command(
     """Compare two runs of a suite; exit code 1 if a gate fails."""
     from posebench.cli.choices import one_of
     from posebench.judging.comparison import compare_runs
-    from posebench.judging.gates import DEFAULT_GATES, parse_gate
+    from posebench.judging.gates import gates_of
     from posebench.reporting.printing import print_fitting, text_of, write_out
     from posebench.reporting.tables import comparison_texts
 
     texts = comparison_texts.TEXTS
     form = one_of(format, ("terminal", *texts), "--format")
-    gates = [parse_gate(text) for text in gate or DEFAULT_GATES]
-    comparison = compare_runs(baseline, candidate, gates)
+    comparison = compare_runs(baseline, candidate, gates_of(gate or ()))
     if form in texts:
         text = texts[form](comparison)
         write_out(out, text) if out is not None else sys.stdout.write(text)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli import options
+
 app = typer.Typer(help="Make and check data sets.", no_args_is_help=True)
 make_app = typer.Typer(help="Make a data set.", no_args_is_help=True)
 app.add_typer(make_app, name="make")
@@ -58,15 +60,9 @@ def check_command(
     category: Annotated[
         str | None, typer.Option(help="One category by id or name; else all with keypoints.")
     ] = None,
-    area_rule: Annotated[
-        str | None, typer.Option(help="annotation, or box (0.53 of it); else by data set.")
-    ] = None,
-    exif: Annotated[
-        str, typer.Option(help="Turn images by their EXIF orientation: apply or ignore.")
-    ] = "apply",
-    allow_resized: Annotated[
-        bool, typer.Option("--allow-resized", help="Take resized copies of the images.")
-    ] = False,
+    area_rule: options.AreaRule = None,
+    exif: options.Exif = "apply",
+    allow_resized: options.AllowResized = False,
 ) -> None:
     """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
     from posebench.cli.choices import one_of
@@ -77,13 +73,13 @@ def check_command(
     from posebench.reporting.tables.listings import check_listing
     from posebench.scoring.data_check import CheckOptions, check_path
 
-    options = LoadOptions(
+    loading = LoadOptions(
         keypoints=load_keypoint_set(keypoints) if keypoints else None,
         category=category,
         area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
         reading=ImageReading(one_of(exif, EXIF_RULES, "--exif"), allow_resized),
     )
-    reports = check_path(path, CheckOptions(images, boxes, options))
+    reports = check_path(path, CheckOptions(images, boxes, loading))
     for report in reports:
         say(check_listing(report))
     raise typer.Exit(0 if all(report.sound for report in reports) else 2)

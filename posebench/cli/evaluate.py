@@ -25,6 +25,10 @@ def evaluate_command(
     split: options.Split = "val",
     images: options.Images = None,
     keypoints: options.Keypoints = None,
+    category: options.Category = None,
+    area_rule: options.AreaRule = None,
+    exif: options.Exif = "apply",
+    allow_resized: options.AllowResized = False,
     boxes: options.Boxes = "gt",
     min_box_score: Annotated[float, typer.Option(help="Leave out boxes scored below.")] = 0.0,
     box_nms: Annotated[
@@ -127,6 +131,8 @@ def evaluate_command(
     """
     from posebench.cli.choices import one_of, several_of
     from posebench.cli.memory_suite import suite_of, text_of, words_of
+    from posebench.datasets.images.rules import EXIF_RULES
+    from posebench.datasets.rules import AREA_RULES
     from posebench.networks.codecs import DECODER_CHOICES
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
@@ -144,7 +150,19 @@ def evaluate_command(
         "eval",
         checkpoints,
         spec,
-        datasets=(DatasetEntry(dataset, text_of(data_root), split, text_of(images), keypoints),),
+        datasets=(
+            DatasetEntry(
+                dataset,
+                text_of(data_root),
+                split,
+                text_of(images),
+                keypoints,
+                category=category,
+                area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
+                exif=one_of(exif, EXIF_RULES, "--exif"),
+                allow_resized=allow_resized,
+            ),
+        ),
         boxes=(BoxesEntry(boxes, min_box_score, box_nms, max_boxes),),
         sizes=words_of(size or ("native" if checkpoints else EMBEDDED_SIZES)),
         policies=several_of(

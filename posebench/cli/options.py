@@ -70,6 +70,15 @@ Workers = Annotated[
 ]
 ResultsFile = Annotated[Path | None, typer.Option(help="Write results with their whole protocol.")]
 
+Category = Annotated[
+    str | None,
+    typer.Option(help="A category by id or name, needed where several have keypoints."),
+]
+Exif = Annotated[str, typer.Option(help="Turn images by their EXIF orientation: apply or ignore.")]
+AllowResized = Annotated[
+    bool, typer.Option("--allow-resized", help="Take resized copies of the images.")
+]
+
 # What `score` and `diagnose` hold against annotations.
 PredictionFiles = Annotated[
     list[Path], typer.Argument(help="COCO results files of any tool; the first is the baseline.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,16 +35,19 @@ def show_suite(
 
 @app.command("validate")
 def validate_suite(
-    file: Annotated[Path, typer.Argument(help="Suite file.")],
+    suite: Annotated[str, typer.Argument(help="Suite file, or a shipped suite's name.")],
+    data: Annotated[
+        bool, typer.Option("--data", help="Also read the data sets, with their images and boxes.")
+    ] = False,
 ) -> None:
-    """Check a suite against the schema and its claims, without running anything."""
-    from posebench.reporting.messages import say
-    from posebench.suites.claims import find_claims
-    from posebench.suites.suite import load_suite
+    """Check a suite: its schema, its checkpoints, and its claims on the cells that it plans.
 
-    suite = load_suite(file)
-    claims = find_claims(suite.claims, file.parent)
-    say(f"{file} is sound: {suite.name}, {len(claims)} claims.")
+    Nothing runs. The exit code is 2 where something is wrong.
+    """
+    from posebench.cli.validate_suite import validate_file
+    from posebench.suites.suite import find_suite
+
+    raise typer.Exit(validate_file(find_suite(suite), data=data))
 
 
 @app.command("schema")

@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from posebench.__version__ import __version__
 def environment() -> dict[str, Any]:
     """Return versions, machine and date: what a reader needs to repeat a number."""
     packages = ("torch", "numpy", "opencv-python-headless", "pycocotools", "xtcocotools")
+    runtimes = ("onnxruntime", "openvino")
     return {
         "posebench": __version__,
         "python": platform.python_version(),
-        "packages": {name: package_version(name) for name in (*packages, "onnxruntime")},
+        "packages": {name: package_version(name) for name in (*packages, *runtimes)},
         "machine": {
             "platform": platform.platform(),
             "processor": _processor(),
@@ -26,6 +28,17 @@ def environment() -> dict[str, Any]:
         },
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def flat_environment(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return what `environment` returned, nested, under names such as `packages: torch`."""
+    flat: dict[str, Any] = {}
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            flat |= flat_environment(value, f"{prefix}{name}: ")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
 
 
 def package_version(package: str) -> str | None:

@@ -19,7 +19,9 @@ class Change:
 
     The interval and p-values are those of a paired bootstrap over images; they are made for AP
     and the metrics of gates, and are None for a plain difference. `told` says whether the repeats
-    of a speed allow to call it different, None where it was measured once.
+    of a speed allow to call it different, None where it was measured once. `detectable` is the
+    smallest drop that these images would show in four cases of five (see `detectable_drop`), None
+    without resamples and where the matches are the same.
     """
 
     metric: str
@@ -27,6 +29,7 @@ class Change:
     candidate: float
     difference: Estimate
     told: bool | None = None
+    detectable: float | None = None
 
 
 def is_of(change: Change, kind: NumberKind) -> bool:
@@ -38,9 +41,10 @@ def is_of(change: Change, kind: NumberKind) -> bool:
 class CellComparison:
     """What became of one cell.
 
-    `failed`: it had a result and has none any more; `missing`: it is not in the candidate at
-    all; `new`: it has a result for the first time; `neither` run has one; `incomparable`: the
-    protocols differ, and `reason` says in what; `speed_reason` why only speeds do not compare.
+    `failed`: it had a result and has none any more, or it fails and did not before; `missing`: it
+    is not in the candidate at all; `new`: it has a result for the first time; `neither` run has
+    one; `incomparable`: the protocols differ, and `reason` says in what; `speed_reason` why only
+    speeds do not compare; `made_with` names versions and machines that differ, both values each.
     """
 
     id: str
@@ -49,6 +53,7 @@ class CellComparison:
     changes: tuple[Change, ...] = ()
     reason: str | None = None
     speed_reason: str | None = None
+    made_with: tuple[str, ...] = ()
 
     def change(self, metric: str) -> Change | None:
         """Return the change of a metric, None where it was not measured in both."""
@@ -70,13 +75,14 @@ class GateResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs side by side."""
+    """Two runs side by side; `findings` say what is odd in their data and checkpoints."""
 
     baseline: str
     candidate: str
     cells: tuple[CellComparison, ...]
     gates: tuple[GateResult, ...] = ()
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -27,7 +27,7 @@ Replicates = Mapping[tuple[str, str], NDArray[np.float64]]
 
 def cells_of(run: Run) -> tuple[ClaimCell, ...]:
     """Return a run's cells as claims see them."""
-    return tuple(_claim_cell(stored) for stored in run.cells)
+    return tuple(claim_cell(stored) for stored in run.cells)
 
 
 def comparable_identity(result: CellResult) -> dict[str, Any]:
@@ -68,7 +68,8 @@ def replicates_of(run: Run, names: Iterable[str], metrics: Iterable[str]) -> Rep
     return found
 
 
-def _claim_cell(stored: StoredCell) -> ClaimCell:
+def claim_cell(stored: StoredCell) -> ClaimCell:
+    """Return a cell as claims see it."""
     result = stored.result
     facts, protocol, size = result.checkpoint, result.protocol, result.size
     texts = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from posebench.files.environment import flat_environment
 from posebench.judging.changes import (
     CellComparison,
     CellState,
@@ -19,16 +20,20 @@ from posebench.judging.changes import (
     is_of,
 )
 from posebench.judging.claim_cells import comparable_identity
+from posebench.judging.contrasts import short_text
 from posebench.judging.gate_results import check_gates, offenders
 from posebench.judging.gates import ChangeGate, Gate
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
+from posebench.results.findings import finding_lines
 from posebench.results.numbers import AP, numbers_of
 from posebench.results.store import Run, StoredCell, read_run
 from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.matching.metrics import MATCH_METRICS, MatchMetric
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
-from posebench.scoring.statistics.intervals import holm
+from posebench.scoring.statistics.intervals import detectable_drop, holm
 from posebench.suites.suite import ScoringEntry
+
+_SIDES = ("baseline", "candidate")
 
 
 def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comparison:
@@ -46,11 +51,17 @@ def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comp
         candidate=str(candidate),
         cells=tuple(cells),
         gates=tuple(GateResult(gate.text, tuple(offenders(gate, cells))) for gate in gates),
-        environments={
-            side: run.record.environment
-            for side, run in zip(("baseline", "candidate"), runs, strict=True)
-        },
+        environments={side: run.record.environment for side, run in zip(_SIDES, runs, strict=True)},
+        findings=_findings(runs),
     )
+
+
+def _findings(runs: tuple[Run, Run]) -> tuple[str, ...]:
+    """Return what is odd in the data and checkpoints; which run's, where the other has it not."""
+    one, other = (finding_lines(cell.result for cell in run.cells) for run in runs)
+    shared = [line for line in one if line in other]
+    own = [(side, line) for side, lines in zip(_SIDES, (one, other), strict=True) for line in lines]
+    return (*shared, *(f"{side}: {line}" for side, line in own if line not in shared))
 
 
 def _compare(
@@ -60,20 +71,25 @@ def _compare(
     tested: Set[str],
 ) -> CellComparison:
     old, new = sides
+    stands_for_others = old is None and new is not None and _answers_for(new, runs[0])
     new = new or _lost(old, runs[1])
     had, has = (cell is not None and cell.result.status == "ok" for cell in (old, new))
     if new is None:
         return CellComparison(name, "missing" if had else "neither", reason="not in the candidate")
     if not has:
         reason = f"{new.result.status}: {new.result.reason or 'no reason given'}"
-        return CellComparison(name, "failed" if had else "neither", reason=reason)
+        failed_before = old is not None and old.result.status == "failed"
+        fails = new.result.status == "failed" and not failed_before and not stands_for_others
+        return CellComparison(name, "failed" if had or fails else "neither", reason=reason)
     if old is None or not had:
         before = "not in the baseline" if old is None else old.result.status
         return CellComparison(name, "new", reason=before)
     one, other = (comparable_identity(cell.result) for cell in (old, new))
     differing = [key for key in one if one[key] != other.get(key)]
     if differing:
-        shown = ", ".join(f"{key} ({_short(one[key])} / {_short(other[key])})" for key in differing)
+        shown = ", ".join(
+            f"{key} ({short_text(one[key])} / {short_text(other[key])})" for key in differing
+        )
         return CellComparison(name, "incomparable", reason=f"the protocols differ in {shown}")
     tables = runs[0].table(old), runs[1].table(new)
     changes, method = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
@@ -82,24 +98,40 @@ def _compare(
         changes = tuple(each for each in changes if not is_of(each, "speed"))
     moved = any(each.difference.value != 0 for each in changes if is_of(each, "score"))
     state: CellState = "changed" if moved else "unchanged"
-    return CellComparison(name, state, method, changes, speed_reason=speed_reason)
+    made_with = _made_with(runs[0].environment(old), runs[1].environment(new))
+    return CellComparison(name, state, method, changes, None, speed_reason, made_with)
 
 
 def _lost(old: StoredCell | None, candidate: Run) -> StoredCell | None:
     """Return the one cell that stands for all of a checkpoint which could not be loaded."""
     if old is None:
         return None
-    name, protocol = old.result.checkpoint.name, old.result.protocol
-    return next(
-        (
-            cell
-            for cell in candidate.cells
-            if cell.result.size is None
-            and cell.result.checkpoint.name == name
-            and cell.result.protocol.dataset == protocol.dataset
-            and cell.result.protocol.boxes == protocol.boxes
-        ),
-        None,
+    return next((cell for cell in candidate.cells if _is_all_of(cell, old)), None)
+
+
+def _answers_for(new: StoredCell, baseline: Run) -> bool:
+    """Tell whether a cell stands for others, which the baseline has one by one."""
+    return any(_is_all_of(new, old) for old in baseline.cells)
+
+
+def _is_all_of(lost: StoredCell, cell: StoredCell) -> bool:
+    """Tell whether `lost` is all that there is of a cell's checkpoint on its data."""
+    one, other = lost.result, cell.result
+    return (
+        one.size is None
+        and one.checkpoint.name == other.checkpoint.name
+        and one.protocol.dataset == other.protocol.dataset
+        and one.protocol.boxes == other.protocol.boxes
+    )
+
+
+def _made_with(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return in what the environments of two cells differ, apart from the date."""
+    one, other = flat_environment(old), flat_environment(new)
+    return tuple(
+        f"{name} ({one.get(name, 'not said')} / {other.get(name, 'not said')})"
+        for name in {**one, **other}
+        if name != "date" and one.get(name) != other.get(name)
     )
 
 
@@ -114,6 +146,7 @@ def _changes(
     shared = [name for name in before if name in after]
     differences = {name: after[name] - before[name] for name in shared}
     estimates: dict[str, Estimate] = {}
+    detectable: dict[str, float | None] = {}
     one, other = tables
     paired = (
         one is not None
@@ -133,6 +166,8 @@ def _changes(
         sampled = resample([one, other], metrics, Resampling(scoring.replicates, scoring.seed))
         values = {metric.name: differences[metric.name] for metric in metrics}
         estimates = sampled.estimates(1, values, base=0)
+        draws = sampled.replicates[1] - sampled.replicates[0]
+        detectable = {m.name: detectable_drop(draws[:, i]) for i, m in enumerate(metrics)}
     changes = tuple(
         Change(
             name,
@@ -140,6 +175,7 @@ def _changes(
             after[name],
             estimates.get(name, Estimate(difference)),
             is_speed_told(old.result, new.result, name),
+            detectable.get(name),
         )
         for name, difference in differences.items()
     )
@@ -174,8 +210,3 @@ def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
         )
         for cell in cells
     ]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else f"{text[:12]}…"

@@ -13,6 +13,9 @@ from typing import Any
 from posebench.results.numbers import number_named
 from posebench.suites.claims import Claim, Selector
 
+# A hash is told from another by its beginning.
+_SHORT, _BEGINNING = 24, 12
+
 
 @dataclass(frozen=True)
 class ClaimCell:
@@ -35,18 +38,24 @@ class ClaimCell:
 
 @dataclass(frozen=True)
 class Pair:
-    """One effect of a claim as a weighted sum: cell id to weight, and what the cells share."""
+    """One effect of a claim as a weighted sum: cell id to weight, and what the cells share.
+
+    `treatment` and `control` are the ids of either side.
+    """
 
     shares: str
     weights: Mapping[str, float]
+    treatment: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Contrast:
     """The pairs a claim rests on.
 
-    `left_out` lists pairs that lack a value, `conflicts` fields of the protocol that differ
-    between cells to be compared; where there are conflicts, nothing may be subtracted.
+    `left_out` lists pairs that lack a value, and what they lack; `conflicts` fields of the
+    protocol that differ between cells to be compared, with the values; where there are conflicts,
+    nothing may be subtracted.
     """
 
     pairs: tuple[Pair, ...]
@@ -56,9 +65,9 @@ class Contrast:
 
 def contrast_of(claim: Claim, cells: Sequence[ClaimCell]) -> Contrast:
     """Return the pairs of cells, with weights, that a claim's effect is made of."""
-    within = [cell for cell in cells if _selected(cell, claim.at)]
-    treated = _grouped(claim, [cell for cell in within if _selected(cell, claim.treatment)])
-    controls = _grouped(claim, [cell for cell in within if _selected(cell, claim.control)])
+    within = [cell for cell in cells if is_selected(cell, claim.at)]
+    treated = _grouped(claim, [cell for cell in within if is_selected(cell, claim.treatment)])
+    controls = _grouped(claim, [cell for cell in within if is_selected(cell, claim.control)])
     pairs, left_out, conflicts = list[Pair](), list[str](), list[str]()
     for key in treated:
         if key not in controls:
@@ -75,22 +84,45 @@ def contrast_of(claim: Claim, cells: Sequence[ClaimCell]) -> Contrast:
         differing = _differences(claim, used)
         if differing:
             conflicts.append(f"{shares}: {', '.join(differing)}")
-        elif any(cell.values.get(claim.metric) is None for cell in used) or (
-            claim.relative_to is not None and None in references
-        ):
-            left_out.append(shares)
+        elif lack := _lack(claim, sides, references):
+            left_out.append(f"{shares}: {lack}")
         else:
-            weights = _weights(claim, *sides, cells)
-            pairs.extend([Pair(shares, weights)] if weights else [])
-            left_out.extend([] if weights else [shares])
+            ids = [tuple(cell.id for cell in side) for side in sides]
+            pairs.append(Pair(shares, _weights(claim, *sides, cells), *ids))
     return Contrast(tuple(pairs), tuple(left_out), tuple(conflicts))
 
 
-def _selected(cell: ClaimCell, selector: Selector) -> bool:
+def is_selected(cell: ClaimCell, selector: Selector) -> bool:
+    """Tell whether a cell has the values that a selector asks for."""
     return all(
         cell.fields.get(name) in _texts(value if isinstance(value, tuple) else (value,))
         for name, value in selector.items()
     )
+
+
+def _lack(
+    claim: Claim,
+    sides: tuple[Sequence[ClaimCell], Sequence[ClaimCell]],
+    references: Sequence[ClaimCell | None],
+) -> str | None:
+    """Return why there is no effect between cells, None where there is one."""
+    cells = [*sides[0], *sides[1]]
+    if claim.relative_to is not None and None in references:
+        alone = cells[references.index(None)]
+        wanted = ", ".join(f"{name} {value}" for name, value in claim.relative_to.items())
+        return f"{alone.id} has no cell of {wanted} to be relative to"
+    known = [*cells, *(cell for cell in references if cell is not None)]
+    without = [cell.id for cell in known if cell.values.get(claim.metric) is None]
+    if without:
+        return f"{', '.join(dict.fromkeys(without))} without {claim.metric}"
+    if claim.trend is None:
+        return None
+    conventions = dict.fromkeys(cell.fields.get("gflops_convention", "not said") for cell in cells)
+    if claim.trend == "gflops" and len(conventions) > 1:
+        return f"their publishers count GFLOPs in different ways ({' / '.join(conventions)})"
+    if not all(_slope_weights(claim.trend, side) for side in sides):
+        return f"a trend over {claim.trend} needs two sizes of known {claim.trend} on either side"
+    return None
 
 
 def _texts(values: Sequence[str | bool]) -> set[str]:
@@ -121,7 +153,7 @@ def _reference(claim: Claim, cell: ClaimCell, cells: Sequence[ClaimCell]) -> Cla
             for name, value in cell.fields.items()
             if name not in replaced
         )
-        if same and _selected(other, claim.relative_to):
+        if same and is_selected(other, claim.relative_to):
             return other
     return None
 
@@ -132,7 +164,18 @@ def _differences(claim: Claim, cells: Sequence[ClaimCell]) -> list[str]:
     if number_named(claim.metric).kind == "speed":
         facts = [{**cell.identity, **cell.conditions} for cell in cells]
     names = dict.fromkeys(name for each in facts for name in each)
-    return [name for name in names if any(each.get(name) != facts[0].get(name) for each in facts)]
+    values = {name: dict.fromkeys(short_text(each.get(name)) for each in facts) for name in names}
+    return [
+        f"{name} ({' / '.join(values[name])})"
+        for name in names
+        if any(each.get(name) != facts[0].get(name) for each in facts)
+    ]
+
+
+def short_text(value: Any) -> str:
+    """Return a value of a protocol, a hash or a long one by its beginning."""
+    text = "not said" if value is None else str(value)
+    return text if len(text) <= _SHORT else f"{text[:_BEGINNING]}…"
 
 
 def _weights(
@@ -141,16 +184,10 @@ def _weights(
     controls: Sequence[ClaimCell],
     cells: Sequence[ClaimCell],
 ) -> dict[str, float]:
-    """Return the weight of each cell in the effect; empty where a trend has too few sizes."""
+    """Return the weight of each cell in the effect."""
     total: dict[str, float] = {}
-    conventions = {cell.fields.get("gflops_convention") for cell in (*treated, *controls)}
-    if claim.trend == "gflops" and len(conventions) > 1:
-        # Each publisher counts FLOPs in its own way.
-        return {}
     for sign, side in ((1.0, treated), (-1.0, controls)):
         shares = [1.0] if claim.trend is None else _slope_weights(claim.trend, side)
-        if not shares:
-            return {}
         for cell, share in zip(side, shares, strict=True):
             total[cell.id] = total.get(cell.id, 0.0) + sign * share
             reference = _reference(claim, cell, cells)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +24,8 @@ _CHANGE = re.compile(
 )
 _FORMS = (
     '"AP drop 0.3" (points), "AP drop 0 significant", "left_wrist drop 2" (points of PCK@0.1), '
-    f'"speed drop 10%", "crops/s drop 10% significant", "latency rise 10%", {", ".join(STATES)}'
+    '"speed drop 10%", "crops/s drop 10% significant", "latency rise 10%", '
+    f"{', '.join(STATES)}, none"
 )
 
 
@@ -54,7 +56,21 @@ class StateGate:
 
 
 Gate = ChangeGate | StateGate
-DEFAULT_GATES = ("AP drop 0 significant", "failed", "missing", "incomparable")
+STANDING_GATES = ("failed", "missing", "incomparable")
+DEFAULT_GATES = ("AP drop 0 significant", *STANDING_GATES)
+NO_GATES = "none"
+
+
+def gates_of(texts: Sequence[str]) -> tuple[Gate, ...]:
+    """Return the gates that a user asks for, each once.
+
+    Those asked for add to the standing ones; `none` takes these away, and no text at all means
+    `DEFAULT_GATES`. Raises `UsageError` for what is no gate.
+    """
+    plain = [" ".join(text.split()) for text in texts]
+    asked = [text for text in plain if text != NO_GATES]
+    standing = () if NO_GATES in plain else STANDING_GATES if asked else DEFAULT_GATES
+    return tuple(map(parse_gate, dict.fromkeys((*asked, *standing))))
 
 
 def parse_gate(text: str) -> Gate:

@@ -16,10 +16,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.errors import nearest
 from posebench.judging.claim_cells import Replicates
+from posebench.judging.confounds import confounds_of
 from posebench.judging.contrasts import ClaimCell, Contrast, Pair, contrast_of
 from posebench.judging.evidence_kinds import EVIDENCE_KINDS
+from posebench.judging.untested import what_is_lacking, why_untested
 from posebench.results.numbers import number_named
 from posebench.results.store import Run, read_run
 from posebench.scoring.statistics.intervals import holm, p_value, percentile_interval
@@ -36,7 +37,8 @@ class Verdict:
     `effect` is in the metric's own scale, a fraction for a score (per doubling for a trend); `low`
     and `high` are the ends of its 95 % interval; `p` is two-sided, of an effect at the margin.
     They are None where nothing was resampled. `effects` are the single pairs' by what each pair
-    shares; `cells` are those it rests on; `reason` says why there is no more to say.
+    shares; `cells` are those it rests on; `confounds` in what else published networks of a pair
+    differ; `reason` says why there is no more to say.
     """
 
     claim: Claim
@@ -49,6 +51,7 @@ class Verdict:
     effects: tuple[tuple[str, float], ...] = ()
     cells: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    confounds: tuple[str, ...] = ()
     images: int | None = None
     seeds: int | None = None
     reason: str | None = None
@@ -60,8 +63,10 @@ def judge(
     """Return the verdict on each claim; p-values are adjusted over all claims that have one."""
     estimated = [_estimate(claim, cells, replicates) for claim in claims]
     adjusted = holm([verdict.p for verdict in estimated])
+    tests = sum(p is not None for p in adjusted)
     return tuple(
-        _decided(replace(verdict, p_holm=p)) for verdict, p in zip(estimated, adjusted, strict=True)
+        _decided(replace(verdict, p_holm=p), tests)
+        for verdict, p in zip(estimated, adjusted, strict=True)
     )
 
 
@@ -70,9 +75,8 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
     if contrast.conflicts:
         return Verdict(claim, "not comparable", reason="; ".join(contrast.conflicts))
     if not contrast.pairs:
-        return Verdict(
-            claim, "untested", left_out=contrast.left_out, reason=_nothing(claim, contrast, cells)
-        )
+        why = why_untested(claim, contrast, cells)
+        return Verdict(claim, "untested", left_out=contrast.left_out, reason=why)
     by_id = {cell.id: cell for cell in cells}
     effects = tuple((pair.shares, _effect(claim, pair, by_id)) for pair in contrast.pairs)
     total = _mean_weights(contrast)
@@ -90,6 +94,7 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
         effects=effects,
         cells=tuple(total),
         left_out=contrast.left_out,
+        confounds=confounds_of(contrast.pairs, {cell.id: cell.checkpoint for cell in cells}),
         images=_images(used),
         seeds=_seeds(claim, used),
     )
@@ -104,17 +109,22 @@ def _effect(claim: Claim, pair: Pair, cells: Mapping[str, ClaimCell]) -> float:
     return total
 
 
-def _decided(verdict: Verdict) -> Verdict:
-    """Return the verdict with its word."""
+def _decided(verdict: Verdict, tests: int) -> Verdict:
+    """Return the verdict with its word; its p-value is one of so many."""
     if verdict.verdict != "inconclusive" or verdict.effect is None:
         return verdict
     if verdict.p_holm is not None:
         if verdict.p_holm >= LEVEL:
-            return verdict
+            assert verdict.low is not None and verdict.high is not None, "p comes with an interval"
+            interval = verdict.low, verdict.high
+            lack = what_is_lacking(verdict.claim, interval, verdict.p_holm, tests)
+            return replace(verdict, reason=lack)
         agrees = _agrees(verdict.claim, verdict.effect)
         return replace(verdict, verdict="supported" if agrees else "refuted")
     if _is_sampled(verdict.claim):
-        return replace(verdict, reason="nothing was resampled, so chance cannot be told")
+        known = number_named(verdict.claim.metric).recipe is not None
+        what = "nothing was" if known else f"{verdict.claim.metric} cannot be"
+        return replace(verdict, reason=f"{what} resampled, so chance cannot be told")
     # There is no chance to tell an effect from: all pairs must say the same.
     said = {_agrees(verdict.claim, effect) for _, effect in verdict.effects}
     if len(said) == 1:
@@ -179,15 +189,6 @@ def _images(cells: Sequence[ClaimCell]) -> int | None:
     counts = {(c.fields.get("dataset"), c.identity.get("images")) for c in cells}
     known = [count for _, count in counts if isinstance(count, int)]
     return sum(known) if known else None
-
-
-def _nothing(claim: Claim, contrast: Contrast, cells: Sequence[ClaimCell]) -> str:
-    metrics = dict.fromkeys(name for cell in cells for name in cell.values)
-    if metrics and claim.metric not in metrics:
-        return f"no cell has the metric {claim.metric!r}. {nearest(claim.metric, metrics)}"
-    if contrast.left_out:
-        return f"no pair has all its values; without: {'; '.join(contrast.left_out)}"
-    return "no cells match treatment and control"
 
 
 def judge_run(folder: Path) -> tuple[Verdict, ...]:

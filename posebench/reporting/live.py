@@ -17,6 +17,7 @@ from rich.text import Text
 from posebench.reporting.messages import as_line
 from posebench.reporting.texts import points
 from posebench.results.cell import CellResult
+from posebench.results.findings import finding_lines
 from posebench.results.store import StoredCell
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display
@@ -36,9 +37,10 @@ class LineDisplay:
         """Show nothing: steps within a cell are for the eye."""
 
     def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
-        """Say how many cells there are and how many are left."""
+        """Say what is odd in the data, how many cells there are and how many are left."""
         self._left = len(pending)
-        self._say(plan_line(cells, pending))
+        for line in (*finding_lines(cell.result for cell in cells), plan_line(cells, pending)):
+            self._say(line)
 
     def started(self, cells: Sequence[PlannedCell]) -> None:
         """Say what runs together, as it may take long before any of it is done."""
@@ -77,7 +79,8 @@ class LiveDisplay:
         """Show how many cells there are and how many are left."""
         self._pending = list(pending)
         self._started = time.monotonic()
-        self._headline = plan_line(cells, pending)
+        found = map(as_line, finding_lines(cell.result for cell in cells))
+        self._headline = "\n".join((*found, plan_line(cells, pending)))
         self._show()
 
     def started(self, cells: Sequence[PlannedCell]) -> None:

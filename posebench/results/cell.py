@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from posebench.datasets.categories import PERSON
+from posebench.datasets.checks.findings import Level
 from posebench.files.environment import environment
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import write_json
@@ -46,7 +48,9 @@ class Protocol:
     ground-truth boxes; `boxes_left_out` says in words what the boxes file held besides;
     `engine` ran the network (files that do not say were made by `eager`), and `precision` is that
     of the network and of the outputs that were decoded; `images_sha256` is that of what the
-    images hold, in their order (files of before 0.2 do not say).
+    images hold, in their order (files of before 0.2 do not say). `category` is the id of the one
+    that was evaluated; `exif` and `allow_resized` are those of `ImageReading`. Files of before
+    0.2 were made of category 1, with the defaults.
     """
 
     dataset: str
@@ -76,6 +80,9 @@ class Protocol:
     precision: str = "fp32"
     scored_keypoints: str | None = None
     images_sha256: str | None = None
+    category: int = PERSON
+    exif: str = "apply"
+    allow_resized: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,21 @@ class OfficialMetrics:
 
 
 @dataclass(frozen=True)
+class CellFinding:
+    """Something odd in what a result was made of: its data, or its checkpoint.
+
+    `kind` is the finding's name in docs/checks.md, `count` says how many rows have it.
+    """
+
+    about: Literal["data", "checkpoint"]
+    level: Level
+    kind: str
+    text: str
+    count: int = 1
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
 class CellResult:
     """One checkpoint at one input size under one policy.
 
@@ -120,7 +142,8 @@ class CellResult:
     and policy. `metrics` holds the values of `scoring.METRICS` by name, unrounded (`None`: no such
     instances); `intervals` and `official` tell how far to trust them, and are `None` where not
     asked for; `gflops` counts multiply-accumulates of one forward pass; instances per second are
-    end to end with the flip test, and `speed` is what `posebench bench` measured.
+    end to end with the flip test, and `speed` is what `posebench bench` measured; `findings` say
+    what is odd in the data and the checkpoint (files of before 0.2 have none).
     """
 
     checkpoint: CheckpointFacts
@@ -135,6 +158,7 @@ class CellResult:
     official: OfficialMetrics | None = None
     instances_per_second: float | None = None
     speed: Speed | None = None
+    findings: tuple[CellFinding, ...] = ()
 
     @property
     def network_id(self) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.averages import LAST
-from posebench.checkpoints.findings import WEIGHTS, keypoints_value
+from posebench.checkpoints.findings import WEIGHTS, ZOO, keypoints_value
 from posebench.networks.backbones import describe
 from posebench.networks.spec import spec_to_mapping
-from posebench.results.cell import CheckpointFacts
+from posebench.results.cell import CellFinding, CheckpointFacts
 from posebench.running.passes import WEIGHTS_OF_A_PASS
 from posebench.running.sources import CheckpointSource
 
@@ -73,3 +73,26 @@ def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
         parameters=checkpoint.parameters,
         spec={**spec_to_mapping(spec), "keypoints": keypoints_value(spec.keypoints), **weights},
     )
+
+
+def checkpoint_findings(checkpoint: Checkpoint) -> tuple[CellFinding, ...]:
+    """Return what was assumed of a checkpoint or is odd in it, and moves its numbers."""
+    evidence = checkpoint.evidence
+    assumed = [name for name, _, why in evidence if why.startswith("assumed")]
+    keypoints = next((value for name, value, _ in evidence if name == "keypoints"), None)
+    texts = []
+    if "keypoints" in assumed:
+        text = f"its keypoints are taken for those of {keypoints}, by their number alone"
+        texts.append(("keypoints-assumed", text))
+    if others := [name for name in assumed if name != "keypoints"]:
+        text = f"assumed, as the file does not say: {', '.join(others)}"
+        texts.append(("settings-assumed", text))
+    whys = dict.fromkeys(why for name, _, why in evidence if name.startswith("crop."))
+    texts += [("normalises-itself", why) for why in whys if why.startswith("the graph normalises")]
+    for name, value, why in evidence:
+        if name == WEIGHTS:
+            texts.append(("two-sets-of-weights", f"the {value} weights are used, by {why}"))
+        elif f"; {ZOO}" in why:
+            texts.append(("zoo-differs", f"{name} is {value}, by {why}"))
+    hint = "`posebench inspect` says why; --spec overrules."
+    return tuple(CellFinding("checkpoint", "note", *each, hint=hint) for each in texts)

@@ -40,7 +40,7 @@ from posebench.prediction.kept.outputs import (
 from posebench.prediction.kept.predictions import CachedFile, cached_file, read_gflops
 from posebench.prediction.predict import NetworkRun
 from posebench.results.cell import CellResult, Protocol
-from posebench.running.loading import checkpoint_facts
+from posebench.running.loading import checkpoint_facts, checkpoint_findings
 from posebench.running.reasons import one_line, reason_of
 from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload
@@ -122,6 +122,7 @@ class NetworkPlanner:
     ) -> None:
         self.checkpoint = checkpoint
         self.facts = checkpoint_facts(checkpoint, source.name)
+        self._findings = checkpoint_findings(checkpoint)
         self.decoders = chosen_decoders(checkpoint.spec.codec, tuple(decoders))
         self._source = source
         self._storage = storage
@@ -134,7 +135,8 @@ class NetworkPlanner:
         """Return a run's plan, and the result so far of each of its decoders."""
         spec = self.checkpoint.spec
         protocol = self._protocol(key, workload)
-        result = CellResult(self.facts, key.size, key.policy, "ok", protocol)
+        found = (*workload.cell_findings, *self._findings)
+        result = CellResult(self.facts, key.size, key.policy, "ok", protocol, findings=found)
         plan = NetworkPlan(key, self._source, self.checkpoint.sha256, spec.codec)
         try:
             scored = _scored_keypoints(spec.keypoints, workload.dataset)

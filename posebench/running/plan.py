@@ -179,7 +179,8 @@ def _result_without_network(
 ) -> CellResult:
     """Return the one result of a checkpoint that was not loaded."""
     facts = CheckpointFacts(name=checkpoint.source.name)
-    return CellResult(facts, None, None, status, workload.protocol, reason)
+    found = workload.cell_findings
+    return CellResult(facts, None, None, status, workload.protocol, reason, findings=found)
 
 
 def _with_ids(cells: Sequence[PlannedCell]) -> list[PlannedCell]:

@@ -12,6 +12,7 @@ from posebench.datasets.checks.findings import Finding
 from posebench.datasets.checks.survey import data_findings, raise_errors
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.hashes import images_sha256
+from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.requests import (
     GROUND_TRUTH,
     SYNTHETIC_LEVELS,
@@ -23,7 +24,7 @@ from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.prediction.execution import Progress
 from posebench.prediction.kept.identity import inputs_sha256
-from posebench.results.cell import Protocol
+from posebench.results.cell import CellFinding, Protocol
 from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
 from posebench.scoring.official_crowdpose import crowdpose_evaluator
 from posebench.scoring.statistics.estimates import Resampling
@@ -40,6 +41,14 @@ class Workload:
     scoring: ScoringOptions
     checks: ScoreChecks
     findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def cell_findings(self) -> tuple[CellFinding, ...]:
+        """The findings as results keep them."""
+        return tuple(
+            CellFinding("data", each.level, each.kind, str(each), each.count, each.hint)
+            for each in self.findings
+        )
 
     @cached_property
     def inputs_sha256(self) -> str:
@@ -71,11 +80,11 @@ def load_workload(
     checks = checks or ScoreChecks()
     if checks.official and dataset.kind == "crowdpose":
         crowdpose_evaluator()  # or the run would fail only when everything is predicted
-    protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
+    protocol = protocol_of(dataset, instances, boxes, request.box_filter, scoring)
     return Workload(dataset, instances, protocol, scoring, checks, findings)
 
 
-def _protocol(
+def protocol_of(
     dataset: PoseDataset,
     instances: Instances,
     boxes: Path | None,
@@ -108,6 +117,9 @@ def _protocol(
         evaluator=EVALUATORS[dataset.kind],
         engine=None,
         images_sha256=images_sha256([image.path for image in dataset.images]),
+        category=dataset.category.id,
+        exif=dataset.reading.exif,
+        allow_resized=dataset.reading.allow_resized,
     )
 
 
@@ -161,6 +173,9 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
                     box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
                     limit=min(limits, default=None),
+                    category=None if entry.category is None else str(entry.category),
+                    area_rule=entry.area_rule,
+                    reading=ImageReading(entry.exif, entry.allow_resized),
                 )
             )
     return requests

@@ -24,6 +24,8 @@ from posebench.prediction.execution import Engine, Precision
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
 FlipChoice = Literal["own"] | bool
 EngineName = Literal["own", Engine]
+AreaRuleName = Literal["annotation", "box"]
+ExifChoice = Literal["apply", "ignore"]
 AXES = (
     "checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines",
     "precision",
@@ -56,7 +58,8 @@ class DatasetEntry:
     """A data set of a suite, by the words of `posebench eval`.
 
     `name` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder or an annotation
-    file; `limit` keeps the first images only.
+    file; `limit` keeps the first images only. `category` is a name or an id, `area_rule` says
+    where areas come from; `exif` and `allow_resized` say how image files become pixels.
     """
 
     name: str
@@ -65,6 +68,10 @@ class DatasetEntry:
     images: str | None = None
     keypoints: str | None = None
     limit: int | None = None
+    category: str | int | None = None
+    area_rule: AreaRuleName | None = None
+    exif: ExifChoice = "apply"
+    allow_resized: bool = False
 
 
 @dataclass(frozen=True)

@@ -82,18 +82,23 @@ def test_a_trend_over_flops_keeps_conventions_apart() -> None:
         ]
 
     assert len(contrast_of(claim, cells("hrnet", "hrnet")).pairs) == 1
-    assert contrast_of(claim, cells("hrnet", "mmpose")).pairs == ()
+    mixed = contrast_of(claim, cells("hrnet", "mmpose"))
+    said = "1x: their publishers count GFLOPs in different ways (hrnet / mmpose)"
+    assert (mixed.pairs, mixed.left_out) == ((), (said,))
 
 
 def test_a_trend_needs_two_sizes() -> None:
     claim = replace(CLAIM, trend="parameters", match_by=("size",))
     contrast = contrast_of(claim, [cell("simcc-s"), cell("heatmap-s"), cell("heatmap-m")])
-    assert (contrast.pairs, contrast.left_out) == ((), ("1x",))
+    assert (contrast.pairs, contrast.left_out) == (
+        (),
+        ("1x: a trend over parameters needs two sizes of known parameters on either side",),
+    )
 
 
 def test_a_pair_without_value_is_left_out() -> None:
     contrast = contrast_of(CLAIM, [cell("simcc-s", ap=None), cell("heatmap-s")])
-    assert (contrast.pairs, contrast.left_out) == ((), ("1x, s",))
+    assert (contrast.pairs, contrast.left_out) == ((), ("1x, s: simcc-s_1x without AP",))
 
 
 def test_whether_a_cell_runs_is_a_value() -> None:
@@ -106,13 +111,13 @@ def test_whether_a_cell_runs_is_a_value() -> None:
 def test_a_failed_cell_does_not_count_as_not_running() -> None:
     failed = cell("simcc-s", values={"AP": None, "runs": None})
     contrast = contrast_of(replace(CLAIM, metric="runs"), [failed, cell("heatmap-s")])
-    assert contrast.left_out == ("1x, s",)
+    assert contrast.left_out == ("1x, s: simcc-s_1x without runs",)
 
 
 def test_other_protocols_are_never_subtracted() -> None:
     other = cell("heatmap-s", identity={"boxes": "detector", "images": 10})
     contrast = contrast_of(CLAIM, [cell("simcc-s"), other])
-    assert (contrast.pairs, contrast.conflicts) == ((), ("1x, s: boxes",))
+    assert (contrast.pairs, contrast.conflicts) == ((), ("1x, s: boxes (gt / detector)",))
 
 
 def test_cells_that_cannot_be_told_apart_are_a_conflict() -> None:

@@ -13,13 +13,15 @@ from small_store import made_up_table, result, run_folder
 
 from posebench.errors import UsageError
 from posebench.judging.comparison import compare_runs
-from posebench.judging.gates import DEFAULT_GATES, ChangeGate, StateGate, parse_gate
+from posebench.judging.gates import DEFAULT_GATES, ChangeGate, StateGate, gates_of, parse_gate
 from posebench.reporting.tables.comparison_texts import (
     comparison_json,
     comparison_junit,
     comparison_markdown,
     github_annotations,
 )
+from posebench.results.cell import CellFinding
+from posebench.results.store import read_cell, write_cell
 
 GATES = [parse_gate(text) for text in DEFAULT_GATES]
 
@@ -237,3 +239,84 @@ def test_a_gate_knows_which_way_is_worse(gate: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_gate(gate)
     assert hint in str(caught.value)
+
+
+def test_gates_add_to_the_standing_ones_and_none_takes_them_away() -> None:
+    def texts(*asked: str) -> list[str]:
+        return [gate.text for gate in gates_of(asked)]
+
+    assert texts() == ["AP drop 0 significant", "failed", "missing", "incomparable"]
+    assert texts("AP  drop 0.3") == ["AP drop 0.3", "failed", "missing", "incomparable"]
+    assert texts("failed", "new") == ["failed", "new", "missing", "incomparable"]
+    assert texts("none") == []
+    assert texts("none", "AP drop 1") == ["AP drop 1"]
+    with pytest.raises(UsageError, match="is not a gate"):
+        gates_of(["nothing"])
+
+
+def test_a_gate_on_ap_does_not_let_a_failed_cell_pass(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result(), "b": result()})
+    new = run_folder(tmp_path / "new", {"a": result(), "b": result(ap=None)})
+    done = posebench("compare", old, new, "--gate", "AP drop 0.3")
+    assert done.returncode == 1
+    assert "gate 'failed': FAILED" in done.stdout and "  b: failed: no reason" in done.stdout
+    assert posebench("compare", old, new, "--gate", "none").returncode == 0
+
+
+def test_a_cell_that_fails_fails_the_gate_though_it_is_new(tmp_path: Path) -> None:
+    unsupported = result(ap=None, status="unsupported")
+    old = run_folder(tmp_path / "old", {"a": result(), "b": unsupported, "c": result(ap=None)})
+    broken = {"b": result(ap=None), "c": result(ap=None), "added": result("other", ap=None)}
+    new = run_folder(tmp_path / "new", {"a": result(), "d": unsupported, **broken})
+    assert states(old, new) == {
+        "a": "unchanged", "b": "failed", "c": "neither", "d": "neither", "added": "failed",
+    }  # fmt: skip
+    lost = result("other", ap=None, size=None, policy=None)
+    new = run_folder(tmp_path / "lost", {"a": result(), "lost": lost}, absent=("b", "c"))
+    assert states(old, new)["lost"] == "failed"
+
+
+def test_the_smallest_drop_that_the_images_show(tmp_path: Path) -> None:
+    tables = made_up_table(0.9), made_up_table(0.8, seed=1)
+    old = run_folder(tmp_path / "old", {"a": result(), "b": result()}, {"a": tables[0]})
+    new = run_folder(tmp_path / "new", {"a": result(ap=0.45), "b": result()}, {"a": tables[1]})
+    comparison = compare_runs(old, new, [])
+    change, without = (cell.change("AP") for cell in comparison.cells)
+    assert change is not None and without is not None and without.detectable is None
+    difference = change.difference
+    assert change.detectable is not None
+    assert difference.low is not None and difference.high is not None
+    # Of a normal distribution, the interval is 2 x 1.96 standard deviations wide.
+    width = difference.high - difference.low
+    assert change.detectable == pytest.approx(width * (1.96 + 0.84) / (2 * 1.96), rel=0.15)
+    text = comparison_markdown(comparison)
+    assert f"four cases of five: {100 * change.detectable:.2f} points (" in text
+    same = run_folder(tmp_path / "same", {"a": result()}, {"a": tables[0]})
+    assert "four cases" not in comparison_markdown(compare_runs(same, same, []))
+
+
+def test_cells_made_with_other_versions_are_named(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result(), "b": result()})
+    new = run_folder(tmp_path / "new", {"a": result(), "b": result()})
+    cell = read_cell(new, "b")
+    assert cell is not None and cell.environment is not None
+    packages = {**cell.environment["packages"], "numpy": "0.1"}
+    write_cell(new, replace(cell, environment={**cell.environment, "packages": packages}))
+    comparison = compare_runs(old, new, [])
+    (told,) = comparison.cells[1].made_with
+    assert comparison.cells[0].made_with == ()
+    assert told == f"packages: numpy ({cell.environment['packages']['numpy']} / 0.1)"
+    assert f"- made with other {told}: b" in comparison_markdown(comparison)
+
+
+def test_findings_stand_above_a_comparison(tmp_path: Path) -> None:
+    both = CellFinding("data", "warning", "box-empty", "Boxes of no size: annotation 1.")
+    one = CellFinding("checkpoint", "note", "settings-assumed", "assumed: crop.udp")
+    old = run_folder(tmp_path / "old", {"a": result(findings=(both,))})
+    new = run_folder(tmp_path / "new", {"a": result(findings=(both, one))})
+    lines = comparison_markdown(compare_runs(old, new, [])).splitlines()
+    assert lines[2:4] == [
+        "- warning: Boxes of no size: annotation 1. [box-empty]",
+        "- candidate: note: heatmap-s: assumed: crop.udp [settings-assumed]",
+    ]
+    assert json.loads(comparison_json(compare_runs(old, new, [])))["findings"]

@@ -38,5 +38,5 @@ def test_claims_name_the_field(tmp_path: Path) -> None:
         match_by=("dataset",),
     )
     contrast = contrast_of(claim, cells_of(read_run(run_folder(tmp_path, cells))))
-    assert contrast.conflicts == ("people: images_sha256",)
+    assert contrast.conflicts == ("people: images_sha256 (bbbbbbbbbbbb… / cccccccccccc…)",)
     assert contrast.pairs == ()

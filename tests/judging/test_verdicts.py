@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from posebench.judging.contrasts import ClaimCell
+from posebench.judging.published import published_cells
 from posebench.judging.verdicts import judge
+from posebench.reporting.tables.verdict_table import evidence_text
 from posebench.suites.claims import Claim
 
 CLAIM = Claim(
@@ -107,9 +109,16 @@ def test_without_replicates_published_pairs_must_agree(
 def test_other_protocols_and_no_cells() -> None:
     other = cells_with({"s": 0.1}, boxes="detector")
     (verdict,) = judge([CLAIM], other, {})
-    assert (verdict.verdict, verdict.effect, verdict.reason) == ("not comparable", None, "s: boxes")
+    assert (verdict.verdict, verdict.effect, verdict.reason) == (
+        "not comparable",
+        None,
+        "s: boxes (detector / not said)",
+    )
     (verdict,) = judge([CLAIM], other[:1], {})
-    assert (verdict.verdict, verdict.reason) == ("untested", "no cells match treatment and control")
+    assert verdict.verdict == "untested"
+    assert verdict.reason == (
+        "no cell has paradigm heatmap, which control asks for; there is simcc"
+    )
 
 
 def test_more_claims_ask_for_more_evidence() -> None:
@@ -143,3 +152,53 @@ def test_a_metric_that_no_cell_has_is_named_with_the_nearest() -> None:
     (verdict,) = judge([replace(CLAIM, metric="APP")], cells_with({"s": 0.1}), {})
     assert verdict.verdict == "untested"
     assert verdict.reason is not None and "Did you mean 'AP'" in verdict.reason
+
+
+def test_an_inconclusive_claim_says_what_it_lacks() -> None:
+    cells = cells_with({"s": 0.022})
+    many = judge([replace(CLAIM, id=str(i)) for i in range(20)], cells, spread(cells, 0.006))
+    assert many[0].reason is not None
+    assert many[0].reason.startswith("interval beyond 0, p ")
+    assert many[0].reason.endswith(" after Holm over 20 claims")
+    within = replace(CLAIM, direction="within", margin=0.02)
+    cells = cells_with({"s": 0.0})
+    (verdict,) = judge([within], cells, spread(cells, 0.03))
+    assert verdict.reason is not None and verdict.reason.startswith("interval across the margin, p")
+    (verdict,) = judge([replace(CLAIM, metric="PCK@0.1")], with_pck(cells), {})
+    assert verdict.reason == "PCK@0.1 cannot be resampled, so chance cannot be told"
+
+
+def with_pck(cells: list[ClaimCell]) -> list[ClaimCell]:
+    return [replace(cell, values={**cell.values, "PCK@0.1": 0.5}) for cell in cells]
+
+
+def published(name: str, ap: float, **fields: str) -> ClaimCell:
+    (cell,) = [each for each in published_cells() if each.id.startswith(f"{name}@")][:1]
+    return replace(cell, fields={**cell.fields, "labels.pair": "p", **fields}, values={"AP": ap})
+
+
+def test_a_published_pair_says_in_what_else_it_differs() -> None:
+    heatmap = published("mmpose/cspnext-m_coco_256x192", 0.70)
+    simcc = replace(published("mmpose/rtmpose-m_coco_256x192", 0.75), identity=heatmap.identity)
+    claim = replace(CLAIM, evidence="published")
+    (verdict,) = judge([claim], [heatmap, simcc], {})
+    assert verdict.verdict == "supported"
+    assert "epochs (420 against 210)" in verdict.confounds
+    text = evidence_text(verdict)
+    assert "; but the pair also differs in " in text and "initial weights (" in text
+    (alone,) = judge([claim], [heatmap, replace(heatmap, id="s", fields=simcc.fields)], {})
+    assert alone.confounds == ()
+
+
+def test_a_trend_shares_a_factor_where_each_network_has_its_like() -> None:
+    sizes = ("256x192", "384x288")
+    cells = [published(f"mmpose/resnet50{kind}_coco_{size}", 0.7) for size in sizes
+             for kind in ("", "_simcc")]  # fmt: skip
+    cells = [replace(cell, identity={}) for cell in cells]
+    claim = replace(CLAIM, evidence="published", trend="pixels")
+    (verdict,) = judge([claim], cells, {})
+    assert len(verdict.effects) == 1
+    assert not any(each.startswith("input size") for each in verdict.confounds)
+    (verdict,) = judge([claim], [*cells, replace(published(
+        "mmpose/resnet50_coco_384x288", 0.7), id="again", identity={})], {})  # fmt: skip
+    assert not any(each.startswith("input size") for each in verdict.confounds)

@@ -24,6 +24,7 @@ from posebench.reporting.page.pairs import (
 from posebench.reporting.page.provenance import (
     command_to_repeat,
     environment_facts,
+    environments_table,
     inputs_table,
     loads_table,
     protocol_views,
@@ -31,6 +32,7 @@ from posebench.reporting.page.provenance import (
 from posebench.reporting.page.result_tables import pairs_table, results_table
 from posebench.reporting.page.verdict_views import tally, verdict_view
 from posebench.reporting.printing import write_out
+from posebench.results.findings import finding_lines
 from posebench.results.store import Run, StoredCell, read_run
 
 # Pairs that are looked at closely; more would make the page long, not clearer.
@@ -76,6 +78,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "verdicts": [verdict_view(verdict, place) for place, verdict in enumerate(verdicts, 1)],
         "tally": tally(verdicts),
         "counts": _counts(run),
+        "findings": finding_lines(cell.result for cell in run.cells),
         "results": results_table(run, groups),
         "pairs": pairs_table(run, pairs, apart) if pairs or apart else None,
         "troubles": _troubles(run.cells),
@@ -87,6 +90,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "inputs": inputs_table(run),
         "loads": loads_table(run),
         "environment": environment_facts(run),
+        "environments": environments_table(run),
         "command": command_to_repeat(run),
     }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from posebench.files.environment import flat_environment
 from posebench.reporting.page.contents import DataTable, plain_table
 from posebench.reporting.page.pairs import ProtocolGroup
 from posebench.reporting.texts import NO_VALUE
@@ -43,9 +44,9 @@ def protocol_views(groups: Sequence[ProtocolGroup]) -> list[ProtocolView]:
 
 def environment_facts(run: Run) -> Facts:
     """Return versions, machine and date as flat pairs, each with all that cells were made with."""
-    cells = [dict(_flat(run.environment(cell))) for cell in run.cells]
+    cells = [_environment(run.environment(cell)) for cell in run.cells]
     facts = []
-    for name, value in _flat(run.record.environment):
+    for name, value in _environment(run.record.environment).items():
         found = Counter(cell[name] for cell in cells if name in cell)
         if name == "date" and found:
             facts.append((name, " to ".join(dict.fromkeys((min(found), max(found))))))
@@ -56,12 +57,26 @@ def environment_facts(run: Run) -> Facts:
     return tuple(facts)
 
 
-def _flat(environment: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in environment.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}: ")
-        else:
-            yield f"{prefix}{name}", _shown(value)
+def environments_table(run: Run) -> DataTable | None:
+    """Return what each cell was made with, as far as cells differ in it; None if in nothing."""
+    cells = {cell.id: _environment(run.environment(cell)) for cell in run.cells}
+    names = dict.fromkeys(name for each in cells.values() for name in each)
+    differing = [
+        name
+        for name in names
+        if name != "date" and len({each.get(name) for each in cells.values()}) > 1
+    ]
+    if not differing:
+        return None
+    rows = [
+        (cell, *(facts.get(name, NO_VALUE) for name in differing)) for cell, facts in cells.items()
+    ]
+    headers = [("cell", False), *((name, False) for name in differing)]
+    return plain_table("Cells made with other versions or on other machines", headers, rows)
+
+
+def _environment(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _shown(value) for name, value in flat_environment(facts).items()}
 
 
 def inputs_table(run: Run) -> DataTable:

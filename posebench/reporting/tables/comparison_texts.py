@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
 from rich.console import Group, RenderableType
@@ -26,12 +26,16 @@ _WORDS: dict[CellState, str] = {
     "incomparable": "not comparable",
     "neither": "without result in either",
 }
+_POWER = (
+    "(1.96 + 0.84) times the standard deviation of the difference over paired resamples of the "
+    "images; for one test at 5 %, before Holm's adjustment"
+)
 _LISTED: tuple[CellState, ...] = ("failed", "missing", "new", "incomparable", "neither")
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
     """Return the comparison for the terminal: changed cells, the others by reason, gates."""
-    parts: list[RenderableType] = [cell_text(_headline(comparison))]
+    parts: list[RenderableType] = [*map(cell_text, (*comparison.findings, _headline(comparison)))]
     for header, rows in _tables(comparison):
         parts.append(terminal_table(header, rows))
     parts += map(cell_text, (*_listed(comparison), *_gate_lines(comparison)))
@@ -41,7 +45,9 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 def comparison_markdown(comparison: Comparison) -> str:
     """Return the comparison for a pull request."""
     verdict = "passed" if comparison.passed else "**failed**"
-    lines = [f"### posebench: gates {verdict}", "", for_markdown(_headline(comparison))]
+    lines = [f"### posebench: gates {verdict}", ""]
+    found = [f"- {for_markdown(line)}" for line in comparison.findings]
+    lines += [*found, *([""] if found else []), for_markdown(_headline(comparison))]
     for header, rows in _tables(comparison):
         lines += ["", *markdown_table(header, [[*map(for_markdown, row)] for row in rows])]
     for more in (_listed(comparison), _gate_lines(comparison)):
@@ -184,9 +190,44 @@ def _listed(comparison: Comparison) -> list[str]:
         if cell.state == state
     ]
     reasons = Counter(cell.speed_reason for cell in comparison.cells if cell.speed_reason)
-    return cells + [
+    speeds = [
         f"speeds of {count} cells not comparable: {reason}" for reason, count in reasons.items()
     ]
+    return [*cells, *speeds, *_environments(comparison), *_detectable(comparison)]
+
+
+def _environments(comparison: Comparison) -> list[str]:
+    """Return which cells of the two runs were made with other versions or machines."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for cell in comparison.cells:
+        groups.setdefault(cell.made_with, []).append(cell.id)
+    compared = sum(cell.state in ("changed", "unchanged") for cell in comparison.cells)
+    return [
+        f"made with other {', '.join(differing)}: "
+        + ("every cell" if len(names) == compared else ", ".join(names))
+        for differing, names in groups.items()
+        if differing
+    ]
+
+
+def _detectable(comparison: Comparison) -> list[str]:
+    """Return the smallest drop that these images would show, metric by metric."""
+    found: dict[str, list[float]] = {}
+    for cell in comparison.cells:
+        for change in cell.changes:
+            if change.detectable is not None:
+                found.setdefault(change.metric, []).append(change.detectable)
+    return [
+        f"smallest drop of {metric} that this data shows in four cases of five: "
+        f"{_range(drops, metric)} ({_POWER})"
+        for metric, drops in found.items()
+    ]
+
+
+def _range(values: Sequence[float], metric: str) -> str:
+    unit = number_named(metric).unit
+    ends = dict.fromkeys(f"{unit.scale * end:.2f}" for end in (min(values), max(values)))
+    return f"{' to '.join(ends)} {unit.word}" + (", by cell" if len(ends) > 1 else "")
 
 
 def _gate_lines(comparison: Comparison) -> list[str]:

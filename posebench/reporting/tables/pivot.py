@@ -19,6 +19,7 @@ from posebench.reporting.tables.pivot_slots import (
     mark_best,
     subtract,
 )
+from posebench.results.findings import finding_lines
 from posebench.results.numbers import number_named
 from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
@@ -51,12 +52,16 @@ class PivotRow:
 
 @dataclass(frozen=True)
 class Pivot:
-    """A table: headers of the row fields, labels of the columns, rows, and what all rows share."""
+    """A table: headers of the row fields, labels of the columns, rows, and what all rows share.
+
+    `findings` say what is odd in the data and the checkpoints.
+    """
 
     row_fields: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[PivotRow, ...]
     shared: tuple[tuple[str, str], ...]
+    findings: tuple[str, ...] = ()
 
 
 def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
@@ -89,7 +94,9 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     if request.sort:
         rows.sort(key=_badness)
     labels = tuple(_label(column, metric, request) for column, metric in columns)
-    return Pivot(row_fields, labels, tuple(rows), _shared(sources, {*row_fields, *request.columns}))
+    shared = _shared(sources, {*row_fields, *request.columns})
+    found = finding_lines(source.stored.result for source in sources)
+    return Pivot(row_fields, labels, tuple(rows), shared, tuple(found))
 
 
 def _lines(

@@ -53,7 +53,7 @@ def pivot_table(pivot: Pivot, with_interval: bool) -> RenderableType:
         for row in pivot.rows
     ]
     table = terminal_table((*pivot.row_fields, *pivot.columns), rows, len(pivot.row_fields))
-    return Group(table, *map(cell_text, _notes(pivot)))
+    return Group(*map(cell_text, pivot.findings), table, *map(cell_text, _notes(pivot)))
 
 
 def pivot_markdown(pivot: Pivot, with_interval: bool) -> str:
@@ -66,9 +66,11 @@ def pivot_markdown(pivot: Pivot, with_interval: bool) -> str:
         for row in pivot.rows
     ]
     header = [for_markdown(name) for name in (*pivot.row_fields, *pivot.columns)]
+    found = [f"- {for_markdown(line)}" for line in pivot.findings]
     lines = markdown_table(header, rows, len(pivot.row_fields))
     notes = [for_markdown(note) for note in _notes(pivot)]
-    return "\n".join((*lines, "", *notes)).rstrip() + "\n"
+    above = [*found, ""] if found else []
+    return "\n".join((*above, *lines, "", *notes)).rstrip() + "\n"
 
 
 def pivot_latex(pivot: Pivot, with_interval: bool) -> str:
@@ -85,8 +87,9 @@ def pivot_latex(pivot: Pivot, with_interval: bool) -> str:
             _wrapped(for_latex, r"\textbf{{{}}}", entry, with_interval) for entry in row.entries
         ]
         lines.append(" & ".join((*map(for_latex, row.keys), *values)) + r" \\")
+    found = [f"% {one_line(line)}" for line in pivot.findings]
     notes = [f"% {one_line(note)}" for note in _notes(pivot)]
-    return "\n".join((*lines, r"\bottomrule", r"\end{tabular}", *notes)) + "\n"
+    return "\n".join((*found, *lines, r"\bottomrule", r"\end{tabular}", *notes)) + "\n"
 
 
 def pivot_csv(pivot: Pivot, with_interval: bool) -> str:
@@ -119,8 +122,9 @@ def pivot_html(pivot: Pivot, with_interval: bool) -> str:
         ]
         values = "".join(f"<td>{text}</td>" for text in texts)
         lines.append(f"<tr>{keys}{values}</tr>")
+    found = [f"<p>{for_html(line)}</p>" for line in pivot.findings]
     notes = [f"<p>{for_html(note)}</p>" for note in _notes(pivot)]
-    return "\n".join((*lines, "</tbody>", "</table>", *notes)) + "\n"
+    return "\n".join((*found, *lines, "</tbody>", "</table>", *notes)) + "\n"
 
 
 def pivot_json(pivot: Pivot, with_interval: bool) -> str:

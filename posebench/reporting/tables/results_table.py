@@ -13,6 +13,7 @@ from posebench.reporting.printing import WIDE, print_fitting, screen_width
 from posebench.reporting.text_tables import cell_text, columns_that_fit, terminal_table, width_of
 from posebench.reporting.texts import NO_VALUE, number_text, points
 from posebench.results.cell import CellResult
+from posebench.results.findings import finding_lines
 from posebench.results.numbers import AP, NUMBERS, bounds_of
 
 METRIC_COLUMNS = {
@@ -141,7 +142,9 @@ def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
 
     shown = [wanted[name] for name in columns_that_fit([*wanted], DISPENSABLE, width, table_of)]
     dropped = [column for column in wanted.values() if column not in shown]
-    return Group(_caption(results, lifted, dropped), _table(results, shown), *_reasons(results))
+    found = map(cell_text, finding_lines(results))
+    caption, table = _caption(results, lifted, dropped), _table(results, shown)
+    return Group(*found, caption, table, *_reasons(results))
 
 
 def _caption(

@@ -13,6 +13,7 @@ from posebench.reporting.escaping import for_markdown
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, doubted, number_text
 from posebench.results.cell import CellResult
+from posebench.results.findings import finding_lines
 from posebench.results.numbers import NUMBERS
 from posebench.results.speed import STABLE_RULE, Conditions, Latency, Measured, Speed
 from posebench.scoring.units import Unit
@@ -41,7 +42,7 @@ class Sheet:
 
 def bench_table(results: Sequence[CellResult]) -> RenderableType:
     """Return the tables and notes for the terminal."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [*map(cell_text, finding_lines(results))]
     for sheet in _sheets(results):
         parts += [terminal_table(sheet.header, sheet.rows, sheet.left), Text("")]
     return Group(*parts, *map(cell_text, _notes(results)))
@@ -49,7 +50,8 @@ def bench_table(results: Sequence[CellResult]) -> RenderableType:
 
 def bench_markdown(results: Sequence[CellResult]) -> str:
     """Return the tables and notes as Markdown."""
-    lines: list[str] = []
+    found = finding_lines(results)
+    lines = [*(f"- {for_markdown(line)}" for line in found), *([""] if found else [])]
     for sheet in _sheets(results):
         header, *rows = ([*map(for_markdown, row)] for row in (sheet.header, *sheet.rows))
         lines += [*markdown_table(header, rows, sheet.left), ""]

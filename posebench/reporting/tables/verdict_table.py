@@ -74,4 +74,12 @@ def evidence_text(verdict: Verdict) -> str:
     parts += [f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"] if verdict.seeds else []
     parts += [f"{len(verdict.left_out)} left out"] if verdict.left_out else []
     parts += [verdict.reason] if verdict.reason else []
-    return ", ".join(parts)
+    return ", ".join(parts) + confounds_text(verdict)
+
+
+def confounds_text(verdict: Verdict) -> str:
+    """Return what goes on from a verdict on published networks: in what else they differ."""
+    if not verdict.confounds:
+        return ""
+    subject = "the pair also differs" if len(verdict.effects) == 1 else "the pairs also differ"
+    return f"; but {subject} in {', '.join(verdict.confounds)}"
