@@ -103,9 +103,13 @@ def check_size(
     step = divisor or stride
     if size.height % step or size.width % step:
         valid = " and ".join(str(near) for near in _nearest_multiples(size, step))
-        layer = "stride" if divisor is None else "stride of the coarsest branch,"
+        what = (
+            f"the stride {step}"
+            if divisor is None
+            else f"{step}: this network cannot round sides up"
+        )
         raise UnsupportedSizeError(
-            f"{size} under {policy}: both sides must be multiples of the {layer} {step}.",
+            f"{size} under {policy}: both sides must be multiples of {what}.",
             hint=f"Nearest valid: {valid}. The policy resample runs at any size.",
         )
 

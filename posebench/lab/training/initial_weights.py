@@ -53,6 +53,13 @@ def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
         module.bias.zero_()
     elif isinstance(module, _OwnRule):
         module.initialise(generator)
+    else:
+        # What nobody sets would depend on memory or on torch's own random state.
+        unset = [name for name, _ in module.named_parameters(recurse=False)]
+        assert not unset, (
+            f"{type(module).__name__} has parameters that no rule sets: {', '.join(unset)}."
+            " Give it a method `initialise(generator)`."
+        )
 
 
 def _inputs(module: nn.Conv2d | nn.ConvTranspose2d) -> float:

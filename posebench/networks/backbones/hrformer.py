@@ -65,6 +65,10 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
 
+    def initialise(self, _generator: torch.Generator) -> None:
+        """Set the position biases to 0."""
+        self.relative_position_bias_table.zero_()
+
     def forward(self, x: Tensor) -> Tensor:
         """Map windows (M, cells, C) to the same shape."""
         count, cells, channels = x.shape

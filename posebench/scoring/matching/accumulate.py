@@ -5,6 +5,7 @@ Must equal `accumulate` and `summarize` of pycocotools' and xtcocotools' `cocoev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,9 +101,13 @@ def metric_thresholds(table: MatchTable, metric: MatchMetric) -> list[int]:
     thresholds = table.rules.thresholds
     if metric.threshold is None:
         return list(range(len(thresholds)))
-    found = [index for index, value in enumerate(thresholds) if value == metric.threshold]
+    # 0.9 of a metric's record is 0.8999999999999999 among those that COCO's evaluator spaces.
+    found = [i for i, value in enumerate(thresholds) if math.isclose(value, metric.threshold)]
     if not found:
-        raise EvaluationError(f"{metric.name} needs OKS threshold {metric.threshold}.")
+        raise EvaluationError(
+            f"{metric.name} needs OKS threshold {metric.threshold}.",
+            hint=f"Persons were matched at: {', '.join(f'{value:g}' for value in thresholds)}.",
+        )
     return found
 
 

@@ -1,4 +1,7 @@
-"""Every family's state dict is recognised by that family alone, with options that rebuild it."""
+"""Every family's state dict is recognised by that family alone, with options that rebuild it.
+
+Their weights all have initial values.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from posebench.lab.training.initial_weights import initialise
 from posebench.networks.backbones import BACKBONES, Shapes, build_backbone
-from posebench.networks.spec import BackboneSpec
+from posebench.networks.codecs import HeatmapCodec
+from posebench.networks.model import build_model
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
 # Options that exercise every branch of a family's `recognise`; a new family adds its lines here.
 OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -92,3 +99,17 @@ def test_only_its_own_family_recognises_a_state_dict(family: str, options: dict[
     claims = {name: record for name, record in found.items() if record is not None}
     assert claims.keys() == {family}
     assert shapes_of(family, claims[family]) == shapes
+
+
+@pytest.mark.parametrize("family", OPTIONS)
+def test_all_weights_of_a_family_have_initial_values(family: str) -> None:
+    backbone = BackboneSpec(family, OPTIONS[family][0])
+    with torch.device("meta"):
+        spec = ModelSpec(backbone, HeadSpec("heatmap"), HeatmapCodec(), InputSize(256, 192))
+        model = build_model(spec)
+    model.to_empty(device="cpu")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
+    initialise(model, 0)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
