@@ -14,6 +14,8 @@ from posebench.results.cell import CellFinding, CheckpointFacts
 from posebench.running.passes import WEIGHTS_OF_A_PASS
 from posebench.running.sources import CheckpointSource
 
+_Files = tuple[Path, Path | None]
+
 
 def file_bytes(path: Path) -> int:
     """Return the size of a checkpoint file, 0 where it cannot be told."""
@@ -24,38 +26,43 @@ class LoadedCheckpoints:
     """Loads checkpoints, and holds those whose files fit into a budget together.
 
     Planning needs each of them once, and a pass some of them again: what is held is not loaded
-    twice. A checkpoint beyond the budget is the caller's alone.
+    twice, whatever its names. A checkpoint beyond the budget is the caller's alone.
     """
 
     def __init__(self, budget: int | None = None) -> None:
         self._budget = WEIGHTS_OF_A_PASS if budget is None else budget
-        self._held: dict[CheckpointSource, Checkpoint] = {}
+        self._held: dict[_Files, Checkpoint] = {}
 
     def load(self, source: CheckpointSource) -> Checkpoint:
         """Return a checkpoint, and hold it if it fits; raise what `load_checkpoint` raises."""
-        held = self._held.get(source)
+        held = self._held.get(source.files)
         if held is not None:
             return held
         loaded = load_checkpoint(source.path, source.spec_file)
-        if self._bytes([*self._held, source]) <= self._budget:
-            self._held[source] = loaded
+        if _bytes([*self._held, source.files]) <= self._budget:
+            self._held[source.files] = loaded
         return loaded
 
     def make_room(self, sources: Iterable[CheckpointSource]) -> None:
-        """Let go of others, those of longest standing first, until these fit beside the rest."""
-        needed = dict.fromkeys(sources)
+        """Let go of others, those of longest standing first, until these fit beside the rest.
+
+        Nothing makes way for a checkpoint that is beyond the budget by itself.
+        """
+        files = (source.files for source in sources)
+        needed = dict.fromkeys(each for each in files if _bytes([each]) <= self._budget)
         for other in [held for held in self._held if held not in needed]:
-            if self._bytes([*self._held, *needed]) <= self._budget:
+            if _bytes([*self._held, *needed]) <= self._budget:
                 return
             del self._held[other]
 
     def keep_only(self, sources: Iterable[CheckpointSource]) -> None:
         """Let go of all but these, which are still to run."""
-        needed = set(sources)
-        self._held = {source: held for source, held in self._held.items() if source in needed}
+        needed = {source.files for source in sources}
+        self._held = {files: held for files, held in self._held.items() if files in needed}
 
-    def _bytes(self, sources: Iterable[CheckpointSource]) -> int:
-        return sum(file_bytes(path) for path in {source.path for source in sources})
+
+def _bytes(files: Iterable[_Files]) -> int:
+    return sum(file_bytes(path) for path in {path for path, _ in files})
 
 
 def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from posebench.checkpoints import Checkpoint
 from posebench.errors import CheckpointError
@@ -13,7 +14,6 @@ from posebench.prediction.crop_batches import CropRequest, calibration_crops
 from posebench.prediction.engines import execute, optimise
 from posebench.prediction.execution import Execution, Parallelism
 from posebench.running.network_plans import NetworkPlan
-from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload
 
 
@@ -22,7 +22,7 @@ class ReadyNetworks:
 
     def __init__(self, parallelism: Parallelism) -> None:
         self._parallelism = parallelism
-        self._optimised: dict[tuple[CheckpointSource, Execution], Network] = {}
+        self._optimised: dict[tuple[Path, Path | None, Execution], Network] = {}
 
     def network(self, plan: NetworkPlan, checkpoint: Checkpoint, workload: Workload) -> CellNetwork:
         """Return the network of a plan as its engine runs it.
@@ -33,7 +33,7 @@ class ReadyNetworks:
         if checkpoint.sha256 != plan.sha256:
             raise CheckpointError(f"{plan.source.path} was changed while the run was under way.")
         key, execution = plan.key, plan.key.execution
-        shared = plan.source, execution
+        shared = *plan.source.files, execution
         if shared not in self._optimised:
             self._optimised[shared] = optimise(checkpoint.network, execution)
         adapted = apply_policy(self._optimised[shared], key.size, key.policy)

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
+from posebench.checkpoints import Checkpoint
 from posebench.errors import DataError, UnsupportedExecutionError
 from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.networks.codecs import Decoder
@@ -151,9 +153,13 @@ def _networks(
     runs: dict[RunKey, NetworkRun] = {}
     problems: dict[RunKey, tuple[Status, str]] = {}
     ready = ReadyNetworks(parallelism)
+    checkpoints: dict[tuple[Path, Path | None], Checkpoint] = {}
     for key, plan in {cell.runs.key: cell.runs for cell in cells}.items():
         try:
-            network = ready.network(plan, loaded.load(plan.source), workload)
+            files = plan.source.files
+            if files not in checkpoints:  # `loaded` does not hold one beyond its budget
+                checkpoints[files] = loaded.load(plan.source)
+            network = ready.network(plan, checkpoints[files], workload)
             runs[key] = plan.with_network(network, decoders[key])
         except Exception as error:
             unsupported = isinstance(error, UnsupportedExecutionError)

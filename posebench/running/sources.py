@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from posebench.checkpoints.findings import read_overrides
 from posebench.errors import CheckpointError, PosebenchError, SpecError
 from posebench.results.cell import Status
 from posebench.running.reasons import one_line
@@ -23,6 +24,11 @@ class CheckpointSource:
     path: Path
     name: str
     spec_file: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, Path | None]:
+        """What is loaded, under whatever name."""
+        return self.path, self.spec_file
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,6 @@ def checkpoint_entries(
     Raises `CheckpointError` for a file that is not there and `SpecError` for a spec file that
     cannot be read.
     """
-    from posebench.checkpoints.findings import read_overrides
-
     if not arguments:
         raise CheckpointError(
             "This installation has no embedded checkpoints.",

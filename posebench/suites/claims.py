@@ -14,6 +14,7 @@ from typing import Literal
 from posebench.errors import SpecError, nearest
 from posebench.files.records import Place
 from posebench.files.yaml_records import YamlFile, record_from_yaml
+from posebench.suites.suite import shipped_folder
 
 Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
 """Field of a cell to the value, or the values, that it may have."""
@@ -81,8 +82,6 @@ def load_claims(path: Path) -> tuple[Claim, ...]:
 
 def shipped_claims() -> dict[str, Claim]:
     """Return the claims that come with posebench, by id."""
-    from posebench.suites.suite import shipped_folder
-
     folder = shipped_folder() / "claims"
     return {
         claim.id: claim for file in sorted(folder.glob("*.yaml")) for claim in load_claims(file)

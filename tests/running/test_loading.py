@@ -27,7 +27,7 @@ from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
 from posebench.running.run_suite import EVALUATION, run_suite
 from posebench.running.sources import CheckpointSource
-from posebench.suites.suite import DatasetEntry, ScoringEntry, Suite
+from posebench.suites.suite import CheckpointEntry, DatasetEntry, ScoringEntry, Suite
 
 
 @pytest.fixture
@@ -111,6 +111,50 @@ def test_beyond_the_budget_a_checkpoint_is_loaded_for_its_plan_and_for_its_pass(
     assert [cell.result.status for cell in read_run(asked.out).cells] == ["ok"] * 8
     # The first fits and waits for its pass, the second does not.
     assert calls == {"a": 1, "b": 2, "GFLOPs": 4}
+
+
+def test_a_checkpoint_above_the_budget_is_loaded_once_for_all_of_its_runs(
+    folder: Path, people: Path, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "WEIGHTS_OF_A_PASS", 1)
+    monkeypatch.setattr(passes_module, "WEIGHTS_OF_A_PASS", 1)
+    asked = request(folder, people, flip=(False, True))
+    run_suite(asked, Silence())
+    assert [cell.result.status for cell in read_run(asked.out).cells] == ["ok"] * 16
+    assert calls == {"a": 2, "b": 2, "GFLOPs": 4}  # for the plan and for the pass
+
+
+def test_a_file_under_two_names_is_loaded_once(
+    folder: Path, people: Path, calls: Counter[str]
+) -> None:
+    asked = request(folder, people)
+    twice = tuple(CheckpointEntry("a.safetensors", name=name) for name in ("one", "two"))
+    run_suite(replace(asked, suite=replace(asked.suite, checkpoints=twice)), Silence())
+    cells = read_run(asked.out).cells
+    assert [cell.result.checkpoint.name for cell in cells] == ["one"] * 4 + ["two"] * 4
+    assert {cell.result.status for cell in cells} == {"ok"}
+    assert calls == {"a": 1, "GFLOPs": 4}
+
+
+def test_a_file_with_another_spec_is_another_checkpoint(
+    folder: Path, calls: Counter[str]
+) -> None:
+    path, spec = folder / "a.safetensors", folder / "spec.yaml"
+    spec.write_text("flip: {test: false}\n", encoding="utf-8")
+    held = LoadedCheckpoints()
+    plain = held.load(CheckpointSource(path, "a"))
+    changed = held.load(CheckpointSource(path, "a", spec))
+    assert (plain.spec.flip.test, changed.spec.flip.test) == (True, False)
+    assert calls == {"a": 2}
+
+
+def test_nothing_makes_way_for_what_cannot_be_held(folder: Path) -> None:
+    a, b = (CheckpointSource(folder / f"{name}.safetensors", name) for name in "ab")
+    held = LoadedCheckpoints(budget=a.path.stat().st_size)
+    first = held.load(a)
+    b.path.write_bytes(b.path.read_bytes() + b" ")
+    held.make_room([b])
+    assert held.load(a) is first
 
 
 def test_what_is_held_fits_the_budget(folder: Path, calls: Counter[str]) -> None:
