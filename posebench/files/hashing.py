@@ -1,4 +1,4 @@
-"""SHA-256 of files: how results say which bytes they rest on."""
+"""SHA-256 of files: results name the bytes that they were computed from."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 import posebench
 
 _CHUNK = 2**20
-# Keypoint sets are data beside the code.
+# Keypoint sets are data files beside the code.
 _SOURCES = (".py", ".json")
-# From image and checkpoint file to keypoints. The rooms above choose what is predicted, all of
-# which is in the key of a kept prediction; `zoo` finds files and `files` reads them, whose bytes
-# have hashes of their own.
+# The rooms between image or checkpoint file and keypoints. The rooms above them choose what to
+# predict, and the key of a kept prediction holds every such choice. `zoo` and `files` find and read
+# files, whose bytes are hashed themselves.
 PREDICTING_ROOMS = ("datasets", "networks", "checkpoints", "prediction")
 
 
 def sha256_of(*paths: Path) -> str:
-    """Return the SHA-256 of the bytes of files, one after the other, in hex."""
+    """Return the SHA-256, in hex, of the concatenated bytes of files."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:
@@ -34,7 +34,7 @@ def sha256_of(*paths: Path) -> str:
 def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
     """Return the SHA-256 of the source files that can move a prediction.
 
-    A change of how results are run, scored, stored or shown leaves kept predictions good.
+    Kept predictions stay valid when the code that runs, scores, stores or shows results changes.
     """
     digest = hashlib.sha256()
     for room in PREDICTING_ROOMS:
@@ -46,6 +46,6 @@ def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
 
 
 def content_key(identity: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of plain data, whatever the order of its keys."""
+    """Return the SHA-256 of plain data; the order of keys does not matter."""
     canonical = json.dumps(identity, sort_keys=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

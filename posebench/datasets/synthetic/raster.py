@@ -98,7 +98,7 @@ class PartBuffer:
         self._ys: Floats = np.arange(self.top, self.top + height, dtype=np.float32)[:, None]
 
     def draw(self, part: Part) -> None:
-        """Rasterise one part behind or in front of what is there."""
+        """Rasterise one part behind or in front of the parts drawn before."""
         if isinstance(part, Capsule):
             self._capsule(part)
         else:
@@ -197,7 +197,7 @@ class PartBuffer:
     def _store(
         self, where: tuple[slice, slice], inside: NDArray[np.bool_], z: Floats, glow: Floats
     ) -> None:
-        """Write depth and shade (128 = unlit colour as is)."""
+        """Write depth and shade (128 = the unlit colour unchanged)."""
         light = self.light
         shade = np.maximum(glow, -0.25) * (128.0 * light.diffuse) + 128.0 * light.ambient
         np.copyto(self.depth[where], z, where=inside)
