@@ -109,7 +109,7 @@ BOMB = """<?xml version="1.0"?>
         (BOMB, "document type or entities"),
         ("<?xml version='1.0'?><svg version='1'/>", "begins with <svg>"),
         ("<net name='x' version='11'>" + "<a>" * 100, "nested too deeply"),
-        ("<net name='x' version='11'><layers>", "cut off or no OpenVINO"),
+        ("<net name='x' version='11'><layers>", "cut off or not an OpenVINO"),
         (
             "<net version='11'><data offset='0' size='9' shape='1,2' element_type='f32'/></net>",
             r"its \.bin file has 8",
