@@ -1,4 +1,4 @@
-"""Conversion: a file of posebench's own computes what its source does, bit for bit."""
+"""Conversion: posebench's own file computes what its source does, bit for bit."""
 
 from __future__ import annotations
 

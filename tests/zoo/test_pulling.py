@@ -1,4 +1,4 @@
-"""`pull` against a local server that breaks in every way a server does, and `verify`."""
+"""`pull` against a local server that fails in every way servers do, and `verify`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CUT = 1_000_000
 
 @dataclass
 class Behaviour:
-    """What the server does, and what it was asked."""
+    """What the server does, and the requests that it received."""
 
     stops_at: int | None = None
     ranges: bool = True
@@ -121,7 +121,7 @@ def entry_at(url: str) -> PublishedCheckpoint:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return the files of a folder but for locks."""
+    """Return the files of a folder except locks."""
     return [path for path in folder.iterdir() if path.suffix != ".lock"]
 
 
@@ -263,7 +263,7 @@ def test_headers_that_make_no_sense(
     assert len(str(raised.value)) < 1000
 
 
-def test_what_does_not_end_is_refused(
+def test_an_endless_answer_is_refused(
     server: tuple[Behaviour, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server[0].endless = 0.0

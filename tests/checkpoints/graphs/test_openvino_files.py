@@ -1,4 +1,4 @@
-"""OpenVINO networks made here with its own API, damaged and hostile ones, and a real one."""
+"""OpenVINO networks: some made here with its own API, damaged and hostile ones, and a real one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.sizes import InputSize
 
 
-def test_heatmaps_equal_torch_and_the_argmax_is_left(tmp_path: Path) -> None:
+def test_heatmaps_equal_torch_and_the_argmax_output_is_ignored(tmp_path: Path) -> None:
     path = save_heatmap(tmp_path / "net.xml")
     checkpoint = load_checkpoint(path)
     spec = checkpoint.spec
