@@ -76,7 +76,7 @@ def find_keypoints(name: str, count: int) -> tuple[Finding, ...]:
             return (Finding("keypoints", known, WHY),)
     other = [word for word, known in named.items() if known is None]
     if other:
-        why = f"{WHY}: {other[0]}, whose keypoints are no built-in set"
+        why = f"{WHY}: {other[0]}, whose keypoints are not a built-in set"
         return (Finding("keypoints", None, why),)
     return keypoints_by_count(count)
 

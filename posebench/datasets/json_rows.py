@@ -35,8 +35,8 @@ def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
         # Parsing the whole file says what is wrong with it, and where.
         if path.is_file() and not fits_memory(path):
             raise DataError(
-                f"The {what} {path} is cut off, or is no JSON list of objects, somewhere after its "
-                f"first {reader.taken} entries. (It is too large to look closer.)"
+                f"The {what} {path} is cut off, or is not a JSON list of objects, somewhere after "
+                f"its first {reader.taken} entries. (It is too large to look closer.)"
             ) from None
         rows, _ = read_json(path, what)
         _check_rows(path, what, rows)

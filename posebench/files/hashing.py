@@ -32,7 +32,7 @@ def sha256_of(*paths: Path) -> str:
 
 @cache
 def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
-    """Return the SHA-256 of the source files that can move a prediction.
+    """Return the SHA-256 of the source files that can change a prediction.
 
     Kept predictions stay valid when the code that runs, scores, stores or shows results changes.
     """

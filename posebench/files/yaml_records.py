@@ -89,7 +89,9 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}.") from None
     if len(content) > MAX_BYTES:
-        raise SpecError(f"{path} is larger than {MAX_BYTES} bytes; that is no such file.")
+        raise SpecError(
+            f"{path} is larger than {MAX_BYTES} bytes: that is not a file written by hand."
+        )
     return content.decode("utf-8")
 
 

@@ -29,7 +29,7 @@ def parse_config(text: str) -> dict[str, Any]:
     else.
     """
     if len(text) > MAX_CHARACTERS:
-        raise CheckpointError(f"The config text has {len(text)} characters; that is no config.")
+        raise CheckpointError(f"The config text has {len(text)} characters, more than any config.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=SyntaxWarning)

@@ -71,7 +71,7 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
             return ()
         why = f"meta.cfg {what}"
         if name is None:
-            return (Finding("keypoints", None, f"{why}: its keypoints are no built-in set"),)
+            return (Finding("keypoints", None, f"{why}: its keypoints are not a built-in set"),)
         keypoints = KEYPOINT_SETS[name]
     if len(keypoints) != count:
         raise CheckpointError(

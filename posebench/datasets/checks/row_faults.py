@@ -102,7 +102,7 @@ def _keypoints_fault(row: Mapping[str, Any], count: int) -> Fault | None:
     if "keypoints" not in row:
         return field, "are missing", None
     if not isinstance(value, list):
-        return field, f"are no list of {wanted} numbers", None
+        return field, f"are not a list of {wanted} numbers", None
     if value and all(isinstance(item, list) for item in value):
         return field, "are a list of lists", "Write x, y, score of each keypoint one after another."
     if len(value) == 2 * count:
@@ -125,4 +125,4 @@ def _box_fault(row: Mapping[str, Any], field: str, *, needed: bool) -> Fault | N
         return field, "is null", None if needed else hint
     # Some detectors write the score as a fifth number.
     numbers = value[:4] if needed and isinstance(value, list) else value
-    return None if are_numbers(numbers, 4) else (field, "is no list of 4 finite numbers", None)
+    return None if are_numbers(numbers, 4) else (field, "is not a list of 4 finite numbers", None)

@@ -225,6 +225,6 @@ def size_of_positions(count: int) -> InputSize:
         (rows, count // rows) for rows in sides if count % rows == 0 and count // rows in sides
     ]
     if not grids:
-        raise ValueError(f"{count} positions are no grid of patches")
+        raise ValueError(f"{count} positions form no grid of patches")
     rows, columns = min(grids, key=lambda grid: abs(math.log(grid[0] / grid[1] / _PORTRAIT)))
     return InputSize(rows * PATCH, columns * PATCH)

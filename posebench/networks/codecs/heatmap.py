@@ -146,10 +146,10 @@ class HeatmapCodec:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return Gaussian targets (N, K, h, w), peak 1, and weights (N, K).
 
-        `keypoints` (N, K, 2) are in input pixels; `shapes` are those of the outputs, here one (N,
-        K, h, w). Targets of `argmax` and `quarter` are centred on the nearest cell and cut off at 3
-        sigma; those of `udp` are centred on the keypoint and cut off at 3 sigma; those of `dark`
-        are centred on the keypoint and not cut off. Targets of weight 0 are 0. Raises
+        `keypoints` (N, K, 2) are in input pixels; `shapes` are those of the outputs, here one
+        (N, K, h, w). Targets of `argmax` and `quarter` are centred on the nearest cell and cut off
+        at 3 sigma; those of `udp` are centred on the keypoint and cut off at 3 sigma; those of
+        `dark` are centred on the keypoint and not cut off. Targets of weight 0 are 0. Raises
         `EvaluationError` if the decoder is `udp-regress`, which is not trained here.
         """
         if self.decoder == "udp-regress":

@@ -136,7 +136,7 @@ def test_entities_are_found_in_any_encoding() -> None:
 @pytest.mark.parametrize("encoding", ["UTF-7", "utf-16", "cp037", "idna", "no such thing"])
 def test_xml_in_other_encodings_is_refused(encoding: str) -> None:
     xml = f"<?xml version='1.0' encoding='{encoding}'?><net version='11'/>".encode()
-    with pytest.raises(CheckpointError, match="no OpenVINO file"):
+    with pytest.raises(CheckpointError, match=r"(no|not an) OpenVINO file"):
         read_openvino_facts(xml, 0, where="net.xml")
 
 

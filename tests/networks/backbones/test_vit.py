@@ -142,7 +142,7 @@ def test_positions_tell_the_trained_size(count: int, size: str) -> None:
 
 @pytest.mark.parametrize("count", [0, 257, 100_000])
 def test_positions_that_are_no_grid(count: int) -> None:
-    with pytest.raises(ValueError, match="no grid"):
+    with pytest.raises(ValueError, match="form no grid"):
         size_of_positions(count)
 
 
