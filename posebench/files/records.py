@@ -79,7 +79,7 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
 
 
 def _could_be(option: Any, item: Any) -> bool:
-    """Tell whether `item` may stand for the dataclass `option`, by its `kind` where it has one."""
+    """Tell whether `item` may stand for the dataclass `option`, by its `kind` if it has one."""
     if not (dataclasses.is_dataclass(option) and isinstance(item, Mapping)):
         return False
     kind = typing.get_type_hints(option).get("kind")

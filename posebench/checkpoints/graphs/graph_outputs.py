@@ -1,4 +1,4 @@
-"""Find the outputs of an exported network that are its answer, or name the other kind it is of.
+"""Find the outputs of an exported network that are its answer, or name its kind if it has none.
 
 Output names `simcc_x`, `simcc_y` are those of MMDeploy's exports of RTMPose; `dets`, `labels` and
 `keypoints` those of its detectors and of RTMO.

@@ -28,8 +28,9 @@ def crop_findings(
 ) -> tuple[Finding, ...]:
     """Return the channels, mean and std of a graph's crops, as far as it fixes them.
 
-    `told` are findings from `--spec` or from beside the file. Raises `CheckpointError` if something
-    can neither be decided nor was told, which it asks for, or if `told` contradicts the graph.
+    `told` are findings from `--spec` or from beside the file. Raises `CheckpointError` if the graph
+    leaves something open that was not told, which the message asks for, or if `told` contradicts
+    the graph.
     """
     said = {found.field: found for found in told}
     scaled = _range(pixels, taken)
@@ -106,7 +107,7 @@ def _colour_order(pixels: Pixels, scaled: Range) -> Literal["rgb", "bgr"] | None
 def _check_said(
     findings: Iterable[Finding], said: Mapping[str, Finding], taken: GraphInput, where: str
 ) -> None:
-    """Raise `CheckpointError` if crops would be normalised twice, or if they are bytes.
+    """Raise `CheckpointError` if crops would be normalised twice, or crops of bytes at all.
 
     Only `--spec` may ask for a second normalisation.
     """

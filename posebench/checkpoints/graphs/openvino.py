@@ -122,7 +122,7 @@ def open_session(file: GraphFile) -> OpenvinoSession:
         facts = _facts(model, read, file.name)
     except CheckpointError:
         raise
-    except Exception as error:  # the only base class that OpenVINO's errors share
+    except Exception as error:  # the only base class of OpenVINO's errors
         raise CheckpointError(f"OpenVINO cannot open {file.name}: {error}") from None
     return OpenvinoSession(facts, model, requests)
 

@@ -43,7 +43,7 @@ def open_front(session: OpenvinoSession, *, where: str) -> Front:
     outputs = [ports[name] for name in found.ends if name != source]
     try:
         compute = Requests(openvino.Model(outputs, [parameter])) if outputs else None
-    except Exception as error:  # the only base class that OpenVINO's errors share
+    except Exception as error:  # the only base class of OpenVINO's errors
         raise CheckpointError(f"OpenVINO cannot open {where}: {error}") from None
 
     def run(crops: NDArray[Any]) -> list[NDArray[Any]]:

@@ -78,8 +78,8 @@ def try_out(file: GraphFile, told_size: InputSize) -> Trial:
         raise CheckpointError(
             f"Running {file.name} on a blank crop ended its process (exit code"
             f" {done.returncode}) without an answer.",
-            hint="Codes -9 and -6 mean that memory ran out. The file is damaged or asks for more"
-            " than a network needs.",
+            hint="Codes -9 and -6 usually mean that memory ran out. The file is damaged or asks for"
+            " more than a network needs.",
         )
     return Trial(
         size=InputSize.parse(record["size"]),

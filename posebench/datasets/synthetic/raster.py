@@ -116,7 +116,7 @@ class PartBuffer:
         return image.reshape(*self.group.shape, 3)
 
     def _clip(self, xs: tuple[float, float], ys: tuple[float, float]) -> tuple[slice, slice] | None:
-        """Return row and column slices of an image-space range, or None where it is outside."""
+        """Return row and column slices of an image-space range, or None if it is outside."""
         height, width = self.depth.shape
         x0, x1 = max(0, math.floor(xs[0]) - self.left), min(width, math.ceil(xs[1]) - self.left + 1)
         y0, y1 = max(0, math.floor(ys[0]) - self.top), min(height, math.ceil(ys[1]) - self.top + 1)
