@@ -1,7 +1,8 @@
 """Checkpoints: a published file to a network, safely.
 
-The path of a file comes in; a `Checkpoint` (network, spec, and what became of every tensor) goes
-out. Nothing in a file is executed. `parsing` reads formats, `publishers` names, `graphs` exports.
+The path of a file comes in; a `Checkpoint` (network, spec, and an account of every tensor) goes
+out. Nothing in a file is executed. `parsing` reads file formats, `publishers` knows each
+publisher's names and configs, `graphs` runs exported networks.
 """
 
 import lazy_loader

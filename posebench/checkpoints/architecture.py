@@ -1,7 +1,7 @@
 """Backbone, neck and head of a state dict, from the names and shapes of its tensors alone.
 
-Names are those of MMPose 1.3.2 (`mmpose/models/backbones`, `necks` and `heads`). What tells one
-from another is in the file of each.
+Names are those of MMPose 1.3.2 (`mmpose/models/backbones`, `necks` and `heads`). The file of each
+family says what distinguishes it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from posebench.networks.shapes import Guess, below
 from posebench.networks.spec import HeadSpec
 
 StateShapes = Mapping[str, tuple[int, ...]]
-"""Shape of each tensor of a whole network by its name."""
+"""Shape of each tensor of a whole network, by its name."""
 
 
 def find_architecture(shapes: StateShapes) -> tuple[Finding, ...]:
-    """Return findings on backbone, neck and head; raise `CheckpointError` for ones not known."""
+    """Return findings on backbone, neck and head.
+
+    Raises `CheckpointError` if one of them is unknown.
+    """
     of_backbone = below(shapes, "backbone.")
     try:
         backbone = recognise_backbone(of_backbone)
@@ -37,7 +40,7 @@ def find_architecture(shapes: StateShapes) -> tuple[Finding, ...]:
     if backbone is None or head is None:
         what = "backbone" if backbone is None else "head"
         raise CheckpointError(
-            f"The {what} of this file is not one that can be loaded{nearest_family(shapes)}."
+            f"The {what} of this file cannot be loaded{nearest_family(shapes)}."
             f" Its first tensors: {', '.join(list(shapes)[:3])}.",
             hint=f"Backbones that can be: {', '.join(BACKBONES)}, with heads of the kinds"
             f" {', '.join(HEADS)} as MMPose names them. Anything else runs as ONNX.",
@@ -56,10 +59,11 @@ def find_architecture(shapes: StateShapes) -> tuple[Finding, ...]:
 
 
 def keypoint_count(shapes: StateShapes, decoder: str | None) -> int:
-    """Return K: the channels of the head's keypoints, over three for UDP-regress.
+    """Return K: the head's keypoint channels, divided by three for UDP-regress.
 
-    Where no `decoder` is known, channels that are three times a built-in set's keypoints, and no
-    set's own, are taken for UDP-regress. Raise `CheckpointError` where K is not known.
+    If no `decoder` is known, a number of channels that is three times a built-in set's keypoints,
+    and is not itself such a set's number, is taken for UDP-regress. Raises `CheckpointError` if K
+    cannot be known.
     """
     of_head, family = below(shapes, "head."), _family_of(shapes)
     try:
@@ -67,7 +71,7 @@ def keypoint_count(shapes: StateShapes, decoder: str | None) -> int:
     except (KeyError, IndexError):
         channels = 0
     if family is None or channels < 1:
-        raise CheckpointError("The head of this file has no final layer, so K is not known.")
+        raise CheckpointError("The head of this file has no final layer, so K cannot be known.")
     if decoder is None and family.codec.paradigm == "heatmap":
         counts = {len(known) for known in KEYPOINT_SETS.values()}
         regresses = channels not in counts and channels in {OFFSET_CHANNELS * n for n in counts}
@@ -79,7 +83,7 @@ def keypoint_count(shapes: StateShapes, decoder: str | None) -> int:
 
 
 def paradigm_of(shapes: StateShapes) -> Paradigm | None:
-    """Return the paradigm of the head, None for a head that is not known."""
+    """Return the paradigm of the head, or None if the head is unknown."""
     family = _family_of(shapes)
     return None if family is None else family.codec.paradigm
 
@@ -87,9 +91,9 @@ def paradigm_of(shapes: StateShapes) -> Paradigm | None:
 def trained_size(
     shapes: StateShapes, head: HeadSpec, stride: int, known_ratio: float | None
 ) -> tuple[Finding, ...]:
-    """Return findings on the trained size, split ratio and options that a head's layers tell.
+    """Return findings on the trained size, split ratio and options that a head's layers reveal.
 
-    `known_ratio` is what the config says, if anything.
+    `known_ratio` is the config's split ratio, if any.
     """
     found = find_trained_size(below(shapes, "head."), head, stride, known_ratio)
     if found is None:
@@ -109,7 +113,7 @@ def _guessed(guess: Guess) -> tuple[Finding, ...]:
 
 
 def _family_of(shapes: StateShapes) -> HeadFamily | None:
-    """Return the family of the head, None for a head that is not known."""
+    """Return the family of the head, or None if the head is unknown."""
     try:
         head = recognise_head(below(shapes, "head."))
     except (ValueError, IndexError, ZeroDivisionError, SpecError):

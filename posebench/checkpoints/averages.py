@@ -1,8 +1,8 @@
-"""Which weights of a file that has two sets: of the last step, and their running average.
+"""Choose between a file's two sets of weights: those of the last step and their running average.
 
-Evaluation in the publisher's own framework decides. mmengine's `EMAHook` swaps the two when it
-saves, so MMPose tests `state_dict`, the average (`mmengine/hooks/ema_hook.py`). timm keeps the
-average apart and evaluates it (`timm/models/_helpers.py`, `use_ema=True`).
+The choice is that of the publisher's own framework when it evaluates. mmengine's `EMAHook` swaps
+the two when it saves, so MMPose tests `state_dict`, the average (`mmengine/hooks/ema_hook.py`).
+timm stores the average separately and evaluates it (`timm/models/_helpers.py`, `use_ema=True`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ AVERAGED, LAST = "averaged", "last"
 
 @dataclass(frozen=True)
 class _Pair:
-    """Keys of the average and of the last step's weights, and who writes them so."""
+    """Keys of the average and of the last step's weights, and why the average is chosen."""
 
     averaged: str
     last: str
@@ -41,7 +41,7 @@ _RULES = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """The key of the weights to load, why, and what is left out by which rule."""
+    """The key of the weights to load, why, and the tensors left out, by rule."""
 
     key: str
     findings: tuple[Finding, ...] = ()
@@ -49,9 +49,10 @@ class Chosen:
 
 
 def choose_weights(tree: StateTree, overrides: Iterable[Finding]) -> Chosen:
-    """Return which state dict of a file to load; `weights` of `--spec` overrules.
+    """Choose the state dict of a file to load; `weights` of `--spec` overrules the default.
 
-    Raise `SpecError` for a choice that is none, `CheckpointError` where a file has only one set.
+    Raises `SpecError` if `weights` is neither of the two words, and `CheckpointError` if the file
+    has only one set.
     """
     told = [found for found in overrides if found.field == WEIGHTS]
     choice = told[-1].value if told else AVERAGED
@@ -62,7 +63,7 @@ def choose_weights(tree: StateTree, overrides: Iterable[Finding]) -> Chosen:
     pair = next((p for p in _PAIRS if {p.averaged, p.last} <= tree.states.keys()), None)
     if pair is None:
         if told:
-            raise CheckpointError("The file has one set of weights, so there is none to choose.")
+            raise CheckpointError("The file has only one set of weights, so none can be chosen.")
         first, *rest = sorted(tree.states, key=("", *STATE_KEYS).index)
         return Chosen(first, dropped=(("weights beside the ones loaded", tuple(rest)),))
     key, other = (pair.averaged, pair.last) if choice == AVERAGED else (pair.last, pair.averaged)

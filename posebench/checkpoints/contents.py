@@ -1,4 +1,4 @@
-"""What every adapter makes of a file: a spec, a network and an account of how both were found."""
+"""The result of every adapter: a spec, a network, and an account of how both were found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LIMITS = {"blocks": _MOST_LAYERS, "upsample": _MOST_LAYERS}
 
 @dataclass(frozen=True)
 class Identity:
-    """Who wrote a file and what it says about itself, before any network is built."""
+    """A file's publisher and what the file says about itself, before any network is built."""
 
     publisher: str
     findings: tuple[Finding, ...]
@@ -33,7 +33,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Contents:
-    """A loaded network. `parameters` is None where a file does not tell."""
+    """A loaded network; `parameters` is None if the file does not tell."""
 
     identity: Identity
     spec: ModelSpec
@@ -45,7 +45,7 @@ class Contents:
 def empty_model(spec: ModelSpec) -> PoseModel:
     """Build the network of a spec without memory for its weights.
 
-    Raise `SpecError` for a head or neck larger than any network's.
+    Raises `SpecError` if a head or neck is larger than any network's.
     """
     for part in (spec.head, spec.neck):
         _check_bearable(mapping_from_record(part) if part is not None else {})
@@ -70,7 +70,10 @@ def check_shapes(
     shapes: Mapping[str, tuple[int, ...]],
     dropped: Iterable[tuple[str, tuple[str, ...]]] = (),
 ) -> LoadReport:
-    """Account for every tensor of a file; raise `CheckpointError` where one has no place."""
+    """Account for every tensor of a file.
+
+    Raises `CheckpointError` if a tensor is missing, misshapen or has no place.
+    """
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     report = reconcile(shapes, expected, dropped)
     spec = model.spec
@@ -82,8 +85,8 @@ def check_shapes(
 def fill_model(model: PoseModel, tensors: Mapping[str, Tensor]) -> PoseModel:
     """Give an empty model its weights in float32, ready to predict.
 
-    Raise `CheckpointError` that names the first tensors with NaN or infinite values, or without
-    floating-point ones.
+    Raises `CheckpointError`, with the first such tensors, if any hold NaN, infinite values or no
+    floating-point numbers.
     """
     expected = model.state_dict()
     whole = [
@@ -95,7 +98,7 @@ def fill_model(model: PoseModel, tensors: Mapping[str, Tensor]) -> PoseModel:
         raise CheckpointError(
             f"{whole[0]} is stored as {str(tensors[whole[0]].dtype).removeprefix('torch.')}, not as"
             " floating-point numbers.",
-            hint="Quantised weights cannot be read: give the file they were made from.",
+            hint="Quantised weights cannot be read: give the file that they were made from.",
         )
     weights = {
         name: tensor.float() if tensor.is_floating_point() else tensor

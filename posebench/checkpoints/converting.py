@@ -1,4 +1,4 @@
-"""`convert_checkpoint`: any checkpoint that can be loaded, as a file of posebench's own."""
+"""`convert_checkpoint`: write any loadable checkpoint as posebench's own kind of file."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def convert_checkpoint(
 ) -> Checkpoint:
     """Write `source` to `target` as safetensors with its spec inside, and return `source` loaded.
 
-    Weights in float32 compute what the source does; a graph is kept byte by byte. Raise
-    `UsageError` for a target that cannot be, is there already (unless `force`) or is the source,
-    and what `load_checkpoint` and `save_checkpoint` raise.
+    In float32 the weights compute exactly what the source does; a graph is copied byte for byte.
+    Raises `UsageError` if `target` has the wrong suffix, is a folder, exists (without `force`) or
+    is the source. Raises what `load_checkpoint` and `save_checkpoint` do.
     """
     _check_target(source, target, force)
     checkpoint = load_checkpoint(source, spec_file)
@@ -59,11 +59,11 @@ def _check_target(source: Path, target: Path, force: bool) -> None:
     if target.samefile(source):
         raise UsageError(f"{target} is the file to convert.", hint="Give another name.")
     if not force:
-        raise UsageError(f"{target} is there already.", hint="Give --force to replace it.")
+        raise UsageError(f"{target} exists already.", hint="Give --force to replace it.")
 
 
 def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return where a file comes from and what of its spec nobody said yet; a first source stays."""
+    """Return a file's origin, as first recorded, and the guessed fields of its spec."""
     return {
         "source_file": checkpoint.path.name,
         "source_sha256": checkpoint.sha256,

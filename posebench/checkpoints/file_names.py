@@ -1,7 +1,7 @@
-"""What a published file's name says, where nothing inside the file says it.
+"""Facts from a published file's name, used if nothing inside the file gives them.
 
 Names are those of MMPose's model zoo and of the HRNet and SimCC repositories: sizes in them are
-height x width, `dark` and `udp` are decoders, and `_pt-…` is what pre-training ran on.
+height x width, `dark` and `udp` are decoders, and `_pt-…` names the data of pre-training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from posebench.networks.sizes import MAX_SIDE, InputSize
 WHY = "file name"
 _SIZE = re.compile(r"(?<![0-9a-z])(\d{2,4})x(\d{2,4})(?![0-9a-z])", re.IGNORECASE)
 _PRETRAINING = re.compile(r"_pt-[^_]*")
-# The built-in set that a data set has; None: its own, which is not built in.
+# The built-in set of each data set; None if its set is not built in.
 _DATA_SETS: dict[str, str | None] = {
     "coco": "coco",
     "humanart": "coco",
@@ -31,7 +31,7 @@ _DATA_SETS: dict[str, str | None] = {
     "ucoco": "coco-wholebody",
     "cocktail14": "coco-wholebody",
     **dict.fromkeys(
-        # People, with other keypoints: some have as many as a built-in set.
+        # People with other keypoints, some as many as a built-in set has.
         ("posetrack18", "posetrack21", "jhmdb", "exlpose", "h36m", "human36m", "lsp", "lspet",
          "lip", "mhp", "3dpw", "mpi-inf-3dhp", "deepfashion", "deepfashion2",
         # Animals.
@@ -48,14 +48,14 @@ _DATA_SETS: dict[str, str | None] = {
 
 
 def find_size(name: str) -> tuple[Finding, ...]:
-    """Return the one input size in a file's name, if there is one and it could be one."""
+    """Return the input size in a file's name, if there is exactly one plausible size."""
     sizes = {(int(height), int(width)) for height, width in _SIZE.findall(name)}
     valid = [InputSize(*sides) for sides in sizes if 0 < min(sides) <= max(sides) <= MAX_SIDE]
     return tuple(Finding("input_size", str(size), WHY) for size in valid if len(sizes) == 1)
 
 
 def find_decoder(name: str) -> tuple[Finding, ...]:
-    """Return decoder and crop of a heatmap network whose file is named after its decoder."""
+    """Return the decoder and crop of a heatmap network whose file name says its decoder."""
     words = _words(name)
     if "udp" not in words:
         return (Finding("codec.decoder", "dark", WHY),) if "dark" in words else ()
@@ -64,10 +64,11 @@ def find_decoder(name: str) -> tuple[Finding, ...]:
 
 
 def find_keypoints(name: str, count: int) -> tuple[Finding, ...]:
-    """Return the set of the data set in a file's name that has `count` keypoints.
+    """Return the keypoint set, of `count` keypoints, of the data set in a file's name.
 
-    Else the only one with as many; where the name tells a data set of another set, or several
-    have as many, the finding's value is None and says why.
+    Without a data set, return the only built-in set with that count. If the name's data set has
+    other keypoints, or several sets have that count, the finding's value is None and its reason
+    says why.
     """
     named = {word: _DATA_SETS[word] for word in _words(name) if word in _DATA_SETS}
     for known in named.values():
@@ -75,12 +76,12 @@ def find_keypoints(name: str, count: int) -> tuple[Finding, ...]:
             return (Finding("keypoints", known, WHY),)
     other = [word for word, known in named.items() if known is None]
     if other:
-        why = f"{WHY}: {other[0]}, whose keypoints are no built-in set"
+        why = f"{WHY}: {other[0]}, whose keypoints are not a built-in set"
         return (Finding("keypoints", None, why),)
     return keypoints_by_count(count)
 
 
 def _words(name: str) -> list[str]:
     text = _PRETRAINING.sub("", name.lower())
-    # Names with a hyphen are words too.
+    # Names that contain a hyphen count as words too.
     return [*re.split(r"[-_.+\s]+", text), *re.split(r"[_.+\s]+", text)]

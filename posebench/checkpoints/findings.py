@@ -1,4 +1,4 @@
-"""What a checkpoint says about itself, field by field, with the reason, and the spec made of it."""
+"""Facts about a checkpoint, field by field, each with its reason, and the spec made from them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from posebench.files.records import mapping_from_record
 from posebench.networks.spec import ModelSpec, spec_from_mapping, spec_overrides
 
 REQUIRED = ("backbone.family", "head.kind", "codec.kind", "input_size", "keypoints")
-# How the reason for what a file does not say begins.
+# The reason for a value that the file does not give begins with this.
 _GUESSES = ("assumed", "default", "file name")
-# How the reason for what the zoo says begins.
+# The reason for a value from the zoo begins with this.
 ZOO = "zoo entry"
 _WHOLE = ("keypoints",)
-# Which of two sets of weights in a file: no field of a spec, but `--spec` may say it.
+# Chooses between two sets of weights in a file; `--spec` may say it, but a spec has no such field.
 WEIGHTS = "weights"
 _PLAIN = ("input_size", "keypoints", WEIGHTS)
 _EXAMPLE = """\
@@ -29,9 +29,9 @@ _EXAMPLE = """\
 
 @dataclass(frozen=True)
 class Finding:
-    """One field of a `ModelSpec` as a dotted path, its plain value, and why it is believed.
+    """One field of a `ModelSpec` as a dotted path, its plain value, and the reason for it.
 
-    A value of None says why the field cannot be known, so that nothing is assumed for it.
+    If the field cannot be known, the value is None, so that nothing is assumed, and `why` says why.
     """
 
     field: str
@@ -40,12 +40,12 @@ class Finding:
 
     @property
     def guess(self) -> bool:
-        """Whether the file itself does not say it, so that a zoo entry may overrule it."""
+        """Whether it was only assumed, so that a zoo entry may overrule it."""
         return self.why.startswith(_GUESSES)
 
 
 def findings_of(record: Mapping[str, Any], why: str, prefix: str = "") -> tuple[Finding, ...]:
-    """Return the leaves of a nested mapping that have a value; keypoint sets stay whole."""
+    """Return a nested mapping's leaves that have a value, as findings; keypoint sets stay whole."""
     found: list[Finding] = []
     for key, value in record.items():
         name = f"{prefix}{key}"
@@ -71,13 +71,13 @@ def read_overrides(path: Path | None) -> tuple[Finding, ...]:
 
 
 def settle(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return one finding per field: the last one that was given for it."""
+    """Return one finding per field: the last one given."""
     last = {finding.field: finding for finding in findings}
     return tuple(last.values())
 
 
 def nested_mapping(findings: Iterable[Finding]) -> dict[str, Any]:
-    """Return findings as the nested plain data of a record; a later one overrules an earlier."""
+    """Return findings as the nested plain data of a record; later ones overrule earlier ones."""
     plain: dict[str, Any] = {}
     for finding in findings:
         *parents, leaf = finding.field.split(".")
@@ -92,10 +92,10 @@ def nested_mapping(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def spec_from_findings(findings: Iterable[Finding], *, where: str) -> ModelSpec:
-    """Build the spec of settled findings.
+    """Build the spec from settled findings.
 
-    Raise `CheckpointError` that lists what is missing and shows how to give it, `SpecError` for
-    a value that does not fit.
+    Raises `CheckpointError` if fields are missing; it lists them and shows how to give them. Raises
+    `SpecError` if a value does not fit.
     """
     findings = tuple(finding for finding in settle(findings) if finding.field != WEIGHTS)
     unknown = {finding.field: finding.why for finding in findings if finding.value is None}
@@ -115,7 +115,7 @@ def spec_from_findings(findings: Iterable[Finding], *, where: str) -> ModelSpec:
 
 
 def keypoints_value(keypoints: KeypointSet) -> str | dict[str, Any]:
-    """Return the name of the built-in set that equals `keypoints`, else its plain record."""
+    """Return the name of the built-in set that equals `keypoints`, or its plain record."""
     for name, known in KEYPOINT_SETS.items():
         if (known.keypoints, known.sigmas, known.flip_pairs) == (
             keypoints.keypoints,
@@ -127,9 +127,9 @@ def keypoints_value(keypoints: KeypointSet) -> str | dict[str, Any]:
 
 
 def keypoints_by_count(count: int) -> tuple[Finding, ...]:
-    """Return the one built-in set with `count` keypoints, as a guess by number alone.
+    """Return the only built-in set with `count` keypoints, as a guess by number alone.
 
-    Where several have as many, the finding says that it cannot be known.
+    If several sets have that count, the finding says that the set cannot be known.
     """
     named = [name for name, known in KEYPOINT_SETS.items() if len(known) == count]
     if len(named) > 1:

@@ -1,4 +1,4 @@
-"""Which format a checkpoint file has, by its first bytes rather than its name."""
+"""Recognise the format of a checkpoint file by its first bytes rather than its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from posebench.files.inputs import not_a_file
 
 Format = Literal["torch", "safetensors", "onnx", "openvino", "mmdeploy", "huggingface"]
 _HEAD = 512
-# White space and the mark that some editors put before text.
+# White space, and the byte order mark that some editors put before text.
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _SAFETENSORS_HEADER = 8
 _ZIP = b"PK\x03\x04"
@@ -22,7 +22,7 @@ READABLE = (
     " folders that transformers' save_pretrained writes."
 )
 _AGAIN = "Download the file again: this is not the checkpoint itself."
-# First bytes, what they are, and what to do about it.
+# First bytes, the format that they mark, and what to do about it.
 _MISTAKES = (
     (b"\xff\xd8\xff", "a JPEG image", "Give the checkpoint file, not an image."),
     (b"\x89PNG", "a PNG image", "Give the checkpoint file, not an image."),
@@ -37,7 +37,10 @@ _MISTAKES = (
 
 
 def recognise_format(path: Path) -> Format:
-    """Return the format of a checkpoint; raise `CheckpointError` for anything else."""
+    """Return the format of a checkpoint.
+
+    Raises `CheckpointError` if it is anything else.
+    """
     if path.is_dir():
         return _recognise_folder(path)
     try:
@@ -82,7 +85,7 @@ def recognise_format(path: Path) -> Format:
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """Return the files that hold a checkpoint's weights: of an OpenVINO network, both of its."""
+    """Return the files that hold a checkpoint's weights: two for an OpenVINO network."""
     if path.is_dir():
         return (path / _MODEL_FOLDER[1],)
     weights = path.with_suffix(".bin")

@@ -21,7 +21,7 @@ MAX_CONFIG = 1_000_000
 
 
 def identify(folder: Path, overrides: tuple[Finding, ...]) -> Identity:
-    """Find what a folder holds without reading its tensors."""
+    """Identify what a folder holds without reading its tensors."""
     with _open(folder) as (file, _):
         return identify_state(file, overrides)
 
@@ -48,5 +48,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}.") from None
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds no JSON object of at most {MAX_CONFIG} bytes.")
+        raise CheckpointError(f"{path} does not hold a JSON object of at most {MAX_CONFIG} bytes.")
     return value

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from posebench.errors import CheckpointError
 
 _SHOWN = 5
-# Read by BatchNorm in training only, and absent from files written before torch 0.4.1.
+# BatchNorm reads it only in training, and files written before torch 0.4.1 lack it.
 _OPTIONAL_SUFFIX = ".num_batches_tracked"
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of the tensors of a file.
+    """The account of a file's tensors.
 
-    `dropped` lists (rule, names); `missing` are tensors of the network that the file lacks,
-    `unexpected` are tensors of the file that have no place, `mismatched` have another shape.
+    `dropped` lists (rule, names). `missing` are tensors of the network that the file lacks,
+    `unexpected` tensors of the file without a place in the network, `mismatched` those of another
+    shape.
     """
 
     mapped: int
@@ -32,7 +33,7 @@ def reconcile(
     expected: Mapping[str, tuple[int, ...]],
     dropped: Iterable[tuple[str, tuple[str, ...]]] = (),
 ) -> LoadReport:
-    """Compare names and shapes of a file with those of the network built for it."""
+    """Compare a file's names and shapes with those of the network built for it."""
     both = found.keys() & expected.keys()
     return LoadReport(
         mapped=len(both),
@@ -48,7 +49,7 @@ def reconcile(
 
 
 def check_report(report: LoadReport, *, network: str) -> None:
-    """Raise `CheckpointError` with the first offenders unless every tensor has its place."""
+    """Raise `CheckpointError`, with the first offenders, unless every tensor has its place."""
     missing = [name for name in report.missing if not name.endswith(_OPTIONAL_SUFFIX)]
     problems = [
         f"{label}: {_listing(names)}"

@@ -1,4 +1,4 @@
-"""`load_checkpoint`: from the bytes of a file to a network that runs, nothing in it executed."""
+"""`load_checkpoint`: the bytes of a file to a network, without executing anything in it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Evidence = tuple[tuple[str, Any, str], ...]
 class Checkpoint:
     """A loaded checkpoint.
 
-    `evidence` lists (field of the spec, value, why); `parameters` counts learned values and is
-    None where a file does not tell; `provenance` is what the file says about its making.
+    `evidence` lists (field of the spec, value, why); `parameters` counts learned values and is None
+    if the file does not tell; `provenance` is what the file says about its making.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Checkpoint:
 
     @property
     def last_step(self) -> bool:
-        """Whether `--spec` chose the last step's weights where a file has their average too."""
+        """Whether `--spec` chose the last step's weights in a file that also has their average."""
         return any((field, value) == (WEIGHTS, LAST) for field, value, _ in self.evidence)
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file says about itself; `problem` is why it cannot be loaded, if it cannot."""
+    """What a file says about itself; `problem` says why it cannot be loaded, or is None."""
 
     name: str
     path: Path
@@ -67,7 +67,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class _Adapter:
-    """How files of one format are identified and loaded."""
+    """The functions that identify and load files of one format."""
 
     identify: Callable[[Path, tuple[Finding, ...]], Identity]
     load: Callable[[Path, tuple[Finding, ...]], Contents]
@@ -93,8 +93,8 @@ _ADAPTERS: dict[Format, _Adapter] = {
 def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
     """Load a checkpoint file or folder; `spec_file` overrules what it says about itself.
 
-    Raise `CheckpointError` for a file that cannot be read, recognised or matched tensor by tensor,
-    `UnsafeCheckpointError` for one that asks for code to be run, `SpecError` for a bad spec.
+    Raises `CheckpointError` if the file cannot be read, recognised or matched tensor by tensor,
+    `UnsafeCheckpointError` if it asks for code to be run, and `SpecError` if a spec is bad.
     """
     overrides = read_overrides(spec_file)
     with _naming(path):
@@ -102,7 +102,7 @@ def load_checkpoint(path: Path, spec_file: Path | None = None) -> Checkpoint:
 
 
 def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
-    """Find what a file is and why, also where it says too little to be loaded."""
+    """Identify a file, with reasons, even if it says too little to be loaded."""
     overrides = read_overrides(spec_file)
     with _naming(path):
         known = _recognise(path, overrides)
@@ -127,7 +127,7 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
 
 @dataclass(frozen=True)
 class _Recognised:
-    """A file's adapter and hash, and what the zoo and then the user say of it."""
+    """A file's adapter and hash, and the findings on it from the zoo and then from the user."""
 
     adapter: _Adapter
     sha256: str
@@ -160,12 +160,12 @@ def _load(path: Path, known: _Recognised) -> Checkpoint:
 
 
 def _name(path: Path) -> str:
-    """Return the name without what tells the format; a folder's has no such part."""
+    """Return the name without its suffix; a folder's name has none."""
     return path.name if path.is_dir() else path.stem
 
 
 def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:
-    """Return every finding and why; where the zoo says otherwise, that too."""
+    """Return every finding with its reason, and what the zoo says if it differs."""
     others = {fact.field: f"; {fact.why} says {fact.value}" for fact in zoo.contradicted}
     return tuple(
         (found.field, found.value, found.why + others.get(found.field, ""))
@@ -174,14 +174,14 @@ def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:
 
 
 def _defaults(identity: Identity, spec: ModelSpec) -> Evidence:
-    """Return the fields of a spec that nothing was found for."""
+    """Return the fields of a spec that no finding set, with their defaults."""
     found = {finding.field for finding in identity.findings}
     leaves = _shown(identity, findings_of(spec_to_mapping(spec), "default"))
     return tuple((leaf.field, leaf.value, leaf.why) for leaf in leaves if leaf.field not in found)
 
 
 def _shown(identity: Identity, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Leave out a graph's head but for its kind: the layers are inside, the spec knows of none."""
+    """Leave out all of a graph's head except its kind: the spec does not know the layers inside."""
     family = next((f.value for f in identity.findings if f.field == "backbone.family"), None)
     if family not in EXPORTED:
         return findings
@@ -190,7 +190,7 @@ def _shown(identity: Identity, findings: tuple[Finding, ...]) -> tuple[Finding, 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before an error, and print nothing of the file's that moves a cursor."""
+    """Put the file's name before an error, and replace characters that could move the cursor."""
     try:
         yield
     except CheckpointError as error:

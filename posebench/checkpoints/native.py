@@ -1,6 +1,6 @@
 """posebench's own files: safetensors whose metadata holds the spec and the provenance.
 
-Their tensors are the weights of a network; of an exported one, the bytes of its own files.
+Their tensors are a network's weights, or the bytes of an exported network's own files.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def save_checkpoint(
     *,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write a model's weights, spec and provenance (plain JSON data) by way of a temporary name.
+    """Write a model's weights, spec and provenance (plain JSON data), via a temporary name.
 
-    Tensors of two or more dimensions are stored as `dtype`; BatchNorm statistics, biases and
-    other vectors stay float32, whose range they need. Raises `CheckpointError` where a weight is
-    not finite in that type, or the file cannot be written.
+    Tensors of two or more dimensions are stored as `dtype`; BatchNorm statistics, biases and other
+    vectors stay float32, because they need its range. Raises `CheckpointError` if a weight is not
+    finite in that type, or if the file cannot be written.
     """
     tensors = {name: _stored(tensor, dtype) for name, tensor in model.state_dict().items()}
     broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
@@ -59,9 +59,9 @@ def save_checkpoint(
 def save_graph(
     path: Path, graph: GraphFile, spec: ModelSpec, provenance: Mapping[str, Any]
 ) -> None:
-    """Write an exported network's own files, byte by byte, with its spec and provenance.
+    """Write an exported network's own files, byte for byte, with its spec and provenance.
 
-    Raises `CheckpointError` where the file cannot be written.
+    Raises `CheckpointError` if the file cannot be written.
     """
     tensors = {name: np.frombuffer(data, np.uint8) for name, data in graph.parts.items()}
     metadata = _metadata(spec, provenance)
@@ -101,7 +101,10 @@ def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
 
 
 def stored_graph(path: Path) -> GraphFile:
-    """Read the exported network that `save_graph` wrote; raise `CheckpointError` without one."""
+    """Read the exported network that `save_graph` wrote.
+
+    Raises `CheckpointError` if there is none.
+    """
     with open_safetensors(path) as file:
         return _graph(path.name, file)
 
@@ -110,7 +113,7 @@ def _graph(name: str, file: SafetensorsFile) -> GraphFile:
     kind = next((each for each, parts in PARTS.items() if set(parts) == set(file.entries)), None)
     tensors = {part: file.read(entry) for part, entry in file.entries.items()} if kind else {}
     if kind is None or any(tensor.dtype != torch.uint8 for tensor in tensors.values()):
-        raise CheckpointError("The metadata speaks of an exported graph; there is none.")
+        raise CheckpointError("The metadata mentions an exported graph, but the file holds none.")
     return GraphFile(name, kind, {part: each.numpy().tobytes() for part, each in tensors.items()})
 
 
@@ -143,7 +146,7 @@ def _record(text: str | None) -> dict[str, Any]:
     """Return the metadata record with the keys `spec` and `provenance`."""
     if text is None:
         raise CheckpointError(
-            "This safetensors file does not say which network its weights are of.",
+            "This safetensors file does not say which network its weights belong to.",
             hint="Beside it lies a config.json? Then give the folder. posebench reads the"
             " .safetensors files that `posebench train` and `posebench convert` write.",
         )

@@ -1,7 +1,7 @@
-"""Networks that posebench does not evaluate, told by names in their files, and what to say of them.
+"""Recognise, by names in their files, networks that posebench does not evaluate, and say so.
 
 Names: MMPose 0.x and 1.x, MMDetection, MMPretrain, HigherHRNet, DEKR, OpenPose, torchvision and
-ultralytics, each as its own code has them.
+ultralytics, each as its own code writes them.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _BOTTOM_UP = "which finds the keypoints of a whole image and then groups them"
 _REGRESSION = "which answers with coordinates, not with heatmaps or SimCC vectors"
 _HINT = "posebench evaluates top-down networks with heatmap or SimCC heads."
 _CLASSIFIER_HINT = "Give the pose network that was trained from these weights."
-# More outputs than any pose network's coordinates: 133 keypoints with x, y and two deviations.
+# No pose network has more coordinates: 133 keypoints with x, y and two deviations.
 _MANY_CLASSES = 600
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of network: a pattern found in some tensor's name, and what it is then."""
+    """A kind of network: a pattern that some tensor's name matches, and the words for it."""
 
     pattern: str
     what: str
     hint: str = _HINT
 
 
-# The first that fits is named.
+# The first kind that fits is named.
 _BY_NAME = (
     _Kind(r"^head\.dcc\.", f"RTMO, {_ONE_STAGE}"),
     _Kind(r"^head\.head_module\.(conv_pose|out_kpt)", f"YOLOX-Pose, {_ONE_STAGE}"),
@@ -53,7 +53,7 @@ _BY_NAME = (
     _Kind(r"^head\.layers\.head\.", "an image classifier", _CLASSIFIER_HINT),
     _Kind(r"^(classifier|incre_modules)\.", "an image classifier", _CLASSIFIER_HINT),
 )
-# `type='…'` in the text of a config: of the estimator, the detector or the head.
+# `type='…'` of the estimator, the detector or the head in the text of a config.
 _BY_TYPE = {
     "BottomupPoseEstimator": "a bottom-up or one-stage pose network, which takes a whole image",
     "AssociativeEmbedding": f"associative embedding, {_BOTTOM_UP}",
@@ -70,7 +70,7 @@ _BY_TYPE = {
     "YOLOX": "an object detector (YOLOX)",
 }
 _FULLY_CONNECTED = re.compile(r"^(module\.)?((keypoint_)?head\.)?fc\.weight$")
-# A name that occurs in one family of backbones only.
+# Names that occur in only one family of backbones.
 _BACKBONES = (
     (r"stage\d\.\d+\.fuse_layers\.", "HRNet"),
     (r"(pos_embed|layers\.\d+\.attn|blocks\.\d+\.attn)", "a ViT unlike ViTPose's"),
@@ -83,9 +83,9 @@ _BACKBONES = (
 
 
 def refuse_other_networks(shapes: Shapes, meta: Mapping[str, Any]) -> None:
-    """Raise `CheckpointError` that says what a state dict is, if it is of no top-down network.
+    """Raise `CheckpointError`, naming the kind, if a state dict is not of a top-down network.
 
-    `shapes` has the names as the file has them; `meta` may hold the text of its config.
+    `shapes` has the file's own names; `meta` may hold the text of its config.
     """
     text = meta.get("cfg", meta.get("config"))
     typed = re.findall(r"type['\"]?\s*[=:]\s*['\"](\w+)", text) if isinstance(text, str) else []
@@ -100,7 +100,7 @@ def refuse_other_networks(shapes: Shapes, meta: Mapping[str, Any]) -> None:
 
 
 def nearest_family(shapes: Shapes) -> str:
-    """Return the family of backbones whose names these tensors have, as part of a sentence."""
+    """Name the family of backbones that these tensors' names resemble, as part of a sentence."""
     for pattern, family in _BACKBONES:
         if any(re.match(rf"(backbone\.)?{pattern}", name) for name in shapes):
             return f"; its names look like {family}"
@@ -120,7 +120,7 @@ def _kind_by_names(shapes: Shapes) -> _Kind | None:
 
 
 def _kind_by_last_layer(shapes: Shapes) -> _Kind | None:
-    """Tell a classifier from a regression head: both end in one fully connected layer."""
+    """Tell a classifier from a regression head; both end in one fully connected layer."""
     rows = [s[0] for name, s in shapes.items() if _FULLY_CONNECTED.match(name) and len(s) == 2]
     if not rows:
         return None

@@ -34,7 +34,7 @@ from posebench.networks.costs import count_parameters
 from posebench.networks.heads import head_family
 from posebench.networks.spec import BackboneSpec, HeadSpec
 
-# Tried in this order; the last one takes every file.
+# Tried in this order; the last one accepts every file.
 PUBLISHERS: tuple[Publisher, ...] = (HUGGING_FACE, VITPOSE, HRNET, SIMCC, MMPOSE_0, MMPOSE_1)
 
 
@@ -47,7 +47,7 @@ class _Sorted:
 
 
 def identify_state(file: StateFile, overrides: tuple[Finding, ...]) -> Identity:
-    """Find what a state dict is without reading its tensors."""
+    """Identify a state dict without reading its tensors."""
     file = _unwrapped(file)
     return _identify(file, _sort(file), overrides)
 
@@ -55,7 +55,7 @@ def identify_state(file: StateFile, overrides: tuple[Finding, ...]) -> Identity:
 def load_state(
     file: StateFile, overrides: tuple[Finding, ...], read: Callable[[Any], Tensor]
 ) -> Contents:
-    """Load a state dict whose tensors `read` gets from the file.
+    """Load a state dict; `read` gets its tensors from the file.
 
     Every tensor is mapped, dropped by a named rule, or an error.
     """
@@ -77,8 +77,8 @@ def _value(stored: Any, read: Callable[[Any], Tensor]) -> Tensor:
 
 
 def _unwrapped(file: StateFile) -> StateFile:
-    """Return a file whose tensors have the names that the network itself gave them."""
-    # Names of other networks may begin with what looks like a wrapper's.
+    """Return a file whose tensors have the names that the unwrapped network gave them."""
+    # Names of other networks may begin with what looks like a wrapper's prefix.
     refuse_other_networks({name: each.shape for name, each in file.state.items()}, file.meta)
     state, gone = without_wrappers(file.state)
     notes = {"left out of the tensors' names": gone} if gone else {}
@@ -111,7 +111,10 @@ def _identify(file: StateFile, parts: _Sorted, overrides: tuple[Finding, ...]) -
 
 
 def _known_ratio(told: list[Any]) -> float | None:
-    """Return the split ratio last told; raise `SpecError` for one that no codec has."""
+    """Return the last split ratio found.
+
+    Raises `SpecError` if no codec can have it.
+    """
     if not told:
         return None
     if type(told[-1]) not in (int, float):
@@ -122,7 +125,7 @@ def _known_ratio(told: list[Any]) -> float | None:
 def _find_keypoints(
     name: str, shapes: dict[str, tuple[int, ...]], known: tuple[Finding, ...]
 ) -> tuple[Finding, ...]:
-    """Guess the keypoints by the file's name and K, and UDP-regress by the number of channels."""
+    """Guess the keypoints from the file's name and K, and UDP-regress from the channels."""
     found = {finding.field: finding.value for finding in known}
     decoder = found.get("codec.decoder")
     count = keypoint_count(shapes, decoder)
@@ -135,7 +138,7 @@ def _find_keypoints(
 
 
 def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
-    """Return the head found and the backbone's stride, by building the backbone without memory."""
+    """Return the head found and the backbone's stride, which a build without memory gives."""
     plain = nested_mapping(findings)
     head = HeadSpec.of(plain["head"])
     with torch.device("meta"):
@@ -146,7 +149,7 @@ def _head_and_stride(findings: tuple[Finding, ...]) -> tuple[HeadSpec, int]:
 def _check_agreement(
     settings: tuple[Finding, ...], trained: tuple[Finding, ...], overrides: tuple[Finding, ...]
 ) -> None:
-    """Raise `CheckpointError` where the file's words and its weights name different sizes."""
+    """Raise `CheckpointError` if the file's metadata and its weights give different sizes."""
     told, measured = (
         next((f.value for f in found if f.field == "input_size"), None)
         for found in (settings, trained)

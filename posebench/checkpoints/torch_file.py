@@ -13,7 +13,7 @@ from posebench.checkpoints.state_dicts import identify_state, load_state
 
 
 def identify(path: Path, overrides: tuple[Finding, ...]) -> Identity:
-    """Find what a file is without reading its tensors."""
+    """Identify a file without reading its tensors."""
     with open_torch_file(path) as file:
         return identify_state(_state_file(path, file, overrides), overrides)
 

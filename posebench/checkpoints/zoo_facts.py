@@ -1,4 +1,4 @@
-"""What the zoo knows of a file that the file itself does not say, and where the two differ."""
+"""Facts that the zoo adds to a file's own, and those in which the two differ."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ZooFindings:
 
 
 def zoo_findings(path: Path, sha256: str, read: Callable[[], Iterable[Finding]]) -> ZooFindings:
-    """Return what the zoo has to say of a file; `read` returns what the file says of itself.
+    """Return the zoo's findings on a file; `read` returns the file's own.
 
-    An entry fills in what the file does not say and overrules what was only guessed. Files that
-    are not in the zoo are not read.
+    An entry supplies what the file does not say and overrules guesses. Files that are not in the
+    zoo are not read.
     """
     match = facts_for(path, sha256)
     if match is None:
@@ -35,7 +35,7 @@ def zoo_findings(path: Path, sha256: str, read: Callable[[], Iterable[Finding]])
     facts = findings_of(spec_facts(match.entry), f"{ZOO} {match.entry.id} (same {match.by})")
     differing = [fact for fact in facts if _contradicts(by_field.get(fact.field), fact)]
     if any(fact.field == "codec.kind" for fact in differing):
-        # Another paradigm's codec has nothing to say here.
+        # The codec of another paradigm does not apply.
         facts = tuple(fact for fact in facts if not fact.field.startswith("codec."))
     settled = {name for name, finding in by_field.items() if not finding.guess}
     added = [fact for fact in facts if fact.field not in settled and fact not in differing]
@@ -43,7 +43,7 @@ def zoo_findings(path: Path, sha256: str, read: Callable[[], Iterable[Finding]])
 
 
 def spec_facts(entry: PublishedCheckpoint) -> dict[str, Any]:
-    """Return what an entry knows of a `ModelSpec`, as nested plain data; None is not known."""
+    """Return an entry's fields of a `ModelSpec`, as nested plain data; None means unknown."""
     known = KEYPOINT_SETS.get(entry.keypoints)
     fits = known is not None and len(known) == entry.keypoint_count
     return {
@@ -56,7 +56,7 @@ def spec_facts(entry: PublishedCheckpoint) -> dict[str, Any]:
 
 
 def _contradicts(said: Finding | None, fact: Finding) -> bool:
-    """Tell whether a file says otherwise; a guess does so only by its number of keypoints."""
+    """Tell whether a file contradicts a fact; a guess does so only by its number of keypoints."""
     if said is None:
         return False
     if not said.guess:

@@ -1,7 +1,7 @@
 """Data sets: files to persons and boxes.
 
-Annotation, box and image files come in, a `PoseDataset` and its `Instances` go out, with
-findings on what does not look right. `synthetic` renders people from a seed.
+Annotation, box and image files come in, a `PoseDataset` and its `Instances` go out, with findings
+on whatever looks wrong. `synthetic` renders people from a seed.
 """
 
 import lazy_loader

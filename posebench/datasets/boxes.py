@@ -23,7 +23,7 @@ from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
 
 _FORMAT = "Each box is an object with image_id, category_id, bbox [x, y, w, h] and score."
-# Pixels: a box beyond is of no image, and float32 need not hold it.
+# Pixels: a box beyond this lies in no image, and need not fit float32.
 _FARTHEST = 1e9
 
 
@@ -50,10 +50,10 @@ def detected_instances(
 ) -> Instances:
     """Return the persons of a detections file, in file order, boxes as they are.
 
-    Boxes of other categories and of images that are not in the data set are left out, and so
-    are boxes that no crop can be made of (a negative side, or both sides 0; MMPose pads a box
-    with one side 0 to the aspect ratio, so it stays); `left_out` counts them. Raises
-    `DataError` for a malformed file or one without any box for this data set.
+    Left out are boxes of other categories, of images outside the data set, and those that give no
+    crop: a negative side, or both sides 0. (MMPose pads a box with one side 0 to the aspect ratio,
+    so it stays.) `left_out` counts them. Raises `DataError` if the file is malformed or has no box
+    for this data set.
     """
     raw, _ = read_json(path, "boxes file")
     _check_boxes(path, raw)
@@ -63,7 +63,7 @@ def detected_instances(
     if not known:
         raise _no_box(dataset, path, raw)
     bbox64 = np.asarray([row["bbox"][:4] for row in known], dtype=np.float64)
-    # What float32 cannot hold is no box of an image.
+    # A box that float32 cannot hold lies in no image.
     usable: NDArray[np.bool_] = np.logical_and(
         bbox64[:, 2:].min(axis=1) >= 0,
         bbox64[:, 2:].any(axis=1) & (np.abs(bbox64) < _FARTHEST).all(axis=1),
@@ -102,12 +102,12 @@ def _no_box(dataset: PoseDataset, path: Path, rows: list[dict[str, Any]]) -> Dat
         f"The boxes file {path} has no box of category {category} for any of the "
         f"{len(dataset.images)} images of {dataset.annotations} ({len(rows)} boxes of categories "
         f"{others}, {counts[category.id]} of this one).",
-        hint="Is it for another data set or split, or does it number categories otherwise?",
+        hint="Is it for another data set or split, or does it use other category numbers?",
     )
 
 
 def box_findings(dataset: PoseDataset, detected: Instances) -> list[Finding]:
-    """Return what is odd in detected boxes: left out, none in an image, form and scores."""
+    """Return findings on detected boxes: those left out, images without any, form and scores."""
     found = [Finding("boxes-left-out", f"{reason} left out") for reason in detected.left_out]
     index_of = {image.id: index for index, image in enumerate(dataset.images)}
     labelled = [row for row in dataset.persons if is_posed(row)]

@@ -10,7 +10,7 @@ from typing import Any
 from posebench.datasets.checks.findings import Finding, finding, is_integer, shown
 from posebench.errors import UsageError
 
-# The category id of people in COCO, and that of annotations that do not have one.
+# The category id of people in COCO; also taken for annotations without one.
 PERSON = 1
 
 
@@ -27,7 +27,7 @@ class Category:
 
 
 def category_of(row: Mapping[str, Any]) -> Any:
-    """Return the category id of an annotation, that of a person where it has none."""
+    """Return the category id of an annotation, or that of a person if it has none."""
     return row.get("category_id", PERSON)
 
 
@@ -39,10 +39,10 @@ def annotation_rows(raw: Mapping[str, Any], category: int = PERSON) -> list[dict
 
 
 def choose_categories(raw: Mapping[str, Any], wanted: str | None) -> tuple[Category, ...]:
-    """Return the categories to evaluate, by id: all with keypoints, or the one that is wanted.
+    """Return the categories to evaluate, by id: all with keypoints, or the wanted one.
 
-    `wanted` is an id or a name. Where the file lists categories, those it does not list are left
-    out, as evaluators do. Raises `UsageError` where the wanted one has no annotated keypoints.
+    `wanted` is an id or a name. If the file lists categories with keypoints, unlisted ones are left
+    out, as evaluators do. Raises `UsageError` if the wanted one has no annotated keypoints.
     """
     listed = _listed(raw)
     counts = _counts(raw)
@@ -67,7 +67,10 @@ def choose_categories(raw: Mapping[str, Any], wanted: str | None) -> tuple[Categ
 
 
 def only_category(categories: Sequence[Category], place: object) -> Category:
-    """Return the one category; raise `UsageError` where there are several."""
+    """Return the only category.
+
+    Raises `UsageError` if there are several.
+    """
     if len(categories) == 1:
         return categories[0]
     names = [str(category) for category in categories[:8]] + ["…"] * (len(categories) > 8)
@@ -78,10 +81,10 @@ def only_category(categories: Sequence[Category], place: object) -> Category:
 
 
 def category_findings(raw: Mapping[str, Any], chosen: Sequence[Category]) -> list[Finding]:
-    """Return what a file says oddly about categories, and which of them are not evaluated."""
+    """Return findings on a file's categories: odd entries, and those that are not evaluated."""
     rows = [row for row in raw["annotations"] if isinstance(row, dict)]
     listed, counts = _listed(raw), _counts(raw)
-    evaluated = [category.id for category in chosen]  # a list, as an odd id has no hash
+    evaluated = [category.id for category in chosen]  # a list: an odd id may not be hashable
     others = Counter(shown(category_of(row)) for row in rows if category_of(row) not in evaluated)
     unlisted = [key for key in evaluated if key not in listed]
     found = finding(
@@ -115,7 +118,7 @@ def _listed(raw: Mapping[str, Any]) -> dict[int, Category]:
 
 
 def _counts(raw: Mapping[str, Any]) -> Counter[int]:
-    """Count the annotations with keypoints by category; of all where none has any."""
+    """Count the annotations with keypoints by category, or all annotations if none has any."""
     rows = [row for row in raw["annotations"] if isinstance(row, dict)]
     owners = [category_of(row) for row in rows if row.get("keypoints")]
     owners = owners or [category_of(row) for row in rows]

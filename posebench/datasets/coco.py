@@ -23,7 +23,8 @@ from posebench.datasets.rules import AreaRule, Kind, LoadOptions, Rules, check_s
 from posebench.errors import DataError, UsageError
 from posebench.files.json_file import read_json
 
-# Share of the box that a person fills where an annotation has no area (xtcocotools, MMPose).
+# Share of its box that a person is assumed to fill if its annotation has no area (xtcocotools,
+# MMPose).
 BOX_AREA_SHARE = 0.53
 
 
@@ -41,11 +42,11 @@ class ImageRecord:
 class PoseDataset:
     """Images with their annotated persons, or animals: those of one category.
 
-    `kind` chooses the evaluator's rules. `area_rule` says where a person's area comes from:
-    its annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the
-    whole file, whatever part of its images is in `images`. `raw` is the parsed file, cut to
-    `images`, and must not be changed. `findings` are defects of the file that scores survive.
-    `reading` says how its image files become pixels.
+    `kind` chooses the evaluator's rules. `area_rule` says where a person's area comes from: its
+    annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the whole file,
+    even if `images` is only a part. `raw` is the parsed file, cut to `images`, and must not be
+    changed. `findings` are defects of the file that do not prevent scoring. `reading` says how its
+    image files become pixels.
     """
 
     name: str
@@ -70,10 +71,10 @@ class PoseDataset:
 class Instances:
     """N persons to run a model on.
 
-    `image_index` (N,) points into the data set's `images`; `ids` (N,) are annotation ids
-    (ground truth) or running numbers (detections); `bbox_xyxy` (N, 4) float32 in pixels;
-    `bbox_scores` (N,) float32; `keypoints` (N, K, 3) float32 with x, y, visibility flag, for
-    ground truth only. `left_out` says in words what a boxes file held besides.
+    `image_index` (N,) points into the data set's `images`; `ids` (N,) are annotation ids (ground
+    truth) or running numbers (detections); `bbox_xyxy` (N, 4) float32 in pixels; `bbox_scores` (N,)
+    float32; `keypoints` (N, K, 3) float32 with x, y, visibility flag, for ground truth only.
+    `left_out` says in words what else a boxes file held.
     """
 
     image_index: NDArray[np.int64]
@@ -89,7 +90,7 @@ class Instances:
 
 @dataclass(frozen=True)
 class ParsedAnnotations:
-    """An annotation file, by which rules it counts, and all that is wrong with it."""
+    """An annotation file, the rules it is evaluated by, and all findings on it."""
 
     path: Path
     raw: Mapping[str, Any] = field(repr=False)
@@ -99,14 +100,14 @@ class ParsedAnnotations:
 
     @property
     def errors(self) -> list[Finding]:
-        """What makes scores meaningless or impossible."""
+        """The findings that make scores meaningless or impossible."""
         return [item for item in self.findings if item.level == "error"]
 
 
 def parse_annotations(path: Path, options: LoadOptions) -> ParsedAnnotations:
     """Read a COCO-format keypoint annotation file and find what is wrong with it.
 
-    Raises `DataError` for a file that is none, and `UsageError` for a category it lacks.
+    Raises `DataError` if the file is not in this format, and `UsageError` if it lacks the category.
     """
     raw, digest = read_json(path, "annotation file")
     check_structure(path, raw)
@@ -119,7 +120,7 @@ def load_categories(
 ) -> tuple[PoseDataset, ...]:
     """Read a COCO-format keypoint annotation file, as one data set for each category.
 
-    `images` is the folder of its images. Raises `DataError` for anything that would make a score
+    `images` is the folder of its images. Raises `DataError` if a defect would make scores
     meaningless.
     """
     options = options or LoadOptions()
@@ -129,7 +130,10 @@ def load_categories(
 def datasets_of(
     parsed: ParsedAnnotations, images: Path, options: LoadOptions
 ) -> tuple[PoseDataset, ...]:
-    """Return the data sets, one for each category; raise `DataError` for the file's errors."""
+    """Return the data sets, one for each category.
+
+    Raises `DataError` if a finding on the file is an error.
+    """
     path, errors = parsed.path, parsed.errors
     if errors:
         more = f" ({len(errors) - 1} more kinds of error.)" if len(errors) > 1 else ""
@@ -171,20 +175,26 @@ def load_annotations(
 ) -> PoseDataset:
     """Read a COCO-format keypoint annotation file of one category; see `LoadOptions`.
 
-    Raises `DataError` for anything that would make a score meaningless.
+    Raises `DataError` if a defect would make scores meaningless.
     """
     return load_dataset(path, images, LoadOptions(name, keypoints, kind, area_rule))
 
 
 def load_dataset(path: Path, images: Path, options: LoadOptions) -> PoseDataset:
-    """Read the one category of a file, or the one asked for; raise `UsageError` for several."""
+    """Read the only category of a file, or the requested one.
+
+    Raises `UsageError` if there are several and none was requested.
+    """
     found = load_categories(path, images, options)
     only_category([dataset.category for dataset in found], path)
     return found[0]
 
 
 def limit_images(dataset: PoseDataset, count: int) -> PoseDataset:
-    """Return the data set with its first `count` images; raise `UsageError` below 1."""
+    """Return the data set with its first `count` images.
+
+    Raises `UsageError` if `count` is below 1.
+    """
     if count < 1:
         raise UsageError(f"A limit of {count} images leaves nothing to evaluate.")
     images = dataset.images[:count]
@@ -198,14 +208,14 @@ def limit_images(dataset: PoseDataset, count: int) -> PoseDataset:
 
 
 def annotation_area(row: Mapping[str, Any], rule: AreaRule) -> float:
-    """Return a person's area in square pixels under the area rule."""
+    """Return a person's area in square pixels by the area rule."""
     if rule == "annotation":
         return float(row["area"])
     return float(row["bbox"][2]) * float(row["bbox"][3]) * BOX_AREA_SHARE
 
 
 def ground_truth_instances(dataset: PoseDataset) -> Instances:
-    """Return the persons MMPose evaluates with ground-truth boxes, in its order.
+    """Return the persons that MMPose evaluates with ground-truth boxes, in its order.
 
     Boxes are clipped to the image. Left out are crowds, persons without labelled keypoints,
     and boxes that are empty after clipping. Raises `DataError` if nobody is left.

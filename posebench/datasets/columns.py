@@ -1,4 +1,4 @@
-"""Lists of numbers in JSON rows as arrays, without a loop over single numbers."""
+"""Turn lists of numbers in JSON rows into arrays, without a loop over single numbers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from posebench.datasets.checks.findings import are_numbers
 
 
 def number_column(values: list[Any]) -> NDArray[np.float64]:
-    """Return finite numbers as an array (N,); raise for text, None and anything else.
+    """Return finite numbers as an array (N,).
 
-    True and false count as 1 and 0, as evaluators take them. Raises `ValueError`, `TypeError`
-    or `OverflowError`.
+    True and false count as 1 and 0, as evaluators take them. Raises `ValueError`, `TypeError` or
+    `OverflowError` if a value is anything else, such as text or None.
     """
     return _finite(array("d", values))
 
 
 def number_matrix(lists: Sequence[Any], width: int) -> NDArray[np.float64]:
-    """Return lists of `width` finite numbers as rows (N, width); raise as `number_column`."""
+    """Return lists of `width` finite numbers as rows (N, width).
+
+    Raises what `number_column` does, and `ValueError` if a list has another length.
+    """
     if set(map(len, lists)) - {width}:
         raise ValueError("not lists of one length")
     values = array("d")
@@ -44,7 +47,7 @@ def sound_numbers(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return which of N JSON values are lists of `width` finite numbers (N,), and those (n, width).
 
-    Unlike evaluators, this takes true and false for what they are: no numbers.
+    Unlike evaluators, it does not count true and false as numbers.
     """
     try:
         values = number_matrix(lists, width)

@@ -1,4 +1,4 @@
-"""Read a long JSON list block by block, so that memory is bounded by what is kept of it."""
+"""Read a long JSON list block by block, so that memory holds only what the caller keeps."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Row = dict[str, Any]
 _SPACE = b" \t\n\r"
 # Small enough for a block's numbers to stay in the processor's cache.
 _BYTES_AT_ONCE = 1 << 18
-# No sound row is longer; a file broken in its middle must not be taken for one long row.
+# No sound row is longer; without a limit, a file broken in its middle would look like one long row.
 _LONGEST_ROW = 1 << 26
 
 
 def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
-    """Hand the objects of a file that holds one JSON list to `take`, in blocks and in order.
+    """Pass the objects of a file that holds one JSON list to `take`, in blocks and in order.
 
-    Raises `DataError` as `read_json` does, and for a file that is not a list of objects; `take`
-    may have had blocks before. Only a file with a defect needs memory for all of it at once.
+    Only a file with a defect is held in memory as a whole. Raises `DataError` as `read_json` does,
+    and if the file is not a list of objects; `take` may have received blocks before.
     """
     reader = _Reader(take)
     try:
         with path.open("rb") as stream:
             reader.read(stream)
     except (OSError, ValueError, RecursionError):
-        # A look at the whole file says what is wrong with it, and where, if anything is.
+        # Parsing the whole file says what is wrong with it, and where.
         if path.is_file() and not fits_memory(path):
             raise DataError(
-                f"The {what} {path} is cut off, or is no JSON list of objects, somewhere after its "
-                f"first {reader.taken} entries. (It is too large to look closer.)"
+                f"The {what} {path} is cut off, or is not a JSON list of objects, somewhere after "
+                f"its first {reader.taken} entries. (It is too large to look closer.)"
             ) from None
         rows, _ = read_json(path, what)
         _check_rows(path, what, rows)
@@ -52,17 +52,18 @@ def _check_rows(path: Path, what: str, rows: Any) -> None:
 
 
 class _Reader:
-    """How many rows of a file have been handed on."""
+    """The state of reading: the number of rows passed on."""
 
     def __init__(self, take: Callable[[list[Row]], None]) -> None:
         self.taken = 0
         self._take = take
 
     def read(self, stream: IO[bytes]) -> None:
-        """Read a stream to its end; raise `ValueError` for anything that is not a list of rows.
+        """Read a stream to its end.
 
-        A block ends between two rows or, by mistake, between two objects inside of one; then
-        its brackets do not close, and it gets longer.
+        A block should end between two rows. If it ends between two objects inside one row, its
+        brackets do not close, and more is read. Raises `ValueError` if the stream is not a list of
+        rows.
         """
         text, opening = b"", b""
         while data := stream.read(_BYTES_AT_ONCE):
@@ -76,12 +77,12 @@ class _Reader:
             raise ValueError("not a list")
 
     def _parse(self, text: bytes) -> bool:
-        """Hand on the rows of a block; tell whether it is JSON at all."""
+        """Pass on the rows of a block; tell whether it is valid JSON."""
         try:
             rows = orjson.loads(text)
         except ValueError:
             try:
-                rows = json.loads(text)  # takes NaN, of which a row can be told
+                rows = json.loads(text)  # accepts NaN, which a row's check can report
             except ValueError:
                 return False
         if type(rows) is not list or set(map(type, rows)) - {dict}:
@@ -92,7 +93,7 @@ class _Reader:
 
 
 def _last_break(text: bytes) -> tuple[int, int]:
-    """Return where the last object but one ends and the last one begins, (0, 0) for nowhere."""
+    """Return where the last object but one ends and the last one begins, or (0, 0)."""
     start = text.rfind(b"{")
     while start > 0:
         end = text.rfind(b"}", 0, start) + 1

@@ -12,13 +12,13 @@ from posebench.datasets.checks.findings import Finding
 from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.errors import DataError
 
-# Categories whose 17 keypoints are COCO's, named or not.
+# Categories whose 17 keypoints are COCO's even if the file does not name them.
 _PEOPLE = ("person", "people", "human", "unnamed")
 _SAME_NAME = {"head": "tophead", "headtop": "tophead"}
 
 
 class KeypointNames:
-    """Names of a category's keypoints, to compare with a `KeypointSet` in whatever spelling.
+    """Names of a category's keypoints, in any spelling, to compare with a `KeypointSet`.
 
     "Left Eye", "left-eye" and "left_eye" are one name.
     """
@@ -30,7 +30,7 @@ class KeypointNames:
         return len(self.names)
 
     def fit(self, keypoints: KeypointSet) -> bool:
-        """Tell whether these are the set's names in its order, or begin with them."""
+        """Tell whether these names begin with the set's names, in its order."""
         return self.names[: len(keypoints)] == _names_of(keypoints)
 
     def permute(self, keypoints: KeypointSet) -> bool:
@@ -50,7 +50,7 @@ def _plain(name: str) -> str:
 def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> KeypointSet:
     """Find the built-in keypoint set that fits a category of the file.
 
-    Annotations say how many there are; names, where the category lists them, say which. Raises
+    Annotations give their number; names, if the category lists them, tell which they are. Raises
     `DataError` if no set fits.
     """
     names = None if category.keypoints is None else KeypointNames(category.keypoints)
@@ -65,7 +65,7 @@ def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> K
             f"{path} has no keypoints.", hint="Is it an instances file? Name a keypoints file."
         )
     raise DataError(
-        f"{path} has {count} keypoints per person that are no built-in set.",
+        f"{path} has {count} keypoints per person, which fit no built-in set.",
         hint="Describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it"
         + (
             f". {sets_with({count})[:-1]}, if the names alone differ."
@@ -82,13 +82,13 @@ def _annotated_counts(rows: Sequence[Mapping[str, Any]]) -> Counter[int]:
 
 
 def sets_with(counts: set[int]) -> str:
-    """Name the built-in keypoint sets of this many keypoints, as a hint; empty for none."""
+    """Name the built-in keypoint sets of these numbers of keypoints, as a hint; "" for none."""
     names = [name for name, item in KEYPOINT_SETS.items() if len(item) in counts]
     return f"Built-in keypoint sets that would fit: {', '.join(names)}." if names else ""
 
 
 def guess_findings(category: Category, keypoints: KeypointSet) -> list[Finding]:
-    """Say that a set was taken by its number of keypoints alone, where it need not be that one."""
+    """Return a finding if a set was chosen by its number of keypoints alone and may be wrong."""
     fitting = [name for name, item in KEYPOINT_SETS.items() if len(item) == len(keypoints)]
     if category.keypoints is not None or (len(fitting) == 1 and category.name in _PEOPLE):
         return []
@@ -101,7 +101,7 @@ def guess_findings(category: Category, keypoints: KeypointSet) -> list[Finding]:
 
 
 def name_findings(category: Category, keypoints: KeypointSet) -> list[Finding]:
-    """Return how a category's keypoint names differ from those of the set it is scored by."""
+    """Return findings on keypoint names that differ from those of the set used for scoring."""
     if category.keypoints is None:
         return []
     names, count = KeypointNames(category.keypoints), len(category.keypoints)

@@ -1,8 +1,8 @@
 """Keypoint sets: names, OKS sigmas, left/right pairs and skeleton.
 
 COCO-17 sigmas are pycocotools' `Params.kpt_oks_sigmas`; CrowdPose-14 sigmas are those of the
-CrowdPose API, as in MMPose 1.3.2's `configs/_base_/datasets/crowdpose.py`; the sets that lie in
-`keypoint_sets/` are those of the other files there.
+CrowdPose API, as in MMPose 1.3.2's `configs/_base_/datasets/crowdpose.py`; the other sets lie in
+`keypoint_sets/` and are those of the other files in MMPose's folder.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class KeypointSet:
 
     @property
     def flip_indices(self) -> tuple[int, ...]:
-        """For each keypoint the index of its mirror partner (itself where it has none)."""
+        """For each keypoint the index of its mirror partner (its own index if it has none)."""
         order = list(range(len(self)))
         for left, right in self.flip_pairs:
             order[left], order[right] = right, left
@@ -108,7 +108,8 @@ def _stored_set(name: str) -> KeypointSet:
 
 
 _FOLDER = Path(__file__).parent / "keypoint_sets"
-# Of two sets with the same number of keypoints, the one that nameless data most likely has first.
+# Of two sets with the same number of keypoints, the likelier one for data without names comes
+# first.
 KEYPOINT_SETS: dict[str, KeypointSet] = {
     "coco": COCO,
     "crowdpose": CROWDPOSE,
@@ -117,10 +118,11 @@ KEYPOINT_SETS: dict[str, KeypointSet] = {
 
 
 def keypoints_to_score(predicted: KeypointSet, labelled: KeypointSet) -> tuple[int, ...] | None:
-    """Return, for each labelled keypoint, the place of the same one among more that are predicted.
+    """Return the index of each labelled keypoint among the predicted ones.
 
-    Return None where the two sets are the same one, name by name or in other words: names at
-    the same place that neither set has anywhere else. Raise `SpecError` where they are not.
+    Returns None if the two sets are the same: at each place the names are equal, or are synonyms
+    that the other set has nowhere. Raises `SpecError` if the labelled keypoints are not among the
+    predicted ones.
     """
     names = predicted.keypoints
     if names == labelled.keypoints:
@@ -144,11 +146,11 @@ def keypoints_to_score(predicted: KeypointSet, labelled: KeypointSet) -> tuple[i
 
 
 def load_keypoint_set(name_or_path: str | Path) -> KeypointSet:
-    """Return a built-in set by name, or read one's own from a YAML file.
+    """Return a built-in set by name, or read a set from a YAML file.
 
-    The YAML file has the fields of `KeypointSet`; `flip_pairs` and `skeleton` may name
-    keypoints by name or by index. Raises `UsageError` for an unknown name and `SpecError` for
-    a file that does not fit.
+    The YAML file has the fields of `KeypointSet`; `flip_pairs` and `skeleton` may name keypoints by
+    name or by index. Raises `UsageError` if the name is unknown, and `SpecError` if the file does
+    not fit.
     """
     text = str(name_or_path)
     if text in KEYPOINT_SETS:
@@ -176,7 +178,7 @@ def load_keypoint_set(name_or_path: str | Path) -> KeypointSet:
 
 
 def _index_of(end: object, names: list[object], where: str) -> object:
-    """Return the index of a keypoint given by name, and anything but a name as it is."""
+    """Return the index of a keypoint given by name; return anything else unchanged."""
     if end in names:
         return names.index(end)
     if isinstance(end, str):

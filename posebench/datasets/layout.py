@@ -36,7 +36,7 @@ def _crowdpose_files(split: str) -> tuple[list[str], list[str]]:
 
 
 def _folder_files(split: str) -> tuple[list[str], list[str]]:
-    """Return the names in a folder of one's own, such as a written synthetic set."""
+    """Return the paths tried in a user's folder, such as a written synthetic set."""
     coco_annotations, coco_images = _coco_files(split)
     crowd_annotations, _ = _crowdpose_files(split)
     own = [f"annotations/person_keypoints_{split}.json", f"annotations/{split}.json"]
@@ -52,9 +52,9 @@ def locate(
     """Find the annotations and images of a data set.
 
     `dataset` is `coco` or `crowdpose` (below `data_root`, else below the folder that the
-    environment variable POSEBENCH_DATA names; either the data set's own folder or its
-    parent), a folder of one's own, or an annotation file. `images` names the folder of images
-    where it cannot be guessed. Raises `DataError` with every path tried.
+    environment variable POSEBENCH_DATA names; either the data set's own folder or its parent), a
+    user's folder, or an annotation file. `images` names the folder of images if it cannot be
+    guessed. Raises `DataError`, with every path tried, if nothing is found.
     """
     if dataset in LAYOUTS:
         root = _data_root(data_root, dataset)

@@ -1,4 +1,4 @@
-"""What a user asks to evaluate on, found and read: annotations, images, boxes."""
+"""Find and read what a user asks to evaluate on: annotations, images, boxes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ GROUND_TRUTH = "gt"
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What to evaluate on, as a user asks for it.
+    """What to evaluate on, in the user's words.
 
     `dataset` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder, or an annotation
-    file, whose images are then in `images`. `boxes` is `gt` or a detections file. `keypoints`
-    is a built-in set or a YAML file, found from the annotations by default. `category` is an id
-    or a name, needed where several have keypoints; `area_rule` says where areas come from, None
-    for what the data set's publisher does; `reading` is how image files become pixels.
+    file with its images in the folder `images`. `boxes` is `gt` or a detections file. `keypoints`
+    is a built-in set or a YAML file, found from the annotations by default. `category` is an id or
+    a name, needed if several have keypoints. `area_rule` says where areas come from; None follows
+    the data set's publisher. `reading` is how image files become pixels.
     """
 
     dataset: str = "synthetic"
@@ -53,7 +53,7 @@ class DataRequest:
 
 
 def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
-    """Return the boxes to evaluate: ground truth, or those of a detections file that remain."""
+    """Return the boxes to evaluate: ground truth, or the filtered ones of a detections file."""
     if boxes is None:
         return ground_truth_instances(dataset)
     instances = detected_instances(dataset, boxes, box_filter)

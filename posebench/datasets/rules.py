@@ -1,4 +1,4 @@
-"""By which rules an annotation file counts: its categories, their keypoints, evaluator, areas."""
+"""The rules that an annotation file is evaluated by: categories, keypoints, evaluator, areas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AREA_RULES: tuple[AreaRule, ...] = ("annotation", "box")
 
 @dataclass(frozen=True)
 class Rules:
-    """The categories that are evaluated with their keypoints, the evaluator, where areas are.
+    """The categories to evaluate with their keypoints, the evaluator, and the source of areas.
 
     `guessed` says that nobody named the keypoints.
     """
@@ -33,12 +33,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a user says of an annotation file beyond what it says itself; None to take that.
+    """What a user says about an annotation file; None leaves a field to the file itself.
 
-    `keypoints` is found from the category's keypoint names and their number, `kind` is
-    `crowdpose` where the images have a crowdIndex and 14 keypoints. `area_rule` is `box` for
-    `crowdpose`, and for AI Challenger's keypoints without any area. `category` is an id or a
-    name.
+    By default, `keypoints` follows from the category's keypoint names and their number; `kind` is
+    `crowdpose` if the images have a crowdIndex and 14 keypoints; `area_rule` is `box` for
+    `crowdpose`, and for AI Challenger's keypoints without any area. `category` is an id or a name.
     """
 
     name: str | None = None
@@ -50,9 +49,9 @@ class LoadOptions:
 
 
 def rules_of(path: Path, raw: Mapping[str, Any], options: LoadOptions) -> Rules:
-    """Return the rules of a parsed file that has COCO's lists, where not given found from it.
+    """Return the rules of a parsed file with COCO's lists; it decides what `options` leave open.
 
-    Raises `DataError` where its keypoints are no known set, `UsageError` for a category it lacks.
+    Raises `DataError` if its keypoints fit no known set, and `UsageError` if it lacks the category.
     """
     chosen = [
         (category, options.keypoints or guess_keypoints(path, raw, category))
@@ -70,7 +69,7 @@ def rules_of(path: Path, raw: Mapping[str, Any], options: LoadOptions) -> Rules:
 
 
 def _usual_area_rule(raw: Mapping[str, Any], kind: Kind, sets: Sequence[KeypointSet]) -> AreaRule:
-    """Return where areas come from where nobody says: as the data set's publishers do."""
+    """Return the default source of areas, which is that of the data set's publishers."""
     if kind == "crowdpose":
         return "box"
     ai_challenger = {keypoints.name for keypoints in sets} == {"aic"}

@@ -1,7 +1,8 @@
 """Files: bytes to records and back.
 
-Paths and bytes come in, typed records go out: YAML and JSON read with the place of what does not
-fit, hashes, the cache, locks, what a number was made with. Knows nothing of poses.
+Paths and bytes come in, typed records go out: YAML and JSON with the place of whatever does not
+fit, hashes, the cache, locks, and the versions and machine behind a number. Nothing here knows
+about poses.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Where posebench keeps what it can make again (rendered scenes, predictions)."""
+"""The folder for files that posebench can make again: rendered scenes, predictions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _USED: dict[Path, AbstractContextManager[object]] = {}
 def cache_directory() -> Path:
     """Return `POSEBENCH_CACHE`, else the user's cache folder on this system.
 
-    On Linux that is `XDG_CACHE_HOME/posebench`, or `~/.cache/posebench`. Raise `RuntimeError`
-    for a user without a home.
+    On Linux that is `XDG_CACHE_HOME/posebench`, or `~/.cache/posebench`. Raises `RuntimeError` if
+    the user has no home folder.
     """
     own = os.environ.get("POSEBENCH_CACHE")
     if own:
@@ -39,7 +39,7 @@ def cache_directory() -> Path:
 
 
 def predictions_directory() -> Path | None:
-    """Return the folder of predictions that are scored again, None where the user has no home."""
+    """Return the folder that predictions are kept in, or None if the user has no home folder."""
     try:
         return cache_directory() / "predictions"
     except RuntimeError:
@@ -47,22 +47,22 @@ def predictions_directory() -> Path | None:
 
 
 def mark_used(path: Path) -> None:
-    """Set the time of change to now: `posebench cache prune` removes what was not used longest."""
+    """Set the modification time to now: `posebench cache prune` removes the least recently used."""
     with contextlib.suppress(OSError):
         os.utime(path)
 
 
 def cached_folder(name: str, make: Callable[[Path], object]) -> Path:
-    """Return the cached folder `name`, filled by `make(folder)` if it is not there yet.
+    """Return the cached folder `name`; call `make(folder)` to fill it if it does not exist.
 
-    The folder appears under its name only when complete. A process that finds another one
-    filling it waits; one that has it keeps it from being pruned until it ends. Where the cache
-    cannot be written, a temporary folder that lasts as long as the process is used instead.
+    The folder appears under its name only when complete. While another process fills it, this one
+    waits. The folder is not pruned before this process ends. If the cache cannot be written, a
+    temporary folder takes its place and is removed when the process ends.
     """
     try:
         root = cache_directory()
         root.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # the latter where the user has no home folder
+    except (OSError, RuntimeError):  # RuntimeError if the user has no home folder
         return _temporary(make)
     final = root / name
     with _held(root, name) as is_locked:
@@ -100,14 +100,14 @@ def _temporary(make: Callable[[Path], object]) -> Path:
 
 
 def _remove_leftovers(root: Path, name: str) -> None:
-    """Remove what a killed process left of a folder that only the holder of its lock fills."""
+    """Remove what a killed process left behind; only the holder of the folder's lock fills it."""
     for path in root.glob(f".{name}.*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
 def _held(root: Path, name: str) -> Iterator[bool]:
-    """Hold a folder of the cache for one process, after others; yield whether there is a lock."""
+    """Wait until this process alone holds a folder of the cache; yield whether it is locked."""
     lock = None
     path = root / _LOCKS / f"{name}.lock"
     with contextlib.suppress(OSError, NoLocksError):  # without one, two may do the same work
@@ -121,7 +121,7 @@ def _held(root: Path, name: str) -> Iterator[bool]:
 
 
 def _keep(folder: Path) -> None:
-    """Hold a lock of this process's own that tells others that it uses a folder."""
+    """Hold a lock that tells other processes that this one uses the folder."""
     if folder in _USED:
         return
     path = folder.parent / _LOCKS / folder.name / f"{uuid.uuid4().hex}.lock"
@@ -135,9 +135,9 @@ def _keep(folder: Path) -> None:
 
 @contextmanager
 def unused(folder: Path) -> Iterator[bool]:
-    """Yield whether no process fills or uses a folder of the cache; none begins to meanwhile.
+    """Yield whether a folder of the cache is unused; no process can begin to use it meanwhile.
 
-    Raise `NoLocksError` where nobody can tell.
+    Raises `NoLocksError` if the file system has no locks.
     """
     if not locks_are_on():
         raise NoLocksError(
@@ -155,7 +155,7 @@ def unused(folder: Path) -> Iterator[bool]:
 
 
 def _is_held(path: Path) -> bool:
-    """Tell whether a process that uses a folder is there; remove the file of one that is not."""
+    """Tell whether the process that owns this lock file still runs; delete the file if not."""
     lock = taken(path)
     if lock is None:
         return True

@@ -1,4 +1,4 @@
-"""What lies in the cache, and the removal of what was not used for longest."""
+"""The contents of the cache, and removal of the least recently used."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _DAY = 86_400
 class Kind:
     """One kind of entry: where it lies and what its names look like.
 
-    `folder` is "" for the cache itself. `pinned` entries are removed only where their kind is
-    asked for: they cannot be made again here. Those of a kind with `locks` are folders that a
-    process locks while it uses them.
+    `folder` is "" for the cache itself. `pinned` entries cannot be made again, so they are removed
+    only on request, by kind. With `locks`, entries are folders that a process locks while it uses
+    them.
     """
 
     folder: str
@@ -45,7 +45,7 @@ KINDS: dict[str, Kind] = {
     "exported-graphs": Kind("exports", rf"{_HASH}\.onnx\.sha256"),
     "image-hashes": Kind("image-hashes", rf"{_HEX}{{16}}\.json"),
     "checkpoints": Kind("zoo", r"[^.].*", pinned=True),
-    # What a process that was killed has left under a temporary name.
+    # Files that a killed process left under a temporary name.
     "leftovers": Kind("", rf"\.(synthetic|training)-{_RENDERER}-.+|\.removed-{_HEX}{{32}}"),
 }
 _OF_FOLDERS = ("data-sets", "training-scenes", "leftovers")
@@ -55,7 +55,7 @@ _OF_FOLDERS = ("data-sets", "training-scenes", "leftovers")
 class Entry:
     """One file or folder of the cache; `used` is the time of its last use in seconds.
 
-    `problem` says why its size is not all there is.
+    `problem` says why `size` is incomplete.
     """
 
     kind: str
@@ -67,7 +67,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder holds: entries, and in `foreign` what posebench did not put there."""
+    """The entries of a folder; `foreign` lists what posebench did not put there."""
 
     folder: Path
     entries: tuple[Entry, ...] = ()
@@ -88,8 +88,8 @@ class Contents:
 class Limits:
     """What to remove: the least recently used until `size` bytes are left, or all.
 
-    Only entries of `kinds` (by default all but pinned ones) that were not used for `age`
-    seconds. The size is that of the kinds asked for, and of the whole cache without any.
+    Only entries of `kinds` (by default all but pinned ones) that were not used for `age` seconds
+    are removed. `size` limits the sum over `kinds`, or over the whole cache if no kinds are given.
     """
 
     size: int | None = None
@@ -99,7 +99,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, what stayed with the reason, and the bytes that are left and free."""
+    """The entries removed, those that stayed with the reason, and the bytes left and free."""
 
     removed: tuple[Entry, ...]
     kept: tuple[tuple[Entry, str], ...]
@@ -108,7 +108,10 @@ class Pruned:
 
 
 def users_cache() -> Path:
-    """Return the user's cache folder; raise `UsageError` for a user without a home."""
+    """Return the user's cache folder.
+
+    Raises `UsageError` if the user has no home folder.
+    """
     try:
         return cache_directory()
     except RuntimeError:
@@ -119,13 +122,13 @@ def users_cache() -> Path:
 
 
 def cache_contents(folder: Path) -> Contents:
-    """List a cache, or a folder of predictions alone; links are not followed.
+    """List a cache or a folder of predictions, without following links.
 
-    Raise `DataError` where the folder cannot be read, and `UsageError` for a run directory.
+    Raises `DataError` if the folder cannot be read, and `UsageError` if it is a run directory.
     """
     if any((place / "run.yaml").exists() for place in (folder, folder.parent)):
         raise UsageError(
-            f"{folder} belongs to a run: what is in it are results, not a cache.",
+            f"{folder} belongs to a run: it holds results, not a cache.",
             hint="Name a cache, or leave --folder out for the user's.",
         )
     if not os.path.lexists(folder):
@@ -137,14 +140,14 @@ def cache_contents(folder: Path) -> Contents:
             for inner in _children(path):
                 _sort(inner, _kind_of(inner.name, path.name), entries, foreign)
         elif path.name != ".locks":
-            # A folder of predictions may lie anywhere: eval's --cache.
+            # A folder of predictions may lie anywhere: `eval --cache` names it.
             kind = _kind_of(path.name, "") or _kind_of(path.name, "predictions")
             _sort(path, kind, entries, foreign)
     return Contents(folder, tuple(entries), tuple(foreign))
 
 
 def prune(contents: Contents, limits: Limits, *, dry_run: bool = False) -> Pruned:
-    """Remove what `limits` says, each entry at once or not at all; never one that is in use."""
+    """Remove entries by `limits`, each of them whole; entries in use stay."""
     kinds = limits.kinds or tuple(name for name, kind in KINDS.items() if not kind.pinned)
     counted = [e for e in contents.entries if not limits.kinds or e.kind in kinds]
     left, now = sum(entry.size for entry in counted), time.time()
@@ -174,7 +177,7 @@ def _kind_of(name: str, folder: str) -> str | None:
     for kind, facts in KINDS.items():
         if facts.folder == folder and re.fullmatch(facts.pattern, name):
             return kind
-    # Files get their names when complete; a process that was killed leaves the temporary one.
+    # A file gets its name when complete; a killed process leaves the temporary name.
     is_temporary = re.fullmatch(rf"\.{_HEX}{{16}}.*\.(npz|sha256|json)", name)
     return "leftovers" if folder and is_temporary else None
 
@@ -191,7 +194,7 @@ def _sort(path: Path, kind: str | None, entries: list[Entry], foreign: list[Path
 
 
 def _size(folder: Path, used: float) -> tuple[int, float, str | None]:
-    """Return the bytes in a folder, when it was used, and why that is not all."""
+    """Return the bytes in a folder, the time of its last use, and why the size is incomplete."""
     total, problem = 0, None
     waiting = [folder]
     while waiting:
@@ -209,10 +212,10 @@ def _size(folder: Path, used: float) -> tuple[int, float, str | None]:
 
 @contextlib.contextmanager
 def _reserved(entry: Entry, now: float) -> Iterator[str | None]:
-    """Yield the reason why an entry must stay, None where it may go; nobody begins to use it."""
+    """Yield why an entry must stay, or None; nobody can begin to use it meanwhile."""
     recent = now - entry.used < _DAY
     if entry.kind == "leftovers" or entry.path.name.endswith(".part.npz"):
-        yield "a run that goes on may need it: it is less than a day old" if recent else None
+        yield "it is less than a day old, so a run in progress may need it" if recent else None
     elif not KINDS[entry.kind].locks:
         yield None
     else:
@@ -220,7 +223,7 @@ def _reserved(entry: Entry, now: float) -> Iterator[str | None]:
             with unused(entry.path) as free:
                 yield None if free else "a running process uses it"
         except NoLocksError as error:
-            yield f"nobody can tell whether it is in use: {error.message}"
+            yield f"it may be in use: {error.message}"
 
 
 def _in_use(entry: Entry, now: float) -> str | None:
@@ -232,7 +235,7 @@ def _in_use(entry: Entry, now: float) -> str | None:
 
 
 def _remove(entry: Entry, now: float) -> str | None:
-    """Remove an entry; return the reason why it stays."""
+    """Remove an entry; return None, or the reason why it stays."""
     try:
         with _reserved(entry, now) as reason:
             if reason is None:
@@ -243,7 +246,7 @@ def _remove(entry: Entry, now: float) -> str | None:
 
 
 def _delete(path: Path) -> None:
-    """Delete a file, or a folder after it lost its name: nobody sees half of one."""
+    """Delete a file or a folder; a folder is renamed first, so that nobody sees half of it."""
     if not path.is_dir():
         path.unlink(missing_ok=True)
         return

@@ -1,4 +1,4 @@
-"""What a number was made with: versions, machine, date."""
+"""The versions, machine and date behind a number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from posebench.__version__ import __version__
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, machine and date: what a reader needs to repeat a number."""
+    """Return the versions, machine and date that a reader needs to repeat a number."""
     packages = ("torch", "numpy", "opencv-python-headless", "pycocotools", "xtcocotools")
     runtimes = ("onnxruntime", "openvino")
     return {

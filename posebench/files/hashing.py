@@ -1,4 +1,4 @@
-"""SHA-256 of files: how results say which bytes they rest on."""
+"""SHA-256 of files: results name the bytes that they were computed from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import posebench
 
 _CHUNK = 2**20
-# Keypoint sets are data beside the code.
+# Keypoint sets are data files beside the code.
 _SOURCES = (".py", ".json")
 # From files to keypoints: records are read, networks built and made ready, crops cut. What rooms
 # besides these decide (scoring, tables, figures) leaves predictions as they are.
@@ -20,7 +20,7 @@ PREDICTING_ROOMS = ("files", "datasets", "networks", "checkpoints", "prediction"
 
 
 def sha256_of(*paths: Path) -> str:
-    """Return the SHA-256 of the bytes of files, one after the other, in hex."""
+    """Return the SHA-256, in hex, of the concatenated bytes of files."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:
@@ -31,9 +31,9 @@ def sha256_of(*paths: Path) -> str:
 
 @cache
 def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
-    """Return the SHA-256 of the source files that can move a prediction.
+    """Return the SHA-256 of the source files that can change a prediction.
 
-    Kept predictions stay good when scoring, judging or reporting changes.
+    Kept predictions stay valid when scoring, judging or reporting changes.
     """
     digest = hashlib.sha256()
     for room in PREDICTING_ROOMS:
@@ -45,6 +45,6 @@ def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
 
 
 def content_key(identity: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of plain data, whatever the order of its keys."""
+    """Return the SHA-256 of plain data; the order of keys does not matter."""
     canonical = json.dumps(identity, sort_keys=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a path that is to be read leads to: a file, or something that would never end."""
+"""Tell files from pipes and devices, which a reader might wait on for ever."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _KINDS = (
 
 
 def not_a_file(path: Path) -> str | None:
-    """Return what `path` is where it is no plain file, such as `a pipe`; None for a file.
+    """Return what `path` is, such as `a pipe`, or None if it is a plain file.
 
-    Links are followed. Raise `OSError` where there is nothing.
+    Links are followed. Raises `OSError` if nothing is there.
     """
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):

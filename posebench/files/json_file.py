@@ -14,18 +14,20 @@ import orjson
 from posebench.errors import DataError
 from posebench.files.inputs import not_a_file
 
-# A file cut off inside a literal or number fails at that token's start, this near to the end.
+# A file cut off inside a literal or number fails at that token's start: at most this many
+# characters before the end.
 _LONGEST_CUT_TOKEN = 5
-# What annotations take at most while they are parsed (afterwards 5), measured on 156 MB.
+# Bytes of memory per byte of file while annotations are parsed, at most (5 afterwards), measured on
+# 156 MB.
 _MEMORY_PER_BYTE = 9.2
 
 
 def read_json(path: Path, what: str) -> tuple[Any, str]:
     """Return the parsed value of `path` and the sha256 of its bytes.
 
-    `what` names the file's role in errors ("annotation file"). Raises `DataError` for a
-    missing, empty, cut off or malformed file, and for one that memory does not hold; a cut off
-    one is told by its last byte.
+    `what` names the file's role in errors ("annotation file"). Raises `DataError` if the file is
+    missing, empty, cut off, malformed, or larger than memory allows. If parsing fails at the very
+    end of the text, the file is reported as cut off.
     """
     try:
         other = not_a_file(path)
@@ -43,7 +45,7 @@ def read_json(path: Path, what: str) -> tuple[Any, str]:
     digest = hashlib.sha256(data).hexdigest()
     with contextlib.suppress(ValueError):
         return orjson.loads(data.removeprefix(codecs.BOM_UTF8)), digest
-    # The standard library is slower, takes NaN too, and says where a file is broken.
+    # The standard library is slower, but accepts NaN and says where a file is broken.
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -60,7 +62,7 @@ def read_json(path: Path, what: str) -> tuple[Any, str]:
 
 
 def is_strict(value: Any) -> bool:
-    """Tell whether a parsed value has none of the numbers that JSON lacks: NaN and infinite."""
+    """Tell whether a parsed value is free of NaN and infinities, which JSON lacks."""
     try:
         json.dumps(value, allow_nan=False)
     except ValueError:
@@ -69,13 +71,13 @@ def is_strict(value: Any) -> bool:
 
 
 def fits_memory(path: Path) -> bool:
-    """Tell whether there is memory for the parsed value of a file, as far as that is known."""
+    """Tell whether memory suffices for the parsed value of a file; True if that is unknown."""
     free = free_memory()
     return free is None or path.stat().st_size * _MEMORY_PER_BYTE <= free
 
 
 def free_memory() -> int | None:
-    """Return the bytes of memory that can be had without swapping, None where unknown."""
+    """Return the bytes of memory available without swapping, or None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         found = next(line for line in lines if line.startswith("MemAvailable:"))

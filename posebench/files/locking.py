@@ -1,4 +1,4 @@
-"""Locks on files between processes; the system drops one with its process, however that ends."""
+"""File locks between processes; the system releases a lock when its process ends in any way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from posebench.errors import UsageError
 
 VARIABLE = "POSEBENCH_LOCKS"
-# What NFS without its lock service and Lustre mounted without `flock` answer.
+# Answers of NFS without its lock service and of Lustre mounted without `flock`.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -28,13 +28,13 @@ def locks_are_on() -> bool:
 def taken(path: Path, seconds: float = 0) -> AbstractContextManager[object] | None:
     """Take a lock and return it, to be released at the end of its block.
 
-    Return None where another process still holds it after `seconds` (negative: wait for ever).
-    Raise `NoLocksError` where the file system has no locks, and `OSError` where the lock's file
-    cannot be written. With `POSEBENCH_LOCKS=off` nothing is locked.
+    Return None if another process still holds it after `seconds` (negative: wait for ever). Raises
+    `NoLocksError` if the file system has no locks, and `OSError` if the lock's file cannot be
+    written. With `POSEBENCH_LOCKS=off` nothing is locked.
     """
     if not locks_are_on():
         return nullcontext()
-    # A marker file in place of a lock would outlive a process that is killed.
+    # A marker file would outlive a killed process; a lock does not.
     lock = FileLock(path, fallback_to_soft=False)
     try:
         return lock.acquire(timeout=seconds)

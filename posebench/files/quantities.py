@@ -12,7 +12,10 @@ _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of `500MB`, `1.5 GB` or `2GiB`; raise `UsageError`."""
+    """Return the bytes of `500MB`, `1.5 GB` or `2GiB`.
+
+    Raises `UsageError` if `text` is not a size.
+    """
     match = _SIZE.fullmatch(text.strip())
     number = _number(match[1]) if match else None
     if match is None or number is None:
@@ -22,7 +25,10 @@ def parse_size(text: str) -> int:
 
 
 def parse_age(text: str) -> float:
-    """Return the seconds of `12h`, `30d` or `2w`; raise `UsageError`."""
+    """Return the seconds of `12h`, `30d` or `2w`.
+
+    Raises `UsageError` if `text` is not an age.
+    """
     match = _AGE.fullmatch(text.strip())
     number = _number(match[1]) if match else None
     if match is None or number is None:
@@ -31,7 +37,7 @@ def parse_age(text: str) -> float:
 
 
 def shown_size(count: int) -> str:
-    """Return bytes as people read them, in powers of 1000."""
+    """Return a number of bytes as people write it, in powers of 1000."""
     size, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 999.5:

@@ -30,7 +30,10 @@ class MisfitError(SpecError):
 
 
 def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where: str) -> Record:
-    """Build the frozen dataclass `kind` from plain data; raise `MisfitError` with the place."""
+    """Build the frozen dataclass `kind` from plain data.
+
+    Raises `MisfitError`, with the place, if the data do not fit.
+    """
     from pydantic import ValidationError
 
     _check_keys(kind, mapping, (), where)
@@ -41,7 +44,7 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
         raise SpecError(f"{where}: {error.message}", hint=error.hint) from None
     except ValidationError as error:
         found = error.errors(include_url=False)
-        # Of the kinds a value may have, the one that was understood furthest tells most.
+        # If a value may have several kinds, report the error of the one that parsed furthest.
         same_field = [each for each in found if each["loc"][:1] == found[0]["loc"][:1]]
         first = max(same_field, key=lambda each: len(each["loc"]))
         place = ".".join(str(part) for part in first["loc"])
@@ -76,7 +79,7 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
 
 
 def _could_be(option: Any, item: Any) -> bool:
-    """Tell whether `item` may stand for the dataclass `option`, by its `kind` where it has one."""
+    """Tell whether `item` may stand for the dataclass `option`, by its `kind` if it has one."""
     if not (dataclasses.is_dataclass(option) and isinstance(item, Mapping)):
         return False
     kind = typing.get_type_hints(option).get("kind")
@@ -90,7 +93,7 @@ def mapping_from_record(record: Any) -> dict[str, Any]:
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return what validates and dumps a record, made once, as that takes milliseconds."""
+    """Return a record's validator, cached because it takes milliseconds to make."""
     from pydantic import TypeAdapter
 
     if kind not in _ADAPTERS:

@@ -1,4 +1,4 @@
-"""Every file that posebench writes: whole or not at all, to wherever its path leads.
+"""Writing of files: each is written whole or not at all, to wherever its path leads.
 
 A link is followed and stays; a device, a pipe and an open file (`/dev/stdout`, `/dev/fd/63`) take
 the bytes when they are complete; a folder and a disk are refused.
@@ -22,12 +22,13 @@ from posebench.errors import DataError, UsageError
 
 _OPEN_FILES = Path("/dev/fd")
 _MOST_LINKS = 40
-# What a temporary name keeps of the file's own, as the longest names have no room for more.
+# Characters of a file's name that its temporary name keeps: the longest names have no room for
+# more.
 _KEPT_CHARACTERS = 24
 
 
 def check_writable(path: Path) -> None:
-    """Raise `UsageError` where a file could not be written after all the work."""
+    """Raise `UsageError` if a file could not be written, before the work for it begins."""
     try:
         target = _target(path)
         if _is_stream(target):
@@ -46,7 +47,7 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def naming_what_cannot_be_written(path: Path) -> Iterator[None]:
-    """Say which file could not be written."""
+    """Turn an `OSError` inside the block into an error that names the file."""
     try:
         yield
     except OSError as error:
@@ -68,8 +69,8 @@ def write_text(path: Path, text: str) -> None:
 def put_when_written(path: Path) -> Iterator[Path]:
     """Yield a temporary name; put the file where `path` leads when the block ends well.
 
-    A file that is replaced keeps its mode, a new one gets the usual. Folders are made; a block
-    that fails leaves no file. Raise `OSError` where the file cannot be written.
+    A replaced file keeps its mode; a new one gets the default. Missing folders are made. If the
+    block fails, no file is left. Raises `OSError` if the file cannot be written.
     """
     target = _target(path)
     if _is_stream(target):
@@ -95,7 +96,7 @@ def put_when_written(path: Path) -> Iterator[Path]:
 
 
 def _target(path: Path) -> Path:
-    """Return where links lead from `path`; one of this process's open files stays as it is."""
+    """Resolve the links of `path`, unless it stands for an open file of this process."""
     target = path
     for _ in range(_MOST_LINKS):
         if _descriptor(target) is not None or not target.is_symlink():
@@ -112,7 +113,10 @@ def _descriptor(path: Path) -> int | None:
 
 
 def _is_stream(target: Path) -> bool:
-    """Tell whether bytes go to `target` itself; raise `OSError` for what takes no file at all."""
+    """Tell whether bytes go straight to `target`, as to a pipe or device.
+
+    Raises `OSError` if it is a folder or a disk.
+    """
     if _descriptor(target) is not None:
         return True
     try:
@@ -127,7 +131,7 @@ def _is_stream(target: Path) -> bool:
 
 
 def _opened(target: Path) -> BinaryIO:
-    """Open a stream; an open file goes on where it is, behind what was printed to it."""
+    """Open a stream; in an open file, writing continues behind what was printed to it."""
     number = _descriptor(target)
     if number is None:
         return target.open("wb")
@@ -137,9 +141,9 @@ def _opened(target: Path) -> BinaryIO:
 
 
 def _mode(target: Path) -> int:
-    """Return the mode of a file that is there, else that of any new file.
+    """Return the mode of an existing file, or that of any new file.
 
-    Raise `PermissionError` for a file that its owner has protected from being written.
+    Raises `PermissionError` if the owner has made the file read-only.
     """
     try:
         mode = stat.S_IMODE(target.stat().st_mode) & 0o777

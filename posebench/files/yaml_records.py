@@ -1,4 +1,4 @@
-"""YAML files that people write by hand, to records: every error names its line."""
+"""YAML files written by hand, read as records: every error names its line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ class YamlFile:
     """A parsed YAML mapping that knows the line of each of its parts."""
 
     def __init__(self, path: Path) -> None:
-        """Read `path`; raise `SpecError` for anything but one mapping without repeated keys."""
+        """Read `path`.
+
+        Raises `SpecError` if it holds anything but one mapping without repeated keys.
+        """
         import yaml
 
         self.path = path
@@ -41,7 +44,7 @@ class YamlFile:
             raise SpecError(f"{path} cannot be read as YAML: {error}") from None
 
     def misfit(self, place: Place, text: str, hint: str | None = None) -> SpecError:
-        """Return the error that `text` is wrong with the part at `place`."""
+        """Return an error that says `text` of the part at `place`, with its line."""
         return SpecError(f"{self.path}, line {self.line(place)}: {text}", hint=hint)
 
     def line(self, place: Place) -> int:
@@ -55,12 +58,18 @@ class YamlFile:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; raise `SpecError` if it is missing, broken, too large or no mapping."""
+    """Read a YAML mapping.
+
+    Raises `SpecError` if the file is missing, broken, too large or not a mapping.
+    """
     return YamlFile(path).value
 
 
 def record_from_yaml(kind: type[Record], path: Path) -> tuple[Record, YamlFile]:
-    """Read a YAML mapping as the frozen dataclass `kind`; raise `SpecError` with file and line."""
+    """Read a YAML mapping as the frozen dataclass `kind`.
+
+    Raises `SpecError`, with file and line, if the file does not fit.
+    """
     file = YamlFile(path)
     try:
         return record_from_mapping(kind, file.value, where=str(path)), file
@@ -80,12 +89,14 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}.") from None
     if len(content) > MAX_BYTES:
-        raise SpecError(f"{path} is larger than {MAX_BYTES} bytes; that is no such file.")
+        raise SpecError(
+            f"{path} is larger than {MAX_BYTES} bytes: that is not a file written by hand."
+        )
     return content.decode("utf-8")
 
 
 def _check_tree(root: Node | None, path: Path) -> None:
-    """Raise `SpecError` unless the tree is a mapping of bearable size with distinct keys."""
+    """Raise `SpecError` unless the tree is a mapping with distinct keys and few enough values."""
     from yaml import MappingNode
 
     if not isinstance(root, MappingNode):
@@ -111,9 +122,9 @@ def _check_tree(root: Node | None, path: Path) -> None:
 
 
 def _size(node: Node, known: dict[int, int]) -> int:
-    """Return how many values a node stands for, those behind aliases as often as they occur."""
+    """Count the values that a node stands for, each alias at its full size."""
     if id(node) not in known:
-        known[id(node)] = MAX_NODES + 1  # what a node that holds itself stands for
+        known[id(node)] = MAX_NODES + 1  # a node that contains itself
         known[id(node)] = 1 + sum(_size(child, known) for child in _children(node))
     return known[id(node)]
 
@@ -130,7 +141,7 @@ def _children(node: Node) -> Iterator[Node]:
 
 
 def _child(node: Node | None, step: str | int) -> tuple[int, Node] | None:
-    """Return line and node below `node`, None where it has no such part."""
+    """Return the line and node of a part of `node`, or None if it has no such part."""
     from yaml import MappingNode, SequenceNode
 
     if isinstance(node, MappingNode):

@@ -1,7 +1,7 @@
 """Networks: a `ModelSpec` to a network.
 
-A spec comes in, a `PoseModel` under MMPose's names goes out, at its trained size or, by a resize
-policy, at another. `backbones`, `heads` and `codecs` each hold one family per file.
+A spec comes in; a `PoseModel` with MMPose's parameter names goes out, at its trained size or, by a
+resize policy, at another. `backbones`, `heads` and `codecs` each hold one family per file.
 """
 
 import lazy_loader

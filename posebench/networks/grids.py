@@ -1,7 +1,7 @@
-"""Arithmetic of output grids: maps and bins of a network at an input size, and what they lock.
+"""Arithmetic of output grids: maps and bins at an input size, and the layers that they lock.
 
-Every stride-2 layer of the backbones rounds up, so a grid is the input over the stride, rounded up
-(not so in AlexNet and VGG, which have no published SimCC head).
+Every stride-2 layer of the backbones rounds up, so a grid is the input over the stride, rounded up.
+AlexNet and VGG are exceptions; they have no published SimCC head.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Bins:
 
 @runtime_checkable
 class Binned(Protocol):
-    """A codec whose outputs are bins of each axis, as many as the input size says."""
+    """A codec whose outputs are bins on each axis; the input size decides their number."""
 
     def bins(self, size: InputSize) -> tuple[int, int]:
         """Return the number of x and of y bins."""
@@ -46,10 +46,10 @@ class Binned(Protocol):
 
 @dataclass(frozen=True)
 class SizeLockedLayer:
-    """A linear layer of a head whose shape the trained input size has fixed.
+    """A linear layer of a head whose shape is fixed by the trained input size.
 
-    `cells`: its inputs are the cells of a grid this many times as fine as that of the maps, 0 where
-    they are none; `bins`: its outputs are the bins of that axis.
+    `cells`: its inputs are the cells of a grid this many times as fine as that of the maps, or 0 if
+    they are not cells. `bins`: its outputs are the bins of that axis.
     """
 
     name: str

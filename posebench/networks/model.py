@@ -20,7 +20,7 @@ class Network(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """What the network is, at its trained size."""
+        """The spec of the network, at its trained size."""
         ...
 
     @property
@@ -30,7 +30,7 @@ class Network(Protocol):
 
     @property
     def fixed_size(self) -> InputSize | None:
-        """The only input size it takes, where that is out of reach, as in exported files."""
+        """The only input size it takes, or None; exported files may be fixed to one."""
         ...
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -61,7 +61,7 @@ class PoseModel(nn.Module):
 
     @property
     def fixed_size(self) -> InputSize | None:
-        """No size: the weights are at hand, and what they lock is known from the head."""
+        """None: the weights are at hand, and the head's kind says what the size locks."""
         return None
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -81,8 +81,8 @@ class PoseModel(nn.Module):
 def build_model(spec: ModelSpec) -> PoseModel:
     """Build the network of `spec` with torch's default weights.
 
-    Works under `torch.device("meta")`. Raise `SpecError` for an unknown family or options, and for
-    an input size that the backbone cannot run.
+    Works under `torch.device("meta")`. Raises `SpecError` if a family or its options are unknown,
+    or if the backbone cannot run at the input size.
     """
     divisor, size = size_divisor(spec.backbone), spec.input_size
     if divisor is not None and (size.height % divisor or size.width % divisor):

@@ -14,7 +14,7 @@ from posebench.networks.spec import NeckSpec
 
 
 class CSPNeXtPAFPN(nn.Module):
-    """Features of strides 8, 16 and 32, mixed down and up again; the last two come out."""
+    """Mix features of strides 8, 16 and 32 from coarse to fine and back; return the last two."""
 
     def __init__(self, spec: NeckSpec, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -46,14 +46,17 @@ class CSPNeXtPAFPN(nn.Module):
 
 
 def build_neck(spec: NeckSpec, backbone: object) -> CSPNeXtPAFPN:
-    """Build the neck behind a CSPNeXt; raise `SpecError` behind anything else."""
+    """Build the neck behind a CSPNeXt.
+
+    Raises `SpecError` if the backbone is anything else.
+    """
     if not isinstance(backbone, CSPNeXt) or len(backbone.pyramid_channels) != 3:
         raise SpecError("The neck `cspnext-pafpn` belongs behind a whole CSPNeXt.")
     return CSPNeXtPAFPN(spec, backbone.pyramid_channels)
 
 
 def recognise_neck(shapes: Shapes) -> NeckSpec | None:
-    """Return the neck that fits the names of its tensors, which come without `neck.`."""
+    """Return the neck that fits the names of its tensors, given without `neck.`."""
     blocks = count_numbers(shapes, r"top_down_blocks\.0\.blocks\.(\d+)\.")
     return NeckSpec(blocks=blocks) if blocks else None
 

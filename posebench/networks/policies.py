@@ -1,6 +1,6 @@
-"""Resize policies: how a checkpoint runs at a size it was not trained at, and where it cannot.
+"""Resize policies: how a checkpoint runs at sizes it was not trained at, and which it cannot run.
 
-The names of policies need no torch; what asks for a head loads it.
+The names of policies need no torch; functions that need a head load it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ POLICIES: tuple[Policy, ...] = ("native", "resample", "pool", "interpolate")
 class CellNetwork:
     """A network as one cell runs it.
 
-    Crops of `input_size` go in; outputs stand for pixels of `output_size`. Where either differs
-    from the cell's own size, the caller rescales the crop and the decoded keypoints. With
-    `flips_apart` the mirrored crops of a flip test are a batch of their own.
+    Crops of `input_size` go in; outputs stand for pixels of `output_size`. If either differs from
+    the cell's own size, the caller rescales the crop and the decoded keypoints. With `flips_apart`,
+    the mirrored crops of a flip test form a separate batch.
     """
 
     network: Network
@@ -38,7 +38,7 @@ class CellNetwork:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the network is, at its trained size."""
+        """The spec of the network, at its trained size."""
         return self.network.spec
 
     @property
@@ -57,7 +57,7 @@ class CellNetwork:
 
 
 def canonical_policy(spec: ModelSpec, size: InputSize, policy: Policy) -> Policy:
-    """Return `native` where `policy` would change nothing, else `policy`.
+    """Return `native` if `policy` would change nothing, else `policy`.
 
     Nothing changes at the trained size; a heatmap network has no layer to pool or interpolate.
     """
@@ -79,11 +79,11 @@ def check_size(
     divisor: int | None = None,
     size_locked: bool = False,
 ) -> None:
-    """Raise `UnsupportedSizeError`, with the reason, where a cell cannot run.
+    """Raise `UnsupportedSizeError`, with the reason, if a cell cannot run.
 
-    `divisor`: what the sides must be multiples of, where that is more than the stride.
-    `size_locked`: the file itself takes its trained size alone and its weights are out of reach,
-    as in an ONNX file exported for one size.
+    `divisor` is the number that both sides must be multiples of, if that exceeds the stride. With
+    `size_locked`, the file takes only its trained size and its weights cannot be changed, as in an
+    ONNX file exported for one size.
     """
     from posebench.networks.heads import size_locked_layers
 
@@ -115,21 +115,21 @@ def check_size(
 
 
 def network_size(spec: ModelSpec, size: InputSize, policy: Policy) -> InputSize:
-    """Return the size of the crops that the network is fed in a cell of `size`."""
+    """Return the size of the crops that the network takes in a cell of `size`."""
     return spec.input_size if policy == "resample" else size
 
 
 def output_size(spec: ModelSpec, size: InputSize, policy: Policy) -> InputSize:
-    """Return the size in whose pixels the outputs of a cell of `size` are decoded."""
+    """Return the size whose pixels the decoded outputs of a cell of `size` are in."""
     policy = canonical_policy(spec, size, policy)
     return spec.input_size if policy in ("resample", "pool") else size
 
 
 def apply_policy(network: Network, size: InputSize, policy: Policy) -> CellNetwork:
-    """Return the network of a cell; the original stays as it is and shares its other weights.
+    """Return the network of a cell; the original is unchanged and shares its other weights.
 
-    Raise `UnsupportedSizeError` where `check_size` does, and for `pool` or `interpolate` of a
-    network that is no `PoseModel`.
+    Raises `UnsupportedSizeError` if `check_size` does, or if `pool` or `interpolate` is asked of a
+    network that is not a `PoseModel`.
     """
     from posebench.networks.backbones import size_divisor
 
@@ -143,7 +143,7 @@ def apply_policy(network: Network, size: InputSize, policy: Policy) -> CellNetwo
 
         if not isinstance(network, PoseModel):
             raise UnsupportedSizeError(
-                f"{size} under {policy}: the weights of this file are out of reach.",
+                f"{size} under {policy}: the weights of this file cannot be changed.",
                 hint="Use the policy resample.",
             )
         network = (pool_model if canonical == "pool" else interpolate_model)(network, size)
@@ -170,7 +170,7 @@ def _locks(spec: ModelSpec, stride: int) -> str:
 
 
 def _nearest_multiples(size: InputSize, step: int) -> tuple[InputSize, ...]:
-    """Return the valid sizes next below and next above, as far as there are any."""
+    """Return the nearest valid sizes below and above, if they exist."""
     below = (size.height // step * step, size.width // step * step)
     above = (-(-size.height // step) * step, -(-size.width // step) * step)
     return tuple(

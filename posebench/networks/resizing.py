@@ -1,7 +1,7 @@
 """Size-locked weights and feature maps, resampled between input sizes.
 
-Bin j lies at pixel j / split_ratio, so bins of two sizes are aligned at index 0; cells are
-aligned at the middle of their pixels.
+Bin j lies at pixel j / split_ratio, so bins of two sizes are aligned at index 0; cells are aligned
+at the middle of their pixels.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from posebench.networks.sizes import InputSize
 
 
 def cell_center(stride: int) -> float:
-    """Return where in a cell the content lies that it answers for, in cells.
+    """Return the position, within a cell and in cells, of the content that the cell stands for.
 
-    A cell's receptive field is centred on its first pixel, i * stride. But a network trained on
-    mirrored crops too has to treat cell i and its mirror image alike, and so answers for the
-    middle of the cell's pixels.
+    A cell's receptive field is centred on its first pixel, i * stride. But a network that is also
+    trained on mirrored crops must treat cell i and its mirror image alike, so the cell stands for
+    the middle of its pixels.
     """
     return (stride - 1) / (2 * stride)
 
@@ -32,9 +32,9 @@ def cell_center(stride: int) -> float:
 def resample_matrix(source: int, target: int, step: float, center: float = 0.0) -> Tensor:
     """Return the (target, source) float32 matrix that samples `source` values linearly.
 
-    Value i of either side stands for the place i + `center`, in its own steps; places beyond the
-    ends are taken at the ends. The linear kernel widens to `step` when shrinking, so that no
-    source value is skipped. Rows sum to 1; for step 1 and equal lengths it is the identity.
+    Value i of either side lies at i + `center`, in steps of that side; places beyond the ends take
+    the end values. The linear kernel widens to `step` when shrinking, so that no source value is
+    skipped. Rows sum to 1; for step 1 and equal lengths the matrix is the identity.
     """
     place = (torch.arange(target, dtype=torch.float64) + center) * step - center
     position = place.clamp(min=0, max=source - 1)
@@ -46,7 +46,7 @@ def resample_matrix(source: int, target: int, step: float, center: float = 0.0) 
 class PooledHead(nn.Module):
     """A head whose maps are resampled to the trained grids before its first locked layers.
 
-    `matrices` are those of rows and of columns for each map.
+    `matrices` holds, for each map, one matrix for rows and one for columns.
     """
 
     def __init__(self, head: Any, matrices: list[tuple[Tensor, Tensor]]) -> None:
@@ -69,9 +69,9 @@ class PooledHead(nn.Module):
 
 
 def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
-    """Return `model` made to run at `size` by resampling its maps; its weights are shared.
+    """Return a model that runs at `size` by resampling its maps; it shares the weights of `model`.
 
-    A head whose bins alone are locked runs as it is.
+    A head that locks only its bins runs unchanged.
     """
     scales = dict.fromkeys(layer.cells for layer in _locked(model) if layer.cells)
     if not scales:
@@ -90,10 +90,10 @@ def pool_model(model: PoseModel, size: InputSize) -> PoseModel:
 
 
 def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
-    """Return `model` with its size-locked weights resampled to `size`; the others are shared.
+    """Return a copy of `model` with size-locked weights resampled to `size`; others are shared.
 
-    Columns over cells are multiplied by old over new number of cells, so that the sum over the
-    grid keeps its magnitude. At the trained size every weight stays as it is, bit for bit.
+    Columns over cells are multiplied by old over new number of cells, so that the sum over the grid
+    keeps its magnitude. At the trained size every weight stays the same, bit for bit.
     """
     layers, head = _locked(model), model.head
     state = head.state_dict()
@@ -112,7 +112,7 @@ def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
             own = {key.removeprefix(f"{name}."): state[key] for key in state if _below(key, name)}
             resized.get_submodule(name).load_state_dict(own, assign=True)
         else:
-            # Shared as it is, for it may be one that BatchNorm was folded into.
+            # Shared unchanged: BatchNorm may have been folded into it.
             setattr(resized, name, child)
     return _with_head(model, resized.train(head.training))
 
@@ -153,14 +153,17 @@ class _WeightResampler:
 
 
 def _with_head(model: PoseModel, head: nn.Module) -> PoseModel:
-    """Return a model of the same backbone and mode with another head."""
+    """Return a model with the same backbone and mode but another head."""
     result = PoseModel(model.spec, model.backbone, head, model.neck)
     result.training = model.training
     return result
 
 
 def _locked(model: PoseModel) -> tuple[SizeLockedLayer, ...]:
-    """Return the size-locked layers; raise `UnsupportedSizeError` where there are none."""
+    """Return the size-locked layers.
+
+    Raises `UnsupportedSizeError` if there are none.
+    """
     layers = size_locked_layers(model.spec.head)
     if not layers:
         raise UnsupportedSizeError(

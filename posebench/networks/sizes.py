@@ -32,7 +32,10 @@ class InputSize:
 
     @classmethod
     def parse(cls, text: str) -> InputSize:
-        """Parse `HxW`; raise `UsageError` for anything else."""
+        """Parse `HxW`.
+
+        Raises `UsageError` if `text` is anything else.
+        """
         match = _PATTERN.match(text)
         if match is None:
             raise UsageError(
@@ -75,7 +78,10 @@ def check_size_text(text: str) -> None:
 
 
 def resolve_size(text: str, trained: InputSize) -> InputSize:
-    """Turn `native`, `HxW` or a factor such as `0.5x` into a size; raise `UsageError`."""
+    """Turn `native`, `HxW` or a factor such as `0.5x` into a size.
+
+    Raises `UsageError` if `text` is none of these.
+    """
     if text == "native":
         return trained
     if _FACTOR.fullmatch(text):

@@ -1,6 +1,6 @@
 """`ModelSpec`: everything besides the weights that decides what a checkpoint computes.
 
-Plain frozen records without torch, so that results and tables can be read without it.
+Plain frozen records, so that results and tables can be read without torch.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class HeadSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # As a file has them, so that a head equals what is read back.
+        # In the form that files have, so that a head equals itself read back.
         object.__setattr__(self, "options", _with_lists(self.options))
 
     @classmethod
     def of(cls, plain: Any) -> HeadSpec:
-        """Return the head of a file's mapping; an option that is null is none."""
+        """Return the head of a file's mapping; options that are null are ignored."""
         if isinstance(plain, cls):
             return plain
         if not isinstance(plain, Mapping) or not isinstance(plain.get("kind"), str):
@@ -80,7 +80,7 @@ class HeadSpec:
 
 
 def _with_lists(value: Any) -> Any:
-    """Return plain data with lists in the place of tuples."""
+    """Return plain data with lists in place of tuples."""
     if isinstance(value, Mapping):
         return {key: _with_lists(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -105,17 +105,17 @@ class CropSpec:
         if not 0 < self.padding < math.inf:
             raise SpecError(f"Crop: a padding of {self.padding} leaves no crop.")
         if not all(0 < value < math.inf for value in self.std):
-            raise SpecError("Crop: `std` must be above 0, for pixels are divided by it.")
+            raise SpecError("Crop: `std` must be above 0, because pixels are divided by it.")
         if not all(map(math.isfinite, self.mean)):
             raise SpecError("Crop: `mean` must be finite.")
 
 
 @dataclass(frozen=True)
 class FlipSpec:
-    """The publisher's flip test: is it on, and what shifts before the mean.
+    """The publisher's flip test: whether it is on, and what is shifted before the mean.
 
-    `shift_heatmap`: flipped heatmaps, right by one column. `shift_simcc`: flipped x vectors, left
-    by one bin, as the SimCC repository has it.
+    `shift_heatmap` shifts flipped heatmaps right by one column. `shift_simcc` shifts flipped x
+    vectors left by one bin, as the SimCC repository does.
     """
 
     test: bool = True
@@ -125,7 +125,7 @@ class FlipSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a checkpoint is: architecture, codec, crop, flip test, keypoints, trained size."""
+    """The spec of a checkpoint: architecture, codec, crop, flip test, keypoints, trained size."""
 
     backbone: BackboneSpec
     head: HeadSpec
@@ -147,7 +147,10 @@ def spec_to_mapping(spec: ModelSpec) -> dict[str, Any]:
 
 
 def spec_from_mapping(mapping: Mapping[str, Any], *, where: str) -> ModelSpec:
-    """Build a `ModelSpec`; `keypoints` may be a built-in name. Raises `SpecError`."""
+    """Build a `ModelSpec`; `keypoints` may be a built-in name.
+
+    Raises `SpecError` if a value does not fit.
+    """
     return record_from_mapping(ModelSpec, mapping_with_keypoints(mapping), where=where)
 
 
@@ -160,5 +163,5 @@ def mapping_with_keypoints(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spec_overrides(path: Path) -> dict[str, Any]:
-    """Read a `--spec` file: any subset of `ModelSpec`'s fields, laid over what the file says."""
+    """Read a `--spec` file: any fields of `ModelSpec`, which overrule what the checkpoint says."""
     return read_yaml(path)

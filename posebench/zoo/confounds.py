@@ -1,4 +1,4 @@
-"""In what two published networks differ besides the factor that a claim contrasts."""
+"""The factors in which two published networks differ besides the one that a claim contrasts."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Confound:
 
 
 def confounds(one: PublishedCheckpoint, other: PublishedCheckpoint) -> tuple[Confound, ...]:
-    """Return the factors besides head and codec in which the making of two networks differs.
+    """Return the factors besides head and codec in which two networks were made differently.
 
-    A factor that is known of one side alone is listed, for nobody can tell that it does not differ.
+    A factor that is known of one side alone is listed too, because it may differ.
     """
     sides = (_factors(one), _factors(other))
     return tuple(
@@ -35,9 +35,9 @@ def confounds(one: PublishedCheckpoint, other: PublishedCheckpoint) -> tuple[Con
 
 
 def data_seen(entry: PublishedCheckpoint) -> tuple[str, ...]:
-    """Return the data sets that a network has seen, from the first that its weights began with.
+    """Return every data set that a network was trained on, the earliest first.
 
-    An entry whose beginning is not known returns those that it is known to have seen.
+    If an entry's initial weights are unknown, only the known data sets are returned.
     """
     before = _initial(entry)
     words = entry.initialised_from.split("+") if entry.initialised_from and not before else []

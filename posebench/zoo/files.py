@@ -1,4 +1,4 @@
-"""The files that command-line arguments name: paths, embedded checkpoints, pulled ones."""
+"""Find the file that a command-line argument names: a path, an embedded or a pulled checkpoint."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def embedded_names() -> tuple[str, ...]:
 
 
 def resolve(argument: str) -> Path:
-    """Return the path that an argument means: a file or model folder, a name, or a zoo id.
+    """Return the path of a checkpoint, given as a file or model folder, a name, or a zoo id.
 
-    A pulled file may also be named by its file name. Raise `CheckpointError` that names the
-    nearest embedded checkpoint, or says how to get a published one.
+    A pulled file may also be given by its file name. Raises `CheckpointError` if there is no such
+    file; it names the nearest embedded checkpoint, or says how to get a published one.
     """
     path = Path(argument)
     if path.is_file():
@@ -57,7 +57,7 @@ def _pulled(argument: str) -> Path:
 
 
 def embedded_folder() -> Path:
-    """Return the folder of the embedded checkpoints; the package is always unpacked on disk."""
+    """Return the folder of the embedded checkpoints, which is always unpacked on disk."""
     return Path(str(importlib.resources.files("posebench.zoo"))) / "embedded"
 
 

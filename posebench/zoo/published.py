@@ -2,7 +2,7 @@
 
 `published.json` has one line per file; every number names the table and line it was read from
 (`sources`, in the repositories and at the commits listed at the top). Where a source contradicts
-itself or its own files, the entry holds what was found to be right, and a caveat says so.
+itself or its own files, the entry holds the value that proved right, and a caveat says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WEIGHTS_SUFFIX = ".pth"
 
 @dataclass(frozen=True)
 class CodecFacts:
-    """The codec a file was published with; None where no source says."""
+    """The codec that a file was published with; a field is None if no source gives it."""
 
     kind: Paradigm
     decoder: str | None = None
@@ -59,7 +59,7 @@ class FlipFacts:
 class PublishedResult:
     """One published measurement, in points, and the protocol behind it.
 
-    `boxes` and `flip_test` are None where no source says; `decoder` and `udp` are given where
+    `boxes` and `flip_test` are None if no source gives them; `decoder` and `udp` are None unless
     they differ from the file's own. `sources` are `publisher:file:line`.
     """
 
@@ -78,14 +78,14 @@ class PublishedResult:
 class PublishedCheckpoint:
     """One published file.
 
-    `urls` lead to the file itself; without them `page` is where to get it by hand, under
-    `published_name` where that is known; without both, no file is published. `results` start
-    with the one on the data the file is meant for.
+    `urls` lead to the file itself. Without them, `page` is where to get it by hand, as
+    `published_name` if that is known. Without both, no file is published. `results` start with the
+    one on the data that the file is meant for.
 
-    `trained_on` is what the last training saw, for `epochs`; `initialised_from` is what it began
-    with: the id of another entry, or the data that the weights came from in the publisher's words
-    (`imagenet-1k`). `gflops` follow `gflops_convention`: of different conventions they must not be
-    compared, nor with what `networks.costs` counts.
+    `trained_on` is the data of the last training, which took `epochs`. `initialised_from` is the
+    source of its initial weights: the id of another entry, or the data they were trained on, in the
+    publisher's words (`imagenet-1k`). `gflops` follow `gflops_convention`: compare them neither
+    across conventions nor with the counts of `networks.costs`.
     """
 
     id: str
@@ -124,7 +124,7 @@ class PublishedCheckpoint:
 
     @property
     def file_name(self) -> str:
-        """The name that the file has here: the published one where no other file shares it."""
+        """The file's local name: the published one, unless another file shares it."""
         if self.urls:
             return self.urls[0].rpartition("/")[2]
         return self.id.replace("/", "_") + WEIGHTS_SUFFIX
@@ -137,7 +137,7 @@ class PublishedCheckpoint:
 
 @dataclass(frozen=True)
 class Match:
-    """The entry that a file is one of, and by what it was told."""
+    """The entry that a file belongs to, and what identified it: its hash or its name."""
 
     entry: PublishedCheckpoint
     by: Literal["hash", "file name"]
@@ -161,7 +161,7 @@ def plain_entries(document: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
 
 
 def _convention(sources: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
-    """Return what an entry's publisher counts as FLOPs, where it gives a number."""
+    """Return what an entry's publisher counts as FLOPs, or None without a number."""
     own = sources[entry["id"].partition("/")[0]]
     convention: str | None = own["gflops_convention"] if "gflops" in entry else None
     return convention
@@ -169,7 +169,10 @@ def _convention(sources: Mapping[str, Any], entry: Mapping[str, Any]) -> str | N
 
 @functools.cache
 def published_checkpoints() -> tuple[PublishedCheckpoint, ...]:
-    """Return every entry, in milliseconds: a test checks the data file against its schema."""
+    """Return every entry.
+
+    This takes milliseconds because the data file is not validated here; a test does that.
+    """
     return tuple(_entry(plain) for plain in plain_entries(read_document()))
 
 
@@ -191,7 +194,7 @@ def _with_tuples(plain: dict[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def read_document() -> dict[str, Any]:
-    """Read the data file as it is."""
+    """Return the parsed data file."""
     file = importlib.resources.files("posebench.zoo") / DATA_FILE
     document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return document
@@ -204,10 +207,10 @@ def published_sources() -> dict[str, dict[str, str | None]]:
 
 
 def find_published(name: str) -> PublishedCheckpoint:
-    """Return the entry of an id, or of the name of its file.
+    """Return the entry with this id or file name.
 
-    The publisher in front of an id may be left out where one entry alone is meant. Raise
-    `ZooError` with the nearest ids.
+    The publisher in front of an id may be left out if the rest is unique. Raises `ZooError`, with
+    the nearest ids, if no entry has that name.
     """
     import difflib
 
@@ -228,7 +231,7 @@ def find_published(name: str) -> PublishedCheckpoint:
 
 
 def facts_for(path: Path, sha256: str) -> Match | None:
-    """Return the entry that a file is: by its hash, else by its name without the suffix."""
+    """Return the entry of a file, found by its hash, else by its name without the suffix."""
     entries = published_checkpoints()
     for entry in entries:
         if entry.sha256_prefix is not None and sha256.startswith(entry.sha256_prefix):

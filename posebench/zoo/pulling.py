@@ -1,4 +1,4 @@
-"""Published files on this machine: where they lie, fetching them, checking them by their hash.
+"""Published files on this machine: where they lie, how they are fetched and checked by hash.
 
 OpenMMLab puts the first 8 digits of a file's SHA-256 into its name (MMPose's
 `tools/misc/publish_model.py`).
@@ -27,8 +27,7 @@ _log = logging.getLogger(__name__)
 class Pulled:
     """A published file on this machine.
 
-    `checked` tells whether there was a published hash to check it by, `fetched` whether bytes
-    were transferred.
+    `checked` tells whether a published hash confirmed it, `fetched` whether bytes were transferred.
     """
 
     path: Path
@@ -39,7 +38,7 @@ class Pulled:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a file is a published one, and the reason in a sentence."""
+    """Whether a file is a published one, and why, in a sentence."""
 
     published: bool
     sha256: str
@@ -48,20 +47,20 @@ class Verdict:
 
 
 def pulled_folder() -> Path:
-    """Return the folder that files are pulled to unless another is given."""
+    """Return the default folder for pulled files."""
     return cache_directory() / "zoo"
 
 
 def pulled_path(entry: PublishedCheckpoint, folder: Path | None = None) -> Path:
-    """Return where the file of an entry belongs, whether or not it is there."""
+    """Return the path at which an entry's file belongs; the file need not exist."""
     return (folder or pulled_folder()) / entry.file_name
 
 
 def pull(entry: PublishedCheckpoint, folder: Path | None, progress: Progress) -> Pulled:
     """Fetch an entry's file, check its hash, and write the whole SHA-256 beside it.
 
-    A file that is there already is checked only. Raise `ZooError` where there is nothing to
-    fetch, the transfer fails, or the bytes are not the published ones.
+    An existing file is only checked. Raises `ZooError` if nothing can be fetched, the transfer
+    fails, or the bytes are not the published ones.
     """
     target = pulled_path(entry, folder)
     if target.is_file():
@@ -77,7 +76,7 @@ def pull(entry: PublishedCheckpoint, folder: Path | None, progress: Progress) ->
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Hold what is fetched to `target` for one process, after others."""
+    """Wait until this process alone may fetch to `target`."""
     path = target.with_name(f".{target.name}.lock")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,11 +91,11 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 def _there(entry: PublishedCheckpoint, target: Path) -> Pulled:
-    """Check a file that is there already."""
+    """Check a file that exists already."""
     sha256 = sha256_of(target)
     if not sha256.startswith(entry.sha256_prefix or ""):
         raise ZooError(
-            f"{target} is there, but is not the published file: its SHA-256 begins with "
+            f"{target} exists, but is not the published file: its SHA-256 begins with "
             f"{sha256[:8]}, not {entry.sha256_prefix}.",
             hint="Move it away or delete it, then run again.",
         )
@@ -104,7 +103,7 @@ def _there(entry: PublishedCheckpoint, target: Path) -> Pulled:
 
 
 def _checked(entry: PublishedCheckpoint, target: Path) -> Pulled:
-    """Give a finished transfer its name if its hash is right, and delete it if not."""
+    """Give a finished transfer its final name if its hash is right; delete it if not."""
     partial = partial_path(target)
     sha256 = sha256_of(partial)
     if not sha256.startswith(entry.sha256_prefix or ""):
@@ -118,7 +117,7 @@ def _checked(entry: PublishedCheckpoint, target: Path) -> Pulled:
     record = target.with_name(f"{target.name}.sha256")
     try:
         partial.replace(target)
-        record.unlink(missing_ok=True)  # a link there is not to be followed
+        record.unlink(missing_ok=True)  # a link there must not be followed
         write_text(record, f"{sha256}  {target.name}\n")
     except OSError as error:
         raise unwritable(error, target) from None
@@ -136,7 +135,7 @@ def by_hand(entry: PublishedCheckpoint, target: Path) -> str:
 
 
 def verify(path: Path) -> Verdict:
-    """Tell whether a file is a published one: by its hash alone."""
+    """Tell whether a file is a published one, by its hash alone."""
     if not path.is_file():
         raise ZooError(f"There is no file {path}.")
     sha256 = sha256_of(path)
@@ -147,7 +146,7 @@ def verify(path: Path) -> Verdict:
     if match.by == "hash":
         return Verdict(True, sha256, match, f"It is the published file of {entry.id}.")
     if entry.sha256_prefix is None:
-        reason = f"It has the name of {entry.id}, for which no hash is published: nobody can tell."
+        reason = f"It has the name of {entry.id}, but no hash is published to check it by."
     else:
         reason = (
             f"It has the name of {entry.id} but not its hash ({entry.sha256_prefix}): it is "

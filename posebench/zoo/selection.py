@@ -1,4 +1,4 @@
-"""Which published checkpoints a user asks for, and which architectures posebench can load."""
+"""Select published checkpoints, and list the architectures that posebench can load."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from posebench.errors import UsageError, nearest
 from posebench.networks.sizes import InputSize
 from posebench.zoo.published import PublishedCheckpoint, published_checkpoints
 
-# Architectures that are options of another one's family.
+# Architectures that posebench builds as an option of another family.
 _OPTIONS_OF = {"resnetv1d": "resnet", "resnext": "resnet", "seresnet": "resnet"}
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What entries must have; None asks for nothing.
+    """What entries must have; None leaves a field open.
 
-    `backbone` may be the beginning of a name, `dataset` is one with a published result.
+    `backbone` may be the beginning of a name; `dataset` is one that a result was published on.
     """
 
     paradigm: str | None = None
@@ -31,7 +31,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture of the zoo, its number of published files, and what loads it, if any."""
+    """An architecture of the zoo, its number of published files, and what loads it, if anything."""
 
     name: str
     files: int
@@ -39,7 +39,10 @@ class Architecture:
 
 
 def select(selection: Selection) -> tuple[PublishedCheckpoint, ...]:
-    """Return the entries that fit; raise `UsageError` for a value that no entry has."""
+    """Return the entries that fit.
+
+    Raises `UsageError` if no entry has a given value.
+    """
     entries = published_checkpoints()
     datasets = {dataset for entry in entries for dataset in entry.datasets}
     _check("--dataset", selection.dataset, datasets)

@@ -24,42 +24,43 @@ from posebench.errors import ZooError
 
 TIMEOUT_SECONDS = 30
 MEGABYTE = 1_000_000
-# The largest published pose checkpoints have 2.5 GB; what is much larger is no checkpoint.
+# The largest published pose checkpoint has 2.5 GB; a much larger file is something else.
 MAX_BYTES = 10_000_000_000
-# A server that sends a byte now and then meets every timeout but that of the whole.
+# A server that sends a byte now and then trips no timeout but these.
 MAX_OPENING_SECONDS = 300
 MAX_SECONDS = 6 * 3600
 _CHUNK = 2**18
 _RANGE_NOT_SATISFIABLE = 416
 
-# No file has more bytes than 15 digits say; Python refuses to read numbers of thousands.
+# No file size needs more digits; Python refuses to parse thousands of them.
 _NUMBER = r"\d{1,15}"
 
 Progress = Callable[[int, int], None]
 
 
 class _TooLargeError(ZooError):
-    """What a server sends is larger than any checkpoint, or does not end."""
+    """The server sends more bytes than any checkpoint has, or does not stop."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            f"What {url} sends is larger than {MAX_BYTES // MEGABYTE} MB, which no published "
+            f"The answer of {url} is larger than {MAX_BYTES // MEGABYTE} MB, which no published "
             "checkpoint is. It was not kept.",
-            hint="Look at the address in a browser: what lies there is another file.",
+            hint="Open the address in a browser: it leads to another file.",
         )
 
 
 def partial_path(target: Path) -> Path:
-    """Return where the bytes of `target` lie until all of them are there."""
+    """Return the path that holds the bytes of `target` until it is complete."""
     return target.with_name(f"{target.name}.partial")
 
 
 def download(url: str, target: Path, progress: Progress) -> None:
     """Fetch `url` into `partial_path(target)`; `progress(done, total)` counts bytes.
 
-    Redirects are followed. Raise `ZooError` where the transfer cannot begin, breaks off, takes
-    more than `MAX_SECONDS` or does not fit on the disk; what has arrived stays for the next call.
-    A file of more than `MAX_BYTES` is refused, and so is a `.partial` that is no plain file.
+    Redirects are followed. Raises `ZooError` if the transfer cannot begin, breaks off, takes more
+    than `MAX_SECONDS` or does not fit on the disk; the bytes that arrived stay for the next call.
+    It also raises `ZooError` if the file has more than `MAX_BYTES`, or if the `.partial` is not a
+    plain file.
     """
     partial = partial_path(target)
     deadline = time.monotonic() + MAX_SECONDS
@@ -101,7 +102,7 @@ def megabytes(count: int) -> str:
 
 
 def _open(url: str, start: int) -> HTTPResponse:
-    """Send the request and return the answer, all of whose header came in time."""
+    """Send the request and return the response once its whole header has arrived in time."""
     headers = {"User-Agent": f"posebench/{__version__}"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -114,7 +115,7 @@ def _open(url: str, start: int) -> HTTPResponse:
         except Exception as error:
             answers.append(error)
 
-    # A thread, as nothing else ends a request whose header does not end.
+    # In a thread: nothing else can end a request whose header never ends.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(MAX_OPENING_SECONDS)
@@ -125,7 +126,7 @@ def _open(url: str, start: int) -> HTTPResponse:
         try:
             raise answer
         finally:
-            del answer  # else the error, its traceback and this frame hold each other
+            del answer  # otherwise the error, its traceback and this frame keep each other alive
     return answer
 
 
@@ -148,7 +149,7 @@ def _ended_at(deadline: float, response: HTTPResponse) -> Iterator[None]:
 
 
 def _length(response: HTTPResponse) -> int:
-    """Return how many bytes the body has, 0 where the server does not say."""
+    """Return the length of the body in bytes, or 0 if the server does not give it."""
     text = response.headers.get("Content-Length") or "0"
     if not re.fullmatch(_NUMBER, text):
         raise HTTPException(f"the server gives {text[:80]!r} as the file's length")
@@ -156,18 +157,21 @@ def _length(response: HTTPResponse) -> int:
 
 
 def _size_of(partial: Path) -> int:
-    """Return how much has arrived; raise `OSError` for a link, a pipe and the like."""
+    """Return how many bytes have arrived.
+
+    Raises `OSError` if the path is a link, a pipe or the like.
+    """
     try:
         status = partial.lstat()
     except FileNotFoundError:
         return 0
     if not stat.S_ISREG(status.st_mode):
-        raise FileExistsError(errno.EEXIST, "it is no plain file; delete it", str(partial))
+        raise FileExistsError(errno.EEXIST, "it is not a plain file; delete it", str(partial))
     return status.st_size
 
 
 def _partial_file(partial: Path, mode: str) -> BinaryIO:
-    """Open the file that the bytes go to, never what a link in its place leads to."""
+    """Open the file that receives the bytes, without following a link."""
 
     def opener(path: str, flags: int) -> int:
         return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -198,7 +202,7 @@ def _copy(
 
 
 def _complete(error: HTTPError, partial: Path) -> bool:
-    """Tell whether a server has no more bytes because all of them are there already."""
+    """Tell whether the server has no more bytes because all of them have arrived already."""
     return error.headers.get("Content-Range") == f"bytes */{partial.stat().st_size}"
 
 

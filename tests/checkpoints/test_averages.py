@@ -19,7 +19,7 @@ LAST = torch.tensor(1.0)
 
 
 def save(path: Path, averaged: str, last: str, **more: Any) -> torch.Tensor:
-    """Write a network under `averaged` and the same plus 1 under `last`; return a layer of it."""
+    """Write a network under `averaged` and its weights plus 1 under `last`; return one layer."""
     state = make_model("rtmcc").state_dict()
     later = {n: t + 1 if t.is_floating_point() else t for n, t in state.items()}
     torch.save({averaged: state, last: later, **more}, path)
@@ -57,12 +57,12 @@ def test_the_average_is_loaded_and_spec_may_choose(
     spec.write_text("weights: last\n")
     other = load_checkpoint(path, spec)
     assert torch.equal(layer_of(other), layer + LAST)
-    # Predictions of one must not be taken for the other's: the file, so its hash, is the same.
+    # The predictions of the two must not be confused, although the file and its hash are the same.
     assert "weights" not in (checkpoint_facts(checkpoint, "one").spec or {})
     assert (checkpoint_facts(other, "other").spec or {})["weights"] == "last"
 
 
-def test_choices_that_are_none(tmp_path: Path) -> None:
+def test_invalid_choices_are_refused(tmp_path: Path) -> None:
     path, spec = tmp_path / "best.pth", tmp_path / "spec.yaml"
     save(path, "state_dict_ema", "state_dict")
     spec.write_text("weights: best\n")

@@ -1,4 +1,4 @@
-"""Conversion: a file of posebench's own computes what its source does, bit for bit."""
+"""Conversion: posebench's own file computes what its source does, bit for bit."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_targets_that_cannot_be(tmp_path: Path) -> None:
     convert_checkpoint(source, target)
     before = target.read_bytes()
     for place, force, words in (
-        (target, False, "there already"),
+        (target, False, "exists already"),
         (tmp_path / "net.pth", False, r"must end in \.safetensors"),
     ):
         with pytest.raises(UsageError, match=words):
@@ -131,8 +131,8 @@ def test_a_stored_graph_that_is_no_graph(tmp_path: Path) -> None:
     convert_checkpoint(source, target)
     metadata = safetensors_metadata(target)
     for tensors, words in (
-        ({"onnx.model": np.zeros(4, np.float32)}, "there is none"),
-        ({"other": np.zeros(4, np.uint8)}, "there is none"),
+        ({"onnx.model": np.zeros(4, np.float32)}, "holds none"),
+        ({"other": np.zeros(4, np.uint8)}, "holds none"),
         ({"onnx.model": np.frombuffer(source.read_bytes()[:-90], np.uint8)}, "cut off"),
     ):
         save_file(tensors, target, metadata)

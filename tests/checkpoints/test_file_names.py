@@ -1,4 +1,4 @@
-"""File names of published checkpoints, against the facts of the tables they stand in."""
+"""File names of published checkpoints, against the facts in the tables that list them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_keypoints_that_a_name_does_not_tell() -> None:
     (guess,) = find_keypoints("best.pth", 17)
     assert (guess.value, guess.guess) == ("coco", True)
     assert find_keypoints("best.pth", 18) == ()
-    # PoseTrack has 17 keypoints too, but others.
+    # PoseTrack also has 17 keypoints, but other ones.
     for name in (
         "res50_posetrack18_256x192-a62807c7_20201028.pth",
         "rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.pth",

@@ -1,4 +1,4 @@
-"""Files that are damaged or want harm: an error that says so, nothing run, little memory used."""
+"""Damaged and hostile files: an error that says so, nothing run, little memory used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from posebench.errors import CheckpointError, PosebenchError
 
 
 def record_call(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> list[str]:
-    """Replace a function by one that only notes that it ran, and return the notes."""
+    """Replace a function by one that only records its calls, and return the record."""
     calls: list[str] = []
 
     def noted(*_: Any, **__: Any) -> None:
@@ -68,7 +68,7 @@ def odd_tensor(kind: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
-        )  # torch's: quantised and sparse tensors are on their way out
+        )  # torch warns that quantised and sparse tensors are deprecated
         return {
             "complex": lambda: torch.zeros(17, 6, 1, 1, dtype=torch.complex64),
             "quantised": lambda: torch.quantize_per_tensor(
@@ -160,7 +160,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opens_or_is_refused(path: Path) -> None:
-    """Load a changed file: any error but `PosebenchError` is a bug, and fails the test."""
+    """Load a changed file: any error other than `PosebenchError` is a bug and fails the test."""
     try:
         load_checkpoint(path)
     except PosebenchError as error:
@@ -188,7 +188,8 @@ def test_changed_bytes(
     keep: float | None,
 ) -> None:
     data = bytearray((good / name).read_bytes())
-    # Half of the time in the front, where names and sizes are; weights change without a trace.
+    # Half of the changes are near the front, where names and sizes are; changed weights leave no
+    # trace.
     reach = min(len(data), 4000) if front else len(data)
     for share, change in places:
         data[int(share * (reach - 1))] ^= change
@@ -218,13 +219,13 @@ for path in sys.argv[2:]:
 
 
 def doubled(index: int) -> bytes:
-    """Return a pickle program for a list that holds the one remembered last twice."""
+    """Return a pickle program for a list that holds the last remembered list twice."""
     remembered = b"h" + bytes([index])
     return b"](" + remembered * 2 + b"e\x94"
 
 
 def bombs(folder: Path) -> list[Path]:
-    """Write files that claim or unpack to far more than they hold."""
+    """Write files that claim to hold, or unpack to, far more than their size."""
     for index, content in enumerate(SAFETENSORS.values()):
         (folder / f"{index}.safetensors").write_bytes(content)
     # A pickle of one storage of 100 GB, a tensor that repeats one number, a huge text,

@@ -1,4 +1,4 @@
-"""Folders that transformers writes: the same outputs, and what is refused."""
+"""Folders that transformers writes: equal outputs, and the folders that are refused."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_outputs_are_those_of_transformers(saved: Saved) -> None:
     assert spec.codec == HeatmapCodec(decoder="udp")
     assert spec.crop.udp
     assert not spec.flip.shift_heatmap
-    # transformers' own default, where ViTPose has 1e-6.
+    # transformers' own default; ViTPose has 1e-6.
     assert spec.backbone.options["norm_eps"] == 1e-12
     dropped = {rule: len(names) for rule, names in checkpoint.report.dropped}
     plus = "plus" in saved.folder.name

@@ -1,4 +1,4 @@
-"""Files of networks that are not evaluated, by names that their own code gives."""
+"""Files of networks that are not evaluated, with the names that their own code gives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from posebench.errors import CheckpointError
 from posebench.networks.backbones import BACKBONES, build_backbone
 from posebench.networks.spec import BackboneSpec
 
-# A name, its shape and what is said, as MMPose 1.3.2 and 0.x, MMDetection, MMPretrain, torchvision,
-# ultralytics and the repositories of HigherHRNet, DEKR, OpenPose, YOLOX and YOLOv7 write them.
+# A tensor's name and shape, as MMPose 1.3.2 and 0.x, MMDetection, MMPretrain, torchvision,
+# ultralytics and the repositories of HigherHRNet, DEKR, OpenPose, YOLOX and YOLOv7 write them, and
+# words of the error.
 OTHERS: list[tuple[str, tuple[int, ...], str]] = [
     ("head.dcc.pose_enc.0.weight", (8,), "RTMO"),
     ("head.head_module.out_kpt.0.weight", (34, 96, 1, 1), "YOLOX-Pose"),
@@ -51,14 +52,14 @@ OTHERS: list[tuple[str, tuple[int, ...], str]] = [
 
 
 @pytest.mark.parametrize(("name", "shape", "words"), OTHERS)
-def test_networks_are_refused_by_what_they_are(
+def test_other_networks_are_refused_and_named(
     name: str, shape: tuple[int, ...], words: str
 ) -> None:
     with pytest.raises(CheckpointError, match=words):
         refuse_other_networks({"backbone.conv1.weight": (64, 3, 7, 7), name: shape}, {})
 
 
-def test_a_file_is_refused_so(tmp_path: Path) -> None:
+def test_a_refused_file_is_named_with_its_kind(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"state_dict": {"bbox_head.rtm_cls.0.weight": torch.zeros(2)}}, path)
     with pytest.raises(CheckpointError, match=r"other\.pth: This is an object detector"):
@@ -74,7 +75,7 @@ def test_a_file_is_refused_so(tmp_path: Path) -> None:
     ],
 )
 def test_the_config_text_tells_too(old: str, new: str, words: str, tmp_path: Path) -> None:
-    """An associative-embedding head has a heatmap head's names and twice its channels."""
+    """An associative-embedding head has a heatmap head's names and twice as many channels."""
     path = tmp_path / "other.pth"
     save_mmpose(path, "heatmap", cfg=config_text("heatmap").replace(old, new))
     with pytest.raises(CheckpointError, match=words):
@@ -107,7 +108,7 @@ def test_no_backbone_that_can_be_built_is_refused(family: str) -> None:
 
 
 class PoseModel(torch.nn.Module):
-    """Stands for ultralytics' own class."""
+    """Stands in for ultralytics' own class."""
 
 
 PoseModel.__module__, PoseModel.__qualname__ = "ultralytics.nn.tasks", "PoseModel"

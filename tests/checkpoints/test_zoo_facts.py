@@ -1,4 +1,4 @@
-"""Zoo entries beside files: what they add, and what they may not overrule."""
+"""Zoo entries and files: what an entry adds, and what it may not overrule."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def reasons(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def bare(path: Path, kind: str) -> Path:
-    """Write weights without a word about what they are."""
+    """Write weights without any metadata."""
     torch.save(make_model(kind).state_dict(), path)
     return path
 
@@ -47,7 +47,9 @@ def test_what_the_file_cannot_say_comes_from_the_entry_of_its_name(tmp_path: Pat
     assert why["backbone.family"] == "names and shapes"
 
 
-def test_the_hash_tells_a_renamed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_renamed_file_is_recognised_by_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = bare(tmp_path / DARK.file_name, "heatmap")
     known = replace(UDP, sha256_prefix=sha256_of(path)[:8])
     monkeypatch.setattr(published, "published_checkpoints", lambda: (DARK, known))
@@ -66,7 +68,7 @@ def test_the_file_outranks_the_entry_and_spec_outranks_both(tmp_path: Path) -> N
     why = reasons(checkpoint)
     assert why["input_size"] == f"meta.cfg codec MSRAHeatmap; {BY_NAME} says 384x288"
     assert why["codec.decoder"] == f"meta.cfg codec MSRAHeatmap; {BY_NAME} says dark"
-    assert why["crop.mean"] == "meta.cfg data_preprocessor"  # here both say the same
+    assert why["crop.mean"] == "meta.cfg data_preprocessor"  # here both agree
     assert why["codec.blur_kernel"] == "meta.cfg codec MSRAHeatmap"
     assert inspect_checkpoint(path).evidence == checkpoint.evidence
     spec.write_text("input_size: 128x96\n")

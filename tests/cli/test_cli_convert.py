@@ -23,7 +23,7 @@ def test_an_embedded_checkpoint(run: Callable[..., Any], tmp_path: Path, dtype: 
     assert load_checkpoint(target).provenance["source_file"] == "heatmap-s.safetensors"
     again = run("convert", "heatmap-s", target)
     assert again.code == 2
-    assert "there already" in again.err and "--force" in again.err
+    assert "exists already" in again.err and "--force" in again.err
     assert run("convert", "heatmap-s", target, "--force").code == 0
 
 

@@ -187,14 +187,14 @@ def _change(where: str, index: int, **values: Any) -> dict[str, Any]:
         ({**coco(), "images": [1]}, "1 entries are not JSON objects"),
     ],
 )
-def test_a_bad_file_is_told(tmp_path: Path, raw: Any, message: str) -> None:
+def test_a_bad_file_is_reported(tmp_path: Path, raw: Any, message: str) -> None:
     with pytest.raises(DataError) as caught:
         load_annotations(write(tmp_path, raw), tmp_path, keypoints=_set_for(message))
     assert message in caught.value.message
 
 
 def _set_for(message: str) -> KeypointSet | None:
-    """Name the keypoints where a case is not about finding them."""
+    """Name the keypoints, unless the case is about finding them."""
     return None if "built-in" in message else COCO
 
 

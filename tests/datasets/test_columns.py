@@ -20,7 +20,7 @@ def test_sound_lists_become_rows() -> None:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
-def test_odd_values_are_told_from_sound_ones(odd: Any) -> None:
+def test_odd_values_are_separated_from_sound_ones(odd: Any) -> None:
     lists = [[1, 2, 3], odd, [1e308, 1e308, 1e308], [0, 0, 0]]
     sound, values = sound_numbers(lists, 3)
     assert sound.tolist() == [are_numbers(value, 3) for value in lists] == [True, False, True, True]

@@ -24,7 +24,7 @@ from posebench.errors import SpecError, UsageError
 
 @pytest.fixture(scope="module")
 def peer_datasets() -> Path:
-    """Return the folder in which MMPose 1.3.2 describes its data sets, or skip."""
+    """Return the folder in which MMPose 1.3.2 describes its data sets, or skip the test."""
     python = peer_python()
     if python is None:
         pytest.skip(NO_PEER)
@@ -112,7 +112,7 @@ def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
         load_keypoint_set(tmp_path / "none.yaml")
 
 
-# Of MMPose 1.3.2: the file of each built-in set, where its environment is at hand.
+# MMPose 1.3.2's file of each built-in set.
 MMPOSE_NAMES = {"coco-wholebody": "coco_wholebody"}
 
 

@@ -57,7 +57,7 @@ def test_half_of_a_folder_never_stays(cache: Path, failure: type[BaseException])
     assert [path.name for path in cache.iterdir()] == [".locks"]
 
 
-def test_another_run_may_be_faster(cache: Path) -> None:
+def test_another_process_may_fill_the_folder_first(cache: Path) -> None:
     def race(folder: Path) -> None:
         fill(folder)
         other = cache / "scenes"
@@ -120,7 +120,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def other(cache: Path) -> Iterator[Callable[[float], subprocess.Popen[str]]]:
-    """Start a process that fills the folder in some seconds, and lasts until it is ended."""
+    """Start a process that fills the folder within seconds and runs until it is stopped."""
     started: list[subprocess.Popen[str]] = []
 
     def start(seconds: float) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""The cache's contents and what may be removed of them."""
+"""The cache's contents, and which of them may be removed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HASH = "0123456789abcdef" * 4
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A cache with an entry of each kind, the first used longest ago, 1000 bytes each."""
+    """A cache with an entry of 1000 bytes of each kind, the least recently used first."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("POSEBENCH_CACHE", str(folder))
     names = (
@@ -139,7 +139,9 @@ def test_foreign_files_and_links_are_never_touched(cache: Path, tmp_path: Path) 
     assert all(os.path.lexists(path) for path in contents.foreign)
 
 
-def test_an_entry_goes_at_once_or_not_at_all(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_is_removed_whole_or_not_at_all(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def killed(path: Path) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""What the hash of the code covers: all that can move a prediction, and nothing else."""
+"""The hash of the code covers everything that can change a prediction, and nothing else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_an_edit_moves_the_hash_where_it_can_move_a_prediction(
     assert (code_sha256.__wrapped__(package) != before) == moves
 
 
-def test_the_rooms_are_there() -> None:
+def test_the_hashed_rooms_exist() -> None:
     root = Path(posebench.__file__).parent
     assert all((root / room / "__init__.py").is_file() for room in PREDICTING_ROOMS)
     assert code_sha256() == code_sha256.__wrapped__(root)

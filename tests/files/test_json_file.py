@@ -1,4 +1,4 @@
-"""Files that memory does not hold; other defects are told in test_coco.py."""
+"""Files larger than memory; test_coco.py tests other defects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks: another process told apart from a file system without locks."""
+"""Locks: a lock that another process holds, and file systems without locks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_told_apart(
+def test_a_file_system_without_locks_has_its_own_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     refuse(monkeypatch, code)
@@ -59,7 +59,7 @@ def test_other_errors_name_the_folder(tmp_path: Path, monkeypatch: pytest.Monkey
         pass
 
 
-def test_parts_of_a_run_have_locks_of_their_own(tmp_path: Path) -> None:
+def test_parts_of_a_run_have_separate_locks(tmp_path: Path) -> None:
     with (
         locked(tmp_path, ".shard-1.lock"),
         locked(tmp_path, ".shard-2.lock"),

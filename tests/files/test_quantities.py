@@ -23,7 +23,7 @@ def test_sizes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "GB", "5XB", "-1GB", "1.2.3GB", "five"])
-def test_no_sizes(text: str) -> None:
+def test_texts_that_are_no_sizes(text: str) -> None:
     with pytest.raises(UsageError, match="is not a size"):
         parse_size(text)
 

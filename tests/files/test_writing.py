@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, where their path leads; what cannot be written is named."""
+"""Files appear whole or not at all, where their path leads; errors name the file."""
 
 from __future__ import annotations
 
@@ -171,7 +171,9 @@ def test_what_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 @needs_devices
 @pytest.mark.parametrize("into_file", [True, False])
-def test_standard_output_goes_on_behind_what_was_printed(tmp_path: Path, into_file: bool) -> None:
+def test_writing_to_standard_output_continues_after_earlier_prints(
+    tmp_path: Path, into_file: bool
+) -> None:
     code = (
         "from pathlib import Path; from posebench.files.writing import write_text\n"
         "print('before'); write_text(Path('/dev/stdout'), 'file\\n'); print('after')"

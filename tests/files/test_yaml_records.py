@@ -1,4 +1,4 @@
-"""YAML files written by hand: what is wrong is named with its line."""
+"""YAML files written by hand: errors name the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grids and bins against what the networks put out."""
+"""Grids and bins against the networks' outputs."""
 
 from __future__ import annotations
 

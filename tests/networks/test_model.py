@@ -111,8 +111,8 @@ def test_outputs_are_mmposes(name: str) -> None:
         np.testing.assert_allclose(probed, expected, rtol=0, atol=1e-4)
 
 
-# Millions of parameters and giga multiply-accumulates of the RTMPose paper (arXiv:2303.07399)
-# and of MMPose's model zoo.
+# Millions of parameters and giga multiply-accumulates, from the RTMPose paper (arXiv:2303.07399)
+# and MMPose's model zoo.
 @pytest.mark.parametrize(
     ("name", "parameters", "gflops"),
     [

@@ -1,4 +1,4 @@
-"""Resize policies: what is planned, without a network."""
+"""Resize policies: the planning, without a network."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_only_size_locked_weights_are_copied() -> None:
 
 
 class Blob(nn.Module):
-    """A backbone stand-in: a Gaussian at a fraction of the image, in cells by their middles."""
+    """Stands in for a backbone: a Gaussian at a fraction of the image, by cells' middles."""
 
     out_channels, stride = 17, 16
 
@@ -127,9 +127,10 @@ def test_smooth_weights_answer_the_same_place_and_magnitude(
         there = resize(model, size)(crops(size))
     for one, other in zip(here, there, strict=True):
         place = [float(vector[0, 0].argmax()) / vector.shape[-1] for vector in (one, other)]
-        # With cells at their first pixel it would be 0.02 and more away.
+        # With a cell's place at its first pixel, it would be at least 0.02 away.
         assert place[1] == pytest.approx(place[0], abs=0.01)
-        # Clamping at the border moves the sum a little; without the cell count it is 4 times off.
+        # Clamping at the border changes the sum a little; without the cell count it would be 4
+        # times off.
         assert float(other.max()) == pytest.approx(float(one.max()), rel=0.15)
 
 
@@ -177,7 +178,7 @@ def test_what_cannot_run_is_an_error() -> None:
     with pytest.raises(UnsupportedSizeError, match="bins are fixed"):
         apply_policy(model, size, "native")
     foreign = apply_policy(model, size, "resample")
-    with pytest.raises(UnsupportedSizeError, match="out of reach"):
+    with pytest.raises(UnsupportedSizeError, match="cannot be changed"):
         apply_policy(foreign, size, "pool")
     with pytest.raises(UnsupportedSizeError, match="no size-locked layer"):
         interpolate_model(model_of(HeadSpec("heatmap")), size)

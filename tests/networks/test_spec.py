@@ -1,4 +1,4 @@
-"""`ModelSpec`: what it is made of and what it refuses."""
+"""`ModelSpec`: its parts, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a published pair differs in besides its head."""
+"""The differences of a published pair besides its head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEATMAP = find_published("mmpose/cspnext-m_coco_256x192")
 SIMCC = find_published("mmpose/rtmpose-m_coco_256x192")
 
 
-def test_cspnext_and_rtmpose_differ_in_beginning_data_and_length() -> None:
+def test_cspnext_and_rtmpose_differ_in_initial_weights_data_and_length() -> None:
     found = {each.factor: (each.one, each.other) for each in confounds(HEATMAP, SIMCC)}
     assert found == {
         "initial weights": (
@@ -24,7 +24,7 @@ def test_cspnext_and_rtmpose_differ_in_beginning_data_and_length() -> None:
     assert str(confounds(HEATMAP, SIMCC)[-1]) == "epochs (210 against 420)"
 
 
-def test_what_is_not_known_of_one_side_is_said() -> None:
+def test_a_factor_known_of_one_side_alone_is_listed() -> None:
     unknown = replace(SIMCC, epochs=None, initialised_from=None)
     found = {each.factor: each.other for each in confounds(SIMCC, unknown)}
     assert found["epochs"] == found["initial weights"] == NOT_KNOWN
@@ -32,7 +32,7 @@ def test_what_is_not_known_of_one_side_is_said() -> None:
     assert confounds(HEATMAP, HEATMAP) == ()
 
 
-def test_every_beginning_is_an_entry_or_a_data_set() -> None:
+def test_initial_weights_are_an_entry_or_a_data_set() -> None:
     ids = {entry.id for entry in published_checkpoints()}
     for entry in published_checkpoints():
         if entry.initialised_from is not None:

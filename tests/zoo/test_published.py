@@ -1,4 +1,4 @@
-"""The facts: their schema, and that they are those that were collected."""
+"""The facts: they fit their schema and equal the collected ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_entry_fits_the_schema() -> None:
     where = (str(entry.get("id")) for entry in plain)
     for entry, name in zip(plain, where, strict=True):
         record_from_mapping(PublishedCheckpoint, entry, where=name)
-    # What is loaded without validation equals what validation makes of the same data.
+    # Entries loaded without validation equal the validated ones.
     checked = TypeAdapter(list[PublishedCheckpoint]).validate_python(plain)
     assert tuple(checked) == ENTRIES
     with pytest.raises(SpecError, match="unknown key 'paradim'"):
@@ -75,7 +75,7 @@ def test_urls_and_hashes_are_whole() -> None:
             assert entry.sha256_prefix in entry.file_name
 
 
-def test_what_a_codec_needs_goes_with_its_kind() -> None:
+def test_codecs_and_crops_fit_their_paradigm() -> None:
     for entry in ENTRIES:
         assert entry.codec.kind == entry.paradigm
         assert (entry.codec.decoder is None) == (entry.paradigm == "simcc")
@@ -105,7 +105,7 @@ def test_entries_are_found_by_id_file_name_and_the_nearest_is_named() -> None:
         find_published("hrnet-w32_coco_256x192")
 
 
-def test_facts_are_for_the_same_hash_first() -> None:
+def test_facts_are_found_by_hash_before_name() -> None:
     entry, other = ENTRIES[0], of("hrnet_w32_crowdpose_256x192-960be101_20201227.pth")
     by_hash = facts_for(Path(other.file_name), f"{entry.sha256_prefix}{'0' * 56}")
     assert by_hash is not None and (by_hash.entry, by_hash.by) == (entry, "hash")

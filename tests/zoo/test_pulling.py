@@ -1,4 +1,4 @@
-"""`pull` against a local server that breaks in every way a server does, and `verify`."""
+"""`pull` against a local server that fails in every way servers do, and `verify`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CUT = 1_000_000
 
 @dataclass
 class Behaviour:
-    """What the server does, and what it was asked."""
+    """What the server does, and the requests that it received."""
 
     stops_at: int | None = None
     ranges: bool = True
@@ -121,7 +121,7 @@ def entry_at(url: str) -> PublishedCheckpoint:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return the files of a folder but for locks."""
+    """Return the files of a folder except locks."""
     return [path for path in folder.iterdir() if path.suffix != ".lock"]
 
 
@@ -263,12 +263,12 @@ def test_headers_that_make_no_sense(
     assert len(str(raised.value)) < 1000
 
 
-def test_what_does_not_end_is_refused(
+def test_an_endless_answer_is_refused(
     server: tuple[Behaviour, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server[0].endless = 0.0
     monkeypatch.setattr(transfer, "MAX_BYTES", 3 * len(BODY))
-    with pytest.raises(ZooError, match="sends is larger than 6 MB"):
+    with pytest.raises(ZooError, match="is larger than 6 MB"):
         pull(entry_at(server[1]), tmp_path, no_progress)
     assert files_in(tmp_path) == []
 
@@ -306,7 +306,7 @@ def test_a_link_in_place_of_the_partial_file_is_not_followed(
     folder = tmp_path / "zoo"
     folder.mkdir()
     (folder / f"{entry.file_name}.partial").symlink_to(precious)
-    with pytest.raises(ZooError, match="it is no plain file; delete it"):
+    with pytest.raises(ZooError, match="it is not a plain file; delete it"):
         pull(entry, folder, no_progress)
     assert precious.exists() == there
     (folder / f"{entry.file_name}.partial").unlink()
@@ -372,7 +372,7 @@ def test_verify_goes_by_the_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not verdict.published and "not its hash" in verdict.reason
     damaged = tmp_path / unhashed.file_name
     damaged.write_bytes(BODY[:-1])
-    assert "nobody can tell" in verify(damaged).reason
+    assert "no hash is published" in verify(damaged).reason
     damaged = tmp_path / "own.pth"
     damaged.write_bytes(b"own")
     assert not verify(damaged).published

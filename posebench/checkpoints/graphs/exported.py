@@ -29,13 +29,13 @@ _OPEN: dict[GraphFormat, Callable[[GraphFile], Session]] = {
     "onnx": onnx.open_session,
     "openvino": openvino.open_session,
 }
-# Formats of files that hold a graph.
+# The file formats that hold a graph.
 GRAPH_READERS: dict[str, Callable[[Path], GraphFile]] = {
     "onnx": onnx.read_file,
     "openvino": openvino.read_file,
     "mmdeploy": mmdeploy.read_file,
 }
-# What the graph itself fixes: a file's words or `--spec` cannot change it.
+# Fields that the graph itself fixes: neither the file's metadata nor `--spec` can change them.
 _MEASURED = ("head.kind", "codec.kind", "codec.split_ratio")
 
 
@@ -82,14 +82,14 @@ class ExportedNetwork:
 
 
 def identify_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Identity:
-    """Find what an exported file is from its names and shapes and what lies beside it."""
+    """Identify an exported file by its names and shapes, and by what lies beside it."""
     return _identify(file, overrides)[0]
 
 
 def load_graph(file: GraphFile, overrides: tuple[Finding, ...]) -> Contents:
     """Load an exported file; its weights stay in the runtime's session.
 
-    Raise `CheckpointError` where what was said of the file is not what its graph computes.
+    Raises `CheckpointError` if the graph contradicts what the file or `--spec` says.
     """
     identity, outputs, session = _identify(file, overrides)
     spec = spec_from_findings(identity.findings, where=file.name)
@@ -118,7 +118,7 @@ def _identify(file: GraphFile, overrides: tuple[Finding, ...]) -> tuple[Identity
     outputs = find_outputs(trial.shapes, trial.size)
     _check_finite(file, trial, outputs)
     _check_told(outputs, told)
-    # What the zoo knows is of the weights, not of what an export put in front of them.
+    # The zoo knows the weights, not the operations that an export put before them.
     said = tuple(found for found in told if not found.why.startswith(ZOO))
     pixels = crop_findings(trial.pixels, facts.input, said, where=file.name)
     size = str(trial.size)
@@ -144,7 +144,7 @@ def _identify(file: GraphFile, overrides: tuple[Finding, ...]) -> tuple[Identity
 
 
 def _named(name: str, outputs: Outputs) -> tuple[Finding, ...]:
-    """Return what the name of a file says, as far as its graph can be that."""
+    """Return the facts in a file's name that its graph does not contradict."""
     found = {finding.field: finding.value for finding in outputs.findings}
     decoder = file_names.find_decoder(name) if found["codec.kind"] == "heatmap" else ()
     regress = any(finding.value == "udp-regress" for finding in decoder)
@@ -154,7 +154,7 @@ def _named(name: str, outputs: Outputs) -> tuple[Finding, ...]:
 
 
 def _flip_shift(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Return that flipped heatmaps shift by a cell, as those of classic and DARK networks do."""
+    """Return the finding that flipped heatmaps shift by a cell, which holds without UDP."""
     found = {finding.field: finding.value for finding in findings}
     if found["codec.kind"] != "heatmap" or found["crop.udp"]:
         return ()
@@ -162,7 +162,7 @@ def _flip_shift(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
 
 def _told_size(told: tuple[Finding, ...]) -> InputSize:
-    """Return the size last told of a file, else the usual one."""
+    """Return the last of the input sizes found, or the usual one."""
     sizes = [InputSize.parse(str(found.value)) for found in told if found.field == "input_size"]
     return sizes[-1] if sizes else DEFAULT_SIZE
 
@@ -177,7 +177,7 @@ def _check_finite(file: GraphFile, trial: Trial, outputs: Outputs) -> None:
 
 
 def _check_told(outputs: Outputs, told: tuple[Finding, ...]) -> None:
-    """Raise `CheckpointError` where the graph contradicts what was said."""
+    """Raise `CheckpointError` if the graph contradicts a finding."""
     measured = {found.field: found for found in outputs.findings if found.field in _MEASURED}
     for found in told:
         graph = measured.get(found.field)

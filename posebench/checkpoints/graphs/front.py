@@ -1,4 +1,4 @@
-"""Where an exported network's own layers begin, whatever its format: what stands before them."""
+"""Find the operations before an exported network's first layers, in any format."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# How an operation treats the pixels that come to it: `passes` changes values, types, order or
-# place alone, `rounds` quantises them, `measures` asks for their shape, `learned` is a layer.
+# How an operation treats its incoming pixels: `passes` only changes values, types, order or place;
+# `rounds` quantises them; `measures` reads their shape; `learned` is a layer.
 Treatment = Literal["passes", "rounds", "measures", "learned"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation of a graph: values it takes and makes, by name."""
+    """One operation of a graph, with the names of its input and output values."""
 
     treatment: Treatment
     inputs: tuple[str, ...]
@@ -24,8 +24,8 @@ class Step:
 class Front:
     """The operations between a graph's input and its first layers.
 
-    `steps` are positions among the steps given, in order, of all that the `ends` are made of;
-    `rounding` are those among them that quantise. `ends` are the values that layers take.
+    `ends` are the values that layers take. `steps` are the positions, in order, of all operations
+    that the `ends` depend on; `rounding` are those among them that quantise.
     """
 
     steps: tuple[int, ...]
@@ -34,7 +34,7 @@ class Front:
 
 
 def find_front(source: str, steps: Sequence[Step], outputs: Sequence[str]) -> Front:
-    """Return the front of the graph that takes `source`; `steps` are in an order they run in."""
+    """Return the front of the graph that takes `source`; `steps` are in an order of execution."""
     pixels, deep = {source}, set[str]()
     ends: dict[str, None] = {}
     rounding = set[int]()

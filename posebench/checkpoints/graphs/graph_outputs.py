@@ -1,4 +1,4 @@
-"""Which outputs of an exported network are its answer, and what those of other networks are.
+"""Find the outputs of an exported network that are its answer, or name its kind if it has none.
 
 Output names `simcc_x`, `simcc_y` are those of MMDeploy's exports of RTMPose; `dets`, `labels` and
 `keypoints` those of its detectors and of RTMO.
@@ -16,7 +16,7 @@ from posebench.networks.sizes import InputSize
 
 ASSUMED = "assumed: the file does not say; --spec overrules"
 _SIMCC_NAMES = ("simcc_x", "simcc_y")
-# A file does not tell its backbone's stride; this one is right for every published SimCC network.
+# A file does not tell its backbone's stride; this one is right for all published SimCC networks.
 _SIMCC_STRIDE = 32
 _MANY_BOXES = 100
 _CLASSES = 1000
@@ -26,7 +26,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Outputs:
-    """Which outputs are the answer, in order, what their shapes say, and their channels.
+    """The outputs that are the answer, in order, findings from their shapes, and their channels.
 
     `stride` counts pixels per cell of the heatmaps.
     """
@@ -40,8 +40,8 @@ class Outputs:
 def find_outputs(shapes: Shapes, size: InputSize) -> Outputs:
     """Find heatmaps (N, K, h, w) or SimCC vectors (N, K, bins) among outputs run at `size`.
 
-    Raise `CheckpointError` that lists the outputs, and says whose they are where that can be
-    told, if there is no one answer.
+    Raises `CheckpointError` if there is not exactly one answer; it lists the outputs and names the
+    kind of network if that is known.
     """
     pair = _simcc_pair(shapes, size)
     if pair is not None:
@@ -89,7 +89,7 @@ def _simcc(shapes: Shapes, pair: tuple[str, str], size: InputSize) -> Outputs:
 
 
 def _is_heatmap(shape: tuple[int, ...], size: InputSize) -> bool:
-    """Tell whether a shape is maps whose cells are whole, square blocks of the input."""
+    """Tell whether a shape is that of maps whose cells are whole, square blocks of the input."""
     if len(shape) != 4 or min(shape) < 1:
         return False
     _, _, height, width = shape
@@ -98,7 +98,7 @@ def _is_heatmap(shape: tuple[int, ...], size: InputSize) -> bool:
 
 
 def _simcc_pair(shapes: Shapes, size: InputSize) -> tuple[str, str] | None:
-    """Return the names of x and y vectors whose bins are the input's sides times one ratio."""
+    """Return the names of the x and y vectors whose bins are the input's sides times one ratio."""
     vectors = [name for name, shape in shapes.items() if len(shape) == 3]
     if set(_SIMCC_NAMES) <= set(vectors):
         vectors = list(_SIMCC_NAMES)
@@ -112,7 +112,7 @@ def _simcc_pair(shapes: Shapes, size: InputSize) -> tuple[str, str] | None:
 
 
 def _other_network(shapes: Shapes) -> str | None:
-    """Return what a network with these outputs is, if it is of a known kind that is no answer."""
+    """Name the kind of network with these outputs, if it is a known kind that is not evaluated."""
     names = {name.lower() for name in shapes}
     sole = next(iter(shapes.values())) if len(shapes) == 1 else ()
     last = {shape[-1] for shape in shapes.values() if shape}
@@ -132,9 +132,9 @@ def _other_network(shapes: Shapes) -> str | None:
 
 
 def _rows_of_boxes(values: int) -> str:
-    """Return what a list of candidates with this many values each comes from.
+    """Name the network that lists candidates with this many values each.
 
-    YOLO-pose has a box, a score, in YOLOv7 an objectness too, and three values per keypoint.
+    YOLO-pose has a box, a score and three values per keypoint; YOLOv7 adds an objectness.
     """
     if values >= 5 + 3 and (values - 5) % 3 == 0:
         return f"a one-stage pose network (YOLO-pose, {(values - 5) // 3} keypoints)"

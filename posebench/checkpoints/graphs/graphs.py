@@ -1,4 +1,4 @@
-"""What exported networks of any format have in common: bytes, and a session that runs them."""
+"""The common interface of exported networks: bytes, and a session that runs them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from posebench.errors import CheckpointError, UsageError
 from posebench.networks.sizes import InputSize
 
 GraphFormat = Literal["onnx", "openvino"]
-# The names of the parts of each format's files, and of their copies in a posebench file.
+# The names of the parts of each format's files, also used for their copies in a posebench file.
 PARTS: dict[GraphFormat, tuple[str, ...]] = {
     "onnx": ("onnx.model",),
     "openvino": ("openvino.xml", "openvino.bin"),
 }
 MAX_BATCH = 1024
 Front = Callable[[NDArray[Any]], list[NDArray[Any]]]
-"""What maps crops, as a graph takes them, to what its first layers are given."""
+"""Maps crops, as a graph takes them, to the inputs of its first layers."""
 
 
 @dataclass(frozen=True)
 class GraphFile:
-    """The bytes of an exported network and what lies beside them.
+    """The bytes of an exported network and the facts that lie beside them.
 
-    `parts` has the names of `PARTS`; `name` is for errors. `findings` rank above what the graph
-    says by its shapes and below `--spec`.
+    `parts` has the names of `PARTS`; `name` is for errors. `findings` overrule those from the
+    graph's shapes; `--spec` overrules both.
     """
 
     name: str
@@ -41,7 +41,7 @@ class GraphFile:
 
 @dataclass(frozen=True)
 class GraphInput:
-    """The crops a graph takes; None stands for a free axis."""
+    """The crops that a graph takes; None stands for a free axis."""
 
     name: str
     dtype: type[np.generic]
@@ -59,9 +59,9 @@ class GraphInput:
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """What a session knows of its network.
+    """The facts that a session knows about its network.
 
-    `parameters` counts learned values; `findings` and `provenance` are what the file says in words.
+    `parameters` counts learned values; `findings` and `provenance` come from the file's metadata.
     """
 
     input: GraphInput
@@ -76,13 +76,13 @@ class Session(Protocol):
 
     @property
     def facts(self) -> GraphFacts:
-        """What the network takes and gives."""
+        """The inputs and outputs of the network."""
         ...
 
     def run(self, crops: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Run one batch of crops as `GraphInput.crops` makes them, of the fixed size if any.
+        """Run one batch of crops made by `GraphInput.crops`, of the fixed size if there is one.
 
-        Raise `CheckpointError` where the runtime cannot.
+        Raises `CheckpointError` if the runtime cannot run it.
         """
         ...
 
@@ -92,7 +92,8 @@ def graph_input(
 ) -> GraphInput:
     """Check that an input of these sides (None: free) is one batch of crops.
 
-    Channels come before height and width, or last. Raise `CheckpointError` for anything else.
+    Channels come before height and width, or last. Raises `CheckpointError` if the input is
+    anything else.
     """
     shape = "x".join("?" if side is None else str(side) for side in sides)
     last = len(sides) == 4 and sides[1] != 3 and sides[3] == 3

@@ -21,7 +21,7 @@ from posebench.errors import CheckpointError
 # Protobuf cannot hold more; neither does any published pose network.
 MAX_GRAPH = 2**31
 MAX_JSON = 4 * 2**20
-# Trained weights hardly compress: what does so this well is no network.
+# Trained weights hardly compress: an entry packed more tightly than this is not a network.
 MAX_RATIO = 30
 _PIECE = 2**20
 _DAMAGED = "Download or copy the file again and compare its size with the publisher's."
@@ -31,7 +31,7 @@ _TO_UNPACK = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".pth", ".pt", ".saf
 
 @dataclass(frozen=True)
 class _Archive:
-    """An open archive and its files (no folders)."""
+    """An open archive and its files, without folders."""
 
     name: str
     file: zipfile.ZipFile
@@ -42,7 +42,7 @@ class _Archive:
 
 
 def holds_graph(path: Path) -> bool:
-    """Tell whether a zip file is an archive of files rather than one that `torch.save` wrote."""
+    """Tell whether a zip file is an archive of networks, not one that `torch.save` wrote."""
     try:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
@@ -54,10 +54,10 @@ def holds_graph(path: Path) -> bool:
 
 
 def read_file(path: Path) -> GraphFile:
-    """Read the graph of an archive, and what its `pipeline.json` and `detail.json` say.
+    """Read the graph of an archive and the facts in its `pipeline.json` and `detail.json`.
 
-    Raise `CheckpointError` where there is not exactly one graph, for an entry that claims more
-    than it can hold, and for a damaged archive.
+    Raises `CheckpointError` if there is not exactly one graph, if an entry claims more bytes than
+    it can hold, or if the archive is damaged.
     """
     try:
         with zipfile.ZipFile(path) as file:
@@ -99,7 +99,10 @@ def _graph_of(archive: _Archive) -> GraphFile:
 
 
 def _contents(archive: _Archive, entry: zipfile.ZipInfo, limit: int) -> bytes:
-    """Read an entry piece by piece; raise `CheckpointError` where it is or claims too much."""
+    """Read an entry piece by piece.
+
+    Raises `CheckpointError` if it claims too many bytes.
+    """
     if entry.file_size > limit:
         raise CheckpointError(
             f"Entry {entry.filename} claims {entry.file_size} bytes; {limit} are allowed."
@@ -111,14 +114,14 @@ def _contents(archive: _Archive, entry: zipfile.ZipInfo, limit: int) -> bytes:
         )
     data = bytearray()
     with archive.file.open(entry) as stream:
-        # The stream ends at the size claimed, whatever is packed.
+        # The stream ends at the claimed size, even if more is packed.
         while piece := stream.read(_PIECE):
             data += piece
     return bytes(data)
 
 
 def _json(archive: _Archive, name: str) -> Mapping[str, Any]:
-    """Return the record of a file of that name, in any folder; empty where there is none."""
+    """Return the record in the file of that name, in any folder; empty if there is none."""
     found = [each for each in archive.entries if PurePosixPath(each.filename).name == name]
     if not found:
         return {}
@@ -132,7 +135,7 @@ def _json(archive: _Archive, name: str) -> Mapping[str, Any]:
 
 
 def _findings(pipeline: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Return what `pipeline.json` says, put as the config that it was made from."""
+    """Return the findings from `pipeline.json`, read as the config that it was made from."""
     steps, params = _steps(pipeline), _parameters(pipeline)
     by_kind = {str(step.get("type", "")).lower(): step for step in steps}
     config: dict[str, Any] = {"model": {}, "test_pipeline": []}

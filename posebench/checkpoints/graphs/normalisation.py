@@ -1,4 +1,4 @@
-"""From what a graph does to pixels to how crops must be made for it, or the question to ask."""
+"""Derive, from what a graph does to pixels, how its crops must be made, or ask the user."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from posebench.networks.spec import IMAGENET_MEAN, IMAGENET_STD
 Range = Literal["as it is", "0-255", "0-1", "unknown"]
 _SCALE = ("crop.mean", "crop.std")
 _FULL = 255.0
-# Means and deviations that pixels have, as parts of their range; a plain scale has neither.
+# Usual means and deviations of pixels, as fractions of their range; a plain scale has neither.
 _MEANS, _DEVIATIONS = (0.15, 0.85), (0.08, 1.01)
-# Of the range; rounding to 8 bits moves ImageNet's means by less.
+# Fraction of the range; rounding to 8 bits moves ImageNet's means by less.
 _NEAR = 0.004
 _STRAIGHT, _TURNED = (0, 1, 2), (2, 1, 0)
 
@@ -26,10 +26,11 @@ _STRAIGHT, _TURNED = (0, 1, 2), (2, 1, 0)
 def crop_findings(
     pixels: Pixels, taken: GraphInput, told: Iterable[Finding], *, where: str
 ) -> tuple[Finding, ...]:
-    """Return channels, mean and std of the crops that a graph takes, as far as it fixes them.
+    """Return the channels, mean and std of a graph's crops, as far as it fixes them.
 
-    `told` is what was said of the file by `--spec` or beside it. Raise `CheckpointError` that asks
-    for what cannot be decided and was not told, and for what contradicts the graph.
+    `told` are findings from `--spec` or from beside the file. Raises `CheckpointError` if the graph
+    leaves something open that was not told, which the message asks for, or if `told` contradicts
+    the graph.
     """
     said = {found.field: found for found in told}
     scaled = _range(pixels, taken)
@@ -57,7 +58,7 @@ def crop_findings(
 
 
 def _range(pixels: Pixels, taken: GraphInput) -> Range:
-    """Return what values a graph's own scaling is meant for."""
+    """Return the range of values that a graph's own scaling is meant for."""
     if pixels.problem:
         return "unknown"
     mean, std = np.asarray(pixels.mean), np.asarray(pixels.std)
@@ -67,7 +68,7 @@ def _range(pixels: Pixels, taken: GraphInput) -> Range:
     for full in (_FULL, 1.0):
         centred = bool(((mean > _MEANS[0] * full) & (mean < _MEANS[1] * full)).all())
         spread = bool(((std > _DEVIATIONS[0] * full) & (std < _DEVIATIONS[1] * full)).all())
-        # Networks of Caffe's time subtract a mean and divide by nothing.
+        # Networks from Caffe's time subtract a mean without dividing.
         spread = spread or bool((np.abs(std - 1) < _NEAR).all())
         scales = plain and full > 1 and bool((np.abs(std / full - 1) < _NEAR).all())
         if (centred and spread) or scales:
@@ -76,7 +77,7 @@ def _range(pixels: Pixels, taken: GraphInput) -> Range:
 
 
 def _scale(pixels: Pixels, scaled: Range) -> tuple[Finding, ...]:
-    """Return mean and std of the crops that are left to do in front of the graph."""
+    """Return the mean and std that are left to apply before the graph."""
     if scaled == "as it is":
         return ()
     std = 1.0 if scaled == "0-255" else _FULL
@@ -94,7 +95,7 @@ def _shown(pixels: Pixels) -> str:
 
 
 def _colour_order(pixels: Pixels, scaled: Range) -> Literal["rgb", "bgr"] | None:
-    """Return the order of the input's channels where the means subtracted tell it."""
+    """Return the order of the input's channels if the subtracted means reveal it."""
     if scaled not in ("0-255", "0-1"):
         return None
     mean = np.asarray(pixels.mean) * (_FULL if scaled == "0-1" else 1.0)
@@ -106,9 +107,9 @@ def _colour_order(pixels: Pixels, scaled: Range) -> Literal["rgb", "bgr"] | None
 def _check_said(
     findings: Iterable[Finding], said: Mapping[str, Finding], taken: GraphInput, where: str
 ) -> None:
-    """Raise `CheckpointError` where crops would be normalised twice, or bytes at all.
+    """Raise `CheckpointError` if crops would be normalised twice, or crops of bytes at all.
 
-    `--spec` alone may ask for a second normalisation.
+    Only `--spec` may ask for a second normalisation.
     """
     for found in findings:
         other = said.get(found.field)

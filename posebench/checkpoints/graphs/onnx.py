@@ -1,4 +1,4 @@
-"""ONNX files, opened by onnxruntime (extra `onnx`) from bytes that were looked at before."""
+"""ONNX files, opened by onnxruntime (extra `onnx`) from bytes that were checked before."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TYPES: dict[str, type[np.generic]] = {
 
 @dataclass(frozen=True)
 class OnnxSession:
-    """A session of onnxruntime on the CPU, of the bytes in `graph`.
+    """A session of onnxruntime on the CPU that runs the bytes in `graph`.
 
-    A call runs on the thread it comes from, and several threads may call at once.
+    A call runs on the calling thread, and several threads may call at once.
     """
 
     facts: GraphFacts
@@ -37,13 +37,16 @@ class OnnxSession:
     graph: bytes = field(repr=False)
 
     def run(self, crops: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Run one batch; raise `CheckpointError` where onnxruntime cannot."""
+        """Run one batch.
+
+        Raises `CheckpointError` if onnxruntime cannot run it.
+        """
         name = self.facts.input.name
         try:
             results: list[NDArray[Any]] = self.session.run(
                 list(outputs), {name: np.ascontiguousarray(crops)}
             )
-        except Exception as error:  # onnxruntime's errors share no base class but this
+        except Exception as error:  # the only base class of onnxruntime's errors
             raise CheckpointError(f"onnxruntime could not run the file: {error}") from None
         return results
 
@@ -54,7 +57,10 @@ def read_file(path: Path) -> GraphFile:
 
 
 def open_session(file: GraphFile) -> OnnxSession:
-    """Open an ONNX graph; raise `CheckpointError` where it is damaged or takes no crops."""
+    """Open an ONNX graph.
+
+    Raises `CheckpointError` if it is damaged or does not take crops.
+    """
     try:
         import onnxruntime  # noqa: F401
     except ImportError:
@@ -84,7 +90,7 @@ def open_session(file: GraphFile) -> OnnxSession:
 
 
 def open_front(session: OnnxSession, *, where: str) -> Front:
-    """Return what runs the operations between the input of a graph and its first layers."""
+    """Return a function that runs the operations between a graph's input and its first layers."""
     source = session.facts.input.name
     read = read_onnx_nodes(session.graph, where=where)
     found = find_front(source, onnx_steps(read), session.facts.outputs)
@@ -102,7 +108,10 @@ def open_front(session: OnnxSession, *, where: str) -> Front:
 
 
 def _opened(data: bytes, where: str) -> Any:
-    """Return a session of onnxruntime; raise `CheckpointError` where it cannot open the bytes."""
+    """Return a session of onnxruntime.
+
+    Raises `CheckpointError` if onnxruntime cannot open the bytes.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -112,5 +121,5 @@ def _opened(data: bytes, where: str) -> Any:
         return onnxruntime.InferenceSession(
             data, options, providers=["CPUExecutionProvider"], enable_fallback=False
         )
-    except Exception as error:  # onnxruntime's errors share no base class but this
+    except Exception as error:  # the only base class of onnxruntime's errors
         raise CheckpointError(f"onnxruntime cannot open {where}: {error}") from None

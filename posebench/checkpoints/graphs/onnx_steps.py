@@ -1,4 +1,4 @@
-"""How the operations of an ONNX graph treat pixels, by ONNX's names for them."""
+"""How the operations of an ONNX graph treat pixels, by their ONNX names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEASURES = frozenset({"Shape", "Size"})
 _SAME_SIDES = frozenset({"Identity", "Cast", "DequantizeLinear"})
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
 _OWN = ("", "ai.onnx")
-# A convolution with more channels than colours have is a layer, however small its kernel.
+# A convolution with more channels than a colour has is a layer, however small its kernel.
 _COLOURS = (1, 3)
 
 

@@ -1,6 +1,6 @@
 """OpenVINO IR (`.xml` beside `.bin`), run by OpenVINO (extra `openvino`).
 
-What is assumed of exports from Paddle is what PaddleDetection computes for PP-TinyPose:
+Exports from Paddle are assumed to be decoded as PaddleDetection decodes PP-TinyPose:
 `deploy/python/keypoint_postprocess.py` and `configs/keypoint/tiny_pose`.
 """
 
@@ -33,10 +33,10 @@ _PADDLE = {
 
 
 class Requests:
-    """A network compiled for the CPU, to be called by up to `lanes` threads at once.
+    """A network compiled for the CPU, which up to `lanes` threads may call at once.
 
-    A call takes one thread of OpenVINO's. `precision` is OpenVINO's name of one (`f32`, `bf16`,
-    `f16`); where the processor lacks it, `self.precision` says which was taken instead.
+    A call takes one of OpenVINO's threads. `precision` is an OpenVINO name (`f32`, `bf16`, `f16`);
+    if the processor lacks it, `self.precision` says which one is used instead.
     """
 
     def __init__(self, model: Any, lanes: int = 1, precision: str = "f32") -> None:
@@ -45,7 +45,7 @@ class Requests:
         settings = {
             "NUM_STREAMS": str(lanes),
             "INFERENCE_NUM_THREADS": str(lanes),
-            # Pinned, the lanes of two processes would share cores and leave others idle.
+            # If pinned, the lanes of two processes would share cores and leave others idle.
             "ENABLE_CPU_PINNING": "NO",
             # By default some processors compute in bfloat16.
             "INFERENCE_PRECISION_HINT": precision,
@@ -53,11 +53,11 @@ class Requests:
         self._compiled = openvino.Core().compile_model(model, "CPU", settings)
         kept = self._compiled.get_property("INFERENCE_PRECISION_HINT")
         self.precision: str = kept.get_type_name()
-        # A request holds the tensors of one call at a time, so every thread has its own.
+        # A request holds the tensors of one call, so every thread has its own request.
         self._own = threading.local()
 
     def __call__(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """Run one batch; the arrays returned are the caller's own."""
+        """Run one batch; the returned arrays belong to the caller."""
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
         results = self._own.request.infer(list(inputs), share_inputs=True)
@@ -72,14 +72,17 @@ class Requests:
 
 @dataclass(frozen=True)
 class OpenvinoSession:
-    """A network of OpenVINO on the CPU: `model` as it was read, `compute` runs a batch of it."""
+    """A network of OpenVINO on the CPU: `model` as it was read; `compute` runs a batch."""
 
     facts: GraphFacts
     model: Any
     compute: Callable[[NDArray[Any]], list[NDArray[Any]]]
 
     def run(self, crops: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Run one batch; raise `CheckpointError` where OpenVINO cannot."""
+        """Run one batch.
+
+        Raises `CheckpointError` if OpenVINO cannot run it.
+        """
         try:
             results = self.compute(np.ascontiguousarray(crops))
         except Exception as error:  # OpenVINO raises RuntimeError, and TypeError for some shapes
@@ -88,7 +91,10 @@ class OpenvinoSession:
 
 
 def read_file(path: Path) -> GraphFile:
-    """Read an IR's XML and the weights beside it; raise `CheckpointError` without them."""
+    """Read an IR's XML and the weights beside it.
+
+    Raises `CheckpointError` if the weights are missing.
+    """
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise CheckpointError(
@@ -100,7 +106,10 @@ def read_file(path: Path) -> GraphFile:
 
 
 def open_session(file: GraphFile) -> OpenvinoSession:
-    """Open an IR; raise `CheckpointError` where it is damaged or takes no crops."""
+    """Open an IR.
+
+    Raises `CheckpointError` if it is damaged or does not take crops.
+    """
     try:
         import openvino
     except ImportError:
@@ -113,7 +122,7 @@ def open_session(file: GraphFile) -> OpenvinoSession:
         facts = _facts(model, read, file.name)
     except CheckpointError:
         raise
-    except Exception as error:  # OpenVINO's errors share no base class but this
+    except Exception as error:  # the only base class of OpenVINO's errors
         raise CheckpointError(f"OpenVINO cannot open {file.name}: {error}") from None
     return OpenvinoSession(facts, model, requests)
 
@@ -141,6 +150,6 @@ def _facts(model: Any, read: OpenvinoFacts, where: str) -> GraphFacts:
 
 
 def _name(port: Any) -> str:
-    """Return a port's own name; those of old files have none, their nodes do."""
+    """Return a port's name, or that of its node: in old files only nodes have names."""
     names = sorted(port.get_names())
     return str(names[0] if names else port.get_node().get_friendly_name())

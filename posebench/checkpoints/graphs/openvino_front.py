@@ -1,4 +1,4 @@
-"""The front of an OpenVINO network, by OpenVINO's names of operations."""
+"""The operations before an OpenVINO network's first layers, by OpenVINO's names."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PASSES = frozenset({
     "Squeeze", "StridedSlice", "Subtract", "Tile", "Transpose", "Unsqueeze", "VariadicSplit",
 })  # fmt: skip
 _CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
-# A convolution with more channels than colours have is a layer, however small its kernel.
+# A convolution with more channels than a colour has is a layer, however small its kernel.
 _COLOURS = (1, 3)
 
 
 def open_front(session: OpenvinoSession, *, where: str) -> Front:
-    """Return what runs the operations between the input of a network and its first layers."""
+    """Return a function that runs the operations between a network's input and its first layers."""
     import openvino
 
     model = session.model.clone()
@@ -43,7 +43,7 @@ def open_front(session: OpenvinoSession, *, where: str) -> Front:
     outputs = [ports[name] for name in found.ends if name != source]
     try:
         compute = Requests(openvino.Model(outputs, [parameter])) if outputs else None
-    except Exception as error:  # OpenVINO's errors share no base class but this
+    except Exception as error:  # the only base class of OpenVINO's errors
         raise CheckpointError(f"OpenVINO cannot open {where}: {error}") from None
 
     def run(crops: NDArray[Any]) -> list[NDArray[Any]]:
@@ -72,13 +72,13 @@ def _treatment(node: Any) -> Treatment:
 
 
 def _sides(node: Any) -> tuple[int, ...]:
-    """Return the sides of an operation's weights; empty where they are free."""
+    """Return the sides of an operation's weights; empty if they are free."""
     shape = node.input_value(1).get_partial_shape()
     return tuple(shape.to_shape()) if shape.is_static else ()
 
 
 def _is_pointwise(weight: tuple[int, ...]) -> bool:
-    """Tell whether weights (out, in, 1, 1), or grouped (3, 1, 1, 1, 1), take colour to colour."""
+    """Tell whether weights (out, in, 1, 1), or grouped (3, 1, 1, 1, 1), map colours to colours."""
     channels = math.prod(weight[: len(weight) - 3])
     return len(weight) in (4, 5) and channels in _COLOURS and math.prod(weight[-2:]) == 1
 

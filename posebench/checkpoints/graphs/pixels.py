@@ -1,7 +1,7 @@
-"""What a graph does to pixels in front of its first layers, found by trying it on plain colours.
+"""Measure, on plain colours, what a graph does to pixels before its first layers.
 
-A crop of one colour leaves resizing, padding and any order of axes out of account: what comes
-to the layers is then a few numbers, one for each channel.
+On a crop of one colour, resizing, padding and the order of axes do not matter: the layers receive a
+few numbers, one for each channel.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Answer = Callable[[tuple[float, float, float]], Sequence[NDArray[Any]]]
-"""From the values of the three channels of a plain crop to what the first layers are given."""
+"""Maps the values of a plain crop's three channels to the inputs of the first layers."""
 
 _FULL = 255.0
-# Black and the three primaries give the straight line; the last colour has to lie on it.
+# Black and the three primaries determine the linear map; the last colour checks it.
 _COLOURS = ((0.0, 0.0, 0.0), (_FULL, 0.0, 0.0), (0.0, _FULL, 0.0), (0.0, 0.0, _FULL))
 _CHECK = (130.0, 40.0, 220.0)
-# Of the largest value: float16 and the integers of a quantised graph round to about as much.
+# Fraction of the largest value: float16 and quantised integers round by about this much.
 _TOLERANCE = 2e-3
 _MOST_ROWS = 64
 
@@ -30,8 +30,8 @@ _MOST_ROWS = 64
 class Pixels:
     """The k-th channel that the first layers see is `(x[c] - mean[c]) / std[c]`, `c = order[k]`.
 
-    `mean` and `std` are in the order of the graph's input. Where the graph does something else,
-    `problem` says what, and the rest means nothing.
+    `mean` and `std` are in the order of the graph's input. If the graph does something else,
+    `problem` says what, and the other fields have no meaning.
     """
 
     order: tuple[int, int, int] = (0, 1, 2)
@@ -41,10 +41,10 @@ class Pixels:
 
 
 def measure_pixels(answer: Answer) -> Pixels:
-    """Return what happens to pixels between the input and the first layers of a graph."""
+    """Return what a graph does to pixels between its input and its first layers."""
     black, *primaries, checked = (_values(answer(colour)) for colour in (*_COLOURS, _CHECK))
     if not all(np.isfinite(each).all() for each in (black, *primaries, checked)):
-        return Pixels(problem="scales its input by what is in the crop")
+        return Pixels(problem="scales its input by the contents of the crop")
     slopes = np.stack([(each - black) / _FULL for each in primaries], axis=1)
     scale = max(float(np.abs(each).max(initial=0.0)) for each in (black, *primaries))
     off = np.abs(slopes @ np.asarray(_CHECK) + black - checked).max(initial=0.0)
@@ -52,7 +52,7 @@ def measure_pixels(answer: Answer) -> Pixels:
         return Pixels(problem="does not scale its input along a straight line")
     rows = _distinct(np.column_stack((slopes, black)))
     if rows is None:
-        return Pixels(problem="makes other channels of the three of its input")
+        return Pixels(problem="makes other channels from the three of its input")
     return _settled(rows)
 
 
@@ -63,7 +63,7 @@ def _values(arrays: Sequence[NDArray[Any]]) -> Floats:
 def _distinct(rows: Floats) -> Floats | None:
     """Return the different rows (slopes, value of black) in order of appearance.
 
-    Rows that no channel moves are padding and left out. None where there are too many.
+    Rows that no channel affects are padding and left out. Returns None if there are too many.
     """
     largest = np.abs(rows[:, :3]).max(initial=0.0)
     found: list[Floats] = []
@@ -93,12 +93,12 @@ def _settled(rows: Floats) -> Pixels:
 
 
 def _three(values: Floats) -> tuple[float, float, float]:
-    """Round to what float32 tells, which also makes the negative zero plain."""
+    """Round to the six digits that float32 keeps; this also turns −0 into 0."""
     one, two, three = (float(f"{value:.6g}") + 0.0 for value in values)
     return one, two, three
 
 
 def pixels_from_mapping(record: Mapping[str, Any]) -> Pixels:
-    """Return what a `Pixels` is as plain JSON data."""
+    """Return a `Pixels` from its plain JSON data."""
     order, mean, std = (tuple(record[name]) for name in ("order", "mean", "std"))
     return Pixels(order, mean, std, str(record["problem"]))

@@ -1,7 +1,7 @@
-"""An exported file run for the first time, in a process of its own that may hang or fill up.
+"""Run an exported file for the first time, in a separate process that may hang or fill up.
 
-A graph can loop for ever or ask for any amount of memory. What passed here is then opened in the
-process that needs it.
+A graph can loop for ever or ask for any amount of memory. A file that passes here is then opened in
+the process that needs it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from posebench.checkpoints.graphs.pixels import Pixels, pixels_from_mapping
 from posebench.errors import CheckpointError
 from posebench.networks.sizes import InputSize
 
-# What a graph may take on top of an allowance for its size.
+# Memory that a graph may take on top of an allowance for its size.
 LIMIT_SECONDS = 60.0
 LIMIT_BYTES = 8 * 2**30
 _BYTES_PER_SECOND = 5e6
@@ -28,7 +28,7 @@ _START = "from posebench.checkpoints.graphs.trial_process import main; main()"
 
 @dataclass(frozen=True)
 class Trial:
-    """What a graph answered a blank crop of `size`, and what it does to pixels first.
+    """A graph's answer to a blank crop of `size`, and what it does to pixels first.
 
     `shapes` are those of its outputs in order; `broken` are outputs with NaN or infinite values.
     """
@@ -40,9 +40,9 @@ class Trial:
 
 
 def try_out(file: GraphFile, told_size: InputSize) -> Trial:
-    """Run a graph on crops of the size that it fixes, else of `told_size`.
+    """Run a graph on crops of the size that it fixes, or of `told_size`.
 
-    Raise `CheckpointError` where it cannot be opened or run, takes too long or too much memory.
+    Raises `CheckpointError` if it cannot be opened or run, or takes too long or too much memory.
     """
     total = sum(map(len, file.parts.values()))
     seconds = LIMIT_SECONDS + total / _BYTES_PER_SECOND
@@ -54,7 +54,7 @@ def try_out(file: GraphFile, told_size: InputSize) -> Trial:
         "memory": LIMIT_BYTES + _MEMORY_OF_SIZE * total,
     }
     sent = json.dumps(header).encode() + b"\n" + b"".join(file.parts.values())
-    # Modules come from where this process has them from, and not from the working directory.
+    # Modules come from the same places as in this process, never from the working directory.
     command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {_START}"]
     try:
         done = subprocess.run(
@@ -78,8 +78,8 @@ def try_out(file: GraphFile, told_size: InputSize) -> Trial:
         raise CheckpointError(
             f"Running {file.name} on a blank crop ended its process (exit code"
             f" {done.returncode}) without an answer.",
-            hint="-9 and -6 are what remains where memory runs out. The file is damaged or asks"
-            " for more than a network needs.",
+            hint="Codes -9 and -6 usually mean that memory ran out. The file is damaged or asks for"
+            " more than a network needs.",
         )
     return Trial(
         size=InputSize.parse(record["size"]),
@@ -90,7 +90,7 @@ def try_out(file: GraphFile, told_size: InputSize) -> Trial:
 
 
 def _last_record(stdout: bytes) -> dict[str, Any]:
-    """Return the record on the last line; empty where the process ended before it wrote one."""
+    """Return the record on the last line; empty if the process ended before it wrote one."""
     try:
         record = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The other side of `trial`: reads a graph from standard input, runs it, writes what it found."""
+"""The other side of `trial`: read a graph from standard input, run it, write the findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from posebench.networks.sizes import InputSize
 
 def main() -> None:
     """Answer the one request on standard input with one line of JSON."""
-    # What a runtime prints must not come between.
+    # Output of a runtime must not mix with the answer.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     request = json.loads(sys.stdin.buffer.readline())
@@ -37,7 +37,7 @@ def main() -> None:
         record = {"problem": f"{file.name} asks for more memory than a network needs."}
     answers.write(json.dumps(record) + "\n")
     answers.flush()
-    # Some runtimes wait for threads of their own when a process ends.
+    # Some runtimes wait for their threads when a process ends.
     os._exit(0)
 
 
@@ -64,8 +64,8 @@ def _pixels(file: GraphFile, session: Session, size: InputSize) -> Pixels:
     try:
         front = _front(session, file.name)
         return measure_pixels(lambda colour: front(_crops(session, size, colour)))
-    except Exception:  # what a runtime raises for a part of a graph that it cannot run alone
-        return Pixels(problem="does something to its input that could not be found out")
+    except Exception:  # a runtime may raise anything for a part of a graph that it cannot run alone
+        return Pixels(problem="does something to its input that could not be determined")
 
 
 def _front(session: Session, where: str) -> Front:
@@ -76,7 +76,7 @@ def _front(session: Session, where: str) -> Front:
 
 
 def _crops(session: Session, size: InputSize, colour: tuple[float, ...]) -> NDArray[Any]:
-    """Return a batch of crops of one colour, as the graph takes them."""
+    """Return a batch of crops of one colour, in the form that the graph takes."""
     taken = session.facts.input
     plain = np.asarray(colour, dtype=np.float32)[None, :, None, None]
     shape = (taken.batch or 1, 3, size.height, size.width)
@@ -84,7 +84,7 @@ def _crops(session: Session, size: InputSize, colour: tuple[float, ...]) -> NDAr
 
 
 def _limit_memory(count: int) -> None:
-    """Let the process have `count` bytes of its own, where the system can hold it to that."""
+    """Limit the process to `count` bytes of its own, if the system supports that."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 

@@ -1,1 +1,1 @@
-"""Parsing: bytes to plain values and tensors, by interpreters that can call nothing."""
+"""Parsing: bytes to plain values and tensors, by interpreters that cannot call anything."""

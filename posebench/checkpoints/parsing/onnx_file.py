@@ -1,4 +1,4 @@
-"""The few facts of an ONNX file that onnxruntime does not tell, read from its protobuf.
+"""The few facts of an ONNX file that onnxruntime does not give, read from its protobuf.
 
 Field numbers: onnx/onnx.proto. Needs neither the `onnx` package nor the tensors' bytes.
 """
@@ -15,8 +15,8 @@ from posebench.errors import CheckpointError
 MAX_DEPTH = 24
 VARINT, _FIXED64, BYTES, _FIXED32 = 0, 1, 2, 5
 Span = tuple[int, int]
-"""First byte of a message and the byte behind its last."""
-# message -> field number -> message that it holds
+"""The first byte of a message, and the byte after its last."""
+# message -> field number -> the message in that field
 _MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function"},
     "function": {7: "node"},
@@ -39,7 +39,10 @@ class OnnxFacts:
 
 
 def read_onnx_facts(data: bytes, *, where: str) -> OnnxFacts:
-    """Read the facts of an ONNX file's bytes; raise `CheckpointError` where it is damaged."""
+    """Read the facts of an ONNX file from its bytes.
+
+    Raises `CheckpointError` if the file is damaged.
+    """
     with damaged_onnx(where):
         tensors = list(_tensors(data, (0, len(data)), "model", 0))
     return OnnxFacts(
@@ -50,18 +53,18 @@ def read_onnx_facts(data: bytes, *, where: str) -> OnnxFacts:
 
 @contextmanager
 def damaged_onnx(where: str) -> Iterator[None]:
-    """Raise `CheckpointError` for bytes that are no protobuf."""
+    """Turn an error of reading protobuf into a `CheckpointError`."""
     try:
         yield
     except (IndexError, ValueError) as error:
         raise CheckpointError(
-            f"{where} is cut off or no ONNX file ({error}).",
+            f"{where} is cut off or not an ONNX file ({error}).",
             hint="Download or copy the file again and compare its size with the publisher's.",
         ) from None
 
 
 def _tensors(data: bytes, span: Span, message: str, depth: int) -> Iterator[tuple[int, bool]]:
-    """Yield (learned values, lies in another file) of each tensor of a message."""
+    """Yield each tensor's number of learned values and whether it lies in another file."""
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
     if message in ("initialiser", "tensor"):
@@ -87,7 +90,7 @@ def _tensor(data: bytes, span: Span) -> tuple[int, bool]:
 
 
 def sides_of(data: bytes, span: Span) -> tuple[int, ...]:
-    """Return the sides of a tensor's message."""
+    """Return the sides of the tensor in a message."""
     sides: list[int] = []
     for number, kind, place in fields(data, span):
         if number == _DIMS and kind == VARINT:
@@ -122,7 +125,10 @@ def fields(data: bytes, span: Span) -> Iterator[tuple[int, int, tuple[int, int]]
 
 
 def varint(data: bytes, position: int) -> tuple[int, int]:
-    """Return the number at a position and the position behind it; raise `ValueError`."""
+    """Return the number at a position and the position after it.
+
+    Raises `ValueError` if the number has more than 64 bits.
+    """
     value, shift = 0, 0
     while shift < 64:
         byte = data[position]

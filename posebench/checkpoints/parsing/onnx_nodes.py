@@ -1,6 +1,6 @@
 """The nodes of an ONNX file's main graph, and a smaller file made of some of them.
 
-Field numbers: onnx/onnx.proto. Bytes are copied as they lie; nothing is decoded but names.
+Field numbers: onnx/onnx.proto. Bytes are copied verbatim; only names are decoded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ATTRIBUTE_NAME, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS = 1, 5, 8
 
 @dataclass(frozen=True)
 class OnnxNode:
-    """One operation: its inputs and outputs by name, its kernel's sides if it has such.
+    """One operation: its inputs and outputs by name, and its kernel's sides, if it has a kernel.
 
     `constant` has the sides of the tensor that a `Constant` holds.
     """
@@ -42,14 +42,17 @@ class OnnxNode:
 
 @dataclass(frozen=True)
 class OnnxNodes:
-    """Nodes in the file's order, which is one that they can run in, and weights' sides by name."""
+    """Nodes in the file's order, in which they can run, and weights' sides by name."""
 
     nodes: tuple[OnnxNode, ...]
     weights: Mapping[str, tuple[int, ...]]
 
 
 def read_onnx_nodes(data: bytes, *, where: str) -> OnnxNodes:
-    """Read the main graph of a file; raise `CheckpointError` where it is damaged."""
+    """Read the main graph of a file.
+
+    Raises `CheckpointError` if the file is damaged.
+    """
     nodes: list[OnnxNode] = []
     weights: dict[str, tuple[int, ...]] = {}
     with damaged_onnx(where):
@@ -69,9 +72,9 @@ def cut_onnx(
     source: str,
     ends: Sequence[str],
 ) -> bytes:
-    """Return a file of the nodes `kept`, from the input `source` to the values `ends`.
+    """Return a file with the nodes `kept`, from the input `source` to the values `ends`.
 
-    Nodes that are `plain` too hand on their first input as it is.
+    Nodes that are also in `plain` pass on their first input unchanged.
     """
     used = {name for node in kept for name in node.inputs}
     body = bytearray()
@@ -144,7 +147,7 @@ def _node(data: bytes, span: Span) -> OnnxNode:
 
 
 def _integers(data: bytes, span: Span) -> tuple[int, ...]:
-    """Return the integers of an attribute, packed or one by one."""
+    """Return the integers of an attribute, stored packed or one by one."""
     found: list[int] = []
     for number, kind, place in fields(data, span):
         if number == _ATTRIBUTE_INTS and kind == VARINT:
@@ -158,7 +161,7 @@ def _integers(data: bytes, span: Span) -> tuple[int, ...]:
 
 
 def _text(data: bytes, span: Span, wanted: int) -> str:
-    """Return the field `wanted` of a message as text; empty without it."""
+    """Return the field `wanted` of a message as text; empty if it is missing."""
     for number, kind, place in fields(data, span):
         if (number, kind) == (wanted, BYTES):
             return data[slice(*place)].decode(errors="replace")

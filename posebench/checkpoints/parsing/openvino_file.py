@@ -1,7 +1,7 @@
-"""The facts of an OpenVINO IR that its runtime does not tell, and a check before it is opened.
+"""The facts of an OpenVINO IR that its runtime does not give, and a check before it is opened.
 
 Format: OpenVINO IR v10 and v11, an XML file beside a file of weights. The XML is read piece by
-piece; declarations of document types, and so entities, end it.
+piece; a declaration of a document type, and so of entities, is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DAMAGED = "Download or copy both files again and compare their sizes with the p
 
 @dataclass
 class OpenvinoFacts:
-    """`parameters` counts floating-point constants; `framework` is what the net was made by."""
+    """`parameters` counts floating-point constants; `framework` made the network."""
 
     parameters: int = 0
     framework: str = ""
@@ -33,8 +33,8 @@ class OpenvinoFacts:
 def read_openvino_facts(xml: bytes, weights: int, *, where: str) -> OpenvinoFacts:
     """Read the facts of an IR; `weights` is the number of bytes in its file of weights.
 
-    Raise `CheckpointError` for XML that is none of OpenVINO's, damaged or not what it should be,
-    and for constants that lie outside the weights.
+    Raises `CheckpointError` if the XML is damaged, unsafe or not OpenVINO's, or if a constant lies
+    outside the weights.
     """
     if len(xml) > MAX_XML:
         raise CheckpointError(f"{where} has {len(xml)} bytes of XML, more than any network's.")
@@ -53,7 +53,7 @@ def read_openvino_facts(xml: bytes, weights: int, *, where: str) -> OpenvinoFact
             raise CheckpointError(f"{where} is nested too deeply.")
         if facts.depth == 1 and (name != "net" or "version" not in attributes):
             raise CheckpointError(
-                f"{where} is XML, but no OpenVINO network: it begins with <{name[:40]}>."
+                f"{where} is XML, but not an OpenVINO network: it begins with <{name[:40]}>."
             )
         if name == "data" and "offset" in attributes:
             _count(facts, attributes, weights, where)
@@ -72,7 +72,7 @@ def read_openvino_facts(xml: bytes, weights: int, *, where: str) -> OpenvinoFact
         parser.Parse(xml, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise CheckpointError(
-            f"{where} is cut off or no OpenVINO file ({error}).", hint=_DAMAGED
+            f"{where} is cut off or not an OpenVINO file ({error}).", hint=_DAMAGED
         ) from None
     return facts
 
@@ -86,7 +86,10 @@ def _check_encoding(encoding: str | None, where: str) -> None:
 
 
 def _count(facts: OpenvinoFacts, data: Mapping[str, str], weights: int, where: str) -> None:
-    """Add a constant's values; raise `CheckpointError` where its bytes are not there."""
+    """Add a constant's values.
+
+    Raises `CheckpointError` if its bytes are missing.
+    """
     try:
         begin, size = int(data["offset"]), int(data["size"])
         shape = [int(side) for side in data.get("shape", "").split(",") if side.strip()]

@@ -1,4 +1,4 @@
-"""Networks in formats of other runtimes, told by their first bytes and names, and refused."""
+"""Recognise networks in formats of other runtimes, by first bytes and names, and refuse them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TO_ONNX = (
     "Export the network to ONNX instead, from the code that trained it:"
     " torch.onnx.export(model, crops, 'net.onnx')."
 )
-# How ONNX is made from what is told by its suffix alone.
+# Formats by suffix: what each is, and how to get ONNX or a checkpoint instead.
 _SUFFIXES: dict[str, tuple[str, str]] = {
     ".tflite": ("a TensorFlow Lite network", "Make ONNX of it: python -m tf2onnx.convert --tflite"),
     ".lite": ("a TensorFlow Lite network", "Make ONNX of it: python -m tf2onnx.convert --tflite"),
@@ -32,7 +32,7 @@ _SUFFIXES: dict[str, tuple[str, str]] = {
     ".pb": ("a TensorFlow graph", "Make ONNX of it: python -m tf2onnx.convert"),
     ".keras": ("a Keras model", "Make ONNX of it: python -m tf2onnx.convert"),
 }
-# Where first bytes begin, what they are, and the suffix that says what it is.
+# Offset and value of first bytes, and the suffix of the format that they mark.
 _MAGIC = (
     (4, b"TFL3", ".tflite"),
     (0, b"ftrt", ".engine"),
@@ -51,9 +51,9 @@ _ZIP = b"PK\x03\x04"
 
 
 def refuse_other_runtimes(path: Path, head: bytes) -> None:
-    """Raise `CheckpointError` that names the format of another runtime's file or folder.
+    """Raise `CheckpointError`, naming the format, for another runtime's file or folder.
 
-    `head` are its first bytes, none for a folder.
+    `head` holds its first bytes; it is empty for a folder.
     """
     magic = (suffix for begin, start, suffix in _MAGIC if head[begin:].startswith(start))
     kind = _SUFFIXES.get(next(magic, path.suffix.lower()))
@@ -68,7 +68,7 @@ def refuse_other_runtimes(path: Path, head: bytes) -> None:
 
 
 def _is_exported_program(path: Path) -> bool:
-    """Tell whether a zip archive is one of `torch.export.save`, in its older and newer layout."""
+    """Tell whether `torch.export.save` wrote a zip archive, in its older or newer layout."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = {name.rpartition("/")[2] for name in archive.namelist()}

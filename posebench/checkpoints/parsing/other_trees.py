@@ -1,4 +1,4 @@
-"""Files that hold no weights, told by their tree: whole pickled networks, optimizers alone."""
+"""Files without weights, recognised by their tree: whole pickled networks, optimizers alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from posebench.errors import CheckpointError
 
 
 def refuse_other_trees(tree: Mapping[Any, Any]) -> None:
-    """Raise `CheckpointError` for a file with a whole pickled network or an optimizer alone."""
+    """Raise `CheckpointError` if a file holds a whole pickled network, or an optimizer alone."""
     whole = [value for key, value in tree.items() if isinstance(value, Inert)]
     modules = [each.name for each in whole if re.search(r"\b(nn|models?)\.", each.name)]
     if modules:

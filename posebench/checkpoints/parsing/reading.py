@@ -1,6 +1,6 @@
-"""Files written by `torch.save`, both serialisations, to a tree of plain data and tensors.
+"""Read files of `torch.save`, in both serialisations, as a tree of plain data and tensors.
 
-Formats: torch/serialization.py (`_legacy_save`, `_save`). Only the tensors asked for are read.
+Formats: torch/serialization.py (`_legacy_save`, `_save`). Only the requested tensors are read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class TorchFile:
     data: mmap.mmap
 
     def tensor(self, reference: TensorRef) -> torch.Tensor:
-        """Return a copy of one tensor; raise `CheckpointError` where its bytes are missing."""
+        """Return a copy of one tensor.
+
+        Raises `CheckpointError` if its bytes are missing.
+        """
         storage = reference.storage
         dtype: torch.dtype = getattr(torch, storage.dtype)
         begin, length = self.storages.get(storage.key, (0, -1))
@@ -62,7 +65,7 @@ class TorchFile:
 
 @contextmanager
 def open_torch_file(path: Path) -> Iterator[TorchFile]:
-    """Open a file that `torch.save` wrote; nothing that it names is looked up or called."""
+    """Open a file that `torch.save` wrote, without looking up or calling anything it names."""
     with (
         path.open("rb") as stream,
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
@@ -141,7 +144,7 @@ def _open_legacy(data: mmap.mmap) -> TorchFile:
     for key in keys if isinstance(keys, list) else []:
         reference = main.storages.get(str(key))
         if reference is None:
-            raise CheckpointError(f"Storage {str(key)[:40]!r} is of a kind that is not known.")
+            raise CheckpointError(f"Storage {str(key)[:40]!r} is of an unknown kind.")
         dtype: torch.dtype = getattr(torch, reference.dtype)
         count = int.from_bytes(data[position : position + 8], "little")
         begin, length = position + 8, count * dtype.itemsize
@@ -163,9 +166,9 @@ def _check_byte_order(little: bool) -> None:
 
 @dataclass(frozen=True)
 class StateTree:
-    """The state dicts of a checkpoint's tree by their key, empty for a bare one.
+    """The state dicts of a checkpoint's tree, by key; the key of a bare one is empty.
 
-    `others` names what lies beside them but `meta`.
+    `others` names the entries beside them other than `meta`.
     """
 
     states: Mapping[str, dict[str, TensorRef]]
@@ -174,9 +177,9 @@ class StateTree:
 
 
 def state_dicts_of(tree: Any, keys: Collection[str]) -> StateTree:
-    """Return the state dicts under `keys`, else the tree itself as one.
+    """Return the state dicts under `keys`, or the tree itself as one.
 
-    Raises `CheckpointError` where there is no mapping from names to tensors.
+    Raises `CheckpointError` if there is no mapping from names to tensors.
     """
     if not isinstance(tree, dict):
         raise CheckpointError(

@@ -1,7 +1,7 @@
-"""The records a pickled checkpoint is read into, and the few calls that are understood.
+"""The records that a pickled checkpoint is read into, and the few calls that are understood.
 
 Mirrors torch/_utils.py (`_rebuild_tensor_v2`, `_rebuild_parameter`) and numpy's `_reconstruct`
-without running either.
+without running any of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Name:
 
 @dataclass(frozen=True, eq=False)
 class Inert:
-    """Stands where a pickle wanted an object of a kind that is no data."""
+    """Stands for an object in a pickle that is not plain data."""
 
     name: str
 
@@ -79,7 +79,10 @@ class NumpyArray:
 
 
 def _integers(values: Any) -> tuple[int, ...]:
-    """Return sizes or strides as non-negative integers; raise `ValueError` for anything else."""
+    """Return sizes or strides as non-negative integers.
+
+    Raises `ValueError` if they are anything else.
+    """
     plain = tuple(values) if isinstance(values, tuple | list) else None
     if plain is None or len(plain) > MAX_DIMENSIONS:
         raise ValueError("a tensor without a proper shape")

@@ -1,4 +1,4 @@
-"""Safetensors files: their metadata, and tensors that are read when they are asked for."""
+"""Safetensors files: their metadata, and tensors that are read on request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class SafetensorsFile:
 
 @contextmanager
 def open_safetensors(path: Path) -> Iterator[SafetensorsFile]:
-    """Open a file; raise `CheckpointError` for a damaged one or a tensor that holds no numbers."""
+    """Open a file.
+
+    Raises `CheckpointError` if it is damaged or a tensor holds no numbers.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -49,7 +52,7 @@ def open_safetensors(path: Path) -> Iterator[SafetensorsFile]:
             }
 
             def read(entry: SafetensorsEntry) -> Tensor:
-                # A tensor that stays a view of the file changes or faults when the file does.
+                # Without a copy, a tensor would change or fault when the file changes.
                 tensor: Tensor = file.get_tensor(entry.name).clone()
                 return tensor
 

@@ -1,8 +1,8 @@
-"""Read a pickle as plain data, by an interpreter of its own that can call nothing.
+"""Read a pickle as plain data, with an interpreter that cannot call anything.
 
 Python's unpickler imports and calls what a file names. This one steps through the opcodes that
-`pickletools.genops` lists and builds records: a tensor becomes a `TensorRef`, whatever else a
-file wants to construct becomes an `Inert`. Formats: `torch.save` (torch/serialization.py).
+`pickletools.genops` lists and builds records: a tensor becomes a `TensorRef`, and anything else
+that a file wants to construct becomes an `Inert`. Formats: `torch.save` (torch/serialization.py).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from posebench.errors import CheckpointError, UnsafeCheckpointError
 
 MAX_OPERATIONS = 20_000_000
 
-# What these names would do is known and is not data. This table only chooses the words of the
-# error: names outside it are not called either.
+# These names are known to act on the machine. The table only chooses the words of the error: names
+# outside it are not called either.
 _ACTS = frozenset({
     "os", "posix", "nt", "subprocess", "commands", "popen2", "pty", "platform", "signal", "shutil",
     "tempfile", "glob", "io", "_io", "socket", "urllib", "http", "requests", "ftplib", "smtplib",
@@ -61,8 +61,8 @@ class Pickled:
 def read_pickle(stream: ByteStream) -> Pickled:
     """Read the next pickled object of `stream` as plain data and inert records.
 
-    Leaves the stream behind the object. Raises `UnsafeCheckpointError` where the pickle names
-    something that acts on the machine, `CheckpointError` where it is damaged.
+    The stream is left after the object. Raises `UnsafeCheckpointError` if the pickle names
+    something that acts on the machine, and `CheckpointError` if it is damaged.
     """
     machine = _Machine([], [], {}, {})
     try:
@@ -82,7 +82,7 @@ def read_pickle(stream: ByteStream) -> Pickled:
 
 @dataclass
 class _Machine:
-    """The state of one pickle program: stack, the stacks below open marks, memo, storages."""
+    """The state of one pickle program: the stack, the stacks below open marks, memo, storages."""
 
     stack: list[Any]
     marks: list[list[Any]]
@@ -136,7 +136,7 @@ def _remember(machine: _Machine, index: Any) -> None:
 
 def _name(machine: _Machine, argument: Any) -> None:
     module, name = argument.split(" ", 1) if argument is not None else machine.pop_many(2)
-    # The name that Python 2, and so protocol 2, has for the module.
+    # The module's name in Python 2, and so in protocol 2.
     module = "builtins" if module == "__builtin__" else module
     full = f"{module}.{name}"
     root = str(module).split(".", maxsplit=1)[0]

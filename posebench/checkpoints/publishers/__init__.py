@@ -1,1 +1,1 @@
-"""Publishers: what the names, shapes and configs of each one's files say."""
+"""Publishers: reading the names, shapes and configs of each one's files."""

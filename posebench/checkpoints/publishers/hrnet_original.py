@@ -48,7 +48,7 @@ def sort_weights(file: StateFile) -> Weights:
 
 
 def has_simcc_head(file: StateFile) -> bool:
-    """Tell whether a file of these names ends in one linear layer per axis."""
+    """Tell whether a file with these names ends in one linear layer per axis."""
     return "mlp_head_x.weight" in unwrapped(file.state)
 
 
@@ -61,7 +61,7 @@ def find_crop(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Finding, ...]:
 
 
 def find_provenance(_file: StateFile) -> Mapping[str, Any]:
-    """Return nothing: these files say nothing of their making."""
+    """Return nothing, because these files do not record how they were made."""
     return {}
 
 

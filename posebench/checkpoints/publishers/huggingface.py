@@ -1,8 +1,8 @@
 """State dicts and `config.json` of Hugging Face's VitPose (`transformers/models/vitpose`).
 
-The network's outputs must match. Crop and decoder are ViTPose's own, from which transformers 5.23
-departs: SciPy warps the crops (0.24 grey levels away on average, more at image borders), and its
-decoder blurs with a sigma of 0.8 instead of 2, which doubles the error on noisy heatmaps.
+The network's outputs must match theirs. Crop and decoder are ViTPose's own; transformers 5.23
+differs from them: SciPy warps the crops (0.24 grey levels away on average, more at image borders),
+and its decoder blurs with a sigma of 0.8 instead of 2, which doubles the error on noisy heatmaps.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _Record = TypeVar("_Record")
 
 @dataclass(frozen=True)
 class _BackboneConfig:
-    """The fields of `VitPoseBackboneConfig` that decide what is computed, with its defaults."""
+    """The fields of `VitPoseBackboneConfig` that affect the computation, with its defaults."""
 
     model_type: Literal["vitpose_backbone"] = "vitpose_backbone"
     image_size: int | tuple[int, int] = (256, 192)
@@ -75,7 +75,7 @@ class _BackboneConfig:
 
 @dataclass(frozen=True)
 class _Config:
-    """The fields of `VitPoseConfig` that decide what is computed, with its defaults."""
+    """The fields of `VitPoseConfig` that affect the computation, with its defaults."""
 
     model_type: Literal["vitpose"]
     backbone_config: dict[str, Any]
@@ -96,7 +96,7 @@ class _Preprocessor:
             raise SpecError(f"rescale_factor {self.rescale_factor} is not above 0.")
 
     def crop(self) -> dict[str, list[float]]:
-        """Return mean and standard deviation for pixel values 0-255."""
+        """Return the mean and standard deviation for pixel values 0-255."""
         values = {"mean": self.image_mean, "std": self.image_std}
         return {key: [round(v / self.rescale_factor, 6) for v in values[key]] for key in values}
 
@@ -126,7 +126,7 @@ def _sort_weights(file: StateFile) -> Weights:
 def _find_settings(
     file: StateFile, shapes: Mapping[str, tuple[int, ...]], _overrides: tuple[Finding, ...]
 ) -> tuple[Finding, ...]:
-    """Return what `config.json` says, and the protocol of ViTPose, where the weights come from."""
+    """Return the settings in `config.json` and the protocol of ViTPose, the weights' origin."""
     protocol = {
         "codec": {"decoder": "udp"},
         "crop": {"udp": True, "channels": "rgb"},
@@ -146,7 +146,10 @@ def _find_settings(
 def _network(
     config: _Config, shapes: Mapping[str, tuple[int, ...]], where: str
 ) -> tuple[Finding, ...]:
-    """Raise `CheckpointError` where the head is fed from another layer than the last."""
+    """Return findings on the network from `config.json`.
+
+    Raises `CheckpointError` if the head is fed from another layer than the last.
+    """
     backbone = _record(_BackboneConfig, config.backbone_config, f"{where}: backbone_config")
     last = count_numbers(shapes, r"backbone\.layers\.(\d+)\.")
     stages = (*(backbone.out_indices or ())[-1:], *(backbone.out_features or ())[-1:])
@@ -167,7 +170,7 @@ def _network(
 
 
 def _record(kind: type[_Record], mapping: Mapping[str, Any], where: str) -> _Record:
-    """Build a record of the fields that it knows; a config file has many more."""
+    """Build a record from the fields that it knows; a config file has many more."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     plain = {key: value for key, value in mapping.items() if key in known}
     return record_from_mapping(kind, plain, where=where)

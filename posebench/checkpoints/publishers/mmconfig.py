@@ -16,7 +16,7 @@ from posebench.errors import CheckpointError
 
 MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 40
-# Names let a short text stand for a huge value; the longest published config has 3 000.
+# Names let a short text stand for a huge value; the longest published config has 3 000 values.
 MAX_VALUES = 500_000
 _SEQUENCES = {"list": list, "tuple": tuple, "set": list}
 
@@ -25,10 +25,11 @@ def parse_config(text: str) -> dict[str, Any]:
     """Return the assignments `name = literal` of a config text, by name.
 
     Literals are numbers, strings, lists, tuples, dicts and `dict(key=literal)`; a name stands for
-    an earlier assignment. Raise `CheckpointError`, with the line, for anything else.
+    an earlier assignment. Raises `CheckpointError`, with the line, if the text contains anything
+    else.
     """
     if len(text) > MAX_CHARACTERS:
-        raise CheckpointError(f"The config text has {len(text)} characters; that is no config.")
+        raise CheckpointError(f"The config text has {len(text)} characters, more than any config.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=SyntaxWarning)
@@ -37,7 +38,7 @@ def parse_config(text: str) -> dict[str, Any]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise CheckpointError(f"The config text cannot be parsed: {error}.") from None
     names: dict[str, Any] = {}
-    # Kept alive, as `sizes` knows values by their ids.
+    # Kept alive, because `sizes` identifies values by their ids.
     kept: list[Any] = []
     sizes: dict[int, tuple[int, int]] = {}
     total = 0
@@ -57,7 +58,7 @@ def parse_config(text: str) -> dict[str, Any]:
 
 
 def lookup(config: Mapping[str, Any], path: str) -> Any:
-    """Return `config["a"]["b"]` for the path `a.b`, or None where it leads nowhere."""
+    """Return `config["a"]["b"]` for the path `a.b`, or None if there is no such entry."""
     value: Any = config
     for key in path.split("."):
         if not isinstance(value, Mapping):
@@ -68,7 +69,7 @@ def lookup(config: Mapping[str, Any], path: str) -> Any:
 
 @contextmanager
 def odd_values_refused() -> Iterator[None]:
-    """Raise `CheckpointError` where a setting's value is of a kind that its reader cannot take."""
+    """Turn errors of reading a setting's value into a `CheckpointError`."""
     try:
         yield
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
@@ -79,7 +80,10 @@ def odd_values_refused() -> Iterator[None]:
 
 
 def _literal(node: ast.expr, names: Mapping[str, Any], depth: int) -> Any:
-    """Return the value of a literal expression; raise `CheckpointError` for any other."""
+    """Return the value of a literal expression.
+
+    Raises `CheckpointError` if it is any other expression.
+    """
     if depth > MAX_DEPTH:
         raise _refused(node, "is nested too deeply")
     if isinstance(node, ast.Constant):
@@ -131,9 +135,9 @@ def _call(node: ast.Call, names: Mapping[str, Any], depth: int) -> Any:
 
 
 def _size(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """Return how many values a value stands for, and how deep they lie.
+    """Return how many values a value stands for, and how deeply they are nested.
 
-    `known` has those of values that earlier names stand for, so that each is looked at once.
+    `known` holds the results for values of earlier names, so that each is visited once.
     """
     if not isinstance(value, dict | list | tuple):
         return 1, 0

@@ -1,4 +1,4 @@
-"""The keypoint set of an MMPose file: its `meta["dataset_meta"]`, else its config's data set."""
+"""The keypoint set of an MMPose file: its `meta["dataset_meta"]`, or its config's data set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DATASETS = {
     "UBody2dDataset": "coco-wholebody",
     **mmpose0.DATA_SETS,
 }
-# The same by the names of MMPose's `configs/_base_/datasets`, which a config may point to.
+# The same, by file name in MMPose's `configs/_base_/datasets`, which a config may point to.
 _METAINFO = {
     "coco": "coco",
     "humanart": "coco",
@@ -47,10 +47,10 @@ _HINT = (
 
 
 def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Finding, ...]:
-    """Return the keypoint set of `meta["dataset_meta"]`, else of the config's data set type.
+    """Return the keypoint set of `meta["dataset_meta"]`, or of the config's data set type.
 
-    Where that is a set which is not built in, the finding's value is None and says so. Raise
-    `CheckpointError` where it has another number of keypoints than the head.
+    If that set is not built in, the finding's value is None and its reason says so. Raises
+    `CheckpointError` if it has another number of keypoints than the head.
     """
     if isinstance(dataset_meta, Mapping) and "keypoint_id2name" in dataset_meta:
         keypoints, why = _keypoint_set(dataset_meta), "meta.dataset_meta"
@@ -60,7 +60,7 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
         kind = lookup(config, f"{place}.type")
         own = None if old else lookup(config, f"{place}.metainfo")
         if own is not None:
-            # A 1.x config may put another set in the place of its data set's own.
+            # A 1.x config may replace its data set's own keypoint set.
             name, what = (
                 _METAINFO.get(_file_stem(own)),
                 f"metainfo {_file_stem(own) or 'of its own'}",
@@ -71,7 +71,7 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
             return ()
         why = f"meta.cfg {what}"
         if name is None:
-            return (Finding("keypoints", None, f"{why}: its keypoints are no built-in set"),)
+            return (Finding("keypoints", None, f"{why}: its keypoints are not a built-in set"),)
         keypoints = KEYPOINT_SETS[name]
     if len(keypoints) != count:
         raise CheckpointError(
@@ -81,13 +81,13 @@ def find_keypoints(dataset_meta: Any, config: Config, count: int) -> tuple[Findi
 
 
 def _file_stem(metainfo: Any) -> str:
-    """Return the name of the file that a `metainfo` is read from; empty for any other."""
+    """Return the name of the file that a `metainfo` refers to; empty if it refers to none."""
     path = metainfo.get("from_file") if isinstance(metainfo, Mapping) else None
     return PurePosixPath(path).stem if isinstance(path, str) else ""
 
 
 def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
-    """Return the keypoint set of a `dataset_meta`, as the built-in one where it is equal."""
+    """Return the keypoint set of a `dataset_meta`; if it equals a built-in set, return that one."""
     by_index, sigmas = dataset_meta["keypoint_id2name"], dataset_meta.get("sigmas")
     flips = dataset_meta.get("flip_indices")
     if isinstance(sigmas, NumpyArray):

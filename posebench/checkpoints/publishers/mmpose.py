@@ -26,7 +26,7 @@ from posebench.checkpoints.publishers.publisher import (
 from posebench.checkpoints.publishers.vit_weights import POSITIONS, has_class_row, without_class_row
 from posebench.errors import CheckpointError
 
-# Rule and the names it drops: known, and without influence on what the network computes.
+# Each rule and the names it drops; these tensors do not affect what the network computes.
 DROP_RULES = (
     ("input constants, which the crop spec holds", r"data_preprocessor\."),
     ("training losses", r"(head\.|keypoint_head\.)?loss(_module)?\."),
@@ -35,7 +35,7 @@ DROP_RULES = (
 )
 _WRAPPERS = ("module.", "student.")
 _OLD_HEAD = "keypoint_head."
-# In 0.x the final layer holds the convolutions in front of the last one too, with batch norms.
+# In 0.x the final layer also holds the convolutions before the last one, with batch norms.
 _NUMBERED = re.compile(r"head\.final_layer\.(\d+)\.(.+)")
 _PROVENANCE = ("epoch", "iter", "experiment_name", "time", "mmengine_version", "mmpose_version")
 
@@ -62,7 +62,7 @@ def sort_weights(file: StateFile) -> Weights:
 
 
 def _renamed(name: str, last: int) -> str:
-    """Return the 1.x name: `final_layer.N` was the last convolution or one in front of it."""
+    """Return the 1.x name: `final_layer.N` was the last convolution or one before it."""
     if name.startswith(_OLD_HEAD):
         name = "head." + name[len(_OLD_HEAD) :]
     match = _NUMBERED.fullmatch(name)
@@ -105,10 +105,10 @@ def _find_settings(
 
 
 def _heatmap_settings(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Finding, ...]:
-    """Return decoder and flip test of a heatmap file without a config.
+    """Return the decoder and flip test of a heatmap file without a config.
 
-    All published configs with `shift_heatmap` are those without UDP, in 0.x and 1.x; those of a
-    Vision Transformer have UDP.
+    In 0.x and 1.x, the published configs with `shift_heatmap` are exactly those without UDP; those
+    of Vision Transformers use UDP.
     """
     found = file_names.find_decoder(name)
     if not found and POSITIONS in shapes:
@@ -121,7 +121,7 @@ def _heatmap_settings(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple
 
 
 def _check_distillation(file: StateFile, config: Mapping[str, Any]) -> None:
-    """Raise `CheckpointError` where the network is partly the teacher's."""
+    """Raise `CheckpointError` if part of the network is the teacher's."""
     if any(_WRAPPERS[1] in name for name in file.state) and lookup(config, "model.two_dis"):
         raise CheckpointError(
             "This is a training file of DWPose's second stage, which trains a head alone.",
@@ -135,7 +135,7 @@ def find_provenance(file: StateFile) -> dict[str, Any]:
 
 
 def _config(meta: Mapping[str, Any], overrides: tuple[Finding, ...]) -> dict[str, Any]:
-    """Parse the config text, if there is one; with `--spec` at hand, do without a broken one."""
+    """Parse the config text, if there is one; with `--spec`, ignore a broken one."""
     text = meta.get("cfg", meta.get("config"))
     if not isinstance(text, str) or not text.strip():
         return {}

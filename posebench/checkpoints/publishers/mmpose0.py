@@ -29,14 +29,14 @@ DATA_SETS = {
 
 
 def is_old(config: Config) -> bool:
-    """Tell whether a config is one of MMPose 0.x: its input size lies in `data_cfg`."""
+    """Tell whether a config is of MMPose 0.x, which keeps the input size in `data_cfg`."""
     return "data_cfg" in config
 
 
 def find_old_settings(config: Config) -> tuple[Finding, ...]:
-    """Return what a 0.x config says on input size, codec, crop and flip test.
+    """Return the input size, codec, crop and flip test of a 0.x config.
 
-    Raise `CheckpointError` for a setting that posebench would compute differently.
+    Raises `CheckpointError` if posebench would compute a setting differently.
     """
     kind = lookup(config, "model.type")
     head = lookup(config, "model.keypoint_head.type")
@@ -77,7 +77,7 @@ def _codec(config: Config) -> dict[str, Any]:
 
 
 def _crop(config: Config) -> dict[str, Any]:
-    """Return the crop of the test pipeline: 0.x pads by 1.25 where no step says otherwise."""
+    """Return the crop of the test pipeline: 0.x pads by 1.25 unless a step says otherwise."""
     pipeline = lookup(config, "data.test.pipeline") or config.get("val_pipeline") or ()
     steps = {step.get("type"): step for step in pipeline if isinstance(step, Mapping)}
     crop: dict[str, Any] = {"udp": bool(steps.get("TopDownAffine", {}).get("use_udp", False))}

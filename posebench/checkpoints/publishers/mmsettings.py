@@ -18,7 +18,7 @@ from posebench.networks.codecs.simcc import MAX_SPLIT_RATIO
 from posebench.networks.sizes import InputSize
 
 Config = Mapping[str, Any]
-# Settings that change what a network computes, with the values that posebench computes too.
+# Settings that change what a network computes, with the values that posebench supports.
 _COMPUTED: dict[str, tuple[Any, ...]] = {
     # A distillation's published weights are those of the student, under its own names.
     "model.type": ("TopdownPoseEstimator", "DWPoseDistiller"),
@@ -41,7 +41,7 @@ _RESNET: dict[str, tuple[Any, ...]] = {
     "strides": ((1, 2, 2, 2),),
     "dilations": ((1, 1, 1, 1),),
 }
-# The same for settings of a backbone that leave no trace in its weights, by its type.
+# The same, by type of backbone, for settings that leave no trace in its weights.
 _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {
     "AlexNet": {},
     "CSPNeXt": {"act_cfg.type": ("SiLU",)},
@@ -80,14 +80,14 @@ _PIPELINES = (
     "val_pipeline",
 )
 _UDP_DECODERS = {"gaussian": "udp", "combined": "udp-regress"}
-# `find_vit` reads these of a Vision Transformer.
+# For a Vision Transformer, `find_vit` reads these.
 _READ_OF_VIT = ("model.backbone.norm_cfg.eps",)
 
 
 def find_settings(config: Config, overrides: tuple[Finding, ...] = ()) -> tuple[Finding, ...]:
-    """Return what a config says on codec, crop and flip test; nothing for an empty config.
+    """Return the codec, crop and flip test of a config; nothing for an empty config.
 
-    Raise `CheckpointError` for a setting that posebench would compute differently.
+    Raises `CheckpointError` if posebench would compute a setting differently.
     """
     if not isinstance(lookup(config, "model"), Mapping):
         return ()
@@ -168,7 +168,8 @@ def _udp(codec: Config) -> dict[str, Any]:
 
 
 def _simcc(codec: Config) -> dict[str, Any]:
-    # `decode_visibility` adds visibilities, which no metric reads; keypoints and scores stay.
+    # `decode_visibility` adds visibilities, which no metric reads; keypoints and scores do not
+    # change.
     if codec.get("use_dark", False):
         raise CheckpointError("SimCCLabel with use_dark is not supported.")
     sigma = codec.get("sigma", 6.0)
@@ -220,7 +221,7 @@ def _crop(config: Config) -> tuple[Finding, ...]:
 
 
 def _test_pipeline(config: Config) -> dict[str, Mapping[str, Any]]:
-    """Return the steps of the test pipeline by type."""
+    """Return the steps of the test pipeline, by type."""
     for path in _PIPELINES:
         steps = lookup(config, path)
         if isinstance(steps, list | tuple):

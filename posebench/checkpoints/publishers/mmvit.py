@@ -13,7 +13,7 @@ from posebench.checkpoints.findings import Finding
 from posebench.checkpoints.publishers.mmconfig import lookup
 from posebench.errors import CheckpointError
 
-# Heads of the architectures that mmpretrain knows by name.
+# Number of heads of the architectures that mmpretrain knows by name.
 _HEADS = {
     **dict.fromkeys(("s", "small"), 8),
     **dict.fromkeys(("b", "base", "deit-b", "deit-base"), 12),
@@ -22,7 +22,7 @@ _HEADS = {
     **dict.fromkeys(("deit-s", "deit-small", "dinov2-s", "dinov2-small"), 6),
     **dict.fromkeys(("dinov2-g", "dinov2-giant"), 24),
 }
-# Setting, its default, and the values that posebench computes.
+# Each setting, its default, and the values that posebench supports.
 _BACKBONE: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("patch_size", 16, (16, (16, 16), [16, 16])),
     ("patch_cfg.padding", 0, (2, (2, 2), [2, 2])),
@@ -43,9 +43,9 @@ _NECK: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
 
 
 def find_vit(config: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Return what a config says on a Vision Transformer and on the enlargement in its neck.
+    """Return a config's settings of a Vision Transformer and of the enlargement in its neck.
 
-    Raise `CheckpointError` for a setting that posebench would compute differently.
+    Raises `CheckpointError` if posebench would compute a setting differently.
     """
     backbone, neck = lookup(config, "model.backbone"), lookup(config, "model.neck")
     found: list[Finding] = []
@@ -70,7 +70,7 @@ def is_vit(config: Mapping[str, Any]) -> bool:
 
 
 def _is_path_aggregation(neck: Any) -> bool:
-    """Tell whether a neck is that of RTMW, whose weights tell all of it."""
+    """Tell whether a neck is RTMW's, whose weights determine all of its options."""
     kind = neck.get("type") if isinstance(neck, Mapping) else None
     return isinstance(kind, str) and kind.rpartition(".")[2] == "CSPNeXtPAFPN"
 

@@ -1,4 +1,4 @@
-"""Names of tensors without what wrappers put before them: torch.compile, Lightning and others."""
+"""Strip from tensors' names the prefixes of wrappers: torch.compile, Lightning and others."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from posebench.checkpoints.publishers.publisher import Stored
 from posebench.errors import CheckpointError
 
-# The parts of a network that all its tensors may lie in, because the rest is elsewhere.
+# Parts of a network that may hold all of a file's tensors, and therefore are not wrappers.
 _PARTS = frozenset({"backbone", "head", "neck", "keypoint_head", "encoder", "decoder"})
-# Put between the parts of a name, wherever a module was wrapped.
+# Inserted into a name wherever a module was wrapped.
 _WRAPPERS = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 
 
 def without_wrappers(state: Mapping[str, Stored]) -> tuple[dict[str, Stored], str]:
-    """Return tensors by names without wrappers' parts, and what was left out, empty for nothing.
+    """Return tensors under names without wrappers' parts, and the parts removed ("" for none).
 
-    That is what torch puts between names, and the first part of a name while all share it. Raise
-    `CheckpointError` where two names become one.
+    Removed are the parts that torch inserts, and the first part of the names as long as all share
+    it. Raises `CheckpointError` if two names become one.
     """
     parts = {name: name.split(".") for name in state}
     plain = {name: [part for part in each if part not in _WRAPPERS] for name, each in parts.items()}

@@ -1,4 +1,4 @@
-"""What there is to say of a publisher: how its state dicts are told, renamed and completed."""
+"""The record of a publisher: how its state dicts are recognised, renamed and completed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from posebench.checkpoints.findings import Finding
 
-# The rule that drops what `StateFile.others` names.
+# The rule that drops the entries in `StateFile.others`.
 TRAINING_STATE = "training state beside the weights"
 _WRAPPER = "module."
 
@@ -26,7 +26,7 @@ class Stored(Protocol):
 
 @dataclass(frozen=True)
 class Derived:
-    """A tensor that a publisher stores in another form: `make(*sources)`, of this shape."""
+    """A tensor of this shape, stored in another form; `make(*sources)` computes it."""
 
     shape: tuple[int, ...]
     sources: tuple[Stored, ...]
@@ -35,10 +35,10 @@ class Derived:
 
 @dataclass(frozen=True)
 class StateFile:
-    """A state dict as its publisher wrote it, and what lies beside it in the file.
+    """A state dict as its publisher wrote it, and the entries beside it in the file.
 
-    `meta` is the file's own record of its making, `others` names further top-level entries.
-    `dropped` is what was left out by which rule before, `notes` what was done to the names.
+    `meta` is the file's own record of its making; `others` names further top-level entries.
+    `dropped` lists what was left out before, by rule; `notes` says what was done to the names.
     """
 
     name: str
@@ -52,7 +52,7 @@ class StateFile:
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors under MMPose 1.x's names, and what was left out by which rule."""
+    """Tensors under MMPose 1.x's names, and the ones left out, by rule."""
 
     tensors: Mapping[str, Stored]
     dropped: tuple[tuple[str, tuple[str, ...]], ...]
@@ -69,7 +69,7 @@ class Publisher:
 
     `recognise` tells whether a file is one of them, `sort_weights` renames its tensors.
     `find_settings(file, shapes, overrides)` returns findings on codec, crop, flip test, keypoints
-    and, where the file tells it, input size; `shapes` are those of the renamed tensors.
+    and, if the file tells it, input size; `shapes` are those of the renamed tensors.
     `find_provenance` returns what the file says about its making.
     """
 

@@ -1,4 +1,4 @@
-"""Files of the SimCC repository, once named SimDR: two ways to train, each with its own test.
+"""Files of the SimCC repository, once named SimDR: two kinds of training, each with its own test.
 
 Facts: leeyegy/SimCC, `validate_simdr` and `validate_sa_simdr` in `lib/core/function.py`,
 `flip_back_simdr` in `lib/utils/transforms.py`, `lib/models/`, `experiments/`.
@@ -21,8 +21,8 @@ from posebench.checkpoints.publishers.hrnet_original import (
 from posebench.checkpoints.publishers.publisher import Publisher, StateFile
 from posebench.errors import CheckpointError
 
-# What a file name says, tried in this order, and how its kind is tested. `nmt` is the loss of
-# SimDR, by whose name the repository's configs go; only SA-SimDR has a sigma.
+# Words of a file name, tried in this order, and how networks of that kind are tested. `nmt` is the
+# loss of SimDR, after which the repository's configs are named; only SA-SimDR has a sigma.
 _KINDS = (
     ("SA-SimDR", r"sa[-_]?simdr|split.*sigma", {"softmax": "mean", "score": "min"}),
     ("SimDR", r"simdr|(?<![a-z])nmt(?![a-z])", {"softmax": "each", "score": "max"}),
@@ -45,7 +45,10 @@ def _find_settings(
 
 
 def _find_kind(name: str, overrides: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Return softmax and score; raise `CheckpointError` where nothing tells the kind."""
+    """Return softmax and score.
+
+    Raises `CheckpointError` if nothing tells the kind of training.
+    """
     for kind, pattern, codec in _KINDS:
         if re.search(pattern, name, re.IGNORECASE):
             return findings_of({"codec": codec}, f"file name: {kind}")

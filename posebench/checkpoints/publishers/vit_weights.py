@@ -1,4 +1,4 @@
-"""Tensors of Vision Transformers that publishers keep in another form than mmpretrain.
+"""Tensors of Vision Transformers that publishers store in another form than mmpretrain.
 
 Class token: `mmpose/models/backbones/vit.py` of ViTPose, `vision_transformer.py` of mmpretrain.
 Experts: `mmpose/models/backbones/vit_moe.py` and `tools/model_split.py` of ViTPose.
@@ -22,7 +22,7 @@ _COCO = 0
 
 
 def rename(tensors: Mapping[str, Stored], rules: Sequence[tuple[str, str]]) -> dict[str, Stored]:
-    """Return the tensors under the names that the first matching rule (pattern, name) gives."""
+    """Rename tensors by the first matching rule (pattern, name)."""
     renamed: dict[str, Stored] = {}
     for name, tensor in tensors.items():
         rule = next((rule for rule in rules if re.match(rule[0], name)), None)
@@ -34,9 +34,9 @@ def rename(tensors: Mapping[str, Stored], rules: Sequence[tuple[str, str]]) -> d
 
 
 def has_class_row(count: int) -> bool:
-    """Tell whether a position embedding of `count` rows has one for a class token.
+    """Tell whether a position embedding of `count` rows has a row for a class token.
 
-    Grids of patches are taken to be 4:3, as for crops of persons, or else square.
+    Grids of patches are assumed to be 4:3, as for crops of persons, or else square.
     """
     for is_grid in (_is_portrait, _is_square):
         if is_grid(count) or is_grid(count - 1):
@@ -56,7 +56,7 @@ def with_class_row_added(positions: Stored) -> Derived:
 
 
 def joined(parts: Sequence[Stored]) -> Derived:
-    """Return the rows of several tensors below one another."""
+    """Return the rows of several tensors stacked."""
     shapes = [part.shape for part in parts]
     if not all(shapes) or any(shape[1:] != shapes[0][1:] for shape in shapes):
         raise CheckpointError(f"Tensors of shapes {shapes} cannot be joined.")
@@ -67,10 +67,10 @@ def joined(parts: Sequence[Stored]) -> Derived:
 def join_experts(
     tensors: Mapping[str, Stored],
 ) -> tuple[dict[str, Stored], tuple[str, ...]]:
-    """Return the tensors with COCO's expert below each second linear layer, and what is left.
+    """Join COCO's expert to each second linear layer; return the tensors and the names left over.
 
-    An expert computes the last channels of that layer for the crops of one data set. Files that
-    ViTPose's own tool has split hold the layer joined already, and the experts still beside it.
+    An expert computes the last channels of that layer for the crops of one data set. In files split
+    by ViTPose's own tool the layer is joined already, and the experts still lie beside it.
     """
     plain = {name: tensor for name, tensor in tensors.items() if not _EXPERT.match(name)}
     left = []

@@ -29,7 +29,7 @@ _NAMES = (
     (r"backbone\.last_norm\.", "backbone.ln1."),
 )
 _OTHER_HEADS = "associate_keypoint_heads."
-# The COCO and MPII configs use UDP; those of other data sets, with 14, 133 or 21 keypoints, do not.
+# The COCO and MPII configs use UDP; those of data sets with 14, 133 or 21 keypoints do not.
 _UDP_COUNTS = (17, 16)
 
 
@@ -52,7 +52,7 @@ def _sort_weights(file: StateFile) -> Weights:
 def _find_settings(
     _file: StateFile, shapes: Mapping[str, tuple[int, ...]], _overrides: tuple[Finding, ...]
 ) -> tuple[Finding, ...]:
-    """Return the codec, crop and flip test of the repository's config for as many keypoints.
+    """Return the codec, crop and flip test of the repository's config for this many keypoints.
 
     Its OCHuman, AP-10K and APT-36K configs run the weights for 17 keypoints without UDP.
     """

@@ -1,1 +1,1 @@
-"""Checks: what can be wrong in annotation, box and image files, and what reading would fit."""
+"""Checks: defects of annotation, box and image files, and the reading that would fit them."""

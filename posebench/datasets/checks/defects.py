@@ -1,4 +1,4 @@
-"""What can be wrong in a COCO-format keypoint file, as findings with their first offenders."""
+"""Defects of a COCO-format keypoint file, as findings that name their first offenders."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from posebench.datasets.checks.person_defects import person_defects
 from posebench.datasets.keypoint_names import guess_findings, name_findings
 from posebench.datasets.rules import Rules
 
-# Pixels of a side: no image is wider or higher.
+# Pixels; no image is wider or higher.
 _LARGEST = 10**7
 
 
 def labelled_count(row: Mapping[str, Any]) -> int:
-    """Return `num_keypoints`, or where it is missing the number of flags above 0."""
+    """Return `num_keypoints`, or the number of flags above 0 if it is missing."""
     if "num_keypoints" in row:
         return int(row["num_keypoints"])
     return sum(1 for flag in row["keypoints"][2::3] if flag > 0)
 
 
 def find_defects(raw: Mapping[str, Any], rules: Rules) -> list[Finding]:
-    """Return everything wrong in a parsed file that has COCO's lists, worst first."""
+    """Return every defect of a parsed file that has COCO's lists, worst first."""
     images = [row for row in raw["images"] if isinstance(row, dict)]
     not_objects = len(raw["images"]) - len(images)
     not_objects += sum(1 for row in raw["annotations"] if not isinstance(row, dict))
@@ -105,7 +105,7 @@ def _image_defects(images: list[dict[str, Any]], kind: str) -> list[Finding]:
 
 
 def _twice(images: list[dict[str, Any]]) -> list[Finding]:
-    """Return which images are listed twice, in two versions or in one."""
+    """Return findings on images that are listed twice, with different or equal content."""
     counts = Counter(row["id"] for row in images if is_integer(row.get("id")))
     repeated = {key for key, n in counts.items() if n > 1}
     versions: dict[int, set[str]] = {key: set() for key in repeated}
@@ -127,7 +127,7 @@ def _twice(images: list[dict[str, Any]]) -> list[Finding]:
 
 
 def _once(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the images with each integer id once, its first entry."""
+    """Return the first image with each integer id."""
     seen: dict[int, dict[str, Any]] = {}
     for row in images:
         if is_integer(row.get("id")):
@@ -138,7 +138,7 @@ def _once(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def tidied(raw: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:
     """Return a file without errors with each image once and no person's `keypoints` empty.
 
-    An empty list stands for a person without labels. The file itself where nothing is to do.
+    An empty list stands for a person without labels. Returns `raw` itself if it is tidy already.
     """
     images = _once(raw["images"])
     if len(images) == len(raw["images"]) and all(

@@ -1,6 +1,6 @@
 """Findings on a data set, each with its first offenders, and the tests of plain JSON values.
 
-`KINDS` lists every finding there is; `docs/checks.md` says of each why it matters and what to do.
+`KINDS` lists every finding; `docs/checks.md` says why each matters and what to do about it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
 )
 _SHOWN = 5
 _LONGEST = 100
-# JSON can write whole numbers that no float can hold, and ids that no array of 64 bits can.
+# JSON can hold whole numbers beyond any float, and ids beyond 64 bits.
 _FLOAT_BITS = 1023
 _ID_BITS = 63
 
@@ -116,12 +116,12 @@ class Finding:
 
     @property
     def level(self) -> Level:
-        """How bad it is, which its kind decides."""
+        """How bad it is, as its kind decides."""
         return KINDS[self.kind]
 
     @property
     def line(self) -> str:
-        """The finding in one line, with its level and the name it has in docs/checks.md."""
+        """The finding in one line, with its level and its name in docs/checks.md."""
         return f"{self.level}: {self} [{self.kind}]"
 
     def __str__(self) -> str:
@@ -135,7 +135,7 @@ class Finding:
 def finding(
     kind: str, what: str, offenders: Iterable[object], hint: str | None = None
 ) -> list[Finding]:
-    """Return one finding on these offenders, or none where there are none."""
+    """Return one finding on these offenders, or an empty list if there are none."""
     names = list(map(str, offenders))
     first = tuple(shortened(name) for name in names[:_SHOWN])
     return [Finding(kind, what, len(names), first, hint)] if names else []
@@ -154,7 +154,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_integer(value: Any) -> bool:
-    """Tell whether a JSON value is a whole number written as one, of 64 bits with its sign."""
+    """Tell whether a JSON value is written as a whole number and fits signed 64 bits."""
     return type(value) is int and value.bit_length() <= _ID_BITS
 
 
@@ -179,7 +179,7 @@ def shown(value: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text cut in its middle where it is too long for a message."""
+    """Return a text, cut in its middle if it is too long for a message."""
     if len(text) <= _LONGEST:
         return text
     half = _LONGEST // 2

@@ -1,4 +1,4 @@
-"""What can be wrong in single annotations of persons in a COCO-format keypoint file."""
+"""Defects of single persons' annotations in a COCO-format keypoint file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from posebench.datasets.keypoints import KeypointSet
 
 Row = dict[str, Any]
 Test = tuple[str, str, Callable[[Row], bool]]
-# Square pixels up to which an area is no person's, unless the box is as small.
+# Square pixels; an area up to this is wrong, unless the box is as small.
 _TINY_AREA = 1.0
-# Pixels: what is beyond is of no image.
+# Pixels; numbers beyond this lie in no image.
 _FARTHEST = 1e9
-# An area may exceed its box by rounding alone.
+# An area may exceed its box by this factor, for rounding.
 _AREA_SLACK = 1.05
 
 
@@ -55,7 +55,7 @@ def person_defects(
     needs_area: bool,
     kind: str,
 ) -> list[Finding]:
-    """Return what is wrong in persons; `images` maps an id to its entry."""
+    """Return findings on persons; `images` maps an id to its entry."""
     length = 3 * len(keypoints)
     sizes = _image_sizes(rows, images)
     sound, values = _near_numbers([row.get("keypoints") for row in rows], length)
@@ -89,7 +89,7 @@ def person_defects(
 def _near_numbers(
     lists: Sequence[Any], width: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return `sound_numbers` of those that are not beyond any image."""
+    """Return `sound_numbers` without the rows whose numbers lie beyond any image."""
     sound, values = sound_numbers(lists, width)
     if values.size == 0 or max(values.max(), -values.min()) <= _FARTHEST:
         return sound, values
@@ -99,7 +99,7 @@ def _near_numbers(
 
 
 def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
-    """Return which of the rows have lists of keypoints of the wrong length."""
+    """Return findings on rows whose list of keypoints has the wrong length."""
     length = 3 * len(keypoints)
     misfit = [row for row in rows if not has_length(row.get("keypoints", [0] * length), length)]
     return finding(
@@ -113,7 +113,7 @@ def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
 
 
 def _flag_defects(rows: list[Row]) -> list[Finding]:
-    """Return what is wrong in the fields that say whether a person counts."""
+    """Return findings on the fields that say whether a person counts."""
     return _found(
         rows,
         ("keypoints-missing", "Persons without `keypoints`", lambda row: "keypoints" not in row),
@@ -143,7 +143,7 @@ def _flag_defects(rows: list[Row]) -> list[Finding]:
 
 
 def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
-    """Return whose visibility flags are odd, or do not fit their count."""
+    """Return findings on visibility flags that are odd or disagree with their count."""
     flags = posed.keypoints[..., 2]
     odd: NDArray[np.bool_] = np.any(~np.isin(flags, (0, 1, 2)), axis=1)
     what = "Persons with visibility flags other than 0, 1 and 2"
@@ -153,7 +153,7 @@ def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
     if kind == "crowdpose":
         # CrowdPose counts by other rules, but 0 always marks a person to ignore.
         wrong = [count == 0 < n for count, n in zip(counts, labelled, strict=True)]
-        what = "Persons with labelled keypoints that `num_keypoints` 0 tells to ignore"
+        what = "Persons with labelled keypoints but `num_keypoints` 0, so that they are ignored"
         return found + _marked("num-keypoints-ignores", what, posed.rows, wrong)
     wrong = [count != n for count, n in zip(counts, labelled, strict=True)]
     what = "Persons whose `num_keypoints` is not the number of visibility flags above 0"
@@ -163,7 +163,7 @@ def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
 def _box_defects(
     rows: list[Row], boxes: NDArray[np.float64], sizes: NDArray[np.float64]
 ) -> list[Finding]:
-    """Return what is wrong in boxes (N, 4); images are of `sizes` (N, 2); NaN where unknown."""
+    """Return findings on boxes (N, 4) in images of `sizes` (N, 2); NaN where unknown."""
     what = "Persons whose `bbox` is missing or is not four finite numbers"
     (x, y, w, h), (width, height) = boxes.T, sizes.T
     placed = ~np.isnan(width)
@@ -177,7 +177,7 @@ def _box_defects(
 
 
 def _area_defects(rows: list[Row], boxes: NDArray[np.float64]) -> list[Finding]:
-    """Return what is wrong in areas; sizes are judged of labelled persons with a box alone."""
+    """Return findings on areas; only those of labelled persons with a box are judged by size."""
     areas, extents = _areas(rows), boxes[:, 2] * boxes[:, 3]
     odd = ~((areas >= 0) & (areas <= _FARTHEST**2))
     hint = "--area-rule box takes 0.53 of each box instead, as is usual where areas are missing."
@@ -207,7 +207,7 @@ def _area_defects(rows: list[Row], boxes: NDArray[np.float64]) -> list[Finding]:
 
 
 def _areas(rows: list[Row]) -> NDArray[np.float64]:
-    """Return the areas (N,), NaN where there is no number."""
+    """Return the areas (N,), NaN where `area` is not a number."""
     try:
         return number_column([row["area"] for row in rows])
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -219,7 +219,7 @@ def _number(value: Any) -> float:
 
 
 def _readings(posed: _Posed) -> list[Finding]:
-    """Return which other readings of boxes and keypoints fit where the usual ones do not."""
+    """Return findings on boxes and keypoints that another reading fits better."""
     sound = ~np.isnan(posed.boxes[:, 0])
     triplets, boxes, sizes = posed.keypoints[sound], posed.boxes[sound], posed.sizes[sound]
     found = []
@@ -266,7 +266,7 @@ def _named(row: Row) -> str:
 
 
 def _stands_for_nobody(row: Row) -> bool:
-    """Tell whether a person has an empty list for keypoints, and is not said to have any."""
+    """Tell whether a person's `keypoints` are empty and no other field claims any."""
     return row.get("keypoints") == [] and row.get("num_keypoints", 0) == 0
 
 

@@ -1,8 +1,8 @@
-"""How boxes and keypoints look that are written in another way than COCO's, and which one fits.
+"""Recognise boxes and keypoints that are not written in COCO's way, and name the way that fits.
 
-Every test compares a reading with something independent of it: boxes with the poses in them or
-with other boxes, keypoints with their boxes. It speaks only where the usual reading fits badly
-and another one well, and then names it.
+Every test compares a reading with something independent of it: boxes with the poses in them or with
+other boxes, keypoints with their boxes. It reports another reading only if the usual one fits badly
+and the other one well.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _fractions(boxes: Numbers, sizes: Numbers) -> Numbers:
     return np.asarray(boxes * np.concatenate([sizes, sizes], axis=1))
 
 
-# What N boxes (N, 4) in images of a size (N, 2: width, height) may mean, as x, y, w, h in pixels.
+# Readings of N boxes (N, 4) in images of a size (N, 2: width, height), as x, y, w, h in pixels.
 BOX_READINGS: Mapping[str, BoxReading] = MappingProxyType(
     {
         "x1, y1, x2, y2": _corners,
@@ -43,7 +43,7 @@ BOX_READINGS: Mapping[str, BoxReading] = MappingProxyType(
         ),
     }
 )
-# What N poses (N, K, 3) may mean, as x, y and flag or score of each keypoint.
+# Readings of N poses (N, K, 3), as x, y and flag or score of each keypoint.
 POSE_READINGS: Mapping[str, PoseReading] = MappingProxyType(
     {
         "y, x": lambda poses, _: poses[..., [1, 0, 2]],
@@ -53,19 +53,19 @@ POSE_READINGS: Mapping[str, PoseReading] = MappingProxyType(
         ),
     }
 )
-# Rows and images looked at: evenly spread ones of a larger file.
+# At most this many rows and images are examined, evenly spread over a larger file.
 _MOST, _MOST_IMAGES = 1000, 100
-# Fewer say nothing.
+# With fewer rows, no reading is judged.
 _FEWEST = 3
 _FEWEST_KEYPOINTS = 5
-# A reading speaks for itself if it is this much better for this share of the rows.
+# A reading is reported if it fits this much better for this share of the rows.
 _BETTER, _SHARE = 0.15, 0.8
 _LEAST_OVERLAP = 0.3
-# Share of labelled keypoints inside their boxes, grown by this part of each side.
+# Shares of labelled keypoints that lie inside their boxes, grown by `_GROWN` of each side.
 _BADLY_INSIDE, _WELL_INSIDE, _GROWN = 0.5, 0.8, 0.2
 
 
-# A wrong reading of a large number may overflow; then it does not fit.
+# A wrong reading of a large number may overflow; it then does not fit.
 _QUIET = np.errstate(over="ignore", invalid="ignore")
 
 
@@ -84,7 +84,7 @@ def sample(count: int, most: int = _MOST) -> NDArray[np.intp]:
 
 @_QUIET
 def box_reading_by_poses(boxes: Numbers, poses: Numbers, sizes: Numbers) -> str | None:
-    """Say which reading of N boxes (N, 4) fits the poses (N, K, 3) in them, None for x, y, w, h.
+    """Say which reading of N boxes (N, 4) fits the poses (N, K, 3) in them; None for x, y, w, h.
 
     Keypoints whose third number is not above 0 do not count. `sizes` (N, 2) are those of the
     images in pixels, NaN where unknown.
@@ -118,9 +118,9 @@ def box_reading_by_poses(boxes: Numbers, poses: Numbers, sizes: Numbers) -> str 
 
 @_QUIET
 def keypoint_reading_by_boxes(poses: Numbers, boxes: Numbers, sizes: Numbers) -> str | None:
-    """Say which reading of N poses (N, K, 3) lies in their boxes x, y, w, h (N, 4), if not x, y.
+    """Say which reading of N poses (N, K, 3) puts them into their boxes x, y, w, h (N, 4).
 
-    Returns None where the usual one does, or none does.
+    Returns None if the usual reading does, or if no reading does.
     """
     rows = np.flatnonzero(((poses[..., 2] > 0).any(axis=1)) & (boxes[:, 2:] > 0).all(axis=1))
     rows = rows[sample(len(rows))]
@@ -144,9 +144,9 @@ def keypoint_reading_by_boxes(poses: Numbers, boxes: Numbers, sizes: Numbers) ->
 
 @_QUIET
 def box_reading_by_boxes(found: Placed, annotated: Placed, sizes: Numbers) -> str | None:
-    """Say which reading of N found boxes fits the annotated ones, None for x, y, w, h.
+    """Say which reading of N detected boxes fits the annotated ones; None for x, y, w, h.
 
-    `sizes` (N, 2) are those of the images of the found ones.
+    `sizes` (N, 2) are those of the detected boxes' images.
     """
     images = np.intersect1d(found.images, annotated.images)
     images = images[sample(len(images), _MOST_IMAGES)]
@@ -167,7 +167,7 @@ def box_reading_by_boxes(found: Placed, annotated: Placed, sizes: Numbers) -> st
 
 
 def _found(found: Placed, annotated: Placed, images: NDArray[np.int64]) -> float:
-    """Return the mean over annotated boxes of these images of the best overlap with a found one."""
+    """Return the mean best overlap of these images' annotated boxes with detected ones."""
     best = []
     for image in images:
         own = annotated.boxes[annotated.images == image]
@@ -195,7 +195,7 @@ def _as_corners(boxes: Numbers) -> Numbers:
 
 
 def _extents(poses: Numbers, labelled: NDArray[np.bool_]) -> Numbers:
-    """Return the corners (N, 4) of what the labelled keypoints span."""
+    """Return the corners (N, 4) of the labelled keypoints' extent."""
     points = poses[..., :2]
     low = np.where(labelled[..., None], points, np.inf).min(axis=1)
     high = np.where(labelled[..., None], points, -np.inf).max(axis=1)

@@ -1,4 +1,4 @@
-"""What keeps a row of a boxes or results file from being used: which field, and how it would do."""
+"""Faults that make a row of a boxes or results file unusable: the field, and how to mend it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from posebench.datasets.checks.findings import (
     shown,
 )
 
-# A field's name, what is wrong with it, and how the value may be meant.
+# A field's name, its fault, and what the value may mean.
 Fault = tuple[str, str, str | None]
 _LARGEST_ID = 2.0**63
 _LARGEST_SCORE = 3e38
@@ -24,7 +24,7 @@ _LARGEST_SCORE = 3e38
 def fault_findings(
     kind: str, what: str, faults: Iterable[tuple[int, Any, Fault]], first: int = 0
 ) -> list[Finding]:
-    """Return one finding for each way in which rows are at fault; `what` names the rows.
+    """Return one finding for each kind of fault; `what` names the rows.
 
     `faults` are positions counted from `first`, the rows and their faults.
     """
@@ -42,7 +42,7 @@ def fault_findings(
 
 
 def box_fault(row: Any) -> Fault | None:
-    """Return what is wrong with a detected box, None for nothing."""
+    """Return the fault of a detected box, or None."""
     fault = _ids_fault(row) or _number_fault(row, "score") or _box_fault(row, "bbox", needed=True)
     if fault is None and abs(row["score"]) > _LARGEST_SCORE:
         return "score", "does not fit 32 bits", None
@@ -50,7 +50,7 @@ def box_fault(row: Any) -> Fault | None:
 
 
 def result_fault(row: Any, keypoint_count: int) -> Fault | None:
-    """Return what is wrong with a result of K keypoints, None for nothing."""
+    """Return the fault of a result of K keypoints, or None."""
     return (
         _ids_fault(row)
         or _number_fault(row, "score")
@@ -60,7 +60,7 @@ def result_fault(row: Any, keypoint_count: int) -> Fault | None:
 
 
 def name_hint(values: Sequence[Any], file_names: Mapping[str, int]) -> str | None:
-    """Say that image ids are file names, where they are, with the id of the first."""
+    """Say that image ids are file names, if they are, with the right id of the first."""
     for value in values:
         if isinstance(value, str):
             stems = {name.rpartition(".")[0]: key for name, key in file_names.items()}
@@ -82,7 +82,7 @@ def _ids_fault(row: Any) -> Fault | None:
         if isinstance(value, str):
             hint = "Write the number without quotes." if value.strip().isdigit() else None
             return field, "is text, not a whole number", hint
-        # A number that fits no integer is read as one with a decimal point.
+        # The JSON parser reads a number beyond any integer as one with a decimal point.
         if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_ID:
             return field, "is a number with a decimal point", "Write 7 for 7.0."
         if type(value) is int or (isinstance(value, float) and value.is_integer()):
@@ -102,7 +102,7 @@ def _keypoints_fault(row: Mapping[str, Any], count: int) -> Fault | None:
     if "keypoints" not in row:
         return field, "are missing", None
     if not isinstance(value, list):
-        return field, f"are no list of {wanted} numbers", None
+        return field, f"are not a list of {wanted} numbers", None
     if value and all(isinstance(item, list) for item in value):
         return field, "are a list of lists", "Write x, y, score of each keypoint one after another."
     if len(value) == 2 * count:
@@ -125,4 +125,4 @@ def _box_fault(row: Mapping[str, Any], field: str, *, needed: bool) -> Fault | N
         return field, "is null", None if needed else hint
     # Some detectors write the score as a fifth number.
     numbers = value[:4] if needed and isinstance(value, list) else value
-    return None if are_numbers(numbers, 4) else (field, "is no list of 4 finite numbers", None)
+    return None if are_numbers(numbers, 4) else (field, "is not a list of 4 finite numbers", None)

@@ -1,4 +1,4 @@
-"""Everything that is said of a run's data before its numbers: annotations, images, boxes."""
+"""The findings shown before a run's numbers: on annotations, images and boxes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from posebench.errors import DataError
 def data_findings(dataset: PoseDataset, instances: Instances | None = None) -> tuple[Finding, ...]:
     """Return every finding on a data set, its image files and its boxes, worst first.
 
-    `instances` are those of a run; ground-truth boxes are spoken of with their annotations. Only
-    headers of image files are read, so that every run can afford it.
+    `instances` are those of a run; ground-truth boxes are checked with their annotations. Only
+    headers of image files are read, so that every run can afford the check.
     """
     found = [*dataset.findings, *image_findings(dataset)]
     if instances is not None and instances.keypoints is None:
@@ -26,7 +26,7 @@ def data_findings(dataset: PoseDataset, instances: Instances | None = None) -> t
 def raise_errors(findings: Iterable[Finding], where: object) -> None:
     """Raise `DataError` for the first finding that is an error, if any is.
 
-    An image that cannot be read is none here: it is the failure of the cells that need it.
+    An unreadable image does not count: the cells that need it fail by themselves.
     """
     errors = [
         item for item in findings if item.level == "error" and item.kind != "images-unreadable"

@@ -1,1 +1,1 @@
-"""Images: files read, held against their annotations, and hashed."""
+"""Images: files read, compared with their annotations, and hashed."""

@@ -1,4 +1,4 @@
-"""A data set's image files held against its annotations, and the images that come of them."""
+"""Compare a data set's image files with its annotations, and read them at the annotated size."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from posebench.datasets.images.headers import ImageHeader, read_header, size_as_
 from posebench.datasets.images.reading import read_image
 from posebench.errors import DataError
 
-# Smaller images are no resized copies: rounding alone gives them any aspect ratio.
+# Smaller images do not count as resized copies: rounding alone can give them any aspect ratio.
 _SMALLEST_COPY = 16
 
 
 def dataset_image(dataset: PoseDataset, index: int) -> NDArray[np.uint8]:
-    """Return one image (H, W, 3) BGR, of exactly the size its annotations are made on.
+    """Return one image (H, W, 3) BGR, of exactly the annotated size.
 
-    Raises `DataError` if it cannot be read or is of another size; a resized copy is resampled
-    where the data set's `reading` allows it.
+    A resized copy is resampled if the data set's `reading` allows it. Raises `DataError` if the
+    image cannot be read or has any other size.
     """
     record, reading = dataset.images[index], dataset.reading
     image = read_image(record.path, reading.exif)
@@ -33,7 +33,7 @@ def dataset_image(dataset: PoseDataset, index: int) -> NDArray[np.uint8]:
         raise DataError(
             f"The image {record.path} is {width} wide and {height} high; it is annotated as "
             f"{record.width} wide and {record.height} high.",
-            hint="`posebench data check` tells what is known of it.",
+            hint="`posebench data check` says more about it.",
         )
     shrinks = width > record.width
     resized = cv2.resize(
@@ -52,14 +52,14 @@ def is_resized(width: int, height: int, record: ImageRecord) -> bool:
 
 
 def missing_images(dataset: PoseDataset) -> list[Path]:
-    """Return the paths of the data set's images that are no files."""
+    """Return the paths of images whose files are missing."""
     return [image.path for image in dataset.images if not _is_file(image.path)]
 
 
 def image_findings(dataset: PoseDataset) -> list[Finding]:
-    """Return what is wrong with the image files: every one is there, and of the annotated size.
+    """Return findings on image files that are missing, unreadable or not of the annotated size.
 
-    Headers are read, not pixels, but for orientations and for formats besides JPEG and PNG.
+    Only headers are read, except for orientations and for formats other than JPEG and PNG.
     """
     missing, unreadable = missing_images(dataset), []
     headers: list[tuple[ImageRecord, ImageHeader, tuple[int, int]]] = []
@@ -90,7 +90,8 @@ def _size_findings(
     for image, header, (width, height) in headers:
         name = f"{shortened(image.path.name)} (file {width} wide, {height} high)"
         if (width, height) == (image.width, image.height):
-            # A size that swaps proves which way it is meant, unless the image is square.
+            # The size confirms an orientation that swaps width and height, unless the image is
+            # square.
             if header.orientation in (2, 3, 4) or (header.orientation > 4 and width == height):
                 kept.append(f"{shortened(image.path.name)} (orientation {header.orientation})")
         elif (width, height) == (image.height, image.width):
@@ -101,8 +102,8 @@ def _size_findings(
         else:
             other.append(name)
     turning = {
-        "apply": "An EXIF orientation turns them: --exif ignore takes them as they are stored.",
-        "ignore": "They have an EXIF orientation: --exif apply turns them.",
+        "apply": "An EXIF orientation turns them; --exif ignore takes them as they are stored.",
+        "ignore": "They have an EXIF orientation; --exif apply turns them.",
     }[dataset.reading.exif]
     found = finding(
         "images-turned",
@@ -138,5 +139,5 @@ def _resized_findings(names: list[str], *, allowed: bool) -> list[Finding]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with characters no name has
+    except (OSError, ValueError):  # a name that is too long or has forbidden characters
         return False

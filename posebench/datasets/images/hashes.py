@@ -1,7 +1,7 @@
-"""What images hold, as hashes: numbers made from two renderings are never taken for one.
+"""Hashes of images' contents, which keep numbers from two renderings apart.
 
-An image counts by the bytes of its file; one that posebench rendered by its pixels, since
-versions of OpenCV compress the same pixels otherwise.
+An image is hashed by the bytes of its file; one that posebench rendered is hashed by its pixels,
+because versions of OpenCV compress the same pixels differently.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from posebench.files.writing import put_when_written, write_text
 # Beside rendered images: the SHA-256 of each file and of its pixels, one pair a line.
 PIXELS_FILE = "pixels.sha256"
 _THREADS = 4
-# Bytes; fewer are read again in less time than people notice.
+# Bytes; a smaller set is hashed again faster than people notice.
 _WORTH_KEEPING = 2**24
 # By folder and name: size in bytes, time of the last change in ns, SHA-256 of the bytes.
 _Facts = tuple[int, int, str]
@@ -38,16 +38,19 @@ def pixels_sha256(image: NDArray[np.uint8]) -> str:
 
 
 def write_pixel_hashes(folder: Path, pairs: Iterable[tuple[str, str]]) -> None:
-    """Keep the SHA-256 of rendered files and of their pixels beside them; raise `OSError`."""
+    """Write the SHA-256 of rendered files and of their pixels beside them.
+
+    Raises `OSError` if the file cannot be written.
+    """
     write_text(folder / PIXELS_FILE, "".join(f"{file} {pixels}\n" for file, pixels in pairs))
 
 
 def images_sha256(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of what images hold, in their order; names do not count.
+    """Return one SHA-256 of the contents of images, in their order; names do not count.
 
-    A file is read once: the hashes of larger sets are kept in the user's cache, and hold as long
-    as size and time of change stay. One that cannot be read counts as such, and fails where it is
-    needed.
+    A file is read once: the hashes of larger sets are kept in the user's cache, and are valid while
+    a file's size and modification time stay. An unreadable file is hashed as unreadable, and fails
+    where it is needed.
     """
     digest = hashlib.sha256()
     for each in _file_hashes(paths):
@@ -76,7 +79,7 @@ def _file_hashes(paths: Sequence[Path]) -> list[str]:
 
 
 def _facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
-    """Return what a file is, by what is known of it where it has not changed."""
+    """Return the facts of a file, from the cache if it has not changed."""
     try:
         status = path.stat()
         found = known.get(path.name)
@@ -88,7 +91,7 @@ def _facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
 
 
 def _pixel_hashes(folder: Path) -> dict[str, str]:
-    """Return the hashes of rendered images by those of their files."""
+    """Return the pixel hashes of rendered images, keyed by the hashes of their files."""
     try:
         lines = (folder / PIXELS_FILE).read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -103,7 +106,7 @@ def _index(folder: Path) -> Path:
 
 
 def _read_index(folder: Path) -> dict[str, _Facts]:
-    # The cache may be missing, damaged or of nobody: then every file is read.
+    # The cache may be missing, damaged or unusable; every file is then read.
     with contextlib.suppress(OSError, RuntimeError, ValueError, TypeError, AttributeError):
         stored = orjson.loads(_index(folder).read_bytes())
         mark_used(_index(folder))

@@ -1,4 +1,4 @@
-"""Size and EXIF orientation of an image file, from its first bytes where its format allows.
+"""Size and EXIF orientation of an image file, from its first bytes if its format allows.
 
 JPEG: ITU-T T.81 B.1; PNG: its chunks IHDR and eXIf; EXIF 2.3 for the orientation. Other formats
 are decoded.
@@ -16,7 +16,7 @@ from posebench.datasets.images.rules import ExifRule
 
 _UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
-# Frame headers of JPEG: all but the tables (C4, CC) and the reserved one (C8) of that range.
+# Frame headers of JPEG: this range without the tables (C4, CC) and the reserved marker (C8).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _LONGEST_SEGMENT = 1 << 16
@@ -32,7 +32,10 @@ class ImageHeader:
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Return size and orientation of an image file; raise `DataError` for none."""
+    """Return the size and orientation of an image file.
+
+    Raises `DataError` if it is not a readable image.
+    """
     try:
         with path.open("rb") as stream:
             start = stream.read(8)
@@ -52,10 +55,10 @@ def read_header(path: Path) -> ImageHeader:
 
 
 def size_as_read(path: Path, header: ImageHeader, exif: ExifRule) -> tuple[int, int]:
-    """Return width and height of the image that `read_image` gives under an EXIF rule."""
+    """Return the width and height of the image that `read_image` returns under an EXIF rule."""
     if header.orientation == _UPRIGHT or exif == "ignore":
         return header.width, header.height
-    # Which formats' orientation OpenCV knows depends on its version.
+    # OpenCV's version decides for which formats it reads an orientation.
     height, width = read_image(path, exif).shape[:2]
     return width, height
 
@@ -101,7 +104,7 @@ def _png(stream: IO[bytes]) -> ImageHeader | None:
 
 
 def _orientation(tiff: bytes) -> int:
-    """Return the orientation that a TIFF header's first directory has, 1 for none."""
+    """Return the orientation in a TIFF header's first directory, or 1 if it has none."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return _UPRIGHT

@@ -15,7 +15,7 @@ from posebench.errors import DataError
 def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
     """Return the image as (H, W, 3) uint8 in BGR order.
 
-    Raises `DataError` with the path if it is missing, empty or cannot be decoded.
+    Raises `DataError`, with the path, if it is missing, empty or cannot be decoded.
     """
     try:
         data = np.fromfile(path, dtype=np.uint8)

@@ -28,7 +28,7 @@ from posebench.files.writing import put_when_written, write_json
 
 @dataclass(frozen=True)
 class Split:
-    """A split's seed and how many scenes it has unless asked otherwise."""
+    """A split's seed and its default number of scenes."""
 
     seed: int
     count: int
@@ -39,7 +39,7 @@ SPLITS = MappingProxyType({"train": Split(20_240_501, 4000), "val": Split(77_001
 
 @dataclass(frozen=True)
 class SceneRecord:
-    """What is needed to know of a scene once its image is written."""
+    """The facts of a scene that are kept once its image is written."""
 
     height: int
     width: int
@@ -50,7 +50,7 @@ class SceneRecord:
 
 
 def keypoints_of(person: SyntheticPerson, keypoints: KeypointSet) -> NDArray[np.float32]:
-    """Return (K, 3) keypoints in the order of a set whose names COCO-17 or CrowdPose-14 know."""
+    """Return (K, 3) keypoints in the order of a set that uses names of COCO-17 or CrowdPose-14."""
     known = dict(zip(COCO.keypoints, person.keypoints, strict=True))
     known["top_head"], known["neck"] = person.head_neck
     missing = [name for name in keypoints.keypoints if name not in known]
@@ -130,8 +130,8 @@ def write_dataset(
     """Render a split below `out` and return the path of its annotation file, written last.
 
     Images go to `out/<split>/`, with the hashes of their pixels, annotations to
-    `out/annotations/person_keypoints_<split>.json`.
-    Raises `UsageError` for an unknown split or level and `DataError` if a file cannot be written.
+    `out/annotations/person_keypoints_<split>.json`. Raises `UsageError` if the split or level is
+    unknown, and `DataError` if a file cannot be written.
     """
     if split not in SPLITS:
         raise UsageError(f"There is no synthetic split {split!r}.", hint=nearest(split, SPLITS))

@@ -1,7 +1,7 @@
-"""Lines and polygons that OpenCV clips otherwise from one version to the next.
+"""Lines and polygons, which versions of OpenCV clip differently.
 
-`cv2.fillPoly` changed in 4.11 and thick `cv2.line` in 4.13. The pixels here are those of 4.11,
-whatever the version: only calls are used whose pixels 4.8 to 5.0 agree on.
+`cv2.fillPoly` changed in 4.11 and thick `cv2.line` in 4.13. The pixels here are those of 4.11 under
+every version: only calls whose pixels agree from 4.8 to 5.0 are used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ONE = 1 << _SHIFT
 def draw_line(
     image: Image, start: Point, stop: Point, colour: Sequence[int], thickness: int
 ) -> None:
-    """Draw a line with round ends; points in pixels, which may lie outside of the image."""
+    """Draw a line with round ends; points in pixels, which may lie outside the image."""
     if thickness == 1:
         cv2.line(image, start, stop, colour, 1)
         return
@@ -42,7 +42,7 @@ def draw_line(
 
 
 def fill_convex(image: Image, corners: Sequence[Point], colour: Sequence[int]) -> None:
-    """Fill a convex polygon with its outline; corners in pixels, perhaps outside of the image."""
+    """Fill a convex polygon with its outline; corners in pixels, perhaps outside the image."""
     height, width = image.shape[:2]
     crossings: dict[int, list[int]] = {}
     for start, stop in zip(corners, [*corners[1:], corners[0]], strict=True):
@@ -59,9 +59,9 @@ def fill_convex(image: Image, corners: Sequence[Point], colour: Sequence[int]) -
 def _crossings(
     frame: tuple[int, int, int, int], start: Point, stop: Point
 ) -> list[tuple[int, int]]:
-    """Return the rows of an edge, but its lowest, each with x in 1/65536 pixel.
+    """Return the rows of an edge except the lowest, each with x in 1/65536 pixel.
 
-    Its slope is that of the part within the frame, with ends in whole pixels.
+    The slope is that of the part within the frame, whose ends are whole pixels.
     """
     _, first, last = cv2.clipLine(frame, start, stop)
     rise = (first[1], last[1]) if first[1] != last[1] else (start[1], stop[1])

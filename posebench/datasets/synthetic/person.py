@@ -36,8 +36,8 @@ TORSO, HEAD, NECK, SKIRT, BAG = range(1, 6)
 LEFT_UPPER, LEFT_FORE, LEFT_HAND, LEFT_THIGH, LEFT_SHIN, LEFT_FOOT = range(6, 12)
 RIGHT_UPPER, RIGHT_FORE, RIGHT_HAND, RIGHT_THIGH, RIGHT_SHIN, RIGHT_FOOT = range(12, 18)
 
-# For each COCO keypoint: the parts it may be seen on, and how far behind the surface, in metres,
-# the joint may lie and still be the joint that is seen there.
+# For each COCO keypoint: the parts it may be seen on, and the distance, in metres, that the joint
+# may lie behind the surface and still count as seen.
 _SEEN_ON: tuple[tuple[tuple[int, ...], float], ...] = (
     ((HEAD,), 0.03), ((HEAD,), 0.025), ((HEAD,), 0.025), ((HEAD,), 0.035), ((HEAD,), 0.035),
     ((TORSO, LEFT_UPPER, NECK), 0.13), ((TORSO, RIGHT_UPPER, NECK), 0.13),
@@ -60,8 +60,8 @@ SIDES: Mapping[float, tuple[int, int, int, int, int, int]] = MappingProxyType(
 class Figure:
     """One person drawn alone; arrays cover the window at `left, top` of the image.
 
-    `points` is (19, 3): COCO-17, top of the head, neck; x, y in image pixels and v, which knows
-    of the person's own parts and the image border only.
+    `points` is (19, 3): COCO-17, top of the head, neck; x, y in image pixels, and v, which accounts
+    only for the person's own parts and the image border.
     """
 
     left: int
@@ -238,7 +238,7 @@ def body_parts(body: Body, outfit: Outfit) -> list[Part]:
 
 
 def _seen(buffer: PartBuffer, body: Body) -> NDArray[np.float32]:
-    """Return (19, 3) points: v is 0 outside of the image, 1 behind a part of the body, else 2."""
+    """Return (19, 3) points: v is 0 outside the image, 1 behind a part of the body, else 2."""
     camera = buffer.camera
     points = np.zeros((19, 3), np.float32)
     for index, joint in enumerate(joints(body)):
@@ -260,7 +260,7 @@ def _seen(buffer: PartBuffer, body: Body) -> NDArray[np.float32]:
 
 
 def draw_person(camera: Camera, light: Light, body: Body, outfit: Outfit) -> Figure | None:
-    """Render one person, or return None if no pixel of them is inside of the image."""
+    """Render one person, or return None if none of their pixels is inside the image."""
     parts = body_parts(body, outfit)
     x0, y0, x1, y1 = extent(camera, parts)
     left, top = max(0, int(x0) - 2), max(0, int(y0) - 2)

@@ -98,7 +98,7 @@ class PartBuffer:
         self._ys: Floats = np.arange(self.top, self.top + height, dtype=np.float32)[:, None]
 
     def draw(self, part: Part) -> None:
-        """Rasterise one part behind or in front of what is there."""
+        """Rasterise one part behind or in front of the parts drawn before."""
         if isinstance(part, Capsule):
             self._capsule(part)
         else:
@@ -116,7 +116,7 @@ class PartBuffer:
         return image.reshape(*self.group.shape, 3)
 
     def _clip(self, xs: tuple[float, float], ys: tuple[float, float]) -> tuple[slice, slice] | None:
-        """Return row and column slices of an image-space range, or None where it is outside."""
+        """Return row and column slices of an image-space range, or None if it is outside."""
         height, width = self.depth.shape
         x0, x1 = max(0, math.floor(xs[0]) - self.left), min(width, math.ceil(xs[1]) - self.left + 1)
         y0, y1 = max(0, math.floor(ys[0]) - self.top), min(height, math.ceil(ys[1]) - self.top + 1)
@@ -197,7 +197,7 @@ class PartBuffer:
     def _store(
         self, where: tuple[slice, slice], inside: NDArray[np.bool_], z: Floats, glow: Floats
     ) -> None:
-        """Write depth and shade (128 = unlit colour as is)."""
+        """Write depth and shade (128 = the unlit colour unchanged)."""
         light = self.light
         shade = np.maximum(glow, -0.25) * (128.0 * light.diffuse) + 128.0 * light.ambient
         np.copyto(self.depth[where], z, where=inside)

@@ -33,8 +33,8 @@ _OCCLUDED = 255
 class SyntheticPerson:
     """One annotated person; coordinates in image pixels, integers at pixel centres.
 
-    `keypoints` is (17, 3) and `head_neck` (2, 3): x, y and COCO's v (0 outside of the image,
-    1 occluded, 2 visible); `area` is in pixels.
+    `keypoints` is (17, 3) and `head_neck` (2, 3): x, y and COCO's v (0 outside the image, 1
+    occluded, 2 visible); `area` is in pixels.
     """
 
     keypoints: NDArray[np.float32]
@@ -54,7 +54,7 @@ class SyntheticScene:
 
 @dataclass(frozen=True)
 class LevelRules:
-    """What a scene of a level must fulfil; counts are per person, area in pixels."""
+    """What a scene of a level must meet; counts are per person, area in pixels."""
 
     persons: tuple[int, int]
     crowd_index: tuple[float, float]
@@ -74,15 +74,15 @@ RULES = MappingProxyType(
 
 
 def renderer_name() -> str:
-    """Return what moves a rendered pixel, as part of a folder's name: renderer and OpenCV."""
+    """Return the versions of renderer and OpenCV, which decide pixels, for a folder's name."""
     return f"v{RENDERER_VERSION}-opencv{cv2.__version__}"
 
 
 def crowd_index(persons: tuple[SyntheticPerson, ...]) -> float:
     """Return CrowdPose's index, in [0, 1].
 
-    It is the mean over persons of the number of others' labelled keypoints in the person's box,
-    divided by the number of the person's own.
+    For each person, the labelled keypoints of others in the person's box are divided by the
+    person's own; the index is the mean over persons.
     """
     total = 0.0
     for person in persons:
@@ -99,7 +99,10 @@ def crowd_index(persons: tuple[SyntheticPerson, ...]) -> float:
 
 
 def render_scene(seed: int, index: int, level: str) -> SyntheticScene:
-    """Render scene `index` of a level; raise `UsageError` for an unknown level."""
+    """Render scene `index` of a level.
+
+    Raises `UsageError` if the level is unknown.
+    """
     if level not in RULES:
         raise UsageError(f"There is no level {level!r}.", hint=nearest(level, LEVELS))
     rules = RULES[level]
@@ -255,7 +258,7 @@ def _ground(
 
 
 def _annotate(figure: Figure, owner: NDArray[np.uint8], number: int) -> SyntheticPerson | None:
-    """Return the person's annotation after all else is painted, or None if nothing shows."""
+    """Return the person's annotation after everything is painted, or None if they are hidden."""
     mask = owner == number
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):

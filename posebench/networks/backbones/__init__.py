@@ -53,7 +53,8 @@ from posebench.networks.spec import BackboneSpec
 class Backbone(Protocol):
     """A module from (N, 3, H, W) to (N, out_channels, H/stride, W/stride).
 
-    Sides are rounded up, but by VGG down; AlexNet's maps are one cell smaller.
+    Sides are rounded up, except by VGG, which rounds them down; AlexNet's maps are one cell
+    smaller.
     """
 
     out_channels: int
@@ -64,13 +65,13 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class BackboneFamily:
-    """What there is to know of a family.
+    """The facts and functions of a backbone family.
 
-    `options` is its record of options; `build` and `describe` make the network and its printed
-    name of them; `recognise` returns the options, as plain data, that a state dict's names and
-    shapes tell, or None for another family's. Both input sides must be multiples of
-    `size_divisor`, at the trained size too, where a network cannot round them up. `guess` returns
-    what the shapes suggest of the trained size, where they do.
+    `options` is its record of options; `build` and `describe` make the network and its printed name
+    from them. `recognise` returns, as plain data, the options that a state dict's names and shapes
+    tell, or None if they are of another family. Both input sides must be multiples of
+    `size_divisor`, even at the trained size, if the network cannot round them up. `guess` returns
+    what the shapes suggest about the trained size, if anything.
     """
 
     options: type[Any]
@@ -81,7 +82,7 @@ class BackboneFamily:
     guess: Callable[[Shapes], Guess] | None = None
 
 
-# Printed names of exported files by format: their network is in the file and cannot be built.
+# Printed names of exported files, by format; their networks cannot be built from options.
 EXPORTED = {"onnx": "ONNX graph", "openvino": "OpenVINO graph"}
 BACKBONES: dict[str, BackboneFamily] = {
     "alexnet": BackboneFamily(AlexNetOptions, AlexNet, alexnet.describe, alexnet.recognise),
@@ -119,20 +120,23 @@ BACKBONES: dict[str, BackboneFamily] = {
 }
 
 
-# What no network exceeds: larger ones would take hours and terabytes merely to be laid out.
+# Upper limits of options: larger networks would take hours and terabytes merely to be laid out.
 MAX_CHANNELS = 16_384
 _LIMITS = {"deepen_factor": 16, "widen_factor": 16, "num_layers": 256, "img_size": math.inf}
 
 
 def build_backbone(spec: BackboneSpec) -> Backbone:
-    """Build a backbone; raise `SpecError` for an unknown family or options."""
+    """Build a backbone.
+
+    Raises `SpecError` if the family or its options are unknown.
+    """
     return _family(spec).build(_options(spec))
 
 
 def recognise_backbone(shapes: Shapes) -> BackboneSpec | None:
     """Return the family and options that fit the names and shapes of a backbone's tensors.
 
-    Raise `ValueError`, `IndexError` or `ZeroDivisionError` for shapes that no network has.
+    Raises `ValueError`, `IndexError` or `ZeroDivisionError` if no network has such shapes.
     """
     for name, family in BACKBONES.items():
         options = family.recognise(shapes)
@@ -149,7 +153,7 @@ def describe(spec: BackboneSpec) -> str:
 
 
 def size_divisor(spec: BackboneSpec) -> int | None:
-    """Return what both input sides must be multiples of, where that is more than the stride."""
+    """Return the number that both input sides must be multiples of, if that exceeds the stride."""
     return BACKBONES[spec.family].size_divisor if spec.family in BACKBONES else None
 
 

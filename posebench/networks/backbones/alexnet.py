@@ -1,6 +1,6 @@
 """AlexNet with the names and channels of torchvision and of MMPose's `alexnet.py`.
 
-Its maps are smaller than the input over the stride: 7x5 for 256x192.
+Its maps are smaller than input over stride: 7x5 for 256x192.
 """
 
 from __future__ import annotations
@@ -58,6 +58,6 @@ def describe(_options: AlexNetOptions) -> str:
 
 
 def recognise(shapes: Shapes) -> dict[str, Any] | None:
-    """Return no options for an AlexNet's tensors, or None for another family's."""
+    """Return empty options for an AlexNet's tensors, or None for another family's."""
     found = tuple(shapes.get(f"features.{place}.weight", (0,))[0] for place in _LAYERS)
     return {} if found == _CHANNELS else None

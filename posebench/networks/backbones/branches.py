@@ -1,4 +1,4 @@
-"""What the HRNet families share: branches side by side, each of half the resolution of the last.
+"""The common parts of the HRNet families: parallel branches, each at half the previous resolution.
 
 Names and layers are those of MMPose's `hrnet.py`, `litehrnet.py` and `hrformer.py`.
 """
@@ -17,7 +17,7 @@ _STEM_CHANNELS = 64
 _PLAIN = ResNetOptions()
 
 Convolve = Callable[[int, int, int], nn.Sequential]
-"""Builds layers from (in_channels, out_channels, stride), of which the last is a ReLU."""
+"""Builds layers from (in_channels, out_channels, stride); the last one is a ReLU."""
 
 
 def convolve(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
@@ -30,7 +30,7 @@ def convolve(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
 
 
 def convolve_separably(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Build a depthwise 3x3 and a pointwise convolution with BatchNorms, and ReLU at the end."""
+    """Build a depthwise 3x3 and a pointwise convolution with BatchNorms and a final ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, in_channels, 3, stride, 1, groups=in_channels, bias=False),
         nn.BatchNorm2d(in_channels),
@@ -42,11 +42,11 @@ def convolve_separably(in_channels: int, out_channels: int, stride: int) -> nn.S
 
 @dataclass(frozen=True)
 class BranchPlan:
-    """What tells HRNet and HRFormer apart.
+    """The differences between HRNet and HRFormer.
 
-    `width` is the channels of the first branch, doubled in each next one; `modules` how many
-    exchange modules a stage has, by its number of branches; `make_module` builds one from the
-    channels of its branches and the number of branches that go on.
+    `width` is the number of channels of the first branch, doubled in each next one. `modules` is
+    the number of exchange modules of a stage, by its number of branches. `make_module` builds one
+    from the channels of its branches and the number of its outputs.
     """
 
     width: int
@@ -56,7 +56,7 @@ class BranchPlan:
 
 
 class ExchangeModule(nn.Module):
-    """Layers in each branch, then sums over the branches, each in the shape of one of them."""
+    """Layers in each branch, then sums over the branches, each in the shape of one branch."""
 
     def __init__(self, branches: Iterable[nn.Module], fuse_layers: nn.ModuleList) -> None:
         super().__init__()
@@ -65,13 +65,13 @@ class ExchangeModule(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, inputs: list[Tensor]) -> list[Tensor]:
-        """Map one (N, C, H, W) of each branch to the same shapes of the first that go on."""
+        """Map one (N, C, H, W) per branch to one per output, shaped like the first branches."""
         parts = [branch(x) for branch, x in zip(self.branches, inputs, strict=True)]
         return [self.relu(_fuse(layers, parts)) for layers in self.fuse_layers]
 
 
 class BranchedNetwork(nn.Module):
-    """Branches of stride 4, 8, 16 and 32 side by side; the features are those of stride 4."""
+    """Parallel branches of stride 4, 8, 16 and 32; the features are those of stride 4."""
 
     def __init__(self, plan: BranchPlan) -> None:
         super().__init__()
@@ -111,14 +111,14 @@ class BranchedNetwork(nn.Module):
 
 
 def doubling(width: int, count: int) -> tuple[int, ...]:
-    """Return the channels of `count` branches, of which the first has `width`."""
+    """Return the channels of `count` branches; the first has `width`."""
     return tuple(width * 2**branch for branch in range(count))
 
 
 def make_transition(
     before: tuple[int, ...], after: tuple[int, ...], build: Convolve
 ) -> nn.ModuleList:
-    """Build the layers in front of a stage with one branch more, for `add_branch`."""
+    """Build the layers before a stage that has one more branch, for `add_branch`."""
     layers: list[nn.Module] = [
         nn.Identity() if old == new else build(old, new, 1)
         for old, new in zip(before, after[:-1], strict=True)
@@ -127,7 +127,7 @@ def make_transition(
 
 
 def add_branch(transition: Any, branches: list[Tensor]) -> list[Tensor]:
-    """Return the branches (N, C, H, W) of the next stage, the new one made of the coarsest."""
+    """Return the branches (N, C, H, W) of the next stage; the new one comes from the coarsest."""
     sources = (*branches, branches[-1])
     return [layer(x) for layer, x in zip(transition, sources, strict=True)]
 
@@ -138,7 +138,7 @@ def make_fuse_layers(
     build: Convolve,
     mode: Literal["nearest", "bilinear"] = "nearest",
 ) -> nn.ModuleList:
-    """Build what turns each branch (second index) into the shape of each output (first index)."""
+    """Build the layers that turn branch j into the shape of output i, at index [i][j]."""
     return nn.ModuleList(
         nn.ModuleList(
             _enlarge(channels, source, target, mode)
@@ -151,7 +151,7 @@ def make_fuse_layers(
 
 
 def _fuse(layers: Any, branches: list[Tensor]) -> Tensor:
-    """Return the sum of all branches in the shape of one output, each through its layer."""
+    """Return the sum of all branches, each through its layer, in the shape of one output."""
     total: Tensor = layers[0](branches[0])
     for layer, x in zip(layers[1:], branches[1:], strict=True):
         total = total + layer(x)
@@ -171,5 +171,5 @@ def _shrink(channels: tuple[int, ...], source: int, target: int, build: Convolve
         return nn.Identity()
     width = channels[source]
     steps = [build(width, width, 2) for _ in range(target - source - 1)]
-    # The last step goes into a sum, so it has no activation.
+    # The last step feeds a sum, so it has no activation.
     return nn.Sequential(*steps, build(width, channels[target], 2)[:-1])

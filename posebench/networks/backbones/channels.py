@@ -4,6 +4,6 @@ from __future__ import annotations
 
 
 def make_divisible(channels: float, divisor: int) -> int:
-    """Return the multiple of `divisor` nearest to `channels`, and not below 0.9 times it."""
+    """Return the multiple of `divisor` nearest to `channels` but at least 0.9 * `channels`."""
     nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return nearest + divisor if nearest < 0.9 * channels else nearest

@@ -13,7 +13,7 @@ Activation = Callable[[], nn.Module]
 
 
 class ConvModule(nn.Module):
-    """Convolution that keeps the grid but for its stride, BatchNorm and, maybe, an activation."""
+    """A padded convolution, BatchNorm and an optional activation; only strides shrink the grid."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ConvModule(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weight the channels by `gate` of two layers on their means (arXiv:1709.01507)."""
+    """Weight the channels by a gate, two layers on their means (arXiv:1709.01507)."""
 
     def __init__(self, channels: int, ratio: int, gate: nn.Module) -> None:
         super().__init__()

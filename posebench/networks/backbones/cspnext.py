@@ -68,7 +68,7 @@ class SeparableConv(nn.Module):
 
 
 class CSPNeXtBlock(nn.Module):
-    """A 3x3 and a separable 5x5 convolution, added to the input where `identity` says so."""
+    """A 3x3 and a separable 5x5 convolution, added to the input if `identity` is set."""
 
     def __init__(self, channels: int, identity: bool) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class ChannelAttention(nn.Module):
 class CSPLayer(nn.Module):
     """Half the channels through the blocks, half past them, then a 1x1 convolution.
 
-    With `attention`, the channels are weighted in front of it.
+    With `attention`, the channels are weighted before the 1x1 convolution.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ def _conv(
 
 
 def describe(options: CSPNeXtOptions) -> str:
-    """Return the printed name: the published size's, or the factors where none has them."""
+    """Return the printed name: that of the published size, or the factors if there is none."""
     factors = (options.deepen_factor, options.widen_factor)
     for letter, published in CSPNEXT_VARIANTS.items():
         if factors == published and options.out_stage == len(_STAGES):

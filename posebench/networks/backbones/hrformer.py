@@ -1,6 +1,6 @@
 """HRFormer (Yuan et al., arXiv:2110.09408) with the parameter names of MMPose 1.3.2.
 
-HRNet's branches with attention in windows instead of residual blocks. Numbers:
+It has HRNet's branches, with attention in windows instead of residual blocks. Numbers:
 `mmpose/models/backbones/hrformer.py`; windows at the borders are filled with zeros, unmasked.
 """
 
@@ -37,7 +37,7 @@ _NORM_EPS = 1e-6
 
 @dataclass(frozen=True)
 class HRFormerOptions:
-    """Options of the family `hrformer`: those of the first branch, doubled in each next one."""
+    """Options of the family `hrformer`, for the first branch; they double in each next one."""
 
     width: int = 32
     heads: int = 1
@@ -148,7 +148,7 @@ def build(options: HRFormerOptions) -> BranchedNetwork:
 
 
 def _module(channels: tuple[int, ...], outputs: int, heads: int) -> ExchangeModule:
-    """Build attention blocks in each branch and what fuses them."""
+    """Build attention blocks in each branch and the layers that fuse them."""
     branches = (
         nn.Sequential(*(HRFormerBlock(width, count) for _ in range(_BLOCKS)))
         for width, count in zip(channels, doubling(heads, len(channels)), strict=True)
@@ -158,7 +158,7 @@ def _module(channels: tuple[int, ...], outputs: int, heads: int) -> ExchangeModu
 
 
 def _offset_index() -> Tensor:
-    """Return (cells, cells): the row of the table of biases for each pair of cells of a window."""
+    """Return (cells, cells): for each pair of cells of a window, its row in the table of biases."""
     span = 2 * _WINDOW - 1
     row, column = torch.meshgrid(torch.arange(_WINDOW), torch.arange(_WINDOW), indexing="ij")
     place = (row * span + column).flatten()

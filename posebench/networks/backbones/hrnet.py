@@ -1,7 +1,7 @@
 """HRNet (Sun et al., arXiv:1902.09212) with the names and strides of MMPose and its own repository.
 
-Of the last stage's branches only the one of highest resolution is fused and put out
-(`multiscale_output=False`). Numbers: `mmpose/models/backbones/hrnet.py` of MMPose 1.3.2.
+The last stage fuses and returns only its branch of highest resolution (`multiscale_output=False`).
+Numbers: `mmpose/models/backbones/hrnet.py` of MMPose 1.3.2.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def build(options: HRNetOptions) -> BranchedNetwork:
 
 
 def _module(channels: tuple[int, ...], outputs: int) -> ExchangeModule:
-    """Build residual blocks in each branch and what fuses them."""
+    """Build residual blocks in each branch and the layers that fuse them."""
     branches = (
         nn.Sequential(*(BasicBlock(width, width, 1, _PLAIN) for _ in range(_BLOCKS)))
         for width in channels

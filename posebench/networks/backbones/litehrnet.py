@@ -75,7 +75,7 @@ class CrossResolutionWeighting(nn.Module):
 
 
 class ConditionalChannelWeighting(nn.Module):
-    """Half the channels of each branch weighted, filtered and weighted again, then shuffled."""
+    """Weight, filter and weight again half the channels of each branch, then shuffle them."""
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -126,9 +126,10 @@ class LiteHRModule(nn.Module):
         return [self.relu(total) for total in self._fused(parts)]
 
     def _fused(self, parts: list[Tensor]) -> list[Tensor]:
-        """Return the sums over the branches as every published network was trained with them.
+        """Return the sums over the branches, as all published networks compute them.
 
-        Upstream adds branch 0 twice, and in place, so that the other branches get its sum.
+        Upstream adds branch 0 twice and in place, so that the other outputs are computed from its
+        sum.
         """
         sums: list[Tensor] = []
         for row in self.fuse_layers:
@@ -142,7 +143,7 @@ class LiteHRModule(nn.Module):
 
 
 class Stem(nn.Module):
-    """A convolution and a shuffled pair of separable ones, each halving the grid."""
+    """A convolution and a shuffled pair of separable convolutions; each halves the grid."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -182,7 +183,7 @@ class SeparableConv(nn.Module):
 
 
 class IterativeHead(nn.Module):
-    """From the coarsest branch to the finest: add the coarser one's answer and convolve."""
+    """From the coarsest branch to the finest: add the coarser branch's output and convolve."""
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -205,7 +206,7 @@ class IterativeHead(nn.Module):
 
 
 class LiteHRNet(nn.Module):
-    """Branches of stride 4, 8, 16 and 32 side by side; the features are those of stride 4."""
+    """Parallel branches of stride 4, 8, 16 and 32; the features are those of stride 4."""
 
     def __init__(self, options: LiteHRNetOptions) -> None:
         super().__init__()

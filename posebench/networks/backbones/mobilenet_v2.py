@@ -104,8 +104,8 @@ def describe(options: MobileNetV2Options) -> str:
 def recognise(shapes: Shapes) -> dict[str, Any] | None:
     """Return the options of a MobileNetV2 with these tensors, or None.
 
-    Channels are rounded to multiples of 8, so several factors give the same network: the
-    published ones are tried first.
+    Channels are rounded to multiples of 8, so several factors give the same network; published
+    factors are tried first.
     """
     stem, last = shapes.get("conv1.conv.weight"), shapes.get("conv2.conv.weight")
     ends = [

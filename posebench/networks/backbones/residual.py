@@ -1,4 +1,4 @@
-"""What the ResNet families share: stem, stages and shortcuts, as in MMPose's `resnet.py`.
+"""The common parts of the ResNet families: stem, stages and shortcuts, as in MMPose's `resnet.py`.
 
 A stride of 2 sits on the 3x3 convolution of a bottleneck (MMPose `style='pytorch'`).
 """
@@ -19,7 +19,7 @@ BOTTLENECK_COUNTS: dict[int, tuple[int, ...]] = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-"""Blocks in each stage by the depth of a network of bottlenecks."""
+"""Blocks in each stage, by the depth of a network of bottlenecks."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ResidualPlan:
 
 
 class ResidualNetwork(nn.Module):
-    """The stem and the stages of a plan; the stride is 4, doubled by each stage but the first."""
+    """The stem and the stages of a plan; the stride is 4, doubled by each stage after the first."""
 
     def __init__(self, plan: ResidualPlan) -> None:
         super().__init__()
@@ -79,9 +79,9 @@ class ResidualNetwork(nn.Module):
 def make_shortcut(
     in_channels: int, out_channels: int, stride: int, avg_down: bool = False
 ) -> nn.Sequential | None:
-    """Build the projection of a shortcut, or None where the shapes agree.
+    """Build the projection of a shortcut, or return None if the shapes agree.
 
-    `avg_down`: a mean over the stride's cells does the striding (arXiv:1812.01187).
+    With `avg_down`, mean pooling does the striding (arXiv:1812.01187).
     """
     if stride == 1 and in_channels == out_channels:
         return None
@@ -95,7 +95,7 @@ def make_shortcut(
 
 
 def check_depth(name: str, depth: int, depths: Mapping[int, object]) -> None:
-    """Raise `SpecError` for a depth that a family does not have."""
+    """Raise `SpecError` unless a family has this depth."""
     if depth not in depths:
         raise SpecError(
             f"There is no {name} of depth {depth}.",
@@ -104,6 +104,6 @@ def check_depth(name: str, depth: int, depths: Mapping[int, object]) -> None:
 
 
 def count_blocks(shapes: Shapes) -> tuple[int, ...]:
-    """Return the number of blocks in each stage that there is."""
+    """Return the number of blocks in each stage that a state dict has."""
     counts = (count_numbers(shapes, rf"layer{stage}\.(\d+)\.") for stage in (1, 2, 3, 4))
     return tuple(count for count in counts if count)

@@ -36,7 +36,7 @@ class ResNeStOptions:
 
 
 class SplitAttention(nn.Module):
-    """A grouped 3x3 convolution into `_RADIX` splits, and their sum with weights that add to 1."""
+    """A grouped 3x3 convolution into `_RADIX` splits, summed with weights that add to 1."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class SplitAttention(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1 convolution, split attention, a mean that does the striding, 1x1, and a shortcut."""
+    """A 1x1 convolution, split attention, mean pooling with the stride, 1x1, and a shortcut."""
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """ResNet (arXiv:1512.03385), ResNetV1d (1812.01187), ResNeXt (1611.05431), SE-ResNet (1709.01507).
 
-One architecture with options, in the names of torchvision and of MMPose's `resnet.py`,
+One architecture with options, under the names of torchvision and of MMPose's `resnet.py`,
 `resnext.py` and `seresnet.py`.
 """
 
@@ -35,8 +35,8 @@ class ResNetOptions:
     """Options of the family `resnet`; `out_stage` 3 stops at stride 16, 4 at stride 32.
 
     ResNetV1d has `deep_stem` and `avg_down`, ResNeXt `groups` of `width_per_group` channels,
-    SE-ResNet an `se_ratio`: by how much its gates squeeze. In the `style` of Caffe the first
-    convolution of a bottleneck has the stride, not the second; names and shapes are the same.
+    SE-ResNet an `se_ratio`, the squeeze ratio of its gates. In the `style` of Caffe, the first
+    convolution of a bottleneck has the stride instead of the second; names and shapes are the same.
     """
 
     depth: int = 50
@@ -85,7 +85,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, a gate where there is one, and a shortcut."""
+    """1x1, 3x3 and 1x1 convolutions, an optional gate, and a shortcut."""
 
     def __init__(self, in_channels: int, width: int, stride: int, options: ResNetOptions) -> None:
         super().__init__()
@@ -177,12 +177,12 @@ def recognise(shapes: Shapes) -> dict[str, Any] | None:
 
 
 def _groups(conv2: tuple[int, ...]) -> dict[str, int]:
-    """Return groups and their width from a 3x3 convolution of the first stage."""
+    """Return the groups and their width, from a 3x3 convolution of the first stage."""
     groups = conv2[0] // conv2[1]
     return {"groups": groups, "width_per_group": conv2[1]} if groups > 1 else {}
 
 
 def _gates(shapes: Shapes) -> dict[str, int]:
-    """Return the squeeze ratio from the gate of the first block, where it has one."""
+    """Return the squeeze ratio from the gate of the first block, if it has one."""
     squeeze = shapes.get("layer1.0.se_layer.conv1.conv.weight")
     return {} if squeeze is None else {"se_ratio": squeeze[1] // squeeze[0]}

@@ -35,7 +35,7 @@ class SCNetOptions:
 
 
 class SCConv(nn.Module):
-    """A 3x3 convolution gated by another one of a map a quarter as large."""
+    """A 3x3 convolution, gated by another one that sees the map at a quarter of its sides."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class SCConv(nn.Module):
 
 
 class SCBottleneck(nn.Module):
-    """A plain and a self-calibrated branch of half the width each, and a shortcut."""
+    """A plain and a self-calibrated branch, each of half the width, and a shortcut."""
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()

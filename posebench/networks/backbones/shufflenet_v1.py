@@ -42,7 +42,7 @@ class ShuffleNetV1Options:
 
 
 class ShuffleUnit(nn.Module):
-    """Grouped 1x1, depthwise 3x3 and grouped 1x1 convolutions, beside the input or its means."""
+    """Grouped 1x1, depthwise 3x3, grouped 1x1 convolutions, joined with the input or its means."""
 
     def __init__(self, in_channels: int, out_channels: int, groups: int, first: bool) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ class ShuffleNetV2Options:
 
 
 class ShuffleBlock(nn.Module):
-    """Half the channels through a branch, half past it; both through one where it strides."""
+    """Half the channels through a branch, half past it; with a stride, all through two branches."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()

@@ -55,7 +55,7 @@ class VGG(nn.Module):
 
 
 def _conv(in_channels: int, out_channels: int, batch_norm: bool) -> nn.Sequential:
-    """Build a 3x3 convolution, which has a bias before BatchNorm too, and its activation."""
+    """Build a 3x3 convolution, with a bias even before BatchNorm, and its activation."""
     layers = OrderedDict[str, nn.Module](conv=nn.Conv2d(in_channels, out_channels, 3, padding=1))
     if batch_norm:
         layers["bn"] = nn.BatchNorm2d(out_channels)
@@ -64,7 +64,7 @@ def _conv(in_channels: int, out_channels: int, batch_norm: bool) -> nn.Sequentia
 
 
 def _conv_places(depth: int) -> tuple[int, ...]:
-    """Return where in `features` the convolutions are; a pooling follows each stage's last."""
+    """Return the positions of the convolutions in `features`; pooling follows each stage's last."""
     places: list[int] = []
     for stage, count in enumerate(_COUNTS[depth]):
         places += range(len(places) + stage, len(places) + stage + count)

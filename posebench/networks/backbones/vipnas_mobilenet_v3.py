@@ -19,12 +19,12 @@ _SQUEEZE_RATIO = 4
 
 @dataclass(frozen=True)
 class ViPNASMobileNetV3Options:
-    """The family `vipnas_mobilenet_v3` is one network: there is nothing to choose."""
+    """The family `vipnas_mobilenet_v3` is a single network without options."""
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """`blocks` of one shape, the first of which has the stride."""
+    """`blocks` of one shape; the first has the stride."""
 
     channels: int
     expansion: int
@@ -47,7 +47,7 @@ _STAGES = (
 
 
 class HalfSigmoid(nn.Module):
-    """`clamp((x + 1) / 2, 0, 1)`: mmcv's HSigmoid, not torch's, which divides by 6."""
+    """`clamp((x + 1) / 2, 0, 1)`: mmcv's HSigmoid; torch's divides by 6 instead."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map any shape to itself."""
@@ -55,7 +55,7 @@ class HalfSigmoid(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter in groups, weight the channels, narrow; added to the input where alike."""
+    """Widen, filter in groups, weight the channels, narrow; add the input if shapes agree."""
 
     def __init__(self, in_channels: int, stage: _Stage, stride: int) -> None:
         super().__init__()
@@ -113,6 +113,6 @@ def describe(_options: ViPNASMobileNetV3Options) -> str:
 
 
 def recognise(shapes: Shapes) -> dict[str, Any] | None:
-    """Return no options for tensors of this network, None for others."""
+    """Return empty options for tensors of this network, None for others."""
     names = ("layer1.depthwise_conv.conv.weight", "layer21.linear_conv.conv.weight")
     return {} if all(name in shapes for name in names) else None

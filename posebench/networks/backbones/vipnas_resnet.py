@@ -21,12 +21,12 @@ _CONTEXT_RATIO, _NARROWEST_CONTEXT = 16, 16
 
 @dataclass(frozen=True)
 class ViPNASResNetOptions:
-    """The family `vipnas_resnet` is one network: there is nothing to choose."""
+    """The family `vipnas_resnet` is a single network without options."""
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """`blocks` of one shape, the first of which has the stride."""
+    """`blocks` of one shape; the first has the stride."""
 
     channels: int
     blocks: int
@@ -44,7 +44,7 @@ _STAGES = {
 
 
 class ContextBlock(nn.Module):
-    """Add to every place what an attention-weighted mean over all places says (GCNet)."""
+    """Transform the attention-weighted mean over all places and add it to each place (GCNet)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,15 +60,15 @@ class ContextBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         mask = self.conv_mask(x).flatten(2).softmax(dim=2)
-        # Shaped as in mmcv: the order of the sum depends on it, and with random weights the
-        # LayerNorm behind it makes 2e-4 of the outputs out of its last bits.
+        # Shaped as in mmcv, because the shape decides the order of the sum: with random weights,
+        # the LayerNorm after it turns a difference in the last bits into 2e-4 of the outputs.
         context = x.flatten(2).unsqueeze(1) @ mask.unsqueeze(-1)
         result: Tensor = x + self.channel_add_conv(context.transpose(1, 2))
         return result
 
 
 class Bottleneck(nn.Module):
-    """1x1, grouped and 1x1 convolutions of one width, maybe a context block, and a shortcut."""
+    """1x1, grouped and 1x1 convolutions of one width, an optional context block, and a shortcut."""
 
     def __init__(self, in_channels: int, stage: _Stage, stride: int) -> None:
         super().__init__()
@@ -128,6 +128,6 @@ def describe(_options: ViPNASResNetOptions) -> str:
 
 
 def recognise(shapes: Shapes) -> dict[str, Any] | None:
-    """Return no options for tensors of this network, None for others."""
+    """Return empty options for tensors of this network, None for others."""
     names = ("layer1.0.attention.conv_mask.weight", "layer4.2.attention.conv_mask.weight")
     return {} if all(name in shapes for name in names) else None

@@ -21,7 +21,7 @@ from posebench.networks.sizes import MAX_SIDE, InputSize
 PATCH = 16
 _PATCH_PADDING = 2
 POSITION_STD = 0.02
-# Width, layers and heads of each published size. Shapes do not tell the number of heads.
+# Width, layers and heads of each published size. Shapes do not reveal the number of heads.
 _VARIANTS = {"S": (384, 12, 12), "B": (768, 12, 12), "L": (1024, 24, 16), "H": (1280, 32, 16)}
 _PORTRAIT = 4 / 3
 
@@ -30,8 +30,8 @@ _PORTRAIT = 4 / 3
 class ViTOptions:
     """Options of the family `vit`.
 
-    `img_size` is the input size whose patches the stored position embedding stands for; at any
-    other size the embedding is resampled. `norm_eps` is the epsilon of every LayerNorm.
+    `img_size` is the input size that the stored position embedding belongs to; at any other size
+    the embedding is resampled. `norm_eps` is the epsilon of every LayerNorm.
     """
 
     embed_dims: int
@@ -147,7 +147,7 @@ class ViT(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, H, W) to (N, out_channels, H/16, W/16).
 
-        Raise `UnsupportedSizeError` where a side is no multiple of 16.
+        Raises `UnsupportedSizeError` if a side is not a multiple of 16.
         """
         if x.shape[2] % PATCH or x.shape[3] % PATCH:
             raise UnsupportedSizeError(
@@ -163,7 +163,7 @@ class ViT(nn.Module):
         return result
 
     def _positions(self, rows: int, columns: int) -> Tensor:
-        """Return the position embedding (1, rows * columns, C), resampled where it has to be."""
+        """Return the position embedding (1, rows * columns, C), resampled if necessary."""
         if (rows, columns) == (self._rows, self._columns):
             return self.pos_embed
         grid = self.pos_embed.reshape(1, self._rows, self._columns, -1).permute(0, 3, 1, 2)
@@ -175,7 +175,7 @@ class ViT(nn.Module):
 
 
 def describe(options: ViTOptions) -> str:
-    """Return the printed name: the published size's, or the dimensions where none has them."""
+    """Return the printed name: that of the published size, or the dimensions if there is none."""
     for letter, (width, layers, _) in _VARIANTS.items():
         if (options.embed_dims, options.num_layers) == (width, layers):
             return f"ViT-{letter}"
@@ -185,7 +185,7 @@ def describe(options: ViTOptions) -> str:
 def recognise(shapes: Shapes) -> dict[str, Any] | None:
     """Return the options of a ViT with these tensors, or None.
 
-    `num_heads` is left out where no published size has these dimensions.
+    `num_heads` is left out if no published size has these dimensions.
     """
     patch = shapes.get("patch_embed.projection.weight", ())
     if patch[1:] != (3, PATCH, PATCH) or "pos_embed" not in shapes:
@@ -216,15 +216,15 @@ def guess(shapes: Shapes) -> Guess:
 def size_of_positions(count: int) -> InputSize:
     """Return the input size that this many positions most likely stand for.
 
-    Of all grids with as many patches it is the one whose shape is nearest to 4:3, height over
-    width: crops of persons have that shape, and 192 positions alone could be 12x16 too. Raise
-    `ValueError` where no input size has as many.
+    Of all grids with this many patches it is the one whose shape is nearest to 4:3, height over
+    width: crops of persons have that shape, and 192 positions alone could also be 12x16. Raises
+    `ValueError` if no input size has this many.
     """
     sides = range(1, MAX_SIDE // PATCH + 1)
     grids = [
         (rows, count // rows) for rows in sides if count % rows == 0 and count // rows in sides
     ]
     if not grids:
-        raise ValueError(f"{count} positions are no grid of patches")
+        raise ValueError(f"{count} positions form no grid of patches")
     rows, columns = min(grids, key=lambda grid: abs(math.log(grid[0] / grid[1] / _PORTRAIT)))
     return InputSize(rows * PATCH, columns * PATCH)

@@ -1,9 +1,9 @@
 """Codecs: keypoints to training targets and network outputs back to keypoints.
 
-A codec is a frozen record of one file; `CODECS` lists them, and a new one is one more in the union
-`Codec`. Beside its fields each has a `kind`, its `paradigm`, the `channels` of a keypoint, the
-`softmax` of its outputs, what its outputs are called (`answers`), its `decoders`, which of them is
-its `own_decoder` and its `classic_decoder`, and the two directions, `encode` and `decode`.
+A codec is a frozen record in a file of its own; `CODECS` and the union `Codec` list them. Beside
+its fields each has a `kind`, its `paradigm`, the `channels` of a keypoint, the `softmax` of its
+outputs, the name of its outputs (`answers`), its `decoders`, among them its `own_decoder` and its
+`classic_decoder`, and the two directions, `encode` and `decode`.
 """
 
 from typing import get_args

@@ -1,4 +1,4 @@
-"""What decoding returns, whatever the paradigm."""
+"""The result of decoding, the same for both paradigms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Decoded:
 
 
 def raise_if_nan(scores: NDArray[np.float32]) -> None:
-    """Raise `EvaluationError` if a maximum, and so the output it was taken of, is NaN."""
+    """Raise `EvaluationError` if a maximum is NaN, as it is when an output is."""
     if np.isnan(scores).any():
         raise EvaluationError(
             "The network's outputs contain NaN.",

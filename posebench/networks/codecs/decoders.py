@@ -1,4 +1,4 @@
-"""Decoders by name: which ones a codec's outputs can be decoded by, and decoding by one."""
+"""Decoders by name: the ones that fit a codec's outputs, and decoding by one of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def chosen_decoders(codec: Codec, choices: tuple[DecoderChoice, ...]) -> tuple[D
 
 
 def check_decoder(codec: Codec, decoder: Decoder) -> None:
-    """Raise `EvaluationError`, with the reason, for a decoder that the outputs are not for."""
+    """Raise `EvaluationError`, with the reason, if a decoder does not fit the codec's outputs."""
     if decoder not in codec.decoders:
         raise EvaluationError(
             f"{codec.answers} have no {decoder} decoder.",
@@ -43,9 +43,10 @@ def check_decoder(codec: Codec, decoder: Decoder) -> None:
 def decode_by(
     decoder: Decoder, codec: Codec, outputs: tuple[NDArray[Any] | Maps, ...], size: InputSize
 ) -> Decoded:
-    """Return keypoints in input pixels of `size`, and scores; raise `EvaluationError`.
+    """Return keypoints in input pixels of `size`, and scores.
 
-    `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`, in numpy or wherever `Maps` are.
+    `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`, as numpy arrays or as `Maps`. Raises
+    `EvaluationError` if the outputs do not fit the decoder or contain NaN.
     """
     check_decoder(codec, decoder)
     return codec.decode(outputs, size, decoder)

@@ -1,10 +1,10 @@
 """Sub-cell offsets by expectation (soft-argmax), in a window around the best cell or bin.
 
-A window, as the expectation over a whole map is drawn to its middle by what little stands
-everywhere else (Sun et al., "Integral Human Pose Regression", 2018, train against that). It is
-symmetric, at a border too, where it shrinks to what there is on the nearer side; a peak of
-standard deviation sigma is drawn to its best cell by 5 % of the offset if the window reaches
-2.5 sigma, and by 2 % at 3 sigma.
+A window, because over a whole map the small values everywhere pull the expectation to the middle
+(Sun et al., "Integral Human Pose Regression", 2018, train against that). The window is symmetric:
+at a border it shrinks on both sides to the room on the nearer one. It pulls a peak of standard
+deviation sigma towards its best cell by 5 % of the offset if it reaches 2.5 sigma, and by 2 % at 3
+sigma.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from posebench.networks.codecs.maps import Maps
 def heatmap_expectation_offsets(
     heatmaps: Maps, cells: NDArray[np.int64], radius: int
 ) -> NDArray[np.float32]:
-    """Return (N, K, 2): mean distance to the cell, weighted by what is positive in the window.
+    """Return (N, K, 2): mean distance to the cell, weighted by the positive values in the window.
 
-    `heatmaps` are (N, K, h, w), `cells` (N, K, 2), x then y, `radius` in cells. A cell outside
-    the map, as (−1, −1) is, stays.
+    `heatmaps` are (N, K, h, w), `cells` (N, K, 2), x then y, `radius` in cells. The offset of a
+    cell outside the map, such as (−1, −1), is 0.
     """
     keypoint_count, height, width = heatmaps.shape[1:]
     steps, x_inside = _window(cells[..., 0], width, radius)
@@ -40,8 +40,8 @@ def bin_expectation_offsets(
     """Return (N, K): mean distance to the best bin, weighted by the softmax over the window.
 
     `outputs` are (N, K, bins), logits or `probabilities`; `best` is (N, K), `radius` in bins. The
-    logits are taken as they are, at temperature 1: where training multiplied them by a factor (10
-    in RTMPose), the softmax is flatter than the one that was trained, and keypoints move less.
+    logits are used at temperature 1: if training multiplied them by a factor (10 in RTMPose), this
+    softmax is flatter than the trained one, and keypoints move less.
     """
     keypoint_count, count = outputs.shape[1:]
     steps, inside = _window(best, count, radius)
@@ -53,7 +53,7 @@ def bin_expectation_offsets(
 
 
 def _log(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return logits whose softmax is `probabilities`, finite for those that underflowed to 0."""
+    """Return logits whose softmax is `probabilities`; those that underflowed to 0 stay finite."""
     logits: NDArray[np.float32] = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     return logits
 
@@ -69,7 +69,7 @@ def _window(
 
 
 def _mean(weights: NDArray[np.float32], steps: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the mean (N, K) of `steps` under `weights` (N, K, steps), 0 where there are none."""
+    """Return the mean (N, K) of `steps` under `weights` (N, K, steps), or 0 without weights."""
     total = weights.sum(axis=-1)
     moment = weights @ steps.astype(np.float32)
     mean: NDArray[np.float32] = np.divide(moment, total, out=np.zeros_like(moment), where=total > 0)

@@ -34,19 +34,19 @@ MAX_BLUR_KERNEL = 255
 
 @dataclass(frozen=True)
 class HeatmapCodec:
-    """How heatmaps stand for keypoints.
+    """How heatmaps encode keypoints.
 
-    `decoder` is the one the checkpoint was published with, and says how its targets were made:
+    `decoder` is the one that the checkpoint was published with, and says how its targets were made:
     those of `udp` put the first and last cell on the sides of the input, and so do those of
     `udp-regress`, whose outputs have three channels per keypoint (`codecs.offset_maps`). `sigma`,
-    in heatmap cells, affects training targets only; `blur_kernel` is the odd width of the Gaussian
-    that DARK and UDP decoding smooth a heatmap with (UDP-regress one of twice that and 1), and of
-    the window of an expectation.
+    in heatmap cells, affects training targets only. `blur_kernel` is the odd width of the Gaussian
+    with which DARK and UDP smooth a heatmap (UDP-regress uses twice that plus 1), and of the window
+    of an expectation.
 
-    `rules` says whose hold where a best cell is missing or at a border. `mmpose`: a map that is
-    nowhere positive answers cell (−1, −1), and an axis of a quarter offset stays at its own
-    borders. `hrnet` (`lib/core/inference.py` of the HRNet and SimpleBaseline repositories): such a
-    map answers cell (0, 0), and both axes stay where either would.
+    `rules` says whose rules apply if a best cell is missing or at a border. `mmpose`: a map without
+    a positive value has the best cell (−1, −1), and the quarter offset of an axis is 0 at that
+    axis's borders. `hrnet` (`lib/core/inference.py` of the HRNet and SimpleBaseline repositories):
+    such a map has the best cell (0, 0), and both offsets are 0 at any border.
     """
 
     paradigm: ClassVar[Paradigm] = "heatmap"
@@ -73,12 +73,12 @@ class HeatmapCodec:
 
     @property
     def answers(self) -> str:
-        """What the outputs are called."""
+        """The name of the outputs in messages."""
         return "UDP-regress outputs" if self.decoder == "udp-regress" else "Heatmaps"
 
     @property
     def decoders(self) -> tuple[Decoder, ...]:
-        """What the outputs can be decoded by."""
+        """The decoders that fit the outputs."""
         return ("udp-regress",) if self.decoder == "udp-regress" else HEATMAP_REFINEMENTS
 
     @property
@@ -88,7 +88,7 @@ class HeatmapCodec:
 
     @property
     def classic_decoder(self) -> Decoder:
-        """The quarter offset, where the outputs are maps of one channel."""
+        """The quarter offset, if keypoints have one channel each."""
         return self.decoder if self.decoder == "udp-regress" else "quarter"
 
     def decode(
@@ -100,11 +100,11 @@ class HeatmapCodec:
         """Return the best cell of each heatmap, refined, in input pixels of `size`.
 
         `outputs` is one array (N, K · channels, h, w). The score is the maximum before any
-        smoothing; where it is not above 0 the cell is that of `rules`, still refined and scaled. Of
-        equal cells the first wins. `decoder` takes the place of the codec's own, except that
-        `udp-regress` has no other; where cells lie in the input is a matter of the targets the
-        network learned, so that the codec's `decoder` says it in any case. Raises
-        `EvaluationError` for NaN and for heatmaps too small for UDP.
+        smoothing; if it is not above 0, the cell is that of `rules`, still refined and scaled. Of
+        equal cells the first wins. `decoder` replaces the codec's own, except that `udp-regress`
+        has no other. The places of cells in the input depend on the targets that the network
+        learned, and therefore always on the codec's `decoder`. Raises `EvaluationError` if outputs
+        contain NaN, or if heatmaps are too small for UDP.
         """
         heatmaps = as_maps(outputs[0])
         height, width = heatmaps.shape[2:]
@@ -146,11 +146,11 @@ class HeatmapCodec:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return Gaussian targets (N, K, h, w), peak 1, and weights (N, K).
 
-        `keypoints` (N, K, 2) are in input pixels, `shapes` those of the outputs, here (N, K, h, w)
-        alone. Decoders `argmax` and `quarter`: centred on the nearest cell, cut off at 3 sigma;
-        `udp`: centred on the keypoint, cut off there too; `dark`: centred on the keypoint, not cut
-        off. Targets of weight 0 are 0. Raises `EvaluationError` for `udp-regress`, which is not
-        trained here.
+        `keypoints` (N, K, 2) are in input pixels; `shapes` are those of the outputs, here one
+        (N, K, h, w). Targets of `argmax` and `quarter` are centred on the nearest cell and cut off
+        at 3 sigma; those of `udp` are centred on the keypoint and cut off at 3 sigma; those of
+        `dark` are centred on the keypoint and not cut off. Targets of weight 0 are 0. Raises
+        `EvaluationError` if the decoder is `udp-regress`, which is not trained here.
         """
         if self.decoder == "udp-regress":
             raise EvaluationError("There are no training targets for udp-regress.")
@@ -160,8 +160,8 @@ class HeatmapCodec:
         cells = np.array([width, height])
         last = 1 if self.decoder == "udp" else 0
         exact = keypoints / sides * (cells - last)
-        # Truncation rounds halves up; kept although it misplaces cells below −0.5, as those
-        # belong to keypoints outside the input.
+        # Truncation rounds halves up. It misplaces cells below −0.5, which is harmless: they belong
+        # to keypoints outside the input.
         nearest = np.trunc(exact + 0.5)
         center = nearest if self.decoder in ("argmax", "quarter") else exact
         profiles = []
@@ -177,7 +177,7 @@ class HeatmapCodec:
 
 
 Refine = Callable[[Maps, NDArray[np.int64], HeatmapCodec], NDArray[np.floating[Any]]]
-# What each decoder moves the best cell (N, K, 2) by, in cells.
+# The offsets (N, K, 2), in cells, that each decoder adds to the best cells.
 _REFINEMENTS: dict[Decoder, Refine | None] = {
     "argmax": None,
     "quarter": lambda maps, cells, codec: quarter_offsets(

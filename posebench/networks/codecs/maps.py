@@ -1,4 +1,4 @@
-"""Network outputs as decoders read them, whether they lie in numpy or on a GPU.
+"""Network outputs as decoders read them, in numpy or on a GPU.
 
 Smoothed values must match `gaussian_blur` of MMPose 1.3.2's `codecs/utils/post_processing.py`.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 class Maps(Protocol):
     """One output of a network, (N, K, ...): K maps, or vectors, of N samples.
 
-    Decoders ask for a few numbers of each, so that maps on a GPU need not leave it.
+    Decoders ask for a few numbers per map, so that maps on a GPU can stay there.
     """
 
     @property
@@ -25,20 +25,20 @@ class Maps(Protocol):
         """N, K and the sides of a map."""
 
     def peaks(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the maximum of each map (N, K), NaN if any is, and the first place it is at."""
+        """Return the maximum of each map (N, K), NaN if it contains NaN, and its first position."""
 
     def at(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the values at `places` (N, K, ...), counted over all K maps of a sample."""
+        """Return the values at `places` (N, K, ...): indices into all K maps of a sample."""
 
     def smoothed(self, kernel: int) -> Maps:
         """Return maps (N, K, h, w) blurred by a Gaussian `kernel` cells wide, maxima restored.
 
-        Cells outside count as 0. A map whose blurred maximum is 0 stays blurred, where the
-        reference divides by zero.
+        Cells outside count as 0. A map whose blurred maximum is 0 stays blurred; the reference
+        divides by zero there.
         """
 
     def blurred(self, kernel: int, every: int) -> Maps:
-        """Return the first of `every` so many maps blurred; cells outside mirror those inside."""
+        """Return each `every`-th map blurred, from the first; cells outside mirror those inside."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class ArrayMaps:
         padded = np.pad(self.array, sides)
         if padded.size == 0:
             return self
-        # All maps stand in one column: their own padding keeps them apart, one call blurs them all.
+        # All maps are stacked in one column, so that one call blurs them all; their padding keeps
+        # them apart.
         column = cv2.GaussianBlur(padded.reshape(-1, padded.shape[-1]), (kernel, kernel), 0)
         inner = np.asarray(column).reshape(padded.shape)[..., border:-border, border:-border]
         blurred_peak = inner.max(axis=(-2, -1), keepdims=True)
@@ -82,7 +83,7 @@ class ArrayMaps:
 
 
 def as_maps(output: NDArray[Any] | Maps) -> Maps:
-    """Return an output as maps: an array as float32, anything else as it is."""
+    """Return an output as maps: an array as float32, anything else unchanged."""
     if isinstance(output, np.ndarray):
         return ArrayMaps(np.asarray(output, dtype=np.float32))
     return output

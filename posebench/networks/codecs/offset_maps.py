@@ -18,8 +18,8 @@ RADIUS_FACTOR = 0.0546875
 def decode_offset_maps(maps: Maps, kernel: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the best cell of each smoothed label map plus its offset (N, K, 2), and its value.
 
-    `maps` are (N, 3K, h, w). Cells outside a label map mirror those inside. Where no value is
-    above 0 the cell is (−1, −1), and the offset that of the cell W + 1 before the map's first.
+    `maps` are (N, 3K, h, w). Cells outside a label map mirror those inside. If no value is above 0,
+    the cell is (−1, −1), and the offset is read W + 1 cells before the map's first.
     """
     height, width = maps.shape[2:]
     keypoint_count, area = maps.shape[1] // CHANNELS, height * width
@@ -27,7 +27,7 @@ def decode_offset_maps(maps: Maps, kernel: int) -> tuple[NDArray[np.float32], ND
     row, column = np.divmod(best, width)
     cells = np.stack([column, row], axis=-1)
     cells[scores <= 0] = -1
-    # The reference finds offsets in the flattened maps of all keypoints, also before the first.
+    # The reference reads offsets from the flattened maps of all keypoints, also before the first.
     place = cells[..., 0] + cells[..., 1] * width + np.arange(keypoint_count) * area
     keypoint, within = np.divmod(place % (keypoint_count * area), area)
     channels = keypoint[..., None] * CHANNELS + np.array([1, 2])

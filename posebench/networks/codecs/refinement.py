@@ -1,4 +1,4 @@
-"""Sub-cell offsets of a heatmap's best cell: quarter offset, DARK, DARK as UDP has it.
+"""Sub-cell offsets of a heatmap's best cell: quarter offset, DARK, and UDP's variant of DARK.
 
 Numbers must match MMPose 1.3.2's `codecs/utils/refinement.py`, dtypes of intermediate results
 included.
@@ -23,8 +23,8 @@ DIAGONAL = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])
 def quarter_offsets(heatmaps: Maps, cells: Cells, *, jointly: bool) -> NDArray[np.float32]:
     """Return (N, K, 2): a quarter cell towards the higher neighbour, per axis.
 
-    `heatmaps` are (N, K, h, w), `cells` (N, K, 2), x then y. An axis stays as it is at the
-    borders by MMPose's rule, which is not symmetric, or, `jointly`, both stay where one does.
+    `heatmaps` are (N, K, h, w), `cells` (N, K, 2), x then y. At a border the offset of that axis is
+    0, by MMPose's rule, which is not symmetric; with `jointly`, both offsets are 0 there.
     """
     height, width = heatmaps.shape[2:]
     x, y = cells[..., 0], cells[..., 1]
@@ -41,7 +41,7 @@ def quarter_offsets(heatmaps: Maps, cells: Cells, *, jointly: bool) -> NDArray[n
 def dark_offsets(heatmaps: Maps, cells: Cells, kernel: int) -> NDArray[np.float64]:
     """Return (N, K, 2): one Newton step on the smoothed log heatmap, with steps of two cells.
 
-    Cells within two of a border, or where the Hessian is singular, stay.
+    The offset is 0 within two cells of a border, and if the Hessian is singular.
     """
     height, width = heatmaps.shape[2:]
     steps = np.concatenate([HERE, BESIDE, 2 * BESIDE, DIAGONAL])
@@ -50,7 +50,7 @@ def dark_offsets(heatmaps: Maps, cells: Cells, kernel: int) -> NDArray[np.float6
     right, left, below, above = log[1:5]
     right2, left2, below2, above2 = log[5:9]
     right_below, right_above, left_below, left_above = log[9:]
-    # float32 differences, float64 combinations: what numpy 1 made of the reference's scalars.
+    # float32 differences, float64 combinations: numpy 1's dtypes for the reference's scalars.
     middle = 2.0 * log[0].astype(np.float64)
     dx = 0.5 * (right - left).astype(np.float64)
     dy = 0.5 * (below - above).astype(np.float64)
@@ -69,7 +69,7 @@ def dark_offsets(heatmaps: Maps, cells: Cells, kernel: int) -> NDArray[np.float6
 def udp_offsets(heatmaps: Maps, cells: Cells, kernel: int) -> NDArray[np.float64]:
     """Return (N, K, 2): one Newton step on the smoothed log heatmap, for every cell.
 
-    The map is clipped to [1e-3, 50] first and continued by its edge.
+    The map is first clipped to [1e-3, 50] and padded with its edge values.
     """
     steps = np.concatenate([HERE, BESIDE, DIAGONAL[[0, 3]]])
     places = _places_in_memory(cells, steps, heatmaps.shape)
@@ -99,9 +99,9 @@ def _places_in_memory(
 ) -> NDArray[np.int64]:
     """Return places (N, K, P) of `cells` (N, K, 2) plus `steps` (P, 2), in maps of `shape`.
 
-    Those outside are moved inside; but around the cell (−1, −1) of an all-negative map the
-    reference reads on into the map's neighbour in memory, the first map's neighbour being the
-    last. Its maps have a margin of one cell.
+    Places outside are moved inside, except around the cell (−1, −1) of an all-negative map: there
+    the reference reads on into the map before it in memory, or into the last map from the first
+    one. Its maps have a margin of one cell.
     """
     count, height, width = shape[1:]
     stride, area = width + 2, (width + 2) * (height + 2)

@@ -33,15 +33,16 @@ MAX_SPLIT_RATIO = 64
 
 @dataclass(frozen=True)
 class SimccCodec:
-    """How x and y bin vectors stand for keypoints.
+    """How vectors of x and y bins encode keypoints.
 
     `split_ratio` is bins per input pixel. `sigma` (x, y), in bins, and `normalize` (targets sum
     to about 1 rather than peak at 1) are those of the training targets; an expectation's window
     reaches 3 sigma to either side.
 
-    `softmax` says what decoded outputs are: logits (`none`), or probabilities, of each pass of a
-    flip test before their mean (`each`, SimDR) or of the mean of the passes' logits (`mean`,
-    SA-SimDR). `score` is the lower or the higher of the two axes' maxima.
+    `softmax` says whether logits (`none`) or probabilities are decoded, and where a flip test
+    applies the softmax: to each pass before their mean (`each`, SimDR), or to the mean of the
+    passes' logits (`mean`, SA-SimDR). `score` chooses the lower or the higher of the two axes'
+    maxima.
     """
 
     paradigm: ClassVar[Paradigm] = "simcc"
@@ -77,11 +78,11 @@ class SimccCodec:
         size: InputSize,
         decoder: Decoder = "argmax",
     ) -> Decoded:
-        """Return the best bin on each axis in input pixels, and the score that `score` says.
+        """Return the best bin on each axis, in input pixels, and the score that `score` chooses.
 
-        `outputs` are simcc_x (N, K, bins_x) and simcc_y (N, K, bins_y) of the input `size`.
-        Where the score is not above 0 both bins are −1, unrefined. Raises `EvaluationError` for
-        NaN or for bins that are not those of `size`.
+        `outputs` are simcc_x (N, K, bins_x) and simcc_y (N, K, bins_y) of the input `size`. If the
+        score is not above 0, both bins are −1, unrefined. Raises `EvaluationError` if outputs
+        contain NaN or do not have the bins of `size`.
         """
         simcc_x, simcc_y = (as_maps(output) for output in outputs)
         found = simcc_x.shape[-1], simcc_y.shape[-1]

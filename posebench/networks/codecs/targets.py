@@ -1,4 +1,4 @@
-"""What training targets of both paradigms have in common."""
+"""The weights of training targets, common to both paradigms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from posebench.networks.sizes import InputSize
 def training_weights(
     keypoints: NDArray[np.floating[Any]], visible: NDArray[Any], size: InputSize
 ) -> NDArray[np.float32]:
-    """Return (N, K) weights: `visible`, and 0 where a keypoint (N, K, 2) lies outside the input.
+    """Return (N, K) weights: `visible`, but 0 for keypoints (N, K, 2) outside the input.
 
     One rule for both paradigms, so that a matched pair trains on the same keypoints. (MMPose also
     keeps a keypoint outside while its Gaussian reaches in, which depends on the codec.)

@@ -1,6 +1,6 @@
-"""Heads: one kind per file, pure torch, parameter names as MMPose 1.3.2 has them.
+"""Heads: one kind per file, pure torch, with the parameter names of MMPose 1.3.2.
 
-All that is particular to a kind is in its `HeadFamily`; whoever builds, recognises, resizes or
+Everything particular to a kind is in its `HeadFamily`; code that builds, recognises, resizes or
 trains a head reads it from `HEADS`.
 """
 
@@ -22,14 +22,14 @@ from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 
-# Recognised in this order: the first that fits is taken, and a later one has less to go by.
+# Recognised in this order: the first that fits is taken, and later ones need less to fit.
 HEADS: dict[str, HeadFamily] = {
     "rtmw": RTMW,
     "rtmcc": RTMCC,
     "simcc": SIMCC,
     "heatmap": HEATMAP,
 }
-# Files of versions before 0.2 give all heads these options; kinds without them had these values.
+# Files of versions before 0.2 give every head these options; kinds without them had these values.
 _ONCE_COMMON: dict[str, Any] = {
     "deconv_channels": [],
     "deconv_kernels": [],
@@ -42,14 +42,20 @@ _ONCE_COMMON: dict[str, Any] = {
 
 
 def head_family(kind: str) -> HeadFamily:
-    """Return what there is to know of a kind; raise `SpecError` for one that is not known."""
+    """Return the family of a kind of head.
+
+    Raises `SpecError` if the kind is unknown.
+    """
     if kind not in HEADS:
         raise SpecError(f"There is no kind of head {kind!r}.", hint=nearest(kind, HEADS))
     return HEADS[kind]
 
 
 def head_options(spec: HeadSpec) -> Any:
-    """Return the record of a head's options; raise `SpecError` for options it does not have."""
+    """Return the record of a head's options.
+
+    Raises `SpecError` if it does not have such options.
+    """
     kind = head_family(spec.kind).options
     known = kind.__dataclass_fields__
     options = {
@@ -61,15 +67,15 @@ def head_options(spec: HeadSpec) -> Any:
 
 
 def whole_head(spec: HeadSpec) -> HeadSpec:
-    """Return a head with all of its options, those that have their defaults too."""
+    """Return a head with all its options, including those at their defaults."""
     return HeadSpec(spec.kind, mapping_from_record(head_options(spec)))
 
 
 def build_head(spec: ModelSpec, in_channels: int, stride: int) -> nn.Module:
     """Build the head of `spec` behind a backbone, with grid and bins for its input size.
 
-    Raise `SpecError` for layers that no head of its kind has, and for a codec or a neck that does
-    not belong to it.
+    Raises `SpecError` if no head of its kind has such layers, or if its codec or neck does not
+    belong to it.
     """
     kind = spec.head.kind
     family = head_family(kind)
@@ -85,8 +91,8 @@ def build_head(spec: ModelSpec, in_channels: int, stride: int) -> nn.Module:
 def recognise_head(shapes: Shapes, backbone: BackboneSpec | None = None) -> HeadSpec | None:
     """Return the kind and options that fit the names and shapes of a head's tensors.
 
-    Raise `ValueError`, `IndexError` or `ZeroDivisionError` for shapes that no network has,
-    `SpecError` for options that no head has.
+    Raises `ValueError`, `IndexError` or `ZeroDivisionError` if no network has such shapes, and
+    `SpecError` if no head has such options.
     """
     for kind, family in HEADS.items():
         options = family.recognise(shapes, backbone)
@@ -101,7 +107,7 @@ def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
 
 
 def size_locked_layers(head: HeadSpec) -> tuple[SizeLockedLayer, ...]:
-    """Return the layers that the trained size has fixed, first to last."""
+    """Return the layers whose shape the trained size fixes, first to last."""
     return head_family(head.kind).size_locked
 
 

@@ -1,4 +1,4 @@
-"""What there is to know of a kind of head."""
+"""The facts and functions of a kind of head."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Outputs = tuple[Tensor, ...]
 
 
 class SizeLockedHead(Protocol):
-    """A head with layers whose inputs are the cells of maps: maps, and what is made of them.
+    """A head with layers whose inputs are the cells of maps; it runs in two steps.
 
-    Features come from a backbone, or of several scales from a neck.
+    Features come from a backbone, or, at several scales, from a neck.
     """
 
     def maps(self, features: Any) -> tuple[Tensor, ...]:
         """Return maps (N, C, h, w), one for each different `cells` of the size-locked layers."""
 
     def vectors(self, *maps: Tensor) -> Outputs:
-        """Return the outputs of maps of the trained grids."""
+        """Return the outputs, given maps of the trained grids."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a head is built for: `in_channels` of features, `stride` pixels apart, and the rest."""
+    """What a head is built for: features of `in_channels`, `stride` pixels apart, and the rest."""
 
     in_channels: int
     stride: int
@@ -44,17 +44,17 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What a recipe says on losses: `simcc_beta` multiplies bins before their softmax."""
+    """A recipe's settings of losses: `simcc_beta` multiplies bins before their softmax."""
 
     simcc_beta: float = 10.0
 
 
 Loss = Callable[[Outputs, Outputs, Tensor, LossSettings], Tensor]
-"""Of outputs, targets and weights (N, K): one number to make small. A pure function."""
+"""A pure function of outputs, targets and weights (N, K): one number to minimise."""
 
 
 def nothing_more(_shapes: Shapes, channels: int) -> dict[str, Any] | None:
-    """Accept one channel for each keypoint, which tells no option."""
+    """Return no options for one channel per keypoint; None, as impossible, for more."""
     return {} if channels == 1 else None
 
 
@@ -66,16 +66,16 @@ def no_more_weights(_head: nn.Module, _generator: torch.Generator) -> None:
 class HeadFamily:
     """A kind of head. `Shapes` are those of the head's tensors, without the prefix `head.`.
 
-    - `options`: its record of options; `build` makes the head of them and of its surroundings.
-    - `recognise` returns the options, as plain data, that names and shapes tell behind this
-      backbone, or None for another kind's; `channels` the number of channels that keypoints have
-      in all.
-    - `codec` is what its outputs are decoded by, `loss` what they are trained by.
-    - `map_factor`: how many times finer than the features its maps are, on a side.
-    - `size_locked`: the layers that the trained size has fixed, first to last; by them that size
-      is read off a file. A head that has some whose inputs are cells is a `SizeLockedHead`. Where
-      those are several channels of a grid, `told_by_channels` returns the options that this number
-      tells, None for one that cannot be.
+    - `options`: its record of options; `build` makes the head from them and from its surroundings.
+    - `recognise` returns, as plain data, the options that names and shapes tell behind this
+      backbone, or None if they are of another kind; `channels` returns the number of channels of
+      all keypoints together.
+    - `codec` is the kind that decodes its outputs, `loss` the loss that they are trained by.
+    - `map_factor`: how many times finer its maps are than the features, on a side.
+    - `size_locked`: the layers whose shape the trained size fixes, first to last; that size is read
+      from them. A head with such layers whose inputs are cells is a `SizeLockedHead`. If those
+      inputs are several channels of a grid, `told_by_channels` returns the options that this number
+      tells, or None if the number is impossible.
     - `initialise` sets the weights of its own output layers, after all others.
     - `neck`: the kind of neck it needs, if any.
     """

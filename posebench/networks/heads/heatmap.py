@@ -27,7 +27,8 @@ from posebench.networks.shapes import Shapes
 from posebench.networks.spec import BackboneSpec
 
 OUTPUT_STD = 0.001
-# ViTPose's simple heads are told by their 3x3 layer right behind the backbone; all enlarge by 4.
+# ViTPose's simple heads are recognised by their 3x3 layer right after the backbone; all enlarge by
+# 4.
 _SIMPLE = {"final_layer_kernel": 3}
 _SIMPLE_UPSAMPLE = 4
 
@@ -36,8 +37,8 @@ _SIMPLE_UPSAMPLE = 4
 class HeatmapOptions:
     """Options of the kind `heatmap`: those of `MapLayers`, and `upsample`.
 
-    Above 1 it puts a ReLU and a bilinear enlargement by that factor in front (ViTPose's simple
-    head).
+    If `upsample` is above 1, a ReLU and a bilinear enlargement by that factor come first (ViTPose's
+    simple head).
     """
 
     deconv_channels: tuple[int, ...] = ()
@@ -68,7 +69,7 @@ class HeatmapHead(nn.Module):
         self.final_layer = final_layer(layers.final_layer_kernel, channels, out_channels)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return `(heatmaps,)`, (N, K, h, w), of features (N, C, h', w')."""
+        """Map features (N, C, h', w') to `(heatmaps,)`, (N, K, h, w)."""
         if self.upsample > 1:
             features = functional.interpolate(
                 functional.relu(features),
@@ -96,7 +97,7 @@ def recognise(shapes: Shapes, backbone: BackboneSpec | None) -> dict[str, Any] |
 
 
 def initialise(head: HeatmapHead, generator: torch.Generator) -> None:
-    """Set the weights that make heatmaps, as MMPose does: normal, std 0.001."""
+    """Initialise the final layer as MMPose does: normal, std 0.001."""
     weight = head.final_layer.weight
     weight.copy_(torch.randn(weight.shape, generator=generator) * OUTPUT_STD)
 

@@ -1,4 +1,4 @@
-"""The layers that make maps, which heads share: their options, names and shapes."""
+"""The layers that make maps, shared by all heads: their options, names and shapes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import nn
 from posebench.errors import SpecError
 from posebench.networks.shapes import Shapes
 
-# Kernel of a stride-2 transposed convolution: padding and output padding that double a side.
+# By kernel of a stride-2 transposed convolution: the padding and output padding that double a side.
 DECONV_PADDING = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
 
 
 class MapLayers(Protocol):
-    """Options of transposed convolutions, of convolutions behind them, and of the final one.
+    """Options of the transposed convolutions, the convolutions after them, and the final one.
 
-    `deconv_channels` lists output channels (empty: none), `deconv_kernels` and `deconv_groups` go
-    with it, `conv_kernels` with `conv_channels`.
+    `deconv_channels` lists output channels (empty: no such layers); `deconv_kernels` and
+    `deconv_groups` are parallel to it, `conv_kernels` to `conv_channels`.
     """
 
     @property
@@ -37,7 +37,7 @@ class MapLayers(Protocol):
 
 
 def check_layers(layers: MapLayers) -> None:
-    """Raise `SpecError` for options that do not go together."""
+    """Raise `SpecError` if options do not fit together."""
     deconvs, kernels = len(layers.deconv_channels), len(layers.deconv_kernels)
     convolutions = len(layers.conv_channels), len(layers.conv_kernels)
     check_counts(
@@ -59,13 +59,13 @@ def check_layers(layers: MapLayers) -> None:
 
 
 def check_counts(counts: Iterable[int]) -> None:
-    """Raise `SpecError` for a count below 1."""
+    """Raise `SpecError` if a count is below 1."""
     if min(counts) < 1:
         raise SpecError("Head: channels, kernels, groups and factors must be 1 or more.")
 
 
 def deconv_factor(layers: MapLayers) -> int:
-    """Return how many times finer the transposed convolutions make maps, on a side."""
+    """Return the factor by which the transposed convolutions multiply a map's sides."""
     return int(2 ** len(layers.deconv_channels))
 
 
@@ -96,7 +96,7 @@ def deconv_layers(options: MapLayers, in_channels: int) -> nn.Sequential:
 
 
 def conv_layers(options: MapLayers, in_channels: int) -> nn.Sequential:
-    """Build the convolutions in front of the final one, numbered like the transposed ones."""
+    """Build the convolutions before the final one, numbered like the transposed ones."""
     layers: list[nn.Module] = []
     for channels, kernel in zip(options.conv_channels, options.conv_kernels, strict=True):
         convolution = nn.Conv2d(in_channels, channels, kernel, padding=(kernel - 1) // 2)
@@ -113,7 +113,7 @@ def final_layer(kernel: int, in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 def recognise_layers(shapes: Shapes, prefix: str = "") -> dict[str, Any]:
-    """Return the options of the layers below `prefix`, whose final one is there."""
+    """Return the options of the layers below `prefix`, which must include the final one."""
     deconvs, convolutions = (
         _numbered(shapes, f"{prefix}{name}") for name in ("deconv_layers", "conv_layers")
     )
@@ -122,7 +122,7 @@ def recognise_layers(shapes: Shapes, prefix: str = "") -> dict[str, Any]:
         found["conv_channels"] = [weight[0] for weight, _ in convolutions]
         found["conv_kernels"] = [weight[-1] for weight, _ in convolutions]
     if deconvs:
-        # Weights are (in, out / groups, k, k), those of the BatchNorm behind them (out,).
+        # Weights are (in, out / groups, k, k); those of the BatchNorm after them are (out,).
         channels = [weight[1] if norm is None else norm[0] for weight, norm in deconvs]
         found["deconv_channels"] = channels
         found["deconv_kernels"] = [weight[-1] for weight, _ in deconvs]
@@ -133,7 +133,7 @@ def recognise_layers(shapes: Shapes, prefix: str = "") -> dict[str, Any]:
 
 
 def _numbered(shapes: Shapes, name: str) -> list[tuple[tuple[int, ...], tuple[int, ...] | None]]:
-    """Return the weights of the convolutions of a sequence, each with that of its BatchNorm."""
+    """Return the weights of a sequence's convolutions, each with that of its BatchNorm."""
     pattern = re.compile(re.escape(name) + r"\.(\d+)\.weight")
     numbers = sorted(
         int(match[1])

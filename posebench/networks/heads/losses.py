@@ -21,7 +21,7 @@ def divergence_of_bins(
 ) -> Tensor:
     """Return the divergence of both axes' bins, averaged over labelled keypoints.
 
-    As RTMPose's `KLDiscretLoss` with `label_softmax`: outputs and targets are multiplied by
+    Equals RTMPose's `KLDiscretLoss` with `label_softmax`: outputs and targets are multiplied by
     `simcc_beta` and turned into distributions, so raw outputs learn the targets' own scale.
     """
     beta = settings.simcc_beta

@@ -1,4 +1,4 @@
-"""Layers whose outputs are decoded: float32, whatever precision the rest runs in."""
+"""Output layers, whose results are decoded: they run in float32 under any precision of the rest."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
-    """Return `layer` of `x`, in float32 under autocast too.
+    """Return `layer(x)`, computed in float32 even under autocast.
 
-    Eight bits of mantissa would make ties of the peak and its neighbours, and move keypoints.
+    With eight bits of mantissa, a peak would tie with its neighbours, and keypoints would move.
     """
     device = x.device.type
-    # Of a device without data (`meta`) torch does not even say whether it is.
+    # For a device without data (`meta`), torch cannot say whether autocast is enabled.
     if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
         result: Tensor = layer(x)
         return result

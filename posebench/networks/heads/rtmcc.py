@@ -44,11 +44,11 @@ class RTMCCHead(nn.Module):
         self.cls_y = nn.Linear(hidden, bins.y, bias=False)
 
     def maps(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps (N, K, h, w) of features (N, C, h, w)."""
+        """Map features (N, C, h, w) to maps (N, K, h, w)."""
         return (self.final_layer(features),)
 
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
-        """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
+        """Turn maps of the trained grid into `(simcc_x, simcc_y)`."""
         hidden = self.gau(self.mlp(maps.flatten(2)))
         return in_float32(self.cls_x, hidden), in_float32(self.cls_y, hidden)
 

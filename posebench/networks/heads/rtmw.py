@@ -38,7 +38,7 @@ class RTMWOptions:
 
 
 class RTMWHead(nn.Module):
-    """Maps of two scales, both halves of a vector per keypoint, attention, two linear layers."""
+    """Maps at two scales, each giving half of a keypoint's vector; attention; two linear layers."""
 
     def __init__(
         self, options: RTMWOptions, in_channels: int, keypoints: int, grid: Grid, bins: Bins
@@ -57,13 +57,13 @@ class RTMWHead(nn.Module):
         self.cls_y = nn.Linear(hidden, bins.y, bias=False)
 
     def maps(self, features: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        """Return maps (N, K, h, w) and (N, K, 2h, 2w) of features of strides 16 and 32."""
+        """Map features of strides 16 and 32 to maps (N, K, h, w) and (N, K, 2h, 2w)."""
         fine, coarse = features
         decoded = self.conv_dec(self.ps(coarse))
         return self.final_layer(coarse), self.final_layer2(torch.cat((decoded, fine), dim=1))
 
     def vectors(self, coarse: Tensor, fine: Tensor) -> tuple[Tensor, ...]:
-        """Return `(simcc_x, simcc_y)` of maps of the trained grids."""
+        """Turn maps of the trained grids into `(simcc_x, simcc_y)`."""
         halves = self.mlp(coarse.flatten(2)), self.mlp2(fine.flatten(2))
         hidden = self.gau(torch.cat(halves, dim=2))
         return in_float32(self.cls_x, hidden), in_float32(self.cls_y, hidden)

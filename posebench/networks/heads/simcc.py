@@ -23,7 +23,7 @@ from posebench.networks.heads.output_layers import in_float32
 from posebench.networks.shapes import Shapes
 from posebench.networks.spec import BackboneSpec
 
-# Where keypoints have several channels each, shapes fit more than one K.
+# If keypoints have several channels each, shapes fit more than one K.
 _GROUPED_KEYPOINTS = (17, 16)
 _DECONVOLVED = "deconv_head."
 
@@ -32,7 +32,7 @@ _DECONVOLVED = "deconv_head."
 class SimCCOptions:
     """Options of the kind `simcc`: those of `MapLayers`, and `channels_per_keypoint`.
 
-    As many maps of each keypoint are flattened into one vector.
+    Each keypoint has that many maps, which are flattened into one vector.
     """
 
     deconv_channels: tuple[int, ...] = ()
@@ -68,14 +68,14 @@ class SimCCHead(nn.Module):
         self.mlp_head_y = nn.Linear(inputs, bins.y)
 
     def maps(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps (N, K * channels_per_keypoint, h, w) of features (N, C, h', w')."""
+        """Map features (N, C, h', w') to maps (N, K * channels_per_keypoint, h, w)."""
         if self.deconv_head is not None:
             return self.deconv_head(features)  # type: ignore[no-any-return]
         assert self.final_layer is not None
         return (self.final_layer(features),)
 
     def vectors(self, maps: Tensor) -> tuple[Tensor, ...]:
-        """Return `(simcc_x, simcc_y)` of maps of the trained grid."""
+        """Turn maps of the trained grid into `(simcc_x, simcc_y)`."""
         flat = maps.reshape(maps.shape[0], self.keypoints, -1)
         return in_float32(self.mlp_head_x, flat), in_float32(self.mlp_head_y, flat)
 
@@ -93,7 +93,7 @@ def build(options: SimCCOptions, around: Surroundings) -> SimCCHead:
 
 
 def recognise(shapes: Shapes, _backbone: BackboneSpec | None) -> dict[str, Any] | None:
-    """Return the options of a head with one linear layer per axis behind its maps, or None."""
+    """Return the options of a head with one linear layer per axis after its maps, or None."""
     if "mlp_head_x.weight" not in shapes:
         return None
     prefix = _below(shapes)
@@ -106,7 +106,7 @@ def count_channels(shapes: Shapes) -> int:
 
 
 def told_by_channels(shapes: Shapes, channels: int) -> dict[str, Any] | None:
-    """Return the channels that are flattened for a keypoint, if there is a K for this number."""
+    """Return `channels_per_keypoint` for this number of channels, or None if no K fits it."""
     if channels == 1:
         return {}
     fits = any(channels * count == count_channels(shapes) for count in _GROUPED_KEYPOINTS)

@@ -1,4 +1,4 @@
-"""The input size that a head was trained at, read off its size-locked layers."""
+"""Read the input size that a head was trained at from its size-locked layers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import MAX_SIDE, InputSize
 from posebench.networks.spec import HeadSpec
 
-# Tried in this order: bins are a side times the ratio, cells are the area over the stride squared.
+# Ratios, tried in this order: bins are a side times the ratio, cells the area over the squared
+# stride.
 SPLIT_RATIOS = (2.0, 1.0, 3.0, 1.5, 2.5, 4.0)
 
 
 @dataclass(frozen=True)
 class TrainedSize:
-    """A size, the split ratio and the options of the head that fit its layers, and why."""
+    """The size, split ratio and options that fit a head's layers, and why."""
 
     size: InputSize
     split_ratio: float
@@ -28,10 +29,10 @@ class TrainedSize:
 def find_trained_size(
     shapes: Shapes, head: HeadSpec, stride: int, known_ratio: float | None
 ) -> TrainedSize | None:
-    """Return what the shapes of a head's size-locked layers tell, None where there are none.
+    """Return the trained size that a head's size-locked layers fit, or None if they tell none.
 
-    `shapes` are those of its tensors without `head.`; `known_ratio` is what a config says, if
-    anything. A convolution does not know its input size, so a heatmap head tells none.
+    `shapes` are those of its tensors without `head.`; `known_ratio` is the config's split ratio, if
+    any. A convolution does not depend on its input size, so a heatmap head reveals none.
     """
     family = head_family(head.kind)
     weights = {layer: shapes.get(f"{layer.name}.weight", ()) for layer in family.size_locked}

@@ -1,4 +1,4 @@
-"""MMDeploy's archives, made here of an exported network, and archives that try to do harm."""
+"""MMDeploy's archives, made here from an exported network, and archives that try to do harm."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ DETAIL = json.dumps(
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return an embedded SimCC network as the ONNX file that MMDeploy makes of one."""
+    """Return an embedded SimCC network as the ONNX file that MMDeploy would make from it."""
     path = tmp_path_factory.mktemp("export") / "end2end.onnx"
     network = load_checkpoint(resolve("simcc-s")).network
     assert isinstance(network, torch.nn.Module)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's: this way to export is the old one
+        warnings.simplefilter("ignore")  # torch warns that this exporter is the old one
         torch.onnx.export(
             network,
             (torch.zeros(1, 3, 128, 96),),
@@ -108,7 +108,7 @@ def test_an_archive_computes_what_its_network_does(exported: bytes, tmp_path: Pa
 
 
 def test_half_precision(exported: bytes, tmp_path: Path) -> None:
-    """A float16 network whose weights become float32 on their way computes nearly the same."""
+    """A float16 network whose weights become float32 along the way computes nearly the same."""
     model = onnx.load_from_string(exported)
     for each in model.graph.initializer:
         if each.data_type == onnx.TensorProto.FLOAT and len(each.dims) == 4:
@@ -127,13 +127,13 @@ def test_half_precision(exported: bytes, tmp_path: Path) -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=2e-2 * float(other.abs().max()))
 
 
-def test_words_that_the_graph_contradicts(exported: bytes, tmp_path: Path) -> None:
+def test_metadata_that_the_graph_contradicts_is_refused(exported: bytes, tmp_path: Path) -> None:
     path = write_archive(tmp_path / "net.zip", exported, simcc_split_ratio=3.0)
     with pytest.raises(CheckpointError, match=r"split_ratio 3\.0, the graph has 2\.0"):
         load_checkpoint(path)
 
 
-def test_an_archive_without_words(exported: bytes, tmp_path: Path) -> None:
+def test_an_archive_without_metadata_gets_defaults(exported: bytes, tmp_path: Path) -> None:
     path = write_zip(tmp_path / "net.zip", {"end2end.onnx": exported})
     assert load_checkpoint(path).spec.crop.padding == 1.25
 
@@ -158,7 +158,7 @@ def test_archives_that_are_refused(
         load_checkpoint(path)
 
 
-def test_nothing_is_written_wherever_a_name_points(exported: bytes, tmp_path: Path) -> None:
+def test_nothing_is_written_even_if_names_point_elsewhere(exported: bytes, tmp_path: Path) -> None:
     place = tmp_path / "deep" / "deeper"
     place.mkdir(parents=True)
     path = write_zip(place / "net.zip", {"../../end2end.onnx": exported, "/abs.json": "{}"})

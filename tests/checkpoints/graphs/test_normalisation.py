@@ -1,4 +1,4 @@
-"""Graphs that do to their input what a crop's normalisation does, in all the ways exports have."""
+"""Graphs that normalise their input themselves, in all the ways that exports do."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def through_quantised(graph: Graph) -> str:
 
 
 def padded_and_shaped(graph: Graph) -> str:
-    """Zero padding, and a shape that is computed from the input's."""
+    """Zero padding, and a shape computed from the input's shape."""
     shape = graph.add("Shape", "input")
     value = graph.add("Reshape", normalised(graph, "input"), shape)
     return str(graph.add("Pad", value, np.array([0, 0, 4, 4, 0, 0, 4, 4])))
@@ -197,7 +197,7 @@ ONNX: dict[str, tuple[Callable[[Graph], str], tuple[Any, ...] | None]] = {
 
 
 def pixels_of(path: Path) -> Pixels:
-    """Measure a file in this process, which is quicker than in one of its own."""
+    """Measure a file in this process, which is faster than in a separate one."""
     session = onnx_graphs.open_session(onnx_graphs.read_file(path))
     front = onnx_graphs.open_front(session, where=path.name)
     return measure_pixels(lambda colour: front(plain_crop(session.facts.input, colour)))
@@ -209,7 +209,7 @@ def plain_crop(taken: GraphInput, colour: Sequence[float]) -> np.ndarray:
 
 
 def crop_of(pixels: Pixels, kind: type[np.generic] = np.float32) -> tuple[Any, ...]:
-    """Return (channels or None, mean, std) that a graph asks for; () where it asks for nothing."""
+    """Return the (channels or None, mean, std) that a graph asks for, or () if it asks for none."""
     taken = GraphInput("input", kind, 1, SIZE)
     found = {f.field: f.value for f in crop_findings(pixels, taken, (), where="net")}
     names = ("crop.channels", "crop.mean", "crop.std")

@@ -1,4 +1,4 @@
-"""Exported files that would never end, fill the memory or break their process."""
+"""Exported files that would never finish, fill the memory or crash their process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def info(name: str, kind: int = TensorProto.FLOAT, sides: Any = None) -> Any:
 
 
 def save(path: Path, nodes: list[Any], **weights: np.ndarray) -> Path:
-    """Write a heatmap network with further `nodes` that make the output `more`."""
+    """Write a heatmap network with further `nodes` that compute the output `more`."""
     convolution = helper.make_node("Conv", ["input", "w"], ["maps"], strides=[4, 4])
     weights = {"w": np.ones((17, 3, 4, 4), np.float32), **weights}
     graph = helper.make_graph(
@@ -77,7 +77,7 @@ def test_a_graph_that_asks_for_all_memory_is_refused(
         inspect_checkpoint(save(tmp_path / "net.onnx", [nodes[0], nodes[1], nodes[3]], large=large))
 
 
-def test_a_process_that_breaks_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_breaks_off_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "_START", "import os; os.abort()")
     with pytest.raises(CheckpointError, match=r"ended its process \(exit code -6\)"):
         trial.try_out(GraphFile("net.onnx", "onnx", {"onnx.model": b""}), SIZE)

@@ -77,14 +77,14 @@ def test_devices_pipes_and_folders_are_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [{"widen_factor": 1e9}, {"deepen_factor": 1e5}])
-def test_networks_of_no_bearable_size(option: dict[str, float]) -> None:
+def test_networks_beyond_every_limit_are_refused(option: dict[str, float]) -> None:
     options = {"deepen_factor": 0.33, "widen_factor": 0.5, **option}
     with pytest.raises(SpecError, match="must be at most 16"):
         build_backbone(BackboneSpec("cspnext", options))
 
 
 @pytest.mark.parametrize("ratio", [0, -2.0, float("nan"), float("inf"), 1e9])
-def test_codecs_of_no_network(ratio: float) -> None:
+def test_impossible_codecs_are_refused(ratio: float) -> None:
     with pytest.raises(SpecError, match="split_ratio"):
         SimccCodec(split_ratio=ratio)
     with pytest.raises(SpecError, match="sigma"):

@@ -1,4 +1,4 @@
-"""MMPose files to networks: what is found, and what is refused."""
+"""Loading MMPose files: the settings that are found, and the files that are refused."""
 
 from __future__ import annotations
 

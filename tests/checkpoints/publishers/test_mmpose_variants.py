@@ -40,7 +40,7 @@ def network(spec: ModelSpec, seed: int = 3) -> PoseModel:
 
 
 def assert_equal(checkpoint: Checkpoint, model: PoseModel) -> None:
-    """Compare what the two compute: as the same operations on the same weights, exactly."""
+    """Compare the outputs of two networks, which must be equal: same operations, same weights."""
     with torch.no_grad():
         pairs = zip(checkpoint.network(make_crops()), model(make_crops()), strict=True)
         assert all(torch.equal(one, other) for one, other in pairs)
@@ -62,7 +62,9 @@ def save_old(path: Path, model: PoseModel, **meta: Any) -> None:
 
 
 @pytest.mark.parametrize("convolutions", [(), (12,), (12, 10)])
-def test_an_old_file_is_told_by_its_name(convolutions: tuple[int, ...], tmp_path: Path) -> None:
+def test_an_old_file_is_recognised_by_its_names(
+    convolutions: tuple[int, ...], tmp_path: Path
+) -> None:
     layers = {"conv_channels": convolutions, "conv_kernels": (3, 1)[: len(convolutions)]}
     head = whole_head(HeadSpec("heatmap", {**SPECS["heatmap"].head.options, **layers}))
     model = network(replace(SPECS["heatmap"], head=head, keypoints=CROWDPOSE))
@@ -170,7 +172,7 @@ def test_a_distillation_is_its_student(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["aic", "mpii", "halpe26", "coco-wholebody"])
-def test_sets_of_any_size(name: str, tmp_path: Path) -> None:
+def test_keypoint_sets_of_any_size_are_found(name: str, tmp_path: Path) -> None:
     keypoints = KEYPOINT_SETS[name]
     model = network(replace(SPECS["rtmcc"], keypoints=keypoints))
     path = tmp_path / f"rtmpose_{name}_96x64.pth"

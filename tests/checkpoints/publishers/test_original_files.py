@@ -1,4 +1,4 @@
-"""Files of the HRNet, SimpleBaseline and SimCC repositories: what is found and computed."""
+"""Files of the HRNet, SimpleBaseline and SimCC repositories: settings and outputs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SA_SIMDR = {"softmax": "mean", "score": "min"}
 
 @dataclass(frozen=True)
 class ToyFile:
-    """A network of a repository, under a name that the repository would give its file."""
+    """A network of a repository, and the name that the repository would give its file."""
 
     file: str
     run: Callable[[Toy, Tensor], tuple[Tensor, ...]]
@@ -174,7 +174,7 @@ def test_a_simcc_file_whose_name_has_no_kind_is_asked_for_it(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "codec"),
     [
-        # Test configs of the SimCC repository, after which it names what it trains.
+        # Test configs of the SimCC repository, which names its trained files after them.
         ("nmt_w32_128x128_adam_lr1e-3_split2.pth", SIMDR),
         ("norm_nmt_res152_384x288_d256x3_adam_lr1e-3.pth", SIMDR),
         ("w48_256x192_adam_lr1e-3_split2_sigma4.pth", SA_SIMDR),
@@ -222,7 +222,7 @@ def test_sizes_of_the_published_configs(
 
 
 def keys(name: str) -> dict[str, tuple[int, ...]]:
-    """Read the names and shapes that a repository builds of its config."""
+    """Read the names and shapes that a repository builds from its config."""
     lines = gzip.decompress((KEYS / f"{name}.txt.gz").read_bytes()).decode().splitlines()
     rows = (line.split() for line in lines)
     return {row[0]: tuple(map(int, row[1].split("x"))) if row[1:] else () for row in rows}
@@ -231,7 +231,7 @@ def keys(name: str) -> dict[str, tuple[int, ...]]:
 @pytest.mark.parametrize(
     ("name", "family", "millions"),
     [
-        # Parameters as the repositories' tables have them; they list none for the last two.
+        # Parameters from the repositories' tables, which list none for the last two.
         ("hrnet_pose_hrnet_w32_256x192", "hrnet", 28.5),
         ("hrnet_pose_hrnet_w48_384x288", "hrnet", 63.6),
         ("hrnet_pose_resnet_50_256x192", "resnet", 34.0),

@@ -1,4 +1,4 @@
-"""Names of tensors with what DataParallel, torch.compile, FSDP and Lightning put before them."""
+"""Names of tensors with the prefixes of DataParallel, torch.compile, FSDP and Lightning."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from posebench.networks.heads import head_options
 from posebench.networks.sizes import InputSize
 
 SIMPLE, CLASSIC = {"final_layer_kernel": 3, "upsample": 4}, {"deconv_channels": (256, 256)}
-# Of MMPose 1.3.2, ViTPose c050ed2 and transformers 5.23.0; with UDP, as 256x192.
+# From MMPose 1.3.2, ViTPose c050ed2 and transformers 5.23.0; with UDP, at 256x192.
 FILES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "td-hm_ViTPose-small": ("mmpose-1.x", "ViT-S", CLASSIC),
     "td-hm_ViTPose-small-simple": ("mmpose-1.x", "ViT-S", SIMPLE),

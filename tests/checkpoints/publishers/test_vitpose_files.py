@@ -143,7 +143,7 @@ def test_original_files_compute_what_they_did(simple: bool, tmp_path: Path) -> N
 
 
 def with_experts(state: dict[str, Tensor], *, split: bool) -> dict[str, Tensor]:
-    """Return the state as ViTPose+ stores it, or as its tool splits it off for COCO."""
+    """Return the state as ViTPose+ stores it, or as its tool extracts it for COCO."""
     mixed = dict(state)
     for name in [name for name in state if ".mlp.fc2." in name]:
         shared, coco = state[name][:-4], state[name][-4:]
@@ -157,7 +157,7 @@ def with_experts(state: dict[str, Tensor], *, split: bool) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(("split", "left"), [(False, 2 * 2 * 2), (True, 2 * 2 * 3)])
-def test_of_several_experts_coco_is_read(split: bool, left: int, tmp_path: Path) -> None:
+def test_cocos_expert_is_read_among_several(split: bool, left: int, tmp_path: Path) -> None:
     reference = Reference(simple=False).eval()
     checkpoint = loaded(tmp_path, with_experts(reference.state(), split=split))
     ((rule, names),) = checkpoint.report.dropped
@@ -180,7 +180,8 @@ def test_an_expert_without_its_layer(tmp_path: Path) -> None:
         loaded(tmp_path, state)
 
 
-# ViTPose's configs: COCO (17) and MPII (16) use UDP without shift, CrowdPose and AIC (14) neither.
+# ViTPose's configs: COCO (17) and MPII (16) use UDP without shift; CrowdPose and AIC (14) use
+# neither.
 @pytest.mark.parametrize(("keypoints", "udp"), [(17, True), (14, False)])
 def test_the_protocol_is_the_repositorys(keypoints: int, udp: bool, tmp_path: Path) -> None:
     more = "keypoints: crowdpose\n" if keypoints == 14 else ""
@@ -232,7 +233,7 @@ def test_mmpose_leaves_the_class_row_out(row: bool, tmp_path: Path) -> None:
     ("count", "row"),
     [(192, False), (193, True), (433, True), (196, False), (197, True), (257, True), (200, False)],
 )
-def test_a_class_row_is_told_by_the_count(count: int, row: bool) -> None:
+def test_a_class_row_is_recognised_by_the_count(count: int, row: bool) -> None:
     assert has_class_row(count) is row
 
 
@@ -298,7 +299,7 @@ def test_settings_of_a_vit_that_are_not_computed(
         from_config(tmp_path, CONFIG.replace(old, new))
 
 
-def test_the_neck_of_another_family_is_no_matter_of_a_vit() -> None:
+def test_the_neck_of_another_family_is_ignored_for_a_vit() -> None:
     neck = {"type": "CSPNeXtPAFPN", "in_channels": [192, 384, 768]}
     model = {"backbone": {"type": "mmdet.CSPNeXt"}, "neck": neck}
     assert find_vit({"model": model}) == ()

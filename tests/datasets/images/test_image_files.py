@@ -1,4 +1,4 @@
-"""Image files held against annotations: sizes, orientations, resized copies."""
+"""Image files compared with annotations: sizes, orientations, resized copies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 96, 64
 
 
 def picture() -> NDArray[np.uint8]:
-    """Return an image (H, W, 3) that looks otherwise in each orientation."""
+    """Return an image (H, W, 3) that looks different in each orientation."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     planes = [rows * 255 // HEIGHT, columns * 255 // WIDTH, (rows + columns) // 2]
     return np.stack(planes, axis=2).astype(np.uint8)
@@ -95,7 +95,7 @@ def test_cut_off_and_other_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 4])
-def test_orientations_that_keep_the_size_are_told(tmp_path: Path, orientation: int) -> None:
+def test_orientations_that_keep_the_size_are_reported(tmp_path: Path, orientation: int) -> None:
     path = tmp_path / "a.jpg"
     write_jpeg(path, picture(), exif(orientation))
     (found,) = image_findings(dataset_of(path))
@@ -159,7 +159,7 @@ def test_other_sizes_are_refused_whatever_is_allowed(
         dataset_image(dataset, 0)
 
 
-def test_one_file_of_six(tmp_path: Path) -> None:
+def test_the_one_resized_file_of_six_is_named(tmp_path: Path) -> None:
     paths = [tmp_path / f"{index}.png" for index in range(6)]
     for index, path in enumerate(paths):
         cv2.imwrite(

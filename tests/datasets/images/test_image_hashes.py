@@ -1,4 +1,4 @@
-"""What images hold: by bytes, by pixels where they were rendered, read once."""
+"""Hashes of images: by bytes, or by pixels if they were rendered; each file is read once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_content_counts_and_neither_place_nor_time(rendered: Path, tmp_path: Pat
     assert images_sha256(images(copy)) != wanted
 
 
-def test_another_rendering_is_told_and_another_compression_is_the_same(
+def test_another_rendering_changes_the_hash_and_another_compression_does_not(
     rendered: Path, tmp_path: Path
 ) -> None:
     wanted = images_sha256(images(rendered))
@@ -60,7 +60,7 @@ def test_another_rendering_is_told_and_another_compression_is_the_same(
     folder = tmp_path / "val"
     kept = (folder / "pixels.sha256").read_text()
     compressed_otherwise(folder)
-    assert images_sha256(images(folder)) != wanted  # a file that nobody rendered here
+    assert images_sha256(images(folder)) != wanted  # a file that was not rendered here
     by_file = [sha256_of(path) for path in images(folder)]
     pixels = [line.split()[1] for line in kept.splitlines()]
     image_hashes.write_pixel_hashes(folder, zip(by_file, pixels, strict=True))
@@ -84,7 +84,7 @@ def test_a_file_is_read_once(
         return sha256_of(path)
 
     monkeypatch.setattr(image_hashes, "sha256_of", counted)
-    monkeypatch.setattr(image_hashes, "_KNOWN", {})  # as another process
+    monkeypatch.setattr(image_hashes, "_KNOWN", {})  # as in another process
     assert images_sha256(images(folder)) == wanted
     assert read == []
     images(folder)[1].write_bytes(b"other")

@@ -1,4 +1,4 @@
-"""Reading image files and telling bad ones."""
+"""Reading image files, and errors for bad ones."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_features_have_the_stated_channels_and_stride(
     assert features.shape == (2, channels, -(-height // stride), -(-width // stride))
 
 
-# torchvision's published counts less the classifier (512 or 2048 x 1000 + 1000).
+# torchvision's published counts without the classifier (512 or 2048 x 1000 + 1000).
 @pytest.mark.parametrize(
     ("depth", "published", "classifier"),
     [

@@ -58,7 +58,7 @@ def model_of(backbone: BackboneSpec, head: HeadSpec, size: InputSize = SIZE) -> 
 
 
 def keys(name: str) -> dict[str, tuple[int, ...]]:
-    """Read the names and shapes that MMPose 1.3.2 builds of its config for coco-256x192."""
+    """Read the names and shapes that MMPose 1.3.2 builds from its config for coco-256x192."""
     lines = gzip.decompress((KEYS / f"{name}.txt.gz").read_bytes()).decode().splitlines()
     rows = (line.split() for line in lines)
     return {row[0]: tuple(map(int, row[1].split("x"))) if row[1:] else () for row in rows}
@@ -119,7 +119,7 @@ def test_size_is_the_published_one(name: str, millions: float) -> None:
 
 
 def test_lite_hrnet_adds_its_finest_branch_twice() -> None:
-    """Upstream sums in place into branch 0, which the other branches then get, twice."""
+    """Upstream adds branch 0 to itself in place, so that the other branches get that sum."""
     module: Any = LiteHRModule((8, 16), naive=False).eval()
     fill(module)
     module.layers = torch.nn.Identity()

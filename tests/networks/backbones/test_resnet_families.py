@@ -44,7 +44,7 @@ def build(spec: BackboneSpec) -> torch.nn.Module:
 
 
 def mmpose_shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """Read the names and shapes that MMPose 1.3.2 builds of its config for coco-256x192."""
+    """Read the names and shapes that MMPose 1.3.2 builds from its config for coco-256x192."""
     lines = gzip.decompress((KEYS / f"{name}.txt.gz").read_bytes()).decode().splitlines()
     rows = (line.split() for line in lines)
     return {row[0]: tuple(map(int, row[1].split("x"))) if row[1:] else () for row in rows}
@@ -96,8 +96,8 @@ def test_features_are_mmposes(name: str) -> None:
     np.testing.assert_allclose(probed, MMPOSE_FEATURES[name], rtol=0, atol=1e-4)
 
 
-# Published counts less the classifier's: of torchvision, but for SE-ResNet, ResNetV1d and ResNeSt
-# (timm's legacy_seresnet50 and 152, resnet50d, resnest50d).
+# Published counts without the classifier: torchvision's, except for SE-ResNet, ResNetV1d and
+# ResNeSt (timm's legacy_seresnet50 and 152, resnet50d, resnest50d).
 _LINEAR_2048, _LINEAR_1280, _LINEAR_1024 = 2_049_000, 1_281_000, 1_025_000
 _VGG_CLASSIFIER, _ALEXNET_CLASSIFIER = 123_642_856, 58_631_144
 
@@ -135,7 +135,7 @@ def test_parameter_counts_are_the_published_ones(
     assert sum(p.numel() for p in backbone.parameters()) == published - classifier
 
 
-# Millions of parameters with a classifier of 1000 classes, of the SCNet paper's table 1.
+# Millions of parameters with a classifier of 1000 classes, from the SCNet paper's table 1.
 @pytest.mark.parametrize(("depth", "millions"), [(50, 25.6), (101, 44.6)])
 def test_scnet_is_of_the_published_size(depth: int, millions: float) -> None:
     count = sum(p.numel() for p in build(BackboneSpec("scnet", {"depth": depth})).parameters())

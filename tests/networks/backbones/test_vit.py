@@ -43,8 +43,8 @@ def tiny(seed: int = 0, **others: Any) -> ViT:
     return model
 
 
-# torchvision's published counts of vit_b_16, vit_l_16 and vit_h_14, of which the classifier, the
-# class token and its position go; 196 or 256 positions become 192, patches of 14 pixels 16.
+# torchvision's published counts of vit_b_16, vit_l_16 and vit_h_14, without the classifier, the
+# class token and its position; 196 or 256 positions become 192, and patches of 14 pixels become 16.
 @pytest.mark.parametrize(
     ("size", "published", "classifier", "positions", "patch"),
     [
@@ -97,7 +97,7 @@ def test_initialise_sets_every_weight_from_the_seed() -> None:
         initialise(model, 3)
         states.append(model.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    # The std that the class's own initialisation has upstream.
+    # The std of upstream's initialisation.
     assert float(states[0]["backbone.pos_embed"].std()) == pytest.approx(0.02, rel=0.05)
 
 
@@ -142,12 +142,12 @@ def test_positions_tell_the_trained_size(count: int, size: str) -> None:
 
 @pytest.mark.parametrize("count", [0, 257, 100_000])
 def test_positions_that_are_no_grid(count: int) -> None:
-    with pytest.raises(ValueError, match="no grid"):
+    with pytest.raises(ValueError, match="form no grid"):
         size_of_positions(count)
 
 
 def by_hand(model: ViT, x: torch.Tensor) -> torch.Tensor:
-    """The same network from the equations: softmax(QK'/sqrt(d))V per head, bicubic positions."""
+    """The same network by its equations: softmax(QK'/sqrt(d))V per head, bicubic positions."""
     state = model.state_dict()
     patches = functional.conv2d(
         x, state["patch_embed.projection.weight"], state["patch_embed.projection.bias"], 16, 2

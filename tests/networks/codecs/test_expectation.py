@@ -97,7 +97,7 @@ def test_a_trained_softmax_is_found_within_the_stated_bias():
 
 
 @pytest.mark.parametrize("own", ["argmax", "quarter", "dark", "udp"])
-def test_own_is_what_the_codec_does_by_itself(own):
+def test_own_is_the_codecs_own_decoding(own):
     maps = np.random.default_rng(4).normal(0.2, 1, (2, 3, HEIGHT, WIDTH)).astype(np.float32)
     codec = HeatmapCodec(decoder=own)
     alone, named = codec.decode((maps,), SIZE), decode_by(own, codec, (maps,), SIZE)
@@ -106,8 +106,8 @@ def test_own_is_what_the_codec_does_by_itself(own):
 
 
 @pytest.mark.parametrize("decoder", HEATMAP_REFINEMENTS)
-def test_where_cells_lie_is_the_codecs_whatever_the_decoder(decoder):
-    """A symmetric peak on a cell is that cell by every decoder: what is left is the mapping."""
+def test_the_codec_places_cells_under_every_decoder(decoder):
+    """Every decoder finds a symmetric peak on its cell; only the mapping to pixels can differ."""
     x, y = np.arange(WIDTH), np.arange(HEIGHT)[:, None]
     peak = np.exp(-((x - 9.0) ** 2 + (y - 12.0) ** 2) / 8).astype(np.float32)[None, None]
     classic = decode_by(decoder, HeatmapCodec(decoder="quarter"), (peak,), SIZE).keypoints[0, 0]
@@ -116,7 +116,7 @@ def test_where_cells_lie_is_the_codecs_whatever_the_decoder(decoder):
     np.testing.assert_allclose(udp, (9 / 17 * 72, 12 / 23 * 96), atol=1e-3)
 
 
-def test_scores_are_those_of_the_peak_and_no_peak_stays_without():
+def test_every_decoder_keeps_the_peaks_score_and_a_missing_peak():
     maps = np.random.default_rng(5).normal(0, 1, (2, 3, HEIGHT, WIDTH)).astype(np.float32)
     maps[0, 0] = -1
     codec = HeatmapCodec()

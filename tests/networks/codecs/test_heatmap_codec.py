@@ -18,7 +18,7 @@ ALL_VISIBLE = np.ones((1, 1), dtype=bool)
 
 
 def noisy_heatmaps(seed: int, count: int = 3, keypoints: int = 5):
-    """Return spots anywhere, borders included, with noise, ties and all-negative maps."""
+    """Return maps with spots anywhere, borders included, with noise, ties and all-negative maps."""
     rng = np.random.default_rng(seed)
     height, width = CELLS
     maps = rng.normal(-0.3, 0.05, (count, keypoints, height, width))
@@ -145,7 +145,7 @@ def test_the_hrnet_repository_refines_inside_the_border_or_not_at_all(seed):
             held += naive_quarter(heatmap, x, y) != (x, y)
         assert ours.keypoints[n, k].tolist() == [4 * x, 4 * y]
         assert ours.scores[n, k] == score
-    assert held  # where MMPose would have refined one of the axes
+    assert held  # MMPose would refine one of the axes here
 
 
 def test_udp_decodes_all_negative_maps_to_finite_keypoints_left_of_the_crop():

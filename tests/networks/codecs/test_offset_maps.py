@@ -36,7 +36,7 @@ def test_noise_decodes_as_one_keypoint_at_a_time() -> None:
         blurred = cv2.GaussianBlur(label, (23, 23), 0)
         assert decoded.scores[n, k] == blurred.max()
         if blurred.max() <= 0:
-            # (−1, −1), and the offset at that flat index: the last but W cell of the map before.
+            # (−1, −1), and the offset at that flat index: W + 1 cells before the map's first.
             y, x = -1, -1
             flat = k * HEIGHT * WIDTH - WIDTH - 1
             moved = [maps[n, axis::3].ravel()[flat] for axis in (1, 2)]

@@ -57,7 +57,8 @@ def test_the_score_of_probabilities_is_the_higher_or_the_lower_maximum():
 
 
 def test_expectations_of_probabilities_are_those_of_their_logits():
-    # Best bins in the middle; elsewhere far less, down to what a softmax makes 0 of.
+    # Best bins in the middle; elsewhere far lower values, down to those that a softmax turns into
+    # 0.
     bins = [np.arange(count, dtype=np.float32) for count in (144, 192)]
     logits = [-((axis - 50.3) ** 2)[None, None] / 40 for axis in bins]
     total = [np.exp(axis).sum(axis=-1, keepdims=True) for axis in logits]
@@ -84,7 +85,7 @@ def test_nan_is_an_error_and_no_instances_are_none():
 
 
 def shapes_of(codec: SimccCodec) -> list[tuple[int, ...]]:
-    """Return the shapes of the outputs of a network, of one keypoint."""
+    """Return the shapes of a network's outputs for one keypoint."""
     return [(1, 1, count) for count in codec.bins(SIZE)]
 
 

@@ -1,4 +1,4 @@
-"""What holds of every kind of head in `HEADS`, and of every published file's names and shapes."""
+"""Rules for every kind of head in `HEADS`, and for every published file's names and shapes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIZE = InputSize(128, 96)
 BACKBONE = BackboneSpec("cspnext", {"deepen_factor": 0.167, "widen_factor": 0.125})
 GAU = {"hidden_dims": 32, "s": 16}
 DECONVS = {"deconv_channels": [8, 8], "deconv_kernels": [4, 3], "deconv_groups": [2, 1]}
-# Of each kind some that differ in what names and shapes tell.
+# Examples of each kind that differ in the options that names and shapes tell.
 EXAMPLES = (
     HeadSpec("heatmap"),
     HeadSpec("heatmap", {**DECONVS, "conv_channels": [6], "conv_kernels": [3]}),
@@ -91,7 +91,7 @@ def test_size_locked_layers_are_those_whose_shapes_follow_the_size(head: HeadSpe
 @pytest.mark.parametrize(
     "head", [head for head in EXAMPLES if not HEADS[head.kind].neck], ids=lambda head: head.kind
 )
-def test_maps_have_the_grid_that_is_planned_with(head: HeadSpec) -> None:
+def test_maps_have_the_planned_grid(head: HeadSpec) -> None:
     model: Any = small_model(head)
     with torch.no_grad():
         features = model.backbone(torch.zeros(1, 3, SIZE.height, SIZE.width))

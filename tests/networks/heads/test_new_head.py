@@ -1,4 +1,4 @@
-"""A head that is in `HEADS` is known everywhere: here one whose bins alone are size-locked."""
+"""A head in `HEADS` is known everywhere: the one here has only its bins size-locked."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ def test_both_of_its_grids_follow_the_input(size: InputSize) -> None:
 
 
 def test_interpolated_weights_read_a_constant_map_as_before() -> None:
-    # Equal weights for all cells of a grid: their sum is that of the trained grid, at either scale.
+    # With equal weights for all cells of a grid, their sum is that of the trained grid at both
+    # scales.
     model = small_model()
     layers = {"mlp.1": 4 * 3, "mlp2.1": 8 * 6}
     for name in layers:
