@@ -21,7 +21,7 @@ ABSENT = -1.0
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Precision (T, R, A) and the score it is reached at (T, R, A) by recall, recall (T, A).
+    """Precision (T, R, A) by recall, the score that reaches it (T, R, A), and recall (T, A).
 
     All are -1 in area ranges without persons.
     """
@@ -32,7 +32,10 @@ class Curves:
 
 
 def subset_images(table: MatchTable, subset: Subset) -> NDArray[np.bool_]:
-    """Return which images (I,) belong to a subset; raise `EvaluationError` without crowdIndex."""
+    """Return which images (I,) belong to a subset.
+
+    Raises `EvaluationError` if it asks for a crowdIndex and images have none.
+    """
     if subset.crowd_index is None:
         return np.ones(len(table.image_ids), dtype=bool)
     if table.crowd_index is None:
@@ -84,7 +87,7 @@ def _curve(
 
 
 def summarise(table: MatchTable, metrics: Sequence[MatchMetric]) -> dict[str, float | None]:
-    """Return each metric's value (0-1) by name, None where its subset has no person."""
+    """Return each metric's value (0-1) by name, None if its subset has no person."""
     subsets = {metric.subset.crowd_index: metric.subset for metric in metrics}
     curves = {
         span: accumulate(table, None if span is None else subset_images(table, subset))
