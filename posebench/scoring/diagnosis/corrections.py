@@ -80,7 +80,7 @@ def missed_persons(truth: GroundTruth, found: MatchTable) -> NDArray[np.bool_]:
 def corrected(
     scored: Scored, errors: KeypointErrors, error_type: ErrorType, rules: MatchRules
 ) -> Scored:
-    """Correct one type of error; `errors` belong to these detections, whatever their scores are now."""
+    """Correct one type of error; `errors` belong to these detections, whatever their scores now."""
     truth, detections = scored.truth, scored.detections
     if error_type in _KEYPOINT_ERRORS:
         states = (_KEYPOINT_ERRORS[error_type],)

@@ -98,7 +98,7 @@ def _label_strata(labelled: NDArray[np.intp], joints: int) -> list[Stratum]:
 
 
 def overlapping_boxes(truth: GroundTruth) -> NDArray[np.int64]:
-    """Count for each person (G,) the others of its image (no crowds) whose boxes overlap its own."""
+    """Count the others (no crowds) in each person's (G,) image whose boxes overlap its own."""
     low, high = truth.bbox_xywh[:, :2], truth.bbox_xywh[:, :2] + truth.bbox_xywh[:, 2:]
     box_area = truth.bbox_xywh[:, 2:].prod(axis=1)
     counts = np.zeros(len(truth), dtype=np.int64)

@@ -30,7 +30,7 @@ def all_pairs(truth: GroundTruth, detections: Detections) -> Pairs:
 
 
 def best_persons(truth: GroundTruth, detections: Detections, among: NDArray[np.bool_]) -> Best:
-    """Return for each detection the most similar person of its image, of those `among` (G,) marks."""
+    """Return for each detection the most similar person of its image; `among` (G,) says of whom."""
     pairs = all_pairs(truth, detections)
     kept = among[pairs.person]
     detection, person, oks = pairs.detection[kept], pairs.person[kept], pairs.oks[kept]
