@@ -137,7 +137,7 @@ class Compute:
 def compute_of(
     net: NetRuns, contender: str, limits: Sequence[Mapping[str, float]]
 ) -> Compute | None:
-    """Return how much a contender computes, None where that is not known."""
+    """Return how much a contender computes, or None if that is not known."""
     gmacs = net.first(contender).gmacs
     if gmacs is None or contender.endswith("int8"):
         return None

@@ -37,7 +37,7 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class CropRequest:
-    """Crops of `size`, resampled to `input_size` where that differs, normalised by `spec`."""
+    """Crops of `size`, resampled to `input_size` if that differs, normalised by `spec`."""
 
     size: InputSize
     input_size: InputSize

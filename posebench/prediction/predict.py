@@ -68,7 +68,7 @@ class NetworkRun:
 class Outcome:
     """Predictions of one cell, or the reason it failed.
 
-    `seconds` are end to end, as if there were no other cell; 0 where no network ran.
+    `seconds` are end to end, as if there were no other cell; 0 if no network ran.
     """
 
     predictions: Predictions | None

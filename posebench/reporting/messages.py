@@ -28,7 +28,7 @@ def harmless(line: str) -> str:
 
 
 def as_line(text: str) -> str:
-    """Return a text as one harmless line, cut in the middle where it is very long."""
+    """Return a text as one harmless line, cut in the middle if it is very long."""
     line = harmless(text)
     left_out = len(line) - LONGEST_LINE
     if left_out <= 0:

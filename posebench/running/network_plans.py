@@ -52,8 +52,8 @@ _log = logging.getLogger(__name__)
 class Storage:
     """Folders that keep what networks answer, to be read instead of running them again.
 
-    `shared` is another folder of predictions, such as the user's cache: what it has is copied from
-    it, and what is new is copied to it.
+    `shared` is another folder of predictions, such as the user's cache: predictions that it has are
+    copied from it, and new ones are copied to it.
     """
 
     raw: Path | None = None

@@ -90,7 +90,7 @@ def _fitting(entry: CheckpointEntry, folder: Path) -> list[Path]:
     """Return the files of a pattern, in the order of names."""
     paths = sorted(path for path in folder.glob(entry.file) if path.is_file())
     if not paths or (entry.name is not None and len(paths) > 1):
-        what = "fits no file" if not paths else f"fits {len(paths)} files, but has one name"
+        what = "fits no file" if not paths else f"has one name but fits {len(paths)} files"
         raise SpecError(f"The pattern {entry.file} {what} in {folder}.")
     return paths
 

@@ -24,7 +24,7 @@ Better = Literal["higher", "lower"]
 class Metric:
     """How a metric is computed, the unit it is shown in, and which way is better if any.
 
-    A function returns None where the data has nothing to measure. `most` is the largest possible
+    A function returns None if the data has nothing to measure. `most` is the largest possible
     value, which exposes damaged files.
     """
 

@@ -180,7 +180,7 @@ def _oddities(columns: ResultColumns, rows: int, images: Sequence[ImageRecord]) 
     twice = detections.image_ids[_repeated(detections)]
     found += finding(
         "results-twice",
-        "Results that repeat another one exactly (each counts, as evaluators do)",
+        "Results that repeat another one exactly (each counts, as in the evaluators)",
         (f"in image {image}" for image in twice),
     )
     return found + _score_oddities(detections) + _box_oddities(columns, images)
@@ -196,7 +196,7 @@ def _score_oddities(detections: Detections) -> list[Finding]:
     found = []
     odd = int(np.count_nonzero((scores < 0) | (scores > 1)))
     if odd:
-        what = f"{odd} of {count} results have scores below 0 or above 1 (their order counts alone)"
+        what = f"{odd} of {count} results have scores below 0 or above 1 (only their order counts)"
         found.append(Finding("results-scores-range", what, odd))
     tied = _ties(detections)
     if tied > _MANY_TIES * count:

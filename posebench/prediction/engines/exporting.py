@@ -111,7 +111,7 @@ def check_answers(
     gap = relative_gap(wanted, outputs)
     if not gap <= tolerance:
         raise UnsupportedExecutionError(
-            f"The export's outputs lie {gap:.1e} of the largest one from its network's."
+            f"The export's outputs differ from its network's by {gap:.1e} of the largest."
         )
 
 

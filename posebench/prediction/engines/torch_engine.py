@@ -75,7 +75,7 @@ def optimised(model: PoseModel, execution: Execution) -> PoseModel:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     moved = _gap(model, result)
     if not moved <= TOLERANCE:
-        _log.info("Folding would move the outputs by %.1e of the largest one: left out.", moved)
+        _log.info("BatchNorm is not folded: that would move outputs by %.1e of the largest.", moved)
         result = copy.deepcopy(model).eval()
     dtype = DTYPES.get(execution.precision)
     # Exports are made from float32; their engines choose the precision.

@@ -199,6 +199,6 @@ def _damaged(path: Path, why: object) -> DataError:
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:
-    """Return float64 values as float32 where that loses nothing."""
+    """Return float64 values as float32 if that loses nothing."""
     narrow = values.astype(np.float32)
     return narrow if np.array_equal(narrow, values) else values

@@ -80,7 +80,7 @@ def scaling_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
 
 
 def pareto_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
-    """Draw AP (points) against GFLOPs, instances per second, and latency where it was measured.
+    """Draw AP (points) against GFLOPs, instances per second, and latency if it was measured.
 
     A cell is on a front if no other cell is at least as good in both and better in one; cells on a
     front have their interval and name. Each cell has its checkpoint's own decoder. Returns None

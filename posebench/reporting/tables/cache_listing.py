@@ -65,7 +65,7 @@ def print_pruned(pruned: Pruned, contents: Contents, limit: int | None, *, dry_r
     print(f"{shown_size(pruned.left)} are left; {shown_size(pruned.free)} of the disk are free.")
     if limit is not None and pruned.left > limit:
         pinned = sum(e.size for e in contents.entries if KINDS[e.kind].pinned)
-        print(f"That is more than {shown_size(limit)}: what is left is in use or too new", end="")
+        print(f"That is more than {shown_size(limit)}: the rest is in use or too new", end="")
         print(
             f", or among the {shown_size(pinned)} of pulled checkpoints, which only "
             "--kind checkpoints removes."

@@ -216,7 +216,7 @@ def _cause(found: Sequence[Conditions]) -> str:
     others = [c.other_cores for c in found if c.other_cores is not None]
     loads = [c.load_average for c in found if c.load_average is not None]
     if not others or not loads:
-        return "unstable: what other processes did is unknown on this system"
+        return "unstable: this system does not tell what other processes did"
     busy = (
         f"other processes used {_range(others, 1)} of {found[0].cores} cores; the load average"
         f" was {_range(loads, 1)} before"

@@ -23,7 +23,7 @@ from posebench.scoring.statistics.intervals import (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value (0-1) with its percentile interval; None where there is nothing to count."""
+    """A value (0-1) with its percentile interval; None if there is nothing to count."""
 
     value: float | None
     interval: Bounds | None
@@ -62,8 +62,8 @@ class ErrorDifferences:
 class ErrorReplicates:
     """Values of M models, and of B resamplings of the images, the same for all models.
 
-    `shares` (M, E), `regained` (M, C); `share_replicates` (M, B, E), `regained_replicates`
-    (M, B, C). NaN where there is nothing to count.
+    `shares` (M, E), `regained` (M, C); `share_replicates` (M, B, E), `regained_replicates` (M, B,
+    C). NaN if there is nothing to count.
     """
 
     shares: NDArray[np.float64]

@@ -68,7 +68,7 @@ def _curve(
     scores: NDArray[np.float64],
     persons: np.int64,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return precision and score (R,) at each recall level, 0 where it is not reached.
+    """Return precision and score (R,) at each recall level, 0 if it is not reached.
 
     `hits` and `skipped` are positions in `scores` (D,) of right and of ignored detections.
     Between two hits precision only falls, so the envelope needs the hits alone.

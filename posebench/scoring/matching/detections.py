@@ -54,7 +54,7 @@ def no_detections(keypoint_count: int) -> Detections:
 
 @dataclass(frozen=True, eq=False)
 class ResultColumns:
-    """N results of any category: `category_ids` (N,), `bbox_xywh` (N, 4) where they have boxes."""
+    """N results of any category: `category_ids` (N,), `bbox_xywh` (N, 4) if they have boxes."""
 
     detections: Detections
     category_ids: NDArray[np.int64]
