@@ -82,7 +82,7 @@ def _protocol(
     box_filter: BoxFilter,
     scoring: ScoringOptions,
 ) -> Protocol:
-    """Return the protocol that all cells share; fields that a checkpoint decides are still `None`."""
+    """Return the protocol that all cells share; what a checkpoint decides is still `None`."""
     return Protocol(
         dataset=dataset.name,
         annotations_sha256=dataset.annotations_sha256,
