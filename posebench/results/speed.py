@@ -192,8 +192,8 @@ def differing_conditions(one: Conditions, other: Conditions) -> str | None:
 def is_told(one: Measured, other: Measured) -> bool:
     """Tell whether the repeats show that two numbers differ.
 
-    Both must be stable, and all repeats of one must lie on the same side of those of the other. Of
-    two times five repeats that differ by chance alone, 1 pair in 126 does that.
+    Both must be stable, and all repeats of one must be larger than all of the other. Of two times
+    five repeats that differ by chance alone, 1 pair in 126 does that.
     """
     apart = max(one.repeats) < min(other.repeats) or max(other.repeats) < min(one.repeats)
     return one.stable and other.stable and apart

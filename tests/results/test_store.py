@@ -93,7 +93,7 @@ def test_an_edited_table_is_told(tmp_path: Path) -> None:
     key = save_table(tmp_path, made_up_table(0.5))
     other = save_table(tmp_path, made_up_table(0.9))
     (tmp_path / f"{other}.npz").replace(tmp_path / f"{key}.npz")
-    with pytest.raises(DataError, match="not what it is named by"):
+    with pytest.raises(DataError, match="does not fit its name"):
         load_table(tmp_path, key)
 
 
