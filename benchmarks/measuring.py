@@ -26,19 +26,18 @@ Measurement = dict[str, Any]
 
 
 class FailedRunError(Exception):
-    """A measured process ended with an error; the message is the end of what it said."""
+    """A measured process ended with an error; the message is the end of its output."""
 
 
 def clocks() -> np.ndarray:
-    """Return seconds on the wall and of the processor."""
+    """Return wall-clock and processor seconds."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def peak_memory() -> float:
     """Return this process's peak resident memory in MB.
 
-    Linux's ru_maxrss starts at that of the process that started this one, so there it is read
-    elsewhere.
+    On Linux it is read from /proc, because ru_maxrss starts at the value of the parent process.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -52,8 +51,8 @@ def run_json(
     """Run a process and return the JSON of its last line that starts with `marker`.
 
     Two facts are added: `whole`, its seconds from start to end, and `tree`, the peak memory in MB
-    of it and its children together. A variable of `environment` that is None is taken away.
-    Raises `FailedRunError`.
+    of it and its children together. A variable of `environment` that is None is removed. Raises
+    `FailedRunError` if the process fails.
     """
     variables = {**os.environ, **(environment or {})}
     start = time.perf_counter()
@@ -89,7 +88,7 @@ class _MemoryWatch(threading.Thread):
             self._peak = max(self._peak, held / 1024)
 
     def stop(self) -> float | None:
-        """Return the peak in MB, None where the system does not tell."""
+        """Return the peak in MB, or None if the system does not tell."""
         self._ended.set()
         self.join()
         return self._peak or None

@@ -1,4 +1,4 @@
-"""What decoding JPEG files at half size does to crops: the part of `scale.py` that decides on it.
+"""How decoding JPEG files at half size changes crops: the part of `scale.py` that decides on it.
 
 libjpeg can leave out the finer half of the DCT, which takes less time. A crop that shrinks its box
 by two or more has no use for those pixels, so it looks harmless.
@@ -70,7 +70,7 @@ def crop_reduced(
 
 
 def reducible(dataset: PoseDataset, instances: Instances, size: InputSize) -> dict[Path, list[int]]:
-    """Return the rows of each image all of whose crops shrink by two or more."""
+    """Return the rows of each image whose crops all shrink by two or more."""
     _, scale = boxes_to_center_scale(instances.bbox_xyxy, size, PADDING)
     shrinks = (scale[:, 0] >= 2 * size.width) & (scale[:, 1] >= 2 * size.height)
     rows: dict[int, list[int]] = {}
@@ -111,7 +111,7 @@ def effect_on_crops(dataset: PoseDataset, instances: Instances, size: InputSize)
 @contextmanager
 def reduced_images(found: dict[Path, list[int]]) -> Iterator[None]:
     """Make posebench decode the images of `found` at half size."""
-    halves: dict[int, np.ndarray] = {}  # kept, so that no other image comes to have its id
+    halves: dict[int, np.ndarray] = {}  # keeps images alive, so that no id is used twice
 
     def read(dataset: PoseDataset, index: int) -> np.ndarray:
         path = dataset.images[index].path
@@ -163,7 +163,7 @@ def section(annotations: Path, images: Path, checkpoint: Path | None) -> list[st
         for each in effects
     ]
     lines = [
-        "Of the images all of whose crops shrink by two or more, decoded at half size "
+        "Of the images whose crops all shrink by two or more, decoded at half size "
         "(`cv2.IMREAD_REDUCED_COLOR_2`):",
         "",
         *table(head, rows),

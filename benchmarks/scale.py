@@ -41,7 +41,7 @@ SMALLEST = "heatmap-m-64x48"
 SIZES = ("64x48", "128x96", "192x144", "256x192", "384x288")
 BOUND_MB = 3000
 OWN_DEFAULTS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
-# What must not move a prediction, and batch sizes, which may by rounding.
+# Options that must not move a prediction, and batch sizes, which may move it by rounding.
 SAME = {
     "workers 0": ["--workers", "0"],
     "workers 1": ["--workers", "1"],
@@ -58,7 +58,7 @@ class Extent:
 
     images: int = 5000
     shared_images: int = 200
-    # Of the checkpoints given, which are larger.
+    # Fewer images for the checkpoints given, which are larger.
     given_images: int = 50
     limits: tuple[int, ...] = (100, 200, 400, 800, 1600)
     compared_images: int = 100
@@ -135,7 +135,7 @@ def shared_cost(data: Data, checkpoints: Sequence[str], images: int, rounds: int
 
 
 def _two_decoders(data: Data, checkpoint: str) -> str:
-    """Return two decoders that the checkpoint's outputs are for."""
+    """Return two decoders that can decode the checkpoint's outputs."""
     cells = data.evaluate([checkpoint, "--decoder", "dark"], 1)["cells"]
     return "own,dark" if cells[0]["status"] == "ok" else "own,expectation"
 

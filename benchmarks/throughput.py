@@ -40,7 +40,7 @@ from timed_eval import MARKER
 HERE = Path(__file__).resolve()
 PAGE = RESULTS / "throughput.md"
 ANNOTATIONS, IMAGES = "annotations/person_keypoints_val2017.json", "val2017"
-# A benchmark of defaults: whatever the shell says of threads is taken away.
+# A benchmark of defaults: the shell's settings of threads are removed.
 OWN_DEFAULTS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
 REFERENCE_BATCH = 32
 CONTENDERS = (
@@ -51,7 +51,7 @@ CONTENDERS = (
     "onnxruntime/fp32",
     "onnxruntime/int8",
 )
-# Networks that are trained, for what a contender moves where AP means something.
+# Trained networks, whose AP means something, to see how contenders move it.
 TRAINED = ("heatmap-m", "simcc-m")
 # The others are run once: in a round they would come between those that are compared.
 EVERY_ROUND = (DEFAULT, "torch/bf16", "openvino/bf16")
@@ -122,7 +122,7 @@ class Bench:
         return run_posebench([checkpoint, *data, "--boxes", str(boxes)], contender)
 
     def _checkpoint(self, name: str) -> Path:
-        """Return a net's file, made by the reference where there is none: seeded and fitted."""
+        """Return a net's file; if there is none, the reference makes a seeded and fitted one."""
         path = self.checkpoints / f"{name}.pth"
         if not path.is_file():
             fit = ["--fit-ann", str(self.data / ANNOTATIONS)]

@@ -1,4 +1,4 @@
-"""The page of `throughput.py`: who is how fast, at which AP, and what bounds it."""
+"""The page of `throughput.py`: how fast each contender is, at which AP, and what bounds it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HARMLESS = 0.1
 def page(
     runs: Runs, names: Sequence[str], trained: Sequence[str], limits: Sequence[Mapping[str, float]]
 ) -> list[str]:
-    """Return the lines of the page; `limits` are GFLOP/s by precision, as measured by the way."""
+    """Return the lines of the page; `limits` are GFLOP/s by precision, measured along the way."""
     nets = [net_runs(runs, name) for name in names]
     compared = all(net.best_reference for net in nets)
     title = "Throughput beside MMPose's own loop" if compared else "Throughput of posebench alone"
@@ -58,8 +58,8 @@ def _introduction(compared: bool) -> list[str]:
         "the seconds it took in the loop. Memory is of the process and its children, pages they "
         "share counted once, asked for every second.",
         "",
-        "Networks are seeded and fitted to these images, which is why their AP is no measure of "
-        "them: it is there to be equal.",
+        "Networks are seeded and fitted to these images, so that their AP does not rate them: it "
+        "only shows whether both sides agree.",
     ]
 
 
@@ -93,7 +93,7 @@ def _targets(nets: Sequence[NetRuns], limits: Sequence[Mapping[str, float]]) -> 
 
 
 def _beyond(net: NetRuns, target: float, kind: str) -> str:
-    """Say which contenders whose name ends in `kind` do reach a target, and what they move."""
+    """Say which contenders whose name ends in `kind` reach a target, and how they move AP."""
     found = [
         f"{name} {statistics.median(net.ratios(name)):.2f} times (AP {net.ap_moved(name):+.2f})"
         for name in net.runs
@@ -137,7 +137,7 @@ class Compute:
 def compute_of(
     net: NetRuns, contender: str, limits: Sequence[Mapping[str, float]]
 ) -> Compute | None:
-    """Return how much a contender computes, None where that is not known."""
+    """Return how much a contender computes, or None if that is not known."""
     gmacs = net.first(contender).gmacs
     if gmacs is None or contender.endswith("int8"):
         return None
@@ -178,7 +178,7 @@ def _limits(nets: Sequence[NetRuns], limits: Sequence[Mapping[str, float]]) -> l
 
 
 def _trained(nets: Sequence[NetRuns]) -> list[str]:
-    """Return what each contender moves in networks that are trained."""
+    """Return how each contender moves the AP of trained networks."""
     rows = []
     for net in nets:
         for contender, runs in net.runs.items():
@@ -189,8 +189,8 @@ def _trained(nets: Sequence[NetRuns]) -> list[str]:
     return [
         "## What moves AP",
         "",
-        "The embedded networks, which are trained, on the embedded synthetic people. With the few "
-        "persons of coco-mini, one that passes one threshold more or less is 0.15 points.",
+        "The embedded networks, which are trained, on the embedded synthetic people. coco-mini has "
+        "so few persons that one of them passing one more threshold is 0.15 points.",
         "",
         *table(["net", "contender", "instances", "AP", "moved, points"], rows),
     ]

@@ -1,4 +1,4 @@
-"""`posebench eval` with clocks attached, in this process: what is measured is the command itself.
+"""`posebench eval` with clocks attached, in this process, so that the command itself is measured.
 
     python benchmarks/timed_eval.py [--keep FILE.npz] CHECKPOINT... [options of posebench eval]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="What posebench keeps to make nothing twice.", no_args_is_help=True)
+app = typer.Typer(help="What posebench keeps so that nothing is made twice.", no_args_is_help=True)
 
 Folder = Annotated[
     Path | None,
@@ -42,19 +42,21 @@ def prune_command(
         typer.Option(help="Remove the least recently used until it fits: 5GB, 500MB, 2GiB."),
     ] = None,
     older_than: Annotated[
-        str | None, typer.Option(help="Remove only what was not used for as long: 12h, 30d, 2w.")
+        str | None, typer.Option(help="Remove only what was not used for this long: 12h, 30d, 2w.")
     ] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only entries of a kind, several times for several; pulled checkpoints are "
-            "removed only where named. posebench cache info lists kinds."
+            help="Only entries of this kind; repeat for more kinds. Pulled checkpoints are "
+            "removed only if named. posebench cache info lists kinds."
         ),
     ] = None,
     folder: Folder = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be removed.")
+    ] = False,
 ) -> None:
-    """Remove what was not used for longest; what a running process uses stays."""
+    """Remove the entries unused for longest, except those that a running process uses."""
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
     from posebench.files.cache_contents import KINDS, Limits, cache_contents, prune, users_cache

@@ -15,9 +15,12 @@ def convert_command(
     out: Annotated[Path, typer.Argument(help="File to write, ending in .safetensors.")],
     spec: Annotated[Path | None, typer.Option(help="YAML with what the file does not say.")] = None,
     dtype: Annotated[
-        str, typer.Option(help="Of weights: float32, which changes no number, or float16.")
+        str,
+        typer.Option(
+            help="Precision of the weights: float32, which changes no number, or float16."
+        ),
     ] = "float32",
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a checkpoint as posebench's own file, with all that was found about it inside."""
     from posebench.checkpoints.converting import PRECISIONS, convert_checkpoint

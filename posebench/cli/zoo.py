@@ -88,7 +88,7 @@ def pull_command(
     say(str(pulled.path))
     say(f"sha256 {pulled.sha256}")
     say(
-        "It is the published file: its hash begins as the publisher's."
+        "It is the published file: its hash begins with the publisher's."
         if pulled.checked
         else "The publisher gives no hash to check it by."
     )

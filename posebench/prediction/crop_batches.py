@@ -1,6 +1,7 @@
-"""Batches of crops: every image decoded once, every crop cut once, for whoever needs them.
+"""Batches of crops: each image is decoded once and each crop cut once, for all cells.
 
-Which instances form a batch is fixed beforehand, so no answer depends on who prepares one.
+The instances of each batch are fixed beforehand, so answers do not depend on the thread that
+prepares it.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from posebench.prediction.devices import Uploaded, Uploader
 from posebench.prediction.execution import CALIBRATION_CROPS, Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
 
-# Batches that workers are ahead of the lanes by.
+# How many batches the workers may be ahead of the lanes.
 _AHEAD = 2
 
 
 @dataclass(frozen=True)
 class CropRequest:
-    """Crops of `size`, resampled to `input_size` where that differs, normalised by `spec`."""
+    """Crops of `size`, resampled to `input_size` if that differs, normalised by `spec`."""
 
     size: InputSize
     input_size: InputSize
@@ -70,7 +71,7 @@ class CropBatch:
             }
         self._inputs: dict[CropRequest, Tensor] = {}
         self._cut: dict[tuple[InputSize, CropSpec], NDArray[np.uint8]] = {}
-        # Of this part, which every kind of crop needs, and of each kind.
+        # Seconds of this part, which every kind of crop needs, and seconds of each kind.
         self._read_seconds = time.perf_counter() - start
         self._seconds: dict[CropRequest, float] = {}
 
@@ -110,7 +111,10 @@ class CropBatch:
 def crops_on_device(
     images: Sequence[Tensor], bbox_xyxy: NDArray[np.float32], request: CropRequest
 ) -> Tensor:
-    """Return crops (N, H, W, 3) uint8 of N images (h, w, 3), bit for bit those cut on the CPU."""
+    """Return crops (N, H, W, 3) uint8 of N images (h, w, 3).
+
+    They equal those cut on the CPU bit for bit.
+    """
     size, spec = request.size, request.spec
     center, scale = boxes_to_center_scale(bbox_xyxy, size, spec.padding)
     matrices = [crop_matrix(center[row], scale[row], size, spec.udp) for row in range(len(images))]
@@ -128,7 +132,10 @@ class _Images:
         self._decoded: dict[int, Future[NDArray[np.uint8]]] = {}
 
     def take(self, index: int) -> NDArray[np.uint8]:
-        """Return an image, once for each batch; raise `DataError` if it cannot be read."""
+        """Return an image; each batch takes it once.
+
+        Raises `DataError` if it cannot be read.
+        """
         with self._lock:
             first = index not in self._decoded
             image = self._decoded.setdefault(index, Future())
@@ -157,11 +164,11 @@ def crop_batches(
     requests: Sequence[CropRequest],
     device: torch.device,
 ) -> Iterator[Iterator[Callable[[], CropBatch]]]:
-    """Give batches in the order of the images, each as a function that returns it.
+    """Give batches in the order of the images, each as a function that returns one.
 
-    Their crops lie on `device`. Workers, if there are any, prepare `requests` ahead, a bounded
-    number of batches; else the function does it all. It raises `DataError` for an image that cannot
-    be read.
+    The crops lie on `device`. Workers, if there are any, prepare the crops of `requests` for a
+    bounded number of batches ahead; without workers, the function prepares them when it is called.
+    The function raises `DataError` if an image cannot be read.
     """
     order = image_order(instances)
     batch_size, workers = parallelism.batch_size, parallelism.workers
@@ -172,7 +179,7 @@ def crop_batches(
     def prepared(rows: NDArray[np.intp]) -> CropBatch:
         batch = CropBatch(images, instances, rows, uploader)
         for request in requests:
-            with suppress(Exception):  # the cell that asks for it meets it again, as its failure
+            with suppress(Exception):  # a cell that asks for it meets the error again
                 batch.inputs(request)
         return batch
 

@@ -56,14 +56,14 @@ Taps = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 @lru_cache(maxsize=64)
 def resampling_taps(old: int, new: int, udp: bool) -> Taps:
-    """Return which pixels each new one is a mean of, and their weights, both (taps, new)."""
+    """Return the old pixels that each new pixel averages, and their weights, both (taps, new)."""
     step = (old - 1) / max(new - 1, 1) if udp else old / new
     centers = np.minimum(np.arange(new) * step, old - 1)
     reach = max(step, 1.0)
     first = np.maximum(np.ceil(centers - reach), 0).astype(np.intp)
     places = first + np.arange(int(2 * reach) + 1)[:, None]
     weights = np.maximum(1 - np.abs(places - centers) / reach, 0) * (places < old)
-    # A tap that has no weight anywhere is a whole pass over the pixels for nothing.
+    # A tap without any weight would cost a pass over the pixels for nothing.
     used = weights.any(axis=1)
     weights = (weights / weights.sum(axis=0))[used]
     return np.minimum(places[used], old - 1), weights.astype(np.float32)
@@ -71,7 +71,7 @@ def resampling_taps(old: int, new: int, udp: bool) -> Taps:
 
 def _resampled(pixels: NDArray[np.generic], taps: Taps, axis: Literal[0, 1]) -> NDArray[np.float32]:
     """Return (H, W, 3) resampled along one axis."""
-    # Sums of elements, not matrix products: those round differently from one processor to another.
+    # Elementwise sums: matrix products round differently from one processor to another.
     shape = (-1, 1, 1) if axis == 0 else (-1, 1)
     total: NDArray[np.float32] | None = None
     for places, weights in zip(*taps, strict=True):
@@ -89,6 +89,6 @@ def normalise(crops: NDArray[np.uint8], crop: CropSpec) -> NDArray[np.float32]:
     ordered = crops[..., ::-1] if crop.channels == "rgb" else crops
     planes = np.ascontiguousarray(ordered.transpose(0, 3, 1, 2), dtype=np.float32)
     planes -= np.array(crop.mean, dtype=np.float32)[:, None, None]
-    # Not times 1 / std: that rounds differently.
+    # A division: multiplying by 1 / std rounds differently.
     planes /= np.array(crop.std, dtype=np.float32)[:, None, None]
     return planes

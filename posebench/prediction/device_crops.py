@@ -21,12 +21,12 @@ from posebench.networks.spec import CropSpec
 from posebench.prediction.crops import Taps, resampling_taps
 from posebench.prediction.devices import to_device
 
-# Of the fixed point: bits of fraction that places are rounded to, then those that are kept.
+# Fixed point: the bits of fraction that places are rounded to, and how many of them are kept.
 PLACE_BITS, FRACTION_BITS = 10, 5
 FRACTIONS = 1 << FRACTION_BITS
-# Crops are made in portions of this many pixels, each of which takes about 150 bytes meanwhile.
+# Crops are made in portions of this many pixels; a pixel takes about 150 bytes meanwhile.
 MAX_PIXELS = 1 << 21
-# Black pixels laid around an image: of the two that a sample off the border reads, none is its own.
+# Black pixels laid around an image, so that a sample off the border reads only black ones.
 MARGIN = 2
 
 
@@ -35,11 +35,12 @@ def warp_crops(
 ) -> Tensor:
     """Return crops (N, H, W, 3) uint8 of `images`, one (h, w, 3) uint8 for each of N boxes.
 
-    All images are on one device, and so are the crops; an image stands as often as it has boxes,
-    and is copied once if it is the same tensor.
+    All images and the crops are on one device. An image is listed once for each of its boxes, and
+    copied once if these are the same tensor.
+
     `matrices` (N, 2, 3) are those of `geometry.crop_matrix`. The crops equal
-    `cv2.warpAffine(image, matrix, (W, H), flags=INTER_LINEAR)` bit for bit (OpenCV 4.11 to 4.13
-    on x86-64), for images of up to 32 766 pixels a side.
+    `cv2.warpAffine(image, matrix, (W, H), flags=INTER_LINEAR)` bit for bit (OpenCV 4.11 to 4.13 on
+    x86-64), for images of up to 32 766 pixels a side.
     """
     device = images[0].device
     pixels, layout = _joined(images)
@@ -84,7 +85,7 @@ def _resampled(pixels: Tensor, taps: Taps, axis: Literal[1, 2]) -> Tensor:
     places, weights = (to_device(part, pixels.device) for part in taps)
     total = torch.zeros((), device=pixels.device)
     for place, weight in zip(places, weights, strict=True):
-        # Not fused: that would round otherwise than numpy.
+        # Two operations: a fused one would round differently from numpy.
         total = total + pixels.index_select(axis, place) * weight.view(shape)
     return total
 
@@ -92,21 +93,21 @@ def _resampled(pixels: Tensor, taps: Taps, axis: Literal[1, 2]) -> Tensor:
 def _channels_reversed(crops: Tensor) -> Tensor:
     if crops.device.type != "cpu":
         return crops.flip(-1)
-    # On a CPU torch takes 25 times as long, longer than all the rest.
+    # On a CPU torch's flip takes 25 times as long as this, longer than all the rest.
     image = crops.flatten(0, 1).numpy()
     return torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).view(crops.shape)
 
 
 def _tiled(constants: tuple[float, float, float], crops: Tensor) -> Tensor:
-    """Return what applies to each value of a row of pixels of crops (N, H, W, 3)."""
+    """Return three constants, repeated for each pixel in a row of crops (N, H, W, 3)."""
     return to_device(np.tile(np.array(constants, dtype=np.float32), crops.shape[2]), crops.device)
 
 
 def _joined(images: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
-    """Return the pixels (P, 3) of all distinct images, with margins, and (N, 4) per box.
+    """Return the pixels (P, 3) of all distinct images, with margins, and a layout (N, 4) per box.
 
-    Those are its image's first pixel and pixels per row, margins included, and its width and
-    height, without them.
+    The layout is the first pixel and the pixels per row of the box's image, margins included, and
+    the image's width and height without them.
     """
     distinct: dict[int, tuple[int, int, int, int]] = {}
     flat, first = [], 0
@@ -123,8 +124,8 @@ def _joined(images: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
 def _places(matrices: NDArray[np.float64], size: InputSize) -> NDArray[np.int32]:
     """Return (N, 2, H + W): what each row and each column of a crop adds to the place sampled.
 
-    In 1/1024 pixel of the image, x then y. float64, each operation in OpenCV's order: places that
-    lie half-way between two fractions are common.
+    The unit is 1/1024 pixel of the image, x then y. Computed in float64 and in OpenCV's order,
+    because places half-way between two fractions are common.
     """
     a, b, c, d, e, f = np.moveaxis(matrices.reshape(-1, 6, 1), 1, 0)
     rows, columns = np.arange(size.height), np.arange(size.width)
@@ -137,7 +138,7 @@ def _places(matrices: NDArray[np.float64], size: InputSize) -> NDArray[np.int32]
         by_row = np.stack([xy * rows + x0, yy * rows + y0], axis=1)
         by_column = np.stack([xx * columns, yx * columns], axis=1)
         rounded = np.rint(np.concatenate([by_row, by_column], axis=2) * (1 << PLACE_BITS))
-        # What does not fit becomes the lowest number, as in the processor's own conversion.
+        # A number that does not fit becomes the lowest one, as in the processor's own conversion.
         places = np.where(np.abs(rounded) < 2**31, rounded, -(2**31)).astype(np.int32)
     places[..., : size.height] += 1 << (PLACE_BITS - FRACTION_BITS - 1)
     return places

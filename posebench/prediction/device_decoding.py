@@ -1,7 +1,7 @@
-"""Decoding where the network's outputs lie: of each map only a few numbers leave the GPU.
+"""Decoding on the device of the network's outputs: only a few numbers of each map leave the GPU.
 
-The codecs decode, as they do in numpy; what they read comes from here, equal to what they would
-read there: maxima, single values, and blurs summed in the order and precision of OpenCV 4's
+The codecs decode as they do in numpy. This module gives them the values that they read, equal to
+numpy's: maxima, single values, and blurs summed in the order and precision of OpenCV 4's
 `GaussianBlur` on x86-64 with AVX2 (`imgproc/src/filter.simd.hpp`).
 """
 
@@ -23,7 +23,7 @@ from posebench.networks.codecs.decoded import Decoded
 from posebench.networks.sizes import InputSize
 from posebench.prediction.devices import to_device
 
-# Up to here OpenCV sums a row from its middle outwards, above from left to right.
+# OpenCV sums a row from its middle outwards for kernels up to this size, else from left to right.
 SMALL_KERNEL = 5
 
 
@@ -33,9 +33,9 @@ def decode_on_device(
     """Return what `codecs.decode_by` does, from outputs on any device that computes in float64.
 
     `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`, as `flip.predict_outputs` returns them.
-    Keypoints and scores equal numpy's bit for bit where OpenCV (4.11 to 4.13) has AVX2. Where it
-    has not, its blurs round otherwise, and DARK and UDP answers differ as they do between such
-    processors: by up to 2e-5 input pixels on Gaussian peaks, by any number on noise. Raises
+    Keypoints and scores equal numpy's bit for bit where OpenCV (4.11 to 4.13) has AVX2. Without
+    AVX2 OpenCV's blurs round differently, and DARK and UDP answers differ as they do between such
+    processors: by up to 2e-5 input pixels on Gaussian peaks, by any amount on noise. Raises
     `EvaluationError` as `decode_by` does.
     """
     maps = tuple(TensorMaps(output.float().contiguous()) for output in outputs)
@@ -53,7 +53,7 @@ class TensorMaps:
         return tuple(self.tensor.shape)
 
     def peaks(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        # Of equal values torch promises the first.
+        # torch promises the first of equal values.
         values, places = self.tensor.flatten(2).max(dim=-1)
         return values.cpu().numpy(), places.cpu().numpy()
 
@@ -97,7 +97,7 @@ def _blurred(padded: Tensor, kernel: int) -> Tensor:
 
 
 def _folded(weights: list[float], values: list[Tensor]) -> list[tuple[float, Tensor]]:
-    """Return the middle one, and sums of two as far from it, nearest first, with their weights."""
+    """Return (weight, value): the middle one, then the sum of the two at each distance from it."""
     middle = len(values) // 2
     pairs = zip(weights[middle + 1 :], values[middle + 1 :], values[:middle][::-1], strict=True)
     return [(weights[middle], values[middle]), *((weight, a + b) for weight, a, b in pairs)]
@@ -108,6 +108,6 @@ def _weighted_sum(terms: Iterable[tuple[float, Tensor]]) -> Tensor:
     (weight, first), *others = terms
     total = first * weight
     for weight, values in others:
-        # Exact in float64 but for the sum, whose second rounding is all but never seen.
+        # The product is exact in float64; the second rounding of the sum hardly ever shows.
         total = torch.add(total.double(), values.double(), alpha=weight).float()
     return total

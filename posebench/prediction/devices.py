@@ -1,4 +1,4 @@
-"""Devices: which there are, copies to them, and what reports say of them. CUDA is never needed."""
+"""Devices: finding them, copying to them, describing them in reports. CUDA is never needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from posebench.errors import UnsupportedExecutionError, nearest
 def check_device(name: str) -> torch.device:
     """Return the device of this name: `cpu`, `cuda` (the current GPU) or `cuda:N`.
 
-    Raises `UnsupportedExecutionError` with the names this machine has.
+    Raises `UnsupportedExecutionError` if this machine does not have it; the hint lists those it
+    has.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     valid = ["cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]
@@ -35,9 +36,9 @@ def check_device(name: str) -> torch.device:
 def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
     """Return an array as a tensor on the device.
 
-    On the CPU both share memory. To a GPU the copy runs in order with the current stream and is
-    not waited for: the array may change at once, as it was copied to page-locked memory, which
-    torch gives to no one else before the copy is done.
+    On the CPU both share memory. A copy to a GPU runs in the order of the current stream, and this
+    call does not wait for it. The array may change at once, because torch keeps a page-locked copy
+    until the transfer is done.
     """
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
@@ -53,19 +54,20 @@ class Uploaded:
     arrived: torch.cuda.Event | None
 
     def receive(self) -> Tensor:
-        """Return the tensor, for use on the current stream, which waits for it; no thread does."""
+        """Return the tensor; the current stream waits for it, the calling thread does not."""
         if self.arrived is not None:
             stream = torch.cuda.current_stream(self.tensor.device)
             stream.wait_event(self.arrived)
-            # Its memory belongs to the stream that copied, and would go back there too early.
+            # Its memory belongs to the copying stream, which would otherwise take it back too
+            # early.
             self.tensor.record_stream(stream)
         return self.tensor
 
 
 class Uploader:
-    """Copies arrays to a device beside what its networks compute, on a stream of its own.
+    """Copies arrays to a device, on a stream of its own, while networks compute.
 
-    One may be shared by several threads.
+    Several threads may share one.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -75,7 +77,10 @@ class Uploader:
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def upload(self, array: NDArray[Any]) -> Uploaded:
-        """Start to copy an array, which may change afterwards on a GPU but not on the CPU."""
+        """Start to copy an array.
+
+        The array may change afterwards if the device is a GPU; on the CPU it shares its memory.
+        """
         if self._stream is None:
             return Uploaded(to_device(array, self.device), None)
         with torch.cuda.stream(self._stream):
@@ -107,5 +112,5 @@ def device_text(device: torch.device) -> str:
     text = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
     try:
         return f"{text}, {torch.cuda.clock_rate(device)} MHz"
-    except (ModuleNotFoundError, RuntimeError):  # NVIDIA's bindings are no requirement of torch
+    except (ModuleNotFoundError, RuntimeError):  # torch does not require NVIDIA's bindings
         return text

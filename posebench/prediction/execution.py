@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Progress = Callable[[str, int, int], None]
-"""Told what is done, how much of it, of how much."""
+"""Is called with the name of a step, how much of it is done, and how much there is."""
 
 Engine = Literal["torch", "eager", "compile", "onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
-# Crops, of the evaluated data, that int8 takes its ranges from.
+# How many crops of the evaluated data set the ranges of int8.
 CALIBRATION_CROPS = 128
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
-# What runs exported files of a family.
+# The engine that runs exported files of a family.
 _RUNTIMES: dict[str, Engine] = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
 def usual_engine(family: str | None) -> Engine:
-    """Return what runs a backbone family by default: torch, or an exported file's own runtime."""
+    """Return the default engine of a backbone family: torch, or an exported file's own runtime."""
     return _RUNTIMES.get(family or "", "torch")
 
 
@@ -33,8 +33,8 @@ class Execution:
     `torch` folds BatchNorm into convolutions and lays tensors out channels-last; `eager` is the
     network exactly as published, which the others are checked against; `compile` is
     `torch.compile`; `onnxruntime` and `openvino` run an export made on the fly. No engine means the
-    checkpoint's own: `torch` for weights, its runtime for an exported file. `device` is torch's
-    name of one, such as `cuda:0`.
+    checkpoint's own: `torch` for weights, its runtime for an exported file. `device` is a device's
+    name in torch, such as `cuda:0`.
     """
 
     engine: Engine | None = None
@@ -44,7 +44,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a user grants a run; what is None is chosen for the device.
+    """What a user grants a run; a field that is None is chosen for the device.
 
     `threads` run networks and `workers` cut crops ahead of them; a batch has `batch_size` crops.
     """
@@ -54,16 +54,16 @@ class Resources:
     batch_size: int | None = None
 
     def or_batch_size(self, batch_size: int | None) -> Resources:
-        """Return these, with that batch size where they have none."""
+        """Return these resources, with `batch_size` if they have none."""
         return replace(self, batch_size=self.batch_size or batch_size)
 
 
 @dataclass(frozen=True)
 class Parallelism:
-    """What moves the speed of a run and none of its answers.
+    """Settings that move the speed of a run but not its answers.
 
-    Every batch runs on one lane, `lanes` of them side by side; `workers` more threads read images
-    and cut crops ahead of the lanes, or with 0 each lane does so for itself.
+    Every batch runs on one lane, and `lanes` batches run side by side. `workers` more threads read
+    images and cut crops ahead of the lanes; with 0, each lane does so for itself.
     """
 
     batch_size: int = 8
@@ -71,7 +71,7 @@ class Parallelism:
     workers: int = 0
 
     def wall_seconds(self, crops: float, network: float) -> float:
-        """Return how long work takes that keeps lanes and workers busy for so many seconds.
+        """Return the wall-clock seconds of `crops` and `network` seconds of work.
 
         Workers cut crops while lanes run networks; without workers lanes do both in turn.
         """

@@ -22,8 +22,9 @@ def predict_outputs(
 ) -> tuple[Tensor, ...]:
     """Run crops x (N, 3, H, W), and with `flip_test` their mirror images.
 
-    Both go in one batch or, `apart`, in two as in the references, which rounds differently.
-    Returns what is decoded: SimCC vectors are probabilities where the codec has a softmax.
+    Both go in one batch or, if `apart`, in two as in the references; the two ways round
+    differently. The outputs are ready to decode: SimCC vectors are probabilities if the codec has a
+    softmax.
     """
     if flip_test and apart:
         return flip_average(network(x), network(x.flip(-1)), network.spec)
@@ -54,8 +55,8 @@ def flip_average(
 def _heatmaps_flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor, ...]:
     """Return maps of one channel per keypoint, or of three, the second of which is an x offset.
 
-    They may shift right by one column, keeping column 0: they are one pixel off because the
-    stride-2 layers align at the left.
+    If the spec says so, they shift right by one column, keeping column 0. Mirrored maps are one
+    pixel off when stride-2 layers align at the left.
     """
     order = list(spec.keypoints.flip_indices)
     heatmaps = outputs[0].flip(-1)

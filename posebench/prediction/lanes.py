@@ -1,7 +1,7 @@
 """Lanes: threads that each run whole batches, on a share of torch's threads.
 
-Two batches side by side on one thread each are faster than one after the other on two: nothing
-waits at the end of every layer.
+Two batches side by side, on one thread each, are faster than one after the other on two threads,
+because no thread waits for another at the end of every layer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def run_in_lanes(
 ) -> None:
     """Call `run` with each of `batches`, `lanes` at a time, and `progress` with what it returns.
 
-    0 means that there is no use going on. What `run` raises is raised here when all lanes have
-    stopped; so is Ctrl-C. `progress` is called by this thread.
+    A lane ends when `run` returns 0. An exception of `run`, or Ctrl-C, is raised here when all
+    lanes have stopped. `progress` is called by this thread.
     """
     if lanes == 1:
         for batch in batches:
@@ -81,7 +81,7 @@ class _Shared:
             self._messages.put(None)
 
     def report(self, lanes: int, progress: Callable[[int], None]) -> None:
-        """Pass on what lanes did until all have ended; raise what the first of them raised."""
+        """Report progress until all lanes have ended, then raise the first exception of a lane."""
         failure: BaseException | None = None
         while lanes:
             message = self._messages.get()

@@ -1,7 +1,7 @@
 """Loop 1: images and boxes through one network at several sizes and policies, to keypoints.
 
 Each image is decoded once for all its boxes and all networks; each crop is cut once for all
-networks that use it; a network runs once for all decoders. Where raw outputs of an earlier run are
+networks that use it; a network runs once for all decoders. If raw outputs of an earlier run are
 kept, it does not run at all.
 """
 
@@ -41,11 +41,11 @@ DeviceOutputs = tuple[torch.Tensor, ...]
 class NetworkRun:
     """A network ready to run on crops of `size`, which it may want resampled first.
 
-    It answers once for all cells that differ by their decoder alone, those of `decoders`. With
-    `raw`, outputs are read from there, or are kept there if it is empty; they are decoded from
-    float16 either way. `files` are where a decoder's predictions belong, none for nowhere.
-    `scored` are the keypoints to keep, in their order; None keeps all. Networks that run together
-    share a `device`.
+    It runs once for all cells that differ only in their decoder, one of `decoders`. With `raw`,
+    outputs are read from that folder, or kept there if it is empty; either way they are decoded
+    from float16. `files` has the file for each decoder's predictions; without one they are not
+    kept. `scored` are the keypoints to keep, in their order; None keeps all. Networks that run
+    together share a `device`.
     """
 
     network: CellNetwork
@@ -68,7 +68,7 @@ class NetworkRun:
 class Outcome:
     """Predictions of one cell, or the reason it failed.
 
-    `seconds` are end to end, as if there were no other cell; 0 where no network ran.
+    `seconds` are end to end, as if there were no other cell; 0 if no network ran.
     """
 
     predictions: Predictions | None
@@ -84,11 +84,11 @@ def predict(
     parallelism: Parallelism,
     progress: Callable[[int], None],
 ) -> dict[Key, dict[Decoder, Outcome]]:
-    """Predict all `instances` by every network; `progress` gets the number of new instances.
+    """Predict all `instances` with every network; `progress` gets the number of new instances.
 
-    Returns under each run's key the outcome of each of its decoders. A network that fails is left
-    out from then on and the others go on; an image that cannot be read fails them all. The answers
-    do not depend on `parallelism`, but for rounding by its batch size.
+    Returns the outcome of each decoder under the key of its run. A network that fails is left out
+    from then on and the others go on; an image that cannot be read fails them all. The answers do
+    not depend on `parallelism`, except that its batch size moves rounding.
     """
     running = {key: _Running(run, dataset, instances) for key, run in runs.items()}
     try:
@@ -122,7 +122,7 @@ def _run(
     """Run networks batch by batch, in the order of the images."""
 
     def run(batch: Callable[[], CropBatch]) -> int:
-        """Run one batch and return how many instances it had, 0 when there is no use going on."""
+        """Run one batch and return how many instances it had, 0 if no network is left to run."""
         try:
             crops = batch()
         except PosebenchError as error:
@@ -153,7 +153,7 @@ class _Running:
         self._crop_seconds = self._network_seconds = 0.0
 
     def replay(self) -> bool:
-        """Decode the outputs of an earlier run and return True, if they are kept."""
+        """Decode the kept outputs of an earlier run, if any; return whether there were any."""
         raw = self.run.raw
         if raw is None or not raw.is_complete:
             return False

@@ -73,7 +73,10 @@ def instance_predictions(
 
 
 def check_finite(predictions: Predictions) -> None:
-    """Raise `EvaluationError` with the first instance whose numbers are NaN or infinite."""
+    """Check that every number is finite.
+
+    Raises `EvaluationError` if one is NaN or infinite, and names the first such instance.
+    """
     for name in ("keypoints", "keypoint_scores", "bbox_xyxy", "bbox_scores", "areas"):
         values = getattr(predictions, name)
         bad = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
@@ -90,8 +93,8 @@ def check_finite(predictions: Predictions) -> None:
 def group_by_image(image_ids: NDArray[np.int64], ids: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Return the positions of each image's instances, images in order of first appearance.
 
-    Within an image they are sorted by id and an id counts once, its first occurrence, as in
-    MMPose's `CocoMetric._sort_and_unique_bboxes`.
+    Within an image they are sorted by id, and only the first of equal ids counts, as in MMPose's
+    `CocoMetric._sort_and_unique_bboxes`.
     """
     _, first, inverse = np.unique(image_ids, return_index=True, return_inverse=True)
     groups = []

@@ -1,7 +1,7 @@
 """A pass in segments: its predictions are kept every minute, and not made again after a kill.
 
-Segments are made of whole batches, the same ones that the pass would have in one go, so that no
-answer depends on where it was interrupted.
+Segments are made of whole batches, the same ones as in an uninterrupted pass, so that no answer
+depends on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from posebench.prediction.predict import Key, NetworkRun, Outcome, predict
 _log = logging.getLogger(__name__)
 # Seconds of work that a kill may lose. Lanes wait for one another at the end of every segment.
 _KEEP_EVERY = 60.0
-# Batches of each lane in the first segment, whose speed says how long the next ones are.
+# Batches of each lane in the first segment; its speed sets the length of the next ones.
 _FIRST_BATCHES = 8
 
 
@@ -38,10 +38,9 @@ def predict_in_segments(
     parallelism: Parallelism,
     progress: Callable[[int], None],
 ) -> dict[Key, dict[Decoder, Outcome]]:
-    """Do as `predict` does, but go on where an earlier run was killed.
+    """Predict as `predict` does, but go on where an earlier run was killed.
 
-    Where a run has no files for its predictions, or raw outputs to keep, nothing is kept on the
-    way.
+    Nothing is kept on the way if a run has no files for its predictions, or raw outputs to keep.
     """
     keeps = all(run.files and run.raw is None for run in runs.values())
     if not keeps or not len(instances):
@@ -75,7 +74,7 @@ def predict_in_segments(
 def _segments(
     answers: Mapping[Key, _Answers], parallelism: Parallelism, total: int
 ) -> Iterator[tuple[int, int, list[Key]]]:
-    """Yield where segments of about a minute start and stop, and the runs that lack them."""
+    """Yield the start and stop of segments of about a minute, and the runs that lack them."""
     batch = parallelism.batch_size
     least = parallelism.lanes * batch
     length = _FIRST_BATCHES * least
@@ -92,7 +91,7 @@ def _segments(
 
 
 def _keep(answers: Iterable[_Answers]) -> None:
-    """Write what is not on disk yet; what cannot be written is only said."""
+    """Write what is not on disk yet; log a warning if that fails."""
     try:
         for own in answers:
             own.keep()
@@ -110,7 +109,7 @@ def _rows_of(instances: Instances, rows: NDArray[np.intp]) -> Instances:
 
 
 class _Answers:
-    """What the decoders of one run have answered so far, instances being in batches' order."""
+    """What the decoders of one run have answered so far, in the batches' order of instances."""
 
     def __init__(self, run: NetworkRun, batch_size: int, total: int) -> None:
         self._run = run
@@ -118,7 +117,8 @@ class _Answers:
         kept = {
             decoder: read_parts(run.files[decoder], batch_size, total) for decoder in run.decoders
         }
-        # The network runs for all decoders: from where one of them lacks something.
+        # The network runs for all decoders at once, so it starts where the first of them lacks
+        # something.
         stops = zip(*([part.stop for part in own] for own in kept.values()), strict=False)
         common = sum(1 for _ in takewhile(lambda own: len(set(own)) == 1, stops))
         self._parts = {decoder: own[:common] for decoder, own in kept.items()}
@@ -147,7 +147,10 @@ class _Answers:
         self.done = stop
 
     def keep(self) -> None:
-        """Write what is not on disk yet; raise `DataError`."""
+        """Write what is not on disk yet.
+
+        Raises `DataError` if that fails.
+        """
         if self.done == self._kept:
             return
         for decoder in self.decoders:
@@ -158,7 +161,7 @@ class _Answers:
         self._kept = self.done
 
     def outcomes(self, rows: NDArray[np.intp]) -> dict[Decoder, Outcome]:
-        """Return what came of each decoder, with the instances in the order of `rows`."""
+        """Return the outcome of each decoder, with the instances in the order of `rows`."""
         return {decoder: self._outcome(decoder, rows) for decoder in self._run.decoders}
 
     def _outcome(self, decoder: Decoder, rows: NDArray[np.intp]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Texts from users and files, made harmless in what they are written to: a function a format."""
+"""Make texts from users and files harmless where they are written: one function per format."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def for_csv(text: str) -> str:
 
 
 def for_github(text: str, *, as_property: bool = False) -> str:
-    """Return a text as part of a workflow command, which would else end at these characters."""
+    """Return a text as part of a workflow command; characters that would end it are escaped."""
     plain = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return plain.replace(":", "%3A").replace(",", "%2C") if as_property else plain

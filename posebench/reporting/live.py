@@ -34,7 +34,7 @@ class LineDisplay:
         self._left = 0
 
     def progress(self, label: str, done: int, total: int) -> None:
-        """Show nothing: steps within a cell are for the eye."""
+        """Show nothing: steps within a cell would only fill a log."""
 
     def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
         """Say what is odd in the data, how many cells there are and how many are left."""
@@ -43,7 +43,7 @@ class LineDisplay:
             self._say(line)
 
     def started(self, cells: Sequence[PlannedCell]) -> None:
-        """Say what runs together, as it may take long before any of it is done."""
+        """Say what runs together, because it may be long before any of it is done."""
         if line := pass_line(cells):
             self._say(line)
 
@@ -111,7 +111,7 @@ class LiveDisplay:
         self._live.update(Group(*parts, steps, *last))
 
     def _time_left(self) -> str:
-        """Return the time that the pending cells' cost says is left."""
+        """Return the time left, estimated from the cost of the pending cells."""
         cost = {cell.id: cell_cost(cell.result) for cell in self._pending}
         done = sum(cost.get(cell.id, 0.0) for cell in self._done)
         if self._running and self._steps:
@@ -139,7 +139,7 @@ def cell_cost(result: CellResult) -> float:
     if result.status != "ok":
         return 0.0
     passes = 2 if result.protocol.flip_test else 1
-    # A network that cannot be counted still takes its time.
+    # A network whose cost cannot be counted still takes time.
     return (result.gflops or 1.0) * passes * result.protocol.instances
 
 

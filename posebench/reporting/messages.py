@@ -1,6 +1,7 @@
-"""Sentences for the screen: what they quote of files, names and servers gives no commands.
+"""Sentences for the screen: text that they quote from files, names and servers gives no commands.
 
-A terminal obeys escape sequences, and a runner of GitHub Actions every line that begins with `::`.
+A terminal obeys escape sequences, and a runner of GitHub Actions obeys every line that begins with
+`::`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 
-# A path and a sentence or two; what is longer is a file's content.
+# Room for a path and a sentence or two; anything longer is a file's content.
 LONGEST_LINE = 1000
 _KEPT_END = 200
 _WORKFLOW_COMMANDS = ("::", "##[")
@@ -27,7 +28,7 @@ def harmless(line: str) -> str:
 
 
 def as_line(text: str) -> str:
-    """Return a text as one harmless line, cut in the middle where it is very long."""
+    """Return a text as one harmless line, cut in the middle if it is very long."""
     line = harmless(text)
     left_out = len(line) - LONGEST_LINE
     if left_out <= 0:
@@ -37,7 +38,7 @@ def as_line(text: str) -> str:
 
 
 def as_lines(text: str) -> str:
-    """Return a text whose line feeds are meant, each of its lines by `as_line`."""
+    """Return a text with its line feeds, each of its lines made harmless by `as_line`."""
     return "\n".join(map(as_line, text.split("\n")))
 
 

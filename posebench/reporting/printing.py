@@ -1,4 +1,4 @@
-"""To the screen or a file: tables keep whole lines where there is no terminal to fit."""
+"""Print to the screen or a file: without a terminal to fit, tables keep whole lines."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ def _whole_width(renderable: RenderableType) -> int:
 
 
 def write_out(path: Path, text: str) -> None:
-    """Write a file that was asked for; raise `DataError` where that is not possible."""
+    """Write a file that was asked for.
+
+    Raises `DataError` if that is not possible.
+    """
     with naming_what_cannot_be_written(path):
         write_text(path, text)

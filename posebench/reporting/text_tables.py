@@ -1,7 +1,7 @@
 """Tables of texts, for the terminal and as Markdown, and which columns fit a width.
 
-One rule for widths: words fold, numbers keep whole, and where that is not enough the most
-dispensable columns are left out.
+One rule for widths: words fold, numbers stay whole, and if that is not enough the most dispensable
+columns are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def terminal_table(
 ) -> Table:
     """Return a table; its first `words` columns, or those of these names, are words.
 
-    `styles` are the rows'.
+    `styles` are those of the rows.
     """
     lines = [[cell_text(text) for text in row] for row in rows]
     named = header[:words] if isinstance(words, int) else words
@@ -69,7 +69,7 @@ def columns_that_fit(
     width: int,
     table_of: Callable[[Sequence[str]], Table],
 ) -> list[str]:
-    """Return the columns of `wanted` there is room for; `dispensable` are in the order they go."""
+    """Return the columns of `wanted` there is room for; the first `dispensable` goes first."""
     shown = [name for name in wanted if name not in dispensable]
     for name in reversed(dispensable):
         wider = [each for each in wanted if each in shown or each == name]

@@ -26,14 +26,14 @@ def number_text(value: float | None, unit: Unit = POINTS) -> str:
 
 
 def doubted(text: str, doubt: str | None) -> str:
-    """Say beside a number why it is not to be called stable, where it is not."""
+    """Add to a number why it is not stable, if it is not."""
     return text if doubt is None else f"{text} (unstable, {doubt})"
 
 
 def estimate_text(
     value: float | None, bounds: tuple[float, float] | None, *, signed: bool = False
 ) -> str:
-    """Show a fraction in points with its interval in brackets, where it has one."""
+    """Show a fraction in points with its interval in brackets, if it has one."""
     if value is None:
         return NO_VALUE
     show = POINTS.signed if signed else POINTS.text

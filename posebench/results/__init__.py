@@ -1,6 +1,6 @@
 """Results: the record of a cell, and the run directory.
 
-What came of a cell is written to files when it is done, and read back for tables and verdicts.
+A cell's result is written to files when it is done, and read back for tables and verdicts.
 """
 
 import lazy_loader

@@ -17,7 +17,7 @@ from posebench.prediction.execution import usual_engine
 from posebench.results.speed import Speed
 
 SCHEMA_VERSION = 3
-# Files of schema 1 have neither intervals nor official metrics: both are None in what is read.
+# Files of schema 1 have neither intervals nor official metrics: both are read as None.
 READABLE_SCHEMAS = (1, 2, SCHEMA_VERSION)
 Status = Literal["ok", "failed", "unsupported", "skipped"]
 
@@ -26,7 +26,7 @@ Status = Literal["ok", "failed", "unsupported", "skipped"]
 class CheckpointFacts:
     """What was evaluated. Fields are `None` where the file could not be read.
 
-    `spec` is the whole `ModelSpec`, for a `--spec` file may overrule what the checkpoint says.
+    `spec` is the whole `ModelSpec`, because a `--spec` file may overrule what the checkpoint says.
     """
 
     name: str
@@ -44,13 +44,12 @@ class Protocol:
     """Everything besides the model that moves AP.
 
     `sigmas` and `area_rule` are those of OKS; `scored_keypoints` says how many of a checkpoint's
-    keypoints are scored, where the data set labels fewer; the box filters are `None` with
-    ground-truth boxes; `boxes_left_out` says in words what the boxes file held besides;
-    `engine` ran the network (files that do not say were made by `eager`), and `precision` is that
-    of the network and of the outputs that were decoded; `images_sha256` is that of what the
-    images hold, in their order (files of before 0.2 do not say). `category` is the id of the one
-    that was evaluated; `exif` and `allow_resized` are those of `ImageReading`. Files of before
-    0.2 were made of category 1, with the defaults.
+    keypoints are scored, if the data set labels fewer; the box filters are `None` with ground-truth
+    boxes; `boxes_left_out` says in words what else the boxes file held; `engine` ran the network
+    (`eager` did, if a file does not say); `precision` is that of the network and of the decoded
+    outputs; `images_sha256` is the hash of the images' content, in their order. `category` is the
+    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`. Files
+    from before 0.2 have no hash, and were made of category 1 with the defaults.
     """
 
     dataset: str
@@ -87,7 +86,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What moves the speed of a run, and no score.
+    """Settings that move the speed of a run, but no score.
 
     `torch_threads` are those of all lanes together.
     """
@@ -138,12 +137,12 @@ class CellFinding:
 class CellResult:
     """One checkpoint at one input size under one policy.
 
-    A checkpoint whose cells are unknown, as it could not be loaded, has one result without size
-    and policy. `metrics` holds the values of `scoring.METRICS` by name, unrounded (`None`: no such
-    instances); `intervals` and `official` tell how far to trust them, and are `None` where not
-    asked for; `gflops` counts multiply-accumulates of one forward pass; instances per second are
-    end to end with the flip test, and `speed` is what `posebench bench` measured; `findings` say
-    what is odd in the data and the checkpoint (files of before 0.2 have none).
+    A checkpoint that could not be loaded has one result without size and policy, because its cells
+    are unknown. `metrics` holds the values of `scoring.METRICS` by name, unrounded (`None`: no such
+    instances); `intervals` and `official` tell how far to trust them, and are `None` if not asked
+    for; `gflops` counts multiply-accumulates of one forward pass; instances per second are end to
+    end with the flip test, and `speed` is what `posebench bench` measured; `findings` say what is
+    odd in the data and the checkpoint (files from before 0.2 have none).
     """
 
     checkpoint: CheckpointFacts
@@ -162,20 +161,20 @@ class CellResult:
 
     @property
     def network_id(self) -> str:
-        """File-name safe identity within a run of all that one run of a network answers."""
+        """File-name-safe identity, within a run, of all that one run of a network answers."""
         name = self.checkpoint.name.replace("/", "__").replace("\\", "__")
         parts = (name, str(self.size), self.policy, self.unusual_execution)
         return "_".join(part for part in parts if part is not None)
 
     @property
     def cell_id(self) -> str:
-        """File-name safe identity within a run: with the decoder, if not the checkpoint's own."""
+        """File-name-safe identity within a run, with a decoder that is not the checkpoint's own."""
         other = self.has_own_decoder is False
         return f"{self.network_id}_{self.protocol.decoder}" if other else self.network_id
 
     @property
     def unusual_execution(self) -> str | None:
-        """Engine and precision, such as `openvino_bf16`, None where they are the usual ones."""
+        """Engine and precision, such as `openvino_bf16`, or None if they are the usual ones."""
         family = (self.checkpoint.spec or {}).get("backbone", {}).get("family")
         usual = (None, usual_engine(family))
         precision = self.protocol.precision.partition(",")[0]
@@ -185,18 +184,18 @@ class CellResult:
 
     @property
     def has_own_decoder(self) -> bool | None:
-        """Whether the decoder is the checkpoint's own, None where one is not known."""
+        """Whether the decoder is the checkpoint's own, or None if one of the two is not known."""
         codec = (self.checkpoint.spec or {}).get("codec", {})
         if not codec or self.protocol.decoder is None:
             return None
-        # SimCC has no field for its only one.
+        # SimCC's codec has no field for its only decoder.
         return bool(self.protocol.decoder == codec.get("decoder", "argmax"))
 
 
 def with_all_metrics(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain data of a result with PCK and median error among its metrics.
 
-    Results files up to schema 2, and cells of schema 1, hold them apart.
+    Results files up to schema 2, and cells of schema 1, store them separately.
     """
     moved = {name: value for name, value in plain.items() if name not in ("pck", "median_error")}
     if plain.get("metrics") is not None and plain.get("pck") is not None:

@@ -1,4 +1,4 @@
-"""Whether a stored document is what was written: its own checksum, and values that can be."""
+"""Whether a stored document is what was written: its checksum, and values that are possible."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from posebench.results.cell import CellResult
 from posebench.results.numbers import number_named
 
 CHECKSUM = "sha256"
-# Rounding leaves fractions that far outside 0 to 1.
+# Rounding may leave fractions this far outside 0 to 1.
 _ROUNDING = 1e-9
 
 
 def with_checksum(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain data with the SHA-256 of it, as JSON has it, before all else.
+    """Return plain data with the SHA-256 of its JSON in front.
 
-    There it is a line that can be deleted by hand, with its comma.
+    There it is a line of its own, which can be deleted by hand, with its comma.
     """
     return {CHECKSUM: content_key(json.loads(json.dumps(document))), **document}
 
 
 def fits_checksum(document: Mapping[str, Any]) -> bool:
-    """Tell whether a document that was read holds what its checksum was made of."""
+    """Tell whether a document that was read fits its own checksum."""
     rest = {name: value for name, value in document.items() if name != CHECKSUM}
     try:
         return bool(content_key(rest) == document[CHECKSUM])
-    except ValueError:  # NaN, which nothing of posebench writes
+    except ValueError:  # NaN, which posebench never writes
         return False
 
 
 def impossible_value(
     result: CellResult, keypoints: Mapping[str, float | None] | None = None
 ) -> str | None:
-    """Return the first number of a result that cannot be, as `AP is 2.0`, None where all can."""
+    """Return the first impossible number of a result, such as `AP is 2.0`, or None."""
     fractions = [
         ("", result.metrics or {}),
         ("official ", result.official.metrics if result.official else {}),

@@ -19,8 +19,8 @@ def load_results(folder: str | Path) -> pd.DataFrame:
 
     Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
     labels as `labels.*`, what `posebench bench` measured as `speed.*`, and metrics as fractions 0-1
-    with the ends of their intervals as `AP low` and `AP high`. Raises `DataError` where `folder`
-    is no run directory.
+    with the ends of their intervals as `AP low` and `AP high`. Raises `DataError` if `folder` is no
+    run directory.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Per-image match tables on disk, named by their content: intervals are made of them. No torch."""
+"""Per-image match tables on disk, named by their content; intervals come from them. No torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KEY_CHARACTERS = 20
 
 
 def save_table(folder: Path, table: MatchTable) -> str:
-    """Write a match table below `folder` and return its key; one that is there is left alone."""
+    """Write a match table below `folder` and return its key; an existing file is left alone."""
     arrays: dict[str, NDArray[Any]] = {name: getattr(table, name) for name in _ARRAYS}
     arrays["ignored"] = np.packbits(table.ignored)
     if table.crowd_index is not None:
@@ -52,22 +52,25 @@ def _key(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def table_path(folder: Path, key: str) -> Path:
-    """Return where the table of a key lies."""
+    """Return the path of a key's table."""
     return folder / f"{key}.npz"
 
 
 def load_table(folder: Path, key: str) -> MatchTable:
-    """Read a match table; raise `DataError` where it is missing or damaged."""
+    """Read a match table.
+
+    Raises `DataError` if it is missing or damaged.
+    """
     path = table_path(folder, key)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
             if _key(arrays) != key:
-                raise ValueError("its content is not what it is named by")
+                raise ValueError("its content does not fit its name")
             return _table(arrays)
     except FileNotFoundError:
         raise DataError(f"The per-image table {path} is missing.") from None
-    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
+    except Exception as error:  # numpy and zipfile raise many kinds of error
         raise DataError(
             f"The per-image table {path} is damaged ({error}).",
             hint="Delete it and run the suite again: its cell is scored anew.",
@@ -75,7 +78,7 @@ def load_table(folder: Path, key: str) -> MatchTable:
 
 
 def _rules_text(rules: MatchRules) -> str:
-    # The order of the area ranges is that of an axis of the table.
+    # The table has an axis in the order of the area ranges.
     return json.dumps({**vars(rules), "area_ranges": dict(rules.area_ranges)})
 
 

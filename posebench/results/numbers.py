@@ -1,6 +1,6 @@
 """A result's numbers, each listed once: tables, claims, gates, frames and figures read this list.
 
-What predictions are scored by comes from `scoring.METRICS`. No torch.
+The metrics of predictions come from `scoring.METRICS`. No torch.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ AP = "AP"
 class Number:
     """What is known of one number of a result.
 
-    A `score` says what predictions are worth, a `network` number what no chance moves, and a
-    `speed` is of one machine under its conditions. `read` returns the number in its own scale:
-    scores are fractions 0-1, which `unit` shows in points. `repeats` are of a number measured
-    several times. `recipe` is how a match table tells it, and so its bootstrap replicates. No
-    value is larger than `most`.
+    A `score` says what predictions are worth, chance moves no `network` number, and a `speed` is of
+    one machine under its conditions. `read` returns the number in its own scale: scores are
+    fractions 0-1, which `unit` shows in points. `repeats` returns the measurements of a number that
+    was measured several times. `recipe` computes the number, and so its bootstrap replicates, from
+    a match table. No value is larger than `most`.
     """
 
     kind: NumberKind
@@ -65,7 +65,10 @@ def _repeated(
     of: Callable[[Speed], Measured | None],
     otherwise: Callable[[CellResult], float | None] = lambda _: None,
 ) -> Number:
-    """Return a number that `posebench bench` measures several times, `otherwise` once."""
+    """Return a number that `posebench bench` measures several times.
+
+    If a result has no speed, `otherwise` reads the number.
+    """
 
     def repeats(result: CellResult) -> Measured | None:
         return None if result.speed is None else of(result.speed)
@@ -84,7 +87,7 @@ def _best_rate(speed: Speed) -> Measured | None:
 
 
 def _peak(speed: Speed) -> float | None:
-    """Return megabytes of the accelerator, else of the process."""
+    """Return the peak megabytes of the accelerator, or else of the process."""
     peak = speed.memory.device or speed.memory.process
     return peak and peak / 1e6
 
@@ -142,7 +145,7 @@ def number_named(name: str) -> Number:
 def numbers_of(
     result: CellResult, keypoints: Mapping[str, float | None] = MappingProxyType({})
 ) -> dict[str, float | None]:
-    """Return a result's numbers by name: its scores, its keypoints', those of network and speed."""
+    """Return a result's numbers by name: scores, keypoints' PCK, those of network and of speed."""
     others = {name: number for name, number in NUMBERS.items() if number.kind != "score"}
     return {
         **(result.metrics or {}),
@@ -152,7 +155,7 @@ def numbers_of(
 
 
 def bounds_of(result: CellResult, name: str) -> tuple[float, float] | None:
-    """Return the ends of a number's interval, None where it has none."""
+    """Return the ends of a number's interval, or None if it has none."""
     if result.intervals is None:
         return None
     low, high = result.intervals.low.get(name), result.intervals.high.get(name)

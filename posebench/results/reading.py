@@ -1,4 +1,4 @@
-"""Results as `posebench eval` and `posebench run` leave them, for what draws and lists them."""
+"""Read the results that `posebench eval` and `posebench run` leave, to draw and list them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class ReadCell:
-    """A result; its keypoints' PCK@0.1 by name and its labels, where a run has them."""
+    """A result; its keypoints' PCK@0.1 by name and its labels, if a run has them."""
 
     result: CellResult
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class ReadCell:
 def read_cells(source: Path) -> list[ReadCell]:
     """Return the results of a run directory, of an evaluation's folder, or of a results file.
 
-    Raises `DataError` for anything else, and `SpecError` for records that do not fit.
+    Raises `DataError` if `source` is anything else, and `SpecError` if its records do not fit.
     """
     if (source / RUN_FILE).is_file():
         return [
@@ -61,13 +61,13 @@ def _result(entry: Any, where: str) -> CellResult:
     impossible = impossible_value(result)
     if impossible is not None:
         raise DataError(
-            f"{where} cannot be: {impossible}.",
+            f"{where} is impossible: {impossible}.",
             hint="Make the file again, or take the result out.",
         )
     return result
 
 
 def ap_bounds(result: CellResult) -> tuple[float, float] | None:
-    """Return the ends of AP's interval in points, None where it has none."""
+    """Return the ends of AP's interval in points, or None if it has none."""
     bounds = bounds_of(result, AP)
     return None if bounds is None else (100 * bounds[0], 100 * bounds[1])

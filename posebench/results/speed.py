@@ -18,7 +18,7 @@ STABLE_RULE = (
 
 @dataclass(frozen=True)
 class Measured:
-    """A number measured several times, and whether to believe it.
+    """A number measured several times, and how far to trust it.
 
     `value` is the median, `spread` the distance between the quartiles of `repeats` over it;
     `stable` as `STABLE_RULE` says.
@@ -31,7 +31,7 @@ class Measured:
 
     @property
     def doubt(self) -> str | None:
-        """Why it is not to be called stable, None where it is."""
+        """Why the number is not stable, or None if it is."""
         if self.stable:
             return None
         if len(self.repeats) < FEWEST_REPEATS:
@@ -42,7 +42,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of single calls for one crop; None for a percentile too few calls tell.
+    """Milliseconds of single calls for one crop; a percentile is None after too few calls.
 
     `p50` is the median of all calls, its repeats those of consecutive calls.
     """
@@ -66,8 +66,8 @@ class BatchSpeed:
 class Memory:
     """Peak bytes until every instance was predicted: of the process, and of its accelerator.
 
-    The process loads the network, its data and torch, and nothing else. None where the system
-    does not tell, or there is no accelerator.
+    The process loads the network, its data and torch, and nothing else. None if the system does not
+    tell, or if there is no accelerator.
     """
 
     process: int | None
@@ -78,12 +78,11 @@ class Memory:
 class Conditions:
     """What moves a speed besides the network.
 
-    `batch_size`, `lanes` and `workers` are those of the end-to-end speed; `threads` of the CPU
-    are shared by the lanes, and all there for a call whose latency is measured. `clock_mhz` are
-    the lowest and highest under load, of all cores or of the accelerator; `load_average` is that
-    of the minute before; `other_cores` how many cores other processes kept busy meanwhile;
-    `limits` the machine's GFLOP/s of matrix products (a multiply-add as two) by precision, on the
-    same lanes.
+    `batch_size`, `lanes` and `workers` are those of the end-to-end speed; the lanes share the CPU's
+    `threads`, all of which serve a call whose latency is measured. `clock_mhz` are the lowest and
+    highest under load, of all cores or of the accelerator; `load_average` is that of the minute
+    before; `other_cores` is how many cores other processes kept busy meanwhile; `limits` the
+    machine's GFLOP/s of matrix products (a multiply-add as two) by precision, on the same lanes.
     """
 
     processor: str
@@ -156,7 +155,7 @@ def latency(milliseconds: Sequence[float], blocks: int) -> Latency:
     medians = [float(np.median(block)) for block in np.array_split(milliseconds, blocks)]
 
     def percentile(q: int) -> float | None:
-        # Of fewer calls it would be their maximum.
+        # With fewer calls it would be their maximum.
         return float(np.percentile(milliseconds, q)) if calls * (100 - q) >= 100 else None
 
     return Latency(
@@ -184,17 +183,17 @@ def compared_conditions(conditions: Conditions) -> dict[str, Any]:
 
 
 def differing_conditions(one: Conditions, other: Conditions) -> str | None:
-    """Return what forbids to compare speeds, as `cores (2 / 4)`, None where nothing does."""
+    """Return the conditions that forbid comparing speeds, such as `cores (2 / 4)`, or None."""
     first, second = compared_conditions(one), compared_conditions(other)
     differing = [name for name in first if first[name] != second[name]]
     return ", ".join(f"{name} ({first[name]} / {second[name]})" for name in differing) or None
 
 
 def is_told(one: Measured, other: Measured) -> bool:
-    """Tell whether the repeats allow to call two numbers different.
+    """Tell whether the repeats show that two numbers differ.
 
-    Both must be stable and no repeat of one may lie among those of the other; of two times five
-    repeats that differ by chance alone, 1 pair in 126 does that.
+    Both must be stable, and all repeats of one must be larger than all of the other. Of two times
+    five repeats that differ by chance alone, 1 pair in 126 does that.
     """
     apart = max(one.repeats) < min(other.repeats) or max(other.repeats) < min(one.repeats)
     return one.stable and other.stable and apart

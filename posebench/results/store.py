@@ -1,7 +1,7 @@
 """A run on disk: `run.yaml`, one file per cell, per-image tables. Never loads torch.
 
-Every file appears under its name only when complete; a cell is written when it is done, so that
-a run that was stopped in any way goes on where it was.
+Every file appears under its name only when complete; a cell is written when it is done, so that a
+run that was stopped in any way goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _LOCK = ".lock"
 class RunRecord:
     """What a run is: the suite as it was read, its claims, its cells' ids, versions, machine.
 
-    `source` is the suite's file, the name of a shipped one, or the folder that it was made in,
-    which is what its paths are relative to; `limit` the number of images asked for. Both lead to
-    the data again. `bench` is how speed was measured, None where it was not.
+    `source` is the suite's file, the name of a shipped suite, or the folder that it was made in, to
+    which its paths are relative; `limit` is the number of images asked for. Both lead back to the
+    data. `bench` is how speed was measured, or None if it was not.
     """
 
     schema_version: int
@@ -66,7 +66,7 @@ class StoredCell:
 
     `keypoints` maps a keypoint's name to its PCK@0.1; `posebench` is the version that made it;
     `load_report` says what became of the checkpoint's tensors; `environment` is what the cell was
-    made with, which `write_cell` fills in (files of before 0.2 do not say).
+    made with; `write_cell` fills it in (it is missing in files from before 0.2).
     """
 
     id: str
@@ -95,15 +95,21 @@ class Run:
         return tuple(name for name in self.record.cells if name not in done)
 
     def environment(self, cell: StoredCell) -> Mapping[str, Any]:
-        """Return what a cell was made with, that of the run where the cell does not say."""
+        """Return what a cell was made with, or what the run was if the cell does not say."""
         return self.record.environment if cell.environment is None else cell.environment
 
     def table(self, cell: StoredCell) -> MatchTable | None:
-        """Return a cell's per-image table, None where it has none; raise `DataError`."""
+        """Return a cell's per-image table, or None if it has none.
+
+        Raises `DataError` if it cannot be read.
+        """
         return None if cell.table is None else load_table(self.folder / _TABLES, cell.table)
 
     def predictions(self, cell: StoredCell) -> Predictions | None:
-        """Return a cell's predictions before NMS, None where it has none; raise `DataError`."""
+        """Return a cell's predictions before NMS, or None if it has none.
+
+        Raises `DataError` if they cannot be read.
+        """
         if cell.predictions is None:
             return None
         return load_predictions(self.folder / PREDICTIONS / f"{cell.predictions}.npz")
@@ -129,9 +135,10 @@ def write_cell(folder: Path, cell: StoredCell, table: MatchTable | None = None) 
 
 
 def read_cell(folder: Path, name: str) -> StoredCell | None:
-    """Return a cell, None where it has not been run, or is not as it was written.
+    """Return a cell, or None if it has not been run or is not as it was written.
 
-    The latter is said in a warning. Raise `DataError` for a cell of another schema.
+    A warning reports a cell that is not as it was written. Raises `DataError` if a cell has another
+    schema.
     """
     path = _cell_path(folder, name)
     if not path.is_file():
@@ -147,7 +154,7 @@ def read_cell(folder: Path, name: str) -> StoredCell | None:
         if impossible is not None:
             raise _MisfitError(impossible)
         if cell.id != name:
-            raise _MisfitError(f"it says to be {cell.id}")
+            raise _MisfitError(f"it says that it is {cell.id}")
     except (_MisfitError, SpecError) as error:
         _log.warning(
             "%s is damaged or was edited: %s. Its result is left out; the command that made the "
@@ -169,7 +176,7 @@ class _MisfitError(DataError):
 
 
 def _sound_document(path: Path) -> dict[str, Any]:
-    """Return the plain data of a cell, whose checksum fits if it has one (old ones do not)."""
+    """Return the plain data of a cell, whose checksum fits if it has one (old cells have none)."""
     try:
         value, _ = read_json(path, "result of a cell")
     except DataError as error:
@@ -179,7 +186,7 @@ def _sound_document(path: Path) -> dict[str, Any]:
     if CHECKSUM in value and not fits_checksum(value):
         raise _MisfitError(
             "its content does not fit its checksum",
-            hint=f'If you edited it on purpose, delete its line "{CHECKSUM}": it is read as it is.',
+            hint=f'If you edited it on purpose, delete its line "{CHECKSUM}" to have it read.',
         )
     return value
 
@@ -190,19 +197,25 @@ def has_cell(folder: Path, name: str) -> bool:
 
 
 def has_table(folder: Path, cell: StoredCell) -> bool:
-    """Tell whether the per-image table that a cell names is there, if it names one."""
+    """Tell whether the per-image table that a cell names is there; True if it names none."""
     return cell.table is None or table_path(folder / _TABLES, cell.table).is_file()
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run directory; raise `DataError` or `SpecError` for what cannot be read."""
+    """Read a run directory.
+
+    Raises `DataError` or `SpecError` if it cannot be read.
+    """
     record = read_run_record(folder)
     cells = [read_cell(folder, name) for name in record.cells]
     return Run(folder, record, tuple(cell for cell in cells if cell is not None))
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read what a run directory says of its run; raise `DataError` or `SpecError`."""
+    """Read what a run directory says of its run.
+
+    Raises `DataError` or `SpecError` if it cannot be read.
+    """
     path = folder / RUN_FILE
     if not path.is_file():
         raise DataError(
@@ -218,8 +231,8 @@ def read_run_record(folder: Path) -> RunRecord:
 def locked(folder: Path, name: str = _LOCK) -> Iterator[None]:
     """Hold a run directory, or the part of it that `name` stands for, for one process.
 
-    Raise `UsageError` where another one has it, or where the file system has no locks. The
-    system lets go of the lock with the process, however that ends.
+    Raises `UsageError` if another process holds it, or if the file system has no locks. The system
+    releases the lock when the process ends, however it ends.
     """
     with _naming(folder):
         folder.mkdir(parents=True, exist_ok=True)

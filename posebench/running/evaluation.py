@@ -1,4 +1,4 @@
-"""A suite made of options, run at once: what `posebench eval` and `posebench bench` do."""
+"""A suite made from options, run at once: what `posebench eval` and `posebench bench` do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def exit_code(results: Sequence[CellResult]) -> int:
 
 @contextmanager
 def run_directory(out: Path | None) -> Iterator[Path]:
-    """Yield a run directory: the one asked for, else one that goes away."""
+    """Yield the run directory that was asked for, or else a temporary one."""
     if out is not None:
         check_writable(out / RUN_FILE)
         yield out
@@ -57,8 +57,8 @@ def run_results(
 ) -> RunResults:
     """Run a suite and return its results, written to `json` whenever a cell is done.
 
-    Raises `PosebenchError` for what cannot be used at all, before the work where an output cannot
-    be written. On Ctrl-C what is done is kept and the rest is `skipped`.
+    On Ctrl-C what is done is kept and the rest is `skipped`. Raises `PosebenchError` if something
+    cannot be used at all, and before the work if an output cannot be written.
     """
     _check_outputs(request, json)
     _, settings = share_out(request.all_resources, request.devices[0])
@@ -75,7 +75,10 @@ def run_results(
 
 
 def _check_outputs(request: RunRequest, json: Path | None) -> None:
-    """Raise `UsageError` for outputs that could only fail after the work is done."""
+    """Check the outputs that would otherwise fail only when the work is done.
+
+    Raises `UsageError` if one cannot hold what is asked for or cannot be written.
+    """
     cells = math.prod(len(getattr(request.suite, axis)) for axis in AXES)
     if request.coco_results_in_one_file and cells > 1:
         raise UsageError(
@@ -91,7 +94,7 @@ def _check_outputs(request: RunRequest, json: Path | None) -> None:
 
 
 class _Collected:
-    """A display that collects results on their way to another one."""
+    """A display that collects results on their way to another display."""
 
     def __init__(
         self, out: Path, display: Display, json: Path | None, settings: RunSettings
@@ -129,7 +132,7 @@ class _Collected:
         self._display.finished(cell)
 
     def results(self) -> Iterator[CellResult]:
-        """Yield what there is of each cell, in order; what Ctrl-C left is `skipped`."""
+        """Yield a result of each cell, in order; cells that Ctrl-C left are `skipped`."""
         for cell in self.cells:
             if cell.id in self._found:
                 yield self._found[cell.id]

@@ -18,15 +18,15 @@ _Files = tuple[Path, Path | None]
 
 
 def file_bytes(path: Path) -> int:
-    """Return the size of a checkpoint file, 0 where it cannot be told."""
+    """Return the size of a checkpoint file, or 0 if it cannot be told."""
     return path.stat().st_size if path.is_file() else 0
 
 
 class LoadedCheckpoints:
     """Loads checkpoints, and holds those whose files fit into a budget together.
 
-    Planning needs each of them once, and a pass some of them again: what is held is not loaded
-    twice, whatever its names. A checkpoint beyond the budget is the caller's alone.
+    Planning needs each checkpoint once, and a pass needs some of them again: those that are held
+    are not loaded twice, whatever their names. A checkpoint beyond the budget is not held.
     """
 
     def __init__(self, budget: int | None = None) -> None:
@@ -34,7 +34,10 @@ class LoadedCheckpoints:
         self._held: dict[_Files, Checkpoint] = {}
 
     def load(self, source: CheckpointSource) -> Checkpoint:
-        """Return a checkpoint, and hold it if it fits; raise what `load_checkpoint` raises."""
+        """Return a checkpoint, and hold it if it fits.
+
+        Raises what `load_checkpoint` raises.
+        """
         held = self._held.get(source.files)
         if held is not None:
             return held
@@ -44,7 +47,7 @@ class LoadedCheckpoints:
         return loaded
 
     def make_room(self, sources: Iterable[CheckpointSource]) -> None:
-        """Let go of others, those of longest standing first, until these fit beside the rest.
+        """Let go of other checkpoints, oldest first, until these fit beside the rest.
 
         Nothing makes way for a checkpoint that is beyond the budget by itself.
         """
@@ -68,7 +71,7 @@ def _bytes(files: Iterable[_Files]) -> int:
 def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
     """Return what results say of a checkpoint."""
     spec = checkpoint.spec
-    # The one choice between two sets of weights in a file that its hash does not tell.
+    # The file's hash does not tell which of its two sets of weights was chosen.
     weights = {WEIGHTS: LAST} if checkpoint.last_step else {}
     return CheckpointFacts(
         name=name,

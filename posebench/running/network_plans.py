@@ -52,8 +52,8 @@ _log = logging.getLogger(__name__)
 class Storage:
     """Folders that keep what networks answer, to be read instead of running them again.
 
-    `shared` is another folder of predictions, such as the user's cache: what it has is copied from
-    it, and what is new is copied to it.
+    `shared` is another folder of predictions, such as the user's cache: predictions that it has are
+    copied from it, and new ones are copied to it.
     """
 
     raw: Path | None = None
@@ -78,10 +78,10 @@ class RunKey:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """How the network runs that cells share which differ by their decoder alone.
+    """How the network runs for cells that differ only in their decoder.
 
-    Everything but the network itself, so that a plan fits through a pipe; `sha256` says which
-    file it was made for.
+    This is everything but the network itself, so that a plan fits through a pipe; `sha256` is that
+    of the file it was made for.
     """
 
     key: RunKey
@@ -108,7 +108,7 @@ class NetworkPlan:
 
 
 class NetworkPlanner:
-    """Plans the runs of one checkpoint's network, which is loaded.
+    """Plans the runs of one loaded checkpoint's network.
 
     Each size and policy is tried once, and its cost counted once, whatever the data and engines.
     """
@@ -160,7 +160,10 @@ class NetworkPlanner:
         return plan, {each: _with_decoder(result, spec.codec, each) for each in self.decoders}
 
     def _network(self, size: InputSize, policy: Policy) -> CellNetwork:
-        """Return the network at a size; raise the error of the first try again."""
+        """Return the network at a size.
+
+        Raises the error of the first try again.
+        """
         place = size, policy
         if place not in self._adapted:
             try:
@@ -175,7 +178,7 @@ class NetworkPlanner:
     def _cost(
         self, key: RunKey, network: CellNetwork, files: Mapping[Decoder, CachedFile]
     ) -> float | None:
-        """Return the GFLOPs, as kept predictions note them or else counted."""
+        """Return the GFLOPs, noted in kept predictions or else counted."""
         place = key.size, key.policy
         if place not in self._gflops:
             noted = list(_noted_gflops(files.values()))
@@ -201,7 +204,7 @@ class NetworkPlanner:
         )
 
     def _files(self, result: CellResult, workload: Workload) -> dict[Decoder, CachedFile]:
-        """Return where each decoder's predictions belong, nothing where they are not to be kept."""
+        """Return the file of each decoder's predictions, or none if they are not to be kept."""
         storage = self._storage
         if storage.predictions is None:
             return {}
@@ -221,7 +224,7 @@ class NetworkPlanner:
         }
 
     def _raw_folder(self, result: CellResult, workload: Workload) -> RawFolder | None:
-        """Return where outputs belong, named by all that moves them, if they are to be kept."""
+        """Return the folder of outputs, named by all that moves them, if they are to be kept."""
         if self._storage.raw is None:
             return None
         protocol = result.protocol
@@ -244,11 +247,11 @@ def _noted_gflops(files: Iterable[CachedFile]) -> Iterator[float | None]:
             try:
                 yield read_gflops(file)
             except DataError as error:
-                _log.debug("%s", one_line(error))  # said when it is to be read
+                _log.debug("%s", one_line(error))  # reported when it is to be read
 
 
 def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellResult:
-    """Return the result of one decoder, `unsupported` where the codec's outputs are not for it."""
+    """Return the result of one decoder, `unsupported` if it cannot decode the codec's outputs."""
     result = replace(result, protocol=replace(result.protocol, decoder=decoder))
     if result.status != "ok":
         return result
@@ -274,7 +277,10 @@ def _network_identity(result: CellResult) -> dict[str, Any]:
 
 
 def _scored_keypoints(predicted: KeypointSet, dataset: PoseDataset) -> tuple[int, ...] | None:
-    """Return which keypoints are scored, None for all; raise `CheckpointError` if they differ."""
+    """Return which keypoints are scored, None for all.
+
+    Raises `CheckpointError` if the data set's keypoints are not among the checkpoint's.
+    """
     try:
         return keypoints_to_score(predicted, dataset.keypoints)
     except SpecError as error:

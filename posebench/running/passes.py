@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from posebench.running.plan import PlannedCell
 
 Item = TypeVar("Item")
-# Bytes of checkpoint files that run together; in memory weights take up to three times it.
+# Bytes of checkpoint files that run together; in memory weights take up to three times as much.
 WEIGHTS_OF_A_PASS = 2**30
-# Bytes of predictions that are held until a pass is done, of which joining makes a copy.
+# Bytes of predictions that are held until a pass is done; joining makes one more copy.
 _PREDICTIONS_OF_A_PASS = 2**30
 _BYTES_OF_A_KEYPOINT = 2 * (2 * 8 + 4)
 
@@ -20,8 +20,8 @@ _BYTES_OF_A_KEYPOINT = 2 * (2 * 8 + 4)
 def passes_on(pending: Sequence[PlannedCell], devices: int) -> list[list[PlannedCell]]:
     """Return which cells run together: all of a data set, as far as memory allows.
 
-    For several devices each checkpoint runs by itself, and each of its network runs where there
-    are fewer checkpoints than devices, so that all have work.
+    With several devices, each checkpoint runs by itself. With fewer checkpoints than devices, each
+    network run does, so that all devices have work.
     """
     if devices == 1:
         by_data = _grouped(pending, lambda cell: cell.runs.key.workload)
@@ -52,7 +52,7 @@ def _file(cell: PlannedCell) -> Path:
 
 
 def most_cells(instances: int, keypoints: int) -> int:
-    """Return how many cells' predictions of a data set are held together, 1 at least."""
+    """Return how many cells' predictions of a data set are held together, at least 1."""
     own = instances * keypoints * _BYTES_OF_A_KEYPOINT
     return max(_PREDICTIONS_OF_A_PASS // max(own, 1), 1)
 
@@ -60,7 +60,7 @@ def most_cells(instances: int, keypoints: int) -> int:
 def passes(
     items: Iterable[Item], file_of: Callable[[Item], Path], most: int
 ) -> Iterator[list[Item]]:
-    """Yield `items` in order, in groups whose checkpoint files have 1 GiB together at most.
+    """Yield `items` in order, in groups whose checkpoint files have at most 1 GiB together.
 
     A larger file makes a group of its own; no group has more than `most` items.
     """
@@ -80,6 +80,6 @@ def passes(
 
 
 def pass_name(checkpoints: Iterable[str]) -> str:
-    """Return what a pass is called while it runs, by the names of its checkpoints."""
+    """Return the name of a pass that runs, made from the names of its checkpoints."""
     first, *others = dict.fromkeys(checkpoints)
     return first + (f" and {len(others)} more" if others else "")

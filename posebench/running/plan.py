@@ -42,7 +42,7 @@ class PlannedCell:
 
     @property
     def runs(self) -> NetworkPlan:
-        """How the network runs of a cell that does run."""
+        """The network plan of a cell that runs."""
         assert self.network is not None
         return self.network
 
@@ -56,7 +56,8 @@ class PlannedCell:
 class SuitePlan:
     """All cells of a suite, in order.
 
-    By data set, boxes, checkpoint, flip test, engine, precision, size, policy, decoder.
+    The order is by data set, boxes, checkpoint, flip test, engine, precision, size, policy,
+    decoder.
     """
 
     suite: Suite
@@ -86,7 +87,7 @@ def plan_suite(
     """Load data and checkpoints and plan every cell.
 
     A checkpoint that is not there or cannot be loaded is a result with its reason. Raises
-    `PosebenchError` for data that cannot be used, and for patterns that fit no file.
+    `PosebenchError` if data cannot be used, or if a pattern fits no file.
     """
     checkpoints = suite_checkpoints(suite, place.folder)
     workloads = suite_workloads(suite, place.folder, place.limit, progress)

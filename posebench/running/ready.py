@@ -18,7 +18,7 @@ from posebench.running.workload import Workload
 
 
 class ReadyNetworks:
-    """Makes networks ready; weights once for all runs of a checkpoint by an engine."""
+    """Makes networks ready; weights are optimised once for all runs of a checkpoint and engine."""
 
     def __init__(self, parallelism: Parallelism) -> None:
         self._parallelism = parallelism
@@ -27,8 +27,8 @@ class ReadyNetworks:
     def network(self, plan: NetworkPlan, checkpoint: Checkpoint, workload: Workload) -> CellNetwork:
         """Return the network of a plan as its engine runs it.
 
-        Raises `UnsupportedExecutionError` where the engine cannot run it, and `CheckpointError`
-        where the file is not the one that the plan was made for.
+        Raises `UnsupportedExecutionError` if the engine cannot run it, and `CheckpointError` if the
+        file is not the one that the plan was made for.
         """
         if checkpoint.sha256 != plan.sha256:
             raise CheckpointError(f"{plan.source.path} was changed while the run was under way.")

@@ -61,7 +61,7 @@ class RunRequest:
 
     @property
     def all_resources(self) -> Resources:
-        """The resources granted, with the suite's batch size where none was asked for."""
+        """The resources granted, with the suite's batch size if none was asked for."""
         return self.resources.or_batch_size(self.suite.batch_size)
 
 
@@ -107,7 +107,7 @@ Message = tuple[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class SentDisplay:
-    """The display of a worker, which has none: sends what is to be shown.
+    """The display of a worker: sends what is to be shown to the process that shows it.
 
     `prefix` tells steps of several workers apart.
     """

@@ -17,7 +17,7 @@ from posebench.results.cell import RunSettings
 # More batches at a time take more memory, and no less time per instance.
 _MOST_LANES = 8
 _CPU_BATCH = 8
-# On another device two lanes keep it busy: one waits for answers while the other's batch runs.
+# Two lanes keep another device busy: one waits for answers while the other's batch runs.
 _DEVICE_LANES = 2
 _DEVICE_BATCH = 64
 _MOST_WORKERS = 8
@@ -26,9 +26,9 @@ _MOST_WORKERS = 8
 def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettings]:
     """Return how a run is spread over a device and this machine's cores.
 
-    On a CPU each lane runs its batches on one thread, as long as there are no more than 8, and
-    cuts its own crops; for another device workers cut them. Raises `UnsupportedExecutionError`
-    for a device that this machine has not.
+    On a CPU each lane runs its batches on one thread, as long as there are no more than 8, and cuts
+    its own crops; for another device workers cut them. Raises `UnsupportedExecutionError` if this
+    machine does not have the device.
     """
     check_device(device)
     threads = resources.threads or torch.get_num_threads()
@@ -46,7 +46,7 @@ def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettin
 
 
 def set_up_process(settings: RunSettings) -> None:
-    """Give this process its threads, of torch and OpenCV, and let it keep the memory it frees."""
+    """Set how many threads torch and OpenCV use here, and let this process keep freed memory."""
     keep_freed_memory()
     if settings.torch_threads != torch.get_num_threads():
         torch.set_num_threads(settings.torch_threads)
@@ -55,7 +55,10 @@ def set_up_process(settings: RunSettings) -> None:
 
 
 def device_names(text: str) -> tuple[str, ...]:
-    """Return the devices of a list such as `cuda:0,cuda:1`; raise `UsageError` if kinds differ."""
+    """Return the devices of a list such as `cuda:0,cuda:1`.
+
+    Raises `UsageError` if they are of different kinds.
+    """
     names = tuple(name.strip() for name in text.split(","))
     kinds = dict.fromkeys(name.partition(":")[0] for name in names)
     if len(kinds) > 1:
@@ -78,7 +81,8 @@ def share_of_each(resources: Resources, device: str, processes: int) -> Resource
     )
 
 
-# Of glibc's malloc.h: when freed memory goes back, what is mapped by itself, how many pools.
+# Parameters of glibc's malloc.h: when freed memory goes back, what is mapped by itself, how many
+# pools.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _NEVER = 2**31 - 1
 # The most that glibc takes.
@@ -86,10 +90,10 @@ _LARGEST = 2**25
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep memory that it frees, as far as its C library is glibc; say whether.
+    """Let this process keep memory that it frees, if its C library is glibc; return whether it is.
 
     By default each large tensor is a mapping of its own, whose pages the kernel clears anew for
-    every layer: a fifth of the time of a small network on two threads. The peak stays what it is.
+    every layer: a fifth of the time of a small network on two threads. The peak does not change.
     """
     if os.name != "posix" or not hasattr(ctypes.CDLL(None), "mallopt"):
         return False

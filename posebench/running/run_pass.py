@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 class PassWorker:
     """Runs passes on one device and stores their cells; made where its process starts.
 
-    `loaded` are the checkpoints at hand, which processes of their own do not share.
+    `loaded` are the checkpoints at hand; a process of its own has none.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ def run_pass(
 ) -> Iterator[tuple[PlannedCell, FinishedCell]]:
     """Run the networks of cells of one workload together and yield each cell with its result.
 
-    What is kept is not run again, and what runs is kept. Whatever goes wrong in a cell is its
+    Kept predictions are not made again, and new ones are kept. Whatever goes wrong in a cell is its
     `reason`. `progress` gets the number of instances that are done and of all.
     """
     done, total = 0, len(workload.instances)
@@ -115,7 +115,7 @@ def run_pass(
         parallelism=parallelism,
         progress=advance,
     )
-    # All are kept before the first is scored, for that takes time too.
+    # All are kept before the first is scored, because scoring takes time too.
     for cell in to_run:
         if cell.runs.key in outcomes:
             _keep(cell, outcomes[cell.runs.key][cell.decoder])
@@ -173,7 +173,7 @@ def _file(cell: PlannedCell) -> CachedFile | None:
 
 
 def _kept(cell: PlannedCell) -> CachedPredictions | None:
-    """Return the predictions that are at hand; what is damaged is made again, and said so."""
+    """Return a cell's kept predictions, if any; warn if damaged ones have to be made again."""
     file, raw = _file(cell), cell.runs.raw
     if file is None or (raw is not None and not raw.is_complete):
         return None

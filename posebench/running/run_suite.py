@@ -1,4 +1,4 @@
-"""Run a suite: every cell that is not done yet, each written to the run directory when it is.
+"""Run a suite: each cell not done yet runs, and is written to the run directory when done.
 
 The one orchestrator of `run`, `eval` and `bench`, which differ in what is done for a cell.
 """
@@ -42,11 +42,11 @@ Jobs = Mapping[str, Sequence[PlannedCell]]
 
 @dataclass(frozen=True)
 class CellWork:
-    """What is done for cells: how they make jobs for so many devices, and who does them.
+    """What is done for cells: how they become jobs for a number of devices, and who does these.
 
     `worker` takes the request, the workloads, the checkpoints at hand (None in a process of its
-    own) and the device. `apart` gives each job a process of its own; `record` is what a run says
-    of the work, and runs of different work do not mix.
+    own) and the device. `apart` gives each job a process of its own; `record` is how the run's
+    record describes the work; runs of different work do not mix.
     """
 
     jobs: Callable[[Sequence[PlannedCell], int], list[list[PlannedCell]]]
@@ -61,9 +61,9 @@ EVALUATION = CellWork(passes_on, PassWorker)
 def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION) -> None:
     """Run what is left of a suite.
 
-    Results that are in the run directory already are kept if they were made of the same
-    checkpoint, data, protocol and version. Raises `PosebenchError` for what cannot be used at
-    all; a cell that fails is a result. On Ctrl-C what is done is kept.
+    Results already in the run directory are kept if they were made from the same checkpoint, data,
+    protocol and version. A cell that fails is a result. On Ctrl-C what is done is kept. Raises
+    `PosebenchError` if something cannot be used at all.
     """
     request = replace(request, resources=request.all_resources)
     for device in request.devices:
@@ -167,7 +167,10 @@ def _check_nothing_is_lost(request: RunRequest, plan: SuitePlan) -> None:
 
 
 def _check_work(request: RunRequest, work: CellWork) -> None:
-    """Raise `UsageError` where the run directory holds results of other work."""
+    """Check that the run directory holds no results of other work.
+
+    Raises `UsageError` if it does.
+    """
     if not (request.out / RUN_FILE).is_file():
         return
     try:

@@ -20,7 +20,7 @@ from posebench.scoring.statistics.intervals import CONFIDENCE
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """A result and, where it is `ok`, what is behind it.
+    """A result and, if it is `ok`, what is behind it.
 
     `coco_results` are the COCO-results entries that were scored, `table` who matched whom,
     `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS.

@@ -1,4 +1,4 @@
-"""Checkpoint files that words mean, and the names that tell them apart."""
+"""The checkpoint files that arguments name, and the names that tell them apart."""
 
 from __future__ import annotations
 
@@ -43,10 +43,9 @@ class SuiteCheckpoint:
 def checkpoint_entries(
     arguments: Sequence[str], spec_file: Path | None
 ) -> tuple[CheckpointEntry, ...]:
-    """Return what a suite says of the checkpoints that arguments mean, each file once.
+    """Return a suite's entries for the checkpoints that arguments name, each file once.
 
-    Raises `CheckpointError` for a file that is not there and `SpecError` for a spec file that
-    cannot be read.
+    Raises `CheckpointError` if a file is not there, and `SpecError` if a spec file cannot be read.
     """
     if not arguments:
         raise CheckpointError(
@@ -62,9 +61,9 @@ def checkpoint_entries(
 
 
 def suite_checkpoints(suite: Suite, folder: Path) -> tuple[SuiteCheckpoint, ...]:
-    """Return the checkpoints that a suite's entries mean, patterns in the order of names.
+    """Return the checkpoints that a suite's entries name, a pattern's files in the order of names.
 
-    Raises `SpecError` for a pattern that fits no file, and for two checkpoints of one name.
+    Raises `SpecError` if a pattern fits no file, or if two checkpoints have one name.
     """
     found: list[tuple[CheckpointEntry, Path | None, PosebenchError | None]] = []
     for entry in suite.checkpoint_entries:
@@ -95,13 +94,16 @@ def _fitting(entry: CheckpointEntry, folder: Path) -> list[Path]:
     """Return the files of a pattern, in the order of names."""
     paths = sorted(path for path in folder.glob(entry.file) if path.is_file())
     if not paths or (entry.name is not None and len(paths) > 1):
-        what = "fits no file" if not paths else f"fits {len(paths)} files, for one name"
+        what = "fits no file" if not paths else f"has one name but fits {len(paths)} files"
         raise SpecError(f"The pattern {entry.file} {what} in {folder}.")
     return paths
 
 
 def _check_distinct(checkpoints: Sequence[SuiteCheckpoint]) -> None:
-    """Raise `SpecError` for two checkpoints of one name: results could not tell them apart."""
+    """Check that no two checkpoints have one name, which results could not tell apart.
+
+    Raises `SpecError` if two have.
+    """
     names = [checkpoint.source.name for checkpoint in checkpoints]
     for index, name in enumerate(names):
         if name in names[:index]:

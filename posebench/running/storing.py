@@ -1,4 +1,4 @@
-"""Cells to the run directory, and which of them it has already."""
+"""Write cells to the run directory, and find those it has already."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def fail_cells(folder: Path, cells: Sequence[PlannedCell], reason: str, display:
 
 
 def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
-    """Return the cells that have no result of this plan yet; raise `UsageError` if none fits."""
+    """Return the cells that have no result of this plan yet.
+
+    Raises `UsageError` if `--only` fits none.
+    """
     asked = [
         cell
         for cell in plan.cells
@@ -76,7 +79,7 @@ def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
 
 def _is_done(request: RunRequest, cell: PlannedCell) -> bool:
     if request.coco_results is not None or _lacks_outputs(cell):
-        return False  # what is asked for beside the run directory is not in it
+        return False  # what is asked for besides the run directory is not in it
     try:
         stored = read_cell(request.out, cell.id)
     except NewerSchemaError:

@@ -64,8 +64,8 @@ def load_workload(
 ) -> Workload:
     """Load annotations and boxes and check that every image is there, in the annotated size.
 
-    `progress` gets scenes done and in all while a synthetic set is rendered. Raises `DataError`
-    or `UsageError`.
+    `progress` gets scenes done and in all while a synthetic set is rendered. Raises `DataError` if
+    data cannot be used, and `UsageError` if options do not suit them.
     """
     boxes = None if request.boxes == GROUND_TRUTH else Path(request.boxes)
     if boxes is None and request.box_filter != BoxFilter():
@@ -79,7 +79,7 @@ def load_workload(
     raise_errors(findings, dataset.annotations)
     checks = checks or ScoreChecks()
     if checks.official and dataset.kind == "crowdpose":
-        crowdpose_evaluator()  # or the run would fail only when everything is predicted
+        crowdpose_evaluator()  # otherwise the run would fail only when everything is predicted
     protocol = protocol_of(dataset, instances, boxes, request.box_filter, scoring)
     return Workload(dataset, instances, protocol, scoring, checks, findings)
 
@@ -126,7 +126,10 @@ def protocol_of(
 def suite_workloads(
     suite: Suite, folder: Path, limit: int | None, progress: Progress
 ) -> list[Workload]:
-    """Load the data sets of a suite with each of the boxes; raise as `load_workload` does."""
+    """Load the data sets of a suite with each of the boxes.
+
+    Raises `DataError` and `UsageError` as `load_workload` does.
+    """
     return [
         load_workload(
             request,
@@ -182,6 +185,6 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
 
 
 def _place(name: str, folder: Path) -> str:
-    """Return a name as it is, or its place where it is a path that is there."""
+    """Return a name as it is, or its path if a file or folder of that name is there."""
     own = folder / name
     return str(own) if name not in SYNTHETIC_LEVELS and own.exists() else name

@@ -1,6 +1,6 @@
 """Is a data set sound? Its file, its images, its boxes, and its ground truth as predictions.
 
-The last goes through the very path that scores models: a perfect model must get AP 1.0.
+The ground truth goes through the same path that scores models: a perfect model must get AP 1.0.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from posebench.prediction.predictions import Predictions
 from posebench.scoring.evaluate import ScoringOptions, evaluate, select_results
 from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics, mean_of_categories
 
-# Decoding takes milliseconds: of a larger set, evenly spread images are read.
+# Decoding an image takes milliseconds: in a larger set, only evenly spread images are read.
 MAX_IMAGES_READ = 200
 _ASPECT_RATIO = 0.75
 _PADDING = 1.25
-# Evaluators' precision of n right ones of n is 1 less a rounding.
+# Evaluators give n right detections of n a precision of 1 minus a rounding error.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What to check beside the annotations, and how to take them; None to find out."""
+    """What to check besides the annotations, and how to read them; None means to find out."""
 
     images: Path | None = None
     boxes: Path | None = None
@@ -51,9 +51,9 @@ class CheckOptions:
 class CheckReport:
     """What was found in one annotation file, its images and its boxes.
 
-    `images_read` counts the image files that were decoded (of all, the headers are read);
-    `oracle` are the metrics of the ground truth as predictions, the mean over `categories`, None
-    where errors made scoring impossible.
+    `images_read` counts the image files that were decoded (the headers of all are read); `oracle`
+    are the metrics of the ground truth as predictions, the mean over `categories`, or None if
+    errors made scoring impossible.
     """
 
     annotations: Path
@@ -93,8 +93,9 @@ def check_path(path: Path, options: CheckOptions | None = None) -> list[CheckRep
 def check_dataset(annotations: Path, options: CheckOptions | None = None) -> CheckReport:
     """Check one annotation file with its images and, if given, a file of detected boxes.
 
-    Left out, images are looked for beside the annotations and keypoints are found from the file.
-    Everything wrong is a finding; only a category that is not there raises `UsageError`.
+    If they are not given, images are looked for beside the annotations, and the keypoint set is
+    found from the file. Everything wrong is a finding. Raises `UsageError` if the category asked
+    for is not in the file.
     """
     options = options or CheckOptions()
     images = options.images or images_for(annotations)
@@ -213,8 +214,8 @@ def _oracle_findings(dataset: PoseDataset, metrics: Metrics, truth: Instances) -
 def ground_truth_predictions(dataset: PoseDataset, truth: Instances) -> Predictions:
     """Return ground-truth instances as the predictions of a perfect model.
 
-    Unlabelled keypoints lie at the box centre, for what is there is not scored but takes part
-    in OKS-NMS. Raises `DataError` for instances without keypoints.
+    Unlabelled keypoints lie at the box centre, because they are not scored but take part in
+    OKS-NMS. Raises `DataError` if the instances have no keypoints.
     """
     if truth.keypoints is None:
         raise DataError("Detected boxes have no keypoints to predict.")

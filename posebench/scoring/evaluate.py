@@ -48,7 +48,7 @@ class ScoringOptions:
 
 @dataclass(frozen=True)
 class ScoreChecks:
-    """What is given beside the numbers to trust them by: intervals, the official evaluator's."""
+    """Checks given beside the numbers: intervals, and the official evaluator's numbers."""
 
     resampling: Resampling | None = None
     official: bool = False
@@ -58,9 +58,9 @@ class ScoreChecks:
 class Evaluation:
     """The metrics of one set of predictions, and the COCO results that were scored.
 
-    `table` is who matched whom, and `estimates` are the metrics made of it with intervals;
-    `official` are those of pycocotools or xtcocotools, where asked for. `keypoints` maps a
-    keypoint's name to its PCK@0.1.
+    `table` is who matched whom, `estimates` are the metrics made from it, with intervals, and
+    `official` those of pycocotools or xtcocotools, if asked for. `keypoints` maps a keypoint's name
+    to its PCK@0.1.
     """
 
     metrics: Metrics
@@ -79,8 +79,8 @@ def evaluate(
 ) -> Evaluation:
     """Rescore, suppress duplicates, and score against the data set.
 
-    Localisation is measured on all predictions, before NMS. Raises `EvaluationError` for
-    predictions that are not finite or do not fit the data set.
+    Localisation is measured on all predictions, before NMS. Raises `EvaluationError` if predictions
+    are not finite or do not fit the data set.
     """
     checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
@@ -110,8 +110,8 @@ def select_results(
 ) -> list[dict[str, Any]]:
     """Return the COCO results that rescoring and OKS-NMS make of predictions.
 
-    Images come in order of first appearance, within one best first (by id without NMS).
-    Raises `EvaluationError` as `evaluate` does.
+    Images come in order of first appearance, and the results of an image best first (by id without
+    NMS). Raises `EvaluationError` as `evaluate` does.
     """
     if len(predictions) and predictions.keypoints.shape[1] != len(dataset.keypoints):
         raise EvaluationError(

@@ -1,6 +1,7 @@
 """What `posebench score` does: results files to numbers with intervals and paired differences.
 
-The first file is the baseline of every difference. All files meet the same image resamples.
+The first file is the baseline of every difference. All files are scored on the same image
+resamples.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class ScoreRequest:
 class FileScore:
     """One results file: its numbers by metric, and the official evaluator's if asked for.
 
-    Of several categories, `metrics` are the mean over those with somebody, as evaluators take it,
-    and `categories` has the numbers of each by name.
+    With several categories, `metrics` are the mean over those that have a person, as evaluators
+    take it, and `categories` has the numbers of each by name.
     """
 
     path: str
@@ -117,7 +118,10 @@ class ScoreReport:
 
 
 def score_files(request: ScoreRequest) -> ScoreReport:
-    """Score results files; raise `PosebenchError` for files that cannot be scored."""
+    """Score results files.
+
+    Raises `PosebenchError` if a file cannot be scored.
+    """
     datasets = load_annotated(
         request.annotations, request.dataset, request.area_rule, request.category
     )
@@ -163,7 +167,10 @@ def score_files(request: ScoreRequest) -> ScoreReport:
 
 
 def check_somebody_counts(datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]) -> None:
-    """Raise `DataError` where no annotated person could be found by any result."""
+    """Check that results could find at least one annotated person.
+
+    Raises `DataError` if no person counts.
+    """
     if all(truth.ignored.all() for truth in truths):
         raise DataError(
             f"{datasets[0].annotations} has no person with labelled keypoints to score against.",
@@ -174,7 +181,7 @@ def check_somebody_counts(datasets: Sequence[PoseDataset], truths: Sequence[Grou
 def read_results(
     path: Path, datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]
 ) -> ResultsFile:
-    """Read a results file of these categories, with what is odd beside the annotations."""
+    """Read a results file of these categories, and note what does not suit the annotations."""
     counts = {len(dataset.keypoints) for dataset in datasets}
     if len(counts) > 1:
         raise DataError(
@@ -209,7 +216,10 @@ def data_facts(datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]) -
 
 
 def write_report(path: Path, report: object) -> None:
-    """Write a report record with its environment as JSON; raise `DataError` if that fails."""
+    """Write a report record with its environment as JSON.
+
+    Raises `DataError` if that fails.
+    """
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment(),
@@ -222,7 +232,7 @@ def write_report(path: Path, report: object) -> None:
 def load_annotated(
     annotations: Path, dataset: str | None, area_rule: AreaRule | None, category: str | None = None
 ) -> tuple[PoseDataset, ...]:
-    """Read the annotations that results files are held against; images need not be there.
+    """Read the annotations that results files are scored against; images need not be there.
 
     `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess. Returns one data set for
     each category.
@@ -245,7 +255,7 @@ def _file_score(
     file: ResultsFile,
     tables: Sequence[MatchTable],
 ) -> FileScore:
-    """Return all of a file's score but its metrics."""
+    """Return a file's score without its metrics."""
     official = None
     if request.official:
         rows = read_coco_results(file.path, len(datasets[0].keypoints))

@@ -43,12 +43,12 @@ class KeypointDistances:
 
 @dataclass(frozen=True)
 class KeypointMetrics:
-    """What became of one kind of keypoint, or of all.
+    """Metrics of one kind of keypoint, or of all.
 
-    `pck` maps a threshold to the share of `labelled` keypoints within that part of the longer
-    box side (those of missed persons are not); `endpoint_error` is the mean and `median_error`
-    the median distance in pixels over the `found` ones: of persons with a detection of OKS 0.1
-    or more. None without such keypoints.
+    `pck` maps a threshold to the share of `labelled` keypoints within that part of the longer box
+    side; those of missed persons are not within any. `endpoint_error` is the mean and
+    `median_error` the median distance in pixels over the `found` keypoints: those of persons with a
+    detection of OKS 0.1 or more. Both are None if there are none.
     """
 
     name: str
@@ -81,7 +81,7 @@ def keypoint_metrics(
 ) -> tuple[KeypointMetrics, ...]:
     """Return the metrics of all keypoints together and then of each of `names` (K).
 
-    `wanted` (P, K) leaves keypoints out, for example those that are occluded.
+    `wanted` (P, K) tells which keypoints count, for example those that are not occluded.
     """
     counted = ~np.isnan(distances.pixels)
     if wanted is not None:
@@ -110,7 +110,7 @@ def _metrics(
 
 
 def pck(relative: NDArray[np.float64]) -> dict[float, float | None]:
-    """Return the share of distances (L,) at most each threshold, None of nothing."""
+    """Return the share of distances (L,) at most each threshold, None without any."""
     return {
         threshold: float((relative <= threshold).mean()) if relative.size else None
         for threshold in PCK_THRESHOLDS

@@ -1,6 +1,6 @@
 """How far predicted keypoints lie from the labelled ones, matched persons or not.
 
-AP is 0 for a model that is wrong everywhere by a little and for one that is lost; PCK and the
+AP is 0 both for a model that is a little wrong everywhere and for one that is lost; PCK and the
 median error tell them apart.
 """
 
@@ -38,8 +38,8 @@ def localise(dataset: PoseDataset, predictions: Predictions) -> Localisation:
     """Measure each labelled person against the prediction of best OKS in its image.
 
     Crowds, persons without labelled keypoints and those with an empty box do not count. One
-    prediction may serve several persons; in an image without any, all keypoints are misses.
-    Raises `EvaluationError` for predictions that are not finite or of images the data set lacks.
+    prediction may serve several persons; in an image without any, all keypoints are misses. Raises
+    `EvaluationError` if predictions are not finite or are of images that the data set lacks.
     """
     check_finite(predictions)
     truth = ground_truth(dataset)
@@ -54,20 +54,20 @@ def localise(dataset: PoseDataset, predictions: Predictions) -> Localisation:
 
 
 def share_within(found: Localisation, threshold: float) -> float:
-    """Return the share of keypoints at most `threshold` longer sides away, 0 of nobody's."""
+    """Return the share of keypoints at most `threshold` longer box sides away, 0 without any."""
     errors = found.errors
     return float((errors <= threshold).mean()) if errors.size else 0.0
 
 
 def median_error(found: Localisation) -> float | None:
-    """Return the median in longer sides, None where at least half of the keypoints are misses."""
+    """Return the median error in longer box sides, None if at least half are misses."""
     errors = found.errors
     middle = float(np.median(errors)) if errors.size else np.inf
     return middle if np.isfinite(middle) else None
 
 
 def share_by_keypoint(found: Localisation) -> dict[str, float | None]:
-    """Return PCK@0.1 by the keypoint's name, None where nobody has it labelled."""
+    """Return PCK@0.1 by the keypoint's name, None if nobody has it labelled."""
     columns = found.distances.relative.T
     return {
         name: pck(column[~np.isnan(column)])[_KEYPOINT_THRESHOLD]

@@ -24,8 +24,8 @@ Better = Literal["higher", "lower"]
 class Metric:
     """How a metric is computed, the unit it is shown in, and which way is better if any.
 
-    A function returns None where the data has nothing to measure. `most` is the largest value
-    that there can be, by which a damaged file is told.
+    A function returns None if the data has nothing to measure. `most` is the largest possible
+    value, which exposes damaged files.
     """
 
     compute: MatchMetric | Callable[[Localisation], float | None]

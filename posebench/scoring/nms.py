@@ -23,8 +23,8 @@ def oks_between(
 ) -> NDArray[np.float32]:
     """Return the OKS of pose `index` with `others`, over all K keypoints and the mean area.
 
-    `keypoints` (N, K, 2) and `areas` (N,) in pixels, `sigmas` (K,). float32 as the reference
-    stores it, for its threshold decides on that value.
+    `keypoints` (N, K, 2) and `areas` (N,) in pixels, `sigmas` (K,). The OKS is float32, as the
+    reference stores it, because its threshold decides on that value.
     """
     squared = ((keypoints[others] - keypoints[index]) ** 2).sum(axis=2)
     area = (areas[index] + areas[others]) / 2 + np.spacing(1)
@@ -42,7 +42,7 @@ def oks_nms(
 ) -> NDArray[np.int64]:
     """Return the positions of one image's poses to keep, best first.
 
-    A pose goes when its OKS with a kept one is above `threshold`. `keypoints` (N, K, 2),
+    A pose is dropped if its OKS with a kept one is above `threshold`. `keypoints` (N, K, 2),
     `scores` (N,), `areas` (N,), `sigmas` (K,). Of equal scores the last comes first.
     """
     order = _best_first(scores)
@@ -61,7 +61,7 @@ def soft_oks_nms(
     sigmas: NDArray[np.float32],
     threshold: float = 0.9,
 ) -> NDArray[np.int64]:
-    """Return the positions of one image's at most 20 poses to keep, in order of decayed score.
+    """Return the positions of at most 20 poses of one image to keep, in order of decayed score.
 
     Scores decay by exp(-OKS² / `threshold`) with each pose taken. Shapes as in `oks_nms`. The
     decayed scores only choose and order: the reference reports the original ones.

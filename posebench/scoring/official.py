@@ -1,7 +1,7 @@
 """Score with the official evaluators: pycocotools for COCO, xtcocotools or its equal for CrowdPose.
 
 They get the whole files: all results, and every category that is evaluated. Their quirks (an
-annotation id 0, missing counts, empty results, files re-read) are met by what is handed to them,
+annotation id 0, missing counts, empty results, files re-read) are met by preparing their input,
 never by changing what they compute.
 """
 
@@ -44,9 +44,9 @@ def score_official_categories(
 ) -> Metrics:
     """Score COCO results against the categories of a file with the evaluator of its kind.
 
-    Images without results count, results of other categories do not; nothing is changed. Raises
-    `EvaluationError` for results of other images or another number of keypoints, for categories
-    whose keypoints differ, and where CrowdPose's evaluator is needed and cannot be had.
+    Images without results count, results of other categories do not; the arguments are not changed.
+    Raises `EvaluationError` if results are of other images or have another number of keypoints, if
+    the categories' keypoints differ, or if CrowdPose's evaluator is needed and not installed.
     """
     if len({dataset.keypoints.sigmas for dataset in datasets}) > 1:
         raise EvaluationError(

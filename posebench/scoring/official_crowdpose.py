@@ -27,10 +27,10 @@ Indexed = Callable[[dict[str, Any], Rows], tuple[Any, Any]]
 def score_crowdpose(
     dataset: PoseDataset, truth: dict[str, Any], results: Rows, indexed: Indexed
 ) -> tuple[Any, str]:
-    """Return CrowdPose's nine numbers and which package they are of.
+    """Return CrowdPose's nine numbers and the package that computed them.
 
-    `truth` is the ground truth as COCO has it, areas filled in; `indexed` makes pycocotools'
-    objects. Raises `EvaluationError` where neither package is installed.
+    `truth` is the ground truth in COCO's format, areas filled in; `indexed` makes pycocotools'
+    objects. Raises `EvaluationError` if neither package is installed.
     """
     module = crowdpose_evaluator()
     strata = [{"id": row["id"], "crowdIndex": row["crowdIndex"]} for row in dataset.raw["images"]]
@@ -44,7 +44,10 @@ def score_crowdpose(
 
 
 def crowdpose_evaluator() -> ModuleType:
-    """Import the package that scores by CrowdPose's rules; raise `EvaluationError` for none."""
+    """Import the package that scores by CrowdPose's rules.
+
+    Raises `EvaluationError` if there is none.
+    """
     with contextlib.suppress(ImportError):
         return import_xtcocotools()
     try:
@@ -59,10 +62,10 @@ def crowdpose_evaluator() -> ModuleType:
 
 
 def import_xtcocotools() -> ModuleType:
-    """Import `xtcocotools.cocoeval` on any numpy; raise `ImportError` if it is missing.
+    """Import `xtcocotools.cocoeval` on any numpy.
 
-    Its compiled mask module was built for numpy 1 and is never used for keypoints, so
-    pycocotools' takes its place.
+    Its compiled mask module was built for numpy 1 and is never used for keypoints, so pycocotools'
+    takes its place. Raises `ImportError` if it is missing.
     """
     import pycocotools.mask
 

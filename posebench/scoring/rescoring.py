@@ -19,9 +19,9 @@ def rescore(
 ) -> NDArray[np.float64]:
     """Return the instance scores (N,) of boxes (N,) and keypoints (N, K).
 
-    `bbox_keypoint`: box score times the mean of the keypoint scores above `threshold`, 0 where
-    none is; `bbox_rle`: box score plus mean plus maximum of the keypoint scores; `bbox` and
-    `keypoint`: the box score, the mean keypoint score.
+    `bbox_keypoint`: box score times the mean of the keypoint scores above `threshold`, 0 if none
+    is; `bbox_rle`: box score plus mean plus maximum of the keypoint scores; `bbox` and `keypoint`:
+    the box score, the mean keypoint score.
     """
     boxes: NDArray[np.float64] = np.asarray(bbox_scores, dtype=np.float64)
     keypoints: NDArray[np.float64] = np.asarray(keypoint_scores, dtype=np.float64)

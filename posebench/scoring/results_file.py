@@ -1,4 +1,4 @@
-"""Read a COCO results file into columns, and say plainly what in it is odd."""
+"""Read a COCO results file into columns, and say plainly what is odd in it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from posebench.scoring.matching.detections import (
 )
 from posebench.scoring.results_json import box_count_faults, raise_faults, row_faults
 
-# Ties in this share of the results are said; a few move nothing.
+# Ties are reported if they make up this share of the results; a few move nothing.
 _MANY_TIES = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class ResultsFile:
-    """Results of a file, of every category that is scored, and findings that scoring survives."""
+    """A file's results of all scored categories, and findings that do not prevent scoring."""
 
     path: Path
     columns: ResultColumns
@@ -46,7 +46,7 @@ class ResultsFile:
 
 @dataclass(frozen=True)
 class Expected:
-    """What results are held against: K keypoints, the categories, the images."""
+    """What results must fit: K keypoints, the categories, the images."""
 
     keypoint_count: int
     categories: Sequence[Category] = (Category(),)
@@ -80,9 +80,9 @@ class _Blocks:
 def read_detections(path: Path, expected: Expected | int) -> ResultsFile:
     """Read a COCO results file of poses with K keypoints.
 
-    Raises `DataError` naming the first rows that cannot be scored, and for a file none of whose
-    results is of a category that is scored. Rows of other categories are left out, as evaluators
-    do, and duplicates are kept, both with a finding.
+    Rows of other categories are left out, as evaluators do, and duplicates are kept; both give a
+    finding. Raises `DataError` if rows cannot be scored, naming the first, or if no result is of a
+    scored category.
     """
     if isinstance(expected, int):
         expected = Expected(expected)
@@ -141,7 +141,10 @@ def _negative_boxes(columns: ResultColumns) -> list[Finding]:
 def _of_categories(
     path: Path, columns: ResultColumns, categories: Sequence[Category]
 ) -> tuple[ResultColumns, list[Finding]]:
-    """Return the results of these categories, and what is left out; raise if nothing remains."""
+    """Return the results of these categories, and findings on those left out.
+
+    Raises `DataError` if nothing remains.
+    """
     known = [category.id for category in categories]
     kept = np.zeros(len(columns), dtype=bool)
     for key in known:
@@ -177,7 +180,7 @@ def _oddities(columns: ResultColumns, rows: int, images: Sequence[ImageRecord]) 
     twice = detections.image_ids[_repeated(detections)]
     found += finding(
         "results-twice",
-        "Results that repeat another one exactly (each counts, as evaluators do)",
+        "Results that repeat another one exactly (each counts, as in the evaluators)",
         (f"in image {image}" for image in twice),
     )
     return found + _score_oddities(detections) + _box_oddities(columns, images)
@@ -193,7 +196,7 @@ def _score_oddities(detections: Detections) -> list[Finding]:
     found = []
     odd = int(np.count_nonzero((scores < 0) | (scores > 1)))
     if odd:
-        what = f"{odd} of {count} results have scores below 0 or above 1 (their order counts alone)"
+        what = f"{odd} of {count} results have scores below 0 or above 1 (only their order counts)"
         found.append(Finding("results-scores-range", what, odd))
     tied = _ties(detections)
     if tied > _MANY_TIES * count:
@@ -206,7 +209,7 @@ def _score_oddities(detections: Detections) -> list[Finding]:
 
 
 def _ties(detections: Detections) -> int:
-    """Count the results whose score another one of their image has; 0 for few of them."""
+    """Count the results that share their score with another one of their image; 0 if few do."""
     scores, images = detections.scores, detections.image_ids
     # Sums of equal pairs are equal; there are seldom many of them, and one column sorts faster.
     sums = np.sort(images + 0.37 * scores)

@@ -29,8 +29,8 @@ def to_coco_results(
 ) -> list[dict[str, Any]]:
     """Return the predictions at positions `keep`, in that order, as COCO results.
 
-    `scores` (N,) are instance scores. Left out, `keep` is every instance once, images in order
-    of first appearance and ids ascending within one. Each result has the box it came from, so
+    `scores` (N,) are instance scores. Without `keep`, every instance comes once, images in order of
+    first appearance and ids ascending within an image. Each result has the box it came from, so
     that evaluators take its area from there.
     """
     if keep is None:
@@ -54,7 +54,10 @@ def to_coco_results(
 
 
 def read_coco_results(path: Path, keypoint_count: int) -> list[dict[str, Any]]:
-    """Read a COCO results file of poses; raise `DataError` for one that cannot be scored."""
+    """Read a COCO results file of poses.
+
+    Raises `DataError` if it cannot be scored.
+    """
     raw, _ = read_json(path, "results file")
     if not isinstance(raw, list):
         raise DataError(f"The results file {path} does not hold a list.", hint=RESULT_FORMAT)
@@ -65,21 +68,24 @@ def read_coco_results(path: Path, keypoint_count: int) -> list[dict[str, Any]]:
 
 
 def row_faults(rows: list[Any], keypoint_count: int, first: int = 0) -> list[Finding]:
-    """Return what keeps rows, counted from `first`, from being results of K keypoints."""
+    """Return the faults that keep rows, counted from `first`, from being results of K keypoints."""
     faults = ((index, row, result_fault(row, keypoint_count)) for index, row in enumerate(rows))
     bad = [(index, row, fault) for index, row, fault in faults if fault is not None]
     return fault_findings("results-fields", "Results", bad, first)
 
 
 def box_count_faults(boxed: int, rows: int) -> list[Finding]:
-    """Return that some results have a box and others have none, if so."""
+    """Return a finding if some results have a box and others have none."""
     if boxed in (0, rows):
         return []
     return [Finding("results-box-some", f"Only {boxed} of {rows} results have a bbox", boxed)]
 
 
 def raise_faults(path: Path, faults: list[Finding]) -> None:
-    """Raise `DataError` for the first fault of a results file, if there is one."""
+    """Refuse a results file that has faults.
+
+    Raises `DataError` if there is a fault, and names the first.
+    """
     if faults:
         more = f" ({len(faults) - 1} more kinds of error.)" if len(faults) > 1 else ""
         hint = f"{faults[0].hint} {RESULT_FORMAT}" if faults[0].hint else RESULT_FORMAT

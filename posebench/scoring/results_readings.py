@@ -14,9 +14,10 @@ from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.pairing import best_detections
 from posebench.scoring.matching.truth import GroundTruth
 
-# Images that are looked at.
+# How many images are looked at.
 _MOST_IMAGES = 100
-# Mean best OKS of persons: as it stands, and read otherwise, before anything is said.
+# Another reading is reported if it raises persons' mean best OKS from below the first to the
+# second.
 _BAD, _GOOD = 0.1, 0.3
 _FRACTION = 1.0
 
@@ -24,9 +25,9 @@ _FRACTION = 1.0
 def reading_findings(
     dataset: PoseDataset, truth: GroundTruth, detections: Detections
 ) -> list[Finding]:
-    """Say which other reading of N results resembles the persons where they do not as they stand.
+    """Say which other reading of N results resembles the persons if they do not as written.
 
-    Keypoints that all lie within 0-1 are told whatever they resemble.
+    Keypoints that all lie within 0-1 are always reported.
     """
     if not len(detections):
         return []

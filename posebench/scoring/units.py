@@ -1,4 +1,4 @@
-"""How numbers are written: what they are multiplied by, their decimals, the word behind them."""
+"""How numbers are written: their scale, their decimals, and the word behind them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit in which a number is shown; numbers themselves are kept unmultiplied.
+    """A unit in which a number is shown; numbers themselves are kept unscaled.
 
-    `word` follows the number in a sentence; `decimals_below_one` are for what would show as
-    hardly anything with the usual ones.
+    `word` follows the number in a sentence; `decimals_below_one` are for values below 1, of which
+    the usual decimals would show hardly anything.
     """
 
     word: str

@@ -93,7 +93,7 @@ def test_an_edited_table_is_told(tmp_path: Path) -> None:
     key = save_table(tmp_path, made_up_table(0.5))
     other = save_table(tmp_path, made_up_table(0.9))
     (tmp_path / f"{other}.npz").replace(tmp_path / f"{key}.npz")
-    with pytest.raises(DataError, match="not what it is named by"):
+    with pytest.raises(DataError, match="does not fit its name"):
         load_table(tmp_path, key)
 
 
@@ -134,8 +134,8 @@ def test_a_damaged_or_edited_cell_is_no_result(
         (lambda: edit(path, checksum=False, AP50=-1), "AP50 is -1"),
         (lambda: edit(path, checksum=False, AP=float("nan")), "AP is nan"),
         (lambda: edit(path, checksum=False, keypoints={"nose": 7.0}), "nose is 7.0"),
-        (lambda: edit(path, checksum=False, id="b"), "it says to be b"),
-        (lambda: path.write_bytes((folder / "cells" / "b.json").read_bytes()), "says to be b"),
+        (lambda: edit(path, checksum=False, id="b"), "it says that it is b"),
+        (lambda: path.write_bytes((folder / "cells" / "b.json").read_bytes()), "says that it is b"),
     ]
     for damage, said in damages:
         path.write_text(sound, encoding="utf-8")

@@ -16,7 +16,7 @@ LINEAR_STD = 0.01
 
 @runtime_checkable
 class _OwnRule(Protocol):
-    """A module that owns parameters of no common layer, and sets them itself."""
+    """A module with parameters outside common layers, which it initialises itself."""
 
     def initialise(self, generator: torch.Generator) -> None: ...
 
@@ -24,9 +24,9 @@ class _OwnRule(Protocol):
 def initialise(model: PoseModel, seed: int) -> None:
     """Set all weights of `model` in place, from `seed` alone.
 
-    Convolutions: Kaiming normal, for the number of inputs of one output. BatchNorm: 1 and 0.
-    Linear layers as in MMPose's heads: normal, std 0.01. All biases 0. Modules with parameters of
-    their own set them themselves, and last the head's family sets its output layers.
+    Convolutions: Kaiming normal, by the number of inputs to one output. BatchNorm: 1 and 0. Linear
+    layers as in MMPose's heads: normal, std 0.01. All biases 0. Modules with parameters of their
+    own set these themselves; last, the head's family sets its output layers.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

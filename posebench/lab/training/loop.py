@@ -46,9 +46,9 @@ def train(recipe: Recipe, out: Path, evaluate: Evaluate, progress: Progress) -> 
     """Train `recipe` and write `<name>.safetensors` and `<name>.curve.json` to `out`.
 
     `evaluate` scores the averaged weights, `recipe.evaluations` times in all. A run that was
-    stopped goes on from its last evaluation when called again with the same recipe, and ends
-    with the same weights. Raises `TrainingError` when the loss is no longer finite, or for a
-    state in `out` that cannot be gone on from.
+    stopped goes on from its last evaluation when called again with the same recipe, and ends with
+    the same weights. Raises `TrainingError` if the loss is no longer finite, or if the state in
+    `out` cannot be continued.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)

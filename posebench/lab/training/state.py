@@ -74,7 +74,7 @@ def new_state(recipe: Recipe) -> TrainingState:
 
 
 def save_state(recipe: Recipe, state: TrainingState, curve: Curve, path: Path) -> None:
-    """Write everything by way of a temporary name, so that a kill leaves the state before."""
+    """Write everything by way of a temporary name, so that a kill leaves the previous state."""
     saved = {
         "recipe": _identity(recipe),
         "model": state.model.state_dict(),
@@ -91,7 +91,7 @@ def save_state(recipe: Recipe, state: TrainingState, curve: Curve, path: Path) -
 def restore_state(recipe: Recipe, state: TrainingState, path: Path) -> Curve:
     """Fill `state` from the file of an interrupted run, if there is one; return its curve so far.
 
-    Raises `TrainingError` for a file that is damaged or of another recipe.
+    Raises `TrainingError` if the file is damaged or of another recipe.
     """
     if not path.is_file():
         return []

@@ -19,7 +19,7 @@ from posebench.prediction.engines.quantising import Calibration
 from posebench.prediction.engines.torch_engine import DTYPES, TorchNetwork, is_optimised, optimised
 from posebench.prediction.execution import Engine, Execution, Parallelism, Precision, usual_engine
 
-# Which precisions an engine has; whether this processor and network do is known by trying.
+# The precisions of each engine; whether this processor and network support one shows on trying.
 PRECISIONS_OF: dict[Engine, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),
     "eager": ("fp32",),
@@ -27,7 +27,7 @@ PRECISIONS_OF: dict[Engine, tuple[Precision, ...]] = {
     "onnxruntime": ("fp32", "int8"),
     "openvino": ("fp32", "bf16", "fp16", "int8"),
 }
-# An exported file's weights are out of reach: what runs its format, in which precisions.
+# The engines and precisions that run each format of exported file, whose weights are out of reach.
 _OF_FILES: dict[str, dict[Engine, tuple[Precision, ...]]] = {
     "onnx": {"onnxruntime": ("fp32",), "openvino": ("fp32", "bf16", "fp16")},
     "openvino": {"openvino": ("fp32", "bf16", "fp16")},
@@ -35,7 +35,11 @@ _OF_FILES: dict[str, dict[Engine, tuple[Precision, ...]]] = {
 
 
 def check_execution(network: Network, execution: Execution) -> None:
-    """Raise `UnsupportedExecutionError` for what is known not to run before it is tried."""
+    """Check that nothing known beforehand keeps a network from running.
+
+    Raises `UnsupportedExecutionError` if the engine cannot run it, or not in this precision or on
+    this device.
+    """
     check_device(execution.device)
     engine = execution.engine or own_engine(network)
     offered = PRECISIONS_OF
@@ -59,12 +63,12 @@ def check_execution(network: Network, execution: Execution) -> None:
 
 
 def own_engine(network: Network) -> Engine:
-    """Return what runs a network by default."""
+    """Return the engine that runs a network by default."""
     return usual_engine(network.spec.backbone.family)
 
 
 def optimise(network: Network, execution: Execution) -> Network:
-    """Return what all cells of a checkpoint share, made ready for the engine of `execution`."""
+    """Return the network that a checkpoint's cells share, ready for the engine of `execution`."""
     if not isinstance(network, PoseModel):
         return network
     if execution.engine == "eager":
@@ -77,10 +81,10 @@ def optimise(network: Network, execution: Execution) -> Network:
 def execute(
     cell: CellNetwork, execution: Execution, parallelism: Parallelism, calibration: Calibration
 ) -> CellNetwork:
-    """Return a cell's network, of an optimised one, as the engine of `execution` runs it.
+    """Return a cell's network, made from an optimised one, as the engine of `execution` runs it.
 
-    `calibration` gives normalised crops (N, 3, H, W) of its input size, for int8 alone. Raises
-    `UnsupportedExecutionError` where the engine cannot run it, or not in that precision.
+    `calibration` gives normalised crops (N, 3, H, W) of its input size; only int8 uses it. Raises
+    `UnsupportedExecutionError` if the engine cannot run the network, or not in this precision.
     """
     network, size = cell.network, cell.input_size
     engine = execution.engine or own_engine(network)

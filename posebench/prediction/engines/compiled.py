@@ -23,8 +23,8 @@ _COMPILING = threading.Lock()
 class CompiledNetwork:
     """A network compiled for batches of `batch_size` crops of one size.
 
-    Batches of other sizes are cut and filled up to that, so that nothing is compiled while it
-    runs. On a CPU it is compiled for one thread, and several threads may call at once.
+    Batches of other sizes are split and padded to that size, so that nothing is compiled while it
+    runs. On a CPU it is compiled for one thread, and several threads may call it at once.
     """
 
     network: Network
@@ -52,7 +52,7 @@ class CompiledNetwork:
 
     def _run(self, crops: Tensor) -> list[Tensor]:
         """Run up to one batch."""
-        # A tensor of its own, made here: compiled code is for one kind and layout of tensor alone.
+        # A new tensor, because compiled code takes only one kind and layout of tensor.
         batch = crops.new_zeros((self.batch_size, *crops.shape[1:]))
         batch[: len(crops)] = crops
         if self.device.type == "cpu":
@@ -65,23 +65,22 @@ class CompiledNetwork:
 def compile_network(
     network: Network, size: InputSize, *, batch_size: int, device: str = "cpu"
 ) -> CompiledNetwork:
-    """Compile a network for batches of crops of `size`; takes from seconds to minutes.
+    """Compile a network for batches of crops of `size`, which takes seconds to minutes.
 
-    It may be a module or any other network that lets torch run, such as a `TorchNetwork`.
-
-    Raise `UnsupportedExecutionError` where that fails, `MissingExtraError` where this machine has
-    no C++ compiler.
+    The network is a module, or any other network that runs in torch, such as a `TorchNetwork`.
+    Raises `UnsupportedExecutionError` if compiling fails, and `MissingExtraError` if this machine
+    has no C++ compiler.
     """
     place = torch.device(device)
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
     if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
-        # Else all cells' networks, whose code is the same, share one small limit.
+        # Otherwise the networks of all cells, which have the same code, share one small limit.
         options["isolate_recompiles"] = True
     if place.type == "cpu":
         options["options"] = {"cpp.threads": 1}
     else:
         options["mode"] = "reduce-overhead"
-    # Of objects with a __call__, torch takes modules alone.
+    # torch compiles functions and modules, but no other objects with a `__call__`.
     target = network if isinstance(network, nn.Module) else network.__call__
     result = CompiledNetwork(network, torch.compile(target, **options), batch_size, size, place)
     threads = torch.get_num_threads()
@@ -91,7 +90,7 @@ def compile_network(
         try:
             result(torch.zeros(batch_size, 3, size.height, size.width))
         except Exception as error:  # dynamo, inductor and compilers share no base class but this
-            # Of a compiler's error, dynamo's own first line only says that there was one.
+            # If the compiler failed, dynamo's own first line says only that it did.
             cause = getattr(error, "inner_exception", error)
             reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
             if "compiler found" in reason:

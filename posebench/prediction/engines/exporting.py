@@ -27,7 +27,7 @@ from posebench.prediction.engines.probing import noise_crops, relative_gap
 _log = logging.getLogger(__name__)
 
 INPUT = "crops"
-# How far the outputs of an export in fp32 may lie from its network's, of the largest one.
+# How far the outputs of an fp32 export may lie from its network's, relative to the largest one.
 EXPORT_TOLERANCE = 1e-3
 _OPSET = 17
 _DIGEST = hashlib.sha256().digest_size
@@ -38,8 +38,8 @@ _EXPORTING = threading.Lock()
 def onnx_graph(network: Network, size: InputSize) -> bytes:
     """Return the ONNX graph of a network that takes any number of crops of `size`.
 
-    Its input is `INPUT`; its outputs come in the network's order. Raise
-    `UnsupportedExecutionError` where it cannot be exported.
+    Its input is `INPUT`; its outputs come in the network's order. Raises
+    `UnsupportedExecutionError` if the network cannot be exported.
     """
     if not isinstance(network, nn.Module):
         raise UnsupportedExecutionError(
@@ -61,7 +61,7 @@ def onnx_graph(network: Network, size: InputSize) -> bytes:
 
 
 def cached_graph(identity: Mapping[str, object], make: Callable[[], bytes]) -> bytes:
-    """Return the graph that belongs to plain data, made if it is not in the cache or damaged."""
+    """Return the graph that `identity` names, made anew if the cache lacks it or it is damaged."""
     try:
         path = cache_directory() / "exports" / f"{content_key(identity)}.onnx.sha256"
         kept = path.read_bytes() if path.is_file() else b""
@@ -83,7 +83,10 @@ def cached_graph(identity: Mapping[str, object], make: Callable[[], bytes]) -> b
 
 
 def require(*modules: str, extra: str) -> None:
-    """Raise `MissingExtraError` for the first module that is not installed."""
+    """Check that all these modules are installed.
+
+    Raises `MissingExtraError` if one is not, and names the first.
+    """
     for module in modules:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError.of("This engine", module, extra)
@@ -92,9 +95,10 @@ def require(*modules: str, extra: str) -> None:
 def check_answers(
     network: Network, exported: ExportedNetwork, size: InputSize, tolerance: float
 ) -> None:
-    """Raise `UnsupportedExecutionError` where an export answers otherwise than its network.
+    """Check that an export answers as its network does.
 
-    `tolerance` is how far outputs may lie apart, of the largest one.
+    `tolerance` is how far outputs may lie apart, relative to the largest one. Raises
+    `UnsupportedExecutionError` if they lie farther apart.
     """
     # Three crops: the graph was traced with two.
     crops = noise_crops(3, size)
@@ -107,12 +111,12 @@ def check_answers(
     gap = relative_gap(wanted, outputs)
     if not gap <= tolerance:
         raise UnsupportedExecutionError(
-            f"The export's outputs lie {gap:.1e} of the largest one from its network's."
+            f"The export's outputs differ from its network's by {gap:.1e} of the largest."
         )
 
 
 def _weights_sha256(module: nn.Module) -> str:
-    """Return the SHA-256 of all tensors of a network, also of those it does not save."""
+    """Return the SHA-256 of all tensors of a network, including those it does not save."""
     digest = hashlib.sha256()
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
@@ -124,12 +128,12 @@ def _weights_sha256(module: nn.Module) -> str:
 def _export(network: nn.Module, size: InputSize) -> bytes:
     crops, stream = torch.zeros(2, 3, size.height, size.width), io.BytesIO()
     with _EXPORTING, torch.inference_mode(), warnings.catch_warnings():
-        # Sides are fixed, so that what is decided by them may become part of the graph.
+        # Height and width are fixed, so that decisions made by them may become part of the graph.
         warnings.simplefilter("ignore")
         names = [f"output{index}" for index in range(len(network(crops)))]
         try:
-            # The exporter built on torch.export takes 6 to 60 times as long for graphs that run
-            # no faster, and needs a library more.
+            # The exporter built on torch.export takes 6 to 60 times as long for graphs that run no
+            # faster, and needs one more library.
             torch.onnx.export(
                 network,
                 (crops,),

@@ -21,9 +21,9 @@ Convolution = nn.Conv2d | nn.ConvTranspose2d
 def folded(model: PoseModel) -> PoseModel:
     """Return a copy of `model` without the BatchNorms that a convolution can take in.
 
-    Those stay whose input comes from no convolution or from one that runs more than once. Whether
-    the copy answers as the model does is for the caller to see: something else might take a
-    convolution's output too.
+    A BatchNorm stays if its input comes from no convolution, or from one that runs more than once.
+    The caller must check that the copy answers as the model does, because something else might take
+    a convolution's output too.
     """
     result = copy.deepcopy(model).eval()
     places = {child: (parent, name) for parent, name, child in _places(result)}
@@ -36,7 +36,7 @@ def folded(model: PoseModel) -> PoseModel:
 
 
 def _fold_into(convolution: Convolution, norm: nn.BatchNorm2d) -> None:
-    """Make `convolution` answer as `norm` of it does, in place."""
+    """Make `convolution` answer, in place, as `norm` behind it does."""
     assert norm.running_mean is not None and norm.running_var is not None
     ones = torch.ones_like(norm.running_mean)
     gain = (norm.weight if norm.affine else ones).double()
@@ -56,11 +56,11 @@ def _fold_into(convolution: Convolution, norm: nn.BatchNorm2d) -> None:
 
 
 def _pairs(model: PoseModel) -> list[tuple[Convolution, nn.BatchNorm2d]]:
-    """Return the convolutions whose output goes into a BatchNorm, as a blank crop shows them."""
+    """Return each convolution with the BatchNorm that takes its output, as a blank crop shows."""
     made: dict[int, Convolution] = {}
     runs: Counter[nn.Module] = Counter()
     pairs: list[tuple[Convolution, nn.BatchNorm2d]] = []
-    kept: list[Any] = []  # else another tensor could come to have the id of one that is gone
+    kept: list[Any] = []  # keeps tensors alive, so that no id is used twice
 
     def record(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         runs[module] += 1

@@ -25,7 +25,8 @@ def onnxruntime_network(
 ) -> ExportedNetwork:
     """Return a network that onnxruntime runs on crops of `size`, each call on its own thread.
 
-    An ONNX file's network runs as it is. Raise `UnsupportedExecutionError` where it cannot.
+    An ONNX file's network runs as it is. Raises `UnsupportedExecutionError` if onnxruntime cannot
+    run the network.
     """
     precision = execution.precision
     if isinstance(network, ExportedNetwork):

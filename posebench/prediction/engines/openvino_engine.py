@@ -28,7 +28,7 @@ from posebench.prediction.engines.quantising import Calibration, quantised
 from posebench.prediction.execution import Execution, Precision
 
 Compute = Callable[[NDArray[Any]], list[NDArray[Any]]]
-# OpenVINO's operations whose second input are weights.
+# OpenVINO's operations whose second input is weights.
 _WEIGHTED = {"Convolution", "ConvolutionBackpropData", "GroupConvolution", "MatMul"}
 
 
@@ -41,9 +41,9 @@ def openvino_network(
 ) -> ExportedNetwork:
     """Return a network that OpenVINO runs on crops of `size`, on one thread for each of `lanes`.
 
-    Whatever the precision, the layers whose outputs are decoded run in fp32. Files of ONNX and
-    OpenVINO run too, but for int8. Raise `UnsupportedExecutionError` where a network cannot run,
-    and where the processor would compute in another precision.
+    In every precision, the layers whose outputs are decoded run in fp32. ONNX and OpenVINO files
+    run too, except in int8. Raises `UnsupportedExecutionError` if a network cannot run, or if the
+    processor would compute in another precision.
     """
     require("openvino", extra="openvino")
     precision = execution.precision
@@ -85,7 +85,10 @@ def _read(graph: bytes) -> Any:
 
 
 def _compute(model: Any, precision: Precision, lanes: int) -> Compute:
-    """Return what runs a batch of `model`; raise where that would not be in `precision`."""
+    """Return a function that runs a batch of `model`.
+
+    Raises `UnsupportedExecutionError` if it would not compute in `precision`.
+    """
     if precision == "fp32":
         return _compiled(model, "f32", lanes, ("f32",))
     if precision == "int8":
@@ -98,12 +101,15 @@ def _compute(model: Any, precision: Precision, lanes: int) -> Compute:
 
 
 def _compiled(model: Any, hint: str, lanes: int, types: tuple[str, ...]) -> Requests:
-    """Compile with a hint for the precision; raise where no operation computes in `types`."""
+    """Compile with a hint for the precision.
+
+    Raises `UnsupportedExecutionError` if no operation would compute in `types`.
+    """
     try:
         requests = Requests(model, lanes, hint)
     except Exception as error:  # OpenVINO's errors share no base class but this
         raise UnsupportedExecutionError(f"OpenVINO cannot compile the network: {error}") from error
-    # Where a processor lacks a precision, OpenVINO takes another one without a word.
+    # OpenVINO silently takes another precision if the processor lacks this one.
     if requests.precision != hint or not requests.computes_in(*types):
         raise UnsupportedExecutionError(
             f"On this processor OpenVINO computes in {requests.precision}, not in {types[0]}.",
@@ -115,7 +121,8 @@ def _compiled(model: Any, hint: str, lanes: int, types: tuple[str, ...]) -> Requ
 def _split(model: Any) -> tuple[Any, Any]:
     """Cut a model in front of its last weighted layers, whose outputs are decoded.
 
-    In half precision they would make ties of a peak and its neighbours, and move keypoints.
+    In half precision these layers would round a peak and its neighbours to ties, and move
+    keypoints.
     """
     import openvino
     from openvino import opset8

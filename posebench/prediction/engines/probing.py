@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from posebench.networks.sizes import InputSize
 
-# Black to white as ImageNet's mean and deviation have them.
+# Black and white after normalising by ImageNet's mean and deviation.
 _RANGE = (-2.1, 2.6)
 _BLUR = 9
 _TINY = torch.finfo(torch.float32).tiny
@@ -34,7 +34,7 @@ def trial_crops(size: InputSize) -> Tensor:
 
 
 def relative_gap(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
-    """Return the largest difference of outputs, of the largest one expected."""
+    """Return the largest difference of outputs, relative to the largest expected one."""
     pairs = zip(expected, found, strict=True)
     return max(
         float((one - two).abs().max() / one.abs().max().clamp_min(_TINY)) for one, two in pairs

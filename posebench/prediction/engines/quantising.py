@@ -1,8 +1,8 @@
 """int8 graphs: ONNX with weights and activations quantised after training, by onnxruntime's tool.
 
-Weights have a scale for each output channel, activations one for each tensor, from the smallest
-and largest value that calibration crops bring up. The layers whose outputs are decoded stay in
-float32: quantised, they would move 72 % instead of 15 % of the embedded simcc-m's keypoints by
+Weights have a scale for each output channel, activations one for each tensor, from the smallest and
+largest value that calibration crops produce. The layers whose outputs are decoded stay in float32:
+if they were quantised too, 72 % instead of 15 % of the embedded simcc-m's keypoints would move by
 more than a pixel.
 """
 
@@ -35,7 +35,7 @@ Calibration = Callable[[], NDArray[Any]]
 def quantised(graph: bytes, calibration: Calibration) -> bytes:
     """Return an ONNX graph in int8, calibrated on normalised crops (N, 3, H, W) of its size.
 
-    Raise `UnsupportedExecutionError` where it cannot be quantised.
+    Raises `UnsupportedExecutionError` if it cannot be quantised.
     """
     require("onnx", "onnxruntime", extra="onnx")
     crops = np.ascontiguousarray(calibration(), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Networks in torch: as published, or optimised without moving what they answer."""
+"""Networks in torch: as published, or optimised without changing their answers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from posebench.prediction.engines.probing import relative_gap, trial_crops
 from posebench.prediction.execution import Execution, Precision
 
 _log = logging.getLogger(__name__)
-# How far an optimised network's outputs of `trial_crops` may lie from the published one's, of the
-# largest one.
+# How far an optimised network's outputs of `trial_crops` may lie from the published one's, relative
+# to the largest one.
 TOLERANCE = 1e-4
 DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -28,7 +28,7 @@ _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 class TorchNetwork:
     """A network on a device, with crops in its memory layout.
 
-    With a `dtype` it runs under autocast, but for the output layers (`heads`), whose rounding
+    With a `dtype` it runs under autocast, except for the output layers (`heads`), whose rounding
     would move keypoints most.
     """
 
@@ -65,8 +65,8 @@ def optimised(model: PoseModel, execution: Execution) -> PoseModel:
 
     BatchNorm is folded, weights lie channels-last, and those of the backbone are in the precision
     asked for. A network stays as published where folding moves its outputs of `trial_crops` by more
-    than `TOLERANCE` of the largest, as it does for some untrained ones. That is no bound for other
-    crops: those of a photograph may move further, and keypoints of published networks were seen to
+    than `TOLERANCE` of the largest, as it does for some untrained ones. Outputs of other crops,
+    such as those of a photograph, may move farther: keypoints of published networks were seen to
     move by up to 4e-4 pixels.
     """
     result = folded(model)
@@ -75,10 +75,10 @@ def optimised(model: PoseModel, execution: Execution) -> PoseModel:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     moved = _gap(model, result)
     if not moved <= TOLERANCE:
-        _log.info("Folding would move the outputs by %.1e of the largest one: left out.", moved)
+        _log.info("BatchNorm is not folded: that would move outputs by %.1e of the largest.", moved)
         result = copy.deepcopy(model).eval()
     dtype = DTYPES.get(execution.precision)
-    # Exports are made of float32, and what they become is up to their engines.
+    # Exports are made from float32; their engines choose the precision.
     if dtype is not None and execution.engine != "openvino":
         for name, module in result.named_modules():
             if isinstance(module, _WEIGHTED) and not name.startswith("head."):
@@ -96,7 +96,7 @@ def is_optimised(model: PoseModel) -> bool:
 
 
 def _gap(model: PoseModel, other: PoseModel) -> float:
-    """Return the largest difference of two networks' outputs of trial crops, of the largest one."""
+    """Return the largest difference of two networks' answers to trial crops, as `relative_gap`."""
     crops = trial_crops(model.spec.input_size)
     with torch.inference_mode():
         return relative_gap(model(crops), other(crops))

@@ -1,4 +1,4 @@
-"""What predictions rest on, as hashes: stored files are named by them, and so are never stale."""
+"""Hashes of all that predictions rest on: they name stored files, so that none is ever stale."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from posebench.datasets.images.rules import ImageReading
 
 
 def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDArray[Any]]:
-    """Return what tells N instances apart, each (N, ...): image ids, ids, boxes, box scores."""
+    """Return arrays (N, ...) that tell N instances apart: image ids, ids, boxes, box scores."""
     image_ids = np.array([image.id for image in dataset.images], dtype=np.int64)
     return {
         "image_ids": image_ids[instances.image_index],
@@ -25,7 +25,7 @@ def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDA
 
 
 def inputs_sha256(dataset: PoseDataset, instances: Instances) -> str:
-    """Return the SHA-256 of the instances and of what their images hold, wherever they lie."""
+    """Return the SHA-256 of the instances and of their images' content, whatever their paths."""
     used = np.unique(instances.image_index)
     images = images_sha256([dataset.images[int(index)].path for index in used])
     digest = hashlib.sha256(images.encode())

@@ -1,11 +1,12 @@
 """Raw outputs on disk: what a network answered for every instance, to decode and score again.
 
 One folder per network run, named by its content: `raw.json` beside chunks of compressed float16
-arrays. It appears when complete, so that a run that stops leaves no part of one to be taken for it.
-A value is kept as its distance from its map's peak, so that the peak stays where it is: on 271
-synthetic people, keypoints of the embedded heatmap-m and simcc-m by argmax are the same, by DARK
-and UDP within 0.007 image pixels, by expectation within 0.014, one quarter offset of 4 607
-differs, and no AP. (Values as plain float16 tie with their peak: 14 % of SimCC's keypoints move.)
+arrays. A folder appears only when it is complete, so that a stopped run leaves nothing that looks
+like one. A value is kept as its distance from its map's peak, so that the peak stays where it is.
+On 271 synthetic people, the argmax keypoints of the embedded heatmap-m and simcc-m stay the same;
+those of DARK and UDP move by at most 0.007 image pixels, those by expectation by 0.014; one quarter
+offset of 4 607 differs, and no AP does. (As plain float16, values tie with their peak, and 14 % of
+SimCC's keypoints move.)
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from posebench.files.writing import write_json
 from posebench.prediction.kept.identity import inputs_sha256
 
 SCHEMA_VERSION = 1
-# What a protocol adds of numbers that were decoded from float16, in this run or an earlier one.
+# What the protocol adds if numbers were decoded from float16, in this run or an earlier one.
 KEPT_PRECISION = ", outputs kept as fp16"
 # Instances per file: 60 MB of float16 heatmaps at 384x288.
 _CHUNK = 256
@@ -41,7 +42,7 @@ Outputs = tuple[NDArray[np.float32], ...]
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """Maps (N, K, ...) as distances from their peak, exactest where decoding looks.
+    """Maps (N, K, ...) as distances from their peak, most exact where decoding looks.
 
     A map is `peaks` + `distances` · 2^`exponents`: float32 (N, K), float16 ≤ 0 (N, K, ...) and
     int16 (N, K).
@@ -89,10 +90,10 @@ class Chunk:
 class RawRecord:
     """What `raw.json` holds beside the chunks' list.
 
-    `identity` is what the outputs depend on, and what the folder is named by; `description` says
-    what else decoding and scoring take. A chunk has the positions of its instances in the run
-    (`rows`), their `image_ids`, `ids`, `bbox_xyxy` and `bbox_scores`, and of the network's
-    outputs 0 and 1 what `Packed` holds.
+    `identity` is all that the outputs depend on, and names the folder; `description` is what
+    decoding and scoring need besides. A chunk has the positions of its instances in the run
+    (`rows`), their `image_ids`, `ids`, `bbox_xyxy` and `bbox_scores`, and the fields of `Packed`
+    for the network's outputs 0 and 1.
     """
 
     identity: Mapping[str, Any]
@@ -118,9 +119,9 @@ class RawFolder:
 def raw_folder(
     parent: Path, name: str, record: RawRecord, dataset: PoseDataset, instances: Instances
 ) -> RawFolder:
-    """Return the folder in `parent` that belongs to a cell; `name` is for the eye.
+    """Return the folder in `parent` that belongs to a cell; `name` makes it readable.
 
-    Its images, by what they hold, and its boxes become part of `record.identity`.
+    The content of the cell's images and its boxes become part of `record.identity`.
     """
     inputs = inputs_sha256(dataset, instances)
     identity = {**record.identity, "images_and_boxes_sha256": inputs}
@@ -129,7 +130,10 @@ def raw_folder(
 
 
 def read_record(folder: RawFolder) -> RawRecord:
-    """Return what a complete folder says of itself; raise `DataError` if it is not that."""
+    """Return the record of a complete folder.
+
+    Raises `DataError` if the record is damaged or of another cell.
+    """
     path = folder.path / "raw.json"
     try:
         mapping = json.loads(path.read_text(encoding="utf-8"))
@@ -142,9 +146,9 @@ def read_record(folder: RawFolder) -> RawRecord:
 
 
 def read_outputs(folder: RawFolder, count: int) -> Iterator[tuple[NDArray[np.intp], Outputs]]:
-    """Yield rows and their outputs, chunk by chunk; raise `DataError` for a damaged folder.
+    """Yield rows and their outputs, chunk by chunk.
 
-    A whole one has `count` instances.
+    Raises `DataError` if the folder is damaged or does not have `count` instances.
     """
     seen = 0
     for chunk in read_record(folder).chunks:
@@ -175,9 +179,9 @@ def _damaged(folder: RawFolder, reason: str) -> DataError:
 
 
 class RawWriter:
-    """Fills a folder under a temporary name; `close` gives it its own, `discard` takes it away.
+    """Fills a folder under a temporary name; `close` gives it its own, `discard` removes it.
 
-    `arrays` has what is kept of every instance beside the outputs, each (N, ...).
+    `arrays` are what is kept of every instance besides the outputs, each (N, ...).
     """
 
     def __init__(self, folder: RawFolder, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -193,7 +197,10 @@ class RawWriter:
         self._work = Path(work)
 
     def keep(self, rows: NDArray[np.intp], outputs: Outputs) -> Outputs:
-        """Keep the outputs of a batch and return them as they are kept; raise `DataError`."""
+        """Keep the outputs of a batch and return them as they are kept.
+
+        Raises `DataError` if they cannot be written.
+        """
         packed = [pack(output) for output in outputs]
         self._pending.append((rows, packed))
         if sum(len(kept) for kept, _ in self._pending) >= _CHUNK:

@@ -1,7 +1,7 @@
 """Parts of a cell's predictions, kept while it runs: a killed run goes on where it was.
 
-Parts lie beside the file of the whole, which takes their place, and follow one another from the
-first instance in the order that batches take them. Deleting any of them is safe.
+Parts lie beside the file of all predictions, which replaces them in the end. They follow one
+another from the first instance, in the order of the batches. Deleting any of them is safe.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Part:
 
 
 def read_parts(file: CachedFile, batch_size: int, total: int) -> list[Part]:
-    """Return the parts that are kept of a cell's `total` instances, from the first on.
+    """Return the kept parts of a cell's `total` instances, from the first on.
 
-    Only those of the same batches count: of others, rounding could differ. What is damaged is
-    left out, and what follows it, with a warning.
+    Only parts made of the same batches count, because others could round differently. A damaged
+    part and all that follow it are left out, with a warning.
     """
     spans: dict[int, int] = {}
     for path in file.path.parent.glob(f"{_stem(file, batch_size)}.*.part.npz"):
@@ -60,13 +60,16 @@ def read_parts(file: CachedFile, batch_size: int, total: int) -> list[Part]:
 
 
 def write_part(file: CachedFile, batch_size: int, part: Part) -> None:
-    """Keep a part; raise `DataError` if it cannot be written."""
+    """Keep a part.
+
+    Raises `DataError` if it cannot be written.
+    """
     part_file = _part_file(file, batch_size, part.start, part.stop)
     write_arrays(part_file, part.predictions, seconds=part.seconds)
 
 
 def delete_parts(file: CachedFile) -> None:
-    """Delete the parts of a cell, whatever their batches: it is done."""
+    """Delete all parts of a cell that is done, whatever their batches."""
     for path in file.path.parent.glob(f"{file.path.stem}.*.part.npz"):
         with suppress(OSError):  # they only take space
             path.unlink()

@@ -1,7 +1,7 @@
 """Predictions on disk, one file for each cell and decoder, to be scored again without a network.
 
-A file is named by the hash of everything that moves a prediction, appears under its name when
-complete, holds the hash of its content, and no pickles. Deleting any of them is safe.
+A file is named by the hash of everything that moves a prediction, and appears under that name only
+when it is complete. It holds the hash of its content, and no pickles. Deleting any of them is safe.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CHECKSUM = "sha256"
 class CachedFile:
     """Where the predictions of one cell are, or will be; `identity` names it.
 
-    `shared` is where another folder has, or gets, a copy.
+    `shared` is the place of a copy in another folder.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class CachedFile:
 
     @property
     def place(self) -> Path:
-        """Where to read from: the file itself, or else the copy, if that is there."""
+        """Where to read from: the copy if only that is there, else the file itself."""
         copied = self.shared is not None and self.shared.is_file() and not self.path.is_file()
         return self.shared if copied and self.shared is not None else self.path
 
@@ -62,13 +62,16 @@ class CachedPredictions:
 def cached_file(
     folder: Path, identity: Mapping[str, Any], shared: Path | None = None
 ) -> CachedFile:
-    """Return the file in `folder` that belongs to plain data, everything predictions rest on."""
+    """Return the file in `folder` named by `identity`, which is all that predictions rest on."""
     name = f"{content_key(identity)}.npz"
     return CachedFile(folder / name, identity, None if shared is None else shared / name)
 
 
 def read_predictions(file: CachedFile) -> CachedPredictions | None:
-    """Return what the file holds, None where there is no file; raise `DataError` for damage."""
+    """Return what the file holds, or None if there is no file.
+
+    Raises `DataError` if it is damaged.
+    """
     if not file.is_kept:
         return None
     predictions, gflops = read_arrays(file, "gflops")
@@ -77,22 +80,25 @@ def read_predictions(file: CachedFile) -> CachedPredictions | None:
 
 
 def read_gflops(file: CachedFile) -> float | None:
-    """Return the GFLOPs that a file notes, without its predictions; raise `DataError`.
+    """Return the GFLOPs that a file notes, without reading its predictions.
 
-    None is what is noted of a network that does not run in torch.
+    None means that the network does not run in torch. Raises `DataError` if the file is damaged.
     """
     try:
         with file.place.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             identity = json.loads(str(stored["identity"]))
             gflops = float(stored["gflops"])
-    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
+    except Exception as error:  # numpy and zipfile raise many kinds of error
         raise _damaged(file.place, error) from None
     _check_identity(file, identity)
     return None if np.isnan(gflops) else gflops
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Return the predictions of a file, whatever cell it is of; raise `DataError`."""
+    """Return the predictions of a file, whatever cell it is of.
+
+    Raises `DataError` if it is damaged.
+    """
     identity, predictions, _ = _read(path, "gflops")
     if content_key(identity) != path.stem:
         raise _damaged(path, "it is of another cell")
@@ -100,12 +106,18 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
-    """Keep predictions by way of a temporary name; raise `DataError` if they cannot be written."""
+    """Keep predictions by way of a temporary name.
+
+    Raises `DataError` if they cannot be written.
+    """
     write_arrays(file, kept.predictions, gflops=np.nan if kept.gflops is None else kept.gflops)
 
 
 def share_predictions(file: CachedFile) -> None:
-    """Copy a file to where it is not yet of its two places; raise `DataError`."""
+    """Copy a file from the one of its two places that has it to the other.
+
+    Raises `DataError` if it cannot be written.
+    """
     if file.shared is None:
         return
     source = file.place
@@ -119,7 +131,10 @@ def share_predictions(file: CachedFile) -> None:
 
 
 def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -> None:
-    """Write a file with predictions and numbers; raise `DataError` if it cannot be written."""
+    """Write a file with predictions and numbers.
+
+    Raises `DataError` if it cannot be written.
+    """
     arrays = {name: getattr(predictions, name) for name in _NAMES}
     arrays["keypoints"] = _narrow(arrays["keypoints"])
     arrays |= {name: np.array(number) for name, number in numbers.items()}
@@ -133,7 +148,10 @@ def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -
 
 
 def read_arrays(file: CachedFile, number: str) -> tuple[Predictions, float]:
-    """Return a file's predictions and the number of this name; raise `DataError` for damage."""
+    """Return a file's predictions and the number of this name.
+
+    Raises `DataError` if the file is damaged.
+    """
     identity, predictions, value = _read(file.place, number)
     _check_identity(file, identity)
     return predictions, value
@@ -145,7 +163,10 @@ def _check_identity(file: CachedFile, identity: Any) -> None:
 
 
 def _read(path: Path, number: str) -> tuple[Any, Predictions, float]:
-    """Return whose predictions a file holds, and what it holds; raise `DataError` for damage."""
+    """Return the identity that a file holds, its predictions, and the number of this name.
+
+    Raises `DataError` if the file is damaged.
+    """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -157,10 +178,10 @@ def _read(path: Path, number: str) -> tuple[Any, Predictions, float]:
         values = {name: arrays[name] for name in _NAMES}
         values["keypoints"] = values["keypoints"].astype(np.float64)
         predictions = Predictions(**values)
-        if checksum is None:  # a file of before 0.2
+        if checksum is None:  # a file from before 0.2
             check_finite(predictions)
         return json.loads(str(arrays[_IDENTITY])), predictions, float(arrays[number])
-    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
+    except Exception as error:  # numpy and zipfile raise many kinds of error
         raise _damaged(path, error) from None
 
 
@@ -178,6 +199,6 @@ def _damaged(path: Path, why: object) -> DataError:
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:
-    """Return float64 values as float32 where that loses nothing."""
+    """Return float64 values as float32 if that loses nothing."""
     narrow = values.astype(np.float32)
     return narrow if np.array_equal(narrow, values) else values

@@ -1,6 +1,6 @@
 """Figures: each is one function from results to a drawing, for files and for the page alike.
 
-`RUN_FIGURES` are those of a run by the name that `posebench plot --kind` knows them by.
+`RUN_FIGURES` has the figures of a run by their names in `posebench plot --kind`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from posebench.results.reading import ReadCell
 
 @dataclass(frozen=True)
 class RunFigure:
-    """A figure of a run, None where no cell has what it `needs`."""
+    """A figure of a run; `draw` returns None if no cell has what the figure `needs`."""
 
     draw: Callable[[Sequence[ReadCell]], Drawing | None]
     needs: str

@@ -32,7 +32,7 @@ Point = tuple[float, CellResult]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a result costs, None or 0 where it is not known."""
+    """What a result costs, None or 0 if it is not known."""
 
     title: str
     label: str
@@ -60,8 +60,8 @@ LATENCY = Cost(
 def scaling_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
     """Draw AP (points) with its interval against parameters, a line for each paradigm.
 
-    Takes every checkpoint at its trained size with its own decoder; models trained at one size
-    make one line. None where there is none.
+    Takes every checkpoint at its trained size with its own decoder; models trained at one size make
+    one line. Returns None if there are none.
     """
     results = [
         cell.result
@@ -80,10 +80,11 @@ def scaling_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
 
 
 def pareto_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
-    """Draw AP (points) against GFLOPs, instances per second, and latency where it was measured.
+    """Draw AP (points) against GFLOPs, instances per second, and latency if it was measured.
 
-    A cell is on a front if none is at least as good in both and better in one; those have their
-    interval and name. Each cell counts with its checkpoint's own decoder. None without AP.
+    A cell is on a front if no other cell is at least as good in both and better in one; cells on a
+    front have their interval and name. Each cell has its checkpoint's own decoder. Returns None
+    without AP.
     """
     results = [cell.result for cell in with_own_decoders(cells)]
     results = [result for result in results if ap_points(result) is not None]

@@ -58,10 +58,10 @@ class Drawing:
 
 
 def write_drawing(drawing: Drawing, out: Path) -> None:
-    """Write a drawing to a file by way of a temporary name; its suffix says the format.
+    """Write a drawing to a file, in the format of its suffix, by way of a temporary name.
 
-    The user's matplotlib settings do not matter. Raises `UsageError` for a suffix other than
-    .svg, .pdf and .png.
+    The user's matplotlib settings do not matter. Raises `UsageError` if the suffix is not .svg,
+    .pdf or .png.
     """
     suffix = out.suffix.lower()
     if suffix not in _UNDATED:
@@ -85,7 +85,7 @@ def house_style() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # A name in a script that the font lacks is boxes in a bitmap, and text in an SVG.
+        # If the font lacks a name's script, a bitmap shows boxes and an SVG keeps the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
@@ -141,7 +141,7 @@ def settle(figure: Figure) -> None:
 
 
 def legend_artist(entry: LegendEntry) -> Artist:
-    """Return what stands for an entry beside its label."""
+    """Return the artist that stands beside an entry's label."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
@@ -151,7 +151,7 @@ def legend_artist(entry: LegendEntry) -> Artist:
 
 
 def wrapped(text: str, inches: float) -> str:
-    """Break a text into lines of that width, between its parts (` · `) where it can be."""
+    """Break a text into lines of that width, between its parts (` · `) if possible."""
     most = max(12, int(inches / _CHARACTER))
     lines: list[str] = []
     for part in text.split(_PARTS):

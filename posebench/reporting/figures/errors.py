@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BAR, _ROW = 0.36, 0.3
-# Costs that are smaller are drawn on an axis that reaches this far, in points of AP.
+# The axis reaches at least this far, in points of AP, however small the costs.
 _LEAST = 2.0
 
 
@@ -93,7 +93,7 @@ def reliability_drawing(pairs: Sequence[PairDiagnosis]) -> Drawing | None:
 
 def cost_points(cost: ErrorCost) -> float | None:
     """Return the AP regained by correcting one type of error alone, in points."""
-    # Rounded first: a loss too small to see is not minus nothing.
+    # Rounded first, so that a loss too small to see is not shown as -0.0.
     return None if cost.alone is None else float(np.round(100 * cost.alone, 1) + 0.0)
 
 

@@ -17,8 +17,8 @@ from posebench.scoring.diagnosis.files import DiagnosisReport
 def plot_run(source: Path, kind: str, out: Path) -> None:
     """Draw a figure of a run, an evaluation or a results file; `kind` is one of `RUN_FIGURES`.
 
-    Raises `DataError` for what holds no results, `UsageError` for results that lack what the
-    figure shows, and as `write_drawing`.
+    Raises `DataError` if `source` holds no results, `UsageError` if they lack what the figure
+    shows, and the errors of `write_drawing`.
     """
     figure = RUN_FIGURES[kind]
     drawing = figure.draw(read_cells(source))
@@ -28,10 +28,16 @@ def plot_run(source: Path, kind: str, out: Path) -> None:
 
 
 def plot_curves(paths: Sequence[Path], out: Path) -> None:
-    """Draw training curves, of files or folders of them; raise as `read_curves`."""
+    """Draw training curves, of files or folders of them.
+
+    Raises the errors of `read_curves` and `write_drawing`.
+    """
     write_drawing(training_drawing(read_curves(paths)), out)
 
 
 def plot_diagnosis(report: DiagnosisReport, out: Path) -> None:
-    """Draw a diagnosis; raise as `write_drawing`."""
+    """Draw a diagnosis.
+
+    Raises the errors of `write_drawing`.
+    """
     write_drawing(diagnosis_drawing(report), out)

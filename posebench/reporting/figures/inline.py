@@ -44,7 +44,7 @@ def panel_svg(panel: Panel, inches: tuple[float, float], prefix: str) -> Markup:
 
 
 def glyph_svg(entry: LegendEntry, prefix: str) -> Markup:
-    """Return what stands for a legend's entry, hidden from screen readers, who have its label."""
+    """Return the mark of a legend's entry, hidden from screen readers, which read its label."""
     with house_style():
         figure = empty_figure(*_GLYPH)
         axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(0, 1), ylim=(0, 1))

@@ -27,7 +27,7 @@ _ROW = 0.135
 def keypoints_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
     """Draw each keypoint's PCK@0.1 of checkpoints at their trained size, a panel for each pair.
 
-    None where no cell has its keypoints' numbers.
+    Returns None if no cell has its keypoints' numbers.
     """
     found = [cell for cell in cells if cell.keypoints and is_as_trained(cell.result)]
     if not found:

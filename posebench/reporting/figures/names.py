@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NAME = "name of a mark"
 _NONE = (None, "None", "none", "")
 _NEAR, _GAP, _STEP, _STEPS = 5.0, 1.0, 7.0, 6
-# How close together, in pixels, a line is looked at.
+# The distance, in pixels, between places at which a line is looked at.
 _STRIDE = 3.0
 Place = tuple[float, float, str, str]
 
@@ -62,10 +62,10 @@ def add_name(axes: Axes, x: float, y: float, name: str, colour: str) -> None:
 
 
 def arrange_names(figure: Figure) -> None:
-    """Move each name to the first place around its mark that is free; hide those without one.
+    """Move each name to the first free place around its mark; hide names that find none.
 
-    A place that no line crosses is better. A name that had to go far has a line to its mark.
-    The figure has been laid out before.
+    Places that no line crosses come first. A name that lies far from its mark has a line to it. The
+    figure must be laid out before.
     """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     for axes in figure.axes:

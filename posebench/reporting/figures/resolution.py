@@ -113,7 +113,7 @@ def _draw_series(
 ) -> None:
     """Draw one checkpoint under one policy, by way of its AP at the trained size.
 
-    There every policy is `native`, so that the other policies have no cell of their own.
+    At that size every policy is `native`, so that the other policies have no cell of their own.
     """
     at_home = [r for r in results if r.policy == "native" and r.size == r.checkpoint.trained_size]
     own = [result for result in results if result.policy == policy]
@@ -151,7 +151,7 @@ def _mark_missing(axes: Axes, result: CellResult, shift: Transform) -> None:
 
 
 def _shifted(axes: Axes, points: float) -> Transform:
-    """Return where data lies, moved to the right by some points."""
+    """Return the transform that moves data to the right by some points."""
     from matplotlib.transforms import ScaledTranslation
 
     figure: Any = axes.figure

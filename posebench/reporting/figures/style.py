@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-# A page's text in two columns, as conferences set it, and one of them.
+# The widths of a page's text, as conferences set it in two columns, and of one column.
 PAGE_WIDTH, COLUMN_WIDTH = 7.0, 3.45
 PAPER, INK, SOFT, RULE, GRID = "#ffffff", "#1b1f24", "#59636e", "#b3bac2", "#e6e9ed"
 SMALL = 6.5
@@ -89,7 +89,7 @@ PARADIGMS: Mapping[str, Paradigm] = MappingProxyType(
 
 
 def paradigm_of(name: str | None) -> Paradigm:
-    """Return how a paradigm is drawn, one that is not known in grey."""
+    """Return how a paradigm is drawn; an unknown one is grey."""
     return PARADIGMS.get(name or "", Paradigm(name or "unknown paradigm", SOFT, filled=True))
 
 

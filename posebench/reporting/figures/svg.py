@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _SAID = "said: "
-# A page may be light or dark: what it calls the colours of figures.
+# The page's names for the colours of figures, because a page may be light or dark.
 _VARIABLES = {
     PAPER: "--page",
     INK: "--ink",
@@ -51,9 +51,9 @@ def told_svg(source: str, spoken: str) -> str:
 def page_svg(source: str, spoken: str | None, prefix: str) -> Markup:
     """Return matplotlib's SVG as an element of an HTML page; None hides it from screen readers.
 
-    Styles become attributes, which the page's policy allows, and colours the page's variables;
-    ids begin with `prefix`, so that they are the page's only ones. Its class is `chart`, or
-    `glyph` where it is hidden.
+    Styles become attributes, which the page's policy allows, and colours become the page's
+    variables; ids begin with `prefix`, so that no other part of the page has them. The element's
+    class is `chart`, or `glyph` if it is hidden.
     """
     root = _told(source, spoken)
     for name in ("width", "height", "version"):
@@ -115,7 +115,7 @@ def _links(node: ET.Element) -> list[str]:
 
 
 def _restyle(node: ET.Element) -> None:
-    """Turn an element's style into attributes; the page's style says which font texts have."""
+    """Turn an element's style into attributes; the page's own style sets the font of texts."""
     for declaration in node.attrib.pop("style", "").split(";"):
         name, _, value = (part.strip() for part in declaration.partition(":"))
         if name == "font":  # matplotlib before 3.10 writes size and family in one
@@ -126,7 +126,7 @@ def _restyle(node: ET.Element) -> None:
 
 
 def _flatten(node: ET.Element) -> None:
-    """Put the children of groups that say nothing in the groups' places."""
+    """Replace groups that say nothing by their children."""
     children: list[ET.Element] = []
     for child in list(node):
         _flatten(child)

@@ -46,7 +46,7 @@ class Curve:
 def read_curves(paths: Sequence[Path]) -> list[Curve]:
     """Read `.curve.json` files, or those in folders.
 
-    Raises `DataError` for files that are no curves, `UsageError` for none at all.
+    Raises `DataError` if a file is no curve, and `UsageError` if there are none at all.
     """
     files = [file for path in paths for file in _curves_in(path)]
     if not files:

@@ -15,7 +15,7 @@ _FLIP = {True: "flip test", False: "no flip test", None: "flip test unknown"}
 
 
 def ap_points(result: CellResult) -> float | None:
-    """Return a result's AP in points, None where it has none."""
+    """Return a result's AP in points, or None if it has none."""
     ap = (result.metrics or {}).get("AP")
     return None if ap is None else 100 * ap
 
@@ -28,7 +28,7 @@ def known_ap(result: CellResult) -> float:
 
 
 def top_of(results: Sequence[CellResult]) -> float:
-    """Return where an axis of AP ends that holds every result's AP and interval."""
+    """Return the end of an AP axis that holds every result's AP and interval."""
     ends = [ap for result in results if (ap := ap_points(result)) is not None]
     ends += [bounds[1] for result in results if (bounds := ap_bounds(result)) is not None]
     return 1.06 * max(ends, default=0.0) or 1.0
@@ -51,7 +51,7 @@ def is_as_trained(result: CellResult) -> bool:
 
 
 def with_own_decoders(cells: Sequence[ReadCell]) -> list[ReadCell]:
-    """Return the cells with their checkpoints' own decoders; all, where there is none."""
+    """Return the cells with their checkpoints' own decoders, or all if there are none."""
     own = [cell for cell in cells if cell.result.has_own_decoder is not False]
     return own or list(cells)
 
@@ -83,7 +83,7 @@ def protocol_line(results: Sequence[CellResult]) -> str:
 def matched_panels(cells: Sequence[ReadCell]) -> list[list[ReadCell]]:
     """Group cells by protocol and pair, with at most one checkpoint of a paradigm in each group.
 
-    A pair is what its label says, else backbone and trained size.
+    Cells are a pair by their label, or else by backbone and trained size.
     """
     panels: dict[tuple[Any, ...], list[ReadCell]] = {}
     rivals: dict[tuple[Any, ...], list[tuple[str, str | None]]] = {}

@@ -1,4 +1,4 @@
-"""What the page is made of besides text: tables, and figures that have one beside them."""
+"""The parts of the page besides text: tables, and figures with a table of their numbers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def paradigm_class(name: str | None) -> str:
 def plain_table(
     caption: str, headers: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]
 ) -> DataTable:
-    """Return a table of texts; `headers` are names and whether their column is of numbers."""
+    """Return a table of texts; `headers` are names and whether their column holds numbers."""
     return DataTable(
         caption,
         tuple(TableColumn(name, numeric) for name, numeric in headers),

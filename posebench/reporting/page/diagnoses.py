@@ -23,14 +23,14 @@ from posebench.scoring.matching.truth import ground_truth
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """Pairs of which both cells could be diagnosed, and in words why others could not."""
+    """Pairs whose cells could both be diagnosed, and in words why others could not."""
 
     pairs: tuple[PairDiagnosis, ...]
     problems: tuple[str, ...]
 
 
 def diagnose_pairs(run: Run, data: RunData, pairs: Sequence[MatchedPair]) -> Diagnosed:
-    """Diagnose the cells of pairs; what cannot be is a problem, not an error."""
+    """Diagnose the cells of pairs; a pair that cannot be diagnosed is a problem, not an error."""
     found, problems = [], []
     for pair in pairs:
         sides = {}
@@ -96,7 +96,7 @@ def reliability_table(pairs: Sequence[PairDiagnosis]) -> DataTable:
 
 
 def _table(caption: str, names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> DataTable:
-    """Return numbers of both paradigms: the pair, what `names` begins with, the others twice."""
+    """Return a table with columns for the pair, the first name, and the others by paradigm."""
     headers = [("pair", False), (names[0], False)]
     for what in names[1:]:
         headers += [(f"{what}, {paradigm.name}", True) for paradigm in PARADIGMS.values()]

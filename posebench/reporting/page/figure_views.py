@@ -40,7 +40,7 @@ _TEXTS = {
     ),
     "pareto": (
         "AP against computation and speed",
-        "Every cell with its checkpoint's own decoder. The dotted line joins those that no other "
+        "Every cell with its checkpoint's own decoder. The dotted line joins cells that no other "
         "cell beats in both; they have names and 95 % intervals. GFLOPs are multiply-accumulates "
         "of one forward pass without the flip test; instances per second are of the whole run on "
         "the machine named below, reading and cropping included.",

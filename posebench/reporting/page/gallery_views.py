@@ -28,7 +28,10 @@ from posebench.results.store import Run, StoredCell
 
 Outputs = tuple[NDArray[np.float32], ...]
 Answer = Callable[[StoredCell, PairInstances, int, Sequence[int]], Outputs]
-"""What a cell's network answers for rows of its side (0, 1) of a pair; raises `PosebenchError`."""
+"""Returns a cell's network outputs for rows of its side (0, 1) of a pair.
+
+Raises `PosebenchError` if the network cannot run.
+"""
 
 KINDS = {"changed": "most changed", "worst": "worst"}
 
@@ -54,7 +57,7 @@ class GalleryItem:
 
 @dataclass(frozen=True)
 class Gallery:
-    """All items, and in words what is not there and why."""
+    """All items, and in words what is missing and why."""
 
     items: tuple[GalleryItem, ...]
     problems: tuple[str, ...]
@@ -63,7 +66,7 @@ class Gallery:
 def make_gallery(
     run: Run, data: RunData, pairs: Sequence[MatchedPair], count: int, answer: Answer | None
 ) -> Gallery:
-    """Draw up to `count` instances of each kind of each pair; what is gone is a problem."""
+    """Draw up to `count` instances of each kind of each pair; missing data is a problem."""
     items: list[GalleryItem] = []
     problems = list(data.problems)
     for pair in pairs:

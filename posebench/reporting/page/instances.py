@@ -1,4 +1,4 @@
-"""The data of a run again, and a pair's predictions held against it, person by person. No torch."""
+"""Load a run's data again, and score a pair's predictions person by person. No torch."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from posebench.suites.suite import folder_of
 class RunData:
     """The data sets of a run that are still there, by annotations and number of images.
 
-    `problems` say in words what is not.
+    `problems` say in words which are not.
     """
 
     datasets: Mapping[tuple[str, int], PoseDataset]
     problems: tuple[str, ...] = ()
 
     def of(self, cell: StoredCell) -> PoseDataset | None:
-        """Return a cell's data set, None where it is gone or has changed."""
+        """Return a cell's data set, or None if it is gone or has changed."""
         return self.datasets.get(_key(cell.result.protocol))
 
 
@@ -55,7 +55,7 @@ class PairInstances:
 
 
 def load_run_data(run: Run) -> RunData:
-    """Load the data sets of a run by way of its suite; what cannot be loaded is a problem."""
+    """Load the data sets of a run by way of its suite; one that cannot be loaded is a problem."""
     found: dict[tuple[str, int], PoseDataset] = {}
     problems = []
     try:
@@ -89,10 +89,11 @@ def _key(protocol: Protocol) -> tuple[str, int]:
 
 
 def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
-    """Return the persons of a pair; raise `PosebenchError` where something is not there.
+    """Return the persons of a pair.
 
-    With ground-truth boxes an instance is its own person; with detected ones the person of its
-    image that the two poses together resemble most.
+    With ground-truth boxes an instance is its own person; with detected ones it is the person of
+    its image that the two poses together resemble most. Raises `PosebenchError` if data or
+    predictions are not there.
     """
     dataset = data.of(pair.heatmap)
     if dataset is None:

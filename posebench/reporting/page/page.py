@@ -56,8 +56,8 @@ class ReportRequest:
 def write_report(request: ReportRequest) -> Path:
     """Write the report of a run as one HTML file that needs nothing else; return its path.
 
-    Parts whose data, images or checkpoints are gone say so. Raises `PosebenchError` for what is
-    no run directory.
+    Parts whose data, images or checkpoints are gone say so. Raises `PosebenchError` if there is no
+    run directory.
     """
     run = read_run(request.run)
     write_out(request.out, _render(_context(run, request)))

@@ -66,7 +66,7 @@ def protocol_groups(cells: Sequence[StoredCell]) -> tuple[ProtocolGroup, ...]:
 
 
 def pair_name(cell: StoredCell) -> str:
-    """Return what two cells share that form a pair: the label, else backbone and trained size."""
+    """Return what the cells of a pair share: the label, else backbone and trained size."""
     facts = cell.result.checkpoint
     return cell.labels.get("pair") or f"{facts.backbone} {facts.trained_size}"
 
@@ -74,7 +74,7 @@ def pair_name(cell: StoredCell) -> str:
 def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[MatchedPair, ...]:
     """Return the pairs of all groups, of cells with numbers and their own decoders.
 
-    Where several cells of a paradigm are alike in all that pairs share, none is paired.
+    If several cells of a paradigm are alike in all that pairs share, none is paired.
     """
     return tuple(
         MatchedPair(key[0], group.letter, sides["heatmap"][0], sides["simcc"][0])
@@ -85,7 +85,7 @@ def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[MatchedPair, ...]:
 
 
 def incomparable_pairs(groups: Sequence[ProtocolGroup]) -> tuple[IncomparablePair, ...]:
-    """Return what would be pairs, had both paradigms been measured under one protocol."""
+    """Return the cells that would be pairs if both paradigms had the same protocol."""
     found: dict[PairKey, dict[str, list[ProtocolGroup]]] = {}
     for group in groups:
         for key, sides in _sides(group).items():
@@ -127,6 +127,6 @@ def pair_title(pair: MatchedPair) -> str:
 
 
 def shown_pairs(pairs: Sequence[MatchedPair], most: int) -> list[MatchedPair]:
-    """Return the pairs to look at closely: those as trained, else any, up to a number."""
+    """Return up to `most` pairs to look at closely: those as trained, or else any."""
     trained = [pair for pair in pairs if all(is_as_trained(cell.result) for cell in pair.cells)]
     return (trained or list(pairs))[:most]

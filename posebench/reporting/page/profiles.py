@@ -1,6 +1,6 @@
-"""What networks answer for the instances of the gallery, by running them again. Loads torch.
+"""Run networks again for the instances of the gallery. Loads torch.
 
-The one module of the report that does; it is imported only when it is to run.
+No other module of the report does; this one is imported only when it is to run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def raw_outputs_of(
 ) -> Outputs:
     """Return the outputs, each (M, K, ...), of a cell's network for M rows of its predictions.
 
-    Raises `PosebenchError` where the checkpoint is gone or is not the one of the run.
+    Raises `PosebenchError` if the checkpoint is gone or is not the one of the run.
     """
     result = cell.result
     source = _source(run, result.checkpoint.name)

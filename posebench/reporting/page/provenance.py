@@ -20,7 +20,7 @@ _LOAD = ("mapped", "dropped", "missing", "unexpected", "mismatched")
 
 @dataclass(frozen=True)
 class ProtocolView:
-    """A protocol's fields; `differs` tells that these are only where it differs from the first."""
+    """A protocol's fields; if `differs`, only those that differ from the first protocol's."""
 
     letter: str
     cells: int
@@ -29,7 +29,7 @@ class ProtocolView:
 
 
 def protocol_views(groups: Sequence[ProtocolGroup]) -> list[ProtocolView]:
-    """Return the whole first protocol, and of others where they differ from it."""
+    """Return the whole first protocol, and the fields of others that differ from it."""
     views = []
     for group in groups:
         first = groups[0].identity

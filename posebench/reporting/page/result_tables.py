@@ -21,7 +21,7 @@ from posebench.scoring.statistics.intervals import percentile_interval
 
 _FILTERS = ("paradigm", "size", "policy", "decoder", "status", "protocol")
 _BEST = "AP"
-# What tells cells apart and what they are read for comes first.
+# The first columns tell cells apart, and have the numbers that people look for.
 _FIRST = (
     "checkpoint", "paradigm", "size", "policy", "decoder", "status", "AP", "AP 95%", "AP official",
 )  # fmt: skip
@@ -31,7 +31,7 @@ _LIFTED = ("boxes", "flip", "protocol")
 def results_table(run: Run, groups: Sequence[ProtocolGroup]) -> DataTable:
     """Return all cells of a run; the best AP of each protocol is marked.
 
-    What every row says alike is in the caption.
+    The caption has what is the same in every row.
     """
     letters = {cell.id: group.letter for group in groups for cell in group.cells}
     best = {cell.id for group in groups for cell in _best(group.cells)}
@@ -84,7 +84,7 @@ def pairs_table(
 ) -> DataTable:
     """Return AP of both paradigms of each pair and the difference, with its paired interval.
 
-    Pairs of different protocols have no difference, but the fields in which they differ.
+    For pairs of different protocols, the fields that differ take the place of a difference.
     """
     names = [cell.id for pair in pairs for cell in pair.cells]
     draws = replicates_of(run, names, [_BEST])

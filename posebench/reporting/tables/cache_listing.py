@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def print_contents(contents: Contents) -> None:
-    """Print what a cache holds, by kind, and what is in it that posebench does not know."""
+    """Print what a cache holds, by kind, and the entries that posebench does not know."""
     if not contents.exists:
         say(f"There is no cache yet: {contents.folder} is made on first use.")
         return
@@ -65,7 +65,7 @@ def print_pruned(pruned: Pruned, contents: Contents, limit: int | None, *, dry_r
     print(f"{shown_size(pruned.left)} are left; {shown_size(pruned.free)} of the disk are free.")
     if limit is not None and pruned.left > limit:
         pinned = sum(e.size for e in contents.entries if KINDS[e.kind].pinned)
-        print(f"That is more than {shown_size(limit)}: what is left is in use or too new", end="")
+        print(f"That is more than {shown_size(limit)}: the rest is in use or too new", end="")
         print(
             f", or among the {shown_size(pinned)} of pulled checkpoints, which only "
             "--kind checkpoints removes."
@@ -75,7 +75,7 @@ def print_pruned(pruned: Pruned, contents: Contents, limit: int | None, *, dry_r
 
 
 def _kinds(contents: Contents) -> dict[str, dict[str, Any]]:
-    """Return number, bytes and times of use by kind, of those that are there."""
+    """Return number, bytes and times of use by kind, of the kinds that are there."""
     found: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         entries = contents.of(kind)

@@ -74,7 +74,7 @@ def _costs_note(model: ModelDiagnosis) -> str:
     counts = {cost.name: cost.count for cost in model.costs}
     return (
         f"AP {points(model.ap)} as predicted, {reached} with all corrected in this order. The rest "
-        f"({points(model.remaining)}) is what corrections leave, which put no keypoint on its "
+        f"({points(model.remaining)}) remains because corrections put no keypoint on its "
         f"label: {counts['miss']} misses lie at similarity 0.5 to it, {counts['jitter']} jitters "
         f"at 0.85, {counts['inversion']} inversions and {counts['swap']} swaps as near as they "
         "are to the wrong place."
@@ -162,7 +162,7 @@ def _notes(report: DiagnosisReport) -> list[str]:
         "Persons are found at OKS 0.1. Keypoints: good above 0.85 similarity to their label, "
         f"jitter from 0.5, misses below; errors: {', '.join(ERROR_TYPES)}.",
         "A correction leaves jitter at 0.85, misses at 0.5, inversions and swaps as near as they "
-        "are to the wrong place; false positives are taken away, missed persons not asked for.",
+        "are to the wrong place; false positives are removed, missed persons no longer counted.",
         "Corrected scores are the OKS with the person a detection has, one to one, the most "
         "similar first, and 0 for the others.",
         "Strata: other persons are ignored, detections of nobody count against each stratum; "

@@ -59,7 +59,7 @@ def inspection_listing(inspection: Inspection) -> str:
 
 
 def conversion_listing(source: Checkpoint, target: Path) -> str:
-    """Return what was written, what of it nobody said, and how to use it."""
+    """Return what was written, which fields were assumed, and how to use it."""
     from posebench.networks.backbones import describe
 
     spec = source.spec
@@ -70,7 +70,7 @@ def conversion_listing(source: Checkpoint, target: Path) -> str:
         f" {len(spec.keypoints)} keypoints ({spec.keypoints.name})"
     ]
     if assumed:
-        lines.append(f"assumed, for the file does not say: {', '.join(assumed)}")
+        lines.append(f"assumed, because the file does not say: {', '.join(assumed)}")
     return "\n".join([*lines, f"evaluate it: posebench eval {target}"])
 
 

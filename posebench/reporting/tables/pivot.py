@@ -65,9 +65,10 @@ class Pivot:
 
 
 def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
-    """Return the table of run directories; raise `PosebenchError` for what cannot be shown.
+    """Return the table of run directories.
 
-    Raises `UsageError` for unknown fields and metrics, and where two cells would fall together.
+    Raises `UsageError` if a field or metric is unknown or two cells would fall into one place, and
+    another `PosebenchError` if a run cannot be read.
     """
     names = [folder.resolve().name for folder in folders]
     shown = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
@@ -113,7 +114,7 @@ def _lines(
 
 
 def _at(found: dict[tuple[str, ...], Source], column: tuple[str, ...]) -> Source | None:
-    """Return the cell of a column; one that could not be loaded belongs in all of them."""
+    """Return the cell of a column; one without a loaded checkpoint stands in every column."""
     lost = next((source for source in found.values() if not has_cell(source)), None)
     return found.get(column, lost)
 
@@ -173,7 +174,7 @@ def _by_size(value: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _badness(row: PivotRow) -> float:
-    """Return what orders rows by their first value, the best first and those without it last."""
+    """Return a key that sorts rows by their first value, best first, those without one last."""
     entry = next((e for e in row.entries if e is not None and e.value is not None), None)
     if entry is None or entry.value is None:
         return math.inf
@@ -209,5 +210,5 @@ def _ambiguous(one: Source, other: Source, used: Sequence[str]) -> UsageError:
         )
     return UsageError(
         f"{one.cell.id} and {other.cell.id} would fall into one place of the table.",
-        hint=f"Add what tells them apart to --rows or --columns: {', '.join(names[:_SHOWN])}.",
+        hint=f"Add a field that differs to --rows or --columns: {', '.join(names[:_SHOWN])}.",
     )

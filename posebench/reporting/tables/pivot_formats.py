@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 
 
 def value_text(entry: Entry | None, with_interval: bool) -> str:
-    """Show an entry in its unit, with its interval and its difference where it has them."""
+    """Show an entry in its unit, with its interval and its difference if it has them."""
     if entry is None:
         return NO_VALUE
     if entry.value is None:
@@ -150,7 +150,7 @@ def _best(entry: Entry | None) -> bool:
 def _wrapped(
     escaped: Callable[[str], str], best: str, entry: Entry | None, with_interval: bool
 ) -> str:
-    """Return an escaped entry, in the form `best` where it is the best."""
+    """Return an escaped entry, in the form `best` if it is the best."""
     text = escaped(value_text(entry, with_interval))
     return best.format(text) if _best(entry) else text
 

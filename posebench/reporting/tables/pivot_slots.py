@@ -20,8 +20,8 @@ class Entry:
 
     Without a value, `status` and `reason` say why. `best` marks the best score of a column among
     entries of one protocol. `difference` is to the baseline's entry of the same column;
-    `not_comparable` names the fields of the protocol that forbid one. `unstable` is why
-    a speed is not to be called stable.
+    `not_comparable` names the fields of the protocol that forbid one. `unstable` is why a speed is
+    not stable.
     """
 
     metric: str
@@ -100,9 +100,9 @@ def mark_best(slots: Sequence[Slot]) -> None:
 
 
 def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> None:
-    """Give entries their difference to the baseline's of the row that is otherwise alike.
+    """Give each entry its difference to the baseline's entry in the row that is otherwise alike.
 
-    Of several decoders of the baseline the same one counts, else its own.
+    If the baseline has several decoders, the same one counts, or else its own.
     """
     bases: dict[tuple[Any, ...], Slot] = {}
     for row, slot in column:

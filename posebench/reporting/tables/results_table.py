@@ -20,8 +20,8 @@ METRIC_COLUMNS = {
     "coco": ("AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR"),
     "crowdpose": ("AP", "AP50", "AP75", "AP(easy)", "AP(medium)", "AP(hard)", "AR"),
 }
-# Where the table is too wide: columns that go to the caption if they say the same in every row,
-# and after that columns that there may be no room for, the most dispensable first.
+# If the table is too wide, the first of these columns go to the caption if they say the same in
+# every row, and then the second are left out, the most dispensable first.
 LIFTED_FIRST = (
     "boxes", "flip", "policy", "paradigm", "backbone", "params M", "GFLOPs", "status",
 )  # fmt: skip
@@ -119,9 +119,9 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
 def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
     """Return the table of `results`, with a line for each reason why cells have no numbers.
 
-    Where all rows share the decoder or the engine, the caption says it. Where the table is wider
-    than `width`, columns that say the same in every row move to the caption; where that is not
-    enough, dispensable ones are left out and the caption says which.
+    If all rows share the decoder or the engine, the caption says it. If the table is wider than
+    `width`, columns that say the same in every row move to the caption; if that is not enough,
+    dispensable ones are left out and the caption says which.
     """
     shown, lifted = columns(results), list[Column]()
     for column in [each for each in shown if each.header in ("decoder", "engine")]:

@@ -28,7 +28,7 @@ def score_tables(report: ScoreReport) -> RenderableType:
 
 
 def data_lines(data: DataFacts) -> list[str]:
-    """Return what heads a report: its annotations, by which rules they count, and what is odd."""
+    """Return a report's first lines: its annotations, the rules they count by, and what is odd."""
     return [
         f"{data.annotations}: {data.images} images, {data.persons} persons, "
         f"keypoints {data.keypoints}, {data.kind} rules, area of the {data.area_rule}",

@@ -106,7 +106,7 @@ def _numbers(result: CellResult) -> tuple[str, ...]:
 
 
 def _parity(speed: Speed | None) -> tuple[str, str, str]:
-    """Return the largest difference from eager fp32, the share of keypoints moved, that of AP."""
+    """Return the largest difference from eager fp32, the share of keypoints moved, AP's change."""
     if speed is None or speed.parity is None:
         return NO_VALUE, NO_VALUE, NO_VALUE
     parity, ap = speed.parity, speed.parity.ap
@@ -137,7 +137,7 @@ def _number(result: CellResult, name: str) -> str:
 
 
 def _sure(value: Measured | None, unit: Unit) -> str:
-    """Show a number, and its spread where that is too wide to call it stable."""
+    """Show a number, and its spread if that is too wide for a stable number."""
     return NO_VALUE if value is None else doubted(unit.text(value.value), value.doubt)
 
 
@@ -214,11 +214,11 @@ def _is_doubtful(speed: Speed) -> bool:
 
 
 def _cause(found: Sequence[Conditions]) -> str:
-    """Return what else the machine did while numbers were measured that are not stable."""
+    """Return what else the machine did while unstable numbers were measured."""
     others = [c.other_cores for c in found if c.other_cores is not None]
     loads = [c.load_average for c in found if c.load_average is not None]
     if not others or not loads:
-        return "unstable: what other processes did is unknown on this system"
+        return "unstable: this system does not tell what other processes did"
     busy = (
         f"other processes used {_range(others, 1)} of {found[0].cores} cores; the load average"
         f" was {_range(loads, 1)} before"

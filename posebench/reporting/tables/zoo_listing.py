@@ -22,9 +22,9 @@ from posebench.zoo.pulling import by_hand, pulled_path
 from posebench.zoo.selection import Architecture
 
 _COLUMNS = ("id", "paradigm", "K", "published", "data", "split", "boxes", "flip", "file")
-# What there may be no room for, the most dispensable first.
+# Columns that there may be no room for, the most dispensable first.
 _DISPENSABLE = ("file", "flip", "K", "paradigm", "split")
-# What a result is known by, the first that it has.
+# The metric that a result is shown by is the first of these that it has.
 _MAIN_METRICS = ("AP", "PCKh@0.5", "PCK(person)", "PCK(torso)", "mAP(posetrack)", "AUC(body8)")
 
 
@@ -37,7 +37,7 @@ def print_entries(
         return
     shown = _columns_on(entries, dataset, screen_width() or WIDE)
     print_fitting(entries_table(entries, dataset, shown))
-    print_fitting(f"{len(entries)} published; `posebench zoo show ID` says everything of one")
+    print_fitting(f"{len(entries)} published; `posebench zoo show ID` shows everything about one")
     if dropped := [name for name in _COLUMNS if name not in shown]:
         print_fitting(f"no room for {', '.join(dropped)}: --json has everything")
 

@@ -41,12 +41,12 @@ from posebench.running.bench import machine
 from posebench.running.bench.timing import Budget, time_calls, time_rate
 from posebench.running.workload import Workload
 
-# Instances that take turns where single crops are timed.
+# How many instances take turns when single crops are timed.
 _TURNS = 32
-# Square matrices whose product is the machine's limit: large enough to fill a core, a GPU.
+# Sides of square matrices whose product is the machine's limit: they fill a core, and a GPU.
 _SIDE, _DEVICE_SIDE = 1024, 8192
 _LIMITS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# Which a CPU may have to imitate, very slowly.
+# Without fp16 on a CPU, which may have to imitate it, very slowly.
 _DEVICE_LIMITS = {**_LIMITS, "fp16": torch.float16}
 
 
@@ -104,7 +104,7 @@ class CellBench:
         return time_calls(call, self._budget)
 
     def latency_with_pixels(self) -> Latency:
-        """Time the way from a decoded image to keypoints in it, of instances in turn."""
+        """Time the way from a decoded image to its keypoints, for instances in turn."""
         self._step("latency with pixels")
         rows = itertools.cycle(self._rows)
         cell, answered = self.cell, self.cell.network.output_size
@@ -222,7 +222,10 @@ class _Answers:
 
 
 def evaluate_once(cell: NetworkRun, place: BenchPlace) -> Predictions:
-    """Predict all instances; raise the network's failure."""
+    """Predict all instances.
+
+    Raises the network's failure, a `PosebenchError`, if it fails.
+    """
     (decoder,) = cell.decoders
     outcome = predict(
         {"cell": cell},
@@ -252,14 +255,14 @@ def bench_cell(
     """Measure a cell; return its speed, and the predictions that came of it.
 
     `cost` is the GFLOPs of one forward pass and the precision it runs in; `step` is called with
-    what comes next. Raises `PosebenchError` where the network fails.
+    what comes next. Raises `PosebenchError` if the network fails.
     """
     bench = CellBench(cell, place, settings.budget, step)
     load, before = machine.load_average(), machine.cpu_times()
     latency, with_pixels = bench.latency(), bench.latency_with_pixels()
     without_network, (end_to_end, predictions) = bench.without_network(), bench.end_to_end()
     clocks = _clocks(place.device)
-    # Before larger batches, and matrices, take more.
+    # Measured before larger batches, and matrices, take more.
     memory = Memory(machine.peak_memory(), devices.peak_memory(place.device))
     batches = tuple(bench.batch(size) for size in settings.batch_sizes)
     limits = bench.limits()
@@ -284,11 +287,11 @@ def bench_cell(
 
 
 def _clocks(device: torch.device) -> tuple[float, float] | None:
-    """Return the lowest and highest clock of what runs networks, in MHz, None where unknown."""
+    """Return the lowest and highest clock of what runs networks, in MHz, or None if unknown."""
     if device.type == "cpu":
         return machine.clock_mhz()
     try:
         clock = float(torch.cuda.clock_rate(device))
-    except (ModuleNotFoundError, RuntimeError):  # NVIDIA's bindings are no requirement of torch
+    except (ModuleNotFoundError, RuntimeError):  # torch does not require NVIDIA's bindings
         return None
     return clock, clock

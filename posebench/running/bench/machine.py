@@ -13,7 +13,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _CPUS = Path("/sys/devices/system/cpu")
-# Columns of /proc/stat's first line; the rest of them is work.
+# Columns of /proc/stat's first line: two that are no work, and how many are summed.
 _IDLE, _IOWAIT, _WORK_COLUMNS = 3, 4, 8
 
 
@@ -57,7 +57,7 @@ def clock_mhz() -> tuple[float, float] | None:
 
 
 def load_average() -> float | None:
-    """Return how many processes wanted to run, on average of the last minute."""
+    """Return how many processes wanted to run, on average over the last minute."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):

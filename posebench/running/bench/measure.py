@@ -67,7 +67,10 @@ class MeasureWorker:
             display.finished(store_cell(self._request.out, cell, done))
 
     def measure(self, cell: PlannedCell, step: Callable[[str], None]) -> FinishedCell:
-        """Return a cell's result with its speed; raise where it does not run."""
+        """Return a cell's result with its speed.
+
+        Raises `PosebenchError` if it does not run.
+        """
         execution = cell.runs.key.execution
         step("loading")
         checkpoint = self._loaded.load(cell.runs.source)
@@ -86,7 +89,10 @@ class MeasureWorker:
         return replace(done, result=replace(done.result, instances_per_second=rate, speed=speed))
 
     def _eager(self, cell: PlannedCell, checkpoint: Checkpoint, place: BenchPlace) -> Predictions:
-        """Return what the network as published predicts; raise `CheckpointError` without one."""
+        """Return what the network predicts as it was published.
+
+        Raises `CheckpointError` if it does not run in torch.
+        """
         execution = replace(cell.runs.key.execution, engine="eager", precision="fp32")
         try:
             return evaluate_once(self._run(cell, checkpoint, execution), place)
@@ -94,7 +100,10 @@ class MeasureWorker:
             raise CheckpointError(f"Eager fp32 does not run: {error.message}") from None
 
     def _run(self, cell: PlannedCell, checkpoint: Checkpoint, execution: Execution) -> NetworkRun:
-        """Return a cell's network ready to run; raise `UnsupportedExecutionError`."""
+        """Return a cell's network ready to run.
+
+        Raises `UnsupportedExecutionError` if the engine cannot run it.
+        """
         check_execution(checkpoint.network, execution)
         plan = replace(cell.runs, key=replace(cell.runs.key, execution=execution), files={})
         workload = self._workloads[plan.key.workload]

@@ -1,4 +1,4 @@
-"""How far two ways of running one network move what it says of the same instances. No torch."""
+"""How far two ways of running one network differ on the same instances. No torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOVED = 0.1
 def parity_of(predictions: Predictions, reference: Predictions, ap: float | None) -> Parity:
     """Return the largest differences; `ap` is that of AP, a fraction.
 
-    Raises `EvaluationError` for predictions of other instances or keypoints.
+    Raises `EvaluationError` if the predictions are of different instances or keypoints.
     """
     same = np.array_equal(reference.ids, predictions.ids)
     if not same or reference.keypoints.shape != predictions.keypoints.shape:

@@ -17,7 +17,7 @@ _LABEL = "measuring"
 
 
 def measurement(settings: BenchSettings) -> CellWork:
-    """Return what measures cells, one by one; runs of other settings do not mix with it."""
+    """Return the work of measuring cells, one by one; runs of other settings do not mix with it."""
     return CellWork(
         jobs=_one_by_one,
         worker=partial(MeasureWorker, settings),
@@ -40,7 +40,7 @@ class StepDisplay:
         self._done = self._total = 0
 
     def progress(self, label: str, done: int, total: int) -> None:
-        """Show a step of a cell on top of those before, or one of planning."""
+        """Show a step of a cell, counted on from those before, or a step of planning."""
         if label in self._running:
             self._report(_LABEL, self._done + done, self._total)
         else:

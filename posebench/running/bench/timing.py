@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from posebench.results.speed import Latency, Measured, latency, measured
 
 Clock = Callable[[], float]
-# p99 of fewer calls would be their maximum.
+# With fewer calls p99 would be their maximum.
 ENOUGH_CALLS = 100
-# A slow network gets this many times the time for them.
+# A slow network may take this many times as long to make them.
 _PATIENCE = 10
 
 

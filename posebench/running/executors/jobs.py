@@ -1,7 +1,7 @@
 """What executors share: jobs under keys, workers that do them, and what becomes of a job.
 
-A job is small and can be pickled; what all jobs need is in `Workers.start`, which a worker gets
-once.
+A job is small and can be pickled; whatever all jobs need is in `Workers.start`, which each worker
+gets once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Work = Callable[[Any, Send], Any]
 class Workers:
     """Who does jobs: one worker at each of `places`, such as devices.
 
-    `start(place)` is called once where a worker starts, and returns what does jobs there. A worker
-    that is `fresh` does one job alone.
+    `start(place)` is called once where a worker starts, and returns the function that does jobs
+    there. A worker that is `fresh` does only one job.
     """
 
     start: Callable[[str], Work]

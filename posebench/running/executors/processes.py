@@ -19,7 +19,7 @@ from typing import Any, cast
 from posebench.errors import PosebenchError
 from posebench.running.executors.jobs import WorkerLost, Workers
 
-# Seconds that a process has to end by itself, the batches under way being the longest part.
+# Seconds that a process has to end by itself; finishing its batches takes most of them.
 _PATIENCE = 10
 
 
@@ -87,7 +87,7 @@ def _start(
     level = logging.getLogger("posebench").level
     process = context.Process(target=_serve, args=(theirs, workers, place, level), daemon=True)
     process.start()
-    theirs.close()  # or its end would not be noticed
+    theirs.close()  # otherwise its end would go unnoticed
     running[ours] = _Worker(place, process, waiting[0])
     _give(ours, running[ours], jobs, waiting)
 
@@ -104,7 +104,8 @@ def _serve(connection: Connection, workers: Workers, place: str, log_level: int)
     """Do the jobs that come until there are no more."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("posebench").setLevel(log_level)
-    # Ctrl-C reaches every process of a terminal: it is the first one's, which says when to stop.
+    # Ctrl-C reaches every process of a terminal; only the first one obeys it, and says when to
+    # stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     work = None
@@ -134,7 +135,7 @@ def _ending(worker: _Worker) -> str:
 
 
 def _stop(processes: Sequence[BaseProcess]) -> None:
-    """End processes, by force those that do not do so in time."""
+    """End processes; kill those that do not end in time."""
     for process in processes:
         process.terminate()
     for process in processes:

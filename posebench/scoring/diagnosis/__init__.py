@@ -1,1 +1,1 @@
-"""Diagnosis: what kind of error costs what."""
+"""Diagnosis: what each kind of error costs."""

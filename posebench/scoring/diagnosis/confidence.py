@@ -18,7 +18,7 @@ BINS = 10
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Detections with scores from `low` to below `high` (the last bin has its end)."""
+    """Detections with scores from `low` to below `high` (the last bin includes its end)."""
 
     low: float
     high: float
@@ -29,12 +29,12 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well scores predict the OKS with the best person, 0 for none.
+    """How well scores predict the OKS with the most similar person, which is 0 without one.
 
     `ece` is the mean over detections of |mean score - mean OKS| of their bin, in bins of equal
-    width over 0-1; scores outside (`outside` of `detections`) count as 0 or 1. It is None where
-    more than half are outside: such scores are no probabilities.
-    `rank_correlation` (Spearman) asks only for the order; None where either is constant.
+    width over 0-1; scores outside (`outside` of `detections`) count as 0 or 1. It is None if more
+    than half are outside, because such scores are no probabilities. `rank_correlation` (Spearman)
+    rates only the order; it is None if scores or OKS are constant.
     """
 
     bins: tuple[ReliabilityBin, ...]
@@ -45,9 +45,9 @@ class Calibration:
 
 
 def oracle_scores(truth: GroundTruth, detections: Detections) -> Detections:
-    """Return the detections with OKS as score, no two of them with that of the same person.
+    """Return the detections with OKS as their score, at most one detection for each person.
 
-    The most similar pairs go first; what is left, such as duplicates, has score 0.
+    The most similar pairs are matched first; detections left over, such as duplicates, score 0.
     """
     return dataclasses.replace(detections, scores=one_to_one(truth, detections, ~truth.ignored).oks)
 
@@ -55,7 +55,7 @@ def oracle_scores(truth: GroundTruth, detections: Detections) -> Detections:
 def calibration(
     truth: GroundTruth, detections: Detections, found: MatchTable, bins: int = BINS
 ) -> Calibration:
-    """Compare scores with OKS over the detections that count in `found` (of `found_persons`)."""
+    """Compare scores with OKS over the detections that count in `found` (from `found_persons`)."""
     rows = found.detection[~found.ignored[0, 0]]
     oks = best_persons(truth, detections, ~truth.ignored).oks[rows]
     raw = detections.scores[rows]
@@ -91,7 +91,7 @@ def _rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float |
 
 
 def _mean_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks (N,), equal values sharing the mean of theirs."""
+    """Return ranks (N,); equal values share the mean of their ranks."""
     _, group, size = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(size)
     mean: NDArray[np.float64] = (last - (size - 1) / 2)[group]

@@ -1,7 +1,7 @@
 """Predictions and persons with one type of error corrected, and the tables they score by.
 
-Keypoint errors as Ronchi & Perona 2017; wrong and missing persons as in TIDE (Bolya et al.
-2020): a false positive is taken away, a person nobody found is not asked for.
+Keypoint errors as Ronchi & Perona 2017; wrong and missing persons as in TIDE (Bolya et al. 2020): a
+false positive is removed, and a person that nobody found is no longer counted.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Scored:
 class FalsePositives:
     """Masks (D,) over the rows of a table of `found_persons`: unmatched and not ignored.
 
-    A `duplicate` resembles a person (OKS 0.1 or more) that another detection has, `background`
-    nobody.
+    A `duplicate` resembles (OKS 0.1 or more) a person that another detection has matched;
+    `background` resembles nobody.
     """
 
     duplicate: NDArray[np.bool_]
@@ -80,7 +80,7 @@ def missed_persons(truth: GroundTruth, found: MatchTable) -> NDArray[np.bool_]:
 def corrected(
     scored: Scored, errors: KeypointErrors, error_type: ErrorType, rules: MatchRules
 ) -> Scored:
-    """Correct one type of error; `errors` are of these detections, whatever their scores now."""
+    """Correct one type of error; `errors` belong to these detections, whatever their scores now."""
     truth, detections = scored.truth, scored.detections
     if error_type in _KEYPOINT_ERRORS:
         states = (_KEYPOINT_ERRORS[error_type],)

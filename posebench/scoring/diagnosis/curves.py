@@ -1,4 +1,4 @@
-"""Precision against recall, to be drawn: what AP is the area under."""
+"""Precision against recall, to be drawn; AP is the area under it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def precision_curves(
 ) -> tuple[PrecisionCurve, ...]:
     """Return the curves of one area range, at those of `thresholds` that the table has.
 
-    Nothing where no person counts.
+    Returns nothing if no person counts.
     """
     column = table.area(area)
     if not table.person_count[column].any():

@@ -36,16 +36,16 @@ from posebench.scoring.matching.pairing import best_persons
 from posebench.scoring.matching.truth import GroundTruth
 
 AP = MatchMetric("AP", "precision")
-# What is counted: good keypoints besides the errors.
+# What is counted: the errors, and good keypoints.
 COUNTED: tuple[str, ...] = ("good", *ERROR_TYPES)
 
 
 @dataclass(frozen=True, eq=False)
 class ErrorCounts:
-    """Counts (I, E) by image in the order of `COUNTED`, and what they are parts of (I, E).
+    """Counts (I, E) by image in the order of `COUNTED`, and their denominators (I, E).
 
-    Keypoint states are parts of the labelled keypoints of matched persons; the others are per
-    person that counts, so that duplicates and background may exceed 1.
+    Keypoint states are counted out of the labelled keypoints of matched persons; the others are
+    counted per person that counts, so that duplicates and background may exceed 1.
     """
 
     counts: NDArray[np.int64]
@@ -66,8 +66,9 @@ class Diagnosis:
 class ErrorCost:
     """One type of error: how often, and the AP (0-1) regained by its correction.
 
-    `count` of `out_of` keypoints or persons; `alone` is regained if nothing else is corrected,
-    `in_order` on top of all types before it. None where there is no AP.
+    `count` of `out_of` keypoints or persons; `alone` is the AP regained if nothing else is
+    corrected, `in_order` the AP regained on top of all types before it. Both are None if there is
+    no AP.
     """
 
     name: str
@@ -78,7 +79,7 @@ class ErrorCost:
 
     @property
     def share(self) -> float | None:
-        """`count` per `out_of`, None of nothing."""
+        """`count` per `out_of`, or None if that is 0."""
         return self.count / self.out_of if self.out_of else None
 
 
@@ -131,7 +132,7 @@ def _gain(before: float | None, after: float | None) -> float | None:
 
 
 def remaining_loss(diagnosis: Diagnosis) -> float | None:
-    """Return how far AP stays below 1 with all corrected.
+    """Return how far AP stays below 1 with all errors corrected.
 
     A corrected keypoint is not on its label: a miss lies at similarity 0.5 from it, jitter at 0.85,
     inversions and swaps as near as they were to the wrong place.
@@ -180,7 +181,7 @@ def outscored_persons(
 ) -> NDArray[np.int64]:
     """Return persons whose most similar detection has a lower score than another one of theirs.
 
-    A detection is of its most similar person, at an OKS of 0.1 or more.
+    A detection belongs to its most similar person, if their OKS is 0.1 or more.
     """
     rows = found.detection[~found.ignored[0, 0]]
     best = best_persons(truth, detections, ~truth.ignored)

@@ -23,7 +23,7 @@ from posebench.scoring.statistics.intervals import (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value (0-1) with its percentile interval; None where there is nothing to count."""
+    """A value (0-1) with its percentile interval; None if there is nothing to count."""
 
     value: float | None
     interval: Bounds | None
@@ -31,7 +31,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate less baseline, with the interval and p-value of the paired bootstrap.
+    """Candidate minus baseline, with the interval and p-value of the paired bootstrap.
 
     `p_holm` is adjusted over the shares or over the costs of one pair of models.
     """
@@ -44,7 +44,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ErrorEstimates:
-    """Shares of keypoints or per person by what is counted, and AP regained by each alone."""
+    """Shares by what is counted, and the AP that correcting each error alone regains."""
 
     shares: dict[str, Estimate]
     regained: dict[str, Estimate]
@@ -62,8 +62,8 @@ class ErrorDifferences:
 class ErrorReplicates:
     """Values of M models, and of B resamplings of the images, the same for all models.
 
-    `shares` (M, E), `regained` (M, C); `share_replicates` (M, B, E), `regained_replicates`
-    (M, B, C). NaN where there is nothing to count.
+    `shares` (M, E), `regained` (M, C); `share_replicates` (M, B, E), `regained_replicates` (M, B,
+    C). NaN if there is nothing to count.
     """
 
     shares: NDArray[np.float64]
@@ -75,7 +75,10 @@ class ErrorReplicates:
 def resample_errors(
     diagnoses: Sequence[Diagnosis], replicates: int, rng: np.random.Generator
 ) -> ErrorReplicates:
-    """Resample images with replacement; raise `EvaluationError` for models of other images."""
+    """Resample images with replacement, the same draws for all models.
+
+    Raises `EvaluationError` if the models have different images.
+    """
     images = diagnoses[0].tables.predicted.image_ids
     for other in diagnoses[1:]:
         if not np.array_equal(images, other.tables.predicted.image_ids):
@@ -103,7 +106,7 @@ def resample_errors(
 
 
 def _shares(diagnosis: Diagnosis, weights: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the shares (B, E) under image weights (B, I), NaN of nothing."""
+    """Return the shares (B, E) under image weights (B, I), NaN if nothing counts."""
     counts, out_of = weights @ diagnosis.counts.counts, weights @ diagnosis.counts.out_of
     return np.where(out_of > 0, counts / np.maximum(out_of, 1), np.nan)
 
@@ -139,7 +142,7 @@ def error_differences(
     candidate: int = 1,
     confidence: float = CONFIDENCE,
 ) -> ErrorDifferences:
-    """Return candidate less baseline, both resampled by the same draws."""
+    """Return candidate minus baseline, both resampled by the same draws."""
     pair = [baseline, candidate]
     return ErrorDifferences(
         _differences(
@@ -157,7 +160,7 @@ def _differences(
     replicates: NDArray[np.float64],
     confidence: float,
 ) -> dict[str, Difference]:
-    """Return second less first of values (2, E) with replicates (2, B, E), by name."""
+    """Return second minus first of values (2, E) with replicates (2, B, E), by name."""
     value, many = values[1] - values[0], replicates[1] - replicates[0]
     found = [
         None if np.isnan(value[index]) else p_value(many[:, index]) for index in range(len(names))

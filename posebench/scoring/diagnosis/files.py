@@ -1,6 +1,7 @@
 """What `posebench diagnose` does: results files to errors, their costs, strata and confidence.
 
-The first file is the baseline of every difference. All files meet the same image resamples.
+The first file is the baseline of every difference. All files are scored on the same image
+resamples.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ VISIBILITIES: Mapping[str, int] = {"visible": 2, "occluded": 1}
 class DiagnosisRequest:
     """What to diagnose. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
 
-    `replicates` resamples of the images, drawn from `seed`, give the intervals. `category` is an
-    id or a name, needed where several have keypoints.
+    `replicates` resamples of the images, drawn from `seed`, give the intervals. `category` is an id
+    or a name, needed if several have keypoints.
     """
 
     predictions: tuple[Path, ...]
@@ -83,11 +84,11 @@ class DiagnosisRequest:
 class ModelDiagnosis:
     """Everything about one results file; fractions 0-1.
 
-    `costs` are in the order of correction; `remaining` is what AP lacks of 1 after all of
-    them, for corrections do not put keypoints on their labels. `oracle_ap` is AP with OKS as
-    score, duplicates last.
-    `keypoint_states` counts the states of each keypoint of matched detections, and of all.
-    `visibility` has PCK and end-point error of visible and occluded keypoints.
+    `costs` are in the order of correction; `remaining` is how far AP stays below 1 after all of
+    them, because corrections do not put keypoints on their labels. `oracle_ap` is AP with OKS as
+    score, duplicates last. `keypoint_states` counts the states of each keypoint of matched
+    detections, and of all. `visibility` has PCK and end-point error of visible and occluded
+    keypoints.
     """
 
     path: str
@@ -119,7 +120,10 @@ class DiagnosisReport:
 
 
 def diagnose_files(request: DiagnosisRequest) -> DiagnosisReport:
-    """Diagnose results files; raise `PosebenchError` for files that cannot be scored."""
+    """Diagnose results files.
+
+    Raises `PosebenchError` if a file cannot be scored.
+    """
     if request.replicates < 1:
         raise UsageError("Intervals need at least 1 replicate.")
     datasets = load_annotated(

@@ -23,7 +23,7 @@ KeypointState = Literal["good", "jitter", "inversion", "swap", "miss"]
 STATES: tuple[KeypointState, ...] = get_args(KeypointState)
 GOOD, JITTER, INVERSION, SWAP, MISS = range(len(STATES))
 UNLABELLED = -1
-# Similarity of one keypoint: above the first it is good, below the second it is not there.
+# Similarity of a keypoint to a place: above the first it is good there, below the second not near.
 GOOD_SIMILARITY, NEAR_SIMILARITY = 0.85, 0.5
 # Corrected keypoints lie this far inside their limit: OKS thresholds have the same values, and
 # rounding must not decide on which side of one a pose comes to lie.
@@ -46,7 +46,7 @@ class KeypointErrors:
 
 
 def found_persons(truth: GroundTruth, detections: Detections, rules: MatchRules) -> MatchTable:
-    """Match at OKS 0.1, the one threshold, with one area range: who is found at all."""
+    """Match at the single threshold OKS 0.1, persons of every size: who is found at all."""
     return match(truth, detections, _found_rules(rules))
 
 
@@ -62,10 +62,10 @@ def _found_rules(rules: MatchRules) -> MatchRules:
 def keypoint_errors(
     truth: GroundTruth, detections: Detections, found: MatchTable, flip_indices: Sequence[int]
 ) -> KeypointErrors:
-    """Say of each labelled keypoint of the matched detections what state it is in.
+    """Classify each labelled keypoint of the matched detections.
 
-    `found` is of `found_persons`; `flip_indices` (K) are mirror partners, the keypoint itself
-    where it has none. Of equally near places the keypoint's own comes first, then its mirror
+    `found` comes from `found_persons`; `flip_indices` (K) are mirror partners, the keypoint itself
+    if it has none. Among equally near places the keypoint's own comes first, then its mirror
     partner's.
     """
     person = found.person[0, 0].astype(np.int64)
@@ -131,10 +131,10 @@ def without_errors(
     errors: KeypointErrors,
     states: Collection[KeypointState],
 ) -> Detections:
-    """Return the detections with the keypoints in `states` moved to where they would be without.
+    """Return the detections with the errors of the kinds `states` corrected.
 
-    Each moves on the line to its label: jitter to the edge of good (similarity 0.85), a miss to
-    the edge of jitter (0.5), inversions and swaps to the similarity they have to the wrong
+    Each keypoint moves on the line to its label: jitter to the edge of good (similarity 0.85), a
+    miss to the edge of jitter (0.5), inversions and swaps to the similarity they have to the wrong
     place.
     """
     target = np.select(

@@ -21,7 +21,7 @@ from posebench.scoring.matching.truth import GroundTruth
 
 # Boxes that share this much of their union overlap (Ronchi & Perona 2017).
 OVERLAP_IOU = 0.1
-# COCO's ranges in square pixels, both ends in.
+# COCO's ranges in square pixels, both ends included.
 SIZES: Mapping[str, tuple[float, float]] = {
     "small": (0.0, 32.0**2),
     "medium": AREA_RANGES["medium"],
@@ -31,7 +31,7 @@ SIZES: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class Stratum:
-    """Some of the persons (G,), by what and which; those of a size have an area range.
+    """Some of the persons (G,): a group `name` of a `family`; groups by size have an area range.
 
     Detections without a person count against a stratum unless their own area is out of range.
     """
@@ -44,7 +44,7 @@ class Stratum:
 
 @dataclass(frozen=True)
 class StratumMetrics:
-    """The numbers of one stratum, fractions 0-1; None where it has nobody.
+    """The numbers of one stratum, fractions 0-1; None if it has nobody.
 
     `mean_oks` is over its persons, each with the best detection of its image (0 without one).
     Every detection without a person counts against each stratum, so that AP compares models in
@@ -63,7 +63,7 @@ class StratumMetrics:
 def standard_strata(truth: GroundTruth) -> tuple[Stratum, ...]:
     """Return the strata by size, visibility, number of labelled keypoints and crowding.
 
-    Persons without labels stand in no stratum by visibility and number.
+    Persons without labels are in no stratum by visibility or number.
     """
     labelled = np.count_nonzero(truth.visibility > 0, axis=1)
     occluded = (truth.visibility == 1).any(axis=1)
@@ -98,7 +98,7 @@ def _label_strata(labelled: NDArray[np.intp], joints: int) -> list[Stratum]:
 
 
 def overlapping_boxes(truth: GroundTruth) -> NDArray[np.int64]:
-    """Count for each person (G,) the others of its image, not crowds, whose boxes overlap its."""
+    """Count the others (no crowds) in each person's (G,) image whose boxes overlap its own."""
     low, high = truth.bbox_xywh[:, :2], truth.bbox_xywh[:, :2] + truth.bbox_xywh[:, 2:]
     box_area = truth.bbox_xywh[:, 2:].prod(axis=1)
     counts = np.zeros(len(truth), dtype=np.int64)

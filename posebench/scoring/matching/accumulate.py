@@ -22,7 +22,7 @@ ABSENT = -1.0
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Precision (T, R, A) and the score it is reached at (T, R, A) by recall, recall (T, A).
+    """Precision (T, R, A) by recall, the score that reaches it (T, R, A), and recall (T, A).
 
     All are -1 in area ranges without persons.
     """
@@ -33,7 +33,10 @@ class Curves:
 
 
 def subset_images(table: MatchTable, subset: Subset) -> NDArray[np.bool_]:
-    """Return which images (I,) belong to a subset; raise `EvaluationError` without crowdIndex."""
+    """Return which images (I,) belong to a subset.
+
+    Raises `EvaluationError` if it asks for a crowdIndex and images have none.
+    """
     if subset.crowd_index is None:
         return np.ones(len(table.image_ids), dtype=bool)
     if table.crowd_index is None:
@@ -66,7 +69,7 @@ def _curve(
     scores: NDArray[np.float64],
     persons: np.int64,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return precision and score (R,) at each recall level, 0 where it is not reached.
+    """Return precision and score (R,) at each recall level, 0 if it is not reached.
 
     `hits` and `skipped` are positions in `scores` (D,) of right and of ignored detections.
     Between two hits precision only falls, so the envelope needs the hits alone.
@@ -85,7 +88,7 @@ def _curve(
 
 
 def summarise(table: MatchTable, metrics: Sequence[MatchMetric]) -> dict[str, float | None]:
-    """Return each metric's value (0-1) by name, None where its subset has no person."""
+    """Return each metric's value (0-1) by name, None if its subset has no person."""
     subsets = {metric.subset.crowd_index: metric.subset for metric in metrics}
     curves = {
         span: accumulate(table, None if span is None else subset_images(table, subset))

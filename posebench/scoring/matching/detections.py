@@ -54,7 +54,7 @@ def no_detections(keypoint_count: int) -> Detections:
 
 @dataclass(frozen=True, eq=False)
 class ResultColumns:
-    """N results of any category: `category_ids` (N,), `bbox_xywh` (N, 4) where they have boxes."""
+    """N results of any category: `category_ids` (N,), `bbox_xywh` (N, 4) if they have boxes."""
 
     detections: Detections
     category_ids: NDArray[np.int64]
@@ -91,7 +91,7 @@ def join_columns(parts: Iterable[ResultColumns], keypoint_count: int) -> ResultC
 def detections_from_results(
     rows: list[Row], keypoint_count: int, category: int = PERSON
 ) -> Detections | None:
-    """Return the COCO results of a category as columns, None as `result_columns` does."""
+    """Return the COCO results of a category as columns, or None if `result_columns` gives None."""
     columns = result_columns(rows, keypoint_count)
     return None if columns is None else columns.of(category)
 
@@ -99,8 +99,8 @@ def detections_from_results(
 def result_columns(rows: list[Row], keypoint_count: int) -> ResultColumns | None:
     """Return COCO results as columns, without a loop over numbers.
 
-    Either all or none of `rows` have a box. Returns None where any row is not a sound result
-    of K keypoints: finite numbers, whole ids, lists of the right length.
+    Either all or none of `rows` have a box. Returns None if any row is not a sound result of K
+    keypoints: finite numbers, whole ids, lists of the right length.
     """
     try:
         return _columns(rows, keypoint_count)
@@ -139,7 +139,10 @@ def _detections(
 
 
 def _whole(values: list[Any]) -> NDArray[np.int64]:
-    """Return whole numbers as an array (N,); raise for any other."""
+    """Return whole numbers as an array (N,).
+
+    Raises `ValueError` if one is not whole.
+    """
     if set(map(type, values)) - {int}:
         raise ValueError("not whole numbers")
     return np.array(values, dtype=np.int64)

@@ -24,16 +24,16 @@ AREA_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"all": (0.0, 1e10), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 )
 OKS_THRESHOLDS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
-# Evaluators never ask for more than this, so that an OKS of 1 less rounding still matches.
+# Evaluators never ask for more than this, so that an OKS of 1 minus a rounding error still matches.
 _HIGHEST_THRESHOLD = 1 - 1e-10
 
 
 @dataclass(frozen=True)
 class MatchRules:
-    """What may match: OKS thresholds, area ranges by name (both ends in), detections per image.
+    """What may match: OKS thresholds, area ranges by name (ends included), detections per image.
 
-    `drop_unscored` leaves out detections none of whose keypoint scores is above 0, before
-    anything is ranked, as xtcocotools does.
+    `drop_unscored` leaves out, before ranking, detections without a keypoint score above 0, as
+    xtcocotools does.
     """
 
     thresholds: tuple[float, ...] = OKS_THRESHOLDS
@@ -52,11 +52,11 @@ KIND_RULES: Mapping[Kind, MatchRules] = MappingProxyType(
 class MatchTable:
     """Who matched whom: D detections, best score first, at T thresholds in A area ranges.
 
-    Equal scores come by image, within one image by rank. `detection` (D,) rows of the
-    detections; `image` (D,) positions in `image_ids` (I,); `rank` (D,) from 0 within the
-    image; `scores` (D,); `person` (T, A, D) rows of the ground truth, -1 for none; `ignored`
-    (T, A, D) detections that count neither for nor against; `person_count` (A, I) persons
-    that count. `crowd_index` (I,) is None where images have none.
+    Equal scores are ordered by image, within one image by rank. `detection` (D,) rows of the
+    detections; `image` (D,) positions in `image_ids` (I,); `rank` (D,) from 0 within the image;
+    `scores` (D,); `person` (T, A, D) rows of the ground truth, -1 for none; `ignored` (T, A, D)
+    detections that count neither for nor against; `person_count` (A, I) persons that count.
+    `crowd_index` (I,) is None if images have none.
     """
 
     rules: MatchRules
@@ -80,7 +80,8 @@ def match(
 ) -> MatchTable:
     """Match every image's best detections to its persons.
 
-    Raises `EvaluationError` for images the truth does not have or another number of keypoints.
+    Raises `EvaluationError` if detections have images that the truth lacks, or another number of
+    keypoints.
     """
     rules = rules or MatchRules()
     if len(detections) and detections.keypoints.shape[1] != len(truth.sigmas):
@@ -150,9 +151,9 @@ def _assign(
 ) -> Iterator[tuple[NDArray[np.int64], ...]]:
     """Yield matches as columns: threshold, area range, detection, person.
 
-    Rank by rank: the r-th best candidate of every image chooses, at all thresholds and area
-    ranges at once, among the persons left the most similar one that counts; where none of
-    those is similar enough, the most similar ignored one. The later of equals wins.
+    Rank by rank, the r-th best candidate of every image chooses at all thresholds and area ranges
+    at once. Among the persons left it takes the most similar one that counts or, if none of those
+    is similar enough, the most similar ignored one. The later of equals wins.
     """
     taken = np.zeros((len(thresholds), *ignored.shape), dtype=bool)
     turn = _turns(pairs.detection, image)

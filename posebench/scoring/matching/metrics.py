@@ -15,7 +15,7 @@ CROWD_SPLITS: dict[CrowdSplit, tuple[float, float]] = {"code": (0.2, 0.8), "pape
 
 @dataclass(frozen=True)
 class Subset:
-    """Part of the persons: an area range by name, and images by crowdIndex, low end in."""
+    """Part of the persons: an area range by name, and images by crowdIndex, low end included."""
 
     area: str = "all"
     crowd_index: tuple[float, float] | None = None
@@ -49,7 +49,7 @@ COCO_METRICS = (*_area_metrics("precision", "AP"), *_area_metrics("recall", "AR"
 
 
 def crowdpose_metrics(split: CrowdSplit = "code") -> tuple[MatchMetric, ...]:
-    """Return CrowdPose's nine numbers; those split as in its paper have that in their names.
+    """Return CrowdPose's nine numbers; the names of strata split as in its paper say so.
 
     A crowdIndex may exceed 1. xtcocotools rounds the three strata to 4 decimals.
     """
@@ -78,7 +78,7 @@ MATCH_METRICS: dict[Kind, tuple[MatchMetric, ...]] = {
 class Metrics:
     """Fractions 0-1 by name, exactly as `evaluator` reports them.
 
-    None where the data set has no instance of that kind (official evaluators say -1).
+    None if the data set has no instance of that kind (official evaluators say -1).
     """
 
     values: Mapping[str, float | None]

@@ -1,6 +1,6 @@
 """Object keypoint similarity of detections and persons, all images at once.
 
-Every value has the very bits that pycocotools' `computeOks` gives it, so ties fall alike.
+Every value equals that of pycocotools' `computeOks` bit for bit, so that ties are the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posebench.scoring.matching.truth import GroundTruth
 
-# Bounds memory, and keeps a block's K times as many coordinates in the processor's cache.
+# Pairs of a block: this bounds memory and keeps the block's coordinates in the processor's cache.
 _PAIRS_AT_ONCE = 1 << 12
 
 
@@ -44,7 +44,8 @@ def similar_pairs(
     visible = truth.visibility > 0
     shown = np.count_nonzero(visible, axis=1)
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    # A sum's last bit depends on how many terms it has: persons go by their number of labels.
+    # A sum's last bit depends on how many terms it has, so persons are grouped by their number of
+    # labels.
     for number in np.unique(shown[count > 0]):
         group = np.flatnonzero((shown == number) & (count > 0))
         for persons in _blocks(group, count):

@@ -1,4 +1,4 @@
-"""Who resembles whom most: with or without one detection for one person, never by score."""
+"""Who resembles whom most, one to one or not; scores have no say."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def all_pairs(truth: GroundTruth, detections: Detections) -> Pairs:
 
 
 def best_persons(truth: GroundTruth, detections: Detections, among: NDArray[np.bool_]) -> Best:
-    """Return for each detection the most similar person of its image among (G,) some."""
+    """Return for each detection the most similar person of its image; `among` (G,) says of whom."""
     pairs = all_pairs(truth, detections)
     kept = among[pairs.person]
     detection, person, oks = pairs.detection[kept], pairs.person[kept], pairs.oks[kept]
@@ -40,7 +40,8 @@ def best_persons(truth: GroundTruth, detections: Detections, among: NDArray[np.b
 def best_detections(truth: GroundTruth, detections: Detections) -> Best:
     """Return for each person the detection of best OKS in its image; of equals, the nearest.
 
-    Near is the mean distance over labelled keypoints, which decides where every OKS is 0.
+    The nearest has the smallest mean distance over labelled keypoints, which decides if every OKS
+    is 0.
     """
     pairs = all_pairs(truth, detections)
     highest = np.full(len(truth), -1.0)
@@ -55,9 +56,10 @@ def best_detections(truth: GroundTruth, detections: Detections) -> Best:
 
 
 def one_to_one(truth: GroundTruth, detections: Detections, among: NDArray[np.bool_]) -> Best:
-    """Return the person (of some, (G,)) of each detection if the most similar pairs go first.
+    """Return the person of each detection, pairing the most similar first.
 
-    Nobody has two partners. Of equal pairs the one of the earlier person and detection goes.
+    Only persons in the mask `among` (G,) are paired, and nobody has two partners. Of equal pairs
+    the one with the earlier person goes first, then the one with the earlier detection.
     """
     pairs = all_pairs(truth, detections)
     kept = np.flatnonzero(among[pairs.person])

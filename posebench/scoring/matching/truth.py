@@ -15,13 +15,13 @@ from posebench.errors import EvaluationError
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """I images and G persons, persons ordered by image and within one as in their file.
+    """I images and G persons, persons ordered by image and within an image as in their file.
 
-    `image_ids` (I,) ascending; `crowd_index` (I,), or None where images have none; `sigmas`
-    (K,). Of persons: `ids` (G,) annotation ids, `image` (G,) positions in `image_ids`,
-    `keypoints` (G, K, 2) in pixels, `visibility` (G, K) flags 0-2, `bbox_xywh` (G, 4),
-    `areas` (G,) in square pixels under the data set's area rule, `crowd` (G,) regions that any
-    number of detections may match, `ignored` (G,) crowds and persons without labels.
+    `image_ids` (I,) ascending; `crowd_index` (I,), or None if images have none; `sigmas` (K,). Of
+    persons: `ids` (G,) annotation ids, `image` (G,) positions in `image_ids`, `keypoints` (G, K, 2)
+    in pixels, `visibility` (G, K) flags 0-2, `bbox_xywh` (G, 4), `areas` (G,) in square pixels
+    under the data set's area rule, `crowd` (G,) regions that any number of detections may match,
+    `ignored` (G,) crowds and persons without labels.
     """
 
     image_ids: NDArray[np.int64]
@@ -40,7 +40,10 @@ class GroundTruth:
         return len(self.ids)
 
     def locate(self, image_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return positions of image ids; raise `EvaluationError` naming the first unknown ones."""
+        """Return positions of image ids.
+
+        Raises `EvaluationError` if some are unknown, and names the first.
+        """
         found = np.searchsorted(self.image_ids, image_ids)
         known = self.image_ids[np.minimum(found, len(self.image_ids) - 1)] == image_ids
         if not known.all():

@@ -49,7 +49,7 @@ def _at_once(images: int) -> int:
 def weighted_metrics(
     tables: Sequence[MatchTable], metrics: Sequence[MatchMetric], weights: Iterator[Weights]
 ) -> NDArray[np.float64]:
-    """Return metrics (tables, B, metrics) under image weights, NaN where a subset is empty.
+    """Return metrics (tables, B, metrics) under image weights, NaN if a subset is empty.
 
     The tables are of the same images and get the same weights. Values are not rounded as the
     evaluator of a metric may round.

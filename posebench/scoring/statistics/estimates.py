@@ -1,4 +1,4 @@
-"""Metrics with their intervals: every table of a report meets the same image resamples.
+"""Metrics with their intervals: every table of a report gets the same image resamples.
 
 What `posebench score` and `posebench eval` show beside each number.
 """
@@ -29,12 +29,15 @@ from posebench.scoring.statistics.intervals import (
 
 # Groups of images that are left out in turn to find the skewness a BCa interval needs.
 _JACKKNIFE_GROUPS = 200
-# More move the ends of an interval by less than anybody reads.
+# More replicates move the ends of an interval by less than anybody reads.
 MOST_REPLICATES = 100_000
 
 
 def check_replicates(replicates: int) -> None:
-    """Raise `UsageError` for more resamples than say anything new."""
+    """Check that more resamples are not asked for than say anything new.
+
+    Raises `UsageError` if `replicates` is not in 0 to `MOST_REPLICATES`.
+    """
     if not 0 <= replicates <= MOST_REPLICATES:
         raise UsageError(
             f"{replicates} replicates are out of range: 0 to {MOST_REPLICATES}.",
@@ -56,7 +59,7 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A fraction 0-1, or a difference of two, with its 95 % interval; None where undefined.
+    """A fraction 0-1, or a difference of two, with its 95 % interval; None if undefined.
 
     `p` is the two-sided p-value of a difference, `p_holm` the same adjusted over all
     differences of the report.

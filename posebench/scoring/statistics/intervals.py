@@ -20,7 +20,7 @@ _NORMAL = NormalDist()
 def percentile_interval(
     replicates: NDArray[np.float64], confidence: float = CONFIDENCE
 ) -> Bounds | None:
-    """Return the central interval of replicates (B,); NaNs are left out, None if all are."""
+    """Return the central interval of replicates (B,) without NaNs; None if all are NaN."""
     tail = (1 - confidence) / 2
     return _between(replicates, tail, 1 - tail)
 
@@ -33,8 +33,8 @@ def bca_interval(
 ) -> Bounds | None:
     """Return the bias-corrected and accelerated interval around `value`.
 
-    `left_out` (G,) are the values without each group of images; groups of equal size give the
-    same acceleration as single images up to noise. NaNs are left out, None if all are.
+    `left_out` (G,) are the values without each group of images; groups of equal size give the same
+    acceleration as single images up to noise. NaNs are left out; returns None if all are NaN.
     """
     valid = replicates[~np.isnan(replicates)]
     if not len(valid):
@@ -47,7 +47,7 @@ def bca_interval(
     levels = []
     for level in (tail, 1 - tail):
         shifted = bias + _NORMAL.inv_cdf(level)
-        # Beyond this the correction would turn round; the limit is the outermost level.
+        # Beyond this the correction would change direction; the limit is the outermost level.
         scale = max(1 - acceleration * shifted, 1e-9)
         levels.append(_NORMAL.cdf(bias + shifted / scale))
     return _between(valid, *levels)
