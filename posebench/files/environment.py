@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@cache
 def package_version(package: str) -> str | None:
     """Return an installed distribution's version, or `None`."""
     try:
@@ -36,6 +38,7 @@ def package_version(package: str) -> str | None:
         return None
 
 
+@cache
 def _processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
