@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -35,7 +35,12 @@ class LineDisplay:
     def progress(self, label: str, done: int, total: int) -> None:
         """Show nothing: steps within a cell are for the eye."""
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(
+        self,
+        cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        _done: Mapping[str, StoredCell],
+    ) -> None:
         """Say how many cells there are and how many are left."""
         self._left = len(pending)
         self._say(plan_line(cells, pending))
@@ -73,7 +78,12 @@ class LiveDisplay:
         self._steps = {**under_way, label: (done, total)}
         self._show()
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(
+        self,
+        cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        _done: Mapping[str, StoredCell],
+    ) -> None:
         """Show how many cells there are and how many are left."""
         self._pending = list(pending)
         self._started = time.monotonic()

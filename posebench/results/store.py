@@ -206,15 +206,15 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 @contextmanager
-def locked(folder: Path, name: str = _LOCK) -> Iterator[None]:
-    """Hold a run directory, or the part of it that `name` stands for, for one process.
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run directory for one process.
 
     Raise `UsageError` where another one has it, or where the file system has no locks. The
     system lets go of the lock with the process, however that ends.
     """
     with _naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = taken(folder / name)
+        lock = taken(folder / _LOCK)
     if lock is None:
         raise UsageError(
             f"Another process is running in {folder}.",

@@ -40,8 +40,13 @@ def fail_cells(folder: Path, cells: Sequence[PlannedCell], reason: str, display:
         display.finished(store_cell(folder, cell, failed))
 
 
-def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
-    """Return the cells that have no result of this plan yet; raise `UsageError` if none fits."""
+def pending_and_done(
+    request: RunRequest, plan: SuitePlan
+) -> tuple[list[PlannedCell], dict[str, StoredCell]]:
+    """Return the cells asked for that have no result of this plan yet, and the others' by id.
+
+    Raises `UsageError` if none fits.
+    """
     asked = [
         cell
         for cell in plan.cells
@@ -52,17 +57,24 @@ def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
             f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
             hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",
         )
-    return [cell for cell in asked if not _is_done(request, cell)]
+    found = {cell.id: _stored(request, cell) for cell in asked}
+    done = {name: stored for name, stored in found.items() if stored is not None}
+    return [cell for cell in asked if cell.id not in done], done
 
 
-def _is_done(request: RunRequest, cell: PlannedCell) -> bool:
+def _stored(request: RunRequest, cell: PlannedCell) -> StoredCell | None:
+    """Return what the run directory has of a cell, None where that is not what is asked for."""
     if request.coco_results is not None or _lacks_outputs(cell):
-        return False  # what is asked for beside the run directory is not in it
+        return None  # what is asked for beside the run directory is not in it
     try:
         stored = read_cell(request.out, cell.id)
     except PosebenchError:
-        return False  # damaged, or of another version: it is made again
-    if stored is None or stored.posebench != __version__:
+        return None  # damaged, or of another version: it is made again
+    return stored if stored is not None and _is_done(request, cell, stored) else None
+
+
+def _is_done(request: RunRequest, cell: PlannedCell, stored: StoredCell) -> bool:
+    if stored.posebench != __version__:
         return False
     if dict(stored.labels) != dict(cell.checkpoint.entry.labels):
         return False

@@ -136,9 +136,7 @@ def test_a_file_under_two_names_is_loaded_once(
     assert calls == {"a": 1, "GFLOPs": 4}
 
 
-def test_a_file_with_another_spec_is_another_checkpoint(
-    folder: Path, calls: Counter[str]
-) -> None:
+def test_a_file_with_another_spec_is_another_checkpoint(folder: Path, calls: Counter[str]) -> None:
     path, spec = folder / "a.safetensors", folder / "spec.yaml"
     spec.write_text("flip: {test: false}\n", encoding="utf-8")
     held = LoadedCheckpoints()
