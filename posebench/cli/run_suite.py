@@ -25,7 +25,7 @@ from posebench.running.plan import PlannedCell
 from posebench.running.request import RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
-from posebench.running.storing import pending_cells
+from posebench.running.storing import pending_and_done
 from posebench.suites.claims import find_claims
 from posebench.suites.suite import load_suite, source_text
 
@@ -105,7 +105,7 @@ def _show_plan(request: RunRequest) -> None:
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
         plan = plan_of(request, LoadedCheckpoints(), display.progress)
-    pending = pending_cells(request, plan)
+    pending, _ = pending_and_done(request, plan)
     print_fitting(_plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
     total = sum(cell_cost(cell.result) for cell in _networks(pending))

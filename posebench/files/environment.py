@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def flat_environment(facts: Mapping[str, Any], prefix: str = "") -> dict[str, An
     return flat
 
 
+@cache
 def package_version(package: str) -> str | None:
     """Return an installed distribution's version, or `None`."""
     try:
@@ -49,6 +51,7 @@ def package_version(package: str) -> str | None:
         return None
 
 
+@cache
 def _processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

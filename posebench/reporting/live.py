@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -36,7 +36,12 @@ class LineDisplay:
     def progress(self, label: str, done: int, total: int) -> None:
         """Show nothing: steps within a cell would only fill a log."""
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(
+        self,
+        cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        _done: Mapping[str, StoredCell],
+    ) -> None:
         """Say what is odd in the data, how many cells there are and how many are left."""
         self._left = len(pending)
         for line in (*finding_lines(cell.result for cell in cells), plan_line(cells, pending)):
@@ -75,7 +80,12 @@ class LiveDisplay:
         self._steps = {**under_way, label: (done, total)}
         self._show()
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(
+        self,
+        cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        _done: Mapping[str, StoredCell],
+    ) -> None:
         """Show how many cells there are and how many are left."""
         self._pending = list(pending)
         self._started = time.monotonic()

@@ -167,12 +167,6 @@ class CellResult:
         return "_".join(part for part in parts if part is not None)
 
     @property
-    def cell_id(self) -> str:
-        """File-name-safe identity within a run, with a decoder that is not the checkpoint's own."""
-        other = self.has_own_decoder is False
-        return f"{self.network_id}_{self.protocol.decoder}" if other else self.network_id
-
-    @property
     def unusual_execution(self) -> str | None:
         """Engine and precision, such as `openvino_bf16`, or None if they are the usual ones."""
         family = (self.checkpoint.spec or {}).get("backbone", {}).get("family")

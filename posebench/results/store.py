@@ -228,15 +228,15 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 @contextmanager
-def locked(folder: Path, name: str = _LOCK) -> Iterator[None]:
-    """Hold a run directory, or the part of it that `name` stands for, for one process.
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run directory for one process.
 
     Raises `UsageError` if another process holds it, or if the file system has no locks. The system
     releases the lock when the process ends, however it ends.
     """
     with _naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = taken(folder / name)
+        lock = taken(folder / _LOCK)
     if lock is None:
         raise UsageError(
             f"Another process is running in {folder}.",

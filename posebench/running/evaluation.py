@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from posebench.errors import UsageError
 from posebench.files.writing import check_writable, naming_what_cannot_be_written
 from posebench.results.cell import CellResult, RunSettings, write_results
-from posebench.results.store import RUN_FILE, StoredCell, read_cell
+from posebench.results.store import RUN_FILE, StoredCell
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import share_out
@@ -62,7 +62,7 @@ def run_results(
     """
     _check_outputs(request, json)
     _, settings = share_out(request.all_resources, request.devices[0])
-    collected = _Collected(request.out, display, json, settings)
+    collected = _Collected(display, json, settings)
     try:
         run_suite(request, collected, work)
     except KeyboardInterrupt:
@@ -96,12 +96,9 @@ def _check_outputs(request: RunRequest, json: Path | None) -> None:
 class _Collected:
     """A display that collects results on their way to another display."""
 
-    def __init__(
-        self, out: Path, display: Display, json: Path | None, settings: RunSettings
-    ) -> None:
+    def __init__(self, display: Display, json: Path | None, settings: RunSettings) -> None:
         self.cells: Sequence[PlannedCell] = ()
         self.stopped = False
-        self._out = out
         self._display = display
         self._json = json
         self._settings = settings
@@ -111,15 +108,16 @@ class _Collected:
         """Show a step."""
         self._display.progress(label, done, total)
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(
+        self,
+        cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        done: Mapping[str, StoredCell],
+    ) -> None:
         """Note all cells, and the results of those that are done."""
         self.cells = cells
-        left = {cell.id for cell in pending}
-        for cell in cells:
-            stored = None if cell.id in left else read_cell(self._out, cell.id)
-            if stored is not None:
-                self._found[cell.id] = stored.result
-        self._display.planned(cells, pending)
+        self._found = {name: stored.result for name, stored in done.items()}
+        self._display.planned(cells, pending, done)
 
     def started(self, cells: Sequence[PlannedCell]) -> None:
         """Show cells that run."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from posebench.__version__ import __version__
 from posebench.checkpoints import Checkpoint
 from posebench.datasets.coco import PoseDataset
 from posebench.datasets.keypoints import KeypointSet, keypoints_to_score
@@ -46,6 +45,8 @@ from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload
 
 _log = logging.getLogger(__name__)
+# What cuts crops, runs networks and decodes.
+_LIBRARIES = ("torch", "onnxruntime", "openvino", "numpy", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -208,14 +209,8 @@ class NetworkPlanner:
         storage = self._storage
         if storage.predictions is None:
             return {}
-        libraries = ("torch", "onnxruntime", "openvino", "numpy", "opencv-python-headless")
-        identity = {
-            "code_sha256": code_sha256(),
-            "libraries": {name: package_version(name) for name in libraries},
-            **_network_identity(result),
-            "keypoints": workload.dataset.keypoints.keypoints,
-            "images_and_boxes_sha256": workload.inputs_sha256,
-        }
+        keypoints = workload.dataset.keypoints.keypoints
+        identity = {**_outputs_identity(result, workload), "keypoints": keypoints}
         return {
             decoder: cached_file(
                 storage.predictions, {**identity, "decoder": decoder}, storage.shared
@@ -227,17 +222,11 @@ class NetworkPlanner:
         """Return the folder of outputs, named by all that moves them, if they are to be kept."""
         if self._storage.raw is None:
             return None
-        protocol = result.protocol
-        identity = {
-            "posebench": __version__,
-            **_network_identity(result),
-            "annotations_sha256": protocol.annotations_sha256,
-            "boxes_sha256": protocol.boxes_sha256,
-        }
-        name = result.checkpoint.name
-        description = {"checkpoint": name, "protocol": mapping_from_record(protocol)}
-        record, data = RawRecord(identity, description), (workload.dataset, workload.instances)
-        return raw_folder(self._storage.raw, result.network_id, record, *data)
+        name, protocol = result.checkpoint.name, mapping_from_record(result.protocol)
+        record = RawRecord(
+            _outputs_identity(result, workload), {"checkpoint": name, "protocol": protocol}
+        )
+        return raw_folder(self._storage.raw, result.network_id, record)
 
 
 def _noted_gflops(files: Iterable[CachedFile]) -> Iterator[float | None]:
@@ -262,9 +251,12 @@ def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellRes
     return result
 
 
-def _network_identity(result: CellResult) -> dict[str, Any]:
-    """Return what moves a network's outputs, besides images, boxes and code."""
+def _outputs_identity(result: CellResult, workload: Workload) -> dict[str, Any]:
+    """Return what moves a network's outputs: code, libraries, network, images and boxes."""
     return {
+        "code_sha256": code_sha256(),
+        "libraries": {name: package_version(name) for name in _LIBRARIES},
+        "images_and_boxes_sha256": workload.inputs_sha256,
         "checkpoint_sha256": result.checkpoint.sha256,
         "spec": result.checkpoint.spec,
         "size": str(result.size),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,8 +72,13 @@ class Display(Protocol):
         """Show how far the current step is."""
         ...
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
-        """Show what will run."""
+    def planned(
+        self,
+        cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        done: Mapping[str, StoredCell],
+    ) -> None:
+        """Show what will run, and what is done, by the ids of cells."""
         ...
 
     def started(self, cells: Sequence[PlannedCell]) -> None:
@@ -91,7 +96,7 @@ class ProgressDisplay:
 
     progress: Progress
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(self, *_: Any) -> None:
         """Show nothing."""
 
     def started(self, cells: Sequence[PlannedCell]) -> None:
@@ -118,10 +123,6 @@ class SentDisplay:
     def progress(self, label: str, done: int, total: int) -> None:
         """Send a step."""
         self.send(("progress", (f"{self.prefix}{label}", done, total)))
-
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
-        """Send a plan."""
-        self.send(("planned", (cells, pending)))
 
     def started(self, cells: Sequence[PlannedCell]) -> None:
         """Send cells that run."""

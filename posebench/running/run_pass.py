@@ -94,7 +94,8 @@ def run_pass(
 ) -> Iterator[tuple[PlannedCell, FinishedCell]]:
     """Run the networks of cells of one workload together and yield each cell with its result.
 
-    Kept predictions are not made again, and new ones are kept. Whatever goes wrong in a cell is its
+    The cells are those that can run, as far as the plan knows. Kept predictions are not made again,
+    and new ones are kept. Whatever goes wrong in a cell is its
     `reason`. `progress` gets the number of instances that are done and of all.
     """
     done, total = 0, len(workload.instances)
@@ -106,7 +107,7 @@ def run_pass(
 
     loaded.make_room(cell.runs.source for cell in cells)
     kept = {cell.id: found for cell in cells if (found := _kept(cell)) is not None}
-    to_run = [cell for cell in cells if cell.result.status == "ok" and cell.id not in kept]
+    to_run = [cell for cell in cells if cell.id not in kept]
     networks = _networks(to_run, workload, parallelism, loaded)
     outcomes = predict_in_segments(
         networks.runs,
@@ -121,9 +122,7 @@ def run_pass(
             _keep(cell, outcomes[cell.runs.key][cell.decoder])
     for cell in cells:
         key = cell.runs.key
-        if cell.result.status != "ok":
-            yield cell, FinishedCell(cell.result)
-        elif cell.id in kept:
+        if cell.id in kept:
             yield cell, _scored(cell, Outcome(kept[cell.id].predictions, seconds=0.0), workload)
         elif key in networks.problems:
             status, reason = networks.problems[key]
@@ -182,8 +181,8 @@ def _kept(cell: PlannedCell) -> CachedPredictions | None:
     except DataError as error:
         _log.warning("%s. They are made again.", one_line(error).rstrip("."))
         return None
-    if found is not None:
-        _share(file)
+    if found is not None and found.place is not None:
+        _share(file, found.place)
     return found
 
 
@@ -198,12 +197,12 @@ def _keep(cell: PlannedCell, outcome: Outcome) -> None:
         _log.warning("Predictions are not kept: %s", error.message)
     else:
         delete_parts(file)
-        _share(file)
+        _share(file, file.path, replace=True)  # a copy that is there is damaged
 
 
-def _share(file: CachedFile) -> None:
+def _share(file: CachedFile, source: Path, *, replace: bool = False) -> None:
     try:
-        share_predictions(file)
+        share_predictions(file, source, replace=replace)
     except DataError as error:
         _log.warning("Predictions are not copied: %s", error.message)
 

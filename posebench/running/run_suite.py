@@ -34,7 +34,7 @@ from posebench.running.request import Display, Message, RunRequest, show
 from posebench.running.resources import set_up_process, share_of_each, share_out
 from posebench.running.run_pass import PassWorker
 from posebench.running.scored import FinishedCell
-from posebench.running.storing import fail_cells, pending_cells, store_cell
+from posebench.running.storing import fail_cells, pending_and_done, store_cell
 from posebench.running.workload import Workload
 
 Jobs = Mapping[str, Sequence[PlannedCell]]
@@ -88,8 +88,8 @@ def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION
         if request.only_adds:
             _check_nothing_is_lost(request, plan)
         start_run(request.out, record)
-        pending = pending_cells(request, plan)
-        display.planned(plan.cells, pending)
+        pending, done = pending_and_done(request, plan)
+        display.planned(plan.cells, pending, done)
         for cell in pending:
             if cell.result.status != "ok":
                 display.finished(store_cell(request.out, cell, FinishedCell(cell.result)))

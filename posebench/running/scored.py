@@ -40,7 +40,7 @@ def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> Fini
             raise outcome.failure or CheckpointError("There are no predictions.")
         scored = evaluate(workload.dataset, outcome.predictions, workload.scoring, workload.checks)
     except Exception as error:
-        reason = reason_of(error, result.cell_id)
+        reason = reason_of(error, result.network_id)
         return FinishedCell(replace(result, status="failed", reason=reason))
     count = len(workload.instances)
     done = replace(

@@ -50,8 +50,10 @@ def fail_cells(folder: Path, cells: Sequence[PlannedCell], reason: str, display:
         display.finished(store_cell(folder, cell, failed))
 
 
-def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
-    """Return the cells that have no result of this plan yet.
+def pending_and_done(
+    request: RunRequest, plan: SuitePlan
+) -> tuple[list[PlannedCell], dict[str, StoredCell]]:
+    """Return the cells that have no result of this plan yet, and the others' results by id.
 
     Raises `UsageError` if `--only` fits none.
     """
@@ -65,28 +67,42 @@ def pending_cells(request: RunRequest, plan: SuitePlan) -> list[PlannedCell]:
             f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
             hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",
         )
-    pending = [cell for cell in asked if not _is_done(request, cell)]
-    replaced = sum(has_cell(request.out, cell.id) for cell in pending)
-    if replaced and not request.retry_failed:
+    found = {cell.id: _stored(request, cell) for cell in asked}
+    done = {name: stored for name, stored in found.items() if stored is not None}
+    pending = [cell for cell in asked if cell.id not in done]
+    _say_what_is_replaced(request, pending)
+    return pending, done
+
+
+def _say_what_is_replaced(request: RunRequest, pending: Sequence[PlannedCell]) -> None:
+    if request.retry_failed or request.coco_results is not None:
+        return
+    others = [cell.id for cell in pending if not _lacks_outputs(cell)]
+    replaced = sum(has_cell(request.out, name) for name in others)
+    if replaced:
         _log.warning(
             "%s has %d results under these names that were made of another checkpoint, data or "
             "version, with other options, or that are damaged. They are made again.",
             request.out,
             replaced,
         )
-    return pending
 
 
-def _is_done(request: RunRequest, cell: PlannedCell) -> bool:
+def _stored(request: RunRequest, cell: PlannedCell) -> StoredCell | None:
+    """Return what the run directory has of a cell, None where that is not what is asked for."""
     if request.coco_results is not None or _lacks_outputs(cell):
-        return False  # what is asked for besides the run directory is not in it
+        return None  # what is asked for besides the run directory is not in it
     try:
         stored = read_cell(request.out, cell.id)
     except NewerSchemaError:
         raise
     except PosebenchError:
-        return False  # damaged, or of an older version: it is made again
-    if stored is None or stored.posebench != __version__:
+        return None  # damaged, or of an older version: it is made again
+    return stored if stored is not None and _is_done(request, cell, stored) else None
+
+
+def _is_done(request: RunRequest, cell: PlannedCell, stored: StoredCell) -> bool:
+    if stored.posebench != __version__:
         return False
     if dict(stored.labels) != dict(cell.checkpoint.entry.labels):
         return False

@@ -57,13 +57,3 @@ def test_other_errors_name_the_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     refuse(monkeypatch, errno.EIO)
     with pytest.raises(PosebenchError, match="cannot be written"), locked(tmp_path):
         pass
-
-
-def test_parts_of_a_run_have_separate_locks(tmp_path: Path) -> None:
-    with (
-        locked(tmp_path, ".shard-1.lock"),
-        locked(tmp_path, ".shard-2.lock"),
-        pytest.raises(UsageError),
-        locked(tmp_path, ".shard-1.lock"),
-    ):
-        pass

@@ -115,7 +115,7 @@ def parts(cache: Path) -> list[Path]:
 
 
 def numbers(cells: Sequence[FinishedCell]) -> list[Any]:
-    return [(cell.result.cell_id, cell.result.metrics, cell.coco_results) for cell in cells]
+    return [(cell.result.protocol, cell.result.metrics, cell.coco_results) for cell in cells]
 
 
 def same(one: Path, other: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_live_table_counts_and_shows_the_last_results() -> None:
     cells = [planned("a", gflops=1.0), planned("b", gflops=1.0), planned("c", ap=None)]
     with Live(console=console, auto_refresh=False) as live:
         display = LiveDisplay(live)
-        display.planned(cells, cells)
+        display.planned(cells, cells, {})
         display.started(cells[:1])
         display.progress("heatmap-s", 3, 10)
         display.finished(StoredCell("a", cells[0].result))
@@ -56,7 +56,7 @@ def test_the_live_table_shows_devices_side_by_side() -> None:
     cells = [planned(name, gflops=1.0) for name in "abc"]
     with Live(console=console, auto_refresh=False) as live:
         display = LiveDisplay(live)
-        display.planned(cells, cells)
+        display.planned(cells, cells, {})
         for index, name in enumerate("ab"):
             display.started(cells[index : index + 1])
             display.progress(f"cuda:{index}: {name}", 5 + index, 10)
@@ -93,7 +93,7 @@ def test_lines_say_what_came_of_each_cell() -> None:
     stream = io.StringIO()
     display = LineDisplay(Console(file=stream, width=40))
     cells = [planned("a"), planned("b", ap=None)]
-    display.planned(cells, cells)
+    display.planned(cells, cells, {})
     for cell in cells:
         display.finished(StoredCell(cell.id, cell.result))
     assert stream.getvalue().splitlines() == [

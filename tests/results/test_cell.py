@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,30 @@ def test_environment_names_versions_machine_and_date() -> None:
 
 
 @pytest.mark.parametrize("name", ["a/net.pth", "b\\net"])
-def test_cell_ids_are_file_names(name: str) -> None:
+def test_network_ids_are_file_names(name: str) -> None:
     result = made_up("net", "64x48", "native", 0.5)
     result = dataclasses.replace(result, checkpoint=CheckpointFacts(name))
-    assert not set("/\\") & set(result.cell_id)
-    assert result.cell_id.endswith("_64x48_native")
+    assert not set("/\\") & set(result.network_id)
+    assert result.network_id.endswith("_64x48_native")
+
+
+def test_versions_and_processor_are_looked_up_once_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def version(name: str) -> str:
+        asked.append(name)
+        return "1"
+
+    package_version.cache_clear()
+    try:
+        monkeypatch.setattr(importlib.metadata, "version", version)
+        first = environment()["packages"]
+        assert environment()["packages"] == first and first["numpy"] == "1"
+        assert len(asked) == len(set(asked)) == len(first)
+    finally:
+        package_version.cache_clear()
 
 
 def test_every_option_that_moves_ap_is_in_the_protocol() -> None:

@@ -16,6 +16,7 @@ from small_run import small_checkpoint
 from posebench.datasets.coco import PoseDataset
 from posebench.datasets.images.files import dataset_image
 from posebench.errors import DataError, PosebenchError, UsageError
+from posebench.files.json_file import read_json
 from posebench.prediction import crop_batches
 from posebench.prediction.execution import Resources
 from posebench.results.store import StoredCell, read_run
@@ -169,6 +170,31 @@ def test_checkpoints_share_images_and_stay_in_order(
     ]
     alone = run_results(request(tmp_path / "alone", people, paths[2]), SILENT)
     assert (alone.exit_code, alone.results[0].metrics) == (0, done.results[2].metrics)
+    together = read_run(tmp_path / "o")
+    (cell,) = [each for each in together.cells if each.result.checkpoint.name == "a"]
+    assert cell.predictions is not None  # by the hash of all they rest on
+    name = f"predictions/{cell.predictions}.npz"
+    assert (tmp_path / "o" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_a_cell_that_is_done_is_read_once(
+    tmp_path: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [small_checkpoint(tmp_path / f"{name}.safetensors") for name in "ab"]
+    asked = request(tmp_path / "o", people, *paths)
+    first = run_results(asked, SILENT)
+    read: list[Path] = []
+
+    def counted(path: Path, what: str) -> Any:
+        read.append(path)
+        return read_json(path, what)
+
+    monkeypatch.setattr("posebench.results.store.read_json", counted)
+    again = run_results(asked, SILENT)
+    assert again.results == first.results
+    assert sorted(path.name for path in read) == sorted(
+        path.name for path in (tmp_path / "o" / "cells").iterdir()
+    )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,12 @@ class Recorder:
 
     def progress(self, label: str, done: int, total: int) -> None: ...
 
-    def planned(self, cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(
+        self,
+        cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        done: Mapping[str, StoredCell],
+    ) -> None:
         self.pending = [cell.id for cell in pending]
 
     def started(self, cells: Sequence[PlannedCell]) -> None: ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,11 @@ _THREADS = 4
 _WORTH_KEEPING = 2**24
 # By folder and name: size in bytes, time of the last change in ns, SHA-256 of the bytes.
 _Facts = tuple[int, int, str]
+# What this process knows, the folder used last at the end, under the lock.
 _KNOWN: dict[Path, dict[str, _Facts]] = {}
+_LOCK = threading.Lock()
+# Files, beyond which folders that were used longest ago are forgotten: some 100 MB.
+_MOST_KNOWN = 2**18
 
 
 def pixels_sha256(image: NDArray[np.uint8]) -> str:
@@ -53,7 +58,9 @@ def images_sha256(paths: Sequence[Path]) -> str:
     where it is needed.
     """
     digest = hashlib.sha256()
-    for each in _file_hashes(paths):
+    with _LOCK:
+        hashes = _file_hashes(paths)
+    for each in hashes:
         digest.update(f"{each}\n".encode())
     return digest.hexdigest()
 
@@ -61,11 +68,12 @@ def images_sha256(paths: Sequence[Path]) -> str:
 def _file_hashes(paths: Sequence[Path]) -> list[str]:
     folders = {path.parent: path.parent.resolve() for path in paths}
     pixels = {folder: _pixel_hashes(folder) for folder in folders}
-    for folder in set(folders.values()) - set(_KNOWN):
-        _KNOWN[folder] = _read_index(folder)
+    used = set(folders.values())
+    for folder in used:
+        _KNOWN[folder] = _KNOWN.pop(folder) if folder in _KNOWN else _read_index(folder)
     with ThreadPoolExecutor(_THREADS) as threads:
         facts = list(threads.map(lambda path: _facts(path, _KNOWN[folders[path.parent]]), paths))
-    learnt = dict.fromkeys(_KNOWN, 0)
+    learnt = dict.fromkeys(used, 0)
     for path, found in zip(paths, facts, strict=True):
         folder = folders[path.parent]
         if found is not None and _KNOWN[folder].get(path.name) != found:
@@ -74,8 +82,18 @@ def _file_hashes(paths: Sequence[Path]) -> list[str]:
     for folder, size in learnt.items():
         if size >= _WORTH_KEEPING:
             _write_index(folder)
+    _forget_beyond(_MOST_KNOWN, used)
     hashes = (("unreadable" if found is None else found[2]) for found in facts)
     return [pixels[path.parent].get(file, file) for path, file in zip(paths, hashes, strict=True)]
+
+
+def _forget_beyond(most: int, used: set[Path]) -> None:
+    """Forget folders, those of longest ago first, until so many files are known at most."""
+    count = sum(len(known) for known in _KNOWN.values())
+    for folder in [each for each in _KNOWN if each not in used]:
+        if count <= most:
+            return
+        count -= len(_KNOWN.pop(folder))
 
 
 def _facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:

@@ -17,19 +17,17 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import DataError, PosebenchError
 from posebench.files.hashing import content_key, sha256_of
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.writing import write_json
-from posebench.prediction.kept.identity import inputs_sha256
 
 SCHEMA_VERSION = 1
 # What the protocol adds if numbers were decoded from float16, in this run or an earlier one.
@@ -116,17 +114,9 @@ class RawFolder:
         return (self.path / "raw.json").is_file()
 
 
-def raw_folder(
-    parent: Path, name: str, record: RawRecord, dataset: PoseDataset, instances: Instances
-) -> RawFolder:
-    """Return the folder in `parent` that belongs to a cell; `name` makes it readable.
-
-    The content of the cell's images and its boxes become part of `record.identity`.
-    """
-    inputs = inputs_sha256(dataset, instances)
-    identity = {**record.identity, "images_and_boxes_sha256": inputs}
-    path = parent / f"{name}_{content_key(identity)[:16]}"
-    return RawFolder(path, replace(record, identity=identity))
+def raw_folder(parent: Path, name: str, record: RawRecord) -> RawFolder:
+    """Return the folder in `parent` that `record.identity` names; `name` is for the eye."""
+    return RawFolder(parent / f"{name}_{content_key(record.identity)[:16]}", record)
 
 
 def read_record(folder: RawFolder) -> RawRecord:

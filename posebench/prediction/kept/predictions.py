@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from posebench.files.hashing import content_key
 from posebench.files.writing import put_when_written
 from posebench.prediction.predictions import Predictions, check_finite
 
+_log = logging.getLogger(__name__)
+_Read = TypeVar("_Read")
 _NAMES = tuple(field.name for field in fields(Predictions))
 _IDENTITY = "identity"
 _CHECKSUM = "sha256"
@@ -40,23 +43,27 @@ class CachedFile:
     shared: Path | None = None
 
     @property
-    def place(self) -> Path:
-        """Where to read from: the copy if only that is there, else the file itself."""
-        copied = self.shared is not None and self.shared.is_file() and not self.path.is_file()
-        return self.shared if copied and self.shared is not None else self.path
+    def places(self) -> tuple[Path, ...]:
+        """Where to read from, as far as they are there: the file itself, then the copy."""
+        both = (self.path,) if self.shared is None else (self.path, self.shared)
+        return tuple(place for place in both if place.is_file())
 
     @property
     def is_kept(self) -> bool:
         """Whether there is something to read."""
-        return self.place.is_file()
+        return bool(self.places)
 
 
 @dataclass(frozen=True, eq=False)
 class CachedPredictions:
-    """What a file of the cache holds: predictions, and the network's GFLOPs."""
+    """What a file of the cache holds: predictions, and the network's GFLOPs.
+
+    `place` is where they were read.
+    """
 
     predictions: Predictions
     gflops: float | None
+    place: Path | None = None
 
 
 def cached_file(
@@ -68,30 +75,39 @@ def cached_file(
 
 
 def read_predictions(file: CachedFile) -> CachedPredictions | None:
-    """Return what the file holds, or None if there is no file.
+    """Return what the file or its copy holds, or None if neither is there.
 
-    Raises `DataError` if it is damaged.
+    Raises `DataError` if all that is there is damaged.
     """
-    if not file.is_kept:
+    found = _first_sound(file, lambda place: _read_own(file, place, "gflops"))
+    if found is None:
         return None
-    predictions, gflops = read_arrays(file, "gflops")
-    mark_used(file.place)
-    return CachedPredictions(predictions, None if np.isnan(gflops) else gflops)
+    place, (predictions, gflops) = found
+    if place != file.path and file.path.is_file():
+        _log.warning("Cached predictions in %s are damaged; %s is read.", file.path, place)
+    mark_used(place)
+    return CachedPredictions(predictions, None if np.isnan(gflops) else gflops, place)
 
 
 def read_gflops(file: CachedFile) -> float | None:
-    """Return the GFLOPs that a file notes, without reading its predictions.
+    """Return the GFLOPs that a kept file notes, without reading its predictions.
 
     None means that the network does not run in torch. Raises `DataError` if the file is damaged.
     """
+    found = _first_sound(file, lambda place: _read_gflops(file, place))
+    gflops = np.nan if found is None else found[1]
+    return None if np.isnan(gflops) else gflops
+
+
+def _read_gflops(file: CachedFile, place: Path) -> float:
     try:
-        with file.place.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        with place.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             identity = json.loads(str(stored["identity"]))
             gflops = float(stored["gflops"])
     except Exception as error:  # numpy and zipfile raise many kinds of error
-        raise _damaged(file.place, error) from None
-    _check_identity(file, identity)
-    return None if np.isnan(gflops) else gflops
+        raise _damaged(place, error) from None
+    _check_identity(file, place, identity)
+    return gflops
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -113,16 +129,19 @@ def write_predictions(file: CachedFile, kept: CachedPredictions) -> None:
     write_arrays(file, kept.predictions, gflops=np.nan if kept.gflops is None else kept.gflops)
 
 
-def share_predictions(file: CachedFile) -> None:
-    """Copy a file from the one of its two places that has it to the other.
+def share_predictions(file: CachedFile, source: Path, *, replace: bool = False) -> None:
+    """Copy a file from `source`, one of its two places, to the other.
 
-    Raises `DataError` if it cannot be written.
+    A copy that is there already stays, unless `replace` is set. The file itself is always replaced:
+    it would be the source if it were sound. Raises `DataError` if the copy cannot be written.
     """
     if file.shared is None:
         return
-    source = file.place
-    target = file.shared if source == file.path else file.path
-    if source.is_file() and not target.is_file():
+    if source == file.path:
+        target, is_due = file.shared, replace or not file.shared.is_file()
+    else:
+        target, is_due = file.path, True
+    if is_due:
         try:
             with put_when_written(target) as temporary:
                 shutil.copyfile(source, temporary)
@@ -148,18 +167,35 @@ def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -
 
 
 def read_arrays(file: CachedFile, number: str) -> tuple[Predictions, float]:
-    """Return a file's predictions and the number of this name.
+    """Return a file's predictions and the number of this name; raise `DataError` for damage."""
+    return _read_own(file, file.path, number)
 
-    Raises `DataError` if the file is damaged.
+
+def _first_sound(file: CachedFile, read: Callable[[Path], _Read]) -> tuple[Path, _Read] | None:
+    """Return the first place that can be read and what it holds, None where none is there.
+
+    Raises the `DataError` of the first place where none can be read.
     """
-    identity, predictions, value = _read(file.place, number)
-    _check_identity(file, identity)
+    damage: DataError | None = None
+    for place in file.places:
+        try:
+            return place, read(place)
+        except DataError as error:
+            damage = damage or error
+    if damage is not None:
+        raise damage
+    return None
+
+
+def _read_own(file: CachedFile, place: Path, number: str) -> tuple[Predictions, float]:
+    identity, predictions, value = _read(place, number)
+    _check_identity(file, place, identity)
     return predictions, value
 
 
-def _check_identity(file: CachedFile, identity: Any) -> None:
+def _check_identity(file: CachedFile, place: Path, identity: Any) -> None:
     if identity != json.loads(json.dumps(file.identity)):
-        raise _damaged(file.path, "it is of another cell")
+        raise _damaged(place, "it is of another cell")
 
 
 def _read(path: Path, number: str) -> tuple[Any, Predictions, float]:

@@ -94,10 +94,23 @@ def _answers(
         try:
             rows = [choice.row for choice in choices]
             outputs.append(None if answer is None else answer(cell, found, side, rows))
+            if answer is not None and (note := _other_execution(cell.result)) is not None:
+                problems.append(note)
         except PosebenchError as error:
             problems.append(f"No heatmaps or profiles of {cell.result.checkpoint.name}: {error}")
             outputs.append(None)
     return outputs
+
+
+def _other_execution(result: CellResult) -> str | None:
+    """Return what to know of maps that were not made as the cell's poses were."""
+    protocol = result.protocol
+    if result.unusual_execution is None and protocol.device == "cpu":
+        return None
+    return (
+        f"Heatmaps or profiles of {result.checkpoint.name} were made in fp32 on the CPU; its poses "
+        f"were predicted by {protocol.engine} in {protocol.precision} on {protocol.device}."
+    )
 
 
 def _item(

@@ -99,10 +99,12 @@ def _answer(run: Run, request: ReportRequest) -> Answer | None:
     """Return how to ask a cell's network again, if that is wanted."""
     if not request.profiles:
         return None
-    from posebench.reporting.page.profiles import raw_outputs_of
+    from posebench.reporting.page.profiles import NetworkAnswers
+
+    networks = NetworkAnswers(run)
 
     def answer(cell: StoredCell, found: PairInstances, side: int, rows: Sequence[int]) -> Any:
-        return raw_outputs_of(run, cell, found.dataset, found.predictions[side], rows)
+        return networks(cell, found.dataset, found.predictions[side], rows)
 
     return answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from posebench.files.records import mapping_from_record
@@ -46,7 +46,12 @@ class StepDisplay:
         else:
             self._report(label, done, total)
 
-    def planned(self, _cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> None:
+    def planned(
+        self,
+        _cells: Sequence[PlannedCell],
+        pending: Sequence[PlannedCell],
+        _done: Mapping[str, StoredCell],
+    ) -> None:
         """Count the steps of the cells that run."""
         self._total = self._steps * sum(cell.result.status == "ok" for cell in pending)
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any
 
-from posebench.running.executors.jobs import Workers
+from posebench.errors import PosebenchError
+from posebench.running.executors.jobs import WorkerLost, Workers
+from posebench.running.reasons import reason_of
 
 
 def inline(
@@ -15,6 +17,12 @@ def inline(
     """Run jobs here, at the first place."""
     work = None
     for key, job in jobs.items():
-        if work is None or workers.fresh:
-            work = workers.start(workers.places[0])
-        yield key, work(job, partial(receive, key))
+        try:
+            if work is None or workers.fresh:
+                work = workers.start(workers.places[0])
+            outcome = work(job, partial(receive, key))
+        except PosebenchError:
+            raise
+        except Exception as error:
+            outcome = WorkerLost(reason_of(error, key))
+        yield key, outcome

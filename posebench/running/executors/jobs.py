@@ -32,7 +32,7 @@ class Workers:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """The outcome of a job whose worker ended in the middle of it, with the reason."""
+    """The outcome of a job that was not done, as its worker ended or failed, with the reason."""
 
     reason: str
 
@@ -41,7 +41,8 @@ class Executor(Protocol):
     """Runs jobs and yields the key and the outcome of each, as they come.
 
     `receive` gets a job's key and what its worker sends meanwhile. A `PosebenchError` of a job is
-    raised, and ends all others, as closing the iterator does.
+    raised, and ends all others, as closing the iterator does. Any other exception makes the job's
+    outcome `WorkerLost`, and the other jobs go on.
     """
 
     def __call__(

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from posebench.errors import PosebenchError
 from posebench.running.executors.jobs import WorkerLost, Workers
+from posebench.running.reasons import reason_of
 
 # Seconds that a process has to end by itself; finishing its batches takes most of them.
 _PATIENCE = 10
@@ -116,10 +117,13 @@ def _serve(connection: Connection, workers: Workers, place: str, log_level: int)
             try:
                 work = work or workers.start(place)
                 outcome = work(job, lambda message: connection.send((False, message)))
+                connection.send((True, outcome))
             except PosebenchError as error:
                 connection.send((True, error))
-            else:
-                connection.send((True, outcome))
+            except (EOFError, ConnectionError):
+                raise
+            except Exception as error:
+                connection.send((True, WorkerLost(reason_of(error, f"a job of {place}"))))
 
 
 def _ending(worker: _Worker) -> str:

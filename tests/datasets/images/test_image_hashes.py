@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -99,3 +101,35 @@ def test_a_file_is_read_once(
 
 def test_what_cannot_be_read_fails_where_it_is_needed(tmp_path: Path) -> None:
     assert len(images_sha256([tmp_path / "none.png"])) == 64
+
+
+def test_what_was_used_longest_ago_is_forgotten_beyond_a_bound(
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_hashes, "_MOST_KNOWN", 4)
+    a, b, c = (Path(shutil.copytree(rendered, tmp_path / name)) for name in "abc")
+    for folder in (a, b, a, c):
+        images_sha256(images(folder))
+    assert list(image_hashes._KNOWN) == [a.resolve(), c.resolve()]
+    together = images_sha256([*images(a), *images(b), *images(c)])
+    assert len(image_hashes._KNOWN) == 3  # what one call needs stays together
+    monkeypatch.setattr(image_hashes, "_KNOWN", {})
+    assert images_sha256([*images(a), *images(b), *images(c)]) == together
+
+
+def test_calls_side_by_side_read_a_file_once(
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(rendered, tmp_path / "copy"))
+    read: list[Path] = []
+
+    def slow(path: Path) -> str:
+        read.append(path)
+        time.sleep(0.05)
+        return sha256_of(path)
+
+    monkeypatch.setattr(image_hashes, "sha256_of", slow)
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(images_sha256, [images(folder)] * 4))
+    assert len(found) == 1
+    assert sorted(read) == images(folder)

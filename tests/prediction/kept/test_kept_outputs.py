@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import given, strategies as st
 from passes import run_cells
 from small_run import small_checkpoint
 
+from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.keypoints import COCO
 from posebench.datasets.requests import DataRequest
 from posebench.errors import EvaluationError
@@ -48,7 +49,11 @@ def run(path: Path, workload: Workload, raw: Path | None = None, **axes: Any) ->
 
 
 def numbers(cells: list[FinishedCell]) -> list[Any]:
-    return [(c.result.cell_id, c.result.protocol, c.result.gflops, c.coco_results) for c in cells]
+    return [(named(c), c.result.protocol, c.result.gflops, c.coco_results) for c in cells]
+
+
+def named(cell: FinishedCell) -> tuple[Any, ...]:
+    return cell.result.network_id, cell.result.protocol.decoder
 
 
 @pytest.fixture
@@ -87,11 +92,11 @@ def test_a_network_runs_once_for_all_decoders(
     together = run(path, workload, decoders=HEATMAP, sizes=("native", "96x80"))
     assert sum(passes) == 2 * len(workload.instances)
     assert [cell.result.protocol.decoder for cell in together[:5]] == ["quarter", *HEATMAP[1:]]
-    assert len({cell.result.cell_id for cell in together}) == 10
+    assert len({named(cell) for cell in together}) == 10
     for decoder in HEATMAP:
         alone = run(path, workload, decoders=(decoder,), sizes=("native", "96x80"))
-        ids = {cell.result.cell_id for cell in alone}
-        same = [cell for cell in together if cell.result.cell_id in ids]
+        ids = {named(cell) for cell in alone}
+        same = [cell for cell in together if named(cell) in ids]
         assert numbers(same) == numbers(alone)
     assert len({json.dumps(cell.coco_results) for cell in together[5:]}) == 5
 
@@ -194,16 +199,6 @@ def test_whatever_moves_an_output_makes_another_folder(
     run(path, workload, raw, flip=(False,))
     boxes = workload.instances.bbox_xyxy + np.float32(1)
     run(path, replace(workload, instances=replace(workload.instances, bbox_xyxy=boxes)), raw)
-    edited = replace(workload.dataset, annotations_sha256="0" * 64)
-    run(
-        path,
-        replace(
-            workload,
-            dataset=edited,
-            protocol=replace(workload.protocol, annotations_sha256="0" * 64),
-        ),
-        raw,
-    )
     run(
         small_checkpoint(
             tmp_path / "other" / "net.safetensors", keypoints=replace(COCO, name="renamed")
@@ -211,8 +206,59 @@ def test_whatever_moves_an_output_makes_another_folder(
         workload,
         raw,
     )
-    assert len(list(raw.iterdir())) == 5
+    assert len(list(raw.iterdir())) == 4
     assert all((folder / "raw.json").is_file() for folder in raw.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("code_sha256", lambda: "0" * 64), ("package_version", lambda name: f"{name} of another day")],
+)
+def test_outputs_of_other_code_or_libraries_are_not_taken(
+    tmp_path: Path,
+    workload: Workload,
+    passes: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    answer: Callable[..., str],
+) -> None:
+    path, raw = small_checkpoint(tmp_path / "net.safetensors"), tmp_path / "raw"
+    run(path, workload, raw)
+    passes.clear()
+    run(path, workload, raw)
+    assert passes == []
+    monkeypatch.setattr(planning, name, answer)
+    run(path, workload, raw)
+    assert sum(passes) == len(workload.instances)
+    assert len(list(raw.iterdir())) == 2
+
+
+def test_labels_alone_leave_outputs_good(
+    tmp_path: Path, workload: Workload, passes: list[int]
+) -> None:
+    path, raw = small_checkpoint(tmp_path / "net.safetensors"), tmp_path / "raw"
+    run(path, workload, raw)
+    passes.clear()
+    protocol = replace(workload.protocol, annotations_sha256="0" * 64)
+    (cell,) = run(path, replace(workload, protocol=protocol), raw)
+    assert (passes, cell.result.status) == ([], "ok")
+
+
+def test_inputs_are_hashed_once_for_all_runs(
+    tmp_path: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[int] = []
+
+    def counted(paths: Sequence[Path]) -> str:
+        hashed.append(len(paths))
+        return images_sha256(paths)
+
+    monkeypatch.setattr("posebench.prediction.kept.identity.images_sha256", counted)
+    monkeypatch.setattr("posebench.running.workload.images_sha256", counted)
+    path = small_checkpoint(tmp_path / "net.safetensors")
+    storage = Storage(tmp_path / "raw", predictions=tmp_path / "kept")
+    run_cells([path], load(people), storage, sizes=("native", "96x80", "128x96"))
+    assert hashed == [4, 4]  # all images for the protocol, those with instances for the networks
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,11 @@ def run(net: Path, workload: Workload, cache: Path | None, **grid: Any) -> list[
 
 
 def numbers(cells: list[FinishedCell]) -> list[Any]:
-    return [(c.result.cell_id, c.result.gflops, c.result.metrics, c.coco_results) for c in cells]
+    return [(named(c), c.result.gflops, c.result.metrics, c.coco_results) for c in cells]
+
+
+def named(cell: FinishedCell) -> tuple[Any, ...]:
+    return cell.result.network_id, cell.result.protocol.decoder
 
 
 def test_the_same_numbers_without_the_network(
@@ -272,6 +276,53 @@ def test_a_damaged_file_is_made_again(
     passes.clear()
     run(net, load(people), tmp_path)
     assert passes == []
+
+
+@pytest.mark.parametrize(
+    "damage", [truncate, lambda path: path.unlink()], ids=["truncated", "gone"]
+)
+def test_a_sound_copy_takes_the_place_of_a_file(
+    net: Path, people: Path, tmp_path: Path, passes: list[str], damage: Callable[[Path], object]
+) -> None:
+    storage = Storage(predictions=tmp_path / "own", shared=tmp_path / "shared")
+    first = run_cells([net], load(people), storage)
+    (own,), (shared,) = (list((tmp_path / name).iterdir()) for name in ("own", "shared"))
+    whole = own.read_bytes()
+    assert shared.read_bytes() == whole
+    damage(own)
+    passes.clear()
+    assert numbers(run_cells([net], load(people), storage)) == numbers(first)
+    assert passes == []
+    assert own.read_bytes() == shared.read_bytes() == whole
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_damaged_copy_is_made_again_once_for_all(
+    net: Path,
+    people: Path,
+    tmp_path: Path,
+    passes: list[str],
+    caplog: pytest.LogCaptureFixture,
+    both: bool,
+) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    one, two = (Storage(predictions=folder, shared=tmp_path / "shared") for folder in folders)
+    first = run_cells([net], load(people), one)
+    (shared,) = (tmp_path / "shared").iterdir()
+    truncate(shared)
+    if both:  # it is `one` that has to run again
+        truncate(next(folders[0].iterdir()))
+    passes.clear()
+    with caplog.at_level(logging.WARNING):
+        again = run_cells([net], load(people), one if both else two)
+    assert "run" in passes and "They are made again" in caplog.text
+    passes.clear()
+    caplog.clear()
+    third = Storage(predictions=tmp_path / "three", shared=tmp_path / "shared")
+    with caplog.at_level(logging.WARNING):
+        last = run_cells([net], load(people), third)
+    assert (passes, caplog.text) == ([], "")
+    assert numbers(first) == numbers(again) == numbers(last)
 
 
 def test_a_flipped_bit_is_told_or_changes_nothing(tmp_path: Path) -> None:

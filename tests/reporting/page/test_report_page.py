@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -15,9 +16,13 @@ import pytest
 from report_runs import CLAIM, HOSTILE, hostile_run, small_real_run
 from small_store import made_up_table, result, run_folder
 
+from posebench.checkpoints import load_checkpoint
 from posebench.errors import DataError
 from posebench.reporting.page import ReportRequest, write_report
-from posebench.results.store import read_run
+from posebench.reporting.page.instances import load_run_data, pair_instances
+from posebench.reporting.page.pairs import matched_pairs, protocol_groups, shown_pairs
+from posebench.reporting.page.profiles import NetworkAnswers
+from posebench.results.store import read_run, write_cell
 
 
 class Elements(HTMLParser):
@@ -168,6 +173,44 @@ def test_parts_that_are_gone_say_so(real: tuple[Path, str], tmp_path: Path) -> N
     assert "suite is gone" in Elements(page).text
     assert 'class="pose truth"' not in page
     assert 'id="size-A"' in page
+
+
+def test_a_checkpoint_is_loaded_once_for_all_pairs(
+    real: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+
+    def loaded(path: Path, spec_file: Path | None = None) -> Any:
+        loads.append(path.stem)
+        return load_checkpoint(path, spec_file)
+
+    monkeypatch.setattr("posebench.running.loading.load_checkpoint", loaded)
+    run = read_run(real[0])
+    (pair,) = shown_pairs(matched_pairs(protocol_groups(run.cells)), 1)
+    found = pair_instances(run, load_run_data(run), pair)
+    networks = NetworkAnswers(run)
+    for _ in range(2):
+        for cell, predictions in zip(pair.cells, found.predictions, strict=True):
+            outputs = networks(cell, found.dataset, predictions, [1, 0])
+            assert {len(output) for output in outputs} == {2}
+    assert sorted(loads) == ["heatmap", "simcc"]
+
+
+def test_maps_of_another_execution_say_so(real: tuple[Path, str], tmp_path: Path) -> None:
+    assert "were made in fp32" not in Elements(real[1]).text
+    folder = tmp_path / "run"
+    shutil.copytree(real[0], folder)
+    run = read_run(folder)
+    for cell in run.cells:
+        protocol = replace(cell.result.protocol, precision="bf16", engine="openvino")
+        other = replace(cell, result=replace(cell.result, protocol=protocol))
+        write_cell(folder, other, run.table(cell))
+    said = Elements(page_of(folder, instances=1)).text
+    for name in ("heatmap", "simcc"):
+        assert (
+            f"Heatmaps or profiles of {name} were made in fp32 on the CPU; its poses were "
+            "predicted by openvino in bf16 on cpu."
+        ) in said
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:

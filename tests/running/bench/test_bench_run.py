@@ -15,7 +15,7 @@ import pytest
 import torch
 from small_run import small_checkpoint
 
-from posebench.errors import UsageError
+from posebench.errors import UnsupportedExecutionError, UsageError
 from posebench.prediction.execution import Execution, Resources
 from posebench.results.speed import Speed
 from posebench.results.store import StoredCell, read_run
@@ -165,6 +165,12 @@ def test_an_engine_that_cannot_run_is_said_and_not_measured(folder: Path) -> Non
     key = replace(cell.runs.key, execution=Execution("eager", "int8"))
     sent: list[Any] = []
     worker([replace(cell, network=replace(cell.runs, key=key))], sent.append)
+    shown = [call for call, _ in sent]
+    assert shown == ["started", "progress", "finished"]  # it is loaded, and no more
     (stored,) = [arguments[0] for call, arguments in sent if call == "finished"]
     assert (stored.result.status, stored.result.speed) == ("unsupported", None)
     assert "int8" in str(stored.result.reason)
+    steps: list[str] = []
+    with pytest.raises(UnsupportedExecutionError):
+        worker.measure(replace(cell, network=replace(cell.runs, key=key)), steps.append)
+    assert steps == ["loading"]

@@ -28,6 +28,10 @@ def work(place: str, started: int, job: Any, send: Send) -> Any:
         os._exit(5)
     if kind == "fail":
         raise DataError("full", hint="make room")
+    if kind == "bug":
+        raise ValueError(argument)
+    if kind == "open":  # an outcome that cannot be pickled
+        return lambda: argument
     if kind == "meet":  # both workers have to be there
         own, other = argument
         Path(own).touch()
@@ -82,6 +86,36 @@ def test_an_error_of_the_user_stops_all(name: str) -> None:
         run(name, {**first, **jobs})
     assert (raised.value.message, raised.value.hint) == ("full", "make room")
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_defect_of_a_job_costs_that_job_alone_and_says_what_it_was(
+    name: str, fresh: bool
+) -> None:
+    jobs = {"first": ("none", 0), "fails": ("bug", "odd"), "last": ("none", 3)}
+    outcomes, _ = run(name, jobs, ("a",), fresh)
+    assert outcomes["fails"] == WorkerLost("internal error, ValueError: odd (--debug shows where)")
+    assert (outcomes["first"][0], outcomes["last"][0]) == (0, 3)
+
+
+def no_start(_place: str) -> Any:
+    raise KeyError("no start")
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_worker_that_does_not_start_costs_its_job_and_says_why(name: str) -> None:
+    jobs = {"a": ("none", 0), "b": ("none", 1)}
+    outcomes = dict(EXECUTORS[name](jobs, Workers(no_start, ("a",)), lambda *_: None))
+    assert outcomes == dict.fromkeys(
+        jobs, WorkerLost("internal error, KeyError: 'no start' (--debug shows where)")
+    )
+
+
+def test_an_outcome_that_does_not_fit_through_the_pipe_says_so() -> None:
+    outcomes, _ = run("processes", {"odd": ("open", 0), "last": ("none", 1)}, ("a",))
+    assert "pickle" in outcomes["odd"].reason
+    assert outcomes["last"][0] == 1
 
 
 def test_places_work_side_by_side(tmp_path: Path) -> None:
