@@ -13,8 +13,7 @@ from posebench.results.findings import finding_lines
 from posebench.results.store import StoredCell
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import Storage
-from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite
-from posebench.running.planned_data import plan_without_data
+from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite, plan_without_data
 from posebench.suites.claims import find_claims
 from posebench.suites.suite import Suite, load_suite
 from posebench.zoo.published import find_published
@@ -50,10 +49,9 @@ def validate_file(path: Path, *, data: bool) -> int:
 
 
 def _plan(suite: Suite, folder: Path, *, data: bool) -> SuitePlan:
+    plan = plan_suite if data else plan_without_data
     with progress_bars("checkpoints") as report:
-        if data:
-            return plan_suite(suite, Place(folder, Storage()), LoadedCheckpoints(), report)
-        return plan_without_data(suite, folder, report)
+        return plan(suite, Place(folder, Storage()), LoadedCheckpoints(), report)
 
 
 def _of_checkpoints(cells: Sequence[PlannedCell]) -> tuple[list[str], list[str]]:

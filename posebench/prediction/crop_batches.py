@@ -209,16 +209,23 @@ def _ahead(
         yield under_way.popleft().result
 
 
-def calibration_crops(
-    request: CropRequest, dataset: PoseDataset, instances: Instances
+def first_crops(
+    request: CropRequest,
+    dataset: PoseDataset,
+    instances: Instances,
+    count: int = CALIBRATION_CROPS,
 ) -> NDArray[np.float32]:
-    """Return the first crops (N, 3, H, W) as a network takes them, for the ranges of int8."""
+    """Return the first crops (N, 3, H, W) of a run as a network takes them.
+
+    They are for the ranges of int8, and to see whether a faster network answers the same. Raises
+    `DataError` for an image that cannot be read.
+    """
     crops: list[NDArray[np.float32]] = []
     with crop_batches(
         dataset, instances, Parallelism(), requests=[], device=torch.device("cpu")
     ) as batches:
         for make in batches:
             crops.append(make().inputs(request)[0].numpy())
-            if sum(map(len, crops)) >= CALIBRATION_CROPS:
+            if sum(map(len, crops)) >= count:
                 break
-    return np.concatenate(crops)[:CALIBRATION_CROPS]
+    return np.concatenate(crops)[:count]

@@ -21,7 +21,7 @@ from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import NetworkPlan, NetworkPlanner, RunKey, Storage
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint, suite_checkpoints
-from posebench.running.workload import Workload, suite_workloads
+from posebench.running.workload import Workload, suite_workloads, workloads_without_data
 from posebench.suites.suite import Suite
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -91,6 +91,15 @@ def plan_suite(
     """
     checkpoints = suite_checkpoints(suite, place.folder)
     workloads = suite_workloads(suite, place.folder, place.limit, progress)
+    return plan_cells(suite, checkpoints, workloads, place, loaded, progress)
+
+
+def plan_without_data(
+    suite: Suite, place: Place, loaded: LoadedCheckpoints, progress: Progress
+) -> SuitePlan:
+    """Plan every cell as far as that can be done without images and boxes being there."""
+    checkpoints = suite_checkpoints(suite, place.folder)
+    workloads = workloads_without_data(suite, place.folder)
     return plan_cells(suite, checkpoints, workloads, place, loaded, progress)
 
 

@@ -6,15 +6,21 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from posebench.checkpoints import Checkpoint
-from posebench.errors import CheckpointError
-from posebench.networks.model import Network
+from posebench.errors import CheckpointError, DataError
+from posebench.networks.model import Network, PoseModel
 from posebench.networks.policies import CellNetwork, apply_policy
-from posebench.prediction.crop_batches import CropRequest, calibration_crops
+from posebench.prediction.crop_batches import CropRequest, first_crops
 from posebench.prediction.engines import execute, optimise
 from posebench.prediction.execution import Execution, Parallelism
 from posebench.running.network_plans import NetworkPlan
 from posebench.running.workload import Workload
+
+# Crops of the run that a faster network is tried on: one batch.
+_TRIED = 8
 
 
 class ReadyNetworks:
@@ -35,11 +41,25 @@ class ReadyNetworks:
         key, execution = plan.key, plan.key.execution
         shared = *plan.source.files, execution
         if shared not in self._optimised:
-            self._optimised[shared] = optimise(checkpoint.network, execution)
+            crops = _trial(checkpoint.network, execution, workload)
+            self._optimised[shared] = optimise(checkpoint.network, execution, crops)
         adapted = apply_policy(self._optimised[shared], key.size, key.policy)
-        crops = CropRequest(key.size, adapted.input_size, adapted.spec.crop)
-        calibration = partial(calibration_crops, crops, workload.dataset, workload.instances)
+        asked = CropRequest(key.size, adapted.input_size, adapted.spec.crop)
+        calibration = partial(first_crops, asked, workload.dataset, workload.instances)
         return execute(adapted, execution, self._parallelism, calibration)
+
+
+def _trial(network: Network, execution: Execution, workload: Workload) -> Tensor | None:
+    """Return the first crops of a run at the trained size; None where nothing is tried on them."""
+    if execution.engine == "eager" or not isinstance(network, PoseModel):
+        return None
+    spec = network.spec
+    asked = CropRequest(spec.input_size, spec.input_size, spec.crop)
+    try:
+        found = first_crops(asked, workload.dataset, workload.instances, _TRIED)
+    except DataError:
+        return None  # the cells meet it again, as their failure
+    return torch.from_numpy(found)
 
 
 def on_device(plan: NetworkPlan, device: str) -> NetworkPlan:

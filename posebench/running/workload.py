@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from posebench.datasets.boxes import BoxFilter
 from posebench.datasets.checks.findings import Finding
@@ -13,6 +15,8 @@ from posebench.datasets.checks.survey import data_findings, raise_errors
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.images.rules import ImageReading
+from posebench.datasets.keypoints import KEYPOINT_SETS, load_keypoint_set
+from posebench.datasets.layout import LAYOUTS, locate
 from posebench.datasets.requests import (
     GROUND_TRUTH,
     SYNTHETIC_LEVELS,
@@ -20,7 +24,7 @@ from posebench.datasets.requests import (
     instances_of,
     load_pose_dataset,
 )
-from posebench.errors import UsageError
+from posebench.errors import DataError, UsageError
 from posebench.files.hashing import sha256_of
 from posebench.prediction.execution import Progress
 from posebench.prediction.kept.identity import inputs_sha256
@@ -29,6 +33,8 @@ from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
 from posebench.scoring.official_crowdpose import crowdpose_evaluator
 from posebench.scoring.statistics.estimates import Resampling
 from posebench.suites.suite import Suite
+
+_CROWDPOSE = "crowdpose"
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def load_workload(
     return Workload(dataset, instances, protocol, scoring, checks, findings)
 
 
-def protocol_of(
+def _protocol(
     dataset: PoseDataset,
     instances: Instances,
     boxes: Path | None,
@@ -188,3 +194,54 @@ def _place(name: str, folder: Path) -> str:
     """Return a name as it is, or its path if a file or folder of that name is there."""
     own = folder / name
     return str(own) if name not in SYNTHETIC_LEVELS and own.exists() else name
+
+
+def workloads_without_data(suite: Suite, folder: Path) -> list[Workload]:
+    """Return what is known of a suite's data without images, boxes and, if need be, annotations.
+
+    Raises `PosebenchError` for annotations that cannot be used, and for words that mean none.
+    """
+    scoring = scoring_options(suite)
+    return [_planned_workload(each, scoring) for each in data_requests(suite, folder, None)]
+
+
+def _planned_workload(request: DataRequest, scoring: ScoringOptions) -> Workload:
+    """Return data without images and instances, whose protocol is complete but for their hashes."""
+    dataset = replace(_planned_dataset(request), images=())
+    whole, fractions = np.zeros(0, np.int64), np.zeros(0, np.float32)
+    instances = Instances(whole, whole, np.zeros((0, 4), np.float32), fractions)
+    protocol = _protocol(dataset, instances, None, BoxFilter(), scoring)
+    if request.boxes != GROUND_TRUTH:
+        protocol = replace(protocol, boxes=Path(request.boxes).stem)
+    return Workload(dataset, instances, protocol, scoring, ScoreChecks())
+
+
+def _is_here(request: DataRequest) -> bool:
+    """Tell whether annotations can be read; a word that is no data set counts, to be refused."""
+    name = request.dataset
+    if name not in LAYOUTS and not Path(name).exists():
+        return Path(name).name == name and not name.endswith(".json")
+    try:
+        locate(name, request.data_root, request.split, request.images)
+    except (DataError, UsageError):
+        return False
+    return True
+
+
+def _planned_dataset(request: DataRequest) -> PoseDataset:
+    """Return the annotated data set, or what is known of it by its name."""
+    if request.dataset not in SYNTHETIC_LEVELS and _is_here(request):
+        return load_pose_dataset(request, lambda _done, _total: None)
+    kind = "crowdpose" if request.dataset == _CROWDPOSE else "coco"
+    keypoints = load_keypoint_set(request.keypoints) if request.keypoints else KEYPOINT_SETS[kind]
+    return PoseDataset(
+        name=Path(request.dataset).resolve().stem,
+        kind="crowdpose" if kind == _CROWDPOSE else "coco",
+        annotations=Path(request.dataset),
+        annotations_sha256=f"that of {request.dataset}",
+        images=(),
+        keypoints=keypoints,
+        area_rule=request.area_rule or ("box" if kind == _CROWDPOSE else "annotation"),
+        raw={"images": [], "annotations": [], "categories": []},
+        reading=request.reading,
+    )

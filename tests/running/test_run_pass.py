@@ -271,11 +271,11 @@ def test_a_checkpoint_that_fails_in_the_middle_leaves_every_other_in_its_place(
     axes: dict[str, Any] = {"decoders": ("dark", "argmax"), "sizes": ("native", "96x80")}
     whole = run_cells(paths, workload, **axes)
 
-    def failing(network: Any, execution: Any) -> Any:
+    def failing(network: Any, execution: Any, crops: Any) -> Any:
         first = next(network.parameters())
         if torch.equal(first, next(small_model("heatmap", 1).parameters())):
             raise RuntimeError("the second one")
-        return optimise(network, execution)
+        return optimise(network, execution, crops)
 
     monkeypatch.setattr(ready, "optimise", failing)
     found = run_cells(paths, workload, **axes)
@@ -303,3 +303,21 @@ def test_a_file_that_is_changed_after_planning_fails_and_says_so(
     )
     assert done.result.status == "failed"
     assert "was changed while the run was under way" in str(done.result.reason)
+
+
+def test_a_faster_network_is_tried_on_the_first_crops_of_the_run(
+    tmp_path: Path, workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small_checkpoint(tmp_path / "net.safetensors")
+    tried = []
+
+    def noted(network: Any, execution: Any, crops: Any) -> Any:
+        tried.append(crops)
+        return optimise(network, execution, crops)
+
+    monkeypatch.setattr(ready, "optimise", noted)
+    (cell,) = run_cells([path], workload)
+    assert cell.result.status == "ok"
+    (crops,) = tried
+    assert crops.shape == (min(8, len(workload.instances)), 3, 64, 48)
+    assert crops.std() > 0.1

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from posebench.checkpoints.graphs.exported import ExportedNetwork
 from posebench.errors import UnsupportedExecutionError
@@ -67,15 +68,18 @@ def own_engine(network: Network) -> Engine:
     return usual_engine(network.spec.backbone.family)
 
 
-def optimise(network: Network, execution: Execution) -> Network:
-    """Return the network that a checkpoint's cells share, ready for the engine of `execution`."""
+def optimise(network: Network, execution: Execution, crops: Tensor | None = None) -> Network:
+    """Return the network that a checkpoint's cells share, ready for the engine of `execution`.
+
+    `crops` are some of the run's, of the trained size, on which the network must answer the same.
+    """
     if not isinstance(network, PoseModel):
         return network
     if execution.engine == "eager":
         # The published network stays where it is, for other engines and data.
         moves = execution.device != "cpu"
         return copy.deepcopy(network).to(execution.device) if moves else network
-    return optimised(network, execution)
+    return optimised(network, execution, crops)
 
 
 def execute(

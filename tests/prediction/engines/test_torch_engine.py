@@ -121,6 +121,22 @@ def test_one_kind_of_crop_is_enough_to_stay_as_published(
     assert not is_optimised(optimised(model, Execution("torch")))
 
 
+def test_the_crops_of_the_run_are_tried_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, crops = small_model("heatmap"), seeded_crop(64, 48)
+
+    def moved(_: object, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> object:
+        return outputs if len(inputs[0]) > 1 else tuple(output * 1.001 for output in outputs)
+
+    def folded(network: PoseModel) -> PoseModel:
+        result = copy.deepcopy(network)
+        result.register_forward_hook(moved)
+        return result
+
+    monkeypatch.setattr(torch_engine, "folded", folded)
+    assert is_optimised(optimised(model, Execution("torch")))
+    assert not is_optimised(optimised(model, Execution("torch"), crops[:1]))
+
+
 def people(spec: ModelSpec) -> Tensor:
     """Return normalised crops of rendered people, as those of a run are."""
     crops = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from small_store import result, run_folder
 
-from posebench.reporting.page.provenance import environment_facts
+from posebench.reporting.page.provenance import environment_facts, environments_table
 from posebench.results.store import StoredCell, read_run, write_cell
 
 
@@ -26,8 +26,14 @@ def test_a_run_made_in_several_surroundings_names_them_all(tmp_path: Path) -> No
         "packages: numpy": "2.0",
         "date": "2026-11-01T10:00:00 to 2026-11-03T10:00:00",
     }
+    table = environments_table(run)
+    assert table is not None
+    assert [column.header for column in table.columns] == ["cell", "packages: torch"]
+    rows = [[cell.text for cell in row] for row in table.rows]
+    assert rows == [["a", "2.4"], ["b", "2.5"], ["c", "2.4"]]
 
 
 def test_a_run_without_cells_names_its_own(tmp_path: Path) -> None:
     run = read_run(run_folder(tmp_path, {}))
     assert environment_facts(run) == (("posebench", "0"),)
+    assert environments_table(run) is None

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from posebench.scoring.statistics.intervals import bca_interval, holm, p_value, percentile_interval
+from posebench.scoring.statistics.intervals import (
+    bca_interval,
+    detectable_drop,
+    holm,
+    p_value,
+    percentile_interval,
+)
 
 
 def test_percentile_interval_is_the_central_95_percent() -> None:
@@ -51,3 +57,18 @@ def test_holm_is_the_textbook_example() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, None, 0.6]) == [1.0, None, 1.0]
     assert holm([]) == []
+
+
+def test_a_detectable_drop_is_found_in_four_cases_of_five() -> None:
+    rng = np.random.default_rng(0)
+    spread = 0.01
+    drop = detectable_drop(rng.normal(0, spread, 100_000))
+    assert drop == pytest.approx((1.96 + 0.84) * spread, rel=0.01)
+    assert drop is not None
+    found = np.abs(rng.normal(drop, spread, 100_000)) > 1.96 * spread
+    assert found.mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_where_nothing_varies_no_drop_is_told() -> None:
+    assert detectable_drop(np.zeros(100)) is None
+    assert detectable_drop(np.array([np.nan, 0.1])) is None
