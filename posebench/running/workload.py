@@ -86,7 +86,7 @@ def load_workload(
     checks = checks or ScoreChecks()
     if checks.official and dataset.kind == "crowdpose":
         crowdpose_evaluator()  # otherwise the run would fail only when everything is predicted
-    protocol = protocol_of(dataset, instances, boxes, request.box_filter, scoring)
+    protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
     return Workload(dataset, instances, protocol, scoring, checks, findings)
 
 
