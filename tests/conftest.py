@@ -14,7 +14,13 @@ def no_kept_predictions() -> Iterator[None]:
     """Let networks run even where an earlier session, or the user, has kept their predictions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POSEBENCH_PREDICTIONS", "none")
-        # Of the terminal that started pytest: output in a test has no width to fit.
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_terminal_width() -> Iterator[None]:
+    """Let output be as wide as in a file: readline tells pytest-xdist's workers a width of 80."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COLUMNS", raising=False)
         yield
 

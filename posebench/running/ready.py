@@ -41,7 +41,8 @@ class ReadyNetworks:
         key, execution = plan.key, plan.key.execution
         shared = *plan.source.files, execution
         if shared not in self._optimised:
-            crops = _trial(checkpoint.network, execution, workload)
+            is_read = plan.raw is not None and plan.raw.is_complete
+            crops = None if is_read else _trial(checkpoint.network, execution, workload)
             self._optimised[shared] = optimise(checkpoint.network, execution, crops)
         adapted = apply_policy(self._optimised[shared], key.size, key.policy)
         asked = CropRequest(key.size, adapted.input_size, adapted.spec.crop)

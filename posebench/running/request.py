@@ -23,7 +23,7 @@ class RunRequest:
     share the cells; `source` is where the suite was read, or the folder it was made in. What
     networks answer is kept in `storage`, by default with the run. `coco_results` is a file for the
     COCO results of the only cell, or a folder for one file per cell. With `only_adds`, a run
-    directory keeps every result it has: a suite that leaves one out is refused.
+    directory keeps the results that the suite does not ask for.
     """
 
     suite: Suite

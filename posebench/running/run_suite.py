@@ -21,6 +21,7 @@ from posebench.results.store import (
     NewerSchemaError,
     RunRecord,
     StoredCell,
+    has_cell,
     locked,
     read_run_record,
     start_run,
@@ -78,15 +79,13 @@ def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION
             SCHEMA_VERSION,
             request.suite,
             request.claims,
-            tuple(cell.id for cell in plan.cells),
+            (*_others(request, plan), *(cell.id for cell in plan.cells)),
             environment(),
             settings.torch_threads,
             request.source,
             request.limit,
             work.record,
         )
-        if request.only_adds:
-            _check_nothing_is_lost(request, plan)
         start_run(request.out, record)
         pending, done = pending_and_done(request, plan)
         display.planned(plan.cells, pending, done)
@@ -149,21 +148,16 @@ class _Shown:
             self.done.add(stored.id)
 
 
-def _check_nothing_is_lost(request: RunRequest, plan: SuitePlan) -> None:
-    """Raise `UsageError` where the run directory has results that the plan does not ask for."""
-    if not (request.out / RUN_FILE).is_file():
-        return
+def _others(request: RunRequest, plan: SuitePlan) -> list[str]:
+    """Return the results of the run directory that the plan does not ask for, if they stay."""
+    if not request.only_adds or not (request.out / RUN_FILE).is_file():
+        return []
     asked = {cell.id for cell in plan.cells}
     try:
-        others = [name for name in read_run_record(request.out).cells if name not in asked]
+        before = read_run_record(request.out).cells
     except PosebenchError:
-        return  # damaged: it is made again
-    if others:
-        raise UsageError(
-            f"{request.out} holds {len(others)} results that this command does not ask for, such "
-            f"as {others[0]}.",
-            hint="Name a new folder with --out, or ask for them too.",
-        )
+        return []  # damaged: it is made again
+    return [name for name in before if name not in asked and has_cell(request.out, name)]
 
 
 def _check_work(request: RunRequest, work: CellWork) -> None:

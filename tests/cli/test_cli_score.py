@@ -47,7 +47,7 @@ def test_diagnose_wants_one_category(run: Callable[..., Any], files: tuple[Path,
     done = run("diagnose", files[1], "--ann", files[0], "--replicates", 5, "--category", "1")
     assert done.code == 0
     told = " ".join(done.out.split())
-    assert "which put no keypoint on its label" in told and "lie at similarity 0.5" in told
+    assert "corrections put no keypoint on its label" in told and "lie at similarity 0.5" in told
 
 
 @pytest.mark.parametrize("command", ["score", "diagnose"])

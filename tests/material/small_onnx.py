@@ -21,6 +21,7 @@ def save_graph(
     weights: Mapping[str, NDArray[Any]],
     axes: Axes,
     outputs: list[str],
+    opset: int = 17,
 ) -> None:
     """Write a graph of one input, `input`, of the axes given."""
     graph = helper.make_graph(
@@ -30,7 +31,7 @@ def save_graph(
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 8
     onnx.save(model, str(path))
 

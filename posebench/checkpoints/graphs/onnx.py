@@ -14,7 +14,7 @@ from posebench.checkpoints.graphs.front import find_front
 from posebench.checkpoints.graphs.graphs import Front, GraphFacts, GraphFile, graph_input
 from posebench.checkpoints.graphs.onnx_steps import onnx_steps
 from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
-from posebench.checkpoints.parsing.onnx_nodes import cut_onnx, read_onnx_nodes
+from posebench.checkpoints.parsing.onnx_nodes import cut_onnx, read_onnx_nodes, spatial_onnx
 from posebench.errors import CheckpointError, MissingExtraError
 
 _ERRORS_ONLY = 3
@@ -72,6 +72,7 @@ def open_session(file: GraphFile) -> OnnxSession:
             f"{file.name} keeps weights in other files, which is refused: it could name any file.",
             hint="Save it as one file: onnx.save(onnx.load(FILE), NEW_FILE).",
         )
+    data = spatial_onnx(data, where=file.name)
     session = _opened(data, file.name)
     inputs = session.get_inputs()
     if len(inputs) != 1:

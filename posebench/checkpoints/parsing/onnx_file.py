@@ -104,14 +104,14 @@ def sides_of(data: bytes, span: Span) -> tuple[int, ...]:
 
 
 def fields(data: bytes, span: Span) -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """Yield (number, wire type, (value, 0) of a varint or (begin, end) of bytes)."""
+    """Yield (number, wire type, (value, end) of a varint or (begin, end) of bytes)."""
     position, end = span
     while position < end:
         tag, position = varint(data, position)
         number, kind = tag >> 3, tag & 7
         if kind == VARINT:
             value, position = varint(data, position)
-            yield number, kind, (value, 0)
+            yield number, kind, (value, position)
         elif kind == BYTES:
             length, position = varint(data, position)
             if position + length > end:

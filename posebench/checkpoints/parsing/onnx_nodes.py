@@ -1,4 +1,4 @@
-"""The nodes of an ONNX file's main graph, and a smaller file made of some of them.
+"""The nodes of an ONNX file's main graph, a smaller file of some, and one that is made valid.
 
 Field numbers: onnx/onnx.proto. Bytes are copied verbatim; only names are decoded.
 """
@@ -21,7 +21,7 @@ from posebench.checkpoints.parsing.onnx_file import (
 _GRAPH, _NODE, _NAME, _INITIALISER, _INPUT, _OUTPUT = 7, 1, 2, 5, 11, 12
 _INITIALISER_NAME, _VALUE_NAME = 8, 1
 _INPUTS, _OUTPUTS, _OPERATION, _ATTRIBUTE, _DOMAIN = 1, 2, 4, 5, 7
-_ATTRIBUTE_NAME, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS = 1, 5, 8
+_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS = 1, 3, 5, 8
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,31 @@ def cut_onnx(
         body += _message(_OUTPUT, _message(_VALUE_NAME, end.encode()))
     body += _message(_NAME, b"front")
     return _around(data) + _message(_GRAPH, bytes(body))
+
+
+def spatial_onnx(data: bytes, *, where: str) -> bytes:
+    """Return a file whose batch normalisations have one scale per channel and say so.
+
+    MXNet marks them `spatial: 0`, which promises one scale per value; onnxruntime refuses that.
+    """
+    read = read_onnx_nodes(data, where=where)
+    changed = bytearray(data)
+    for node in read.nodes:
+        scales = [read.weights.get(name, ()) for name in node.inputs[1:2]]
+        if node.operation == "BatchNormalization" and [len(sides) for sides in scales] == [1]:
+            for end in _zero_marks(data, node.span):
+                changed[end - 1] = 1
+    return bytes(changed)
+
+
+def _zero_marks(data: bytes, node: Span) -> Iterator[int]:
+    """Yield where the zero of a node's `spatial: 0` ends."""
+    attributes = [at for n, k, at in fields(data, node) if (n, k) == (_ATTRIBUTE, BYTES)]
+    for attribute in attributes:
+        if _text(data, attribute, _ATTRIBUTE_NAME) == "spatial":
+            for number, kind, (value, end) in fields(data, attribute):
+                if (number, kind, value) == (_ATTRIBUTE_INT, VARINT, 0):
+                    yield end
 
 
 def _around(data: bytes) -> bytes:

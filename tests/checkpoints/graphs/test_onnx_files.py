@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from small_onnx import Axes, save_graph, save_heatmap, save_simcc
 
@@ -18,6 +19,7 @@ from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.checkpoints.graphs.exported import ExportedNetwork
 from posebench.checkpoints.graphs.graph_outputs import ASSUMED, find_outputs
 from posebench.checkpoints.parsing.onnx_file import read_onnx_facts
+from posebench.checkpoints.parsing.onnx_nodes import spatial_onnx
 from posebench.errors import CheckpointError, MissingExtraError, UnsupportedSizeError
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.sizes import InputSize
@@ -242,6 +244,46 @@ def test_without_onnxruntime_the_extra_is_named(
     assert 'pip install "posebench-pose[onnx]"' in str(caught.value)
 
 
+def as_mxnet_meant(path: Path) -> onnx.ModelProto:
+    """Return a graph without the mark `spatial: 0` on its batch normalisations."""
+    model = onnx.load(str(path))
+    for node in model.graph.node:
+        kept = [each for each in node.attribute if each.name != "spatial"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    return model
+
+
+def save_marked(path: Path, *sides: int) -> dict[str, NDArray[np.float32]]:
+    """Save a network that ends as MXNet's do, with scales of `sides`; return its weights."""
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(17, 3, 4, 4)).astype(np.float32)
+    weights = {name: random.uniform(1, 2, sides).astype(np.float32) for name in "gbmv"}
+    nodes = [
+        helper.make_node("Conv", ["input", "w"], ["c"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("BatchNormalization", ["c", *"gbmv"], ["maps"], spatial=0),
+    ]
+    save_graph(path, nodes, {"w": kernel, **weights}, ["N", 3, 64, 48], ["maps"], opset=8)
+    return {"w": kernel, **weights}
+
+
+def test_scales_per_channel_that_mxnet_marks_as_scales_per_value(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    weights = save_marked(path, 17)
+    kernel, scale, shift, mean, variance = (torch.from_numpy(weights[name]) for name in "wgbmv")
+    crops = torch.randn(5, 3, 64, 48)
+    (heatmaps,) = network_of(path)(crops)
+    plain = torch.nn.functional.conv2d(crops, kernel, stride=4)
+    expected = torch.nn.functional.batch_norm(plain, mean, variance, scale, shift)
+    torch.testing.assert_close(heatmaps, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_scales_per_value_stay_so(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    save_marked(path, 17, 16, 12)
+    assert spatial_onnx(path.read_bytes(), where="net") == path.read_bytes()
+
+
 def test_a_real_network(shared_dir: Path) -> None:
     path = shared_dir / "data" / "weights" / "ultralight_simplepose_256x192.onnx"
     checkpoint = load_checkpoint(path)
@@ -258,7 +300,9 @@ def test_a_real_network(shared_dir: Path) -> None:
         == read_onnx_facts(path.read_bytes(), where="net").parameters
     )
     crops = torch.randn(2, 3, 256, 192)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        as_mxnet_meant(path).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     (heatmaps,) = checkpoint.network(crops)
     for index in range(2):
         (expected,) = session.run(None, {"data": crops[index : index + 1].numpy()})
