@@ -11,9 +11,10 @@ from posebench.checkpoints.findings import WEIGHTS, ZOO, keypoints_value
 from posebench.networks.backbones import describe
 from posebench.networks.spec import spec_to_mapping
 from posebench.results.cell import CellFinding, CheckpointFacts
-from posebench.running.passes import WEIGHTS_OF_A_PASS
 from posebench.running.sources import CheckpointSource
 
+# Bytes of checkpoint files that run together; in memory weights take up to three times as much.
+WEIGHTS_OF_A_PASS = 2**30
 _Files = tuple[Path, Path | None]
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from posebench.running.plan import PlannedCell
+from posebench.running.loading import WEIGHTS_OF_A_PASS
+from posebench.running.plan import PlannedCell
 
 Item = TypeVar("Item")
-# Bytes of checkpoint files that run together; in memory weights take up to three times as much.
-WEIGHTS_OF_A_PASS = 2**30
 # Bytes of predictions that are held until a pass is done; joining makes one more copy.
 _PREDICTIONS_OF_A_PASS = 2**30
 _BYTES_OF_A_KEYPOINT = 2 * (2 * 8 + 4)
