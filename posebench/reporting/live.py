@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.messages import as_line
+from posebench.reporting.text_tables import terminal_table
 from posebench.reporting.texts import points
 from posebench.results.cell import CellResult
 from posebench.results.findings import finding_lines
@@ -185,3 +186,30 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def network_cells(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """Return one cell for each network that runs: decoders share it."""
+    first: dict[object, PlannedCell] = {}
+    for cell in cells:
+        first.setdefault(cell.id if cell.network is None else cell.network.key, cell)
+    return list(first.values())
+
+
+def plan_table(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> Table:
+    """Return every cell of a plan with its status, cost and reason."""
+    waiting = {cell.id for cell in pending}
+    rows = []
+    for cell in cells:
+        result = cell.result
+        status = "to run" if result.status == "ok" else result.status
+        cost = cell_cost(result)
+        rows.append(
+            (
+                cell.id,
+                status if cell.id in waiting else "done or not asked for",
+                result.reason or "",
+                f"{cost / 1000:.2f}" if cost else "",
+            )
+        )
+    return terminal_table(("cell", "status", "reason", "T MACs"), rows, words=3)

@@ -233,3 +233,13 @@ def _cells(sharing: dict[str, list[str]]) -> str:
 def print_results(results: Sequence[CellResult]) -> None:
     """Print the table at the terminal's width; in a file or pipe every line stays whole."""
     print_fitting(results_table(results, screen_width() or WIDE))
+
+
+def by_data(results: Sequence[CellResult]) -> list[list[CellResult]]:
+    """Return results of each data set and boxes apart: a table's caption names only one."""
+    groups: dict[tuple[str, str, str, int], list[CellResult]] = {}
+    for result in results:
+        protocol = result.protocol
+        key = protocol.dataset, protocol.annotations_sha256, protocol.boxes, protocol.instances
+        groups.setdefault(key, []).append(result)
+    return list(groups.values())
