@@ -10,6 +10,8 @@ from posebench.__version__ import __version__ as __version__
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["__version__", "load_results"]
+
 
 def load_results(folder: str | Path) -> pd.DataFrame:
     """Return the cells of a run directory as a pandas table; see `posebench.results.frames`."""

@@ -90,7 +90,11 @@ def _compare(
         shown = ", ".join(
             f"{key} ({short_text(one[key])} / {short_text(other[key])})" for key in differing
         )
-        return CellComparison(name, "incomparable", reason=f"the protocols differ in {shown}")
+        reason = f"the protocols differ in {shown}"
+        images = one["images_sha256"], other["images_sha256"]
+        if "images_sha256" in differing and None in images:
+            reason += "; a version before 0.2 did not record what the images hold: run it again"
+        return CellComparison(name, "incomparable", reason=reason)
     tables = runs[0].table(old), runs[1].table(new)
     changes, method = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
     speed_reason = differing_speeds(runs, old, new)

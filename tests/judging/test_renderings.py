@@ -22,6 +22,7 @@ def test_runs_on_other_pixels_do_not_compare(tmp_path: Path, before: str | None)
     assert cell.state == "incomparable"
     assert cell.reason is not None
     assert "images_sha256" in cell.reason
+    assert ("run it again" in cell.reason) == (before is None)
     assert compare_runs(new, new, ()).cells[0].state == "unchanged"
 
 
