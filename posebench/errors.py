@@ -87,6 +87,11 @@ class TrainingError(PosebenchError):
     """A recipe or a training run cannot go on."""
 
 
+def in_one_line(error: Exception) -> str:
+    """Return an error and its hint in one line, for a table or a log."""
+    return " ".join(str(error).split())
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a sentence that names the nearest valid name and lists all of them."""
     import difflib

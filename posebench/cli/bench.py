@@ -86,9 +86,7 @@ def bench_command(
     unstable. Without checkpoints: the embedded ones.
     """
     from posebench.cli.choices import numbers_of, one_of, several_of
-    from posebench.cli.memory_suite import suite_of, text_of, words_of
-    from posebench.datasets.images.rules import EXIF_RULES
-    from posebench.datasets.rules import AREA_RULES
+    from posebench.cli.memory_suite import dataset_entry, suite_of, words_of
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
     from posebench.reporting.tables.speed_tables import bench_markdown
@@ -97,7 +95,7 @@ def bench_command(
     from posebench.running.evaluation import run_directory
     from posebench.running.network_plans import Storage
     from posebench.running.request import RunRequest
-    from posebench.suites.suite import BoxesEntry, DatasetEntry
+    from posebench.suites.suite import BoxesEntry
 
     form = one_of(format, ("terminal", "md"), "--format")
     suite = suite_of(
@@ -105,15 +103,15 @@ def bench_command(
         checkpoints,
         spec,
         datasets=(
-            DatasetEntry(
+            dataset_entry(
                 dataset,
-                text_of(data_root),
-                split,
-                text_of(images),
-                keypoints,
+                data_root,
+                images,
+                area_rule,
+                exif,
+                split=split,
+                keypoints=keypoints,
                 category=category,
-                area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
-                exif=one_of(exif, EXIF_RULES, "--exif"),
                 allow_resized=allow_resized,
             ),
         ),

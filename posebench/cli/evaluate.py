@@ -130,9 +130,7 @@ def evaluate_command(
     embedded synthetic people.
     """
     from posebench.cli.choices import one_of, several_of
-    from posebench.cli.memory_suite import suite_of, text_of, words_of
-    from posebench.datasets.images.rules import EXIF_RULES
-    from posebench.datasets.rules import AREA_RULES
+    from posebench.cli.memory_suite import dataset_entry, suite_of, words_of
     from posebench.networks.codecs import DECODER_CHOICES
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
@@ -144,22 +142,22 @@ def evaluate_command(
     from posebench.scoring.nms import NMS_RULES
     from posebench.scoring.rescoring import RESCORING_RULES
     from posebench.scoring.statistics.intervals import INTERVALS
-    from posebench.suites.suite import BoxesEntry, DatasetEntry, ScoringEntry
+    from posebench.suites.suite import BoxesEntry, ScoringEntry
 
     suite = suite_of(
         "eval",
         checkpoints,
         spec,
         datasets=(
-            DatasetEntry(
+            dataset_entry(
                 dataset,
-                text_of(data_root),
-                split,
-                text_of(images),
-                keypoints,
+                data_root,
+                images,
+                area_rule,
+                exif,
+                split=split,
+                keypoints=keypoints,
                 category=category,
-                area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
-                exif=one_of(exif, EXIF_RULES, "--exif"),
                 allow_resized=allow_resized,
             ),
         ),

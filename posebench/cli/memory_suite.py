@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from posebench.cli.choices import one_of
+from posebench.datasets.images.rules import EXIF_RULES
+from posebench.datasets.rules import AREA_RULES
 from posebench.running.sources import checkpoint_entries
-from posebench.suites.suite import Suite, check_suite
+from posebench.suites.suite import DatasetEntry, Suite, check_suite
 from posebench.zoo import embedded_names
 
 
@@ -26,6 +29,28 @@ def suite_of(
     )
     check_suite(suite)
     return suite
+
+
+def dataset_entry(
+    name: str,
+    root: Path | None,
+    images: Path | None,
+    area_rule: str | None,
+    exif: str,
+    **fields: Any,
+) -> DatasetEntry:
+    """Return the data set that a command's options mean; `fields` are as a suite has them.
+
+    Raises `UsageError` if there is no such rule.
+    """
+    return DatasetEntry(
+        name,
+        root=text_of(root),
+        images=text_of(images),
+        area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
+        exif=one_of(exif, EXIF_RULES, "--exif"),
+        **fields,
+    )
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from posebench.errors import (
     SpecError,
     UnsupportedExecutionError,
     UnsupportedSizeError,
+    in_one_line,
 )
 from posebench.files.environment import package_version
 from posebench.files.hashing import code_sha256
@@ -40,7 +41,7 @@ from posebench.prediction.kept.predictions import CachedFile, cached_file, read_
 from posebench.prediction.predict import NetworkRun
 from posebench.results.cell import CellResult, Protocol
 from posebench.running.loading import checkpoint_facts, checkpoint_findings
-from posebench.running.reasons import one_line, reason_of
+from posebench.running.reasons import reason_of
 from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload
 
@@ -155,7 +156,7 @@ class NetworkPlanner:
                 raw = raw and replace(raw, record=replace(raw.record, gflops=result.gflops))
             plan = replace(plan, scored=scored, raw=raw, files=files)
         except (UnsupportedSizeError, UnsupportedExecutionError) as error:
-            result = replace(result, status="unsupported", reason=one_line(error))
+            result = replace(result, status="unsupported", reason=in_one_line(error))
         except Exception as error:
             result = replace(result, status="failed", reason=reason_of(error, self.facts.name))
         return plan, {each: _with_decoder(result, spec.codec, each) for each in self.decoders}
@@ -236,7 +237,7 @@ def _noted_gflops(files: Iterable[CachedFile]) -> Iterator[float | None]:
             try:
                 yield read_gflops(file)
             except DataError as error:
-                _log.debug("%s", one_line(error))  # reported when it is to be read
+                _log.debug("%s", in_one_line(error))  # reported when it is to be read
 
 
 def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellResult:
@@ -247,7 +248,7 @@ def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellRes
     try:
         check_decoder(codec, decoder)
     except EvaluationError as error:
-        return replace(result, status="unsupported", reason=one_line(error))
+        return replace(result, status="unsupported", reason=in_one_line(error))
     return result
 
 

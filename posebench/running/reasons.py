@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from posebench.errors import PosebenchError
+from posebench.errors import PosebenchError, in_one_line
 
 _log = logging.getLogger(__name__)
-
-
-def one_line(error: Exception) -> str:
-    """Return an error and its hint in one line."""
-    return " ".join(str(error).split())
 
 
 def reason_of(error: Exception, what: str) -> str:
     """Return why something failed in one line; log where, for `--debug`."""
     _log.debug("%s failed", what, exc_info=error)
     if isinstance(error, PosebenchError):
-        return one_line(error)
-    return f"internal error, {type(error).__name__}: {one_line(error)} (--debug shows where)"
+        return in_one_line(error)
+    return f"internal error, {type(error).__name__}: {in_one_line(error)} (--debug shows where)"

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from posebench.checkpoints import Checkpoint
-from posebench.errors import DataError, UnsupportedExecutionError
+from posebench.errors import DataError, UnsupportedExecutionError, in_one_line
 from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.networks.codecs import Decoder
 from posebench.prediction.execution import Parallelism
@@ -30,7 +30,7 @@ from posebench.running.network_plans import RunKey
 from posebench.running.passes import pass_name
 from posebench.running.plan import PlannedCell
 from posebench.running.ready import ReadyNetworks, on_device
-from posebench.running.reasons import one_line, reason_of
+from posebench.running.reasons import reason_of
 from posebench.running.request import RunRequest, SentDisplay
 from posebench.running.resources import set_up_process, share_out
 from posebench.running.scored import FinishedCell, score_cell
@@ -179,7 +179,7 @@ def _kept(cell: PlannedCell) -> CachedPredictions | None:
     try:
         found = read_predictions(file)
     except DataError as error:
-        _log.warning("%s. They are made again.", one_line(error).rstrip("."))
+        _log.warning("%s. They are made again.", in_one_line(error).rstrip("."))
         return None
     if found is not None and found.place is not None:
         _share(file, found.place)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posebench.checkpoints.findings import read_overrides
-from posebench.errors import CheckpointError, PosebenchError, SpecError
+from posebench.errors import CheckpointError, PosebenchError, SpecError, in_one_line
 from posebench.results.cell import Status
-from posebench.running.reasons import one_line
 from posebench.suites.suite import CheckpointEntry, Suite
 from posebench.zoo import resolve
 
@@ -84,7 +83,7 @@ def suite_checkpoints(suite: Suite, folder: Path) -> tuple[SuiteCheckpoint, ...]
         source = CheckpointSource(path or Path(entry.file), name, spec)
         problem: tuple[Status, str] | None = None
         if absence is not None:
-            problem = ("skipped", one_line(absence))
+            problem = ("skipped", in_one_line(absence))
         checkpoints.append(SuiteCheckpoint(source, entry, problem))
     _check_distinct(checkpoints)
     return tuple(checkpoints)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import posebench
-from posebench.errors import PosebenchError, SpecError, nearest
+from posebench.errors import PosebenchError, SpecError, in_one_line, nearest
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
 from posebench.networks.names import DecoderChoice
@@ -225,7 +225,7 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
         try:
             check_size_text(text)
         except PosebenchError as error:
-            yield ("sizes", index), " ".join(str(error).split())
+            yield ("sizes", index), in_one_line(error)
     names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]
     for index, entry in enumerate(suite.checkpoint_entries):
         if entry.name is not None and names.count(entry.name) > 1:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.errors import DataError
+from posebench.errors import DataError, in_one_line
 from posebench.prediction.kept.predictions import CachedFile, read_arrays, write_arrays
 from posebench.prediction.predictions import Predictions
 
@@ -53,7 +53,7 @@ def read_parts(file: CachedFile, batch_size: int, total: int) -> list[Part]:
             if len(predictions) != spans[start] - start or not start < spans[start] <= total:
                 raise DataError(f"{part_file.path} holds {len(predictions)} instances.")
         except DataError as error:
-            _log.warning("%s. They are made again.", " ".join(str(error).split()).rstrip("."))
+            _log.warning("%s. They are made again.", in_one_line(error).rstrip("."))
             break
         parts.append(Part(start, spans[start], predictions, seconds))
     return parts
