@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from posebench.networks.heads.family import LossSettings, Outputs
+from posebench.networks.heads.family import Outputs
+from posebench.networks.loss_settings import LossSettings
 
 
 def squared_error(
