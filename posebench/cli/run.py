@@ -32,12 +32,31 @@ def run_command(
     ] = "cpu",
     threads: options.Threads = None,
     workers: options.Workers = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="How much a suite trains, such as tiny, small or medium."),
+    ] = None,
+    data_root: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: where data to train on lie. May be given several times."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Checkpoints trained side by side, one thread each; by default one per core, or "
+            "one per GPU.",
+        ),
+    ] = None,
 ) -> None:
-    """Run a suite, or what is left of it, and print its table and verdicts."""
-    from posebench.cli.run_suite import RunOptions, run_command_line
+    """Train what a suite needs, run it, or what is left of it, and print its table and verdicts."""
+    from posebench.cli.run_suite import RunOptions, roots_of, run_command_line
     from posebench.prediction.execution import Resources
     from posebench.suites.suite import find_suite
 
     resources = Resources(threads, workers)
-    asked = RunOptions(out, only, limit, retry_failed, dry_run, device, resources)
+    roots = roots_of(data_root or [])
+    asked = RunOptions(
+        out, only, limit, retry_failed, dry_run, device, resources, scale, roots, jobs
+    )
     raise typer.Exit(run_command_line(find_suite(suite), asked))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.text import Text
 
+from posebench.errors import UsageError
 from posebench.judging.verdicts import verdicts_of
 from posebench.prediction.execution import Resources
 from posebench.reporting.live import (
@@ -17,9 +20,15 @@ from posebench.reporting.live import (
     plan_table,
     suite_display,
 )
+from posebench.reporting.messages import say
 from posebench.reporting.printing import print_fitting
 from posebench.reporting.tables.results_table import by_data, print_results
 from posebench.reporting.tables.verdict_table import verdict_table
+from posebench.reporting.training_display import (
+    training_display,
+    training_line,
+    training_table,
+)
 from posebench.results.store import RUN_FILE, read_run
 from posebench.running.bench.convolutions import convolution_speed
 from posebench.running.evaluation import exit_code
@@ -28,7 +37,10 @@ from posebench.running.request import RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
 from posebench.running.storing import pending_and_done
+from posebench.running.trained.forecast import forecast, stand_ins
+from posebench.running.trained.train_suite import plan_trainings, train_suite
 from posebench.suites.claims import find_claims
+from posebench.suites.settling import settled
 from posebench.suites.suite import load_suite, source_text
 
 _RUNS = Path("runs")
@@ -36,7 +48,11 @@ _RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of `posebench run`."""
+    """The options of `posebench run`.
+
+    `scale` and `data_roots`, by the data sets' names, are for suites that train; `jobs` is how many
+    checkpoints are trained side by side on each device.
+    """
 
     out: Path | None = None
     only: str | None = None
@@ -45,12 +61,42 @@ class RunOptions:
     dry_run: bool = False
     device: str = "cpu"
     resources: Resources = field(default_factory=Resources)
+    scale: str | None = None
+    data_roots: Mapping[str, Path] = field(default_factory=dict)
+    jobs: int | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where checkpoints are trained: a device for each process."""
+        devices = device_names(self.device)
+        jobs = self.jobs or (os.cpu_count() or 1 if devices == ("cpu",) else 1)
+        return devices * jobs
+
+
+def roots_of(texts: list[str]) -> dict[str, Path]:
+    """Return the folders of data sets from texts such as `lsp14=/data/lsp14`.
+
+    Raises `UsageError` if one is of another form.
+    """
+    found = {}
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise UsageError(
+                f"--data-root {text} does not say which data are where.",
+                hint="Write NAME=FOLDER, such as lsp14=/data/lsp14.",
+            )
+        found[name] = Path(folder).expanduser()
+    return found
 
 
 def run_command_line(path: Path, options: RunOptions) -> int:
     """Run a suite file and return the exit code: 3 if a cell failed, was skipped, or on Ctrl-C."""
-    suite = load_suite(path)
-    out = options.out or _default_folder(suite.name, options.limit)
+    found = settled(load_suite(path), path.parent, options.scale, options.data_roots)
+    for line in found.absent:
+        say(line, err=True)
+    suite = found.suite
+    out = options.out or _default_folder(suite.name, options)
     request = RunRequest(
         suite=suite,
         claims=find_claims(suite.claims, path.parent),
@@ -64,8 +110,11 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         source=source_text(path),
     )
     if options.dry_run:
-        _show_plan(request)
+        _show_plan(request, len(options.places))
         return 0
+    with training_display() as shown:
+        trained = train_suite(suite, path.parent, out, options.places, shown)
+    request = replace(request, trained=trained)
     stopped = False
     with suite_display() as display:
         try:
@@ -88,18 +137,28 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     return 3 if stopped else exit_code(results)
 
 
-def _default_folder(name: str, limit: int | None) -> Path:
-    return _RUNS / (name if limit is None else f"{name}-limit{limit}")
+def _default_folder(name: str, options: RunOptions) -> Path:
+    limit = None if options.limit is None else f"limit{options.limit}"
+    return _RUNS / "-".join(part for part in (name, options.scale, limit) if part is not None)
 
 
-def _show_plan(request: RunRequest) -> None:
+def _show_plan(request: RunRequest, jobs: int) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
-        plan = plan_of(request, LoadedCheckpoints(), display.progress)
+        planned = plan_trainings(request.suite, request.folder, request.out)
+        found = forecast(planned, display.progress)
+        trainings = [each.training for each in planned]
+        files = {e.training.name: e.file for e in planned if e.file is not None}
+        with stand_ins(request.suite, trainings, files) as trained:
+            request = replace(request, trained=trained)
+            plan = plan_of(request, LoadedCheckpoints(), display.progress)
     pending, _ = pending_and_done(request, plan)
     print_fitting(plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
+    if planned:
+        print_fitting(training_table(planned, found))
+        print_fitting(Text(training_line(planned, found, jobs)))
     total = sum(cell_cost(cell.result) for cell in network_cells(pending))
     if total:
         speed = convolution_speed()

@@ -14,14 +14,20 @@ from posebench.results.store import StoredCell
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import Storage
 from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite, plan_without_data
+from posebench.running.trained.forecast import stand_ins
+from posebench.suites.arms import trainings_of
 from posebench.suites.claims import find_claims
+from posebench.suites.settling import settled
 from posebench.suites.suite import Suite, load_suite
 from posebench.zoo.published import find_published
 
 
 def validate_file(path: Path, *, data: bool) -> int:
     """Say what is wrong with a suite and its claims; return the exit code, 2 where anything is."""
-    suite = load_suite(path)
+    found_data = settled(load_suite(path), path.parent)
+    for line in found_data.absent:
+        say(line)
+    suite = found_data.suite
     claims = find_claims(suite.claims, path.parent)
     plan = _plan(suite, path.parent, data=data)
     problems, notes = _of_checkpoints(plan.cells)
@@ -50,8 +56,10 @@ def validate_file(path: Path, *, data: bool) -> int:
 
 def _plan(suite: Suite, folder: Path, *, data: bool) -> SuitePlan:
     plan = plan_suite if data else plan_without_data
-    with progress_bars("checkpoints") as report:
-        return plan(suite, Place(folder, Storage()), LoadedCheckpoints(), report)
+    trainings = () if suite.trained is None else trainings_of(suite.trained, folder)
+    with progress_bars("checkpoints") as report, stand_ins(suite, trainings) as trained:
+        place = Place(folder, Storage(), trained=trained)
+        return plan(suite, place, LoadedCheckpoints(), report)
 
 
 def _of_checkpoints(cells: Sequence[PlannedCell]) -> tuple[list[str], list[str]]:

@@ -27,9 +27,9 @@ _DAY = 86_400
 class Kind:
     """One kind of entry: where it lies and what its names look like.
 
-    `folder` is "" for the cache itself. `pinned` entries cannot be made again, so they are removed
-    only on request, by kind. With `locks`, entries are folders that a process locks while it uses
-    them.
+    `folder` is "" for the cache itself. `pinned` entries cannot be made again, or take hours, so
+    they are removed only on request, by kind. With `locks`, entries are folders that a process
+    locks while it uses them.
     """
 
     folder: str
@@ -45,10 +45,11 @@ KINDS: dict[str, Kind] = {
     "exported-graphs": Kind("exports", rf"{_HASH}\.onnx\.sha256"),
     "image-hashes": Kind("image-hashes", rf"{_HEX}{{16}}\.json"),
     "checkpoints": Kind("zoo", r"[^.].*", pinned=True),
+    "trained": Kind("trained", _HASH, pinned=True),
     # Files that a killed process left under a temporary name.
     "leftovers": Kind("", rf"\.(synthetic|training)-{_RENDERER}-.+|\.removed-{_HEX}{{32}}"),
 }
-_OF_FOLDERS = ("data-sets", "training-scenes", "leftovers")
+_OF_FOLDERS = ("data-sets", "training-scenes", "trained", "leftovers")
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ def _kind_of(name: str, folder: str) -> str | None:
         if facts.folder == folder and re.fullmatch(facts.pattern, name):
             return kind
     # A file gets its name when complete; a killed process leaves the temporary name.
-    is_temporary = re.fullmatch(rf"\.{_HEX}{{16}}.*\.(npz|sha256|json)", name)
+    temporary = rf"\.{_HEX}{{16}}.*\.(npz|sha256|json)|\.(copied|removed)-{_HEX}{{32}}"
+    is_temporary = re.fullmatch(temporary, name)
     return "leftovers" if folder and is_temporary else None
 
 

@@ -20,7 +20,7 @@ from posebench.results.cell import CellResult, CheckpointFacts, Status
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import NetworkPlan, NetworkPlanner, RunKey, Storage
 from posebench.running.reasons import reason_of
-from posebench.running.sources import SuiteCheckpoint, suite_checkpoints
+from posebench.running.sources import SuiteCheckpoint, check_distinct, suite_checkpoints
 from posebench.running.workload import Workload, suite_workloads, workloads_without_data
 from posebench.suites.suite import Suite
 
@@ -69,13 +69,24 @@ class SuitePlan:
 class Place:
     """Where a suite's paths start, what is kept where, and the device that networks run on.
 
-    `limit` keeps the first images of each data set only.
+    `limit` keeps the first images of each data set only; `trained` are the checkpoints that the run
+    has trained.
     """
 
     folder: Path
     storage: Storage
     limit: int | None = None
     device: str = "cpu"
+    trained: tuple[SuiteCheckpoint, ...] = ()
+
+    def checkpoints(self, suite: Suite) -> tuple[SuiteCheckpoint, ...]:
+        """Return all checkpoints of a suite, those that are trained last.
+
+        Raises `SpecError` if a pattern fits no file, or if two checkpoints have one name.
+        """
+        found = (*suite_checkpoints(suite, self.folder), *self.trained)
+        check_distinct(found)
+        return found
 
 
 def plan_suite(
@@ -89,7 +100,7 @@ def plan_suite(
     A checkpoint that is not there or cannot be loaded is a result with its reason. Raises
     `PosebenchError` if data cannot be used, or if a pattern fits no file.
     """
-    checkpoints = suite_checkpoints(suite, place.folder)
+    checkpoints = place.checkpoints(suite)
     workloads = suite_workloads(suite, place.folder, place.limit, progress)
     return plan_cells(suite, checkpoints, workloads, place, loaded, progress)
 
@@ -98,7 +109,7 @@ def plan_without_data(
     suite: Suite, place: Place, loaded: LoadedCheckpoints, progress: Progress
 ) -> SuitePlan:
     """Plan every cell as far as that can be done without images and boxes being there."""
-    checkpoints = suite_checkpoints(suite, place.folder)
+    checkpoints = place.checkpoints(suite)
     workloads = workloads_without_data(suite, place.folder)
     return plan_cells(suite, checkpoints, workloads, place, loaded, progress)
 
@@ -113,11 +124,15 @@ def plan_cells(
 ) -> SuitePlan:
     """Load checkpoints and plan every cell on data that is loaded."""
     by_workload: list[list[PlannedCell]] = [[] for _ in workloads]
+    # Workloads are the data sets, each with every one of the boxes.
+    datasets = [each for each in suite.dataset_entries for _ in suite.boxes]
     for position, checkpoint in enumerate(checkpoints):
         progress("planning", position, len(checkpoints))
         planner = _CheckpointPlanner(suite, checkpoint, place, loaded)
-        for index, workload in enumerate(workloads):
-            by_workload[index] += planner.cells(index, workload)
+        own = suite.declared_datasets if checkpoint.datasets is None else checkpoint.datasets
+        for index, (dataset, workload) in enumerate(zip(datasets, workloads, strict=True)):
+            if dataset in own:
+                by_workload[index] += planner.cells(index, workload)
     progress("planning", len(checkpoints), len(checkpoints))
     cells = [cell for group in by_workload for cell in group]
     return SuitePlan(suite, tuple(workloads), tuple(_with_ids(cells)))

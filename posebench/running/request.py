@@ -11,6 +11,7 @@ from posebench.prediction.execution import Progress, Resources
 from posebench.results.store import PREDICTIONS, StoredCell
 from posebench.running.network_plans import Storage
 from posebench.running.plan import PlannedCell
+from posebench.running.sources import SuiteCheckpoint
 from posebench.suites.claims import Claim
 from posebench.suites.suite import Suite
 
@@ -23,7 +24,8 @@ class RunRequest:
     share the cells; `source` is where the suite was read, or the folder it was made in. What
     networks answer is kept in `storage`, by default with the run. `coco_results` is a file for the
     COCO results of the only cell, or a folder for one file per cell. With `only_adds`, a run
-    directory keeps the results that the suite does not ask for.
+    directory keeps the results that the suite does not ask for. `trained` are the checkpoints that
+    were trained for the suite.
     """
 
     suite: Suite
@@ -39,6 +41,7 @@ class RunRequest:
     storage: Storage | None = None
     coco_results: Path | None = None
     only_adds: bool = False
+    trained: tuple[SuiteCheckpoint, ...] = ()
 
     @property
     def coco_results_in_one_file(self) -> bool:

@@ -100,7 +100,9 @@ def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION
 
 def plan_of(request: RunRequest, loaded: LoadedCheckpoints, progress: Progress) -> SuitePlan:
     """Return all cells of the suite."""
-    place = Place(request.folder, request.folders, request.limit, request.devices[0])
+    place = Place(
+        request.folder, request.folders, request.limit, request.devices[0], request.trained
+    )
     return plan_suite(request.suite, place, loaded, progress)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from posebench.checkpoints.findings import read_overrides
 from posebench.errors import CheckpointError, PosebenchError, SpecError, in_one_line
 from posebench.results.cell import Status
-from posebench.suites.suite import CheckpointEntry, Suite
+from posebench.suites.suite import CheckpointEntry, DatasetEntry, Suite
 from posebench.zoo import resolve
 
 _WILD = re.compile(r"[*?\[]")
@@ -32,11 +32,16 @@ class CheckpointSource:
 
 @dataclass(frozen=True)
 class SuiteCheckpoint:
-    """One checkpoint of a suite; `problem` is why there is no file, if there is none."""
+    """One checkpoint of a suite.
+
+    `problem` is why there is no file, if there is none; `datasets` are what it is evaluated on,
+    None for those that the suite declares.
+    """
 
     source: CheckpointSource
     entry: CheckpointEntry
     problem: tuple[Status, str] | None = None
+    datasets: tuple[DatasetEntry, ...] | None = None
 
 
 def checkpoint_entries(
@@ -85,7 +90,7 @@ def suite_checkpoints(suite: Suite, folder: Path) -> tuple[SuiteCheckpoint, ...]
         if absence is not None:
             problem = ("skipped", in_one_line(absence))
         checkpoints.append(SuiteCheckpoint(source, entry, problem))
-    _check_distinct(checkpoints)
+    check_distinct(checkpoints)
     return tuple(checkpoints)
 
 
@@ -98,7 +103,7 @@ def _fitting(entry: CheckpointEntry, folder: Path) -> list[Path]:
     return paths
 
 
-def _check_distinct(checkpoints: Sequence[SuiteCheckpoint]) -> None:
+def check_distinct(checkpoints: Sequence[SuiteCheckpoint]) -> None:
     """Check that no two checkpoints have one name, which results could not tell apart.
 
     Raises `SpecError` if two have.

@@ -20,6 +20,7 @@ from posebench.files.yaml_records import record_from_yaml
 from posebench.networks.names import DecoderChoice
 from posebench.networks.sizes import check_size_text
 from posebench.prediction.execution import Engine, Precision
+from posebench.suites.trained import TrainedCheckpoints, TrainingDataEntry, defects
 
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
 FlipChoice = Literal["own"] | bool
@@ -34,6 +35,7 @@ AXES = (
 MOST_REPLICATES = 100_000
 MOST_CROPS = 4096
 _SUFFIX = ".yaml"
+_DATASET = "synthetic"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -106,6 +108,7 @@ class ScoringEntry:
 class Suite:
     """A declared grid and the claims it puts to the test.
 
+    It has `checkpoints`, which are evaluated on `datasets`, or `trained` ones, or both.
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
     checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
     `claims` are ids of the shipped claims or YAML files.
@@ -113,8 +116,8 @@ class Suite:
 
     name: str
     description: str
-    checkpoints: tuple[str | CheckpointEntry, ...]
-    datasets: tuple[str | DatasetEntry, ...] = ("synthetic",)
+    checkpoints: tuple[str | CheckpointEntry, ...] = ()
+    datasets: tuple[str | DatasetEntry, ...] = (_DATASET,)
     boxes: tuple[str | BoxesEntry, ...] = ("gt",)
     sizes: tuple[str, ...] = ("native",)
     policies: tuple[PolicyName, ...] = ("native",)
@@ -125,6 +128,7 @@ class Suite:
     scoring: ScoringEntry = ScoringEntry()
     batch_size: int | None = None
     claims: tuple[str, ...] = ()
+    trained: TrainedCheckpoints | None = None
 
     @property
     def checkpoint_entries(self) -> tuple[CheckpointEntry, ...]:
@@ -132,14 +136,32 @@ class Suite:
         return tuple(CheckpointEntry(e) if isinstance(e, str) else e for e in self.checkpoints)
 
     @property
+    def declared_datasets(self) -> tuple[DatasetEntry, ...]:
+        """The data sets that `checkpoints` are evaluated on, each as a record."""
+        entries = self.datasets if self.checkpoints else ()
+        return tuple(DatasetEntry(e) if isinstance(e, str) else e for e in entries)
+
+    @property
     def dataset_entries(self) -> tuple[DatasetEntry, ...]:
-        """The data sets, each as a record."""
-        return tuple(DatasetEntry(e) if isinstance(e, str) else e for e in self.datasets)
+        """All data sets, each as a record: the declared ones, and those of trained checkpoints."""
+        trained = () if self.trained is None else self.trained.data_entries
+        found = (*self.declared_datasets, *(evaluation_entry(entry) for entry in trained))
+        return tuple(dict.fromkeys(found))
 
     @property
     def boxes_entries(self) -> tuple[BoxesEntry, ...]:
         """The boxes, each as a record."""
         return tuple(BoxesEntry(e) if isinstance(e, str) else e for e in self.boxes)
+
+
+def evaluation_entry(data: TrainingDataEntry) -> DatasetEntry:
+    """Return the data set that checkpoints trained on some data are evaluated on."""
+    return DatasetEntry(
+        data.folder or data.label,
+        split=data.evaluate.split,
+        keypoints=data.keypoints,
+        limit=data.evaluate.limit,
+    )
 
 
 def load_suite(path: Path) -> Suite:
@@ -165,8 +187,10 @@ def shipped_folder() -> Path:
 
 
 def shipped_suites() -> dict[str, Path]:
-    """Return the suites that come with posebench, by name."""
-    return {path.stem: path for path in sorted(shipped_folder().glob(f"*{_SUFFIX}"))}
+    """Return the suites that come with posebench, by name: those of the lab as `lab/NAME`."""
+    folder = shipped_folder()
+    files = [path for place in ("", "lab/") for path in sorted(folder.glob(f"{place}*{_SUFFIX}"))]
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
 
 
 def find_suite(argument: str) -> Path:
@@ -178,16 +202,14 @@ def find_suite(argument: str) -> Path:
         return shipped[argument]
     raise SpecError(
         f"There is no file {argument}, and no shipped suite of that name.",
-        hint=nearest(Path(argument).stem, shipped),
+        hint=nearest(argument.removesuffix(_SUFFIX), shipped),
     )
 
 
 def source_text(path: Path) -> str:
     """Return what leads to a suite's file again by `find_suite`: a shipped one's name, a path."""
-    shipped = shipped_suites().get(path.stem)
-    if shipped is not None and shipped.resolve() == path.resolve():
-        return path.stem
-    return str(path.resolve())
+    names = (name for name, own in shipped_suites().items() if own.resolve() == path.resolve())
+    return next(names, str(path.resolve()))
 
 
 def folder_of(source: str) -> Path:
@@ -209,12 +231,24 @@ def suite_schema() -> dict[str, Any]:
     return schema
 
 
+def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:
+    """Yield what is wrong with where a suite's checkpoints come from."""
+    if suite.trained is None:
+        return
+    if not suite.checkpoints and suite.datasets != (_DATASET,):
+        what = "datasets are for `checkpoints`; trained ones are evaluated on their own data."
+        yield ("datasets",), what
+    for place, text in defects(suite.trained):
+        yield ("trained", *place), text
+
+
 def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
     if _NAME.fullmatch(suite.name) is None:
         yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
+    yield from _defects_of_sources(suite)
     for axis in AXES:
-        if not getattr(suite, axis):
+        if not getattr(suite, axis) and not (axis == "checkpoints" and suite.trained):
             yield (axis,), f"{axis} is empty, which leaves no cells."
     for axis in (*AXES, "claims"):
         values = getattr(suite, axis)

@@ -24,6 +24,7 @@ from posebench.results.store import Run, StoredCell
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import NetworkPlanner, RunKey, Storage
 from posebench.running.sources import CheckpointSource, suite_checkpoints
+from posebench.running.trained.kept import trained_checkpoint
 from posebench.running.workload import Workload, scoring_options
 from posebench.scoring.evaluate import ScoreChecks
 from posebench.suites.suite import folder_of
@@ -84,6 +85,9 @@ class NetworkAnswers:
 
 
 def _source(run: Run, name: str) -> CheckpointSource:
+    trained = trained_checkpoint(run.folder, name)
+    if trained is not None:
+        return CheckpointSource(trained, name)
     folder = folder_of(run.record.source)
     for checkpoint in suite_checkpoints(run.record.suite, folder):
         if checkpoint.source.name == name and checkpoint.problem is None:

@@ -67,8 +67,8 @@ def print_pruned(pruned: Pruned, contents: Contents, limit: int | None, *, dry_r
         pinned = sum(e.size for e in contents.entries if KINDS[e.kind].pinned)
         print(f"That is more than {shown_size(limit)}: the rest is in use or too new", end="")
         print(
-            f", or among the {shown_size(pinned)} of pulled checkpoints, which only "
-            "--kind checkpoints removes."
+            f", or among the {shown_size(pinned)} of pulled and trained checkpoints, which only "
+            "--kind checkpoints and --kind trained remove."
             if pinned
             else "."
         )

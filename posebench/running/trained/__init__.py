@@ -1,0 +1,1 @@
+"""The trained checkpoints of a suite: told apart by content, trained side by side, kept."""

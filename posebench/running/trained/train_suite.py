@@ -1,0 +1,194 @@
+"""Train what a suite needs and does not have yet, side by side, and return all its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from posebench.results.store import locked
+from posebench.running.executors import EXECUTORS, WorkerLost, Workers
+from posebench.running.sources import CheckpointSource, SuiteCheckpoint
+from posebench.running.trained.identity import training_keys
+from posebench.running.trained.kept import (
+    TrainedRecord,
+    copy_trained,
+    find_trained,
+    is_begun,
+    trained_folder,
+)
+from posebench.running.trained.worker import TrainingFailed, TrainingJob, TrainingWorker
+from posebench.suites.arms import Training, trainings_of
+from posebench.suites.suite import CheckpointEntry, Suite, evaluation_entry
+
+
+class TrainingDisplay(Protocol):
+    """What is shown while a suite trains."""
+
+    def begun(self, trainings: Sequence[PlannedTraining]) -> None:
+        """Show all trainings, with those that are done already."""
+        ...
+
+    def step(self, name: str, label: str, done: int, total: int) -> None:
+        """Show how far a training is: steps done and in all of what `label` names."""
+        ...
+
+    def finished(self, name: str, reason: str | None) -> None:
+        """Show a training that is done, or that failed for a reason."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlannedTraining:
+    """A training of a suite with its key, and what there is of it."""
+
+    training: Training
+    key: str
+    run: Path
+    record: TrainedRecord | None = None
+    begun: bool = False
+
+    @property
+    def file(self) -> Path | None:
+        """The checkpoint, if it is trained."""
+        if self.record is None:
+            return None
+        return trained_folder(self.run, self.training.name) / self.record.checkpoint
+
+    @property
+    def crops(self) -> int:
+        """The number of crops that the training sees."""
+        optimisation = self.training.recipe.optimisation
+        return self.training.recipe.steps * optimisation.batch_size
+
+
+def plan_trainings(suite: Suite, folder: Path, run: Path) -> tuple[PlannedTraining, ...]:
+    """Return every training of a suite in `folder`, with what `run` and the cache have of it.
+
+    Raises `PosebenchError` if a recipe does not fit, or if data are not there.
+    """
+    if suite.trained is None:
+        return ()
+    trainings = trainings_of(suite.trained, folder)
+    keys = training_keys(trainings)
+    found = []
+    for training in trainings:
+        key = keys[training.name]
+        record = find_trained(run, training.name, key)
+        begun = record is None and is_begun(run, training.name)
+        found.append(PlannedTraining(training, key, run, record, begun))
+    return tuple(found)
+
+
+def train_suite(
+    suite: Suite,
+    folder: Path,
+    run: Path,
+    places: Sequence[str],
+    display: TrainingDisplay,
+) -> tuple[SuiteCheckpoint, ...]:
+    """Train what is not trained yet, one process at each of `places`, and return all checkpoints.
+
+    A training that fails is a checkpoint with its reason; those that need its weights fail with it.
+    On Ctrl-C, and however the process ends, what is trained stays, and a training that was under
+    way goes on from its last evaluation. Raises `PosebenchError` if recipes or data do not fit.
+    """
+    if suite.trained is None:
+        return ()
+    with locked(run):
+        planned = plan_trainings(suite, folder, run)
+        display.begun(planned)
+        progress = _Progress(run, planned)
+        while jobs := progress.ready():
+            workers = Workers(TrainingWorker, tuple(places))
+            receive = partial(_show_step, display)
+            with closing(EXECUTORS["processes"](jobs, workers, receive)) as outcomes:
+                for name, outcome in outcomes:
+                    display.finished(name, progress.note(name, outcome))
+    return tuple(_checkpoint(suite, each.training, progress) for each in planned)
+
+
+def _show_step(display: TrainingDisplay, name: str, step: tuple[str, int, int]) -> None:
+    display.step(name, *step)
+
+
+def suite_checkpoint(
+    suite: Suite, training: Training, path: Path, failure: str | None = None
+) -> SuiteCheckpoint:
+    """Return the checkpoint of a training, at `path`, with the data that it is evaluated on."""
+    assert suite.trained is not None
+    entries = suite.trained.data_entries if suite.trained.crossed else (training.data,)
+    return SuiteCheckpoint(
+        CheckpointSource(path, training.name),
+        CheckpointEntry(str(path), training.name, training.labels),
+        None if failure is None else ("failed", f"it could not be trained: {failure}"),
+        tuple(evaluation_entry(entry) for entry in entries),
+    )
+
+
+def _checkpoint(suite: Suite, training: Training, progress: _Progress) -> SuiteCheckpoint:
+    place = trained_folder(progress.run, training.name)
+    path = progress.done.get(training.name, place)
+    return suite_checkpoint(suite, training, path, progress.failures.get(training.name))
+
+
+class _Progress:
+    """What is trained, what failed, and what can be trained next."""
+
+    def __init__(self, run: Path, planned: Sequence[PlannedTraining]) -> None:
+        self.run = run
+        self.done: dict[str, Path] = {}
+        self.failures: dict[str, str] = {}
+        self._planned = planned
+        # Trainings of one key are one: the first of a name does the work for the others.
+        self._of_key: dict[str, str] = {}
+        for each in planned:
+            if each.record is not None:
+                self._keep(each.training.name, each.record)
+
+    def ready(self) -> dict[str, TrainingJob]:
+        """Return the trainings whose sources are there, the longest first."""
+        waiting = []
+        for each in self._planned:  # each after those that it takes weights from
+            if not self._is_settled(each):
+                sources = each.training.sources.values()
+                if all(source in self.done for source in sources):
+                    waiting.append(each)
+        jobs: dict[str, TrainingJob] = {}
+        for each in sorted(waiting, key=lambda each: -each.crops):
+            if self._of_key.setdefault(each.key, each.training.name) == each.training.name:
+                recipe = each.training.with_sources(self.done)
+                jobs[each.training.name] = TrainingJob(recipe, each.key, self.run)
+        return jobs
+
+    def note(self, name: str, outcome: TrainedRecord | TrainingFailed | WorkerLost) -> str | None:
+        """Note what became of a training; return why it failed, if it did."""
+        if isinstance(outcome, TrainedRecord):
+            self._keep(name, outcome)
+            return None
+        self.failures[name] = outcome.reason
+        return outcome.reason
+
+    def _keep(self, name: str, record: TrainedRecord) -> None:
+        self.done[name] = trained_folder(self.run, name) / record.checkpoint
+        self._of_key.setdefault(record.key, name)
+
+    def _is_settled(self, each: PlannedTraining) -> bool:
+        """Tell whether a training is done or has failed, itself, by its sources or its double."""
+        name = each.training.name
+        if name in self.done or name in self.failures:
+            return True
+        lost = next((s for s in each.training.sources.values() if s in self.failures), None)
+        if lost is not None:
+            self.failures[name] = f"{lost}, whose weights it takes, could not be trained"
+            return True
+        double = self._of_key.get(each.key, name)
+        if double in self.failures:
+            self.failures[name] = self.failures[double]
+        if double in self.done:
+            copied = copy_trained(self.done[double].parent, self.run, name)
+            self.done[name] = copied / self.done[double].name
+        return name in self.done or name in self.failures
