@@ -13,11 +13,12 @@ from torch import nn
 from posebench.errors import SpecError, nearest
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.networks.grids import Grid, SizeLockedLayer, grid_at
-from posebench.networks.heads.family import HeadFamily, LossSettings, SizeLockedHead, Surroundings
+from posebench.networks.heads.family import HeadFamily, SizeLockedHead, Surroundings
 from posebench.networks.heads.heatmap import HEATMAP
 from posebench.networks.heads.rtmcc import RTMCC
 from posebench.networks.heads.rtmw import RTMW
 from posebench.networks.heads.simcc import SIMCC
+from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from posebench.networks.codecs import Codec
 from posebench.networks.grids import SizeLockedLayer
+from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec
@@ -40,13 +41,6 @@ class Surroundings:
     size: InputSize
     keypoints: int
     codec: Codec
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """A recipe's settings of losses: `simcc_beta` multiplies bins before their softmax."""
-
-    simcc_beta: float = 10.0
 
 
 Loss = Callable[[Outputs, Outputs, Tensor, LossSettings], Tensor]
