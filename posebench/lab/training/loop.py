@@ -24,7 +24,7 @@ from posebench.lab.training.state import (
     save_state,
     state_path,
 )
-from posebench.networks.heads import LossSettings, head_family
+from posebench.networks.heads import head_family
 from posebench.networks.model import PoseModel
 from posebench.prediction.crops import normalise
 from posebench.suites.recipe import Recipe
@@ -127,8 +127,7 @@ def _loss(recipe: Recipe, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> 
     shapes = [tuple(output.shape) for output in outputs]
     encoded = spec.codec.encode(batch.keypoints, batch.visible, spec.input_size, shapes)
     *targets, weight = (torch.from_numpy(array) for array in encoded)
-    settings = LossSettings(recipe.optimisation.simcc_beta)
-    return head_family(spec.head.kind).loss(outputs, tuple(targets), weight, settings)
+    return head_family(spec.head.kind).loss(outputs, tuple(targets), weight, recipe.loss)
 
 
 @torch.no_grad()
