@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posebench.files.records import mapping_from_record
-from posebench.judging.contrasts import ClaimCell
+from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.pairs.chance import Replicates
+from posebench.judging.pairs.trainings import flat_training
 from posebench.results.cell import CellResult
 from posebench.results.numbers import NUMBERS, numbers_of
 from posebench.results.speed import compared_conditions
@@ -21,8 +23,6 @@ from posebench.suites.claims import LABEL
 # Parts of the protocol that belong to a checkpoint, in which two may differ, and the device, whose
 # rounding is all that it adds.
 OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device"})
-Replicates = Mapping[tuple[str, str], NDArray[np.float64]]
-"""Replicates (B,) by cell id and metric, of the same draws for all cells of a data set."""
 
 
 def cells_of(run: Run) -> tuple[ClaimCell, ...]:
@@ -102,6 +102,7 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
         identity=comparable_identity(result),
         values=numbers_of(result, stored.keypoints),
         conditions=_conditions(result),
+        training=flat_training(facts.training),
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from posebench.errors import nearest
 from posebench.judging.claim_cells import claim_cell
-from posebench.judging.contrasts import ClaimCell, contrast_of
+from posebench.judging.contrasts import contrast_of
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.published import published_cells
 from posebench.judging.untested import why_untested
 from posebench.results.numbers import NUMBERS, number_named

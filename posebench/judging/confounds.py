@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from posebench.judging.contrasts import Pair
+from posebench.judging.pairs.pair import Pair
 from posebench.zoo.confounds import confounds
 from posebench.zoo.published import PublishedCheckpoint, published_checkpoints
 

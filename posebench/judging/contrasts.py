@@ -1,117 +1,171 @@
-"""The arithmetic of claims: which cells one compares, as a weighted sum of their values. No torch.
+"""The arithmetic of claims: which cells one compares, as weighted sums of their values. No torch.
 
-`suites.claims` holds what a user declares; `verdicts` makes a verdict of the sum.
+`suites.claims` holds what a user declares; `verdicts` makes a verdict of the sums.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from posebench.judging.pairs.cells import (
+    DATA,
+    SEED,
+    BySeed,
+    ClaimCell,
+    by_partner,
+    by_seed,
+    has_judged_budget,
+    is_selected,
+    pairing_fields,
+)
+from posebench.judging.pairs.pair import Pair, with_shared_seeds
+from posebench.judging.pairs.trainings import training_differences
 from posebench.results.numbers import number_named
-from posebench.suites.claims import Claim, Selector
+from posebench.suites.claims import Claim
 
 # A hash is told from another by its beginning.
 _SHORT, _BEGINNING = 24, 12
 
 
 @dataclass(frozen=True)
-class ClaimCell:
-    """What claims see of a result or of a published figure.
-
-    `identity` says what must not differ between cells that are compared; `fields` are texts
-    by `FIELDS` and `labels.*`; `conditions` must not differ either where speeds are compared;
-    `sizes` are the numbers trends go over; `values` are numbers by
-    the names of `NUMBERS`, None or absent where the cell has none.
-    """
-
-    id: str
-    checkpoint: str
-    fields: Mapping[str, str]
-    sizes: Mapping[str, float | None]
-    identity: Mapping[str, Any]
-    values: Mapping[str, float | None]
-    conditions: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One effect of a claim as a weighted sum: cell id to weight, and what the cells share.
-
-    `treatment` and `control` are the ids of either side.
-    """
-
-    shares: str
-    weights: Mapping[str, float]
-    treatment: tuple[str, ...] = ()
-    control: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Contrast:
     """The pairs a claim rests on.
 
-    `left_out` lists pairs that lack a value, and what they lack; `conflicts` fields of the
-    protocol that differ between cells to be compared, with the values; where there are conflicts,
-    nothing may be subtracted.
+    `left_out` lists pairs and seeds that lack a value, and what they lack; `conflicts` fields of
+    the protocol or of the training that differ between cells to be compared, with the values;
+    where there are conflicts, nothing may be subtracted.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...] = ()
     left_out: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
 
 
 def contrast_of(claim: Claim, cells: Sequence[ClaimCell]) -> Contrast:
     """Return the pairs of cells, with weights, that a claim's effect is made of."""
-    within = [cell for cell in cells if is_selected(cell, claim.at)]
-    treated = _grouped(claim, [cell for cell in within if is_selected(cell, claim.treatment)])
-    controls = _grouped(claim, [cell for cell in within if is_selected(cell, claim.control)])
-    pairs, left_out, conflicts = list[Pair](), list[str](), list[str]()
-    for key in treated:
-        if key not in controls:
-            continue
-        shares = ", ".join(key) or "all"
-        sides = (treated[key], controls[key])
-        crowded = [side for side in sides if claim.trend is None and len(side) > 1]
-        if crowded:
-            names = ", ".join(cell.id for cell in crowded[0])
-            conflicts.append(f"{shares}: {names} are alike in all that match_by lists")
-            continue
-        references = [_reference(claim, cell, cells) for side in sides for cell in side]
-        used = [*sides[0], *sides[1], *(cell for cell in references if cell is not None)]
-        differing = _differences(claim, used)
-        if differing:
-            conflicts.append(f"{shares}: {', '.join(differing)}")
-        elif lack := _lack(claim, sides, references):
-            left_out.append(f"{shares}: {lack}")
-        else:
-            ids = [tuple(cell.id for cell in side) for side in sides]
-            pairs.append(Pair(shares, _weights(claim, *sides, cells), *ids))
-    return Contrast(tuple(pairs), tuple(left_out), tuple(conflicts))
+    treated, controls = sides_of(claim, cells)
+    names = pairing_fields(claim, [*treated, *controls])
+    treatments, partners = by_partner(names, treated), by_partner(names, controls)
+    made = [
+        _paired(claim, ", ".join(key) or "all", (by_seed(group), by_seed(partners[key])), cells)
+        for key, group in treatments.items()
+        if key in partners
+    ]
+    pairs, dropped = with_shared_seeds([pair for each in made for pair in each.pairs])
+    left_out = (*(text for each in made for text in each.left_out), *dropped)
+    return Contrast(pairs, left_out, tuple(text for each in made for text in each.conflicts))
 
 
-def is_selected(cell: ClaimCell, selector: Selector) -> bool:
-    """Tell whether a cell has the values that a selector asks for."""
-    return all(
-        cell.fields.get(name) in _texts(value if isinstance(value, tuple) else (value,))
-        for name, value in selector.items()
+def sides_of(claim: Claim, cells: Sequence[ClaimCell]) -> tuple[list[ClaimCell], list[ClaimCell]]:
+    """Return the cells of treatment and control."""
+    within = [c for c in cells if is_selected(c, claim.at) and has_judged_budget(claim, c)]
+    treated = [cell for cell in within if is_selected(cell, claim.treatment)]
+    return treated, [cell for cell in within if is_selected(cell, claim.control)]
+
+
+Sides = tuple[BySeed, BySeed]
+Unit = tuple[Sequence[ClaimCell], Sequence[ClaimCell]]
+"""Treatment and control of one seed; one of them is empty where the sides share no seeds."""
+
+
+def _paired(claim: Claim, shares: str, sides: Sides, cells: Sequence[ClaimCell]) -> Contrast:
+    """Return the pair of cells that share what `match_by` lists, or why there is none."""
+    crowded = [group for side in sides for group in side.values() if len(group) > 1]
+    if claim.trend is None and crowded:
+        names = ", ".join(cell.id for cell in crowded[0])
+        return Contrast(conflicts=(f"{shares}: {names} are alike in all that match_by lists",))
+    members = [cell for side in sides for group in side.values() for cell in group]
+    references = {cell.id: _reference(claim, cell, cells) for cell in members}
+    used = [*members, *(cell for cell in references.values() if cell is not None)]
+    if differing := _differences(claim, used):
+        return Contrast(conflicts=(f"{shares}: {', '.join(differing)}",))
+    strata, left_out = list[dict[str, Unit]](), list[str]()
+    for units in _strata(sides):
+        lacks = {seed: _lack(claim, unit, references, sides) for seed, unit in units.items()}
+        strata.append({seed: unit for seed, unit in units.items() if lacks[seed] is None})
+        left_out += [f"{_named(shares, seed)}: {lack}" for seed, lack in lacks.items() if lack]
+    left_out += _without_partner(claim, shares, sides)
+    if not all(strata) or (len(strata) > 1 and SEED in claim.match_by):
+        return Contrast(left_out=tuple(left_out))
+    pair = _pair(claim, shares, strata, references)
+    if pair.undeclared and claim.factor:
+        named = ", ".join(pair.undeclared)
+        return Contrast(conflicts=(f"{shares}: trained with other {named}",))
+    return Contrast((pair,), tuple(left_out))
+
+
+def _pair(
+    claim: Claim,
+    shares: str,
+    strata: Sequence[Mapping[str, Unit]],
+    references: Mapping[str, ClaimCell | None],
+) -> Pair:
+    groups: tuple[dict[str, Sequence[ClaimCell]], ...] = ({}, {})
+    for units in strata:
+        for seed, unit in units.items():
+            for side, group in zip(groups, unit, strict=True):
+                side.update({seed: group} if group else {})
+    treated, controls = ([cell for each in side.values() for cell in each] for side in groups)
+    factor = (claim.factor,) if isinstance(claim.factor, str) else claim.factor
+    return Pair(
+        shares,
+        tuple(
+            {seed: _weights(claim, unit, references) for seed, unit in units.items()}
+            for units in strata
+        ),
+        tuple(cell.id for cell in treated),
+        tuple(cell.id for cell in controls),
+        tuple(treated[0].fields[name] for name in ("dataset", DATA) if name in treated[0].fields),
+        training_differences(groups[0], groups[1], factor),
     )
 
 
+def _strata(sides: Sides) -> list[dict[str, Unit]]:
+    """Return treatment with control for each seed that they share, or else each side alone."""
+    shared: dict[str, Unit] = {
+        seed: (group, sides[1][seed]) for seed, group in sides[0].items() if seed in sides[1]
+    }
+    if shared:
+        return [shared]
+    return [
+        {seed: (group, ()) for seed, group in sides[0].items()},
+        {seed: ((), group) for seed, group in sides[1].items()},
+    ]
+
+
+def _without_partner(claim: Claim, shares: str, sides: Sides) -> list[str]:
+    """Return a line for each seed that only one side has, if they share any or should."""
+    if sides[0].keys() & sides[1].keys():
+        words = ("control", "treatment")
+        return [
+            f"{_named(shares, seed)}: no {word} of this seed"
+            for side, other, word in zip(sides, sides[::-1], words, strict=True)
+            for seed in side
+            if seed not in other
+        ]
+    if SEED in claim.match_by:
+        return [f"{shares}: treatment and control share no seed, which match_by lists"]
+    return []
+
+
+def _named(shares: str, seed: str) -> str:
+    return f"{shares}, seed {seed}" if seed else shares
+
+
 def _lack(
-    claim: Claim,
-    sides: tuple[Sequence[ClaimCell], Sequence[ClaimCell]],
-    references: Sequence[ClaimCell | None],
+    claim: Claim, unit: Unit, references: Mapping[str, ClaimCell | None], sides: Sides
 ) -> str | None:
-    """Return why there is no effect between cells, None where there is one."""
-    cells = [*sides[0], *sides[1]]
-    if claim.relative_to is not None and None in references:
-        alone = cells[references.index(None)]
+    """Return why there is no effect between the cells of a seed, None where there is one."""
+    cells = [*unit[0], *unit[1]]
+    own = {cell.id: references[cell.id] for cell in cells}
+    if claim.relative_to is not None and None in own.values():
+        alone = next(name for name, reference in own.items() if reference is None)
         wanted = ", ".join(f"{name} {value}" for name, value in claim.relative_to.items())
-        return f"{alone.id} has no cell of {wanted} to be relative to"
-    known = [*cells, *(cell for cell in references if cell is not None)]
+        return f"{alone} has no cell of {wanted} to be relative to"
+    known = [*cells, *(cell for cell in own.values() if cell is not None)]
     without = [cell.id for cell in known if cell.values.get(claim.metric) is None]
     if without:
         return f"{', '.join(dict.fromkeys(without))} without {claim.metric}"
@@ -120,23 +174,17 @@ def _lack(
     conventions = dict.fromkeys(cell.fields.get("gflops_convention", "not said") for cell in cells)
     if claim.trend == "gflops" and len(conventions) > 1:
         return f"their publishers count GFLOPs in different ways ({' / '.join(conventions)})"
-    if not all(_slope_weights(claim.trend, side) for side in sides):
+    if not all(_slope_weights(claim.trend, side) for side in unit if side):
         return f"a trend over {claim.trend} needs two sizes of known {claim.trend} on either side"
+    for group, side in zip(unit, sides, strict=True):
+        most = max(len(_sizes(claim.trend, each)) for each in side.values())
+        if group and len(_sizes(claim.trend, group)) < most:
+            return f"other seeds have more sizes to fit a trend over {claim.trend}"
     return None
 
 
-def _texts(values: Sequence[str | bool]) -> set[str]:
-    return {("yes" if value else "no") if isinstance(value, bool) else value for value in values}
-
-
-def _grouped(claim: Claim, cells: Sequence[ClaimCell]) -> dict[tuple[str, ...], list[ClaimCell]]:
-    """Return cells by their values of `match_by`; a cell that lacks one has no partner."""
-    groups: dict[tuple[str, ...], list[ClaimCell]] = {}
-    for cell in cells:
-        if all(name in cell.fields for name in claim.match_by):
-            key = tuple(cell.fields[name] for name in claim.match_by)
-            groups.setdefault(key, []).append(cell)
-    return groups
+def _sizes(trend: str, cells: Sequence[ClaimCell]) -> set[float | None]:
+    return {cell.sizes.get(trend) for cell in cells}
 
 
 def _reference(claim: Claim, cell: ClaimCell, cells: Sequence[ClaimCell]) -> ClaimCell | None:
@@ -179,18 +227,15 @@ def short_text(value: Any) -> str:
 
 
 def _weights(
-    claim: Claim,
-    treated: Sequence[ClaimCell],
-    controls: Sequence[ClaimCell],
-    cells: Sequence[ClaimCell],
+    claim: Claim, unit: Unit, references: Mapping[str, ClaimCell | None]
 ) -> dict[str, float]:
-    """Return the weight of each cell in the effect."""
+    """Return the weight of each cell in the effect of a seed."""
     total: dict[str, float] = {}
-    for sign, side in ((1.0, treated), (-1.0, controls)):
-        shares = [1.0] if claim.trend is None else _slope_weights(claim.trend, side)
+    for sign, side in zip((1.0, -1.0), unit, strict=True):
+        shares = [1.0] * len(side) if claim.trend is None else _slope_weights(claim.trend, side)
         for cell, share in zip(side, shares, strict=True):
             total[cell.id] = total.get(cell.id, 0.0) + sign * share
-            reference = _reference(claim, cell, cells)
+            reference = references[cell.id]
             if reference is not None:
                 total[reference.id] = total.get(reference.id, 0.0) - sign * share
     return total

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from posebench.judging.claim_cells import Replicates, cells_of, replicates_of
-from posebench.judging.contrasts import ClaimCell
+from posebench.judging.claim_cells import cells_of, replicates_of
+from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.pairs.chance import Replicates
 from posebench.judging.published import published_cells
 from posebench.results.store import Run
 from posebench.suites.claims import Claim, EvidenceWord

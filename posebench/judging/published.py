@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posebench.judging.contrasts import ClaimCell
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.zoo.published import PublishedCheckpoint, PublishedResult, published_checkpoints
 
 _FRACTIONS = ("AP", "AP50", "AP75", "AR", "AR50")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from posebench.errors import nearest
-from posebench.judging.contrasts import ClaimCell, Contrast, is_selected
-from posebench.suites.claims import Claim, Selector
+from posebench.judging.contrasts import Contrast, sides_of
+from posebench.judging.pairs.cells import ClaimCell, is_selected, pairing_fields, pairing_text
+from posebench.scoring.statistics.seeds_and_images import LEAST_SEEDS
+from posebench.suites.claims import Claim, Scope, Selector
 
 _MOST_VALUES = 6
 
@@ -23,13 +26,34 @@ def why_untested(claim: Claim, contrast: Contrast, cells: Sequence[ClaimCell]) -
     within = [cell for cell in cells if is_selected(cell, claim.at)]
     if not within:
         return _none_has("at", claim.at, cells)
-    sides = []
     for part, selector in (("treatment", claim.treatment), ("control", claim.control)):
-        found = [cell for cell in within if is_selected(cell, selector)]
-        if not found:
+        if not any(is_selected(cell, selector) for cell in within):
             return _none_has(part, selector, within)
-        sides.append(found)
-    return _kept_apart(claim, *sides)
+    return _kept_apart(claim, *sides_of(claim, cells))
+
+
+def needs_seeds(seeds: int) -> str:
+    """Return why so few seeds do not make a verdict on the paradigm."""
+    there = f"there {'is' if seeds == 1 else 'are'} {seeds}"
+    return f"a verdict on the paradigm needs {LEAST_SEEDS} seeds on either side, {there}"
+
+
+_NOT_SHOWN: Mapping[Scope, str] = MappingProxyType(
+    {
+        "these weights": "other trainings of the same recipes; images were resampled, seeds not",
+        "paradigm": "other training data, tuning or backbones; "
+        "seeds cover initial weights and the order of the data",
+    }
+)
+
+
+def what_is_not_shown(claim: Claim, scope: Scope | None) -> str:
+    """Return what a verdict tells nothing of; `scope` is None where no chance was told."""
+    if scope is not None:
+        return _NOT_SHOWN[scope]
+    if claim.evidence == "published":
+        return "other images or trainings; nothing was resampled"
+    return "networks other than these"
 
 
 def what_is_lacking(claim: Claim, interval: tuple[float, float], p_holm: float, tests: int) -> str:
@@ -67,19 +91,20 @@ def _none_has(part: str, selector: Selector, cells: Sequence[ClaimCell]) -> str:
 
 
 def _kept_apart(claim: Claim, treated: Sequence[ClaimCell], controls: Sequence[ClaimCell]) -> str:
-    """Return which field of `match_by` leaves no treatment with a control."""
-    for name in claim.match_by:
+    """Return which field that pairs share leaves no treatment with a control."""
+    names = pairing_fields(claim, [*treated, *controls])
+    for name in names:
         for part, side in (("treatment", treated), ("control", controls)):
-            if not any(name in cell.fields for cell in side):
+            if not any(pairing_text(cell, name) for cell in side):
                 return f"no cell of the {part} has {name}, which match_by lists"
-    for name in claim.match_by:
+    for name in names:
         one, other = (
-            dict.fromkeys(cell.fields[name] for cell in side if name in cell.fields)
+            dict.fromkeys(text for cell in side if (text := pairing_text(cell, name)) is not None)
             for side in (treated, controls)
         )
         if not one.keys() & other.keys():
             return f"{name} keeps treatment and control apart ({_listed(one)} / {_listed(other)})"
-    return f"no cell of the treatment shares all of {', '.join(claim.match_by)} with a control"
+    return f"no cell of the treatment shares all of {', '.join(names)} with a control"
 
 
 def _listed(values: Mapping[str, None]) -> str:

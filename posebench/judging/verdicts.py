@@ -3,7 +3,7 @@
 A claim is supported where its effect is beyond the margin, refuted where it falls short of it,
 each by a test at 5 % that is adjusted for the number of claims (Holm); else inconclusive.
 Published figures, and numbers of a network that no chance moves, such as whether it runs, have
-no such test: there all pairs must agree.
+no such test: there all pairs must agree. docs/verdicts.md says how each number is made.
 """
 
 from __future__ import annotations
@@ -13,21 +13,43 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from posebench.judging.claim_cells import Replicates
 from posebench.judging.confounds import confounds_of
-from posebench.judging.contrasts import ClaimCell, Contrast, Pair, contrast_of
+from posebench.judging.contrasts import contrast_of
 from posebench.judging.evidence_kinds import EVIDENCE_KINDS
-from posebench.judging.untested import what_is_lacking, why_untested
+from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.pairs.chance import (
+    Detectable,
+    Replicates,
+    estimate_of,
+    scope_of,
+)
+from posebench.judging.pairs.pair import Pair, mean_weights, strata_of
+from posebench.judging.pairs.plateau import gains_of_longer_training
+from posebench.judging.untested import (
+    needs_seeds,
+    what_is_lacking,
+    what_is_not_shown,
+    why_untested,
+)
 from posebench.results.numbers import number_named
 from posebench.results.store import Run, read_run
-from posebench.scoring.statistics.intervals import holm, p_value, percentile_interval
-from posebench.suites.claims import Claim
+from posebench.scoring.statistics.intervals import holm
+from posebench.scoring.statistics.seeds_and_images import LEAST_SEEDS
+from posebench.suites.claims import Claim, Scope
 
 VerdictWord = Literal["supported", "refuted", "inconclusive", "not comparable", "untested"]
 LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class OnOneDataSet:
+    """A claim's effect on one of several data sets, with interval and p-value."""
+
+    dataset: str
+    effect: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -35,10 +57,15 @@ class Verdict:
     """What the evidence says of a claim.
 
     `effect` is in the metric's own scale, a fraction for a score (per doubling for a trend); `low`
-    and `high` are the ends of its 95 % interval; `p` is two-sided, of an effect at the margin.
-    They are None where nothing was resampled. `effects` are the single pairs' by what each pair
-    shares; `cells` are those it rests on; `confounds` in what else published networks of a pair
-    differ; `reason` says why there is no more to say.
+    and `high` are the ends of its 95 % interval; `p` is two-sided, of an effect at the margin, and
+    the largest of `by_dataset` if there are several data sets. They are None where nothing was
+    resampled. `scope` is what the verdict is about, None for published figures, and `not_shown`
+    what it leaves open. `effects` are the single pairs' by what each pair shares, of which
+    `pairs_agree` are as the claim says; `by_seed` are those of single seeds. `seeds` counts those
+    that treatment and control share, or `unpaired_seeds` those of each side or pair. `cells` are
+    those it rests on; `confounds` in what else published networks of a pair differ, `undeclared`
+    in what trainings do if the claim declares no factor; `plateau` is what longer training adds by
+    arm and budget; `reason` says why there is no more to say.
     """
 
     claim: Claim
@@ -55,6 +82,15 @@ class Verdict:
     images: int | None = None
     seeds: int | None = None
     reason: str | None = None
+    scope: Scope | None = None
+    not_shown: str | None = None
+    pairs_agree: int | None = None
+    by_seed: tuple[tuple[str, float], ...] = ()
+    unpaired_seeds: tuple[int, ...] = ()
+    by_dataset: tuple[OnOneDataSet, ...] = ()
+    detectable: Detectable | None = None
+    undeclared: tuple[str, ...] = ()
+    plateau: tuple[tuple[str, float], ...] = ()
 
 
 def judge(
@@ -77,59 +113,95 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
     if not contrast.pairs:
         why = why_untested(claim, contrast, cells)
         return Verdict(claim, "untested", left_out=contrast.left_out, reason=why)
-    by_id = {cell.id: cell for cell in cells}
-    effects = tuple((pair.shares, _effect(claim, pair, by_id)) for pair in contrast.pairs)
-    total = _mean_weights(contrast)
-    used = [by_id[name] for name in total]
-    draws = _resampled(claim, total, replicates)
-    interval = None if draws is None else percentile_interval(draws)
-    effect = sum(effect for _, effect in effects) / len(effects)
+    by_id, pairs = {cell.id: cell for cell in cells}, contrast.pairs
+    whole = estimate_of(claim, pairs, by_id, replicates)
+    effects = tuple((pair.shares, estimate_of(claim, [pair], by_id, {}).effect) for pair in pairs)
+    parts = _by_dataset(claim, pairs, by_id, replicates)
+    names = tuple(mean_weights(strata_of(pairs)))
+    measured = EVIDENCE_KINDS[claim.evidence].sampled
+    scope = scope_of(claim, pairs) if _is_sampled(claim) else "these weights"
     return Verdict(
         claim,
         "inconclusive",
-        effect=effect,
-        low=interval[0] if interval else None,
-        high=interval[1] if interval else None,
-        p=None if draws is None else _p_value(claim, effect, draws),
+        effect=whole.effect,
+        low=whole.low,
+        high=whole.high,
+        p=_on_all(claim, parts) if parts else whole.p,
         effects=effects,
-        cells=tuple(total),
+        cells=names,
         left_out=contrast.left_out,
-        confounds=confounds_of(contrast.pairs, {cell.id: cell.checkpoint for cell in cells}),
-        images=_images(used),
-        seeds=_seeds(claim, used),
+        confounds=confounds_of(pairs, {cell.id: cell.checkpoint for cell in cells}),
+        images=_images([by_id[name] for name in names]),
+        seeds=min(whole.seeds) if measured else None,
+        scope=scope if measured else None,
+        not_shown=what_is_not_shown(claim, scope if _is_sampled(claim) else None),
+        pairs_agree=sum(_agrees(claim, effect) for _, effect in effects),
+        by_seed=whole.by_seed,
+        unpaired_seeds=whole.seeds if measured and len(whole.seeds) > 1 else (),
+        by_dataset=parts,
+        detectable=whole.detectable,
+        undeclared=tuple(dict.fromkeys(text for pair in pairs for text in pair.undeclared)),
+        plateau=gains_of_longer_training(claim.metric, names, cells),
     )
 
 
-def _effect(claim: Claim, pair: Pair, cells: Mapping[str, ClaimCell]) -> float:
-    total = 0.0
-    for name, weight in pair.weights.items():
-        value = cells[name].values.get(claim.metric)
-        assert value is not None, "a contrast leaves out pairs without value"
-        total += weight * value
-    return total
+def _by_dataset(
+    claim: Claim, pairs: Sequence[Pair], cells: Mapping[str, ClaimCell], replicates: Replicates
+) -> tuple[OnOneDataSet, ...]:
+    """Return the effect on each data set, if there are several."""
+    places: dict[tuple[str, ...], list[Pair]] = {}
+    for pair in pairs:
+        places.setdefault(pair.place, []).append(pair)
+    if len(places) < 2 or not EVIDENCE_KINDS[claim.evidence].sampled:
+        return ()
+    found = {
+        " trained on ".join(place): estimate_of(claim, own, cells, replicates)
+        for place, own in places.items()
+    }
+    return tuple(
+        OnOneDataSet(name, each.effect, each.low, each.high, each.p) for name, each in found.items()
+    )
+
+
+def _on_all(claim: Claim, parts: Sequence[OnOneDataSet]) -> float | None:
+    """Return the p-value of an effect on all data sets: the largest, 1 where they disagree."""
+    known = [part.p for part in parts if part.p is not None]
+    if len(known) < len(parts):
+        return None
+    return max(known) if len({_agrees(claim, part.effect) for part in parts}) == 1 else 1.0
 
 
 def _decided(verdict: Verdict, tests: int) -> Verdict:
     """Return the verdict with its word; its p-value is one of so many."""
     if verdict.verdict != "inconclusive" or verdict.effect is None:
         return verdict
+    claim = verdict.claim
     if verdict.p_holm is not None:
-        if verdict.p_holm >= LEVEL:
-            assert verdict.low is not None and verdict.high is not None, "p comes with an interval"
-            interval = verdict.low, verdict.high
-            lack = what_is_lacking(verdict.claim, interval, verdict.p_holm, tests)
-            return replace(verdict, reason=lack)
-        agrees = _agrees(verdict.claim, verdict.effect)
-        return replace(verdict, verdict="supported" if agrees else "refuted")
-    if _is_sampled(verdict.claim):
-        known = number_named(verdict.claim.metric).recipe is not None
-        what = "nothing was" if known else f"{verdict.claim.metric} cannot be"
-        return replace(verdict, reason=f"{what} resampled, so chance cannot be told")
+        if verdict.p_holm < LEVEL:
+            agreed = _agrees(claim, verdict.effect)
+            return replace(verdict, verdict="supported" if agreed else "refuted")
+        if len({_agrees(claim, part.effect) for part in verdict.by_dataset}) > 1:
+            return replace(verdict, reason="the data sets do not agree")
+        assert verdict.low is not None and verdict.high is not None, "p comes with an interval"
+        interval = verdict.low, verdict.high
+        lack = what_is_lacking(claim, interval, verdict.p_holm, tests)
+        return replace(verdict, reason=lack)
+    if _is_sampled(claim):
+        return replace(verdict, reason=_why_not_told(verdict))
     # There is no chance to tell an effect from: all pairs must say the same.
     said = {_agrees(verdict.claim, effect) for _, effect in verdict.effects}
     if len(said) == 1:
         return replace(verdict, verdict="supported" if said.pop() else "refuted")
     return replace(verdict, reason="the pairs do not agree, and nothing was resampled")
+
+
+def _why_not_told(verdict: Verdict) -> str:
+    """Return why a number that chance moves has no p-value."""
+    known = number_named(verdict.claim.metric).recipe is not None
+    if known and verdict.claim.scope == "paradigm" and (verdict.seeds or 0) < LEAST_SEEDS:
+        return needs_seeds(verdict.seeds or 0)
+    what = "nothing was" if known else f"{verdict.claim.metric} cannot be"
+    return f"{what} resampled, so chance cannot be told"
 
 
 def _is_sampled(claim: Claim) -> bool:
@@ -143,46 +215,6 @@ def _agrees(claim: Claim, effect: float) -> bool:
     if claim.direction == "within":
         return abs(effect) < claim.margin
     return (effect if claim.direction == "greater" else -effect) > claim.margin
-
-
-def _p_value(claim: Claim, effect: float, draws: NDArray[np.float64]) -> float | None:
-    """Return the p-value of an effect that lies at the margin, where support ends."""
-    if claim.direction == "greater":
-        return p_value(draws - claim.margin)
-    if claim.direction == "less":
-        return p_value(draws + claim.margin)
-    sides = [p_value(draws - claim.margin), p_value(draws + claim.margin)]
-    if abs(effect) >= claim.margin:
-        return sides[0] if effect > 0 else sides[1]
-    # Equivalence: the effect must be told from both margins.
-    return None if None in sides else max(p for p in sides if p is not None)
-
-
-def _mean_weights(contrast: Contrast) -> dict[str, float]:
-    """Return the weight of each cell in the mean of the pairs."""
-    total: dict[str, float] = {}
-    for pair in contrast.pairs:
-        for name, weight in pair.weights.items():
-            total[name] = total.get(name, 0.0) + weight / len(contrast.pairs)
-    return total
-
-
-def _resampled(
-    claim: Claim, weights: Mapping[str, float], replicates: Replicates
-) -> NDArray[np.float64] | None:
-    """Return replicates (B,) of the effect, None where a cell has none."""
-    keys = [(name, claim.metric) for name in weights]
-    if any(key not in replicates for key in keys):
-        return None
-    total: NDArray[np.float64] = sum(weights[key[0]] * replicates[key] for key in keys)  # type: ignore[assignment]
-    return total
-
-
-def _seeds(claim: Claim, cells: Sequence[ClaimCell]) -> int | None:
-    """Return how many training seeds cells have, by their label; unlabelled ones share one."""
-    if not EVIDENCE_KINDS[claim.evidence].sampled:
-        return None
-    return len({cell.fields.get("labels.seed") for cell in cells})
 
 
 def _images(cells: Sequence[ClaimCell]) -> int | None:

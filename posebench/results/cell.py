@@ -27,6 +27,7 @@ class CheckpointFacts:
     """What was evaluated. Fields are `None` where the file could not be read.
 
     `spec` is the whole `ModelSpec`, because a `--spec` file may overrule what the checkpoint says.
+    `training` is the recipe that posebench trained it by, of files that it trained itself.
     """
 
     name: str
@@ -37,6 +38,7 @@ class CheckpointFacts:
     trained_size: InputSize | None = None
     parameters: int | None = None
     spec: Mapping[str, Any] | None = None
+    training: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

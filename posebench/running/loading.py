@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
@@ -74,6 +74,7 @@ def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
     spec = checkpoint.spec
     # The file's hash does not tell which of its two sets of weights was chosen.
     weights = {WEIGHTS: LAST} if checkpoint.last_step else {}
+    recipe = checkpoint.provenance.get("recipe")
     return CheckpointFacts(
         name=name,
         sha256=checkpoint.sha256,
@@ -83,6 +84,7 @@ def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
         trained_size=spec.input_size,
         parameters=checkpoint.parameters,
         spec={**spec_to_mapping(spec), "keypoints": keypoints_value(spec.keypoints), **weights},
+        training=recipe if isinstance(recipe, Mapping) else None,
     )
 
 

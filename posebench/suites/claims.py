@@ -28,6 +28,8 @@ LABEL = "labels."
 RUNS = "runs"
 EvidenceWord = Literal["measured", "published"]
 """What a claim is judged on: keys of `judging.EVIDENCE_KINDS`."""
+Scope = Literal["these weights", "paradigm"]
+"""What a verdict is about: the trainings as they are, or any training of the same kind."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class Claim:
     side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
     `published` is judged on published figures. Only numbers of a match table can be resampled: a
     claim on another score, such as PCK, or on a speed has no interval and stays inconclusive.
+
+    `scope` is what the verdict is about: `these weights` resamples images, `paradigm` also training
+    seeds, of which it takes three on either side. Without it, it is the paradigm where there are
+    three. `factor` names the settings of the recipe, such as `model.head`, that may differ between
+    treatment and control; trained cells that differ in anything else are not comparable. Cells of
+    one arm that differ by `labels.seed` alone are the seeds, whatever `match_by` lists.
     """
 
     id: str
@@ -57,6 +65,8 @@ class Claim:
     direction: Literal["greater", "less", "within"] = "greater"
     margin: float = 0.0
     evidence: EvidenceWord = "measured"
+    scope: Scope | None = None
+    factor: str | tuple[str, ...] = ()
     source: str = ""
     caveat: str = ""
 

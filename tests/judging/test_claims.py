@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from posebench.errors import SpecError
-from posebench.judging.contrasts import ClaimCell, contrast_of
+from posebench.judging.contrasts import contrast_of
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.suites.claims import Claim, load_claims, shipped_claims
 from posebench.suites.suite import load_suite, shipped_suites
 

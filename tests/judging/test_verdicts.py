@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posebench.judging.contrasts import ClaimCell
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.published import published_cells
 from posebench.judging.verdicts import judge
 from posebench.reporting.tables.verdict_table import evidence_text

@@ -13,6 +13,7 @@ from torch import nn
 from posebench.errors import SpecError, nearest
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.networks.grids import Grid, SizeLockedLayer, grid_at
+from posebench.networks.heads.attention import HEATMAP_ATTENTION
 from posebench.networks.heads.family import HeadFamily, SizeLockedHead, Surroundings
 from posebench.networks.heads.heatmap import HEATMAP
 from posebench.networks.heads.rtmcc import RTMCC
@@ -28,6 +29,7 @@ HEADS: dict[str, HeadFamily] = {
     "rtmw": RTMW,
     "rtmcc": RTMCC,
     "simcc": SIMCC,
+    "heatmap-attention": HEATMAP_ATTENTION,
     "heatmap": HEATMAP,
 }
 # Files of versions before 0.2 give every head these options; kinds without them had these values.

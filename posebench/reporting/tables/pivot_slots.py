@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from posebench.judging.contrasts import ClaimCell
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.results.numbers import bounds_of, number_named
 from posebench.results.store import StoredCell
 from posebench.suites.claims import LABEL

@@ -1,0 +1,1 @@
+"""Pairs of trainings: how cells find each other, what else differs, and what chance does."""
