@@ -102,7 +102,7 @@ def _rate(recipe: Recipe) -> float | None:
     try:
         with tempfile.TemporaryDirectory(prefix="posebench-") as folder:
             train(recipe, Path(folder), lambda _model: {}, note)
-    except PosebenchError as error:
+    except Exception as error:
         reason_of(error, recipe.name)
         return None
     seconds = times[_WARM_UP + _MEASURED - 1] - times[_WARM_UP - 1]
