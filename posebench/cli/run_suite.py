@@ -147,10 +147,9 @@ def _show_plan(request: RunRequest, jobs: int) -> None:
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
         planned = plan_trainings(request.suite, request.folder, request.out)
-        found = forecast(planned, display.progress)
+        found = forecast(planned, request.devices[0], display.progress)
         trainings = [each.training for each in planned]
-        files = {e.training.name: e.file for e in planned if e.file is not None}
-        with stand_ins(request.suite, trainings, files) as trained:
+        with stand_ins(request.suite, trainings, request.out) as trained:
             request = replace(request, trained=trained)
             plan = plan_of(request, LoadedCheckpoints(), display.progress)
     pending, _ = pending_and_done(request, plan)

@@ -37,10 +37,10 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("POSEBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "EXECUTORS", {"processes": EXECUTORS["inline"]})
-    monkeypatch.setattr(worker.os, "nice", lambda _: 0)
+    monkeypatch.setattr("os.nice", lambda _: 0)
     monkeypatch.setattr(worker, "train", instant_training)
     monkeypatch.setattr(worker, "validation", lambda *_: lambda _model: {})
-    monkeypatch.setattr(forecast, "_rate", lambda _recipe: 8.0)
+    monkeypatch.setattr(forecast, "_rate", lambda *_: 8.0)
     (tmp_path / "claim.yaml").write_text(CLAIM, encoding="utf-8")
     return lab_suite(tmp_path, {"claims": ["claim.yaml"]}, data=DATA, seeds=[0, 1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,11 @@ def lab_suite(folder: Path, suite: dict[str, Any] | None = None, **trained: Any)
 
 
 def instant_training(
-    recipe: Recipe, out: Path, _evaluate: object, progress: Callable[[str, int, int], None]
+    recipe: Recipe,
+    out: Path,
+    _evaluate: object,
+    progress: Callable[[str, int, int], None],
+    _device: str,
 ) -> TrainingOutcome:
     """Write the initial weights as the trained ones."""
     model = build_model(recipe.model)
@@ -60,6 +65,13 @@ def instant_training(
     progress("train", recipe.steps, recipe.steps)
     checkpoint = out / f"{recipe.name}.safetensors"
     save_checkpoint(checkpoint, model.eval(), {"recipe": {}}, dtype=torch.float32)
+    at_sizes = {}
+    for factor in recipe.test_sizes:
+        size = recipe.model.input_size.scaled(factor)
+        at_sizes[size] = out / f"{recipe.name}@{size}.safetensors"
+        sized = build_model(replace(recipe.model, input_size=size))
+        initialise(sized, recipe.seed)
+        save_checkpoint(at_sizes[size], sized.eval(), {"recipe": {}}, dtype=torch.float32)
     curve = out / f"{recipe.name}.curve.json"
     curve.write_text(json.dumps({"curve": []}), encoding="utf-8")
-    return TrainingOutcome(checkpoint, curve, {"AP": 0.5})
+    return TrainingOutcome(checkpoint, curve, {"AP": 0.5}, at_sizes)

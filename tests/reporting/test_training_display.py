@@ -11,7 +11,6 @@ from lab_suites import lab_suite
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from posebench.reporting import training_display as shown
 from posebench.reporting.training_display import TrainingShown, training_line
 from posebench.running.trained.forecast import Forecast
 from posebench.running.trained.train_suite import PlannedTraining
@@ -24,14 +23,14 @@ def planned(tmp_path: Path) -> list[PlannedTraining]:
     trained = load_suite(lab_suite(tmp_path)).trained
     assert trained is not None
     found = trainings_of(trained, tmp_path)
-    return [PlannedTraining(each, each.name, tmp_path) for each in found]
+    return [PlannedTraining(each, each.name) for each in found]
 
 
 def test_lines_say_what_is_left(
     planned: list[PlannedTraining], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(shown.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     file = io.StringIO()
     display = TrainingShown(Console(file=file, width=200))
     display.begun([replace(planned[0], begun=True), planned[1]])

@@ -109,7 +109,7 @@ def test_arms_start_from_other_arms(tmp_path: Path) -> None:
     }
     factor = ["initialise", "distillation"]
     found = trainings(written(tmp_path, arms=arms, factor=factor, seeds=[2]))
-    assert list(found)[0] == "teacher_synthetic_s2"
+    assert next(iter(found)) == "teacher_synthetic_s2"
     student, started = found["student_synthetic_s2"], found["started_synthetic_s2"]
     assert student.sources == {"distillation": "teacher_synthetic_s2"}
     assert started.sources == {"initialise": "teacher_synthetic_s2"}
@@ -152,7 +152,10 @@ def test_what_recipes_cannot_be_made_of(tmp_path: Path, trained: Any, said: str)
         ({"seeds": [1, 1]}, "seeds must be different numbers"),
         ({"plateau": ["wite"]}, "line .*: there is no arm 'wite'.*wide"),
         ({"arms": {"a b": {}}}, "the arm 'a b' must be of letters"),
-        ({"arms": {"a": {"labels": {"seed": 3}}}}, "'seed' is set for every trained checkpoint"),
+        (
+            {"arms": {"a": {"labels": {"seed": 3}}}},
+            "'seed' is a label that trained",
+        ),
         ({"data": ["syntetic"]}, "'syntetic' has no `folder`"),
         ({"data": ["synthetic", {"name": "synthetic"}]}, "two data sets are called 'synthetic'"),
         ({"data": [{"folder": "a", "evalute": {}}]}, "unknown key 'trained.data.0.evalute'"),

@@ -47,7 +47,7 @@ def trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
 
     monkeypatch.setenv("POSEBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(training, "EXECUTORS", {"processes": EXECUTORS["inline"]})
-    monkeypatch.setattr(worker.os, "nice", lambda _: 0)
+    monkeypatch.setattr("os.nice", lambda _: 0)
     monkeypatch.setattr(worker, "train", train)
     monkeypatch.setattr(worker, "validation", lambda *_: lambda _model: {})
     return trained
@@ -176,6 +176,18 @@ def test_checkpoints_meet_their_own_data(
         places = [[each.name for each in found.datasets or ()] for found in checkpoints]
         both = ["synthetic", str(people)]
         assert places == ([both, both] if crossed else [["synthetic"], [str(people)]])
+
+
+def test_further_test_sizes_are_checkpoints_of_their_own(
+    tmp_path: Path, trains: list[Recipe]
+) -> None:
+    arms = {"heatmap": {"test_sizes": [0.5, 2]}}
+    checkpoints, _ = run(lab_suite(tmp_path, arms=arms), tmp_path / "run")
+    found = {each.source.name: each for each in checkpoints}
+    assert list(found) == [f"heatmap_synthetic_s0{end}" for end in ("", "@0.5x", "@2x")]
+    assert [each.entry.labels["test_size"] for each in checkpoints] == ["1x", "0.5x", "2x"]
+    assert {each.source.path.is_file() for each in checkpoints} == {True}
+    assert len({each.source.path for each in checkpoints}) == 3
 
 
 def test_the_worker_says_what_it_does_now_and_then() -> None:
