@@ -1,4 +1,4 @@
-"""Train one small model, of either paradigm, from a recipe."""
+"""Train one small model, of any paradigm, from a recipe."""
 
 from posebench.lab.training.loop import TrainingOutcome, train
 from posebench.lab.training.state import is_resumable

@@ -24,7 +24,7 @@ from posebench.lab.training.state import (
     save_state,
     state_path,
 )
-from posebench.networks.heads import LossSettings, head_family
+from posebench.networks.heads import LossSettings, training_loss
 from posebench.networks.model import PoseModel
 from posebench.prediction.crops import normalise
 from posebench.suites.recipe import Recipe
@@ -101,7 +101,7 @@ def _train_step(recipe: Recipe, state: TrainingState, batch: TrainingBatch) -> f
     inputs = normalised(batch, recipe)
     with torch.autocast("cpu", torch.bfloat16, enabled=optimisation.precision == "bf16"):
         outputs = state.model(inputs)
-    loss = _loss(recipe, outputs, batch)
+    loss = _loss(recipe, state.model, outputs, batch)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise TrainingError(
@@ -122,13 +122,16 @@ def normalised(batch: TrainingBatch, recipe: Recipe) -> Tensor:
     return inputs.contiguous(memory_format=torch.channels_last)
 
 
-def _loss(recipe: Recipe, outputs: tuple[Tensor, ...], batch: TrainingBatch) -> Tensor:
+def _loss(
+    recipe: Recipe, model: PoseModel, outputs: tuple[Tensor, ...], batch: TrainingBatch
+) -> Tensor:
     spec = recipe.model
     shapes = [tuple(output.shape) for output in outputs]
     encoded = spec.codec.encode(batch.keypoints, batch.visible, spec.input_size, shapes)
     *targets, weight = (torch.from_numpy(array) for array in encoded)
-    settings = LossSettings(recipe.optimisation.simcc_beta)
-    return head_family(spec.head.kind).loss(outputs, tuple(targets), weight, settings)
+    optimisation = recipe.optimisation
+    settings = LossSettings(optimisation.simcc_beta, optimisation.smooth_l1_beta)
+    return training_loss(spec.head, model.head)(outputs, tuple(targets), weight, settings)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from posebench.errors import TrainingError
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import put_when_written
 from posebench.lab.training.initial_weights import initialise
+from posebench.networks.heads import add_learned_loss
 from posebench.networks.model import PoseModel, build_model
 from posebench.suites.recipe import Recipe
 
@@ -54,9 +55,9 @@ def is_resumable(recipe: Recipe, out: Path) -> bool:
 
 def new_state(recipe: Recipe) -> TrainingState:
     """Return the state before the first step; weights come from the recipe's seed alone."""
-    model = build_model(recipe.model)
+    model = _model(recipe)
     initialise(model, recipe.seed)
-    average = build_model(recipe.model)
+    average = _model(recipe)
     average.load_state_dict(model.state_dict())
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimisation = recipe.optimisation
@@ -71,6 +72,13 @@ def new_state(recipe: Recipe) -> TrainingState:
         betas=optimisation.betas,
     )
     return TrainingState(model.train(), average.eval(), optimiser)
+
+
+def _model(recipe: Recipe) -> PoseModel:
+    """Return the network with what its loss learns, which is averaged and saved as it is."""
+    model = build_model(recipe.model)
+    add_learned_loss(recipe.model.head, model.head)
+    return model
 
 
 def save_state(recipe: Recipe, state: TrainingState, curve: Curve, path: Path) -> None:

@@ -44,9 +44,14 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """A recipe's settings of losses: `simcc_beta` multiplies bins before their softmax."""
+    """A recipe's settings of losses.
+
+    `simcc_beta` multiplies bins before their softmax. `smooth_l1_beta` is the error, as a fraction
+    of the input, below which regression's L1 loss is squared: 0 is L1, 1 is MMPose's.
+    """
 
     simcc_beta: float = 10.0
+    smooth_l1_beta: float = 0.0
 
 
 Loss = Callable[[Outputs, Outputs, Tensor, LossSettings], Tensor]
@@ -71,6 +76,7 @@ class HeadFamily:
       backbone, or None if they are of another kind; `channels` returns the number of channels of
       all keypoints together.
     - `codec` is the kind that decodes its outputs, `loss` the loss that they are trained by.
+      `learned_loss` makes the module that takes its place in training, with weights of its own.
     - `map_factor`: how many times finer its maps are than the features, on a side.
     - `size_locked`: the layers whose shape the trained size fixes, first to last; that size is read
       from them. A head with such layers whose inputs are cells is a `SizeLockedHead`. If those
@@ -86,6 +92,7 @@ class HeadFamily:
     channels: Callable[[Shapes], int]
     codec: type[Codec]
     loss: Loss
+    learned_loss: Callable[[], nn.Module] | None = None
     map_factor: Callable[[Any], int] = lambda _options: 1
     size_locked: tuple[SizeLockedLayer, ...] = ()
     told_by_channels: Callable[[Shapes, int], Mapping[str, Any] | None] = nothing_more
