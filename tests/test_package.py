@@ -15,11 +15,11 @@ import pytest
 
 import posebench
 from posebench.checkpoints import load_checkpoint
-from posebench.files.records import record_from_mapping
 from posebench.lab.training import Recipe, load_recipe
 from posebench.networks.codecs import SimccCodec
 from posebench.networks.heads import whole_head
 from posebench.networks.spec import FlipSpec, HeadSpec
+from posebench.suites import recipe_from_mapping
 from posebench.zoo import embedded_names, resolve
 
 RECIPES = Path(__file__).resolve().parents[1] / "suites" / "recipes"
@@ -96,7 +96,7 @@ def test_embedded_checkpoints_come_in_pairs():
 
 def embedded_recipe(name: str) -> Recipe:
     provenance = load_checkpoint(resolve(name)).provenance
-    return record_from_mapping(Recipe, provenance["recipe"], where=name)
+    return recipe_from_mapping(provenance["recipe"], where=name, folder=Path())
 
 
 @each_embedded

@@ -65,6 +65,12 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
         return
     if not dataclasses.is_dataclass(kind):
         matching = [option for option in typing.get_args(kind) if _could_be(option, value)]
+        if len(matching) > 1:
+            # The one that needs most of what is there.
+            needed = {each: _required(each) for each in matching}
+            given = [each for each in matching if needed[each] <= set(value)]
+            most = max((len(needed[each]) for each in given), default=0)
+            matching = [each for each in given if len(needed[each]) == most]
         if len(matching) == 1:
             _check_keys(matching[0], value, place, where)
         return
@@ -84,6 +90,16 @@ def _could_be(option: Any, item: Any) -> bool:
         return False
     kind = typing.get_type_hints(option).get("kind")
     return "kind" not in item or kind is None or item["kind"] in typing.get_args(kind)
+
+
+def _required(option: Any) -> set[str]:
+    """Return the names of the fields of a dataclass that have no default."""
+    missing = dataclasses.MISSING
+    return {
+        field.name
+        for field in dataclasses.fields(option)
+        if field.default is missing and field.default_factory is missing
+    }
 
 
 def mapping_from_record(record: Any) -> dict[str, Any]:

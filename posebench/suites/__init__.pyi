@@ -4,7 +4,11 @@ from .claims import (
     load_claims as load_claims,
     shipped_claims as shipped_claims,
 )
-from .recipe import Recipe as Recipe, load_recipe as load_recipe
+from .recipe import (
+    Recipe as Recipe,
+    load_recipe as load_recipe,
+    recipe_from_mapping as recipe_from_mapping,
+)
 from .suite import (
     Suite as Suite,
     find_suite as find_suite,

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from posebench.datasets.keypoints import COCO
-from posebench.datasets.synthetic import LEVELS
-from posebench.errors import SpecError, nearest
+from posebench.errors import SpecError
 from posebench.files.records import record_from_mapping
 from posebench.files.yaml_records import read_yaml
+from posebench.networks.loss_settings import LossSettings
+from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec, mapping_with_keypoints
+from posebench.suites.training_data import RenderedData, TrainingData
 
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Synthetic scenes to train on."""
-
-    level: str = "standard"
-    scenes: int = 8000
-
-    def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise SpecError(
-                f"data: there is no level {self.level!r}.", hint=nearest(self.level, LEVELS)
-            )
-        _require(self.scenes >= 1, "data: scenes must be at least 1.")
+SMALLEST_FACTOR, LARGEST_FACTOR = 0.25, 4.0
 
 
 @dataclass(frozen=True)
@@ -64,12 +54,11 @@ class Optimisation:
     clip_norm: float = 5.0
     ema_decay: float = 0.998
     precision: Literal["bf16", "fp32"] = "bf16"
-    simcc_beta: float = 10.0
 
     def __post_init__(self) -> None:
         if self.samples < self.batch_size or self.batch_size < 2:
             raise SpecError("A recipe needs batch_size >= 2 and at least one batch of samples.")
-        for name in ("learning_rate", "clip_norm", "simcc_beta"):
+        for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
             _require(0 < value < math.inf, f"optimisation: {name} must be above 0.")
         _require(
@@ -83,44 +72,127 @@ class Optimisation:
 
 
 @dataclass(frozen=True)
+class Initialisation:
+    """Weights to start from: those of `checkpoint`, or its backbone's alone.
+
+    `checkpoint` is any file that posebench loads, a zoo id or the name of an embedded checkpoint.
+    """
+
+    checkpoint: str
+    part: Literal["whole", "backbone"] = "whole"
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """A teacher, of the same outputs, whose answers are learned beside the labels.
+
+    The loss is (1 - `weight`) times that of the labels plus `weight` times that of the teacher.
+    """
+
+    teacher: str
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.weight <= 1, "distillation: weight must lie between 0 and 1.")
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """One training run. Models of the same `pair` differ in one factor only."""
+    """One training run.
+
+    `train_sizes` are factors of the model's input size; each batch is cut at one of them.
+    `test_sizes` are further factors: after training, a checkpoint is written for each, with
+    BatchNorm's statistics of that size. Recipes of the same `pair` differ in one factor only.
+    """
 
     name: str
-    pair: str
     model: ModelSpec
     optimisation: Optimisation
-    data: TrainingData = field(default_factory=TrainingData)
+    data: TrainingData = field(default_factory=RenderedData)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: LossSettings = field(default_factory=LossSettings)
+    train_sizes: tuple[float, ...] = (1.0,)
+    test_sizes: tuple[float, ...] = ()
+    initialise: Initialisation | None = None
+    distillation: Distillation | None = None
     seed: int = 0
     evaluations: int = 10
+    pair: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name.replace("-", "").replace("_", "").isalnum():
             raise SpecError(f"name {self.name!r} must be letters, digits, '-' and '_'.")
         _require(self.seed >= 0, "seed must not be negative.")
         _require(self.evaluations >= 1, "evaluations must be at least 1.")
-        if self.model.keypoints.keypoints != COCO.keypoints:
+        _require(len(self.train_sizes) > 0, "train_sizes must hold at least one factor.")
+        for name in ("train_sizes", "test_sizes"):
+            factors = getattr(self, name)
+            _require(len(set(factors)) == len(factors), f"{name} lists a factor twice.")
+            _require(
+                all(SMALLEST_FACTOR <= factor <= LARGEST_FACTOR for factor in factors),
+                f"{name} must lie between {SMALLEST_FACTOR} and {LARGEST_FACTOR}.",
+            )
+        _require(1.0 not in self.test_sizes, "test_sizes: 1.0 is the checkpoint itself.")
+        rendered = isinstance(self.data, RenderedData)
+        if rendered and self.model.keypoints.keypoints != COCO.keypoints:
             raise SpecError(
                 "model: synthetic training scenes are labelled with COCO's 17 keypoints, not "
                 f"with those of {self.model.keypoints.name!r}.",
                 hint="Write `keypoints: coco`.",
             )
-        if self.model.crop.udp:
-            raise SpecError("model: training makes classic crops.", hint="Leave out `crop.udp`.")
+        if self.distillation is not None and self.train_sizes != (1.0,):
+            raise SpecError(
+                "distillation: a teacher answers at one size only.", hint="Leave out train_sizes."
+            )
 
     @property
     def steps(self) -> int:
         """Number of optimiser steps."""
         return self.optimisation.samples // self.optimisation.batch_size
 
+    @property
+    def input_sizes(self) -> tuple[InputSize, ...]:
+        """The sizes of batches, in the order of `train_sizes`."""
+        return tuple(self.model.input_size.scaled(factor) for factor in self.train_sizes)
+
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; raise `SpecError` naming the nearest valid key for an unknown one."""
-    raw = read_yaml(path)
-    if isinstance(raw.get("model"), dict):
-        raw["model"] = mapping_with_keypoints(raw["model"])
-    return record_from_mapping(Recipe, raw, where=str(path))
+    """Read a recipe; its files and folders are meant relative to the recipe's own folder.
+
+    Raises `SpecError` naming the nearest valid key for an unknown one.
+    """
+    return recipe_from_mapping(read_yaml(path), where=str(path), folder=path.parent)
+
+
+def recipe_from_mapping(mapping: Mapping[str, Any], *, where: str, folder: Path) -> Recipe:
+    """Build a recipe from plain data, in which files and folders are relative to `folder`.
+
+    A model that names no `keypoints` gets those of its data. Raises `SpecError` if a value does not
+    fit.
+    """
+    plain = {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in mapping.items()
+    }
+    for section, key in (
+        ("data", "folder"),
+        ("initialise", "checkpoint"),
+        ("distillation", "teacher"),
+    ):
+        if isinstance(plain.get(section), dict) and isinstance(plain[section].get(key), str):
+            beside = folder / Path(plain[section][key]).expanduser()
+            plain[section][key] = str(beside) if beside.exists() else plain[section][key]
+    # Recipes of version 0.1 have the settings of losses among those of the optimiser.
+    optimisation = plain.get("optimisation")
+    if isinstance(optimisation, dict) and "simcc_beta" in optimisation:
+        plain["loss"] = {"beta": optimisation.pop("simcc_beta"), **plain.get("loss", {})}
+    model = plain.get("model")
+    if not isinstance(model, dict):
+        return record_from_mapping(Recipe, plain, where=where)
+    plain["model"] = mapping_with_keypoints(model)
+    recipe = record_from_mapping(Recipe, plain, where=where)
+    if "keypoints" in model:
+        return recipe
+    return replace(recipe, model=replace(recipe.model, keypoints=recipe.data.keypoints))
 
 
 def _require(holds: bool, message: str) -> None:

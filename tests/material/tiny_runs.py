@@ -18,7 +18,8 @@ from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
-from posebench.suites.recipe import Augmentation, Optimisation, TrainingData
+from posebench.suites.recipe import Augmentation, Optimisation
+from posebench.suites.training_data import RenderedData
 
 SIZE = InputSize(64, 48)
 STILL = Augmentation(
@@ -44,7 +45,7 @@ def tiny_recipe(paradigm: str, steps: int = 12, evaluations: int = 3) -> Recipe:
         pair="tiny",
         model=ModelSpec(BackboneSpec("resnet", options), head, codec, SIZE),
         optimisation=Optimisation(samples=8 * steps, batch_size=8, precision="fp32"),
-        data=TrainingData(scenes=8),
+        data=RenderedData(scenes=8),
         evaluations=evaluations,
     )
 

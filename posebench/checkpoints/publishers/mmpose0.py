@@ -1,7 +1,8 @@
 """Input size, decoder, crop and flip test from an MMPose 0.x config.
 
 Defaults are those of MMPose 0.29: `models/heads/topdown_heatmap_base_head.py`,
-`models/heads/deeppose_regression_head.py`, `models/detectors/top_down.py`, `core/evaluation/top_down_eval.py`, `datasets/pipelines/top_down_transform.py`.
+`models/heads/deeppose_regression_head.py`, `models/detectors/top_down.py`,
+`core/evaluation/top_down_eval.py`, `datasets/pipelines/top_down_transform.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Codec, crop and flip test from an MMPose 1.x config.
 
-Defaults are those of MMPose 1.3.2: `codecs/{msra_heatmap,udp_heatmap,simcc_label,regression_label}.py`,
-`datasets/transforms/{common,topdown}_transforms.py`, `models/heads/heatmap_heads/heatmap_head.py`.
+Defaults are those of MMPose 1.3.2: `datasets/transforms/{common,topdown}_transforms.py`,
+`codecs/{msra_heatmap,udp_heatmap,simcc_label,regression_label}.py`,
+`models/heads/heatmap_heads/heatmap_head.py`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from posebench.lab.training.state import (
     save_state,
     state_path,
 )
-from posebench.networks.heads import LossSettings, training_loss
+from posebench.networks.heads import training_loss
 from posebench.networks.model import PoseModel
 from posebench.prediction.crops import normalise
 from posebench.suites.recipe import Recipe
@@ -129,9 +129,8 @@ def _loss(
     shapes = [tuple(output.shape) for output in outputs]
     encoded = spec.codec.encode(batch.keypoints, batch.visible, spec.input_size, shapes)
     *targets, weight = (torch.from_numpy(array) for array in encoded)
-    optimisation = recipe.optimisation
-    settings = LossSettings(optimisation.simcc_beta, optimisation.smooth_l1_beta)
-    return training_loss(spec.head, model.head)(outputs, tuple(targets), weight, settings)
+    loss = training_loss(spec.head, model.head)
+    return loss(outputs, tuple(targets), weight, recipe.loss)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from posebench.datasets.synthetic import SPLITS, render_scene, renderer_name
 from posebench.files.cache import cached_folder
-from posebench.suites.recipe import TrainingData
+from posebench.suites.training_data import RenderedData, TrainingData
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class SceneStore:
 
 def load_scenes(data: TrainingData, progress: Callable[[int, int], None]) -> SceneStore:
     """Render the training scenes, or open them where an earlier run has left them."""
+    assert isinstance(data, RenderedData)
     name = f"training-{renderer_name()}-{data.level}-{data.scenes}"
     folder = cached_folder(name, lambda work: _render(work, data, progress))
     with np.load(folder / "persons.npz") as arrays:
@@ -51,7 +52,7 @@ def load_scenes(data: TrainingData, progress: Callable[[int, int], None]) -> Sce
     return SceneStore(pixels=pixels, **fields)
 
 
-def _render(folder: Path, data: TrainingData, progress: Callable[[int, int], None]) -> None:
+def _render(folder: Path, data: RenderedData, progress: Callable[[int, int], None]) -> None:
     shapes: list[tuple[int, int]] = []
     columns: dict[str, list[Any]] = {"scene": [], "keypoints": [], "bbox_xyxy": []}
     with (folder / "pixels.bin").open("wb") as stream:

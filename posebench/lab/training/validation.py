@@ -14,10 +14,12 @@ from posebench.prediction.execution import Parallelism, Progress
 from posebench.prediction.predict import NetworkRun, predict
 from posebench.scoring.evaluate import ScoringOptions, evaluate
 from posebench.suites.recipe import Recipe
+from posebench.suites.training_data import RenderedData
 
 
 def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[str, float]]:
     """Return a function that gives AP and PCK, as fractions, of a model at its own size."""
+    assert isinstance(recipe.data, RenderedData)
     names = {level: name for name, level in SYNTHETIC_LEVELS.items()}
     request = DataRequest(dataset=names[recipe.data.level])
     dataset = load_pose_dataset(

@@ -13,19 +13,15 @@ from torch import nn
 from posebench.errors import SpecError, nearest
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.networks.grids import Grid, SizeLockedLayer, grid_at
-from posebench.networks.heads.family import (
-    HeadFamily,
-    Loss,
-    LossSettings,
-    SizeLockedHead,
-    Surroundings,
-)
+from posebench.networks.heads.attention import HEATMAP_ATTENTION
+from posebench.networks.heads.family import HeadFamily, Loss, SizeLockedHead, Surroundings
 from posebench.networks.heads.heatmap import HEATMAP
 from posebench.networks.heads.regression import REGRESSION
 from posebench.networks.heads.rle import RLE
 from posebench.networks.heads.rtmcc import RTMCC
 from posebench.networks.heads.rtmw import RTMW
 from posebench.networks.heads.simcc import SIMCC
+from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
@@ -37,6 +33,7 @@ HEADS: dict[str, HeadFamily] = {
     "simcc": SIMCC,
     "rle": RLE,
     "regression": REGRESSION,
+    "heatmap-attention": HEATMAP_ATTENTION,
     "heatmap": HEATMAP,
 }
 # The module of a learned loss in a head that is trained. MMPose has it under this name too.

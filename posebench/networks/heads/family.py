@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from posebench.networks.codecs import Codec
 from posebench.networks.grids import SizeLockedLayer
+from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec
@@ -40,18 +41,6 @@ class Surroundings:
     size: InputSize
     keypoints: int
     codec: Codec
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """A recipe's settings of losses.
-
-    `simcc_beta` multiplies bins before their softmax. `smooth_l1_beta` is the error, as a fraction
-    of the input, below which regression's L1 loss is squared: 0 is L1, 1 is MMPose's.
-    """
-
-    simcc_beta: float = 10.0
-    smooth_l1_beta: float = 0.0
 
 
 Loss = Callable[[Outputs, Outputs, Tensor, LossSettings], Tensor]

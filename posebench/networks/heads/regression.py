@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from posebench.networks.codecs import RegressionCodec
 from posebench.networks.codecs.regression import COORDINATES
-from posebench.networks.heads.family import HeadFamily, LossSettings, Outputs, Surroundings
+from posebench.networks.heads.family import HeadFamily, Outputs, Surroundings
 from posebench.networks.heads.output_layers import in_float32
+from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.spec import BackboneSpec
 
@@ -29,13 +30,14 @@ class RegressionHead(nn.Module):
 
     def __init__(self, in_channels: int, keypoints: int, values: int = COORDINATES) -> None:
         super().__init__()
-        self.values = values
+        self.keypoints, self.values = keypoints, values
         self.fc = nn.Linear(in_channels, keypoints * values)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Map features (N, C, h, w) to `(coordinates,)`, (N, K, values)."""
         pooled = functional.adaptive_avg_pool2d(features, 1).flatten(1)
-        return (in_float32(self.fc, pooled).unflatten(1, (-1, self.values)),)
+        values = in_float32(self.fc, pooled.float())
+        return (values.reshape(-1, self.keypoints, self.values),)
 
 
 def build(_options: RegressionOptions, around: Surroundings) -> RegressionHead:
@@ -55,9 +57,7 @@ def output_rows(shapes: Shapes) -> int:
     return weight[0] if len(weight) == 2 else 0
 
 
-def smooth_l1(
-    outputs: Outputs, targets: Outputs, weight: Tensor, settings: LossSettings
-) -> Tensor:
+def smooth_l1(outputs: Outputs, targets: Outputs, weight: Tensor, settings: LossSettings) -> Tensor:
     """Return the L1 distance summed over x and y, averaged over labelled keypoints.
 
     Below `smooth_l1_beta`, in fractions of the input, its square takes its place. With 1 it is

@@ -18,8 +18,9 @@ from torch.nn import functional
 from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.networks.codecs import RegressionCodec
 from posebench.networks.codecs.regression import COORDINATES, WITH_DEVIATIONS
-from posebench.networks.heads.family import HeadFamily, LossSettings, Outputs, Surroundings
+from posebench.networks.heads.family import HeadFamily, Outputs, Surroundings
 from posebench.networks.heads.regression import RegressionHead, RegressionOptions, output_rows
+from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.spec import BackboneSpec
 

@@ -122,7 +122,7 @@ def _read_curve(file: Path) -> Curve:
         recipe, points = value["recipe"], value["curve"]
         curve = Curve(
             name=str(recipe["name"]),
-            pair=str(recipe["pair"]),
+            pair=str(recipe.get("pair") or recipe["name"]),
             paradigm=str(recipe["model"]["codec"]["kind"]),
             samples=tuple(int(point["samples"]) for point in points),
             ap=tuple(100 * float(point["AP"]) for point in points),
