@@ -184,7 +184,7 @@ def recipe_from_mapping(mapping: Mapping[str, Any], *, where: str, folder: Path)
     # Recipes of version 0.1 have the settings of losses among those of the optimiser.
     optimisation = plain.get("optimisation")
     if isinstance(optimisation, dict) and "simcc_beta" in optimisation:
-        plain["loss"] = {"simcc_beta": optimisation.pop("simcc_beta"), **plain.get("loss", {})}
+        plain["loss"] = {"beta": optimisation.pop("simcc_beta"), **plain.get("loss", {})}
     model = plain.get("model")
     if not isinstance(model, dict):
         return record_from_mapping(Recipe, plain, where=where)

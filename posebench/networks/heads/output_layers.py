@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
-def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
-    """Return `layer(x)`, computed in float32 even under autocast.
+def in_float32(layer: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Return `layer(*inputs)`, computed in float32 even under autocast.
 
     With eight bits of mantissa, a peak would tie with its neighbours, and keypoints would move.
     """
-    device = x.device.type
+    device = inputs[0].device.type
     # For a device without data (`meta`), torch cannot say whether autocast is enabled.
     if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
-        result: Tensor = layer(x)
-        return result
+        return layer(*inputs)
     with torch.autocast(device, enabled=False):
-        result = layer(x.float())
-        return result
+        return layer(*(each.float() for each in inputs))

@@ -20,10 +20,15 @@ from posebench.networks.spec import BackboneSpec
 
 @dataclass(frozen=True)
 class RTMCCOptions:
-    """Options of the kind `rtmcc`."""
+    """Options of the kind `rtmcc`.
+
+    Without `attention` between keypoints, the linear layers of the axes read each keypoint's vector
+    of `gau.hidden_dims` values as it is.
+    """
 
     gau: GauOptions
     final_layer_kernel: int = 1
+    attention: bool = True
 
     def __post_init__(self) -> None:
         check_counts([self.final_layer_kernel])
@@ -39,7 +44,7 @@ class RTMCCHead(nn.Module):
         hidden = options.gau.hidden_dims
         self.final_layer = final_layer(options.final_layer_kernel, in_channels, keypoints)
         self.mlp = nn.Sequential(ScaleNorm(grid.cells), nn.Linear(grid.cells, hidden, bias=False))
-        self.gau = GatedAttentionUnit(options.gau)
+        self.gau = GatedAttentionUnit(options.gau) if options.attention else nn.Identity()
         self.cls_x = nn.Linear(hidden, bins.x, bias=False)
         self.cls_y = nn.Linear(hidden, bins.y, bias=False)
 
@@ -66,11 +71,15 @@ def build(options: RTMCCOptions, around: Surroundings) -> RTMCCHead:
 
 
 def recognise(shapes: Shapes, _backbone: BackboneSpec | None) -> dict[str, Any] | None:
-    """Return the options of a head with attention between maps and bins, or None."""
-    gau = recognise_gau(shapes)
-    if gau is None or not {"cls_x.weight", "mlp.1.weight"} <= set(shapes):
+    """Return the options of a head whose maps become wider vectors before their bins, or None."""
+    if not {"cls_x.weight", "mlp.1.weight"} <= set(shapes):
         return None
-    return {"final_layer_kernel": shapes.get("final_layer.weight", (1,))[-1], "gau": gau}
+    gau = recognise_gau(shapes)
+    return {
+        "final_layer_kernel": shapes.get("final_layer.weight", (1,))[-1],
+        "gau": gau or {"hidden_dims": shapes["mlp.1.weight"][0]},
+        "attention": gau is not None,
+    }
 
 
 RTMCC = HeadFamily(

@@ -59,7 +59,7 @@ class SimCCHead(nn.Module):
         self.final_layer: nn.Conv2d | None = None
         self.keypoints = keypoints
         channels = keypoints * options.channels_per_keypoint
-        if options.deconv_channels:
+        if options.deconv_channels or options.conv_channels:
             self.deconv_head = HeatmapHead(options, in_channels, channels)
         else:
             self.final_layer = final_layer(options.final_layer_kernel, in_channels, channels)

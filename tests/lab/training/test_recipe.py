@@ -94,7 +94,7 @@ def test_a_teacher_answers_at_one_size(tmp_path):
 
 def test_recipes_of_the_first_version_are_read(tmp_path):
     recipe = load_recipe(written(tmp_path, optimisation__simcc_beta=8.0, pair="p"))
-    assert (recipe.loss.simcc_beta, recipe.pair) == (8.0, "p")
+    assert (recipe.loss.beta, recipe.pair) == (8.0, "p")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_an_unknown_key_names_the_nearest(tmp_path, key, nearest):
         ("model__input_size", "64", "input size"),
         ("model__head__kind", 3, "head"),
         ("model__keypoints", "crowdpose", "17 keypoints"),
-        ("loss__simcc_beta", 0, "simcc_beta"),
+        ("loss__beta", 0, "beta"),
         ("data", {"folder": "d", "limit": 0}, "limit"),
         ("data", {"folder": "d", "splt": "train"}, "Did you mean 'split'"),
         ("data", {"folder": "d", "scenes": 3}, "unknown key 'data.scenes'"),

@@ -39,8 +39,12 @@ EXAMPLES = (
     HeadSpec("heatmap", {**DECONVS, "conv_channels": [6], "conv_kernels": [3]}),
     HeadSpec("simcc"),
     HeadSpec("simcc", {**DECONVS, "final_layer_kernel": 3}),
+    HeadSpec("simcc", {"conv_channels": [6], "conv_kernels": [1]}),
     HeadSpec("simcc", {"channels_per_keypoint": 3}),
     HeadSpec("rtmcc", {"gau": GAU, "final_layer_kernel": 7}),
+    HeadSpec("rtmcc", {"gau": {"hidden_dims": 32}, "attention": False}),
+    HeadSpec("heatmap-attention"),
+    HeadSpec("heatmap-attention", {**DECONVS, "conv_channels": [12], "conv_kernels": [1]}),
     HeadSpec("rtmw", {"gau": GAU, "final_layer_kernel": 7}),
 )
 each_example = pytest.mark.parametrize("head", EXAMPLES, ids=lambda head: head.kind)

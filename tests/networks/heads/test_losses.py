@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
+from posebench.errors import SpecError
 from posebench.networks.heads import LossSettings
 from posebench.networks.heads.losses import divergence_of_bins, squared_error
 
 WEIGHT = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
 BETA = 10.0
-SETTINGS = LossSettings(simcc_beta=BETA)
+SETTINGS = LossSettings(beta=BETA)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -98,3 +101,92 @@ def test_a_batch_without_labelled_keypoints_costs_nothing():
     loss.backward()
     assert float(loss.detach()) == 0
     assert all(float(output.grad.abs().max()) == 0 for output in outputs)
+
+
+def cross_entropy(output, wanted, factor=1.0):
+    """Return the mean over labelled keypoints of -sum q log p, in float64."""
+    terms = -(wanted.double() * torch.log_softmax(output.double() * factor, dim=-1)).sum(-1)
+    return float((terms * WEIGHT).sum() / WEIGHT.sum())
+
+
+def gaussians(bins: int, sigma: float = 1.5) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return targets (2, 3, bins) around bins, and these."""
+    centres = torch.tensor([[1, 4, 2], [0, 3, bins - 1]])
+    distance = torch.arange(bins) - centres[..., None]
+    return torch.exp(-(distance**2) / (2 * sigma**2)), centres
+
+
+def test_one_hot_targets_make_the_cross_entropy_of_the_nearest_bin():
+    output, (target, centres) = noise(2, 3, 7), gaussians(7)
+    settings = LossSettings(targets="one-hot", beta=2.0)
+    loss = divergence_of_bins((output,), (target,), WEIGHT, settings)
+    labels = torch.where(WEIGHT > 0, centres, -100)
+    expected = torch.nn.functional.cross_entropy((2 * output).flatten(0, 1), labels.flatten())
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_smoothing_is_that_of_torch_up_to_the_entropy_of_the_targets():
+    output, (target, centres) = noise(2, 3, 7), gaussians(7)
+    settings = LossSettings(targets="one-hot", beta=1.0, smoothing=0.1)
+    loss = divergence_of_bins((output,), (target,), WEIGHT, settings)
+    labels = torch.where(WEIGHT > 0, centres, -100)
+    expected = torch.nn.functional.cross_entropy(
+        output.flatten(0, 1), labels.flatten(), label_smoothing=0.1
+    )
+    high, low = 0.9 + 0.1 / 7, 0.1 / 7
+    entropy = -high * math.log(high) - 6 * low * math.log(low)
+    assert float(loss) == pytest.approx(float(expected) - entropy, rel=1e-5)
+
+
+def test_gaussian_targets_are_distributions_themselves():
+    output, (target, _) = noise(2, 3, 9), gaussians(9)
+    loss = divergence_of_bins((output,), (target,), WEIGHT, LossSettings(targets="gaussian"))
+    wanted = target.double() / target.double().sum(-1, keepdim=True)
+    entropy = cross_entropy(wanted.log(), wanted)
+    assert float(loss) == pytest.approx(cross_entropy(output, wanted, BETA) - entropy, rel=1e-5)
+
+
+def test_a_focal_loss_is_that_of_its_paper():
+    output, (target, centres) = noise(2, 3, 7), gaussians(7)
+    settings = LossSettings(targets="one-hot", beta=1.0, focal=2.0)
+    loss = divergence_of_bins((output,), (target,), WEIGHT, settings)
+    chosen = torch.softmax(output.double(), -1).gather(-1, centres[..., None])[..., 0]
+    terms = -((1 - chosen) ** 2) * chosen.log()
+    assert float(loss) == pytest.approx(float((terms * WEIGHT).sum() / WEIGHT.sum()), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        LossSettings(targets="one-hot"),
+        LossSettings(targets="one-hot", focal=2.0),
+        LossSettings(targets="gaussian", smoothing=0.1),
+    ],
+)
+def test_every_loss_falls_under_training_and_spares_keypoints_of_weight_0(settings):
+    target, _ = gaussians(7)
+    target = target * (WEIGHT > 0)[..., None]
+    output = noise(2, 3, 7).requires_grad_()
+    loss = divergence_of_bins((output,), (target,), WEIGHT, settings)
+    loss.backward()
+    assert float(output.grad[WEIGHT == 0].abs().max()) == 0
+    assert float(output.grad[WEIGHT > 0].abs().max()) > 0
+    with torch.no_grad():
+        stepped = output - 0.01 * output.grad
+    after = divergence_of_bins((stepped,), (target,), WEIGHT, settings)
+    assert float(after) < float(loss.detach())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"beta": 0.0}, "beta must be above 0"),
+        ({"smoothing": 1.0}, "smoothing must be"),
+        ({"focal": 0.5}, "focal must be 0 or at least 1"),
+        ({"focal": 2.0}, "needs `targets: one-hot`"),
+        ({"focal": 2.0, "targets": "one-hot", "smoothing": 0.1}, "without smoothing"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, said):
+    with pytest.raises(SpecError, match=said):
+        LossSettings(**settings)
