@@ -81,6 +81,26 @@ def test_a_dry_run_shows_what_training_costs(
     assert "All 4 checkpoints are trained." in run("run", suite, *where, "--dry-run").out
 
 
+def test_what_is_trained_so_far(suite: Path, people: Path, run: Callable[..., Any]) -> None:
+    where = ("--data-root", f"people={people}")
+    skipped = run("run", suite, *where, "--no-training")
+    assert skipped.code == 3
+    assert "simcc_people_s1: skipped: it is not trained yet" in skipped.err
+    assert run("run", suite, *where).code == 0
+    assert run("run", suite, *where, "--no-training", "--out", "other").code == 0
+
+
+def test_ctrl_c_while_training(
+    suite: Path, people: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "train", stopped)
+    left = run("run", suite, "--data-root", f"people={people}")
+    assert (left.code, "The same command goes on" in left.err) == (3, True)
+
+
 def test_data_that_are_not_here_are_an_error_if_nothing_else_is_left(
     suite: Path, run: Callable[..., Any]
 ) -> None:

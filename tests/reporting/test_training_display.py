@@ -64,4 +64,6 @@ def test_bars_show_all_and_each(planned: list[PlannedTraining]) -> None:
 
 def test_what_could_not_be_measured_is_said(planned: list[PlannedTraining]) -> None:
     text = training_line(planned, Forecast({"simcc_synthetic_s0": 8.0}), 1)
-    assert text.endswith("8 s with 1 side by side; 1 could not be measured. Evaluations come on top.")
+    assert text.endswith(
+        "8 s with 1 side by side; 1 could not be measured. Evaluations come on top."
+    )

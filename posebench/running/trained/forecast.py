@@ -23,7 +23,7 @@ from posebench.running.sources import SuiteCheckpoint
 from posebench.running.trained.kept import name_at, trained_checkpoint
 from posebench.running.trained.train_suite import (
     PlannedTraining,
-    failed_checkpoint,
+    absent_checkpoint,
     suite_checkpoint,
 )
 from posebench.suites.arms import Training
@@ -150,6 +150,6 @@ def _stand_ins(
                 sized = replace(model, input_size=model.input_size.scaled(factor))
                 save_checkpoint(path, build_model(sized), {"made_with": "stand-in"})
             except PosebenchError as error:
-                yield failed_checkpoint(suite, training, reason_of(error, name))
+                yield absent_checkpoint(suite, training, reason_of(error, name))
                 return
         yield suite_checkpoint(suite, training, path, text)

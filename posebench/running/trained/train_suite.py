@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from posebench.results.cell import Status
 from posebench.results.store import locked
 from posebench.running.executors import EXECUTORS, WorkerLost, Workers
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
@@ -106,6 +107,19 @@ def train_suite(
     return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
 
 
+def trained_so_far(suite: Suite, folder: Path, run: Path) -> tuple[SuiteCheckpoint, ...]:
+    """Return all checkpoints of a suite without training any: those that lack are skipped.
+
+    Raises `PosebenchError` if recipes or data do not fit.
+    """
+    if suite.trained is None:
+        return ()
+    with locked(run):
+        planned = plan_trainings(suite, folder, run)
+        progress = _Progress(run, planned)
+        return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
+
+
 def _show_step(display: TrainingDisplay, name: str, step: tuple[str, int, int]) -> None:
     display.step(name, *step)
 
@@ -132,17 +146,21 @@ def suite_checkpoint(
     )
 
 
-def failed_checkpoint(suite: Suite, training: Training, reason: str) -> SuiteCheckpoint:
-    """Return what stands for a checkpoint that could not be trained."""
-    stand_in = suite_checkpoint(suite, training, Path(training.name))
-    return replace(stand_in, problem=("failed", f"it could not be trained: {reason}"))
+def absent_checkpoint(
+    suite: Suite, training: Training, reason: str, status: Status = "failed"
+) -> SuiteCheckpoint:
+    """Return what stands for a checkpoint that is not there."""
+    return replace(suite_checkpoint(suite, training, Path(training.name)), problem=(status, reason))
 
 
 def _checkpoints(suite: Suite, each: PlannedTraining, progress: _Progress) -> list[SuiteCheckpoint]:
     """Return the checkpoints of a training: one, and one for each further test size."""
     training = each.training
     if training.name in progress.failures:
-        return [failed_checkpoint(suite, training, progress.failures[training.name])]
+        reason = f"it could not be trained: {progress.failures[training.name]}"
+        return [absent_checkpoint(suite, training, reason)]
+    if training.name not in progress.done:
+        return [absent_checkpoint(suite, training, "it is not trained yet", "skipped")]
     sizes = [f"{factor:g}x" for factor in training.recipe.test_sizes]
     found = []
     for factor in ("", *sizes):
