@@ -11,7 +11,7 @@ from typing import Any
 from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.requests import load_pose_dataset
 from posebench.datasets.synthetic import renderer_name
-from posebench.errors import PosebenchError
+from posebench.errors import CheckpointError
 from posebench.files.hashing import content_key, sha256_of
 from posebench.suites.arms import Training
 from posebench.suites.recipe import Recipe
@@ -84,7 +84,7 @@ def data_sha256(data: TrainingData) -> str:
 def _file_sha256(checkpoint: str) -> str:
     path = resolve(checkpoint)
     if not path.is_file():
-        raise PosebenchError(f"{path}, whose weights a recipe takes, is no file.")
+        raise CheckpointError(f"{path}, whose weights a recipe takes, is no file.")
     return sha256_of(path)
 
 
