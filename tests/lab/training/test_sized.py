@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -31,6 +32,11 @@ def square_recipe(paradigm, **changes):
     return replace(recipe, model=replace(recipe.model, input_size=SQUARE), **changes)
 
 
+def weights_of(checkpoint):
+    network: Any = checkpoint.network
+    return network.state_dict()
+
+
 def test_several_sizes_are_trained_at_and_each_test_size_has_a_checkpoint(
     monkeypatch, store, tmp_path
 ):
@@ -42,7 +48,7 @@ def test_several_sizes_are_trained_at_and_each_test_size_has_a_checkpoint(
     own, large = (load_checkpoint(path) for path in (outcome.checkpoint, outcome.at_sizes[LARGE]))
     assert (own.spec.input_size, large.spec.input_size) == (SQUARE, LARGE)
     assert large.provenance["batchnorm_of"] == "96x96"
-    weights, others = own.network.state_dict(), large.network.state_dict()
+    weights, others = weights_of(own), weights_of(large)
     for name, value in weights.items():
         same = torch.equal(value, others[name])
         assert same != ("running_" in name or "num_batches" in name), name
@@ -52,8 +58,8 @@ def test_statistics_are_those_of_the_crops_at_the_size(monkeypatch, store):
     """The first layer's mean over all crops, computed at once, is what is stored."""
     recipe = square_recipe("heatmap")
     monkeypatch.setattr(sized, "training_scenes", lambda _recipe, _progress: store)
-    model = new_state(recipe).average
-    found = reestimate_batchnorm(model, recipe, LARGE, crops=32)
+    model: Any = new_state(recipe).average
+    found: Any = reestimate_batchnorm(model, recipe, LARGE, crops=32)
     at_size = replace(recipe, train_sizes=(1.5,))
     crops = torch.cat(
         [cut_batch(store, plan, recipe.model.crop) for plan in batch_plans(store, at_size, 0)]
@@ -73,7 +79,7 @@ def test_a_size_locked_head_is_interpolated(monkeypatch, store):
     monkeypatch.setattr(sized, "training_scenes", lambda _recipe, _progress: store)
     model = new_state(recipe).average
     found = reestimate_batchnorm(model, recipe, LARGE, crops=16)
-    expected = apply_policy(model, LARGE, "interpolate").network
+    expected: Any = apply_policy(model, LARGE, "interpolate").network
     assert found.spec.input_size == LARGE
     for name, value in expected.head.state_dict().items():
         assert torch.equal(found.head.state_dict()[name], value), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ def test_weights_are_those_of_the_checkpoint(trained, part):
     path = trained("simcc")
     recipe = tiny_recipe("simcc")
     state = new_state(replace(recipe, initialise=Initialisation(str(path), part)))
-    source = load_checkpoint(path).network.state_dict()
+    network: Any = load_checkpoint(path).network
+    source = network.state_dict()
     fresh = new_state(recipe).model.state_dict()
     for name, value in state.model.state_dict().items():
         taken = part == "whole" or name.startswith("backbone.")
