@@ -13,13 +13,12 @@ from posebench.datasets.requests import load_pose_dataset
 from posebench.datasets.synthetic import renderer_name
 from posebench.errors import CheckpointError
 from posebench.files.hashing import content_key, sha256_of
+from posebench.lab.training import TRAINING_VERSION
 from posebench.suites.arms import Training
 from posebench.suites.recipe import Recipe
 from posebench.suites.training_data import FolderData, TrainingData
 from posebench.zoo import resolve
 
-# To be raised whenever a recipe no longer gives the weights that it gave.
-TRAINING_VERSION = 1
 # What names a training, or says where its inputs lie.
 _NAMES = frozenset({"name", "pair", "data", "initialise", "distillation"})
 
