@@ -10,6 +10,7 @@ import pytest
 from small_run import small_checkpoint
 from tiny_runs import tiny_recipe
 
+from posebench.lab.training import TRAINING_VERSION
 from posebench.networks.spec import CropSpec
 from posebench.running.trained import identity
 from posebench.running.trained.identity import data_sha256, training_key
@@ -67,5 +68,5 @@ def test_initial_weights_count_by_content_or_by_their_own_training(tmp_path: Pat
 
 def test_trainings_of_an_older_way_are_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
     key = training_key(RECIPE, {})
-    monkeypatch.setattr(identity, "TRAINING_VERSION", identity.TRAINING_VERSION + 1)
+    monkeypatch.setattr(identity, "TRAINING_VERSION", TRAINING_VERSION + 1)
     assert training_key(RECIPE, {}) != key
