@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from posebench.errors import PosebenchError, SpecError, UsageError
+from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
 from posebench.suites.arms import Training, trainings_of
 from posebench.suites.settling import settled
@@ -71,7 +72,8 @@ def test_every_arm_meets_all_data_and_seeds(tmp_path: Path) -> None:
     assert one.labels == {"arm": "narrow", "seed": "4", "data": "synthetic"}
     assert other.labels == {"arm": "wide", "seed": "0", "data": "people", "sigma": "3"}
     assert one.recipe.seed == 4
-    assert (one.recipe.model.codec.sigma, other.recipe.model.codec.sigma) == (1.0, 3.0)
+    assert one.recipe.model.codec == HeatmapCodec(sigma=1.0)
+    assert other.recipe.model.codec == HeatmapCodec(sigma=3.0)
     assert one.recipe.data == RenderedData(scenes=8)
     assert other.recipe.data == FolderData(str(tmp_path / "people"), limit=7)
     assert len(other.recipe.model.keypoints.keypoints) == 14
