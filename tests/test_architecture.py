@@ -44,7 +44,13 @@ WITHOUT_TORCH = (
     "reporting",
     "cli",
 )
-WITH_TORCH = {"reporting.live", "reporting.page.profiles", "cli.run_suite", "cli.validate_suite"}
+WITH_TORCH = {
+    "reporting.live",
+    "reporting.page.profiles",
+    "reporting.training_display",
+    "cli.run_suite",
+    "cli.validate_suite",
+}
 # Frameworks that posebench does without, and libraries that only some units may touch.
 FORBIDDEN = (
     "mmcv",

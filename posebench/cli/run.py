@@ -48,6 +48,12 @@ def run_command(
             "one per GPU.",
         ),
     ] = None,
+    training: Annotated[
+        bool,
+        typer.Option(
+            "--training/--no-training", help="Train what is not trained yet, or do without it."
+        ),
+    ] = True,
 ) -> None:
     """Train what a suite needs, run it, or what is left of it, and print its table and verdicts."""
     from posebench.cli.run_suite import RunOptions, roots_of, run_command_line
@@ -57,6 +63,6 @@ def run_command(
     resources = Resources(threads, workers)
     roots = roots_of(data_root or [])
     asked = RunOptions(
-        out, only, limit, retry_failed, dry_run, device, resources, scale, roots, jobs
+        out, only, limit, retry_failed, dry_run, device, resources, scale, roots, jobs, training
     )
     raise typer.Exit(run_command_line(find_suite(suite), asked))

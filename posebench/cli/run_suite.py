@@ -36,9 +36,10 @@ from posebench.running.loading import LoadedCheckpoints
 from posebench.running.request import RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
+from posebench.running.sources import SuiteCheckpoint
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast, stand_ins
-from posebench.running.trained.train_suite import plan_trainings, train_suite
+from posebench.running.trained.train_suite import plan_trainings, train_suite, trained_so_far
 from posebench.suites.claims import find_claims
 from posebench.suites.settling import settled
 from posebench.suites.suite import load_suite, source_text
@@ -51,7 +52,7 @@ class RunOptions:
     """The options of `posebench run`.
 
     `scale` and `data_roots`, by the data sets' names, are for suites that train; `jobs` is how many
-    checkpoints are trained side by side on each device.
+    checkpoints are trained side by side on each device; without `training` none is.
     """
 
     out: Path | None = None
@@ -64,6 +65,7 @@ class RunOptions:
     scale: str | None = None
     data_roots: Mapping[str, Path] = field(default_factory=dict)
     jobs: int | None = None
+    training: bool = True
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -112,9 +114,11 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     if options.dry_run:
         _show_plan(request, len(options.places))
         return 0
-    with training_display() as shown:
-        trained = train_suite(suite, path.parent, out, options.places, shown)
-    request = replace(request, trained=trained)
+    try:
+        request = replace(request, trained=_trained(request, options))
+    except KeyboardInterrupt:
+        say("\nStopped by Ctrl-C. The same command goes on where it stopped.", err=True)
+        return 3
     stopped = False
     with suite_display() as display:
         try:
@@ -137,6 +141,14 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     return 3 if stopped else exit_code(results)
 
 
+def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint, ...]:
+    """Return the checkpoints of `trained:`, trained first unless they shall not be."""
+    if not options.training:
+        return trained_so_far(request.suite, request.folder, request.out)
+    with training_display() as shown:
+        return train_suite(request.suite, request.folder, request.out, options.places, shown)
+
+
 def _default_folder(name: str, options: RunOptions) -> Path:
     limit = None if options.limit is None else f"limit{options.limit}"
     return _RUNS / "-".join(part for part in (name, options.scale, limit) if part is not None)
@@ -147,10 +159,9 @@ def _show_plan(request: RunRequest, jobs: int) -> None:
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
         planned = plan_trainings(request.suite, request.folder, request.out)
-        found = forecast(planned, display.progress)
+        found = forecast(planned, request.devices[0], display.progress)
         trainings = [each.training for each in planned]
-        files = {e.training.name: e.file for e in planned if e.file is not None}
-        with stand_ins(request.suite, trainings, files) as trained:
+        with stand_ins(request.suite, trainings, request.out) as trained:
             request = replace(request, trained=trained)
             plan = plan_of(request, LoadedCheckpoints(), display.progress)
     pending, _ = pending_and_done(request, plan)

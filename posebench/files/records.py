@@ -63,6 +63,10 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
     # A type with a schema of its own reads plain data itself.
     if not isinstance(value, Mapping) or hasattr(kind, "__get_pydantic_core_schema__"):
         return
+    if isinstance(origin := typing.get_origin(kind), type) and issubclass(origin, Mapping):
+        for key, item in value.items():
+            _check_keys(typing.get_args(kind)[1], item, (*place, key), where)
+        return
     if not dataclasses.is_dataclass(kind):
         matching = [option for option in typing.get_args(kind) if _could_be(option, value)]
         if len(matching) > 1:

@@ -151,5 +151,5 @@ def training_line(planned: Sequence[PlannedTraining], found: Forecast, jobs: int
     return (
         f"{len(waiting)} of {len(planned)} checkpoints are to be trained: about "
         f"{duration(seconds)} of one thread by speeds measured just now, "
-        f"{duration(seconds / jobs)} with {jobs} side by side{lacking}."
+        f"{duration(seconds / jobs)} with {jobs} side by side{lacking}. Evaluations come on top."
     )

@@ -1,3 +1,4 @@
+from .arms import Training as Training, trainings_of as trainings_of
 from .claims import (
     Claim as Claim,
     find_claims as find_claims,
@@ -9,6 +10,7 @@ from .recipe import (
     load_recipe as load_recipe,
     recipe_from_mapping as recipe_from_mapping,
 )
+from .settling import Settled as Settled, settled as settled
 from .suite import (
     Suite as Suite,
     find_suite as find_suite,

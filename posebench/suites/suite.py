@@ -226,6 +226,7 @@ def suite_schema() -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     schema = TypeAdapter(Suite).json_schema()
+    schema["anyOf"] = [{"required": [name]} for name in ("checkpoints", "trained")]
     for record in (schema, *schema["$defs"].values()):
         record["additionalProperties"] = False
     return schema

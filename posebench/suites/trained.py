@@ -20,9 +20,9 @@ RENDERED = "synthetic"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Keys of an arm that are not paths into the recipe.
 LABELS = "labels"
-# Labels that every trained checkpoint has, which an arm cannot set.
-ARM, SEED, DATA, BUDGET = "arm", "seed", "data", "budget"
-OWN_LABELS = (ARM, SEED, DATA, BUDGET)
+# Labels that trained checkpoints have, which an arm cannot set.
+ARM, SEED, DATA, BUDGET, TEST_SIZE = "arm", "seed", "data", "budget", "test_size"
+OWN_LABELS = (ARM, SEED, DATA, BUDGET, TEST_SIZE)
 # A dotted path into a recipe, and what stands there instead.
 Overrides = Mapping[str, Any]
 
@@ -138,7 +138,10 @@ def _defects_of_arms(trained: TrainedCheckpoints) -> Iterator[tuple[Place, str]]
             continue
         taken = next((label for label in OWN_LABELS if label in labels), None)
         if taken is not None:
-            yield ("arms", name, LABELS, taken), f"{taken!r} is set for every trained checkpoint."
+            yield (
+                ("arms", name, LABELS, taken),
+                f"{taken!r} is a label that trained checkpoints get by themselves.",
+            )
 
 
 def _defects_of_data(trained: TrainedCheckpoints) -> Iterator[tuple[Place, str]]:

@@ -57,7 +57,7 @@ def test_prune(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("prune", "--max-size", "1 kB") == 0
     text = capsys.readouterr().out
     assert "Removed 1 entry, 2.0 kB. 2.0 kB are left" in text
-    assert "only --kind checkpoints removes" in text
+    assert "only --kind checkpoints and --kind trained remove" in text
     assert run("prune", "--max-size", "0", "--kind", "checkpoints") == 0
     assert not (cache / "zoo" / "net.pth").exists()
     assert (cache / "mine").exists()

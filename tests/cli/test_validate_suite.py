@@ -107,7 +107,7 @@ def test_data_are_read_where_asked(run: Any, people: Path, weights: Path, tmp_pa
     )).err  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["capacity", "published_pairs"])
+@pytest.mark.parametrize("name", ["capacity", "published_pairs", "lab/no_deconv"])
 def test_shipped_suites_are_sound(run: Any, name: str) -> None:
     done = run("suite", "validate", name)
     assert done.code == 0, done.err

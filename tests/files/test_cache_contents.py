@@ -31,6 +31,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         f"exports/{HASH}.onnx.sha256",
         "image-hashes/0123456789abcdef.json",
         "zoo/net.pth",
+        f"trained/{HASH}/net.safetensors",
         ".training-v1-standard-4000.x1y2/pixels.bin",
     )
     for days, name in enumerate(reversed(names), start=2):
@@ -39,6 +40,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path.write_bytes(b"x" * 1000)
         top = folder / name.split("/")[0]
         used = path if top.name in ("predictions", "exports", "image-hashes", "zoo") else top
+        used = path.parent if top.name == "trained" else used
         os.utime(used, (time.time() - days * DAY,) * 2)
     yield folder
 
@@ -51,30 +53,33 @@ def test_every_kind_is_found_with_size_and_use(cache: Path) -> None:
     contents = cache_contents(cache)
     assert {entry.kind for entry in contents.entries} == set(KINDS)
     assert all(entry.size == 1000 for entry in contents.entries)
-    assert contents.size == 7000
+    assert contents.size == 8000
     assert contents.foreign == ()
     (oldest,) = contents.of("data-sets")
-    assert time.time() - oldest.used == pytest.approx(8 * DAY, abs=60)
+    assert time.time() - oldest.used == pytest.approx(9 * DAY, abs=60)
 
 
 def test_the_least_recently_used_goes_first(cache: Path) -> None:
     mark_used(cache / "synthetic-v1-opencv4.11.0-standard-val")
-    pruned = prune(cache_contents(cache), Limits(size=5000))
+    pruned = prune(cache_contents(cache), Limits(size=6000))
     assert [entry.kind for entry in pruned.removed] == ["training-scenes", "predictions"]
-    assert pruned.left == 5000
+    assert pruned.left == 6000
     assert names(cache) == set(KINDS) - {"training-scenes", "predictions"}
 
 
-def test_pulled_checkpoints_go_only_where_asked_for(cache: Path) -> None:
+def test_pulled_and_trained_checkpoints_go_only_where_asked_for(cache: Path) -> None:
     prune(cache_contents(cache), Limits(size=0))
-    assert names(cache) == {"checkpoints"}
-    assert prune(cache_contents(cache), Limits(size=0)).left == 1000
+    assert names(cache) == {"checkpoints", "trained"}
+    assert prune(cache_contents(cache), Limits(size=0)).left == 2000
     prune(cache_contents(cache), Limits(size=0, kinds=("checkpoints",)))
+    assert names(cache) == {"trained"}
+    prune(cache_contents(cache), Limits(size=0, kinds=("trained",)))
     assert names(cache) == set()
+    assert list((cache / "trained").iterdir()) == []
 
 
 def test_age_and_kind_limit_what_goes(cache: Path) -> None:
-    pruned = prune(cache_contents(cache), Limits(age=7.5 * DAY))
+    pruned = prune(cache_contents(cache), Limits(age=8.5 * DAY))
     assert [entry.kind for entry in pruned.removed] == ["data-sets"]
     pruned = prune(cache_contents(cache), Limits(size=0, kinds=("predictions",)))
     assert [entry.kind for entry in pruned.removed] == ["predictions"]

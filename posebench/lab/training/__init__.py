@@ -1,11 +1,12 @@
 """Train one model from a recipe, on a CPU or a GPU."""
 
-from posebench.lab.training.loop import TrainingOutcome, train
+from posebench.lab.training.loop import TRAINING_VERSION, TrainingOutcome, train
 from posebench.lab.training.sized import reestimate_batchnorm
 from posebench.lab.training.state import is_resumable
 from posebench.suites.recipe import Recipe, load_recipe
 
 __all__ = [
+    "TRAINING_VERSION",
     "Recipe",
     "TrainingOutcome",
     "is_resumable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from posebench.lab.training.starting_points import Teacher
 from posebench.lab.training.state import TrainingState
-from posebench.networks.heads import head_family
+from posebench.networks.heads import training_loss
 from posebench.networks.heads.family import Outputs
 from posebench.suites.recipe import Recipe
 
@@ -24,7 +24,7 @@ class Learner:
         self._recipe = recipe
         self._state = state
         self._teacher = teacher
-        self._loss = head_family(recipe.model.head.kind).loss
+        self._loss = training_loss(recipe.model.head, state.model.head)
         self._parameters = list(state.model.parameters())
         self.device = self._parameters[0].device
         self._rate: Tensor = state.optimiser.param_groups[0]["lr"]
@@ -64,6 +64,10 @@ class Learner:
 
     @torch.no_grad()
     def _average(self) -> None:
+        if self.device.type == "cpu":
+            torch._foreach_lerp_(self._means, self._values, float(self._pace))
+            return
+        # A recorded step takes the pace as a tensor, which this spelling alone does in few calls.
         away = torch._foreach_sub(self._values, self._means)
         torch._foreach_mul_(away, self._pace)
         torch._foreach_add_(self._means, away)

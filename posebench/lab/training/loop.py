@@ -39,6 +39,9 @@ from posebench.suites.recipe import Recipe
 
 Progress = Callable[[str, int, int], None]
 Evaluate = Callable[[PoseModel], dict[str, float]]
+# To be raised whenever a recipe no longer gives the weights that it gave: what was trained before
+# is trained again.
+TRAINING_VERSION = 1
 # Losses that a GPU computes before they are looked at: looking waits for it.
 _UNSEEN = 64
 

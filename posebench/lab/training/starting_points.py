@@ -90,7 +90,9 @@ class Teacher:
         self, outputs: Outputs, answers: Outputs, weight: Tensor, settings: LossSettings
     ) -> Tensor:
         """Return how far outputs are from the teacher's, averaged over labelled keypoints."""
-        return self._nearness(outputs, tuple(each.float() for each in answers), weight, settings)
+        # Of the settings, only the temperature concerns answers: they are no Gaussians.
+        plain = LossSettings(beta=settings.beta)
+        return self._nearness(outputs, tuple(each.float() for each in answers), weight, plain)
 
 
 def _check_teacher(recipe: Recipe, checkpoint: Checkpoint) -> None:

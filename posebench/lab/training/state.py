@@ -15,6 +15,7 @@ from posebench.errors import TrainingError
 from posebench.files.writing import put_when_written
 from posebench.lab.training.initial_weights import initialise
 from posebench.lab.training.starting_points import Origin, take_weights
+from posebench.networks.heads import add_learned_loss
 from posebench.networks.model import PoseModel, build_model
 from posebench.suites.recipe import Recipe
 
@@ -64,16 +65,23 @@ def new_state(recipe: Recipe, device: torch.device = CPU) -> TrainingState:
 
     Weights come from the recipe's seed alone, then from the checkpoint that it names.
     """
-    model = build_model(recipe.model)
+    model = _model(recipe)
     initialise(model, recipe.seed)
     initial = None if recipe.initialise is None else take_weights(model, recipe.initialise)
-    average = build_model(recipe.model)
+    average = _model(recipe)
     average.load_state_dict(model.state_dict())
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TrainingState(
         model.train(), average.eval(), _optimiser(model, recipe, device), initial=initial
     )
+
+
+def _model(recipe: Recipe) -> PoseModel:
+    """Return the network with what its loss learns, which is averaged and saved as it is."""
+    model = build_model(recipe.model)
+    add_learned_loss(recipe.model.head, model.head)
+    return model
 
 
 def _optimiser(model: PoseModel, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +20,21 @@ from posebench.networks.model import build_model
 from posebench.prediction.execution import Progress
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint
-from posebench.running.trained.train_suite import PlannedTraining, suite_checkpoint
+from posebench.running.trained.kept import name_at, trained_checkpoint
+from posebench.running.trained.train_suite import (
+    PlannedTraining,
+    absent_checkpoint,
+    suite_checkpoint,
+)
 from posebench.suites.arms import Training
 from posebench.suites.recipe import Recipe
 from posebench.suites.suite import Suite
 from posebench.suites.training_data import FolderData, RenderedData
 
-# Steps before the clock starts, and steps that it measures.
+# Steps before the clock starts, and steps that it measures; of a GPU more, because it is waited for
+# only now and then.
 _WARM_UP, _MEASURED = 3, 10
+_WARM_UP_OF_DEVICE, _MEASURED_OF_DEVICE = 64, 192
 # Images behind the measurement.
 _IMAGES = 48
 # A teacher only answers; of a step's cost that is about a third.
@@ -49,7 +56,7 @@ class Forecast:
         )
 
 
-def forecast(planned: Sequence[PlannedTraining], progress: Progress) -> Forecast:
+def forecast(planned: Sequence[PlannedTraining], device: str, progress: Progress) -> Forecast:
     """Measure what trainings that are not done cost: a few steps of each kind, on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -59,10 +66,10 @@ def forecast(planned: Sequence[PlannedTraining], progress: Progress) -> Forecast
     try:
         for position, each in enumerate(waiting):
             progress("measuring", position, len(waiting))
-            recipe = _short(each.training.recipe)
+            recipe = _short(each.training.recipe, sum(_steps(device)))
             kind = content_key({**mapping_from_record(recipe), "name": "", "seed": 0})
             if kind not in measured:
-                measured[kind] = _rate(recipe)
+                measured[kind] = _rate(recipe, device)
             rate = measured[kind]
             if rate is not None:
                 teacher = _TEACHER if each.training.recipe.distillation else 0.0
@@ -72,14 +79,20 @@ def forecast(planned: Sequence[PlannedTraining], progress: Progress) -> Forecast
     return Forecast(rates)
 
 
-def _short(recipe: Recipe) -> Recipe:
+def _steps(device: str) -> tuple[int, int]:
+    if device == "cpu":
+        return _WARM_UP, _MEASURED
+    return _WARM_UP_OF_DEVICE, _MEASURED_OF_DEVICE
+
+
+def _short(recipe: Recipe, steps: int) -> Recipe:
     """Return a recipe of the same steps, but few of them, on few images."""
     data = recipe.data
     if isinstance(data, FolderData):
         data = replace(data, limit=min(data.limit or _IMAGES, _IMAGES))
     elif isinstance(data, RenderedData):
         data = replace(data, scenes=min(data.scenes, _IMAGES))
-    samples = (_WARM_UP + _MEASURED) * recipe.optimisation.batch_size
+    samples = steps * recipe.optimisation.batch_size
     return replace(
         recipe,
         data=data,
@@ -91,7 +104,7 @@ def _short(recipe: Recipe) -> Recipe:
     )
 
 
-def _rate(recipe: Recipe) -> float | None:
+def _rate(recipe: Recipe, device: str) -> float | None:
     """Return crops per second; None where a recipe cannot be trained, as the run will show."""
     times: list[float] = []
 
@@ -101,36 +114,42 @@ def _rate(recipe: Recipe) -> float | None:
 
     try:
         with tempfile.TemporaryDirectory(prefix="posebench-") as folder:
-            train(recipe, Path(folder), lambda _model: {}, note)
-    except PosebenchError as error:
+            train(recipe, Path(folder), lambda _model: {}, note, device)
+    except Exception as error:
         reason_of(error, recipe.name)
         return None
-    seconds = times[_WARM_UP + _MEASURED - 1] - times[_WARM_UP - 1]
-    return _MEASURED * recipe.optimisation.batch_size / seconds
+    warm_up, steps = _steps(device)
+    seconds = times[warm_up + steps - 1] - times[warm_up - 1]
+    return steps * recipe.optimisation.batch_size / seconds
 
 
 @contextmanager
 def stand_ins(
-    suite: Suite, trainings: Sequence[Training], trained: Mapping[str, Path] | None = None
+    suite: Suite, trainings: Sequence[Training], run: Path | None = None
 ) -> Iterator[tuple[SuiteCheckpoint, ...]]:
-    """Yield all checkpoints of a suite; untrained weights stand in for those that are to come.
-
-    `trained` are the files of those that are there, by name.
-    """
-    files = trained or {}
+    """Yield all checkpoints of a suite; untrained weights stand in for those that `run` lacks."""
     with tempfile.TemporaryDirectory(prefix="posebench-") as folder:
         yield tuple(
-            suite_checkpoint(suite, training, files[training.name])
-            if training.name in files
-            else _stand_in(suite, training, Path(folder))
+            found
             for training in trainings
+            for found in _stand_ins(suite, training, run, Path(folder))
         )
 
 
-def _stand_in(suite: Suite, training: Training, folder: Path) -> SuiteCheckpoint:
-    path = folder / f"{training.name}.safetensors"
-    try:
-        save_checkpoint(path, build_model(training.recipe.model), {"made_with": "stand-in"})
-    except PosebenchError as error:
-        return suite_checkpoint(suite, training, path, reason_of(error, training.name))
-    return suite_checkpoint(suite, training, path)
+def _stand_ins(
+    suite: Suite, training: Training, run: Path | None, folder: Path
+) -> Iterator[SuiteCheckpoint]:
+    model = training.recipe.model
+    for factor in (1.0, *training.recipe.test_sizes):
+        text = "" if factor == 1.0 else f"{factor:g}x"
+        name = name_at(training.name, text)
+        path = None if run is None else trained_checkpoint(run, name)
+        if path is None:
+            path = folder / f"{name}.safetensors"
+            try:
+                sized = replace(model, input_size=model.input_size.scaled(factor))
+                save_checkpoint(path, build_model(sized), {"made_with": "stand-in"})
+            except PosebenchError as error:
+                yield absent_checkpoint(suite, training, reason_of(error, name))
+                return
+        yield suite_checkpoint(suite, training, path, text)

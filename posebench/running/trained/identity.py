@@ -11,15 +11,14 @@ from typing import Any
 from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.requests import load_pose_dataset
 from posebench.datasets.synthetic import renderer_name
-from posebench.errors import PosebenchError
+from posebench.errors import CheckpointError
 from posebench.files.hashing import content_key, sha256_of
+from posebench.lab.training import TRAINING_VERSION
 from posebench.suites.arms import Training
 from posebench.suites.recipe import Recipe
 from posebench.suites.training_data import FolderData, TrainingData
 from posebench.zoo import resolve
 
-# To be raised whenever a recipe no longer gives the weights that it gave.
-TRAINING_VERSION = 1
 # What names a training, or says where its inputs lie.
 _NAMES = frozenset({"name", "pair", "data", "initialise", "distillation"})
 
@@ -84,7 +83,7 @@ def data_sha256(data: TrainingData) -> str:
 def _file_sha256(checkpoint: str) -> str:
     path = resolve(checkpoint)
     if not path.is_file():
-        raise PosebenchError(f"{path}, whose weights a recipe takes, is no file.")
+        raise CheckpointError(f"{path}, whose weights a recipe takes, is no file.")
     return sha256_of(path)
 
 

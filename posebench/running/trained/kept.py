@@ -11,7 +11,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from posebench.files.writing import write_json
 
 _log = logging.getLogger(__name__)
 TRAINED = "trained"
+# In names, before the factor of a further test size.
+_AT_SIZE = "@"
 _RECORD = "trained.json"
 _LOCKS = ".locks"
 
@@ -34,8 +36,9 @@ class TrainedRecord:
     """How a checkpoint was trained.
 
     `key` is that of the training; `checkpoint` and `curve` are file names beside the record,
-    `sha256` that of the checkpoint; `metrics` are the last ones of the curve, fractions;
-    `environment` is where it was made.
+    `sha256` that of the checkpoint; `at_sizes` are the files of further test sizes by their factor
+    of the trained size; `metrics` are the last ones of the curve, fractions; `environment` is where
+    it was made.
     """
 
     key: str
@@ -44,9 +47,9 @@ class TrainedRecord:
     sha256: str
     curve: str
     recipe: Mapping[str, Any]
-    data_sha256: str
     metrics: Mapping[str, float]
     environment: Mapping[str, Any]
+    at_sizes: Mapping[str, str] = field(default_factory=dict)
 
 
 def trained_folder(run: Path, name: str) -> Path:
@@ -54,11 +57,23 @@ def trained_folder(run: Path, name: str) -> Path:
     return run / TRAINED / name
 
 
+def name_at(name: str, factor: str) -> str:
+    """Return the name of a training's checkpoint at a further test size; `factor` may be empty."""
+    return f"{name}{_AT_SIZE}{factor}" if factor else name
+
+
 def trained_checkpoint(run: Path, name: str) -> Path | None:
-    """Return the file of a trained checkpoint in a run directory, None if it is not there."""
-    folder = trained_folder(run, name)
+    """Return the file of a trained checkpoint in a run directory, None if it is not there.
+
+    `name` is that of its training, at a further test size with `@` and the factor behind it.
+    """
+    training, _, factor = name.partition(_AT_SIZE)
+    folder = trained_folder(run, training)
     record = read_record(folder)
-    return None if record is None else folder / record.checkpoint
+    if record is None:
+        return None
+    file = record.at_sizes.get(factor) if factor else record.checkpoint
+    return None if file is None else folder / file
 
 
 def write_record(folder: Path, record: TrainedRecord) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from posebench.results.cell import Status
 from posebench.results.store import locked
 from posebench.running.executors import EXECUTORS, WorkerLost, Workers
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
@@ -18,11 +19,14 @@ from posebench.running.trained.kept import (
     copy_trained,
     find_trained,
     is_begun,
+    name_at,
+    trained_checkpoint,
     trained_folder,
 )
 from posebench.running.trained.worker import TrainingFailed, TrainingJob, TrainingWorker
 from posebench.suites.arms import Training, trainings_of
 from posebench.suites.suite import CheckpointEntry, Suite, evaluation_entry
+from posebench.suites.trained import TEST_SIZE
 
 
 class TrainingDisplay(Protocol):
@@ -47,16 +51,8 @@ class PlannedTraining:
 
     training: Training
     key: str
-    run: Path
     record: TrainedRecord | None = None
     begun: bool = False
-
-    @property
-    def file(self) -> Path | None:
-        """The checkpoint, if it is trained."""
-        if self.record is None:
-            return None
-        return trained_folder(self.run, self.training.name) / self.record.checkpoint
 
     @property
     def crops(self) -> int:
@@ -79,7 +75,7 @@ def plan_trainings(suite: Suite, folder: Path, run: Path) -> tuple[PlannedTraini
         key = keys[training.name]
         record = find_trained(run, training.name, key)
         begun = record is None and is_begun(run, training.name)
-        found.append(PlannedTraining(training, key, run, record, begun))
+        found.append(PlannedTraining(training, key, record, begun))
     return tuple(found)
 
 
@@ -108,7 +104,20 @@ def train_suite(
             with closing(EXECUTORS["processes"](jobs, workers, receive)) as outcomes:
                 for name, outcome in outcomes:
                     display.finished(name, progress.note(name, outcome))
-    return tuple(_checkpoint(suite, each.training, progress) for each in planned)
+    return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
+
+
+def trained_so_far(suite: Suite, folder: Path, run: Path) -> tuple[SuiteCheckpoint, ...]:
+    """Return all checkpoints of a suite without training any: those that lack are skipped.
+
+    Raises `PosebenchError` if recipes or data do not fit.
+    """
+    if suite.trained is None:
+        return ()
+    with locked(run):
+        planned = plan_trainings(suite, folder, run)
+        progress = _Progress(run, planned)
+        return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
 
 
 def _show_step(display: TrainingDisplay, name: str, step: tuple[str, int, int]) -> None:
@@ -116,23 +125,50 @@ def _show_step(display: TrainingDisplay, name: str, step: tuple[str, int, int]) 
 
 
 def suite_checkpoint(
-    suite: Suite, training: Training, path: Path, failure: str | None = None
+    suite: Suite, training: Training, path: Path, factor: str = ""
 ) -> SuiteCheckpoint:
-    """Return the checkpoint of a training, at `path`, with the data that it is evaluated on."""
+    """Return the checkpoint of a training, at `path`, with the data that it is evaluated on.
+
+    `factor` is that of a further test size.
+    """
     assert suite.trained is not None
     entries = suite.trained.data_entries if suite.trained.crossed else (training.data,)
+    name = name_at(training.name, factor)
+    # Beside others, a checkpoint says for which size it is.
+    labels = {
+        **training.labels,
+        **({TEST_SIZE: factor or "1x"} if training.recipe.test_sizes else {}),
+    }
     return SuiteCheckpoint(
-        CheckpointSource(path, training.name),
-        CheckpointEntry(str(path), training.name, training.labels),
-        None if failure is None else ("failed", f"it could not be trained: {failure}"),
-        tuple(evaluation_entry(entry) for entry in entries),
+        CheckpointSource(path, name),
+        CheckpointEntry(str(path), name, labels),
+        datasets=tuple(evaluation_entry(entry) for entry in entries),
     )
 
 
-def _checkpoint(suite: Suite, training: Training, progress: _Progress) -> SuiteCheckpoint:
-    place = trained_folder(progress.run, training.name)
-    path = progress.done.get(training.name, place)
-    return suite_checkpoint(suite, training, path, progress.failures.get(training.name))
+def absent_checkpoint(
+    suite: Suite, training: Training, reason: str, status: Status = "failed"
+) -> SuiteCheckpoint:
+    """Return what stands for a checkpoint that is not there."""
+    return replace(suite_checkpoint(suite, training, Path(training.name)), problem=(status, reason))
+
+
+def _checkpoints(suite: Suite, each: PlannedTraining, progress: _Progress) -> list[SuiteCheckpoint]:
+    """Return the checkpoints of a training: one, and one for each further test size."""
+    training = each.training
+    if training.name in progress.failures:
+        reason = f"it could not be trained: {progress.failures[training.name]}"
+        return [absent_checkpoint(suite, training, reason)]
+    if training.name not in progress.done:
+        return [absent_checkpoint(suite, training, "it is not trained yet", "skipped")]
+    sizes = [f"{factor:g}x" for factor in training.recipe.test_sizes]
+    found = []
+    for factor in ("", *sizes):
+        name = name_at(training.name, factor)
+        path = trained_checkpoint(progress.run, name)
+        assert path is not None
+        found.append(suite_checkpoint(suite, training, path, factor))
+    return found
 
 
 class _Progress:

@@ -12,15 +12,13 @@ from pathlib import Path
 import cv2
 import torch
 
-from posebench.errors import PosebenchError
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
-from posebench.files.records import mapping_from_record
 from posebench.lab.training import train
+from posebench.lab.training.provenance import portable
 from posebench.lab.training.validation import validation
 from posebench.running.executors.jobs import Send
 from posebench.running.reasons import reason_of
-from posebench.running.trained.identity import data_sha256
 from posebench.running.trained.kept import (
     TrainedRecord,
     clear_others,
@@ -55,10 +53,10 @@ class TrainingFailed:
 
 
 class TrainingWorker:
-    """Trains on one thread of a place; made where its process starts."""
+    """Trains on a device, with one thread; made where its process starts."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, device: str) -> None:
+        self._device = device
         with contextlib.suppress(OSError, AttributeError):
             os.nice(_NICENESS)
         torch.set_num_threads(1)
@@ -69,7 +67,7 @@ class TrainingWorker:
         try:
             with training_lock(job.key):
                 found = find_trained(job.run, job.recipe.name, job.key)
-                return found or _trained(job, _throttled(send))
+                return found or _trained(job, self._device, _throttled(send))
         except Exception as error:
             return TrainingFailed(reason_of(error, job.recipe.name))
 
@@ -88,22 +86,25 @@ def _throttled(send: Send) -> Callable[[str, int, int], None]:
     return progress
 
 
-def _trained(job: TrainingJob, progress: Callable[[str, int, int], None]) -> TrainedRecord:
+def _trained(
+    job: TrainingJob, device: str, progress: Callable[[str, int, int], None]
+) -> TrainedRecord:
     recipe, folder = job.recipe, trained_folder(job.run, job.recipe.name)
     clear_others(folder, job.key)
-    outcome = train(recipe, folder, validation(recipe, progress), progress)
-    if not outcome.checkpoint.is_file():
-        raise PosebenchError(f"{outcome.checkpoint} was not written.")
+    outcome = train(recipe, folder, validation(recipe, progress), progress, device)
     record = TrainedRecord(
         key=job.key,
         name=recipe.name,
         checkpoint=outcome.checkpoint.name,
         sha256=sha256_of(outcome.checkpoint),
         curve=outcome.curve.name,
-        recipe=mapping_from_record(recipe),
-        data_sha256=data_sha256(recipe.data),
+        recipe=portable(recipe),
         metrics=outcome.metrics,
         environment=environment(),
+        at_sizes={
+            f"{factor:g}x": outcome.at_sizes[recipe.model.input_size.scaled(factor)].name
+            for factor in recipe.test_sizes
+        },
     )
     write_record(folder, record)
     share_trained(folder, job.key)

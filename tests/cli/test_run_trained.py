@@ -1,0 +1,158 @@
+"""`posebench run` on suites that train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lab_suites import ARMS, instant_training, lab_suite
+from safetensors.torch import load_file
+
+from posebench.judging.verdicts import verdicts_of
+from posebench.results.store import read_run
+from posebench.running.executors import EXECUTORS
+from posebench.running.trained import forecast, train_suite as training, worker
+
+CLAIM = """
+claims:
+  - id: L1
+    statement: SimCC is ahead.
+    treatment: {labels.arm: simcc}
+    control: {labels.arm: heatmap}
+    match_by: [dataset, labels.data, labels.seed]
+"""
+# Two seeds of two arms on the four scenes of `people`.
+DATA = [{"folder": "people", "split": "val"}]
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a suite with a claim, whose training takes no time, in a folder to run it in."""
+    monkeypatch.setenv("POSEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "EXECUTORS", {"processes": EXECUTORS["inline"]})
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    monkeypatch.setattr(worker, "train", instant_training)
+    monkeypatch.setattr(worker, "validation", lambda *_: lambda _model: {})
+    monkeypatch.setattr(forecast, "_rate", lambda *_: 8.0)
+    (tmp_path / "claim.yaml").write_text(CLAIM, encoding="utf-8")
+    return lab_suite(tmp_path, {"claims": ["claim.yaml"]}, data=DATA, seeds=[0, 1])
+
+
+def test_cells_of_trained_checkpoints_are_like_any(
+    suite: Path, people: Path, run: Callable[..., Any]
+) -> None:
+    where = ("--data-root", f"people={people}")
+    done = run("run", suite, *where, "--jobs", 1)
+    assert done.code == 0
+    assert "simcc_people_s1: trained (0 left)" in done.err
+    found = read_run(suite.parent / "runs" / "lab")
+    assert [(cell.result.checkpoint.name, cell.labels["seed"]) for cell in found.cells] == [
+        (f"{arm}_people_s{seed}", str(seed)) for seed in (0, 1) for arm in ARMS
+    ]
+    assert {cell.result.protocol.dataset for cell in found.cells} == {people.name}
+    assert {cell.labels["data"] for cell in found.cells} == {"people"}
+    (verdict,) = verdicts_of(found)
+    assert verdict.verdict != "untested"
+    assert "L1" in done.out
+    again = run("run", suite, *where)
+    assert "4 checkpoints of the lab: 4 trained before, 0 to train" in again.err
+    assert "4 cells, 4 done before" in again.err
+
+
+def test_a_dry_run_shows_what_training_costs(
+    suite: Path, people: Path, run: Callable[..., Any]
+) -> None:
+    where = ("--data-root", f"people={people}", "--jobs", 2)
+    shown = run("run", suite, *where, "--dry-run")
+    assert shown.code == 0
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert ["simcc", "people", "1x", "0", "1", "0", "of", "2", "64", "8", "0.3"] in lines
+    assert "4 of 4 checkpoints are to be trained: about 32 s of one thread" in shown.out
+    assert "16 s with 2 side by side" in shown.out
+    assert "4 cells, 0 done before" in shown.out
+    run("run", suite, *where)
+    assert "All 4 checkpoints are trained." in run("run", suite, *where, "--dry-run").out
+
+
+def test_what_is_trained_so_far(suite: Path, people: Path, run: Callable[..., Any]) -> None:
+    where = ("--data-root", f"people={people}")
+    skipped = run("run", suite, *where, "--no-training")
+    assert skipped.code == 3
+    assert "simcc_people_s1: skipped: it is not trained yet" in skipped.err
+    assert run("run", suite, *where).code == 0
+    assert run("run", suite, *where, "--no-training", "--out", "other").code == 0
+
+
+def test_ctrl_c_while_training(
+    suite: Path, people: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "train", stopped)
+    left = run("run", suite, "--data-root", f"people={people}")
+    assert (left.code, "The same command goes on" in left.err) == (3, True)
+
+
+def test_data_that_are_not_here_are_an_error_if_nothing_else_is_left(
+    suite: Path, run: Callable[..., Any]
+) -> None:
+    failed = run("run", suite)
+    assert failed.code == 2
+    assert "lab has no data to train on. people is left out" in failed.err
+    misspelt = run("run", suite, "--data-root", "people")
+    assert (misspelt.code, "Write NAME=FOLDER" in misspelt.err) == (2, True)
+
+
+def test_validation_tries_claims_on_cells_that_are_to_come(
+    suite: Path, people: Path, run: Callable[..., Any]
+) -> None:
+    (suite.parent / "people").symlink_to(people)
+    sound = run("suite", "validate", suite)
+    assert (sound.code, sound.err) == (0, "")
+    assert "is sound: lab, 4 cells, 1 claims." in sound.out
+    claim = suite.parent / "claim.yaml"
+    claim.write_text(CLAIM.replace("arm: simcc", "arm: simc"), encoding="utf-8")
+    assert run("suite", "validate", suite).code == 2
+
+
+def weights(out: Path) -> dict[str, Any]:
+    files = (out / "trained").glob("*/*.safetensors")
+    return {file.name: load_file(file) for file in files}
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(tmp_path: Path, people: Path) -> None:
+    data = [{"folder": str(people), "split": "val"}]
+    path = lab_suite(tmp_path, data=data)
+    command = [sys.executable, "-m", "posebench", "run", str(path), "--threads", "1", "--jobs", "2"]
+
+    def environment(name: str) -> dict[str, str]:
+        return {**os.environ, "OMP_NUM_THREADS": "1", "POSEBENCH_CACHE": str(tmp_path / name)}
+
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    subprocess.run([*command, "--out", str(whole)], check=True, env=environment("a"))
+    process = subprocess.Popen([*command, "--out", str(out)], env=environment("b"))
+    end = time.monotonic() + 120
+    # The first evaluation leaves the state to go on from.
+    while not any(out.glob("trained/*/*.state")) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(weights(out)) < 2
+    again = [*command, "--out", str(out)]
+    done = subprocess.run(again, check=True, env=environment("b"), capture_output=True, text=True)
+    assert "of them go on" in done.stderr
+    one, other = weights(whole), weights(out)
+    assert one.keys() == other.keys() == {f"{arm}_{people.name}_s0.safetensors" for arm in ARMS}
+    for name, tensors in one.items():
+        assert all(torch.equal(tensors[key], other[name][key]) for key in tensors)

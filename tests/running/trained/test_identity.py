@@ -1,0 +1,72 @@
+"""Which trainings are one and the same."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_run import small_checkpoint
+from tiny_runs import tiny_recipe
+
+from posebench.lab.training import TRAINING_VERSION
+from posebench.networks.spec import CropSpec
+from posebench.running.trained import identity
+from posebench.running.trained.identity import data_sha256, training_key
+from posebench.suites.recipe import Initialisation
+from posebench.suites.training_data import FolderData, RenderedData
+
+RECIPE = tiny_recipe("heatmap")
+
+
+def test_names_do_not_count_and_settings_do() -> None:
+    key = training_key(RECIPE, {})
+    assert training_key(replace(RECIPE, name="other", pair="p"), {}) == key
+    changed = [
+        replace(RECIPE, seed=1),
+        replace(RECIPE, evaluations=4),
+        replace(RECIPE, data=RenderedData(scenes=9)),
+        replace(RECIPE, optimisation=replace(RECIPE.optimisation, weight_decay=0.0)),
+        replace(RECIPE, model=replace(RECIPE.model, crop=CropSpec(padding=1.0))),
+        tiny_recipe("simcc"),
+    ]
+    assert len({key, *(training_key(each, {}) for each in changed)}) == 1 + len(changed)
+
+
+def test_a_default_that_is_written_out_does_not_count() -> None:
+    assert training_key(replace(RECIPE, augmentation=type(RECIPE.augmentation)()), {}) == (
+        training_key(RECIPE, {})
+    )
+
+
+def test_folders_count_by_what_they_hold(people: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(people, copy)
+    one, other = FolderData(str(people), split="val"), FolderData(str(copy), split="val")
+    assert data_sha256(one) == data_sha256(other)
+    assert data_sha256(replace(one, limit=2)) != data_sha256(one)
+    image = sorted((copy / "val").iterdir())[0]
+    image.write_bytes(image.read_bytes() + b"\0")
+    identity.data_sha256.cache_clear()
+    assert data_sha256(one) != data_sha256(other)
+
+
+def test_initial_weights_count_by_content_or_by_their_own_training(tmp_path: Path) -> None:
+    def started(path: Path) -> str:
+        return training_key(replace(RECIPE, initialise=Initialisation(str(path))), {})
+
+    small_checkpoint(tmp_path / "a.safetensors")
+    shutil.copy(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    small_checkpoint(tmp_path / "c.safetensors", seed=1)
+    first = started(tmp_path / "a.safetensors")
+    assert first == started(tmp_path / "b.safetensors") != started(tmp_path / "c.safetensors")
+    stand_in = replace(RECIPE, initialise=Initialisation("arm:x"))
+    keys = [training_key(stand_in, {"initialise": key}) for key in ("k", "l")]
+    assert keys[0] != keys[1]
+
+
+def test_trainings_of_an_older_way_are_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = training_key(RECIPE, {})
+    monkeypatch.setattr(identity, "TRAINING_VERSION", TRAINING_VERSION + 1)
+    assert training_key(RECIPE, {}) != key
