@@ -21,6 +21,7 @@ from posebench.lab.training.starting_points import Teacher
 from posebench.lab.training.state import new_state
 from posebench.lab.training.steps import host_step, output_shapes
 from posebench.networks.sizes import InputSize
+from posebench.networks.spec import HeadSpec
 from posebench.suites.recipe import Distillation, Initialisation
 
 CPU = torch.device("cpu")
@@ -134,6 +135,13 @@ def test_a_teacher_with_other_answers_is_refused(trained, differs):
         model = replace(model, crop=replace(model.crop, udp=True))
     with pytest.raises(TrainingError, match=differs):
         Teacher(replace(recipe, model=model), CPU)
+
+
+def test_a_teacher_with_other_maps_is_refused(trained, monkeypatch, store, tmp_path):
+    recipe = taught(trained("heatmap"), "heatmap", 0.5)
+    coarse = replace(recipe.model, head=HeadSpec("heatmap"))
+    with pytest.raises(TrainingError, match="outputs of the teacher tiny-heatmap are of shape"):
+        run(monkeypatch, store, replace(recipe, model=coarse), tmp_path / "second")
 
 
 def test_a_taught_model_learns_and_names_its_teacher(trained, monkeypatch, store, tmp_path):
