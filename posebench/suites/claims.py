@@ -125,5 +125,9 @@ def _check(claim: Claim, place: Place, file: YamlFile) -> None:
             )
     if claim.treatment == claim.control:
         raise file.misfit((*place, "control"), "treatment and control select the same cells.")
+    if claim.scope is not None and claim.evidence == "published":
+        raise file.misfit(
+            (*place, "scope"), "published figures have no scope: nothing is resampled."
+        )
     if claim.margin < 0 or (claim.margin == 0 and claim.direction == "within"):
         raise file.misfit((*place, "margin"), "margin must be above 0, or 0 for a direction.")
