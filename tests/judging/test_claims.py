@@ -143,6 +143,11 @@ def test_a_cell_without_the_label_has_no_partner() -> None:
         ("treatment: {paradigm: simcc}\n    margin: -1", "margin must be above 0"),
         ("treatment: {paradigm: simcc}\n    direction: within", "margin must be above 0"),
         ("treatment: {paradigm: simcc}\n    match_by: [sise]", "Did you mean 'size'"),
+        ("treatment: {paradigm: simcc}\n    scope: everything", "scope"),
+        (
+            "treatment: {paradigm: simcc}\n    scope: paradigm\n    evidence: published",
+            "published figures have no scope: nothing is resampled",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from small_store import made_up_table, result, run_folder
 from trained_cells import CLAIM, IMAGES, replicates_of_cells, trained_cell, trained_cells
 
 from posebench.judging.contrasts import contrast_of
 from posebench.judging.pairs.cells import ClaimCell
-from posebench.judging.verdicts import Verdict, judge
+from posebench.judging.verdicts import Verdict, judge, judge_run
+from posebench.results.cell import CellResult
 from posebench.scoring.statistics.seeds_and_images import Stratum, sampled_effect
 from posebench.suites.claims import Claim
 
@@ -232,3 +235,43 @@ def test_thirty_claims_can_be_told_under_holm() -> None:
     verdicts = judge(claims, cells, replicates_of_cells(cells, NOISE))
     assert {verdict.verdict for verdict in verdicts} == {"supported"}
     assert {verdict.scope for verdict in verdicts} == {"these weights"}
+
+
+def test_a_run_on_disk_is_judged_over_its_seeds_and_recipes(tmp_path: Path) -> None:
+    def trained(name: str, seed: int, samples: int) -> CellResult:
+        made = result(name)
+        recipe = {"seed": seed, "optimisation": {"samples": samples}, "model": {"head": name}}
+        facts = replace(made.checkpoint, name=f"{name}-{seed}", training=recipe)
+        return replace(made, checkpoint=facts)
+
+    accuracies = {"simcc-s": 0.8, "heatmap-s": 0.3}
+    labels = {
+        f"{name}-{seed}": {"arm": name, "seed": str(seed), "data": "rendered"}
+        for name in accuracies
+        for seed in range(3)
+    }
+    tables = {
+        name: made_up_table(accuracies[each["arm"]], int(each["seed"]))
+        for name, each in labels.items()
+    }
+    claim = Claim(
+        "c", "SimCC is better.", {"paradigm": "simcc"}, {"paradigm": "heatmap"},
+        match_by=("dataset", "size"), factor="model.head",
+    )  # fmt: skip
+
+    def verdict(budget: int) -> Verdict:
+        cells = {
+            name: trained(each["arm"], int(each["seed"]), budget if "simcc" in name else 100)
+            for name, each in labels.items()
+        }
+        folder = run_folder(tmp_path / str(budget), cells, tables, (claim,), labels)
+        (found,) = judge_run(folder)
+        return found
+
+    told = verdict(100)
+    assert (told.scope, told.seeds, told.undeclared) == ("paradigm", 3, ())
+    assert told.low is not None
+    other = verdict(200)
+    assert other.verdict == "not comparable"
+    assert other.reason is not None
+    assert other.reason.endswith("trained with other optimisation.samples (200 / 100)")
