@@ -18,7 +18,7 @@ from posebench.scoring.statistics.images_alone import ImageSample
 from posebench.scoring.statistics.seeds_and_images import Stratum, sampled_effect
 
 AP = (MatchMetric("AP", "precision"),)
-IMAGES, REPLICATES, EXPERIMENTS = 150, 200, 150
+IMAGES, REPLICATES, EXPERIMENTS = 150, 200, 120
 Differences = NDArray[np.float64]
 
 
@@ -45,9 +45,7 @@ def experiment(seeds: int, by_seed: float, rng: np.random.Generator) -> Stratum:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("seeds", "by_seed"), [(3, 0.0), (3, 0.05), (5, 0.0), (5, 0.03), (5, 0.1), (10, 0.05)]
-)
+@pytest.mark.parametrize(("seeds", "by_seed"), [(3, 0.05), (5, 0.0), (5, 0.1), (10, 0.05)])
 def test_intervals_hold_for_new_seeds_and_new_images(seeds: int, by_seed: float) -> None:
     rng = np.random.default_rng([seeds, round(1000 * by_seed)])
     truth, held, held_by_images, wrong = true_effect(by_seed, rng), 0, 0, 0
@@ -61,8 +59,9 @@ def test_intervals_hold_for_new_seeds_and_new_images(seeds: int, by_seed: float)
         ends = alone.interval()
         assert ends is not None
         held_by_images += ends[0] <= truth <= ends[1]
+    print(f"{held / EXPERIMENTS:.1%}, by images alone {held_by_images / EXPERIMENTS:.1%}")
     # Three standard deviations of a share of 95 % below it.
     assert held / EXPERIMENTS > 0.95 - 3 * np.sqrt(0.95 * 0.05 / EXPERIMENTS)
     assert wrong == EXPERIMENTS - held
-    if by_seed >= 0.05:
-        assert held_by_images < 0.9 * EXPERIMENTS
+    if by_seed >= 0.1:
+        assert held_by_images < 0.75 * EXPERIMENTS
