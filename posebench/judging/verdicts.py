@@ -155,13 +155,13 @@ def _by_dataset(
         places.setdefault(pair.place, []).append(pair)
     if len(places) < 2 or not EVIDENCE_KINDS[claim.evidence].sampled:
         return ()
-    found = {
-        " trained on ".join(place): estimate_of(claim, own, cells, replicates)
-        for place, own in places.items()
-    }
-    return tuple(
-        OnOneDataSet(name, each.effect, each.low, each.high, each.p) for name, each in found.items()
-    )
+    sets = [place[0] for place in places]
+    parts = list[OnOneDataSet]()
+    for place, own in places.items():
+        name = place[0] if sets.count(place[0]) == 1 else " trained on ".join(place)
+        found = estimate_of(claim, own, cells, replicates)
+        parts.append(OnOneDataSet(name, found.effect, found.low, found.high, found.p))
+    return tuple(parts)
 
 
 def _on_all(claim: Claim, parts: Sequence[OnOneDataSet]) -> float | None:

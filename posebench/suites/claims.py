@@ -7,7 +7,7 @@ A claim compares treatment cells with control cells that share what `match_by` l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -98,8 +98,13 @@ def shipped_claims() -> dict[str, Claim]:
     }
 
 
-def find_claims(names: Sequence[str], folder: Path) -> tuple[Claim, ...]:
-    """Return the claims that a suite names: ids of shipped ones, or YAML files in `folder`."""
+def find_claims(
+    names: Sequence[str], folder: Path, factor: str | tuple[str, ...] = ()
+) -> tuple[Claim, ...]:
+    """Return the claims that a suite names: ids of shipped ones, or YAML files in `folder`.
+
+    Those that declare no factor get that of the suite.
+    """
     shipped, found = shipped_claims(), list[Claim]()
     for name in names:
         if name in shipped:
@@ -108,7 +113,7 @@ def find_claims(names: Sequence[str], folder: Path) -> tuple[Claim, ...]:
             found.extend(load_claims(folder / name))
         else:
             raise SpecError(f"There is no claim {name!r}.", hint=nearest(name, shipped))
-    return tuple(found)
+    return tuple(claim if claim.factor else replace(claim, factor=factor) for claim in found)
 
 
 def _check(claim: Claim, place: Place, file: YamlFile) -> None:

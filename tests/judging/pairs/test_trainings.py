@@ -57,6 +57,20 @@ def test_names_of_a_recipe_and_the_flip_test_are_no_training() -> None:
     assert contrast_of(DECLARED, changed(trained_cells(EFFECTS), own)).conflicts == ()
 
 
+def test_each_seed_may_start_from_weights_of_its_own() -> None:
+    """Arms that start from another arm's checkpoints, each seed from the one of its seed."""
+    cells = [
+        replace(cell, training={**cell.training, "initialise.checkpoint": f"base_s{cell.seed}.st"})
+        for cell in trained_cells(EFFECTS)
+    ]
+    assert contrast_of(DECLARED, cells).conflicts == ()
+    other = changed(cells, {"initialise.checkpoint": "simcc_s1.st"}, "1")
+    (conflict,) = contrast_of(DECLARED, other).conflicts
+    assert "initialise.checkpoint (base_s0.st, base_s2.st, simcc_s1.st / base_s0.st" in conflict
+    declared = replace(DECLARED, factor=("model.head", "initialise"))
+    assert contrast_of(declared, other).conflicts == ()
+
+
 def test_the_seeds_of_an_arm_are_trained_alike() -> None:
     cells = changed(trained_cells(EFFECTS), {"model.head.deconv": 2}, "2")
     (conflict,) = contrast_of(DECLARED, cells).conflicts
