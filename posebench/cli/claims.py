@@ -16,14 +16,18 @@ def claims_command(
         bool, typer.Option("--enforce", help="Exit with 1 if a claim is refuted.")
     ] = False,
     json: Annotated[Path | None, typer.Option(help="Write the verdicts.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write them as JUnit XML, in which refuted claims fail.")
+    ] = None,
 ) -> None:
     """Judge a run's claims: verdict, effect, interval and what they rest on."""
     from posebench.files.records import mapping_from_record
-    from posebench.files.writing import naming_what_cannot_be_written, write_json
+    from posebench.files.writing import naming_what_cannot_be_written, write_json, write_text
     from posebench.judging.verdicts import verdicts_of
     from posebench.reporting.messages import say
     from posebench.reporting.printing import print_fitting
-    from posebench.reporting.tables.verdict_table import verdict_table
+    from posebench.reporting.tables.verdict_junit import verdict_junit
+    from posebench.reporting.tables.verdict_table import verdict_line, verdict_table
     from posebench.results.findings import finding_lines
     from posebench.results.store import read_run
 
@@ -33,9 +37,12 @@ def claims_command(
         say(line)
     print_fitting(verdict_table(verdicts) if verdicts else "The suite of this run makes no claims.")
     if json is not None:
-        plain = [mapping_from_record(verdict) for verdict in verdicts]
+        plain = [{**mapping_from_record(each), "line": verdict_line(each)} for each in verdicts]
         document = {"schema_version": SCHEMA_VERSION, "findings": found, "verdicts": plain}
         with naming_what_cannot_be_written(json):
             write_json(json, document)
+    if junit is not None:
+        with naming_what_cannot_be_written(junit):
+            write_text(junit, verdict_junit(verdicts))
     refuted = any(verdict.verdict == "refuted" for verdict in verdicts)
     raise typer.Exit(1 if enforce and refuted else 0)

@@ -9,8 +9,10 @@ from posebench.errors import nearest
 from posebench.judging.claim_cells import claim_cell
 from posebench.judging.contrasts import contrast_of
 from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.pairs.chance import has_seeds_enough
+from posebench.judging.pairs.pair import strata_of
 from posebench.judging.published import published_cells
-from posebench.judging.untested import why_untested
+from posebench.judging.untested import needs_seeds, why_untested
 from posebench.results.numbers import NUMBERS, number_named
 from posebench.results.store import StoredCell
 from posebench.scoring.evaluate import EVALUATORS
@@ -84,6 +86,9 @@ def _of_cells(claim: Claim, cells: Sequence[ClaimCell]) -> list[ClaimProblem]:
         text = f"not comparable: {'; '.join(contrast.conflicts)}"
     elif not contrast.pairs:
         text = why_untested(claim, contrast, cells)
+    elif claim.scope == "paradigm" and not has_seeds_enough(contrast.pairs):
+        fewest = min(map(len, strata_of(contrast.pairs)))
+        text = f"{needs_seeds(fewest)}, so it would stay inconclusive"
     else:
         return []
     return [ClaimProblem(claim, text, of_cells=True)]

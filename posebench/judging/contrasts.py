@@ -13,6 +13,7 @@ from typing import Any
 from posebench.judging.pairs.cells import (
     DATA,
     SEED,
+    TEST_SIZE,
     BySeed,
     ClaimCell,
     by_partner,
@@ -109,6 +110,7 @@ def _pair(
             for side, group in zip(groups, unit, strict=True):
                 side.update({seed: group} if group else {})
     treated, controls = ([cell for each in side.values() for cell in each] for side in groups)
+    first = treated[0].fields
     factor = (claim.factor,) if isinstance(claim.factor, str) else claim.factor
     return Pair(
         shares,
@@ -118,7 +120,7 @@ def _pair(
         ),
         tuple(cell.id for cell in treated),
         tuple(cell.id for cell in controls),
-        tuple(treated[0].fields[name] for name in ("dataset", DATA) if name in treated[0].fields),
+        (first.get("dataset", ""), *([first[DATA]] if DATA in first else [])),
         training_differences(groups[0], groups[1], factor),
     )
 
@@ -188,15 +190,20 @@ def _sizes(trend: str, cells: Sequence[ClaimCell]) -> set[float | None]:
 
 
 def _reference(claim: Claim, cell: ClaimCell, cells: Sequence[ClaimCell]) -> ClaimCell | None:
-    """Return the cell of the same checkpoint that a cell is measured against."""
+    """Return the cell of the same training that a cell is measured against.
+
+    It is of the same checkpoint, unless a claim asks for the one of another test size.
+    """
     if claim.relative_to is None:
         return None
     # A size may be given in either way, and either moves the other.
-    replaced = {*claim.relative_to}
+    replaced = {*claim.relative_to} - {"checkpoint"}
     if replaced & {"size", "relative_size"}:
         replaced |= {"size", "relative_size"}
+    if TEST_SIZE in replaced:
+        replaced |= {"checkpoint", "trained_size", "size", "relative_size"}
     for other in cells:
-        same = other.checkpoint == cell.checkpoint and all(
+        same = ("checkpoint" in replaced or other.checkpoint == cell.checkpoint) and all(
             other.fields.get(name) == value
             for name, value in cell.fields.items()
             if name not in replaced

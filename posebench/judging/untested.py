@@ -40,20 +40,18 @@ def needs_seeds(seeds: int) -> str:
 
 _NOT_SHOWN: Mapping[Scope, str] = MappingProxyType(
     {
-        "these weights": "other trainings of the same recipes; images were resampled, seeds not",
-        "paradigm": "other training data, tuning or backbones; "
+        "these weights": "other trainings, even by the same recipes: seeds were not resampled",
+        "paradigm": "other training data, tuning or backbones: "
         "seeds cover initial weights and the order of the data",
     }
 )
 
 
-def what_is_not_shown(claim: Claim, scope: Scope | None) -> str:
-    """Return what a verdict tells nothing of; `scope` is None where no chance was told."""
-    if scope is not None:
-        return _NOT_SHOWN[scope]
-    if claim.evidence == "published":
-        return "other images or trainings; nothing was resampled"
-    return "networks other than these"
+def what_is_not_shown(scope: Scope | None) -> str:
+    """Return what a verdict tells nothing of; published figures have no scope."""
+    return (
+        "other images or trainings: nothing was resampled" if scope is None else _NOT_SHOWN[scope]
+    )
 
 
 def what_is_lacking(claim: Claim, interval: tuple[float, float], p_holm: float, tests: int) -> str:

@@ -119,7 +119,8 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
     parts = _by_dataset(claim, pairs, by_id, replicates)
     names = tuple(mean_weights(strata_of(pairs)))
     measured = EVIDENCE_KINDS[claim.evidence].sampled
-    scope = scope_of(claim, pairs) if _is_sampled(claim) else "these weights"
+    chance = scope_of(claim, pairs) if _is_sampled(claim) else "these weights"
+    scope = chance if measured else None
     return Verdict(
         claim,
         "inconclusive",
@@ -133,8 +134,8 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
         confounds=confounds_of(pairs, {cell.id: cell.checkpoint for cell in cells}),
         images=_images([by_id[name] for name in names]),
         seeds=min(whole.seeds) if measured else None,
-        scope=scope if measured else None,
-        not_shown=what_is_not_shown(claim, scope if _is_sampled(claim) else None),
+        scope=scope,
+        not_shown=what_is_not_shown(scope),
         pairs_agree=sum(_agrees(claim, effect) for _, effect in effects),
         by_seed=whole.by_seed,
         unpaired_seeds=whole.seeds if measured and len(whole.seeds) > 1 else (),
@@ -154,13 +155,13 @@ def _by_dataset(
         places.setdefault(pair.place, []).append(pair)
     if len(places) < 2 or not EVIDENCE_KINDS[claim.evidence].sampled:
         return ()
-    found = {
-        " trained on ".join(place): estimate_of(claim, own, cells, replicates)
-        for place, own in places.items()
-    }
-    return tuple(
-        OnOneDataSet(name, each.effect, each.low, each.high, each.p) for name, each in found.items()
-    )
+    sets = [place[0] for place in places]
+    parts = list[OnOneDataSet]()
+    for place, own in places.items():
+        name = place[0] if sets.count(place[0]) == 1 else " trained on ".join(place)
+        found = estimate_of(claim, own, cells, replicates)
+        parts.append(OnOneDataSet(name, found.effect, found.low, found.high, found.p))
+    return tuple(parts)
 
 
 def _on_all(claim: Claim, parts: Sequence[OnOneDataSet]) -> float | None:

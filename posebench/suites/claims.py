@@ -7,7 +7,7 @@ A claim compares treatment cells with control cells that share what `match_by` l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -98,8 +98,13 @@ def shipped_claims() -> dict[str, Claim]:
     }
 
 
-def find_claims(names: Sequence[str], folder: Path) -> tuple[Claim, ...]:
-    """Return the claims that a suite names: ids of shipped ones, or YAML files in `folder`."""
+def find_claims(
+    names: Sequence[str], folder: Path, factor: str | tuple[str, ...] = ()
+) -> tuple[Claim, ...]:
+    """Return the claims that a suite names: ids of shipped ones, or YAML files in `folder`.
+
+    Those that declare no factor get that of the suite.
+    """
     shipped, found = shipped_claims(), list[Claim]()
     for name in names:
         if name in shipped:
@@ -108,7 +113,7 @@ def find_claims(names: Sequence[str], folder: Path) -> tuple[Claim, ...]:
             found.extend(load_claims(folder / name))
         else:
             raise SpecError(f"There is no claim {name!r}.", hint=nearest(name, shipped))
-    return tuple(found)
+    return tuple(claim if claim.factor else replace(claim, factor=factor) for claim in found)
 
 
 def _check(claim: Claim, place: Place, file: YamlFile) -> None:
@@ -125,5 +130,9 @@ def _check(claim: Claim, place: Place, file: YamlFile) -> None:
             )
     if claim.treatment == claim.control:
         raise file.misfit((*place, "control"), "treatment and control select the same cells.")
+    if claim.scope is not None and claim.evidence == "published":
+        raise file.misfit(
+            (*place, "scope"), "published figures have no scope: nothing is resampled."
+        )
     if claim.margin < 0 or (claim.margin == 0 and claim.direction == "within"):
         raise file.misfit((*place, "margin"), "margin must be above 0, or 0 for a direction.")

@@ -36,6 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["compare", "{run}", "{run}", "--out", "{out}"],
         ["compare", "{run}", "{run}", "--format", "json", "--out", "{out}"],
         ["claims", "{run}", "--json", "{out}"],
+        ["claims", "{run}", "--junit", "{out}"],
         ["report", "{run}", "--no-profiles", "--out", "{out}"],
         ["convert", "{weights}", "{out}.safetensors"],
         ["data", "make", "synthetic", "--count=1", "--out={dir}", "--contact-sheet", "{out}.png"],

@@ -50,6 +50,7 @@ def test_a_sound_suite_is_planned_without_its_data(run: Any, weights: Path, tmp_
         ({"metric": "left_wrist"}, {}, "left_wrist cannot be resampled"),
         ({"metric": "inst/s"}, {}, "inst/s cannot be resampled"),
         ({"metric": "AP(hard)"}, {}, "no cell has the metric 'AP(hard)'"),
+        ({"scope": "paradigm"}, {}, "needs 3 seeds on either side, there is 1"),
         ({"margin": 2}, {}, "a margin of 2 is 200 points of AP"),
         ({}, {"scoring": {"replicates": 0}}, "asks for no resamples"),
         (

@@ -12,7 +12,7 @@ import pytest
 from posebench.errors import SpecError
 from posebench.judging.contrasts import contrast_of
 from posebench.judging.pairs.cells import ClaimCell
-from posebench.suites.claims import Claim, load_claims, shipped_claims
+from posebench.suites.claims import Claim, find_claims, load_claims, shipped_claims
 from posebench.suites.suite import load_suite, shipped_suites
 
 CLAIM = Claim(
@@ -59,6 +59,28 @@ def test_relative_to_takes_the_change_of_the_same_checkpoint() -> None:
     (pair,) = contrast_of(claim, cells).pairs
     assert pair.weights == {
         "simcc-s_2x": 1, "simcc-s_1x": -1, "heatmap-s_2x": -1, "heatmap-s_1x": 1,
+    }  # fmt: skip
+
+
+def test_relative_to_another_test_size_takes_the_same_training() -> None:
+    cells = [
+        cell(
+            f"{paradigm}-s", id=f"{paradigm}{seed}@{size}", size=size,
+            fields={"checkpoint": f"{paradigm}{seed}@{size}", "trained_size": size,
+                    "relative_size": "1x", "labels.arm": paradigm, "labels.seed": seed,
+                    "labels.test_size": size},
+        )
+        for paradigm in ("simcc", "heatmap") for seed in "01" for size in ("1x", "2x")
+    ]  # fmt: skip
+    claim = replace(
+        CLAIM,
+        match_by=("labels.pair",),
+        at={"labels.test_size": "2x"},
+        relative_to={"labels.test_size": "1x"},
+    )
+    (pair,) = contrast_of(claim, cells).pairs
+    assert pair.strata[0]["1"] == {
+        "simcc1@2x": 1, "simcc1@1x": -1, "heatmap1@2x": -1, "heatmap1@1x": 1,
     }  # fmt: skip
 
 
@@ -143,6 +165,11 @@ def test_a_cell_without_the_label_has_no_partner() -> None:
         ("treatment: {paradigm: simcc}\n    margin: -1", "margin must be above 0"),
         ("treatment: {paradigm: simcc}\n    direction: within", "margin must be above 0"),
         ("treatment: {paradigm: simcc}\n    match_by: [sise]", "Did you mean 'size'"),
+        ("treatment: {paradigm: simcc}\n    scope: everything", "scope"),
+        (
+            "treatment: {paradigm: simcc}\n    scope: paradigm\n    evidence: published",
+            "published figures have no scope: nothing is resampled",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
@@ -162,3 +189,10 @@ def test_shipped_claims_fit_and_suites_name_no_others() -> None:
     assert {name.partition("-")[0] for name in claims} >= {"C1", "C2", "C3", "C4"}
     for path in shipped_suites().values():
         assert set(load_suite(path).claims) <= set(claims)
+
+
+def test_claims_without_a_factor_get_that_of_their_suite(tmp_path: Path) -> None:
+    (own,) = find_claims(["D1-dark"], tmp_path, "model.head")
+    assert own.factor == "model.head"
+    (declared,) = find_claims(["C4-capacity"], tmp_path, "optimisation")
+    assert declared.factor == ("model.head", "model.codec")

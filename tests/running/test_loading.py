@@ -21,7 +21,7 @@ from posebench.prediction.execution import Resources
 from posebench.results.store import read_run
 from posebench.running import loading, network_plans, passes as passes_module
 from posebench.running.executors import Send
-from posebench.running.loading import LoadedCheckpoints
+from posebench.running.loading import LoadedCheckpoints, checkpoint_facts
 from posebench.running.plan import PlannedCell
 from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
@@ -144,6 +144,18 @@ def test_a_file_with_another_spec_is_another_checkpoint(folder: Path, calls: Cou
     changed = held.load(CheckpointSource(path, "a", spec))
     assert (plain.spec.flip.test, changed.spec.flip.test) == (True, False)
     assert calls == {"a": 2}
+
+
+@pytest.mark.parametrize("recipe", [{"seed": 3, "data": {"scenes": 8}}, None, "no recipe"])
+def test_facts_hold_the_recipe_of_a_file_that_posebench_trained(
+    tmp_path: Path, recipe: Any
+) -> None:
+    path = tmp_path / "trained.safetensors"
+    provenance = {} if recipe is None else {"recipe": recipe}
+    save_checkpoint(path, small_model("heatmap"), provenance)
+    loaded = LoadedCheckpoints().load(CheckpointSource(path, "a"))
+    facts = checkpoint_facts(loaded, "a")
+    assert facts.training == (recipe if isinstance(recipe, dict) else None)
 
 
 def test_nothing_makes_way_for_what_cannot_be_held(folder: Path) -> None:

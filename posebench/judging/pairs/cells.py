@@ -8,8 +8,11 @@ from typing import Any
 
 from posebench.suites.claims import LABEL, Claim, Selector
 
-SEED, ARM, DATA, BUDGET = (f"{LABEL}{name}" for name in ("seed", "arm", "data", "budget"))
-"""Labels of a trained checkpoint: seed, arm of the experiment, training data, training budget."""
+SEED, ARM, DATA, BUDGET, TEST_SIZE = (
+    f"{LABEL}{name}" for name in ("seed", "arm", "data", "budget", "test_size")
+)
+"""Labels of a trained checkpoint: its seed, arm, training data and budget, and the input size, as a
+factor, that its BatchNorm was estimated at."""
 USUAL_BUDGET = "1x"
 
 

@@ -65,7 +65,11 @@ def scope_of(claim: Claim, pairs: Sequence[Pair]) -> Scope:
 
 def has_seeds_enough(pairs: Sequence[Pair]) -> bool:
     """Tell whether new seeds can be judged from those of these pairs."""
-    return all(len(stratum) >= LEAST_SEEDS for stratum in strata_of(pairs))
+    return _are_enough(strata_of(pairs))
+
+
+def _are_enough(strata: Sequence[SeedWeights]) -> bool:
+    return all(len(stratum) >= LEAST_SEEDS for stratum in strata)
 
 
 def estimate_of(
@@ -102,8 +106,7 @@ def _sample(
         for stratum in strata
     ]
     images = images or draws[0].shape[1]
-    enough = all(len(stratum) >= LEAST_SEEDS for stratum in strata)
-    if enough and claim.scope != "these weights":
+    if _are_enough(strata) and claim.scope != "these weights":
         parts = [Stratum(*each) for each in zip(values, draws, strict=True)]
         return sampled_effect(parts, images)
     if claim.scope == "paradigm":

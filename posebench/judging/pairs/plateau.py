@@ -26,7 +26,7 @@ def gains_of_longer_training(
             continue
         longer, value = cell.values.get(metric), twin.values.get(metric)
         if longer is not None and value is not None:
-            found.setdefault(f"{_arm(twin)} at {budget}", []).append(longer - value)
+            found.setdefault(f"{_arm(twin)}, budget {budget}", []).append(longer - value)
     return tuple((name, sum(each) / len(each)) for name, each in found.items())
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from posebench.judging.pairs.cells import BySeed, ClaimCell
 
-# Names of a recipe that do not change its weights.
-_NAMES = ("name", "pair", "evaluations", "model.flip")
-_SEED = "seed"
+# Parts of a recipe that do not change its weights.
+_WITHOUT_EFFECT = ("name", "pair", "evaluations", "test_sizes", "model.flip")
+# What each seed of an arm has of its own: files that other seeds were trained to are among it.
+_OF_THE_SEED = ("seed", "initialise.checkpoint", "distillation.teacher")
 # Differences are named by two parts, such as `model.head`, however many settings lie below.
 _SHOWN_PARTS = 2
 
@@ -41,7 +42,7 @@ def training_differences(
         return ()
     found: dict[str, list[list[str]]] = {}
     for name in dict.fromkeys(name for cell in cells for name in cell.training):
-        if _lies_in(name, _NAMES):
+        if _lies_in(name, _WITHOUT_EFFECT):
             continue
         values = [{seed: _values(side[seed], name) for seed in side} for side in sides]
         if _differ(name, values, is_factor=_lies_in(name, factor)):
@@ -54,8 +55,9 @@ def training_differences(
 
 
 def _differ(name: str, values: Sequence[Mapping[str, frozenset[str]]], *, is_factor: bool) -> bool:
-    if name == _SEED:
-        return any(values[0][seed] != values[1][seed] for seed in values[0] if seed in values[1])
+    if name in _OF_THE_SEED:
+        shared = [seed for seed in values[0] if seed in values[1]]
+        return not is_factor and any(values[0][seed] != values[1][seed] for seed in shared)
     apart = [{*side.values()} for side in values]
     return any(len(side) > 1 for side in apart) or (not is_factor and apart[0] != apart[1])
 

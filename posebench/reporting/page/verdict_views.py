@@ -12,7 +12,13 @@ from posebench.judging.verdicts import Verdict
 from posebench.reporting.figures.inline import panel_svg
 from posebench.reporting.figures.verdict import VERDICT_INCHES, verdict_panel
 from posebench.reporting.page.contents import DataTable, plain_table
-from posebench.reporting.tables.verdict_table import effect_text, evidence_text, interval_text
+from posebench.reporting.tables.verdict_table import (
+    effect_text,
+    evidence_text,
+    interval_text,
+    limits_of,
+    scope_text,
+)
 from posebench.reporting.texts import p_text
 from posebench.results.numbers import number_named
 from posebench.scoring.units import POINTS
@@ -31,7 +37,10 @@ ICONS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class VerdictView:
-    """A verdict in texts; `effects` are those of single pairs, `drawing` its interval."""
+    """A verdict in texts; `effects` are those of single pairs, `drawing` its interval.
+
+    `scope` says what it is about, `limit` what it shows nothing of; both None without an effect.
+    """
 
     verdict: Verdict
     icon: str
@@ -40,6 +49,8 @@ class VerdictView:
     p: str
     evidence: str
     rule: str
+    scope: str | None
+    limit: str | None
     drawing: Markup | None
     effects: DataTable | None
 
@@ -62,6 +73,8 @@ def verdict_view(verdict: Verdict, place: int) -> VerdictView:
         p=p_text(verdict.p_holm),
         evidence=evidence_text(verdict),
         rule=_rule(verdict.claim),
+        scope=scope_text(verdict) if verdict.effects else None,
+        limit=" ".join(limits_of([verdict])) or None,
         drawing=_drawing(verdict, place),
         effects=effects,
     )

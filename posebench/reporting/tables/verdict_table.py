@@ -41,9 +41,49 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
     )
     grounds = Table.grid(padding=(0, 1))
     for verdict in verdicts:
-        said = f"{verdict.claim.statement} ({evidence_text(verdict)})"
-        grounds.add_row(cell_text(f"{verdict.claim.id}:"), cell_text(said))
-    return Group(table, Text(), grounds)
+        grounds.add_row(cell_text(f"{verdict.claim.id}:"), cell_text(verdict.claim.statement))
+        grounds.add_row(Text(), cell_text(verdict_line(verdict)))
+    limits = [Text(line) for line in limits_of(verdicts)]
+    return Group(table, Text(), grounds, *([Text(), *limits] if limits else []))
+
+
+def limits_of(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return what the verdicts of each scope show nothing of."""
+    lines = {
+        f"A verdict {_for(verdict)} shows nothing of {verdict.not_shown}.": None
+        for verdict in verdicts
+        if verdict.not_shown is not None
+    }
+    if any(verdict.verdict == "inconclusive" for verdict in verdicts):
+        lines["Inconclusive means not told apart, which is not equal."] = None
+    return list(lines)
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """Show a verdict in one line: word and scope, effect with interval, what it rests on."""
+    if verdict.effect is None:
+        return f"{verdict.verdict}: {verdict.reason}" if verdict.reason else verdict.verdict
+    said = [f"{verdict.verdict} {_for(verdict)}", _effect_with_interval(verdict)]
+    return " · ".join([*said, evidence_text(verdict)])
+
+
+def scope_text(verdict: Verdict) -> str:
+    """Show what a verdict is about."""
+    if verdict.scope is None:
+        return EVIDENCE_KINDS[verdict.claim.evidence].note or NO_VALUE
+    return "the paradigm" if verdict.scope == "paradigm" else verdict.scope
+
+
+def _for(verdict: Verdict) -> str:
+    return f"{'for' if verdict.scope else 'by'} {scope_text(verdict)}"
+
+
+def _effect_with_interval(verdict: Verdict) -> str:
+    chance = [] if verdict.low is None else [f"95 % {interval_text(verdict)}"]
+    chance += [f"p {p_text(verdict.p)}"] if verdict.p is not None else []
+    if chance and verdict.p_holm != verdict.p:
+        chance[-1] += f", Holm {p_text(verdict.p_holm)}"
+    return effect_text(verdict) + (f" ({'; '.join(chance)})" if chance else "")
 
 
 def effect_text(verdict: Verdict) -> str:
@@ -67,19 +107,69 @@ def evidence_text(verdict: Verdict) -> str:
     """Show what a verdict rests on, or why there is none."""
     if not verdict.effects:
         return verdict.reason or NO_VALUE
-    note = EVIDENCE_KINDS[verdict.claim.evidence].note
-    parts = [note] if note is not None else []
-    parts += [f"{len(verdict.effects)} pair{'s' * (len(verdict.effects) != 1)}"]
-    parts += [f"{verdict.images} images"] if verdict.images else []
-    parts += [f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"] if verdict.seeds else []
+    parts = [_sample_text(verdict), *_parts_text(verdict), *_chance_texts(verdict)]
     parts += [f"{len(verdict.left_out)} left out"] if verdict.left_out else []
     parts += [verdict.reason] if verdict.reason else []
-    return ", ".join(parts) + confounds_text(verdict)
+    return " · ".join(parts) + confounds_text(verdict)
+
+
+def _sample_text(verdict: Verdict) -> str:
+    """Show seeds, pairs and images."""
+    pairs = _counted(len(verdict.effects), "pair")
+    if verdict.unpaired_seeds:
+        pairs = f"{' + '.join(map(str, verdict.unpaired_seeds))} seeds, not paired, {pairs}"
+    elif verdict.seeds:
+        pairs = f"{_counted(verdict.seeds, 'seed')} × {pairs}"
+    return pairs + (f", {verdict.images} images" if verdict.images else "")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def _parts_text(verdict: Verdict) -> list[str]:
+    """Show what the pairs, the data sets and the seeds say, each where there are several."""
+    unit, parts = number_named(verdict.claim.metric).unit, []
+    if len(verdict.effects) > 1 and verdict.pairs_agree is not None:
+        parts.append(f"{verdict.pairs_agree} of {len(verdict.effects)} pairs agree")
+    if verdict.by_dataset:
+        single = [
+            f"{part.dataset} {unit.signed(part.effect)} (p {p_text(part.p)})"
+            for part in verdict.by_dataset
+        ]
+        word = "both" if len(single) == 2 else f"all {len(single)}"
+        parts.append(f"{', '.join(single)}, on {word} p {p_text(verdict.p)}")
+    if verdict.by_seed:
+        effects = " ".join(unit.signed(effect) for _, effect in verdict.by_seed)
+        parts.append(f"per seed {effects}")
+    return parts
+
+
+def _chance_texts(verdict: Verdict) -> list[str]:
+    """Show what could have been told, and what longer training adds."""
+    unit, texts = number_named(verdict.claim.metric).unit, []
+    if verdict.detectable is not None:
+        more = {
+            "10 seeds": verdict.detectable.with_10_seeds,
+            "endless seeds": verdict.detectable.with_endless_seeds,
+        }
+        planned = [f"{name} {unit.text(each)}" for name, each in more.items() if each is not None]
+        text = f"could tell {unit.text(verdict.detectable.now)} apart"
+        texts.append(text + (f" ({', '.join(planned)})" if planned else ""))
+    better = -1 if number_named(verdict.claim.metric).better == "lower" else 1
+    for name, gain in verdict.plateau:
+        word = "not at plateau" if better * gain > 0 else "at plateau"
+        texts.append(f"{word}: {unit.signed(gain)} ({name})")
+    return texts
 
 
 def confounds_text(verdict: Verdict) -> str:
-    """Return what goes on from a verdict on published networks: in what else they differ."""
-    if not verdict.confounds:
-        return ""
-    subject = "the pair also differs" if len(verdict.effects) == 1 else "the pairs also differ"
-    return f"; but {subject} in {', '.join(verdict.confounds)}"
+    """Return what goes on from a verdict: in what else published networks or trainings differ."""
+    one, text = len(verdict.effects) == 1, ""
+    if verdict.confounds:
+        subject = "the pair also differs" if one else "the pairs also differ"
+        text += f"; but {subject} in {', '.join(verdict.confounds)}"
+    if verdict.undeclared:
+        subject = "the pair's trainings differ" if one else "the pairs' trainings differ"
+        text += f"; {subject} in {', '.join(verdict.undeclared)}, and no `factor` is declared"
+    return text
