@@ -70,6 +70,10 @@ class HeadFamily:
       from them. A head with such layers whose inputs are cells is a `SizeLockedHead`. If those
       inputs are several channels of a grid, `told_by_channels` returns the options that this number
       tells, or None if the number is impossible.
+    - `widens`: whether its peaks over bins widen with the input, as its places are fractions of a
+      side; its targets at another size than the trained one then widen too.
+    - `settle` fills in options that follow from the surroundings in which a head is first built and
+      stay when it is built again for another size.
     - `initialise` sets the weights of its own output layers, after all others.
     - `neck`: the kind of neck it needs, if any.
     """
@@ -83,5 +87,7 @@ class HeadFamily:
     map_factor: Callable[[Any], int] = lambda _options: 1
     size_locked: tuple[SizeLockedLayer, ...] = ()
     told_by_channels: Callable[[Shapes, int], Mapping[str, Any] | None] = nothing_more
+    widens: bool = False
+    settle: Callable[[Any, Surroundings], Any] = lambda options, _around: options
     initialise: Callable[[Any, torch.Generator], None] = no_more_weights
     neck: str | None = None
