@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,12 +14,18 @@ from posebench.checkpoints.load_report import LoadReport, check_report, reconcil
 from posebench.errors import CheckpointError, SpecError
 from posebench.files.records import mapping_from_record
 from posebench.networks.backbones import MAX_CHANNELS, describe
+from posebench.networks.heads import LOSS_MODULE
 from posebench.networks.model import Network, PoseModel, build_model
 from posebench.networks.spec import ModelSpec
 
+# The rule that drops the weights of training losses, which the network does not use.
+LOSSES = "training losses"
 _SHOWN = 3
 _MOST_LAYERS = 64
 _LIMITS = {"blocks": _MOST_LAYERS, "upsample": _MOST_LAYERS}
+
+
+Tensors = TypeVar("Tensors")
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,16 @@ def _check_bearable(record: Mapping[str, Any]) -> None:
             for each in numbers
         ):
             raise SpecError(f"{name} is larger than any network's: {str(value)[:60]}.")
+
+
+def without_losses(
+    tensors: Mapping[str, Tensors],
+) -> tuple[dict[str, Tensors], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Return the tensors without those of a learned loss, and these names under their rule."""
+    prefix = f"head.{LOSS_MODULE}."
+    left_out = tuple(name for name in tensors if name.startswith(prefix))
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(prefix)}
+    return kept, (((LOSSES, left_out),) if left_out else ())
 
 
 def check_shapes(

@@ -17,7 +17,14 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from posebench.checkpoints.contents import Contents, Identity, check_shapes, empty_model, fill_model
+from posebench.checkpoints.contents import (
+    Contents,
+    Identity,
+    check_shapes,
+    empty_model,
+    fill_model,
+    without_losses,
+)
 from posebench.checkpoints.findings import Finding, findings_of, settle, spec_from_findings
 from posebench.checkpoints.graphs.exported import load_graph
 from posebench.checkpoints.graphs.graphs import PARTS, GraphFile
@@ -95,8 +102,10 @@ def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
             graph = _graph(path.name, file)
             return replace(load_graph(graph, identity.findings), identity=identity)
         model = empty_model(spec)
-        report = check_shapes(model, {name: entry.shape for name, entry in file.entries.items()})
-        fill_model(model, {name: file.read(entry) for name, entry in file.entries.items()})
+        entries, dropped = without_losses(file.entries)
+        shapes = {name: entry.shape for name, entry in entries.items()}
+        report = check_shapes(model, shapes, dropped)
+        fill_model(model, {name: file.read(entry) for name, entry in entries.items()})
     return Contents(identity, spec, model, report, count_parameters(model))
 
 

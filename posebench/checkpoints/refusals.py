@@ -16,8 +16,8 @@ from posebench.networks.backbones import Shapes
 
 _ONE_STAGE = "which finds people and their keypoints in one pass over the image"
 _BOTTOM_UP = "which finds the keypoints of a whole image and then groups them"
-_REGRESSION = "which answers with coordinates, not with heatmaps or SimCC vectors"
-_HINT = "posebench evaluates top-down networks with heatmap or SimCC heads."
+_INTEGRAL = "which answers with the expectation over a whole map"
+_HINT = "posebench evaluates top-down networks with heatmap, SimCC or regression heads."
 _CLASSIFIER_HINT = "Give the pose network that was trained from these weights."
 # No pose network has more coordinates: 133 keypoints with x, y and two deviations.
 _MANY_CLASSES = 600
@@ -46,8 +46,7 @@ _BY_NAME = (
     _Kind(r"\broi_heads?\.keypoint", "Keypoint R-CNN, a detector that adds keypoints"),
     _Kind(r"\b(bbox_head|rpn_head|roi_heads?|rpn|mask_head)\.", "an object detector"),
     _Kind(r"^head\.(cls|reg|obj)_preds\.", "an object detector (YOLOX)"),
-    _Kind(r"\bflow(_model)?\.(s|t|mask)\b", f"a regression head with RLE, {_REGRESSION}"),
-    _Kind(r"^head\.simplebaseline_head\.", f"an integral or DSNT head, {_REGRESSION}"),
+    _Kind(r"^head\.simplebaseline_head\.", f"an integral or DSNT head, {_INTEGRAL}"),
     _Kind(r"\bpredict_layers\.\d", "MSPN or RSN, a heatmap network of several stages"),
     _Kind(r"\bmulti_(final|deconv)_layers\.", "CPM or an hourglass, a network of several stages"),
     _Kind(r"^head\.layers\.head\.", "an image classifier", _CLASSIFIER_HINT),
@@ -60,16 +59,14 @@ _BY_TYPE = {
     "DisentangledKeypointRegressor": f"DEKR, {_BOTTOM_UP}",
     "PoseLifter": "a network that lifts keypoints to 3D",
     "ImageClassifier": "an image classifier",
-    "RLEHead": f"a regression head with RLE, {_REGRESSION}",
-    "RegressionHead": f"DeepPose, {_REGRESSION}",
-    "DeepposeRegressionHead": f"DeepPose, {_REGRESSION}",
-    "IntegralRegressionHead": f"an integral head, {_REGRESSION}",
-    "DSNTHead": f"an integral or DSNT head, {_REGRESSION}",
+    "IntegralRegressionHead": f"an integral head, {_INTEGRAL}",
+    "DSNTHead": f"an integral or DSNT head, {_INTEGRAL}",
     "RTMDet": "an object detector (RTMDet)",
     "FasterRCNN": "an object detector (Faster R-CNN)",
     "YOLOX": "an object detector (YOLOX)",
 }
-_FULLY_CONNECTED = re.compile(r"^(module\.)?((keypoint_)?head\.)?fc\.weight$")
+# A last layer that is fully connected, and whether it is a pose network's, below its head.
+_FULLY_CONNECTED = re.compile(r"^(module\.)?(?P<head>(keypoint_)?head\.)?fc\.weight$")
 # Names that occur in only one family of backbones.
 _BACKBONES = (
     (r"stage\d\.\d+\.fuse_layers\.", "HRNet"),
@@ -121,9 +118,10 @@ def _kind_by_names(shapes: Shapes) -> _Kind | None:
 
 def _kind_by_last_layer(shapes: Shapes) -> _Kind | None:
     """Tell a classifier from a regression head; both end in one fully connected layer."""
-    rows = [s[0] for name, s in shapes.items() if _FULLY_CONNECTED.match(name) and len(s) == 2]
-    if not rows:
-        return None
-    if rows[0] > _MANY_CLASSES or rows[0] % 2:
-        return _Kind("", f"an image classifier of {rows[0]} classes", _CLASSIFIER_HINT)
-    return _Kind("", f"DeepPose or another regression head, {_REGRESSION}")
+    for name, shape in shapes.items():
+        match = _FULLY_CONNECTED.match(name)
+        if match is None or len(shape) != 2:
+            continue
+        if match["head"] is None or shape[0] > _MANY_CLASSES or shape[0] % 2:
+            return _Kind("", f"an image classifier of {shape[0]} classes", _CLASSIFIER_HINT)
+    return None

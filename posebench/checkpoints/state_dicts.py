@@ -11,7 +11,14 @@ from torch import Tensor
 
 from posebench.checkpoints import file_names
 from posebench.checkpoints.architecture import find_architecture, keypoint_count, trained_size
-from posebench.checkpoints.contents import Contents, Identity, check_shapes, empty_model, fill_model
+from posebench.checkpoints.contents import (
+    Contents,
+    Identity,
+    check_shapes,
+    empty_model,
+    fill_model,
+    without_losses,
+)
 from posebench.checkpoints.findings import (
     Finding,
     findings_of,
@@ -61,7 +68,8 @@ def load_state(
     """
     file = _unwrapped(file)
     parts = _sort(file)
-    weights = parts.weights
+    tensors, losses = without_losses(parts.weights.tensors)
+    weights = Weights(tensors, (*parts.weights.dropped, *losses))
     identity = _identify(file, parts, overrides)
     spec = spec_from_findings(identity.findings, where=file.name)
     model = empty_model(spec)

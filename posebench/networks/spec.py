@@ -115,12 +115,14 @@ class FlipSpec:
     """The publisher's flip test: whether it is on, and what is shifted before the mean.
 
     `shift_heatmap` shifts flipped heatmaps right by one column. `shift_simcc` shifts flipped x
-    vectors left by one bin, as the SimCC repository does.
+    vectors left by one bin, as the SimCC repository does. `shift_coords` shifts flipped coordinates
+    left by one pixel of the input: pixel i of a mirrored crop of W is pixel W − 1 − i.
     """
 
     test: bool = True
     shift_heatmap: bool = False
     shift_simcc: bool = False
+    shift_coords: bool = True
 
 
 @dataclass(frozen=True)

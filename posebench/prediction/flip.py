@@ -7,52 +7,57 @@ SimCC repositories.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from posebench.networks.codecs import SimccCodec
 from posebench.networks.codecs.offset_maps import CHANNELS as OFFSET_CHANNELS
+from posebench.networks.codecs.regression import COORDINATES
 from posebench.networks.model import Network
 from posebench.networks.names import Paradigm
 from posebench.networks.spec import ModelSpec
 
+Outputs = tuple[Tensor, ...]
+
 
 def predict_outputs(
     network: Network, x: Tensor, flip_test: bool, *, apart: bool = False
-) -> tuple[Tensor, ...]:
+) -> Outputs:
     """Run crops x (N, 3, H, W), and with `flip_test` their mirror images.
 
     Both go in one batch or, if `apart`, in two as in the references; the two ways round
     differently. The outputs are ready to decode: SimCC vectors are probabilities if the codec has a
-    softmax.
+    softmax, deviations of coordinates are fractions of the input.
     """
+    spec, width = network.spec, x.shape[-1]
     if flip_test and apart:
-        return flip_average(network(x), network(x.flip(-1)), network.spec)
+        return flip_average(network(x), network(x.flip(-1)), spec, width)
     if flip_test:
         both = network(torch.cat((x, x.flip(-1))))
         outputs, outputs_of_flipped = zip(*(output.chunk(2) for output in both), strict=True)
-        return flip_average(outputs, outputs_of_flipped, network.spec)
-    outputs = network(x)
-    return _softmax(outputs) if network.spec.codec.softmax != "none" else outputs
+        return flip_average(outputs, outputs_of_flipped, spec, width)
+    rules = _RULES[spec.paradigm]
+    return rules.of_mean(rules.of_each(network(x), spec), spec)
 
 
 def flip_average(
-    outputs: tuple[Tensor, ...], outputs_of_flipped: tuple[Tensor, ...], spec: ModelSpec
-) -> tuple[Tensor, ...]:
+    outputs: Outputs, outputs_of_flipped: Outputs, spec: ModelSpec, width: int
+) -> Outputs:
     """Return the mean of outputs and of mirrored outputs, flipped back.
 
-    `outputs` are `(heatmaps,)` or raw `(simcc_x, simcc_y)` of the crops, `outputs_of_flipped`
-    those of the crops mirrored left to right.
+    `outputs` are the raw ones, `(heatmaps,)`, `(simcc_x, simcc_y)` or `(coordinates,)`, of crops
+    that are `width` pixels wide, `outputs_of_flipped` those of the crops mirrored left to right.
     """
-    returned = _FLIPPED_BACK[spec.paradigm](outputs_of_flipped, spec)
-    softmax = spec.codec.softmax
-    if softmax == "each":
-        outputs, returned = _softmax(outputs), _softmax(returned)
+    rules = _RULES[spec.paradigm]
+    returned = rules.of_each(rules.flipped_back(outputs_of_flipped, spec, width), spec)
+    outputs = rules.of_each(outputs, spec)
     mean = tuple((one + other) * 0.5 for one, other in zip(outputs, returned, strict=True))
-    return _softmax(mean) if softmax == "mean" else mean
+    return rules.of_mean(mean, spec)
 
 
-def _heatmaps_flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor, ...]:
+def _heatmaps_flipped_back(outputs: Outputs, spec: ModelSpec, _width: int) -> Outputs:
     """Return maps of one channel per keypoint, or of three, the second of which is an x offset.
 
     If the spec says so, they shift right by one column, keeping column 0. Mirrored maps are one
@@ -69,7 +74,7 @@ def _heatmaps_flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tupl
     return (heatmaps,)
 
 
-def _bins_flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Tensor, ...]:
+def _bins_flipped_back(outputs: Outputs, spec: ModelSpec, _width: int) -> Outputs:
     """Return `(simcc_x, simcc_y)`, x shifted left by one bin where the spec says so."""
     order = list(spec.keypoints.flip_indices)
     simcc_x, simcc_y = (output[:, order] for output in outputs)
@@ -79,12 +84,53 @@ def _bins_flipped_back(outputs: tuple[Tensor, ...], spec: ModelSpec) -> tuple[Te
     return simcc_x, simcc_y
 
 
-# How outputs of mirrored crops become those of the crops themselves.
-_FLIPPED_BACK: dict[Paradigm, Callable[[tuple[Tensor, ...], ModelSpec], tuple[Tensor, ...]]] = {
-    "heatmap": _heatmaps_flipped_back,
-    "simcc": _bins_flipped_back,
+def _coordinates_flipped_back(outputs: Outputs, spec: ModelSpec, width: int) -> Outputs:
+    """Return coordinates with x counted from the other side, and deviations as they are."""
+    values = outputs[0][:, list(spec.keypoints.flip_indices)]
+    x = 1.0 - values[..., :1]
+    if spec.flip.shift_coords:
+        x = x - 1.0 / width
+    return (torch.cat((x, values[..., 1:]), dim=-1),)
+
+
+def _softmax_at(place: str) -> Callable[[Outputs, ModelSpec], Outputs]:
+    """Return a function that turns logits of bins into probabilities if the codec says `place`."""
+
+    def probabilities(outputs: Outputs, spec: ModelSpec) -> Outputs:
+        assert isinstance(spec.codec, SimccCodec)
+        if spec.codec.softmax != place:
+            return outputs
+        return tuple(output.softmax(dim=-1) for output in outputs)
+
+    return probabilities
+
+
+def _deviations(outputs: Outputs, _spec: ModelSpec) -> Outputs:
+    """Return coordinates, and their deviations, if there are any, from logits."""
+    coordinates, logits = outputs[0][..., :COORDINATES], outputs[0][..., COORDINATES:]
+    return (torch.cat((coordinates, logits.sigmoid()), dim=-1),)
+
+
+def _as_they_are(outputs: Outputs, _spec: ModelSpec) -> Outputs:
+    return outputs
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What is done to the outputs of a paradigm around the mean of a flip test.
+
+    `flipped_back` makes outputs of mirrored crops, as wide as its last argument says, those of the
+    crops themselves. `of_each` is applied to each pass, `of_mean` to their mean; without flip test
+    both are applied to the only pass.
+    """
+
+    flipped_back: Callable[[Outputs, ModelSpec, int], Outputs]
+    of_each: Callable[[Outputs, ModelSpec], Outputs] = _as_they_are
+    of_mean: Callable[[Outputs, ModelSpec], Outputs] = _as_they_are
+
+
+_RULES: dict[Paradigm, _Rules] = {
+    "heatmap": _Rules(_heatmaps_flipped_back),
+    "simcc": _Rules(_bins_flipped_back, _softmax_at("each"), _softmax_at("mean")),
+    "regression": _Rules(_coordinates_flipped_back, of_each=_deviations),
 }
-
-
-def _softmax(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(output.softmax(dim=-1) for output in outputs)

@@ -12,6 +12,7 @@ from posebench.datasets.checks.findings import Level
 from posebench.files.environment import environment
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import write_json
+from posebench.networks.names import UNSTATED_DECODERS
 from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import usual_engine
 from posebench.results.speed import Speed
@@ -182,8 +183,8 @@ class CellResult:
         codec = (self.checkpoint.spec or {}).get("codec", {})
         if not codec or self.protocol.decoder is None:
             return None
-        # SimCC's codec has no field for its only decoder.
-        return bool(self.protocol.decoder == codec.get("decoder", "argmax"))
+        own = codec.get("decoder", UNSTATED_DECODERS.get(codec.get("kind", ""), "argmax"))
+        return bool(self.protocol.decoder == own)
 
 
 def with_all_metrics(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from posebench.checkpoints import file_names
 from posebench.checkpoints.architecture import keypoint_count, paradigm_of
+from posebench.checkpoints.contents import LOSSES
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.publishers import mmpose0
 from posebench.checkpoints.publishers.mmconfig import lookup, parse_config
@@ -25,16 +26,19 @@ from posebench.checkpoints.publishers.publisher import (
 )
 from posebench.checkpoints.publishers.vit_weights import POSITIONS, has_class_row, without_class_row
 from posebench.errors import CheckpointError
+from posebench.networks.heads import LOSS_MODULE
 
 # Each rule and the names it drops; these tensors do not affect what the network computes.
 DROP_RULES = (
     ("input constants, which the crop spec holds", r"data_preprocessor\."),
-    ("training losses", r"(head\.|keypoint_head\.)?loss(_module)?\."),
+    # The flow of RLE's loss tells the kind of head, and is dropped after that.
+    (LOSSES, r"(head\.|keypoint_head\.)?loss(_module)?\.(?!flow_model\.)"),
     ("the step counter of the weight average", r"steps$"),
     ("the teacher and the losses of a distillation", r"(teacher|distill_losses)\."),
 )
 _WRAPPERS = ("module.", "student.")
 _OLD_HEAD = "keypoint_head."
+_OLD_LOSS = "head.loss."
 # In 0.x the final layer also holds the convolutions before the last one, with batch norms.
 _NUMBERED = re.compile(r"head\.final_layer\.(\d+)\.(.+)")
 _PROVENANCE = ("epoch", "iter", "experiment_name", "time", "mmengine_version", "mmpose_version")
@@ -65,6 +69,8 @@ def _renamed(name: str, last: int) -> str:
     """Return the 1.x name: `final_layer.N` was the last convolution or one before it."""
     if name.startswith(_OLD_HEAD):
         name = "head." + name[len(_OLD_HEAD) :]
+    if name.startswith(_OLD_LOSS):
+        name = f"head.{LOSS_MODULE}." + name[len(_OLD_LOSS) :]
     match = _NUMBERED.fullmatch(name)
     if match is None:
         return name

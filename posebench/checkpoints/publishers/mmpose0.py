@@ -1,6 +1,7 @@
 """Input size, decoder, crop and flip test from an MMPose 0.x config.
 
 Defaults are those of MMPose 0.29: `models/heads/topdown_heatmap_base_head.py`,
+`models/heads/deeppose_regression_head.py`, `models/detectors/top_down.py`,
 `core/evaluation/top_down_eval.py`, `datasets/pipelines/top_down_transform.py`.
 """
 
@@ -17,7 +18,11 @@ from posebench.networks.sizes import InputSize
 Config = Mapping[str, Any]
 _DECODERS = {"default": "quarter", "unbiased": "dark", None: "argmax"}
 _UDP_DECODERS = {"gaussianheatmap": "udp", "combinedtarget": "udp-regress"}
-_HEADS = ("TopdownHeatmapSimpleHead", "TopDownSimpleHead", "ViPNASHeatmapSimpleHead")
+_REGRESSION_HEAD = "DeepposeRegressionHead"
+_HEADS = (
+    *("TopdownHeatmapSimpleHead", "TopDownSimpleHead", "ViPNASHeatmapSimpleHead"),
+    _REGRESSION_HEAD,
+)
 DATA_SETS = {
     "TopDownCocoDataset": "coco",
     "TopDownOCHumanDataset": "coco",
@@ -48,7 +53,9 @@ def find_old_settings(config: Config) -> tuple[Finding, ...]:
         )
     size = lookup(config, "data_cfg.image_size")
     with odd_values_refused():
-        record: dict[str, Any] = {"codec": _codec(config), "crop": _crop(config)}
+        regression = head == _REGRESSION_HEAD
+        codec = {"kind": "regression"} if regression else _codec(config)
+        record: dict[str, Any] = {"codec": codec, "crop": _crop(config)}
         if isinstance(size, list | tuple) and len(size) == 2:
             record["input_size"] = str(InputSize(int(size[1]), int(size[0])))
         test = lookup(config, "model.test_cfg") or {}
@@ -56,6 +63,8 @@ def find_old_settings(config: Config) -> tuple[Finding, ...]:
             "test": bool(test.get("flip_test", True)),
             "shift_heatmap": bool(test.get("shift_heatmap", False)),
         }
+        if regression:
+            record["flip"]["shift_coords"] = bool(test.get("regression_flip_shift", False))
     return findings_of(record, "meta config of MMPose 0.x")
 
 

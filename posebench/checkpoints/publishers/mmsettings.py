@@ -1,7 +1,8 @@
 """Codec, crop and flip test from an MMPose 1.x config.
 
-Defaults are those of MMPose 1.3.2: `codecs/{msra_heatmap,udp_heatmap,simcc_label}.py`,
-`datasets/transforms/{common,topdown}_transforms.py`, `models/heads/heatmap_heads/heatmap_head.py`.
+Defaults are those of MMPose 1.3.2: `datasets/transforms/{common,topdown}_transforms.py`,
+`codecs/{msra_heatmap,udp_heatmap,simcc_label,regression_label}.py`,
+`models/heads/heatmap_heads/heatmap_head.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Config = Mapping[str, Any]
 _COMPUTED: dict[str, tuple[Any, ...]] = {
     # A distillation's published weights are those of the student, under its own names.
     "model.type": ("TopdownPoseEstimator", "DWPoseDistiller"),
-    "model.neck.type": ("CSPNeXtPAFPN", "FeatureMapProcessor"),
+    "model.neck.type": ("CSPNeXtPAFPN", "FeatureMapProcessor", "GlobalAveragePooling"),
     "model.neck.out_channels": (),
     "model.neck.out_indices": ((1, 2),),
     "model.neck.use_depthwise": (False,),
@@ -30,7 +31,10 @@ _COMPUTED: dict[str, tuple[Any, ...]] = {
     "model.neck.act_cfg.type": ("SiLU",),
     "model.backbone.norm_cfg.eps": (1e-5,),
     "model.backbone.conv_cfg": (),
-    "model.head.type": ("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead", "RTMWHead"),
+    "model.head.type": (
+        *("HeatmapHead", "ViPNASHead", "SimCCHead", "RTMCCHead", "RTMWHead"),
+        *("RegressionHead", "RLEHead"),
+    ),
     "model.head.gau_cfg.act_fn": ("SiLU",),
     "model.head.gau_cfg.pos_enc": (False,),
     "model.head.gau_cfg.use_rel_bias": (False,),
@@ -197,6 +201,7 @@ _CODECS: dict[str, Callable[[Config], dict[str, Any]]] = {
     "MSRAHeatmap": _msra,
     "UDPHeatmap": _udp,
     "SimCCLabel": _simcc,
+    "RegressionLabel": lambda _codec: {"kind": "regression"},
 }
 
 
@@ -240,6 +245,7 @@ def _flip(config: Config) -> tuple[Finding, ...]:
     flip = {
         "test": bool(test.get("flip_test", False)),
         "shift_heatmap": bool(test.get("shift_heatmap", False)),
+        "shift_coords": bool(test["shift_coords"]) if "shift_coords" in test else None,
     }
     return findings_of({"flip": flip}, "meta.cfg test_cfg")
 

@@ -22,6 +22,7 @@ _HEADS = {
     **dict.fromkeys(("deit-s", "deit-small", "dinov2-s", "dinov2-small"), 6),
     **dict.fromkeys(("dinov2-g", "dinov2-giant"), 24),
 }
+_WITHOUT_OPTIONS = ("CSPNeXtPAFPN", "GlobalAveragePooling")
 # Each setting, its default, and the values that posebench supports.
 _BACKBONE: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("patch_size", 16, (16, (16, 16), [16, 16])),
@@ -52,7 +53,7 @@ def find_vit(config: Mapping[str, Any]) -> tuple[Finding, ...]:
     if isinstance(backbone, Mapping) and is_vit(config):
         _check(backbone, _BACKBONE, "model.backbone")
         found += _options(backbone)
-    if neck is not None and not _is_path_aggregation(neck):
+    if neck is not None and not _has_no_options(neck):
         if not isinstance(neck, Mapping) or not found:
             raise CheckpointError(f"The config text has the neck {str(neck)[:60]!r}.")
         _check(neck, _NECK, "model.neck")
@@ -69,10 +70,13 @@ def is_vit(config: Mapping[str, Any]) -> bool:
     return isinstance(kind, str) and kind.rpartition(".")[2] == "VisionTransformer"
 
 
-def _is_path_aggregation(neck: Any) -> bool:
-    """Tell whether a neck is RTMW's, whose weights determine all of its options."""
+def _has_no_options(neck: Any) -> bool:
+    """Tell whether nothing of a neck has to be read here.
+
+    The weights of RTMW's neck determine all of its options; global average pooling has none.
+    """
     kind = neck.get("type") if isinstance(neck, Mapping) else None
-    return isinstance(kind, str) and kind.rpartition(".")[2] == "CSPNeXtPAFPN"
+    return isinstance(kind, str) and kind.rpartition(".")[2] in _WITHOUT_OPTIONS
 
 
 def _options(backbone: Mapping[str, Any]) -> list[Finding]:

@@ -45,7 +45,8 @@ def decode_by(
 ) -> Decoded:
     """Return keypoints in input pixels of `size`, and scores.
 
-    `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`, as numpy arrays or as `Maps`. Raises
+    `outputs` are `(heatmaps,)`, `(simcc_x, simcc_y)` or `(coordinates,)`, as numpy arrays or as
+    `Maps`. Raises
     `EvaluationError` if the outputs do not fit the decoder or contain NaN.
     """
     check_decoder(codec, decoder)

@@ -50,7 +50,6 @@ class HeatmapCodec:
     """
 
     paradigm: ClassVar[Paradigm] = "heatmap"
-    softmax: ClassVar[Literal["none"]] = "none"
 
     kind: Literal["heatmap"] = "heatmap"
     decoder: HeatmapDecoder = "quarter"

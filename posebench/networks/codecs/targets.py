@@ -1,4 +1,4 @@
-"""The weights of training targets, common to both paradigms."""
+"""The weights of training targets, common to all paradigms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def training_weights(
 ) -> NDArray[np.float32]:
     """Return (N, K) weights: `visible`, but 0 for keypoints (N, K, 2) outside the input.
 
-    One rule for both paradigms, so that a matched pair trains on the same keypoints. (MMPose also
+    One rule for all paradigms, so that a matched pair trains on the same keypoints. (MMPose also
     keeps a keypoint outside while its Gaussian reaches in, which depends on the codec.)
     """
     inside = ((keypoints >= 0) & (keypoints < (size.width, size.height))).all(axis=-1)

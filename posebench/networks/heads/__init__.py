@@ -15,8 +15,10 @@ from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.networks.codecs import Codec, SimccCodec
 from posebench.networks.grids import Grid, SizeLockedLayer, grid_at
 from posebench.networks.heads.attention import HEATMAP_ATTENTION
-from posebench.networks.heads.family import HeadFamily, SizeLockedHead, Surroundings
+from posebench.networks.heads.family import HeadFamily, Loss, SizeLockedHead, Surroundings
 from posebench.networks.heads.heatmap import HEATMAP
+from posebench.networks.heads.regression import REGRESSION
+from posebench.networks.heads.rle import RLE
 from posebench.networks.heads.rtmcc import RTMCC
 from posebench.networks.heads.rtmw import RTMW
 from posebench.networks.heads.simcc import SIMCC
@@ -38,9 +40,13 @@ HEADS: dict[str, HeadFamily] = {
     "simcc-coordinates": SIMCC_COORDINATES,
     "simcc-marginal": SIMCC_MARGINAL,
     "simcc-pooling": SIMCC_POOLING,
+    "rle": RLE,
+    "regression": REGRESSION,
     "heatmap-attention": HEATMAP_ATTENTION,
     "heatmap": HEATMAP,
 }
+# The module of a learned loss in a head that is trained. MMPose has it under this name too.
+LOSS_MODULE = "loss_module"
 # Files of versions before 0.2 give every head these options; kinds without them had these values.
 _ONCE_COMMON: dict[str, Any] = {
     "deconv_channels": [],
@@ -118,6 +124,19 @@ def _whole(kind: str, options: Any) -> HeadSpec:
     return HeadSpec(kind, mapping_from_record(options))
 
 
+def add_learned_loss(spec: HeadSpec, head: nn.Module) -> None:
+    """Give a head to be trained the module of its loss, if that has weights of its own."""
+    learned = head_family(spec.kind).learned_loss
+    if learned is not None:
+        head.add_module(LOSS_MODULE, learned())
+
+
+def training_loss(spec: HeadSpec, head: nn.Module) -> Loss:
+    """Return the loss that a head is trained by: its own module, or its kind's plain function."""
+    learned: Any = getattr(head, LOSS_MODULE, None)
+    return head_family(spec.kind).loss if learned is None else learned
+
+
 def recognise_head(shapes: Shapes, backbone: BackboneSpec | None = None) -> HeadSpec | None:
     """Return the kind and options that fit the names and shapes of a head's tensors.
 
@@ -150,10 +169,12 @@ def size_locked_layers(head: HeadSpec) -> tuple[SizeLockedLayer, ...]:
 
 __all__ = [
     "HEADS",
+    "LOSS_MODULE",
     "HeadFamily",
     "LossSettings",
     "SizeLockedHead",
     "Surroundings",
+    "add_learned_loss",
     "build_head",
     "head_family",
     "head_options",
@@ -162,5 +183,6 @@ __all__ = [
     "settled_head",
     "size_locked_layers",
     "training_codec",
+    "training_loss",
     "whole_head",
 ]

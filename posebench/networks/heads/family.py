@@ -65,6 +65,7 @@ class HeadFamily:
       backbone, or None if they are of another kind; `channels` returns the number of channels of
       all keypoints together.
     - `codec` is the kind that decodes its outputs, `loss` the loss that they are trained by.
+      `learned_loss` makes the module that takes its place in training, with weights of its own.
     - `map_factor`: how many times finer its maps are than the features, on a side.
     - `size_locked`: the layers whose shape the trained size fixes, first to last; that size is read
       from them. A head with such layers whose inputs are cells is a `SizeLockedHead`. If those
@@ -84,6 +85,7 @@ class HeadFamily:
     channels: Callable[[Shapes], int]
     codec: type[Codec]
     loss: Loss
+    learned_loss: Callable[[], nn.Module] | None = None
     map_factor: Callable[[Any], int] = lambda _options: 1
     size_locked: tuple[SizeLockedLayer, ...] = ()
     told_by_channels: Callable[[Shapes, int], Mapping[str, Any] | None] = nothing_more
