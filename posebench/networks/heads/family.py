@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from posebench.networks.codecs import Codec
-from posebench.networks.grids import SizeLockedLayer
+from posebench.networks.grids import Grid, SizeLockedLayer
 from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
@@ -73,6 +73,8 @@ class HeadFamily:
       tells, or None if the number is impossible.
     - `widens`: whether its peaks over bins widen with the input, as its places are fractions of a
       side; its targets at another size than the trained one then widen too.
+    - `fix` returns the head for features of one grid alone, with the weights that follow from the
+      grid made once; it shares the others. None if none do.
     - `settle` fills in options that follow from the surroundings in which a head is first built and
       stay when it is built again for another size.
     - `initialise` sets the weights of its own output layers, after all others.
@@ -90,6 +92,7 @@ class HeadFamily:
     size_locked: tuple[SizeLockedLayer, ...] = ()
     told_by_channels: Callable[[Shapes, int], Mapping[str, Any] | None] = nothing_more
     widens: bool = False
+    fix: Callable[[Any, Grid], nn.Module] | None = None
     settle: Callable[[Any, Surroundings], Any] = lambda options, _around: options
     initialise: Callable[[Any, torch.Generator], None] = no_more_weights
     neck: str | None = None

@@ -18,6 +18,7 @@ from posebench.errors import SpecError
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.codecs import SimccCodec
 from posebench.networks.codecs.uneven_bins import quantile_positions
+from posebench.networks.costs import count_gflops
 from posebench.networks.grids import Grid
 from posebench.networks.heads import HEADS, LossSettings, training_codec
 from posebench.networks.heads.losses import divergence_of_bins
@@ -174,6 +175,22 @@ def test_coordinate_codes_are_the_formula_cell_by_cell(size: InputSize) -> None:
             found = answers(model, size)[axis]
             tables.double()
             torch.testing.assert_close(found.double(), wanted, rtol=0, atol=3e-5)
+
+
+@pytest.mark.parametrize("kind", ["simcc-table", "simcc-coordinates"])
+@pytest.mark.parametrize("size", [SIZE, *SIZES], ids=str)
+def test_a_cell_runs_with_plain_tables_of_its_size(kind: str, size: InputSize) -> None:
+    model = small_model(kind)
+    cell = apply_policy(model, size, "native")
+    assert isinstance(cell.network, PoseModel)
+    assert [name for name, _ in cell.network.head.named_parameters()] == [
+        "final_layer.weight",
+        "final_layer.bias",
+    ]
+    for wanted, found in zip(answers(model, size), cell(crops(size)), strict=True):
+        assert torch.equal(wanted, found.detach())
+    plain = build_model(ModelSpec(BACKBONE, HeadSpec("simcc"), SimccCodec(), size)).eval()
+    assert count_gflops(cell, size) == count_gflops(plain, size)
 
 
 def test_codes_lie_where_cells_and_bins_do() -> None:

@@ -26,7 +26,7 @@ from posebench.networks.heads.size_free.layout import (
     layout_of,
     without_offset,
 )
-from posebench.networks.heads.size_free.tables import TableHead, Tables
+from posebench.networks.heads.size_free.tables import TableHead, Tables, fix
 from posebench.networks.shapes import Shapes
 from posebench.networks.spec import BackboneSpec
 
@@ -57,7 +57,7 @@ class BinVectors(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.vector = nn.Linear(code_length(BIN_TURNS), channels)
-        self.offset = nn.Linear(code_length(BIN_TURNS), 1)
+        self.offset = nn.Linear(code_length(BIN_TURNS), 1, bias=False)
         self.added = nn.Parameter(torch.zeros(channels))
 
     def initialise(self, _generator: torch.Generator) -> None:
@@ -92,7 +92,7 @@ class CoordinateTables(nn.Module):
         self.x = BinVectors(options.channels)
         self.y = BinVectors(options.channels)
 
-    def forward(self, grid: Grid) -> Tables:
+    def at(self, grid: Grid) -> Tables:
         """Return the tables for an input whose features have this grid."""
         device = self.x.added.device
         for_x, for_y = self.cells(cell_codes(self.layout, grid, CELL_TURNS, device)).chunk(2, dim=1)
@@ -143,5 +143,6 @@ SIMCC_COORDINATES = HeadFamily(
     codec=SimccCodec,
     loss=divergence_of_bins,
     widens=True,
+    fix=fix,
     initialise=initialise,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,15 +31,25 @@ Tables = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 """A weight (bins, cells) and a bias (bins,) for x, and for y."""
 
 
+class SizedTables(Protocol):
+    """A module that makes tables."""
+
+    def at(self, grid: Grid) -> Tables:
+        """Return the tables for an input whose features have this grid."""
+
+
 class TableHead(nn.Module):
     """One map per keypoint, flattened, times the tables that `tables` makes for its grid."""
 
     def __init__(
-        self, final: nn.Conv2d, tables: nn.Module, finish: Callable[[Tensor], Tensor] | None = None
+        self,
+        final: nn.Conv2d,
+        tables: SizedTables,
+        finish: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.final_layer = final
-        self.tables = tables
+        self.tables: Any = tables
         self.finish = finish
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -48,8 +58,33 @@ class TableHead(nn.Module):
 
     def _answers(self, maps: Tensor) -> tuple[Tensor, ...]:
         flat = maps.flatten(2)
-        answers = (functional.linear(flat, *table) for table in self.tables(grid_of(maps)))
+        answers = (functional.linear(flat, *table) for table in self.tables.at(grid_of(maps)))
         return tuple(map(self.finish, answers) if self.finish else answers)
+
+
+class FixedTables(nn.Module):
+    """The tables of one grid."""
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__()
+        for axis, (weight, bias) in zip("xy", tables, strict=True):
+            self.register_buffer(f"weight_{axis}", weight.detach(), persistent=False)
+            self.register_buffer(f"bias_{axis}", bias.detach(), persistent=False)
+
+    def at(self, _grid: Grid) -> Tables:
+        """Return the tables."""
+        x, y = ((f"weight_{axis}", f"bias_{axis}") for axis in "xy")
+        return (
+            (self.get_buffer(x[0]), self.get_buffer(x[1])),
+            (self.get_buffer(y[0]), self.get_buffer(y[1])),
+        )
+
+
+def fix(head: TableHead, grid: Grid) -> TableHead:
+    """Return the head with plain tables for this grid; it shares the final layer."""
+    with torch.no_grad():
+        tables = FixedTables(head.tables.at(grid))
+    return TableHead(head.final_layer, tables, head.finish)
 
 
 @dataclass(frozen=True)
@@ -91,7 +126,7 @@ class InterpolatedTables(nn.Module):
         self.x = Table(bins.x, cells)
         self.y = Table(bins.y, cells)
 
-    def forward(self, grid: Grid) -> Tables:
+    def at(self, grid: Grid) -> Tables:
         """Return the tables for an input whose features have this grid."""
         down, right = self.cells.height / grid.height, self.cells.width / grid.width
         bins = self.layout.bins(grid)
@@ -157,5 +192,6 @@ SIMCC_TABLE = HeadFamily(
     codec=SimccCodec,
     loss=divergence_of_bins,
     widens=True,
+    fix=fix,
     settle=settle,
 )
