@@ -19,6 +19,7 @@ from posebench.checkpoints.publishers.publisher import StateFile
 from posebench.checkpoints.state_dicts import identify_state
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.codecs import CODECS, HeatmapCodec
+from posebench.networks.costs import count_gflops
 from posebench.networks.heads import (
     HEADS,
     LossSettings,
@@ -142,6 +143,7 @@ def test_a_head_is_read_back_from_its_own_file_and_from_its_export(
     save_checkpoint(path, model, {}, dtype=torch.float32)
     read = load_checkpoint(path)
     assert read.spec == model.spec
+    assert (count_gflops(model, SIZE) or 0) > 0
     session = onnxruntime.InferenceSession(onnx_graph(model, SIZE))
     exported = session.run(None, {INPUT: crops.numpy()})
     with torch.inference_mode():
