@@ -35,7 +35,7 @@ class Network(Protocol):
         ...
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Map normalised crops (N, 3, H, W) to `(heatmaps,)` or `(simcc_x, simcc_y)`."""
+        """Map normalised crops (N, 3, H, W) to outputs, as `PoseModel` does."""
         ...
 
 
@@ -66,9 +66,10 @@ class PoseModel(nn.Module):
         return None
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Map normalised crops (N, 3, H, W) to `(heatmaps,)` or `(simcc_x, simcc_y)`.
+        """Map normalised crops (N, 3, H, W) to outputs: a tuple of what the codec decodes.
 
-        Heatmaps are (N, K, h, w), SimCC vectors (N, K, bins_x) and (N, K, bins_y).
+        They are `(heatmaps,)`, (N, K, h, w); `(simcc_x, simcc_y)`, (N, K, bins_x) and
+        (N, K, bins_y); or `(coordinates,)`, (N, K, 2), or (N, K, 4) with logits of deviations.
         """
         if self.neck is None:
             features = self.backbone(x)
