@@ -96,6 +96,8 @@ class DeviceStep:
 
 def device_step(recipe: Recipe, store: SceneStore, learner: Learner, shapes: Shapes) -> Step:
     """Return the step that cuts crops and learns on the learner's device."""
+    # The same seed gives the same weights on one machine.
+    torch.backends.cudnn.deterministic = True
     scenes = DeviceScenes(store, recipe.model.crop, learner.device)
     return DeviceStep(recipe, scenes, learner, shapes)
 

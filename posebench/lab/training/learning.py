@@ -64,6 +64,10 @@ class Learner:
 
     @torch.no_grad()
     def _average(self) -> None:
+        if self.device.type == "cpu":
+            torch._foreach_lerp_(self._means, self._values, float(self._pace))
+            return
+        # A recorded step takes the pace as a tensor, which this spelling alone does in few calls.
         away = torch._foreach_sub(self._values, self._means)
         torch._foreach_mul_(away, self._pace)
         torch._foreach_add_(self._means, away)

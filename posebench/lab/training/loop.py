@@ -96,6 +96,10 @@ class _Run:
         self.origins = origins(asked, self.store, self.state.initial, teacher)
         self.curve: Curve = restore_state(identity(self.origins), self.state, self.saved)
         shapes = output_shapes(recipe, self.state.model)
+        if teacher is not None:
+            size, batch = recipe.model.input_size, recipe.optimisation.batch_size
+            crops = torch.zeros(batch, 3, size.height, size.width, device=device)
+            teacher.check_shapes(shapes[size], crops)
         learner = Learner(recipe, self.state, teacher)
         make = host_step if device.type == "cpu" else device_step
         self.step: Step = make(recipe, self.store, learner, shapes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +79,16 @@ class Teacher:
         self.weight = recipe.distillation.weight
         self._network = checkpoint.network.to(device).eval().requires_grad_(False)
         self._nearness = _TEACHING[recipe.model.paradigm]
+
+    def check_shapes(self, shapes: Sequence[tuple[int, ...]], crops: Tensor) -> None:
+        """Raise `TrainingError` unless the answers to `crops` have the model's output shapes."""
+        found = [tuple(answer.shape) for answer in self.answers(crops)]
+        if found != list(shapes):
+            raise TrainingError(
+                f"distillation: the outputs of the teacher {self.origin.name} are of shape"
+                f" {found}, those of the model {list(shapes)}.",
+                hint="Heatmaps must have the same number of cells, SimCC vectors of bins.",
+            )
 
     @torch.no_grad()
     def answers(self, inputs: Tensor) -> Outputs:

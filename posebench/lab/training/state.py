@@ -21,6 +21,8 @@ from posebench.suites.recipe import Recipe
 
 CPU = torch.device("cpu")
 Curve = list[dict[str, Any]]
+# Settings of the optimiser that belong to the device and not to the run.
+_OF_DEVICE = ("lr", "capturable")
 _DAMAGED = (
     OSError,
     EOFError,
@@ -141,10 +143,10 @@ def _fill(state: TrainingState, saved: Mapping[str, Any]) -> Curve:
     curve: Curve = json.loads(saved["curve"])
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
-    rate = state.optimiser.param_groups[0]["lr"]
+    own = [{key: group[key] for key in _OF_DEVICE} for group in state.optimiser.param_groups]
     state.optimiser.load_state_dict(saved["optimiser"])
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
+    for group, kept in zip(state.optimiser.param_groups, own, strict=True):
+        group.update(kept)
     state.step = int(saved["step"])
     state.cpu_seconds, state.wall_seconds = map(float, saved["seconds"])
     return curve

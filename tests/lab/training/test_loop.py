@@ -35,14 +35,6 @@ def weights_of(outcome: TrainingOutcome) -> dict[str, torch.Tensor]:
     return weights
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def store():
     return rendered_store(8)
