@@ -6,7 +6,7 @@ at the middle of their pixels.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -31,14 +31,16 @@ def resample_matrix(source: int, target: int, step: float, center: float = 0.0) 
     the end values. The linear kernel widens to `step` when shrinking, so that no source value is
     skipped. Rows sum to 1; for step 1 and equal lengths the matrix is the identity.
     """
-    place = (torch.arange(target, dtype=torch.float64) + center) * step - center
-    position = place.clamp(min=0, max=source - 1)
-    distance = (position[:, None] - torch.arange(source, dtype=torch.float64)).abs()
+    there, here = (
+        torch.arange(count, dtype=torch.float64, device="cpu") for count in (target, source)
+    )
+    position = ((there + center) * step - center).clamp(min=0, max=source - 1)
+    distance = (position[:, None] - here).abs()
     weights = (1 - distance / max(1.0, step)).clamp(min=0)
     return (weights / weights.sum(dim=1, keepdim=True)).float()
 
 
-@lru_cache(maxsize=256)
+@cache
 def kept_matrix(
     source: int, target: int, step: float, center: float, device: torch.device
 ) -> Tensor:

@@ -9,8 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from posebench.errors import UnsupportedSizeError
-from posebench.networks.grids import Binned, Grid, SizeLockedLayer, bins_at
-from posebench.networks.heads import SizeLockedHead, build_head, map_grid, size_locked_layers
+from posebench.networks.grids import Binned, Grid, SizeLockedLayer, bins_at, grid_at
+from posebench.networks.heads import (
+    SizeLockedHead,
+    build_head,
+    head_family,
+    map_grid,
+    size_locked_layers,
+)
 from posebench.networks.model import PoseModel
 from posebench.networks.resampling import cell_center, resample_cells, resample_matrix
 from posebench.networks.sizes import InputSize
@@ -88,6 +94,18 @@ def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
             # Shared unchanged: BatchNorm may have been folded into it.
             setattr(resized, name, child)
     return _with_head(model, resized.train(head.training))
+
+
+def fix_size(model: PoseModel, size: InputSize) -> PoseModel:
+    """Return a model for inputs of `size` alone, with the weights that its head makes for it.
+
+    A model whose head makes none is returned as it is.
+    """
+    fix = head_family(model.spec.head.kind).fix
+    if fix is None:
+        return model
+    head = fix(model.head, grid_at(size, model.stride))
+    return _with_head(model, head.train(model.head.training))
 
 
 def _below(key: str, module: str) -> bool:

@@ -32,7 +32,7 @@ def decode_on_device(
 ) -> Decoded:
     """Return what `codecs.decode_by` does, from outputs on any device that computes in float64.
 
-    `outputs` are `(heatmaps,)` or `(simcc_x, simcc_y)`, as `flip.predict_outputs` returns them.
+    `outputs` are those of any codec, as `flip.predict_outputs` returns them.
     Keypoints and scores equal numpy's bit for bit where OpenCV (4.11 to 4.13) has AVX2. Without
     AVX2 OpenCV's blurs round differently, and DARK and UDP answers differ as they do between such
     processors: by up to 2e-5 input pixels on Gaussian peaks, by any amount on noise. Raises

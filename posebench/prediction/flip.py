@@ -38,8 +38,13 @@ def predict_outputs(
         both = network(torch.cat((x, x.flip(-1))))
         outputs, outputs_of_flipped = zip(*(output.chunk(2) for output in both), strict=True)
         return flip_average(outputs, outputs_of_flipped, spec, width)
+    return ready(network(x), spec)
+
+
+def ready(outputs: Outputs, spec: ModelSpec) -> Outputs:
+    """Return a network's raw outputs as they are decoded without a flip test."""
     rules = _RULES[spec.paradigm]
-    return rules.of_mean(rules.of_each(network(x), spec), spec)
+    return rules.of_mean(rules.of_each(outputs, spec), spec)
 
 
 def flip_average(

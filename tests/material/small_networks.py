@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from posebench.lab.training.initial_weights import initialise
-from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.codecs import HeatmapCodec, RegressionCodec, SimccCodec
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
@@ -38,6 +38,8 @@ SPECS: dict[str, ModelSpec] = {
         HeatmapCodec(),
         SIZE,
     ),
+    "regression": ModelSpec(TINY, HeadSpec("regression"), RegressionCodec(), SIZE),
+    "rle": ModelSpec(TINY, HeadSpec("rle"), RegressionCodec(), SIZE),
 }
 
 
@@ -59,8 +61,17 @@ def config_text(kind: str) -> str:
         " type='SimCCLabel', normalize=False, use_dark=False)",
         "simcc": "dict(input_size=(64, 96), sigma=6.0, simcc_split_ratio=2.0, type='SimCCLabel')",
         "heatmap": "dict(input_size=(64, 96), heatmap_size=(8, 12), sigma=1.5, type='MSRAHeatmap')",
+        "regression": "dict(input_size=(64, 96), type='RegressionLabel')",
+        "rle": "dict(input_size=(64, 96), type='RegressionLabel')",
     }[kind]
-    head = {"rtmcc": "RTMCCHead", "simcc": "SimCCHead", "heatmap": "HeatmapHead"}[kind]
+    head = {
+        "rtmcc": "RTMCCHead",
+        "simcc": "SimCCHead",
+        "heatmap": "HeatmapHead",
+        "regression": "RegressionHead",
+        "rle": "RLEHead",
+    }[kind]
+    neck = "neck=dict(type='GlobalAveragePooling')," if codec.endswith("'RegressionLabel')") else ""
     return f"""codec = {codec}
 model = dict(
     type='TopdownPoseEstimator',
@@ -68,6 +79,7 @@ model = dict(
     data_preprocessor=dict(
         bgr_to_rgb=True, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
         type='PoseDataPreprocessor'),
+    {neck}
     head=dict(type='{head}', decoder=codec),
     test_cfg=dict(flip_mode='heatmap', flip_test=True, shift_heatmap=True))
 val_pipeline = [

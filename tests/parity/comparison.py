@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from peer_families import is_regression, rescoring_of
 from peer_reference import Dump, Material, Peer, tag_of
 
 from posebench.checkpoints import load_checkpoint
@@ -24,11 +25,11 @@ from posebench.networks.spec import CropSpec, ModelSpec
 from posebench.prediction.crops import crop_image, normalise
 from posebench.prediction.engines import execute, optimise
 from posebench.prediction.execution import Engine, Execution, Parallelism
-from posebench.prediction.flip import flip_average
+from posebench.prediction.flip import flip_average, ready
 from posebench.prediction.geometry import boxes_to_center_scale
 from posebench.prediction.predict import NetworkRun, predict
 from posebench.prediction.predictions import Predictions
-from posebench.scoring.evaluate import evaluate
+from posebench.scoring.evaluate import ScoringOptions, evaluate
 from posebench.scoring.matching.metrics import Metrics
 
 # The reference's names of the numbers, after "coco/" and "crowdpose/", by posebench's.
@@ -121,14 +122,16 @@ def compare(peer: Peer, family: str, engine: Engine, boxes: str, flip: bool) -> 
     raw_gap = max(largest(a - b) for a, b in zip(raw, peer_raw, strict=True))
     largest_output = max(largest(output) for output in peer_raw)
     moved = np.abs(predictions.keypoints - dump.arrays[f"keypoints_{tag}"]).max(axis=-1)
-    # Of the three channels that UDP-regress has for a keypoint the first one decides.
-    channels = peer_raw[0].shape[1] // moved.shape[1]
     margin = 2 * gap_by_keypoint(raw, peer_raw, moved.shape)
-    ties = undecided(tuple(output[:, ::channels] for output in peer_raw), margin)
-    ties |= unsteady(load_checkpoint(path).spec, peer_raw, margin)
+    ties = np.zeros(moved.shape, dtype=bool)
+    if not is_regression(family):
+        # Of the three channels that UDP-regress has for a keypoint the first one decides.
+        channels = peer_raw[0].shape[1] // moved.shape[1]
+        ties |= undecided(tuple(output[:, ::channels] for output in peer_raw), margin)
+        ties |= unsteady(load_checkpoint(path).spec, peer_raw, margin)
     gap, ap, peer_ap = None, None, None
     if material.scored:
-        metrics = evaluate(dataset, predictions).metrics
+        metrics = evaluate(dataset, predictions, ScoringOptions(rescoring_of(family))).metrics
         gap, ap, peer_ap = metric_gap(metrics, dump.metrics[tag], dataset.kind)
     return Row(
         family=family,
@@ -222,16 +225,18 @@ def run_posebench(
     )["run"][decoder]
     if done.predictions is None:
         raise AssertionError(f"the cell failed: {done.failure}")
-    outputs = joined(recorded.answers)
+    width = spec.input_size.width
     if flip and cell.flips_apart:
         answers = recorded.answers
-        outputs = flip_average(joined(answers[::2]), joined(answers[1::2]), spec)
+        outputs = flip_average(joined(answers[::2]), joined(answers[1::2]), spec, width)
     elif flip:
         halves = [
             [tuple(output.chunk(2)[half] for output in answer) for answer in recorded.answers]
             for half in (0, 1)
         ]
-        outputs = flip_average(joined(halves[0]), joined(halves[1]), spec)
+        outputs = flip_average(joined(halves[0]), joined(halves[1]), spec, width)
+    else:
+        outputs = ready(joined(recorded.answers), spec)
     place = np.argsort(np.argsort(instances.image_index, kind="stable"), kind="stable")
     return tuple(output.numpy()[place] for output in outputs), done.predictions
 

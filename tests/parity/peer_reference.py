@@ -14,86 +14,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from peer_families import (
+    FAMILIES,
+    FIT_COORDINATES,
+    MAKE_OPTIONS,
+    SCALE_OUTPUTS,
+    UNFITTED,
+    is_regression,
+)
+from trained_networks import TRAINED, synthetic_data, write_trained
 
 CACHE = Path(os.environ.get("POSEBENCH_PARITY_CACHE", "~/.cache/posebench-parity")).expanduser()
 SEED = 1
 OUTPUT_SCALE = 10
 # 5286 boxes would take a ResNet-50 hours on two cores; a cut at 0.5 leaves 43 of them.
 BOX_SCORE = 0.5
-_COCO = "body_2d_keypoint"
-_HEATMAP = f"{_COCO}/topdown_heatmap/coco"
-_SIMCC = f"{_COCO}/simcc/coco"
-_WHOLE = "wholebody_2d_keypoint/rtmpose"
-FAMILIES: dict[str, str] = {
-    "td-hm_res50": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
-    "td-hm_resnetv1d50": f"{_HEATMAP}/td-hm_resnetv1d50_8xb64-210e_coco-256x192.py",
-    "td-hm_resnext50": f"{_HEATMAP}/td-hm_resnext50_8xb64-210e_coco-256x192.py",
-    "td-hm_seresnet50": f"{_HEATMAP}/td-hm_seresnet50_8xb64-210e_coco-256x192.py",
-    "td-hm_scnet50": f"{_HEATMAP}/td-hm_scnet50_8xb64-210e_coco-256x192.py",
-    "td-hm_resnest50": f"{_HEATMAP}/td-hm_resnest50_8xb64-210e_coco-256x192.py",
-    "td-hm_mobilenetv2": f"{_HEATMAP}/td-hm_mobilenetv2_8xb64-210e_coco-256x192.py",
-    "td-hm_shufflenetv1": f"{_HEATMAP}/td-hm_shufflenetv1_8xb64-210e_coco-256x192.py",
-    "td-hm_shufflenetv2": f"{_HEATMAP}/td-hm_shufflenetv2_8xb64-210e_coco-256x192.py",
-    "td-hm_vgg16-bn": f"{_HEATMAP}/td-hm_vgg16-bn_8xb64-210e_coco-256x192.py",
-    "td-hm_alexnet": f"{_HEATMAP}/td-hm_alexnet_8xb64-210e_coco-256x192.py",
-    "td-hm_hrnet-w32": f"{_HEATMAP}/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py",
-    "td-hm_hrnet-w32_dark": f"{_HEATMAP}/td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192.py",
-    "td-hm_hrnet-w32_udp": f"{_HEATMAP}/td-hm_hrnet-w32_udp-8xb64-210e_coco-256x192.py",
-    "td-hm_hrnet-w48": f"{_HEATMAP}/td-hm_hrnet-w48_8xb32-210e_coco-256x192.py",
-    "td-hm_litehrnet-18": f"{_HEATMAP}/td-hm_litehrnet-18_8xb64-210e_coco-256x192.py",
-    "td-hm_litehrnet-30": f"{_HEATMAP}/td-hm_litehrnet-30_8xb64-210e_coco-256x192.py",
-    "td-hm_hrformer-small": f"{_HEATMAP}/td-hm_hrformer-small_8xb32-210e_coco-256x192.py",
-    "td-hm_vipnas-mbv3": f"{_HEATMAP}/td-hm_vipnas-mbv3_8xb64-210e_coco-256x192.py",
-    "td-hm_vipnas-res50": f"{_HEATMAP}/td-hm_vipnas-res50_8xb64-210e_coco-256x192.py",
-    "simcc_vipnas-mbv3": f"{_SIMCC}/simcc_vipnas-mbv3_8xb64-210e_coco-256x192.py",
-    "simcc_mobilenetv2": f"{_SIMCC}/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py",
-    "simcc_res50": f"{_SIMCC}/simcc_res50_8xb64-210e_coco-256x192.py",
-    "rtmpose-t": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
-    "rtmpose-m": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py",
-    "vitpose-s": f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192.py",
-    "vitpose-s-simple": (
-        f"{_COCO}/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
-    ),
-    "rtmpose-m_384x288": f"{_COCO}/rtmpose/coco/rtmpose-m_8xb256-420e_aic-coco-384x288.py",
-    "rtmpose-t_ema": f"{_COCO}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py",
-    "td-hm_res50_0.x": f"{_HEATMAP}/td-hm_res50_8xb64-210e_coco-256x192.py",
-    "td-hm_res50_dark": f"{_HEATMAP}/td-hm_res50_dark-8xb64-210e_coco-256x192.py",
-    "cspnext-m_udp": f"{_HEATMAP}/cspnext-m_udp_8xb256-210e_coco-256x192.py",
-    "td-hm_hrnet-w32_udp-regress": (
-        f"{_HEATMAP}/td-hm_hrnet-w32_udp-regress-8xb64-210e_coco-256x192.py"
-    ),
-    "td-hm_res50_crowdpose": (
-        f"{_COCO}/topdown_heatmap/crowdpose/td-hm_res50_8xb64-210e_crowdpose-256x192.py"
-    ),
-    "rtmpose-m_crowdpose": (f"{_COCO}/rtmpose/crowdpose/rtmpose-m_8xb64-210e_crowdpose-256x192.py"),
-    "rtmpose-m_wholebody": (
-        f"{_WHOLE}/coco-wholebody/rtmpose-m_8xb64-270e_coco-wholebody-256x192.py"
-    ),
-    "rtmw-m": f"{_WHOLE}/cocktail14/rtmw-m_8xb1024-270e_cocktail14-256x192.py",
-}
-# How the reference writes a file, where that is not as it publishes them.
-MAKE_OPTIONS: dict[str, tuple[str, ...]] = {
-    "rtmpose-t_ema": ("--runner-like", "--zip"),
-    "td-hm_res50_0.x": ("--v0",),
-}
-# The reference fits 1x1 layers only.
-UNFITTED = ("vitpose-s-simple",)
-_SCALE_OUTPUTS = """
-import sys, torch
-source, target, scale = sys.argv[1:]
-checkpoint = torch.load(source, map_location="cpu", weights_only=False)
-state = checkpoint["state_dict"]
-for layers in (("cls_x", "cls_y"), ("mlp_head_x", "mlp_head_y"), ("final_layer",)):
-    names = [name for name in state if name.startswith(tuple(f"head.{x}." for x in layers))]
-    if names:
-        break
-for name in names:
-    state[name] = state[name] * float(scale)
-if "optimizer" in checkpoint:  # in training, mmengine keeps what it averages beside the average
-    last = {f"module.{name}": tensor * 2 for name, tensor in state.items()}
-    checkpoint["ema_state_dict"] = {**last, "steps": torch.tensor(9)}
-torch.save(checkpoint, target, _use_new_zipfile_serialization="optimizer" in checkpoint)
-"""
 _DROPPED = ("inputs", "simcc_x_mirrored_raw", "simcc_y_mirrored_raw", "heatmaps_mirrored_raw")
 
 
@@ -108,7 +43,9 @@ class Dump:
         """Return the outputs that were decoded."""
         tag = tag_of(flip)
         names = ("heatmaps",) if f"heatmaps_{tag}" in self.arrays else ("simcc_x", "simcc_y")
-        return tuple(self.arrays[f"{name}_{tag}"] for name in names)
+        outputs = (self.arrays[f"{name}_{tag}"] for name in names)
+        # Coordinates (N, 1, K, values) have an axis for persons of a crop.
+        return tuple(output[:, 0] if output.shape[1] == 1 else output for output in outputs)
 
 
 @dataclass(frozen=True)
@@ -117,12 +54,13 @@ class Material:
 
     annotations: Path
     images: Path
-    detections: Path
+    detections: Path | None = None
     scored: bool = True
 
     @property
     def detected_boxes(self) -> Path:
         """Return a boxes file with the detections of score `BOX_SCORE` and above."""
+        assert self.detections is not None
         rows = [row for row in json.loads(self.detections.read_text()) if row["score"] >= BOX_SCORE]
         return _cached(f"{self.detections.stem}_{BOX_SCORE}.json", rows)
 
@@ -153,7 +91,9 @@ class Peer:
     data: Path
 
     def material(self, family: str) -> Material:
-        """Return what a family is run on: the data set that its config names."""
+        """Return what a family is run on: rendered people, or the data set its config names."""
+        if family in TRAINED:
+            return Material(*synthetic_data())
         if "/crowdpose/" in FAMILIES[family]:
             mini = self.data / "crowdpose" / "mini"
             detections = mini / "test_crowdpose_det_AP_40.json"
@@ -168,36 +108,51 @@ class Peer:
             return replace(coco, annotations=_with_hands(coco.annotations), scored=False)
         return coco
 
-    def checkpoint(self, family: str) -> Path:
-        """Return a seeded checkpoint whose last layer is fitted, so that AP is not 0.
+    def config(self, family: str) -> Path | str:
+        """Return the config of a family: a file, or its path below MMPose's configs."""
+        return write_trained(family, CACHE)[1] if family in TRAINED else FAMILIES[family]
 
-        Its outputs are scaled up, so that keypoint scores pass the threshold of rescoring:
-        otherwise poses share the score 0, and the reference sorts them unstably.
+    def checkpoint(self, family: str) -> Path:
+        """Return a trained network, or a seeded one with a fitted last layer: its AP is not 0.
+
+        Outputs of the latter are scaled up, so that keypoint scores pass the threshold of
+        rescoring: otherwise poses share the score 0, and the reference sorts them unstably.
         """
+        if family in TRAINED:
+            CACHE.mkdir(parents=True, exist_ok=True)
+            return write_trained(family, CACHE)[0]
         path = CACHE / f"{family}_seed{SEED}_times{OUTPUT_SCALE}.pth"
         if not path.is_file():
-            material = self.material(family)
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-                made, scaled = Path(folder, "made.pth"), Path(folder, "scaled.pth")
-                command = [self.script, "make", FAMILIES[family], made, "--seed", SEED]
-                command += MAKE_OPTIONS.get(family, ())
-                if material.scored and family not in UNFITTED:
-                    command += ["--fit-ann", material.fit_annotations]
-                    command += ["--fit-images", material.images]
-                self._run(command)
-                self._run(["-c", _SCALE_OUTPUTS, made, scaled, OUTPUT_SCALE])
-                scaled.replace(path)
+                made, fitted = Path(folder, "made.pth"), Path(folder, "fitted.pth")
+                self._make(family, made, fitted)
+                fitted.replace(path)
         return path
+
+    def _make(self, family: str, made: Path, fitted: Path) -> None:
+        material = self.material(family)
+        command = [self.script, "make", FAMILIES[family], made, "--seed", SEED]
+        command += MAKE_OPTIONS.get(family, ())
+        if is_regression(family):
+            self._run(command)
+            places = [FAMILIES[family], material.fit_annotations, material.images]
+            self._run(["-c", FIT_COORDINATES, self.script, made, fitted, *places])
+            return
+        if material.scored and family not in UNFITTED:
+            command += ["--fit-ann", material.fit_annotations]
+            command += ["--fit-images", material.images]
+        self._run(command)
+        self._run(["-c", SCALE_OUTPUTS, made, fitted, OUTPUT_SCALE])
 
     def dump(self, family: str, boxes: str) -> Dump:
         """Return outputs, keypoints and metrics with and without flip test; `gt` or `detected`."""
         material = self.material(family)
-        arguments = ["forward", self.checkpoint(family), FAMILIES[family]]
+        arguments = ["forward", self.checkpoint(family), self.config(family)]
         arguments += ["--images", material.images, "--ann", material.annotations]
         if boxes == "detected":
             arguments += ["--bbox-file", material.detected_boxes]
         key = hashlib.sha256(repr([*map(str, arguments), BOX_SCORE]).encode()).hexdigest()
-        path = CACHE / f"{family}_{boxes}_{key[:12]}.npz"
+        path = CACHE / f"{family.replace(' ', '')}_{boxes}_{key[:12]}.npz"
         if not path.is_file():
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
                 whole, cut = Path(folder, "whole.npz"), Path(folder, "cut.npz")
@@ -232,7 +187,7 @@ class Peer:
         source, result = folder / "predictions.npz", folder / "metric.npz"
         np.savez(source, allow_pickle=True, **predictions)
         annotations = self.material(family).annotations
-        arguments = ["metric", FAMILIES[family], "--ann", annotations]
+        arguments = ["metric", self.config(family), "--ann", annotations]
         self._run([self.script, *arguments, "--preds", source, "--out", result])
         with np.load(result) as stored:
             metrics: dict[str, float] = json.loads(str(stored["info"]))["metric"]

@@ -57,7 +57,7 @@ class ExportedNetwork:
         return self.session.facts.input.fixed_size
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Map normalised crops (N, 3, H, W) to `(heatmaps,)` or `(simcc_x, simcc_y)`."""
+        """Map normalised crops (N, 3, H, W) to outputs, as `PoseModel` does."""
         size, fixed = InputSize(x.shape[2], x.shape[3]), self.fixed_size
         if fixed is not None and size != fixed:
             raise UnsupportedSizeError(
@@ -115,7 +115,8 @@ def _identify(file: GraphFile, overrides: tuple[Finding, ...]) -> tuple[Identity
     facts = session.facts
     beside = (*facts.findings, *file.findings)
     told = (*beside, *overrides)
-    outputs = find_outputs(trial.shapes, trial.size)
+    regression = any((each.field, each.value) == ("codec.kind", "regression") for each in told)
+    outputs = find_outputs(trial.shapes, trial.size, told_regression=regression)
     _check_finite(file, trial, outputs)
     _check_told(outputs, told)
     # The zoo knows the weights, not the operations that an export put before them.

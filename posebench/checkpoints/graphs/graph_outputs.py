@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from posebench.checkpoints.findings import Finding, keypoints_by_count
+from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.errors import CheckpointError
+from posebench.networks.codecs.regression import COORDINATES, WITH_DEVIATIONS
 from posebench.networks.sizes import InputSize
 
 ASSUMED = "assumed: the file does not say; --spec overrules"
 _SIMCC_NAMES = ("simcc_x", "simcc_y")
-# A file does not tell its backbone's stride; this one is right for all published SimCC networks.
-_SIMCC_STRIDE = 32
+# A file does not tell its backbone's stride; this one is right for all published networks whose
+# outputs are not maps.
+_USUAL_STRIDE = 32
 _MANY_BOXES = 100
 _CLASSES = 1000
 
@@ -37,26 +40,27 @@ class Outputs:
     channels: int
 
 
-def find_outputs(shapes: Shapes, size: InputSize) -> Outputs:
-    """Find heatmaps (N, K, h, w) or SimCC vectors (N, K, bins) among outputs run at `size`.
+def find_outputs(shapes: Shapes, size: InputSize, *, told_regression: bool = False) -> Outputs:
+    """Find heatmaps (N, K, h, w), SimCC vectors (N, K, bins) or coordinates (N, K, 2 or 4).
 
-    Raises `CheckpointError` if there is not exactly one answer; it lists the outputs and names the
-    kind of network if that is known.
+    `shapes` are those of outputs run at `size`. Coordinates with deviations are told by the number
+    of a built-in set's keypoints; others may be pixels, and count if `told_regression` says that
+    they are fractions of the input. Raises `CheckpointError` if there is not exactly one answer; it
+    lists the outputs and names the kind of network if that is known.
     """
-    pair = _simcc_pair(shapes, size)
-    if pair is not None:
-        return _simcc(shapes, pair, size)
-    maps = [name for name, shape in shapes.items() if _is_heatmap(shape, size)]
-    named = [name for name in maps if "heatmap" in name.lower()]
-    maps = named if len(named) == 1 else maps
-    if len(maps) == 1:
-        return _heatmap(shapes, maps[0], size)
+    if told_regression:
+        found = _regression(shapes, size)
+    else:
+        found = _simcc(shapes, size) or _heatmap(shapes, size) or _regression_of_known(shapes, size)
+    if found is not None:
+        return found
     other = _other_network(shapes)
     listing = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     if other is not None:
         raise CheckpointError(
             f"This is {other}, with the outputs {listing}.",
-            hint="posebench evaluates top-down networks by their heatmaps or SimCC vectors.",
+            hint="posebench evaluates top-down networks by their heatmaps, SimCC vectors, or"
+            " coordinates as fractions of the crop (--spec with codec: {kind: regression}).",
         )
     raise CheckpointError(
         f"No one output is heatmaps (N, K, h, w), no two are SimCC vectors: {listing}.",
@@ -64,7 +68,13 @@ def find_outputs(shapes: Shapes, size: InputSize) -> Outputs:
     )
 
 
-def _heatmap(shapes: Shapes, name: str, size: InputSize) -> Outputs:
+def _heatmap(shapes: Shapes, size: InputSize) -> Outputs | None:
+    maps = [name for name, shape in shapes.items() if _is_heatmap(shape, size)]
+    named = [name for name in maps if "heatmap" in name.lower()]
+    maps = named if len(named) == 1 else maps
+    if len(maps) != 1:
+        return None
+    (name,) = maps
     _, count, height, _ = shapes[name]
     why = f"output {name} {shapes[name]}"
     findings = (
@@ -76,7 +86,10 @@ def _heatmap(shapes: Shapes, name: str, size: InputSize) -> Outputs:
     return Outputs((name,), findings, size.height // height, count)
 
 
-def _simcc(shapes: Shapes, pair: tuple[str, str], size: InputSize) -> Outputs:
+def _simcc(shapes: Shapes, size: InputSize) -> Outputs | None:
+    pair = _simcc_pair(shapes, size)
+    if pair is None:
+        return None
     _, count, bins = shapes[pair[0]]
     why = f"outputs {pair[0]}, {pair[1]}"
     findings = (
@@ -85,7 +98,30 @@ def _simcc(shapes: Shapes, pair: tuple[str, str], size: InputSize) -> Outputs:
         Finding("codec.split_ratio", bins / size.width, why),
         *keypoints_by_count(count),
     )
-    return Outputs(pair, findings, _SIMCC_STRIDE, count)
+    return Outputs(pair, findings, _USUAL_STRIDE, count)
+
+
+def _regression(shapes: Shapes, _size: InputSize) -> Outputs | None:
+    if len(shapes) != 1:
+        return None
+    ((name, shape),) = shapes.items()
+    if len(shape) != 3 or shape[2] not in (COORDINATES, WITH_DEVIATIONS):
+        return None
+    why = f"output {name} {shape}"
+    findings = (
+        Finding("head.kind", "rle" if shape[2] == WITH_DEVIATIONS else "regression", why),
+        Finding("codec.kind", "regression", why),
+        *keypoints_by_count(shape[1]),
+    )
+    return Outputs((name,), findings, _USUAL_STRIDE, shape[1])
+
+
+def _regression_of_known(shapes: Shapes, size: InputSize) -> Outputs | None:
+    """Return coordinates with deviations of as many keypoints as a built-in set has."""
+    found = _regression(shapes, size)
+    if found is None or shapes[found.names[0]][2] != WITH_DEVIATIONS:
+        return None
+    return found if found.channels in {len(known) for known in KEYPOINT_SETS.values()} else None
 
 
 def _is_heatmap(shape: tuple[int, ...], size: InputSize) -> bool:

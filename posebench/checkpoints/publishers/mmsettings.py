@@ -42,8 +42,9 @@ _COMPUTED: dict[str, tuple[Any, ...]] = {
 }
 _RESNET: dict[str, tuple[Any, ...]] = {
     "style": ("pytorch",),
-    "strides": ((1, 2, 2, 2),),
-    "dilations": ((1, 1, 1, 1),),
+    # The weights tell how many stages there are.
+    "strides": ((1, 2, 2, 2), (1, 2, 2)),
+    "dilations": ((1, 1, 1, 1), (1, 1, 1)),
 }
 # The same, by type of backbone, for settings that leave no trace in its weights.
 _BACKBONES: dict[str, dict[str, tuple[Any, ...]]] = {

@@ -15,6 +15,7 @@ from torch import Tensor
 from posebench.checkpoints.native import save_checkpoint
 from posebench.errors import TrainingError
 from posebench.files.writing import naming_what_cannot_be_written, write_json
+from posebench.lab.training.bins import with_its_bins
 from posebench.lab.training.device_step import device_step
 from posebench.lab.training.folder_scenes import training_scenes
 from posebench.lab.training.learning import Learner
@@ -83,14 +84,19 @@ class _Run:
     """One training run: its scenes, its state, and the step that moves it."""
 
     def __init__(self, recipe: Recipe, out: Path, device: torch.device, progress: Progress) -> None:
-        self.recipe, self.out, self.device = recipe, out, device
+        self.out, self.device = out, device
         self.saved, self.curve_path = state_path(recipe, out), out / f"{recipe.name}.curve.json"
+        # Before the scenes, which take time: most mistakes in a recipe show here.
         self.state: TrainingState = new_state(recipe, device)
         self.store: SceneStore = training_scenes(
             recipe, lambda done, total: progress("scenes", done, total)
         )
+        asked, recipe = recipe, with_its_bins(recipe, self.store)
+        if recipe is not asked:
+            self.state = new_state(recipe, device)
+        self.recipe = recipe
         teacher = None if recipe.distillation is None else Teacher(recipe, device)
-        self.origins = origins(recipe, self.store, self.state.initial, teacher)
+        self.origins = origins(asked, self.store, self.state.initial, teacher)
         self.curve: Curve = restore_state(identity(self.origins), self.state, self.saved)
         shapes = output_shapes(recipe, self.state.model)
         if teacher is not None:

@@ -14,6 +14,7 @@ from posebench.lab.training.batches import cut_batch
 from posebench.lab.training.learning import Learner
 from posebench.lab.training.plans import BatchPlan
 from posebench.lab.training.scenes import SceneStore
+from posebench.networks.heads import training_codec
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
 from posebench.suites.recipe import Recipe
@@ -57,7 +58,7 @@ def _shapes_at(recipe: Recipe, model: PoseModel, size: InputSize) -> tuple[tuple
 
 def encoded(recipe: Recipe, plan: BatchPlan, shapes: Shapes) -> tuple[NDArray[Any], ...]:
     """Return the targets of a batch, one for each output, and last the weights (N, K)."""
-    codec = recipe.model.codec
+    codec = training_codec(recipe.model, plan.size)
     arrays: tuple[NDArray[Any], ...] = codec.encode(
         plan.keypoints, plan.visible, plan.size, shapes[plan.size]
     )

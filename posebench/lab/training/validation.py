@@ -34,9 +34,10 @@ def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[s
 
     def score(model: PoseModel) -> dict[str, float]:
         network = CellNetwork(model, size, size)
-        decoder = own_decoder(recipe.model.codec)
+        codec = model.spec.codec
+        decoder = own_decoder(codec)
         device = str(next(model.parameters()).device)
-        run = NetworkRun(network, recipe.model.codec, size, False, (decoder,), device=device)
+        run = NetworkRun(network, codec, size, False, (decoder,), device=device)
         outcome = predict(
             {recipe.name: run},
             dataset,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -90,6 +90,10 @@ class SimccCodec:
         if self.positions is not None:
             return len(self.positions[0]), len(self.positions[1])
         return int(size.width * self.split_ratio), int(size.height * self.split_ratio)
+
+    def widened(self, factor: float) -> SimccCodec:
+        """Return the codec whose targets are `factor` times as wide."""
+        return replace(self, sigma=(self.sigma[0] * factor, self.sigma[1] * factor))
 
     def places(self, size: InputSize) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the places of the x and of the y bins in input pixels of `size`."""
@@ -176,5 +180,6 @@ class SimccCodec:
             nearest_bin = np.rint(coordinates * self.split_ratio).astype(np.float32)
             return np.arange(count, dtype=np.float32) - nearest_bin[..., None]
         places = self.places(size)[axis]
-        nearest = places[nearest_bins(places, coordinates)]
-        return (places - nearest[..., None]) * np.float32(self.split_ratio)
+        nearest = places[nearest_bins(places, coordinates), None]
+        distances: NDArray[np.float32] = (places - nearest) * np.float32(self.split_ratio)
+        return distances

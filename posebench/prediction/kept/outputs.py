@@ -12,6 +12,7 @@ SimCC's keypoints move.)
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import stat
 import tempfile
@@ -34,6 +35,8 @@ SCHEMA_VERSION = 1
 KEPT_PRECISION = ", outputs kept as fp16"
 # Instances per file: 60 MB of float16 heatmaps at 384x288.
 _CHUNK = 256
+# Coordinates and their deviations: values that decoding reads all alike.
+_FEW = 4
 
 Outputs = tuple[NDArray[np.float32], ...]
 
@@ -43,12 +46,12 @@ class Packed:
     """Maps (N, K, ...) as distances from their peak, most exact where decoding looks.
 
     A map is `peaks` + `distances` · 2^`exponents`: float32 (N, K), float16 ≤ 0 (N, K, ...) and
-    int16 (N, K).
+    int16 (N, K). Distances of maps of a few values, which are coordinates, are float32.
     """
 
     peaks: NDArray[np.float32]
     exponents: NDArray[np.int16]
-    distances: NDArray[np.float16]
+    distances: NDArray[np.float16] | NDArray[np.float32]
 
 
 _PACKED = tuple(field.name for field in fields(Packed))
@@ -59,10 +62,12 @@ def pack(output: NDArray[np.float32]) -> Packed:
     axes = tuple(range(2, output.ndim))
     peaks = output.max(axis=axes, keepdims=True)
     distances = output - peaks
+    shape = output.shape[:2]
+    if math.prod(output.shape[2:]) <= _FEW:
+        return Packed(peaks.reshape(shape), np.zeros(shape, dtype=np.int16), distances)
     # Powers of two, which are exact, make the best of float16's range, up to 2^15.
     exponents = np.frexp(distances.min(axis=axes, keepdims=True))[1] - 15
     halves = np.ldexp(distances, -exponents).astype(np.float16)
-    shape = output.shape[:2]
     return Packed(peaks.reshape(shape), exponents.reshape(shape).astype(np.int16), halves)
 
 

@@ -59,7 +59,7 @@ def errors_drawing(pairs: Sequence[PairDiagnosis]) -> Drawing | None:
             )
             for pair in pairs
         ),
-        legend=bar_legend(PARADIGMS),
+        legend=bar_legend(name for pair in pairs for name in pair.costs),
         height=0.5 + _ROW * rows,
         same_y=True,
     )
@@ -84,7 +84,7 @@ def reliability_drawing(pairs: Sequence[PairDiagnosis]) -> Drawing | None:
             )
             for pair in pairs
         ),
-        legend=paradigm_legend(PARADIGMS),
+        legend=paradigm_legend(name for pair in pairs for name in pair.calibrations),
         columns=3,
         height=2.0,
         same_y=True,

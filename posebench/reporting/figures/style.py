@@ -1,7 +1,7 @@
 """How every figure looks: sizes in inches, colours, marks, legend entries. No matplotlib here.
 
-A paradigm is a colour and a filled or open mark, so that no reader depends on colour; a mark's
-shape is the resize policy.
+A paradigm is a colour and a full, open or half-filled mark, so that no reader depends on colour; a
+mark's shape is the resize policy.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 # The widths of a page's text, as conferences set it in two columns, and of one column.
 PAGE_WIDTH, COLUMN_WIDTH = 7.0, 3.45
@@ -17,8 +17,8 @@ PAPER, INK, SOFT, RULE, GRID = "#ffffff", "#1b1f24", "#59636e", "#b3bac2", "#e6e
 SMALL = 6.5
 # Okabe and Ito's colours, which colour-blind readers tell apart; vermilion is darkened so that
 # text in it can be read on white.
-BLUE, VERMILION = "#0072b2", "#c24e00"
-SERIES = (BLUE, VERMILION, "#00805d", "#a8497f", "#7a6200", "#2a8ac0")
+BLUE, VERMILION, GREEN = "#0072b2", "#c24e00", "#00805d"
+SERIES = (BLUE, VERMILION, GREEN, "#a8497f", "#7a6200", "#2a8ac0")
 MARKER_SIZE, LINE_WIDTH = 4.2, 1.1
 POLICY_MARKERS: Mapping[str, str] = MappingProxyType(
     {"native": "o", "resample": "s", "pool": "^", "interpolate": "D"}
@@ -71,26 +71,35 @@ class LegendEntry:
     is_bar: bool = False
 
 
+Fill = Literal["full", "open", "half"]
+
+
 @dataclass(frozen=True)
 class Paradigm:
-    """A paradigm as people write it, and how it is drawn."""
+    """A paradigm as people write it, and how it is drawn.
+
+    `dark` is its colour on dark pages, `on_photo` that of its poses on photographs.
+    """
 
     name: str
     colour: str
-    filled: bool
+    dark: str
+    on_photo: str
+    fill: Fill
 
 
 PARADIGMS: Mapping[str, Paradigm] = MappingProxyType(
     {
-        "heatmap": Paradigm("heatmap", BLUE, filled=True),
-        "simcc": Paradigm("SimCC", VERMILION, filled=False),
+        "heatmap": Paradigm("heatmap", BLUE, "#56b4e9", "#4cc3ff", "full"),
+        "simcc": Paradigm("SimCC", VERMILION, "#ff9a57", "#ffa24d", "open"),
+        "regression": Paradigm("regression", GREEN, "#3fc7a0", "#5ef2c0", "half"),
     }
 )
 
 
 def paradigm_of(name: str | None) -> Paradigm:
     """Return how a paradigm is drawn; an unknown one is grey."""
-    return PARADIGMS.get(name or "", Paradigm(name or "unknown paradigm", SOFT, filled=True))
+    return PARADIGMS.get(name or "", Paradigm(name or "unknown paradigm", SOFT, SOFT, SOFT, "full"))
 
 
 def mark_look(paradigm: str | None, marker: str = "o") -> dict[str, Any]:
@@ -100,9 +109,10 @@ def mark_look(paradigm: str | None, marker: str = "o") -> dict[str, Any]:
         "color": look.colour,
         "marker": marker,
         "markersize": MARKER_SIZE,
-        "markerfacecolor": look.colour if look.filled else PAPER,
+        "markerfacecolor": PAPER if look.fill == "open" else look.colour,
         "markeredgewidth": 1.0,
         "linestyle": "none",
+        **({"markerfacecoloralt": PAPER, "fillstyle": "bottom"} if look.fill == "half" else {}),
     }
 
 
@@ -112,9 +122,9 @@ def policy_line(policy: str | None) -> Any:
 
 
 def bar_look(paradigm: str | None) -> dict[str, Any]:
-    """Return the properties of a paradigm's bars: one full, the other an outline."""
+    """Return the properties of a paradigm's bars: full, an outline, or grey inside of one."""
     look = paradigm_of(paradigm)
-    face = look.colour if look.filled else PAPER
+    face = {"full": look.colour, "open": PAPER, "half": GRID}[look.fill]
     return {"facecolor": face, "edgecolor": look.colour, "linewidth": 0.9}
 
 

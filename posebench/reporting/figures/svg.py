@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
-from posebench.reporting.figures.style import BLUE, GRID, INK, PAPER, RULE, SOFT, VERMILION
+from posebench.reporting.figures.style import GRID, INK, PAPER, PARADIGMS, RULE, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,8 +23,7 @@ _VARIABLES = {
     SOFT: "--soft",
     RULE: "--line",
     GRID: "--grid",
-    BLUE: "--heatmap",
-    VERMILION: "--simcc",
+    **{paradigm.colour: f"--{name}" for name, paradigm in PARADIGMS.items()},
 }
 _REFERENCE = re.compile(r"(?<=#)[\w.-]+")
 _NUMBER = re.compile(r"-?\d+\.\d+")

@@ -69,6 +69,24 @@ def paradigm_class(name: str | None) -> str:
     return name if name is not None and name in PARADIGMS else "other"
 
 
+def paradigm_css() -> str:
+    """Return the style of paradigms: on light and dark pages, in print, and on photographs."""
+    light = " ".join(f"--{name}: {look.colour};" for name, look in PARADIGMS.items())
+    dark = " ".join(f"--{name}: {look.dark};" for name, look in PARADIGMS.items())
+    lines = [
+        f":root {{ {light} }}",
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}",
+        f"@media print {{ :root {{ {light} }} }}",
+    ]
+    for name, look in PARADIGMS.items():
+        lines += [
+            f"td.paradigm.{name} {{ color: var(--{name}); font-weight: 600; }}",
+            f".pose.{name}, .spot.{name}, .guide.{name} {{ color: {look.on_photo}; }}",
+            f".swatch.{name} {{ background: {look.on_photo}; }}",
+        ]
+    return "\n".join([*lines, ""])
+
+
 def plain_table(
     caption: str, headers: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]
 ) -> DataTable:

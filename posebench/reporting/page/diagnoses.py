@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from posebench.errors import PosebenchError
 from posebench.files.records import record_from_mapping
 from posebench.reporting.figures.errors import PairDiagnosis, cost_points
-from posebench.reporting.figures.style import PARADIGMS
 from posebench.reporting.page.contents import DataTable, plain_table
 from posebench.reporting.page.instances import RunData
 from posebench.reporting.page.pairs import MatchedPair, pair_title
@@ -34,7 +33,7 @@ def diagnose_pairs(run: Run, data: RunData, pairs: Sequence[MatchedPair]) -> Dia
     found, problems = [], []
     for pair in pairs:
         sides = {}
-        for paradigm, cell in zip(PARADIGMS, pair.cells, strict=True):
+        for paradigm, cell in zip(pair.paradigms, pair.cells, strict=True):
             try:
                 diagnosis = _diagnose(run, data, cell)
             except PosebenchError as error:
@@ -96,10 +95,10 @@ def reliability_table(pairs: Sequence[PairDiagnosis]) -> DataTable:
 
 
 def _table(caption: str, names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> DataTable:
-    """Return a table with columns for the pair, the first name, and the others by paradigm."""
+    """Return a table with columns for the pair, the first name, and the others by its side."""
     headers = [("pair", False), (names[0], False)]
     for what in names[1:]:
-        headers += [(f"{what}, {paradigm.name}", True) for paradigm in PARADIGMS.values()]
+        headers += [(f"{what}, {side}", True) for side in ("first", "second")]
     return plain_table(caption, headers, rows)
 
 

@@ -59,7 +59,8 @@ _TEXTS = {
         "Reliability of scores",
         "Mean OKS of the detections of a bin against their mean score: on the dotted line a score "
         "means what it says. A larger mark stands for more detections. SimCC scores are raw "
-        "maxima, which may exceed 1; those count as 1.",
+        "maxima, which may exceed 1; those count as 1. Regression without deviations has the score "
+        "1 throughout.",
     ),
 }
 _COSTS = (PARAMETERS, GFLOPS, THROUGHPUT, LATENCY)
@@ -159,12 +160,12 @@ def _first(cell: ReadCell) -> tuple[str, ...]:
 
 def _keypoint_table(pairs: Sequence[MatchedPair]) -> DataTable:
     headers = [
-        ("pair", False), ("keypoint", False), ("PCK@0.1, heatmap", True), ("PCK@0.1, SimCC", True),
+        ("pair", False), ("keypoint", False), ("PCK@0.1, first", True), ("PCK@0.1, second", True),
     ]  # fmt: skip
     rows = [
         (pair_title(pair), name.replace("_", " "), *(points(c.keypoints[name]) for c in pair.cells))
         for pair in pairs
-        for name in pair.heatmap.keypoints
-        if name in pair.simcc.keypoints
+        for name in pair.cells[0].keypoints
+        if name in pair.cells[1].keypoints
     ]
     return plain_table("Keypoints by paradigm", headers, rows)

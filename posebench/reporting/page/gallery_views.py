@@ -127,12 +127,13 @@ def _item(
     tiles = []
     for side, cell in enumerate(pair.cells):
         tiles += _tiles(found, choice, side, cell, image, answers[side])
+    first, second = pair.paradigm_names
     gap = round(100 * float(found.oks[1, row] - found.oks[0, row]))
     return GalleryItem(
         pair=pair_title(pair),
         kind=KINDS[choice.kind],
         heading=f"Image {image_id}, person {int(found.truth.ids[found.persons[row]])}",
-        note=f"SimCC − heatmap: {gap:+d} points of OKS. Keypoint looked at: {keypoint}.",
+        note=f"{second} − {first}: {gap:+d} points of OKS. Keypoint looked at: {keypoint}.",
         tiles=tuple(tiles),
     )
 
@@ -164,11 +165,15 @@ def _tiles(
     off = float(np.linalg.norm(predicted.keypoints[k] - truth.keypoints[k]))
     joint = found.dataset.keypoints.keypoints[k].replace("_", " ")
     spoken = f"What {result.checkpoint.name} answers for the {joint}, {off:.0f} pixels off"
-    if len(answer) == 1:
+    where = f"of {joint}, {off:.0f} px off"
+    if look == "heatmap":
         drawing = draw_heatmap(view, spoken, answer[0][k], _is_udp(result), marks)
-        return [*tiles, Tile(f"heatmap of {joint}, {off:.0f} px off", drawing)]
-    drawing = draw_profiles(view, spoken, (answer[0][k], answer[1][k]), marks)
-    return [*tiles, Tile(f"x and y bins of {joint}, {off:.0f} px off", drawing)]
+        tiles.append(Tile(f"heatmap {where}", drawing))
+    elif look == "simcc":
+        drawing = draw_profiles(view, spoken, (answer[0][k], answer[1][k]), marks)
+        tiles.append(Tile(f"x and y bins {where}", drawing))
+    # The coordinates that a regression network answers with are its pose.
+    return tiles
 
 
 def _is_udp(result: CellResult) -> bool:

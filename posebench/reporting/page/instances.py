@@ -43,8 +43,8 @@ class RunData:
 class PairInstances:
     """N persons that both cells of a pair predicted.
 
-    `persons` (N,) are rows of `truth`; `oks` (2, N) of the heatmap's and of SimCC's pose with
-    that person; `predictions` those of both, in the same order.
+    `persons` (N,) are rows of `truth`; `oks` (2, N) of the first and of the second cell's
+    pose with that person; `predictions` those of both, in the same order.
     """
 
     dataset: PoseDataset
@@ -95,7 +95,7 @@ def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
     its image that the two poses together resemble most. Raises `PosebenchError` if data or
     predictions are not there.
     """
-    dataset = data.of(pair.heatmap)
+    dataset = data.of(pair.cells[0])
     if dataset is None:
         raise DataError("The data set of this run is not here.")
     both = [_kept(run, cell) for cell in pair.cells]
@@ -103,7 +103,7 @@ def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
     predictions = (_subset(both[0], first), _subset(both[1], second))
     truth = ground_truth(dataset)
     similar = [all_pairs(truth, _detections(found)) for found in predictions]
-    if pair.heatmap.result.protocol.boxes == GROUND_TRUTH:
+    if pair.cells[0].result.protocol.boxes == GROUND_TRUTH:
         rows = {int(name): row for row, name in enumerate(truth.ids)}
         persons = np.array([rows[int(name)] for name in predictions[0].ids], dtype=np.int64)
     else:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from posebench.judging.verdicts import verdicts_of
+from posebench.reporting.figures.style import PARADIGMS
+from posebench.reporting.page.contents import paradigm_css
 from posebench.reporting.page.diagnoses import diagnose_pairs
 from posebench.reporting.page.figure_views import group_figures, pair_figures
 from posebench.reporting.page.gallery_views import Answer, make_gallery
@@ -85,6 +87,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "figures": figures,
         "plot_problems": diagnosed.problems,
         "gallery": make_gallery(run, data, close, request.instances, _answer(run, request)),
+        "paradigms": {name: PARADIGMS[name] for pair in close for name in pair.paradigms},
         "profiles": request.profiles,
         "protocols": protocol_views(groups),
         "inputs": inputs_table(run),
@@ -140,6 +143,7 @@ def _render(context: dict[str, Any]) -> str:
     )
     files = importlib.resources.files("posebench.reporting.page") / "templates"
     style, script = ((files / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    style = paradigm_css() + style
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"

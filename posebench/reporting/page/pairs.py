@@ -1,13 +1,15 @@
-"""Cells that may be compared: groups of one protocol, and matched pairs of the two paradigms."""
+"""Cells that may be compared: groups of one protocol, and matched pairs of two paradigms."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from posebench.judging.claim_cells import comparable_identity
+from posebench.reporting.figures.style import PARADIGMS, paradigm_of
 from posebench.reporting.figures.values import is_as_trained
 from posebench.reporting.texts import file_labels
 from posebench.results.store import StoredCell
@@ -24,29 +26,39 @@ class ProtocolGroup:
 
 @dataclass(frozen=True)
 class MatchedPair:
-    """A heatmap and a SimCC cell of the same size, policy and protocol that form a pair."""
+    """Two cells of the same size, policy and protocol that differ in their paradigm.
+
+    The paradigms stand in the order of `PARADIGMS`.
+    """
 
     name: str
     letter: str
-    heatmap: StoredCell
-    simcc: StoredCell
+    cells: tuple[StoredCell, StoredCell]
 
     @property
-    def cells(self) -> tuple[StoredCell, StoredCell]:
-        """Both cells, heatmap first."""
-        return self.heatmap, self.simcc
+    def paradigms(self) -> tuple[str, str]:
+        """The names of both paradigms, as results have them."""
+        one, other = (cell.result.checkpoint.paradigm or "" for cell in self.cells)
+        return one, other
+
+    @property
+    def paradigm_names(self) -> tuple[str, str]:
+        """The names of both paradigms, as people write them."""
+        one, other = (paradigm_of(name).name for name in self.paradigms)
+        return one, other
 
 
 @dataclass(frozen=True)
 class IncomparablePair:
     """A pair by name, size and policy whose cells were measured under two protocols.
 
-    `fields` are those of the protocol that differ.
+    `paradigms` are the names as people write them, `fields` those of the protocol that differ.
     """
 
     name: str
     size: str
     policy: str
+    paradigms: tuple[str, str]
     letters: tuple[str, str]
     fields: tuple[str, ...]
 
@@ -77,26 +89,33 @@ def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[MatchedPair, ...]:
     If several cells of a paradigm are alike in all that pairs share, none is paired.
     """
     return tuple(
-        MatchedPair(key[0], group.letter, sides["heatmap"][0], sides["simcc"][0])
+        MatchedPair(key[0], group.letter, (sides[one][0], sides[other][0]))
         for group in groups
         for key, sides in _sides(group).items()
-        if all(len(sides.get(paradigm, ())) == 1 for paradigm in ("heatmap", "simcc"))
+        for one, other in combinations(PARADIGMS, 2)
+        if len(sides.get(one, ())) == len(sides.get(other, ())) == 1
     )
 
 
 def incomparable_pairs(groups: Sequence[ProtocolGroup]) -> tuple[IncomparablePair, ...]:
-    """Return the cells that would be pairs if both paradigms had the same protocol."""
+    """Return the cells that would be pairs if their paradigms had the same protocol."""
     found: dict[PairKey, dict[str, list[ProtocolGroup]]] = {}
     for group in groups:
         for key, sides in _sides(group).items():
             for paradigm in sides:
                 found.setdefault(key, {}).setdefault(paradigm, []).append(group)
     return tuple(
-        IncomparablePair(*key, (one.letter, other.letter), _differing(one, other))
+        IncomparablePair(
+            *key,
+            (PARADIGMS[first].name, PARADIGMS[second].name),
+            (one.letter, other.letter),
+            _differing(one, other),
+        )
         for key, sides in found.items()
-        for one in sides.get("heatmap", ())[:1]
-        for other in sides.get("simcc", ())[:1]
-        if not {g.letter for g in sides["heatmap"]} & {g.letter for g in sides["simcc"]}
+        for first, second in combinations(PARADIGMS, 2)
+        for one in sides.get(first, ())[:1]
+        for other in sides.get(second, ())[:1]
+        if not {g.letter for g in sides[first]} & {g.letter for g in sides[second]}
     )
 
 
@@ -122,8 +141,9 @@ def _differing(one: ProtocolGroup, other: ProtocolGroup) -> tuple[str, ...]:
 
 def pair_title(pair: MatchedPair) -> str:
     """Return a pair's name with what tells it from others."""
-    result = pair.heatmap.result
-    return f"{pair.name} · {result.size} {result.policy} · protocol {pair.letter}"
+    result = pair.cells[0].result
+    paradigms = " and ".join(pair.paradigm_names)
+    return f"{pair.name} · {paradigms} · {result.size} {result.policy} · protocol {pair.letter}"
 
 
 def shown_pairs(pairs: Sequence[MatchedPair], most: int) -> list[MatchedPair]:

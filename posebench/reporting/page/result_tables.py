@@ -94,7 +94,9 @@ def pairs_table(
             pair.name,
             pair.size,
             pair.policy,
+            pair.paradigms[0],
             NO_VALUE,
+            pair.paradigms[1],
             NO_VALUE,
             "n/c",
             f"other {', '.join(pair.fields)}",
@@ -103,8 +105,9 @@ def pairs_table(
         for pair in apart
     ]
     headers = [
-        ("pair", False), ("size", True), ("policy", False), ("AP heatmap", True),
-        ("AP SimCC", True), ("SimCC − heatmap", True), ("95 %", True), ("protocol", False),
+        ("pair", False), ("size", True), ("policy", False), ("first", False),
+        ("AP of first", True), ("second", False), ("AP of second", True),
+        ("second − first", True), ("95 %", True), ("protocol", False),
     ]  # fmt: skip
     return plain_table(
         "Matched pairs of one protocol, each with its own decoder. The interval is of the "
@@ -121,12 +124,14 @@ def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[
     bounds = None
     if all(key in draws for key in keys):
         bounds = percentile_interval(draws[keys[1]] - draws[keys[0]])
-    result = pair.heatmap.result
+    result = pair.cells[0].result
     return (
         pair.name,
         str(result.size),
         result.policy or NO_VALUE,
+        pair.paradigm_names[0],
         points(one),
+        pair.paradigm_names[1],
         points(other),
         signed_points(gap),
         NO_VALUE if bounds is None else " to ".join(map(signed_points, bounds)),
