@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from posebench.datasets.keypoints import KeypointSet
 from posebench.networks.codecs import Codec, HeatmapCodec, RegressionCodec, SimccCodec
+from posebench.networks.names import Paradigm
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, FlipSpec, HeadSpec, ModelSpec
-from posebench.prediction.flip import flip_average, predict_outputs, ready
+from posebench.prediction.flip import _RULES, flip_average, predict_outputs, ready
 
 FACE = KeypointSet("face", ("nose", "left_eye", "right_eye"), (0.1, 0.1, 0.1), ((1, 2),))
 SIZE = InputSize(2, 6)
@@ -141,6 +143,10 @@ def test_the_shift_is_a_pixel_of_the_size_that_runs() -> None:
         (averaged,) = flip_average((zeros,), (zeros,), spec, width)
         assert averaged[0, :, 0].tolist() == [(1 - 1 / width) / 2] * 3
         assert averaged[0, :, 1].tolist() == [0] * 3
+
+
+def test_every_paradigm_has_its_rules() -> None:
+    assert set(_RULES) == set(get_args(Paradigm))
 
 
 def test_deviations_are_averaged_as_fractions() -> None:

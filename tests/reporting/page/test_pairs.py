@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from small_store import result, run_folder
 
+from posebench.networks.names import Paradigm
 from posebench.reporting.figures.style import PARADIGMS, bar_look, mark_look
 from posebench.reporting.page.contents import paradigm_css
 from posebench.reporting.page.pairs import (
@@ -46,17 +48,18 @@ def test_each_two_of_three_paradigms_are_a_pair(folder: Path) -> None:
     table = pairs_table(run, pairs, ())
     rows = [[cell.text for cell in row] for row in table.rows]
     assert [row[3:8] for row in rows] == [
-        ["heatmap", "50.0", "SimCC", "40.0", "−10.0"],
-        ["heatmap", "50.0", "regression", "30.0", "−20.0"],
-        ["SimCC", "40.0", "regression", "30.0", "−10.0"],
+        ["heatmap", "50.0", "SimCC", "40.0", "-10.0"],
+        ["heatmap", "50.0", "regression", "30.0", "-20.0"],
+        ["SimCC", "40.0", "regression", "30.0", "-10.0"],
     ]
 
 
 def test_every_paradigm_looks_like_no_other() -> None:
     looks = {name: (mark_look(name), bar_look(name)) for name in PARADIGMS}
     for part in (0, 1):
-        plain = [{k: v for k, v in look[part].items()} for look in looks.values()]
+        plain = [look[part] for look in looks.values()]
         assert all(plain.count(look) == 1 for look in plain)
+    assert set(PARADIGMS) == set(get_args(Paradigm))
     # Apart from colour too.
     assert len({look.fill for look in PARADIGMS.values()}) == len(PARADIGMS)
     for name, look in PARADIGMS.items():
