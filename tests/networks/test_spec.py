@@ -29,7 +29,7 @@ from posebench.networks.spec import (
 )
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_round_trip_through_yaml(paradigm: str) -> None:
     spec = small_spec(paradigm)
     text = yaml.safe_dump(spec_to_mapping(spec))
