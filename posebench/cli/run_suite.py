@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 
+from posebench.cli.planned_claims import refuse_untestable
 from posebench.judging.verdicts import verdicts_of
 from posebench.prediction.execution import Resources
 from posebench.reporting.live import (
@@ -48,7 +50,10 @@ class RunOptions:
 
 
 def run_command_line(path: Path, options: RunOptions) -> int:
-    """Run a suite file and return the exit code: 3 if a cell failed, was skipped, or on Ctrl-C."""
+    """Run a suite file and return the exit code: 3 if a cell failed, was skipped, or on Ctrl-C.
+
+    Raises `SpecError`, before anything runs, for claims that could never be tested.
+    """
     suite = load_suite(path)
     out = options.out or _default_folder(suite.name, options.limit)
     request = RunRequest(
@@ -69,7 +74,7 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     stopped = False
     with suite_display() as display:
         try:
-            run_suite(request, display)
+            run_suite(request, display, check=partial(refuse_untestable, claims=request.claims))
         except KeyboardInterrupt:
             if not (out / RUN_FILE).is_file():
                 raise  # nothing has begun
@@ -97,6 +102,7 @@ def _show_plan(request: RunRequest) -> None:
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
         plan = plan_of(request, LoadedCheckpoints(), display.progress)
+    refuse_untestable(plan, request.claims)
     pending, _ = pending_and_done(request, plan)
     print_fitting(plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
