@@ -7,7 +7,7 @@ from pathlib import Path
 
 from posebench.cli.planned_claims import planned_claims
 from posebench.errors import ZooError
-from posebench.reporting.messages import say
+from posebench.reporting.messages import as_line, say
 from posebench.reporting.progress import progress_bars
 from posebench.results.findings import finding_lines
 from posebench.running.loading import LoadedCheckpoints
@@ -28,14 +28,14 @@ def validate_file(path: Path, *, data: bool) -> int:
     problems += tried.problems
     notes += tried.notes
     for line in (*finding_lines(cell.result for cell in plan.cells), *notes):
-        say(line)
+        say(as_line(line))
     for line in problems:
-        say(f"problem: {line}", err=True)
+        say(as_line(f"problem: {line}"), err=True)
     counts = f"{suite.name}, {len(plan.cells)} cells, {len(claims)} claims"
     if problems:
-        say(f"{path} is not sound: {counts}, {len(problems)} problems.", err=True)
+        say(as_line(f"{path} is not sound: {counts}, {len(problems)} problems."), err=True)
         return 2
-    say(f"{path} is sound: {counts}.")
+    say(as_line(f"{path} is sound: {counts}."))
     return 0
 
 

@@ -77,24 +77,3 @@ def try_files(folder: Path, seed: int) -> tuple[bool, bool]:
     for name, own, their in zip(COCO_METRICS, ours, theirs, strict=True):
         assert (-1 if own is None else own) == pytest.approx(their, abs=1e-10), (seed, name)
     return True, True
-
-
-def pycocotools_says(annotations: Any, results: Any) -> list[float] | None:
-    """Return what pycocotools makes of the very files, None where it fails."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    truth = COCO()
-    truth.dataset = copy.deepcopy(annotations)
-    for number, row in enumerate(truth.dataset["annotations"], start=1):
-        row["id"] = number  # it takes id 0 for unmatched
-    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-        try:
-            truth.createIndex()
-            evaluation = COCOeval(truth, truth.loadRes(copy.deepcopy(results)), "keypoints")
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        except Exception:  # whatever it stumbles over
-            return None
-    return list(evaluation.stats)
