@@ -87,7 +87,7 @@ def test_60_line_feeds_in_names_and_claims(
     plain = {
         "name": "n", "description": "d\n::error::d", "checkpoints": [entry],
         "datasets": [str(people)], "scoring": {"replicates": 5}, "claims": ["claims.yaml"],
-        "sizes": ["96x72"], "policies": ["native", "resample"],
+        "sizes": ["96x80"], "policies": ["native", "resample"],
     }  # fmt: skip
     suite.write_text(yaml.safe_dump(plain))
     page = tmp_path / "report.html"
