@@ -47,7 +47,7 @@ def scenes(twelve_scenes: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def annotations(scenes: Path) -> Path:
+def annotation_file(scenes: Path) -> Path:
     """Return the annotation file of the copied scenes."""
     (path,) = scenes.glob("annotations/*.json")
     return path

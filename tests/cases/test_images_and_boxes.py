@@ -76,37 +76,41 @@ def test_23_an_orientation_that_keeps_the_size(
 
 
 def test_24_every_second_box_is_zero(
-    run: Any, scenes: Path, annotations: Path, tmp_path: Path
+    run: Any, scenes: Path, annotation_file: Path, tmp_path: Path
 ) -> None:
     def clear(raw: Any) -> None:
         for row in raw["annotations"][::2]:
             row["bbox"] = [0, 0, 0, 0]
 
-    edit_annotations(annotations, clear)
+    edit_annotations(annotation_file, clear)
     finding = "Persons whose `bbox` has no area: annotation 1,"
     said_everywhere(run, scenes, tmp_path, finding)
     quick = ("--repeats", 1, "--seconds", 0.01, "--warmup", 0, "--batch-sizes", 1)
     assert finding in run("bench", "heatmap-s", "--dataset", scenes, *quick).out
 
 
-def test_25_boxes_as_corners(run: Any, scenes: Path, annotations: Path, tmp_path: Path) -> None:
+def test_25_boxes_as_corners(run: Any, scenes: Path, annotation_file: Path, tmp_path: Path) -> None:
     def to_corners(raw: Any) -> None:
         for row in raw["annotations"]:
             x, y, width, height = row["bbox"]
             row["bbox"] = [x, y, x + width, y + height]
 
-    edit_annotations(annotations, to_corners)
+    edit_annotations(annotation_file, to_corners)
     said_everywhere(run, scenes, tmp_path, "read as x1, y1, x2, y2 they do")
 
 
 def test_26_no_area(
-    run: Any, average_precision: AveragePrecision, scenes: Path, annotations: Path, tmp_path: Path
+    run: Any,
+    average_precision: AveragePrecision,
+    scenes: Path,
+    annotation_file: Path,
+    tmp_path: Path,
 ) -> None:
     def drop(raw: Any) -> None:
         for row in raw["annotations"]:
             del row["area"]
 
-    edit_annotations(annotations, drop)
+    edit_annotations(annotation_file, drop)
     said_everywhere(run, scenes, tmp_path, "Persons whose `area` is missing")
     refused = run("eval", "heatmap-s", "--dataset", scenes)
     assert refused.code == 2 and "--area-rule box" in refused.err
@@ -114,23 +118,23 @@ def test_26_no_area(
     assert run("data", "check", scenes, "--area-rule", "box").code == 0
 
 
-def test_50_one_person_alone_in_a_size_range(run: Any, scenes: Path, annotations: Path) -> None:
+def test_50_one_person_alone_in_a_size_range(run: Any, scenes: Path, annotation_file: Path) -> None:
     def keep(raw: Any) -> None:
         small = min(raw["annotations"], key=lambda row: row["area"])
         large = max(raw["annotations"], key=lambda row: row["area"])
         assert small["area"] < 96**2 < large["area"]
         raw["annotations"] = [small, large]
 
-    edit_annotations(annotations, keep)
+    edit_annotations(annotation_file, keep)
     done = run("data", "check", scenes)
     assert done.code == 0 and "ground truth as prediction: AP 100.0" in done.out
 
 
 @pytest.mark.parametrize("name", ["x" * 5000 + ".png", "val/" * 1000 + "a.png"])
 def test_57_a_file_name_of_5000_characters(
-    run: Any, scenes: Path, annotations: Path, name: str
+    run: Any, scenes: Path, annotation_file: Path, name: str
 ) -> None:
-    edit_annotations(annotations, lambda raw: raw["images"][0].update(file_name=name))
+    edit_annotations(annotation_file, lambda raw: raw["images"][0].update(file_name=name))
     for command in (("data", "check"), ("eval", "heatmap-s", "--replicates", 0, "--dataset")):
         done = run(*command, scenes)
         assert done.code == 2
