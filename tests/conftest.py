@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from outside_files import NO_TEST_DATA, real_data_folder
+
+from posebench.cli import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line left behind."""
+
+    code: object
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """Return a function that runs `posebench` with its arguments in this process."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def command(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as exited:
+            main([str(argument) for argument in arguments])
+        return Outcome(exited.value.code, *capsys.readouterr())
+
+    return command
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -183,7 +183,7 @@ def _defaults(identity: Identity, spec: ModelSpec) -> Evidence:
 def _shown(identity: Identity, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Leave out all of a graph's head except its kind: the spec does not know the layers inside."""
     family = next((f.value for f in identity.findings if f.field == "backbone.family"), None)
-    if family not in EXPORTED:
+    if family not in list(EXPORTED):  # a list, as what a file names may be of any type
         return findings
     return tuple(f for f in findings if f.field == "head.kind" or not f.field.startswith("head."))
 

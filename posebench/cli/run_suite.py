@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 
+from posebench.cli.planned_claims import refuse_untestable
 from posebench.errors import UsageError
 from posebench.judging.verdicts import verdicts_of
 from posebench.prediction.execution import Resources
@@ -33,13 +35,19 @@ from posebench.results.store import RUN_FILE, read_run
 from posebench.running.bench.convolutions import convolution_speed
 from posebench.running.evaluation import exit_code
 from posebench.running.loading import LoadedCheckpoints
-from posebench.running.request import RunRequest
+from posebench.running.plan import SuitePlan
+from posebench.running.request import Display, RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
 from posebench.running.sources import SuiteCheckpoint
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast, stand_ins
-from posebench.running.trained.train_suite import plan_trainings, train_suite, trained_so_far
+from posebench.running.trained.train_suite import (
+    PlannedTraining,
+    plan_trainings,
+    train_suite,
+    trained_so_far,
+)
 from posebench.suites.claims import find_claims
 from posebench.suites.settling import settled
 from posebench.suites.suite import load_suite, source_text
@@ -93,7 +101,10 @@ def roots_of(texts: list[str]) -> dict[str, Path]:
 
 
 def run_command_line(path: Path, options: RunOptions) -> int:
-    """Run a suite file and return the exit code: 3 if a cell failed, was skipped, or on Ctrl-C."""
+    """Run a suite file and return the exit code: 3 if a cell failed, was skipped, or on Ctrl-C.
+
+    Raises `SpecError`, before anything is trained or run, for claims that could never be tested.
+    """
     found = settled(load_suite(path), path.parent, options.scale, options.data_roots)
     for line in found.absent:
         say(line, err=True)
@@ -122,7 +133,7 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     stopped = False
     with suite_display() as display:
         try:
-            run_suite(request, display)
+            run_suite(request, display, check=partial(refuse_untestable, claims=request.claims))
         except KeyboardInterrupt:
             if not (out / RUN_FILE).is_file():
                 raise  # nothing has begun
@@ -145,6 +156,10 @@ def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint,
     """Return the checkpoints of `trained:`, trained first unless they shall not be."""
     if not options.training:
         return trained_so_far(request.suite, request.folder, request.out)
+    planned = plan_trainings(request.suite, request.folder, request.out)
+    if any(each.record is None for each in planned) and request.claims:
+        with suite_display() as display:
+            refuse_untestable(_plan_with_stand_ins(request, planned, display), request.claims)
     with training_display() as shown:
         return train_suite(request.suite, request.folder, request.out, options.places, shown)
 
@@ -154,16 +169,23 @@ def _default_folder(name: str, options: RunOptions) -> Path:
     return _RUNS / "-".join(part for part in (name, options.scale, limit) if part is not None)
 
 
+def _plan_with_stand_ins(
+    request: RunRequest, planned: Sequence[PlannedTraining], display: Display
+) -> SuitePlan:
+    """Return the plan that a suite will have when all its checkpoints are trained."""
+    trainings = [each.training for each in planned]
+    with stand_ins(request.suite, trainings, request.out) as trained:
+        return plan_of(replace(request, trained=trained), LoadedCheckpoints(), display.progress)
+
+
 def _show_plan(request: RunRequest, jobs: int) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
         planned = plan_trainings(request.suite, request.folder, request.out)
         found = forecast(planned, request.devices[0], display.progress)
-        trainings = [each.training for each in planned]
-        with stand_ins(request.suite, trainings, request.out) as trained:
-            request = replace(request, trained=trained)
-            plan = plan_of(request, LoadedCheckpoints(), display.progress)
+        plan = _plan_with_stand_ins(request, planned, display)
+    refuse_untestable(plan, request.claims)
     pending, _ = pending_and_done(request, plan)
     print_fitting(plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from posebench.cli.planned_claims import planned_claims
 from posebench.errors import ZooError
-from posebench.judging.claim_checks import claim_problems
-from posebench.reporting.messages import say
+from posebench.reporting.messages import as_line, say
 from posebench.reporting.progress import progress_bars
 from posebench.results.findings import finding_lines
-from posebench.results.store import StoredCell
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import Storage
 from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite, plan_without_data
@@ -31,26 +30,18 @@ def validate_file(path: Path, *, data: bool) -> int:
     claims = find_claims(suite.claims, path.parent)
     plan = _plan(suite, path.parent, data=data)
     problems, notes = _of_checkpoints(plan.cells)
-    planned = [StoredCell(c.id, c.result, dict(c.checkpoint.entry.labels)) for c in plan.cells]
-    names = {name for each in plan.workloads for name in each.dataset.keypoints.keypoints}
-    incomplete = bool(notes)
-    for found in claim_problems(claims, planned, sorted(names), suite.scoring):
-        text = f"claim {found.claim.id}: {found.text}"
-        if found.of_cells and found.claim.evidence == "published":
-            notes.append(f"{text} (published figures, which no run changes)")
-        elif found.of_cells and incomplete:
-            notes.append(f"{text} (of the checkpoints that are here)")
-        else:
-            problems.append(text)
+    tried = planned_claims(plan, claims)
+    problems += tried.problems
+    notes += tried.notes
     for line in (*finding_lines(cell.result for cell in plan.cells), *notes):
-        say(line)
+        say(as_line(line))
     for line in problems:
-        say(f"problem: {line}", err=True)
+        say(as_line(f"problem: {line}"), err=True)
     counts = f"{suite.name}, {len(plan.cells)} cells, {len(claims)} claims"
     if problems:
-        say(f"{path} is not sound: {counts}, {len(problems)} problems.", err=True)
+        say(as_line(f"{path} is not sound: {counts}, {len(problems)} problems."), err=True)
         return 2
-    say(f"{path} is sound: {counts}.")
+    say(as_line(f"{path} is sound: {counts}."))
     return 0
 
 

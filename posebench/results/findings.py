@@ -22,6 +22,12 @@ def finding_lines(results: Iterable[CellResult]) -> list[str]:
     ]
 
 
+def warned_of(lines: Iterable[str]) -> list[str]:
+    """Return the names of findings that may move numbers, each once, from their lines."""
+    grave = [line for line in lines if not line.startswith("note: ")]
+    return list(dict.fromkeys(line.rpartition(" [")[2].removesuffix("]") for line in grave))
+
+
 def _place(result: CellResult, found: CellFinding) -> str:
     if found.about == "checkpoint":
         return result.checkpoint.name

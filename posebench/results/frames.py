@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from posebench.files.records import mapping_from_record
 from posebench.results.cell import CellResult
+from posebench.results.findings import finding_lines
 from posebench.results.numbers import NUMBERS
 from posebench.results.store import StoredCell, read_run
 
@@ -19,8 +20,9 @@ def load_results(folder: str | Path) -> pd.DataFrame:
 
     Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
     labels as `labels.*`, what `posebench bench` measured as `speed.*`, and metrics as fractions 0-1
-    with the ends of their intervals as `AP low` and `AP high`. Raises `DataError` if `folder` is no
-    run directory.
+    with the ends of their intervals as `AP low` and `AP high`. `findings` says what is odd in the
+    data and the checkpoint, a line each as tables show it, and is empty where nothing is. Raises
+    `DataError` if `folder` is no run directory.
     """
     import pandas as pd
 
@@ -43,6 +45,7 @@ def _row(cell: StoredCell) -> dict[str, Any]:
         **checkpoint,
         **{f"labels.{key}": value for key, value in cell.labels.items()},
         **plain,
+        "findings": "\n".join(finding_lines([cell.result])),
         **_speeds(cell.result),
         **metrics,
         **{

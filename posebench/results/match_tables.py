@@ -90,4 +90,27 @@ def _table(arrays: Mapping[str, NDArray[Any]]) -> MatchTable:
     bits = np.unpackbits(arrays["ignored"], count=int(np.prod(shape)))
     values["ignored"] = bits.reshape(shape).astype(np.bool_)
     rules = record_from_mapping(MatchRules, json.loads(arrays["rules"].tobytes()), where="rules")
-    return MatchTable(rules=rules, crowd_index=arrays.get("crowd_index"), **values)
+    table = MatchTable(rules=rules, crowd_index=arrays.get("crowd_index"), **values)
+    _check_shapes(table)
+    return table
+
+
+def _check_shapes(table: MatchTable) -> None:
+    """Check that arrays are of one table: their bytes, which the key is made of, do not say so.
+
+    Raises `ValueError` if they are not.
+    """
+    found, images = table.detection.shape, table.image_ids.shape
+    areas = (len(table.rules.area_ranges),)
+    wanted = {
+        "detection": (table.detection.size,),
+        "image_ids": (table.image_ids.size,),
+        **dict.fromkeys(("image", "rank", "scores"), found),
+        "person": (len(table.rules.thresholds), *areas, *found),
+        "person_count": (*areas, *images),
+    }
+    if table.crowd_index is not None:
+        wanted["crowd_index"] = images
+    for name, shape in wanted.items():
+        if getattr(table, name).shape != shape:
+            raise ValueError(f"{name} has another shape than the rest")

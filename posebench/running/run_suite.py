@@ -59,12 +59,18 @@ class CellWork:
 EVALUATION = CellWork(passes_on, PassWorker)
 
 
-def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION) -> None:
+def run_suite(
+    request: RunRequest,
+    display: Display,
+    work: CellWork = EVALUATION,
+    check: Callable[[SuitePlan], None] | None = None,
+) -> None:
     """Run what is left of a suite.
 
     Results already in the run directory are kept if they were made from the same checkpoint, data,
-    protocol and version. A cell that fails is a result. On Ctrl-C what is done is kept. Raises
-    `PosebenchError` if something cannot be used at all.
+    protocol and version. A cell that fails is a result. On Ctrl-C what is done is kept. `check`
+    may refuse the plan before anything runs or is written. Raises `PosebenchError` if something
+    cannot be used at all.
     """
     request = replace(request, resources=request.all_resources)
     for device in request.devices:
@@ -75,6 +81,8 @@ def run_suite(request: RunRequest, display: Display, work: CellWork = EVALUATION
         _check_work(request, work)
         loaded = LoadedCheckpoints()
         plan = plan_of(request, loaded, display.progress)
+        if check is not None:
+            check(plan)
         record = RunRecord(
             SCHEMA_VERSION,
             request.suite,

@@ -202,7 +202,7 @@ def _score_oddities(detections: Detections) -> list[Finding]:
     if tied > _MANY_TIES * count:
         what = (
             f"{tied} results share their score with another one of their image: their order in "
-            "the file ranks them, and intervals count the copies of an image one result at a time"
+            "the file ranks them"
         )
         found.append(Finding("results-scores-tied", what, tied))
     return found

@@ -113,3 +113,61 @@ def test_shipped_suites_are_sound(run: Any, name: str) -> None:
     done = run("suite", "validate", name)
     assert done.code == 0, done.err
     assert "is sound" in done.out
+
+
+@pytest.mark.parametrize(
+    ("claim", "more", "said"),
+    [
+        ({"metric": "PCK"}, {}, "there is no metric 'PCK'. Did you mean 'PCK@"),
+        ({"margin": 2}, {}, "a margin of 2 is 200 points of AP"),
+        ({}, {"scoring": {"replicates": 0}}, "asks for no resamples"),
+        (
+            {"treatment": {"checkpoint": "simc"}},
+            {},
+            "no cell has checkpoint simc, which treatment asks for; there is heatmap, simcc",
+        ),
+        ({"match_by": ["labels.pair"]}, {}, "no cell of the treatment has labels.pair"),
+    ],
+)
+def test_a_run_refuses_claims_that_it_could_never_test(
+    run: Any, people: Path, weights: Path, tmp_path: Path, claim: Any, more: Any, said: str
+) -> None:
+    suite = written(tmp_path, weights, claim, datasets=[str(people)], **more)
+    out = tmp_path / "run"
+    for dry in ((), ("--dry-run",)):
+        done = run("run", suite, "--out", out, *dry)
+        assert done.code == 2
+        assert said in done.err and "nothing was run" in done.err
+        assert not list(out.glob("*.yaml")) and not list(out.glob("cells/*"))
+
+
+def test_a_run_goes_on_where_a_checkpoint_alone_keeps_a_claim_from_its_cells(
+    run: Any, people: Path, weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.safetensors").write_bytes(b"cut off")
+    names = [str(weights / "heatmap.safetensors"), str(tmp_path / "cut.safetensors")]
+    suite = written(tmp_path, weights, {}, checkpoints=names, datasets=[str(people)])
+    done = run("run", suite, "--out", tmp_path / "run")
+    assert done.code == 3, done.err
+    assert "untested" in done.out and len(list((tmp_path / "run" / "cells").iterdir())) == 2
+
+
+def test_a_run_goes_on_where_cells_of_a_claim_fail(
+    run: Any, people: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from posebench.networks.codecs import SimccCodec
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(SimccCodec, "decode", fails)
+    suite = written(tmp_path, weights, {}, datasets=[str(people)])
+    done = run("run", suite, "--out", tmp_path / "run")
+    assert done.code == 3, done.err
+    assert "untested" in done.out and "out of memory" in done.out
+
+
+@pytest.mark.parametrize("name", ["ci", "crowd", "decoders", "quickstart", "resolution"])
+def test_shipped_suites_are_planned_by_run(run: Any, tmp_path: Path, name: str) -> None:
+    done = run("run", name, "--limit", 2, "--dry-run", "--out", tmp_path / "run")
+    assert done.code == 0, done.err

@@ -49,7 +49,9 @@ def run_folder(
     **more: Any,
 ) -> Path:
     """Write a run directory with these cells by id."""
-    suite = Suite("made-up", "d", ("a",), scoring=ScoringEntry(replicates=200))
+    suite = Suite(
+        "made-up", "d", ("a",), scoring=ScoringEntry(replicates=more.pop("replicates", 200))
+    )
     cells = (*results, *more.pop("absent", ()))
     start_run(folder, RunRecord(SCHEMA_VERSION, suite, claims, cells, {"posebench": "0"}, 1))
     for name, result in results.items():

@@ -18,7 +18,7 @@ from small_store import made_up_table, result, run_folder
 import posebench
 from posebench.errors import DataError, UsageError
 from posebench.results import store
-from posebench.results.cell import Intervals
+from posebench.results.cell import CellFinding, Intervals
 from posebench.results.match_tables import load_table, save_table
 from posebench.results.store import StoredCell, locked, read_cell, read_run, start_run, write_cell
 
@@ -231,6 +231,18 @@ def test_results_load_as_a_pandas_table(tmp_path: Path) -> None:
     assert table.loc[0, "AP"] == plain["result"]["metrics"]["AP"]
     assert table.loc[0, "labels.pair"] == "s"
     assert table.loc[0, "protocol.boxes"] == "gt"
+
+
+def test_what_is_odd_in_the_data_loads_as_a_column(tmp_path: Path) -> None:
+    odd = CellFinding("data", "warning", "box-empty", "Persons whose `bbox` has no area: 1.", 11)
+    note = CellFinding("data", "note", "images-unchecked", "No images.")
+    cells = {"a": result(findings=(note, odd)), "b": result()}
+    table = posebench.load_results(run_folder(tmp_path, cells))
+    worst, other = table.loc[0, "findings"].splitlines()
+    assert worst == "warning: Persons whose `bbox` has no area: 1. [box-empty]"
+    assert other == "note: No images. [images-unchecked]"
+    assert table.loc[1, "findings"] == ""
+    assert list(table["findings"].str.contains("warning: ")) == [True, False]
 
 
 def test_what_bench_measured_loads_as_columns(tmp_path: Path) -> None:

@@ -365,7 +365,7 @@ def written_suite(folder: Path, people: Path) -> Path:
     path = folder / "suite.yaml"
     path.write_text(
         "name: small\ndescription: d\n"
-        "checkpoints: ['*.safetensors']\n"
+        "checkpoints: [{file: '*.safetensors', labels: {pair: small}}]\n"
         f"datasets: [{json.dumps(str(people))}]\n"
         "sizes: [native, 96x80, 1.5x]\npolicies: [native, resample]\n"
         "scoring: {replicates: 50}\nclaims: [C1-runs]\n",

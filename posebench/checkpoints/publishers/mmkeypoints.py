@@ -95,6 +95,8 @@ def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
     try:
         names = tuple(str(by_index[index]) for index in range(len(by_index)))
         constants = np.asarray(sigmas, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            single = constants.astype(np.float32)
         for known in KEYPOINT_SETS.values():
             if known.keypoints == names and np.allclose(
                 known.sigmas, constants, rtol=0, atol=_SIGMA_TOLERANCE
@@ -104,7 +106,7 @@ def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
         return KeypointSet(
             name=str(dataset_meta.get("dataset_name", "custom")),
             keypoints=names,
-            sigmas=tuple(float(str(np.float32(sigma))) for sigma in constants),
+            sigmas=tuple(float(str(sigma)) for sigma in single),
             flip_pairs=tuple((i, j) for i, j in enumerate(partners) if i < j),
         )
     except (KeyError, OverflowError, TypeError, ValueError, SpecError) as error:

@@ -46,7 +46,8 @@ class Panel:
 class Drawing:
     """A figure: panels `height` inches high, up to `columns` in a row, and what marks mean.
 
-    `heading` says what all panels share; `same_y` that they have one y axis in common.
+    `heading` says what all panels share, `note` what may move their numbers; `same_y` says that
+    the panels have one y axis in common.
     """
 
     heading: str
@@ -55,6 +56,7 @@ class Drawing:
     columns: int = 2
     height: float = 2.5
     same_y: bool = False
+    note: str = ""
 
 
 def write_drawing(drawing: Drawing, out: Path) -> None:
@@ -74,7 +76,8 @@ def write_drawing(drawing: Drawing, out: Path) -> None:
         figure.savefig(buffer, format=suffix[1:], dpi=_DPI, metadata=_UNDATED[suffix])
         content = buffer.getvalue()
         if suffix == ".svg":
-            spoken = "; ".join(panel.spoken for panel in drawing.panels)
+            said = (*(panel.spoken for panel in drawing.panels), drawing.note)
+            spoken = "; ".join(filter(None, said))
             content = told_svg(content.decode("utf-8"), spoken).encode("utf-8")
         temporary.write_bytes(content)
 
@@ -99,7 +102,7 @@ def composed(drawing: Drawing) -> Iterator[Figure]:
     columns = -(-len(drawing.panels) // rows)
     width = PAGE_WIDTH if columns > 1 else COLUMN_WIDTH
     titles = [wrapped(panel.title, width / columns) for panel in drawing.panels]
-    heading = wrapped(drawing.heading, width)
+    heading = wrapped(_PARTS.join(filter(None, (drawing.heading, drawing.note))), width)
     entries = _entries_in_a_row(drawing.legend, width)
     legend_rows = -(-len(drawing.legend) // entries)
     lines = rows * max(title.count("\n") + 1 for title in titles)

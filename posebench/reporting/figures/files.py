@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from posebench.errors import UsageError
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.diagnosis import diagnosis_drawing
-from posebench.reporting.figures.drawing import write_drawing
+from posebench.reporting.figures.drawing import Drawing, write_drawing
+from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.training import read_curves, training_drawing
+from posebench.results.findings import finding_lines, warned_of
 from posebench.results.reading import read_cells
 from posebench.scoring.diagnosis.files import DiagnosisReport
 
@@ -21,10 +24,11 @@ def plot_run(source: Path, kind: str, out: Path) -> None:
     shows, and the errors of `write_drawing`.
     """
     figure = RUN_FIGURES[kind]
-    drawing = figure.draw(read_cells(source))
+    cells = read_cells(source)
+    drawing = figure.draw(cells)
     if drawing is None:
         raise UsageError(f"{source} holds no result {figure.needs}.")
-    write_drawing(drawing, out)
+    write_drawing(_noted(drawing, finding_lines(cell.result for cell in cells)), out)
 
 
 def plot_curves(paths: Sequence[Path], out: Path) -> None:
@@ -40,4 +44,11 @@ def plot_diagnosis(report: DiagnosisReport, out: Path) -> None:
 
     Raises the errors of `write_drawing`.
     """
-    write_drawing(diagnosis_drawing(report), out)
+    files = (line for model in report.models for line in model.findings)
+    write_drawing(_noted(diagnosis_drawing(report), (*report.data.findings, *files)), out)
+
+
+def _noted(drawing: Drawing, lines: Iterable[str]) -> Drawing:
+    """Return a drawing that names what was found in the data and may move its numbers."""
+    warned = warned_of(lines)
+    return replace(drawing, note=clean(f"warnings: {', '.join(warned)}")) if warned else drawing

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from posebench.judging.verdicts import verdicts_of
+from posebench.reporting.escaping import one_line
 from posebench.reporting.figures.style import PARADIGMS
 from posebench.reporting.page.contents import paradigm_css
 from posebench.reporting.page.diagnoses import diagnose_pairs
@@ -138,6 +139,7 @@ def _render(context: dict[str, Any]) -> str:
         loader=jinja2.PackageLoader("posebench.reporting.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -150,6 +152,11 @@ def _render(context: dict[str, Any]) -> str:
     )
     template = environment.get_template("report.html")
     return template.render(context, style=style, script=script, policy=policy)
+
+
+def _printable(value: object) -> object:
+    """Return a text, if it is one and no markup, with its lines free of control characters."""
+    return "\n".join(map(one_line, value.split("\n"))) if type(value) is str else value
 
 
 def _hash(source: str) -> str:

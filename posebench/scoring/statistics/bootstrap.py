@@ -1,13 +1,15 @@
 """Metrics of resampled images, by integer image weights: nothing is matched or sorted again.
 
 A weight of n is worth n copies of an image in a row, up to rounding: each detection counts n
-times at its place. (Copies of an image whose detections share one score would interleave.)
+times at its place. Detections of one image that share a score take turns, copy by copy, as they
+would in a file that holds the image n times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ Weights = NDArray[np.int32]
 # Replicates that are worked on together: enough to hide Python's part, few enough for caches.
 _AT_LEAST_AT_ONCE = 32
 _WEIGHTS_AT_ONCE = 160_000
+# Draws with replacement hold an image more often than this in one of a million cases.
+_COPIES = 9
 
 
 def resampled_images(rng: np.random.Generator, images: int, replicates: int) -> Iterator[Weights]:
@@ -54,22 +58,33 @@ def weighted_metrics(
     The tables are of the same images and get the same weights. Values are not rounded as the
     evaluator of a metric may round.
     """
-    plans = [_plans(table, metrics) for table in tables]
+
+    @lru_cache(maxsize=1)
+    def plans(copies: int) -> list[list[_Plan]]:
+        return [_plans(table, metrics, copies) for table in tables]
+
     blocks = [
-        np.stack([_block_metrics(plan, metrics, block) for plan in plans]) for block in weights
+        np.stack([_block_metrics(plan, metrics, block) for plan in plans(_most_copies(block))])
+        for block in weights
     ]
     return np.concatenate(blocks, axis=1)
+
+
+def _most_copies(weights: Weights) -> int:
+    """Return the highest weight, rounded up so that blocks of one kind share a plan."""
+    most = int(weights.max(initial=0))
+    return 1 if most <= 1 else max(_COPIES, most)
 
 
 @dataclass(frozen=True, eq=False)
 class _Level:
     """One threshold's H right detections, best score first, and S that are ignored only here.
 
-    `image` (H,) and `skipped` (S,) are images; `at` (H,) positions among the plan's
-    detections; `before` (H,) how many of the skipped stand in front.
+    `column` (H,) and `skipped` (S,) say whose weight counts; `at` (H,) are positions among the
+    plan's detections; `before` (H,) how many of the skipped stand in front.
     """
 
-    image: NDArray[np.int64]
+    column: NDArray[np.int64]
     at: NDArray[np.int64]
     skipped: NDArray[np.int64]
     before: NDArray[np.int64]
@@ -79,32 +94,85 @@ class _Level:
 class _Plan:
     """What one subset's curves need, so that little is left to do for each weight.
 
-    `image` (N,) of detections that count at some threshold; `levels` by threshold;
-    `persons` (I,) that count; `rows` thresholds of each metric, by its position.
+    `column` (N,) of detections that count at some threshold: an image or, for those that take
+    turns, one copy of it (see `_spread`); `turns` (S,) are images whose copies stand apart, with
+    `copies` columns each; `levels` by threshold; `persons` (I,) that count; `rows` thresholds of
+    each metric, by its position.
     """
 
-    image: NDArray[np.int64]
+    column: NDArray[np.int64]
+    turns: NDArray[np.int64]
+    copies: int
     levels: list[_Level]
     persons: NDArray[np.int64]
     rows: dict[int, list[int]]
 
 
-def _plans(table: MatchTable, metrics: Sequence[MatchMetric]) -> list[_Plan]:
+def _plans(table: MatchTable, metrics: Sequence[MatchMetric], copies: int) -> list[_Plan]:
     positions: dict[Subset, dict[int, list[int]]] = {}
     for index, metric in enumerate(metrics):
         positions.setdefault(metric.subset, {})[index] = metric_thresholds(table, metric)
-    return [_plan(table, subset, rows) for subset, rows in positions.items()]
+    return [_plan(table, subset, rows, copies) for subset, rows in positions.items()]
 
 
-def _plan(table: MatchTable, subset: Subset, rows: dict[int, list[int]]) -> _Plan:
+def _plan(table: MatchTable, subset: Subset, rows: dict[int, list[int]], copies: int) -> _Plan:
     images, area = subset_images(table, subset), table.area(subset.area)
     kept = np.flatnonzero(images[table.image] & ~table.ignored[:, area].all(axis=0))
-    image, ignored = table.image[kept], table.ignored[:, area, kept]
+    ignored = table.ignored[:, area, kept]
+    right = (table.person[:, area, kept] >= 0) & ~ignored
+    image = table.image[kept]
+    tie = np.cumsum(
+        (np.diff(image, prepend=-1) != 0) | (np.diff(table.scores[kept], prepend=0) != 0)
+    )
+    apart = _order_matters(tie, right, ~right & ~ignored)
+    detection, copy = _in_turns(tie, np.where(apart, copies, 1))
+    turns, slot = np.unique(image[apart], return_inverse=True)
+    column = image.copy()
+    column[apart] = len(images) + copies * slot
+    column = column[detection] + copy
     levels = []
-    for hit, skip in zip((table.person[:, area, kept] >= 0) & ~ignored, ignored, strict=True):
+    for hit, skip in zip(right[:, detection], ignored[:, detection], strict=True):
         at, skipped = np.flatnonzero(hit), np.flatnonzero(skip)
-        levels.append(_Level(image[at], at, image[skipped], np.searchsorted(skipped, at)))
-    return _Plan(image, levels, np.where(images, table.person_count[area], 0), rows)
+        levels.append(_Level(column[at], at, column[skipped], np.searchsorted(skipped, at)))
+    persons = np.where(images, table.person_count[area], 0)
+    return _Plan(column, turns, copies, levels, persons, rows)
+
+
+def _order_matters(
+    tie: NDArray[np.int64], right: NDArray[np.bool_], wrong: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which detections (N,) share image and score with both right and wrong ones.
+
+    `tie` (N,) numbers what shares image and score; `right` and `wrong` are by threshold (T, N).
+    """
+    both = np.zeros(int(tie.max(initial=0)) + 1, dtype=bool)
+    for hit, miss in zip(right, wrong, strict=True):
+        both |= (np.bincount(tie[hit], minlength=len(both)) > 0) & (
+            np.bincount(tie[miss], minlength=len(both)) > 0
+        )
+    apart: NDArray[np.bool_] = both[tie]
+    return apart
+
+
+def _in_turns(
+    tie: NDArray[np.int64], times: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return detections so often as `times` (N,) says and their copies' numbers, in order.
+
+    All of a tie come once before any of them comes again.
+    """
+    detection = np.repeat(np.arange(len(tie)), times)
+    copy = np.arange(len(detection)) - np.repeat(np.cumsum(times) - times, times)
+    order = np.lexsort((detection, copy, tie[detection]))
+    return detection[order], copy[order]
+
+
+def _spread(weights: Weights, plan: _Plan) -> Weights:
+    """Return the weight of each column: of images, then 1 for each copy that is there, else 0."""
+    if not len(plan.turns):
+        return weights
+    there = weights[:, plan.turns, None] > np.arange(plan.copies)
+    return np.hstack([weights, there.reshape(len(weights), -1).astype(np.int32)])
 
 
 def _block_metrics(
@@ -124,24 +192,25 @@ def _curves(plan: _Plan, weights: Weights) -> tuple[NDArray[np.float64], NDArray
     persons = weights @ plan.persons
     some = persons > 0
     wanted, stride = _wanted_counts(persons), int(persons.max(initial=0)) + 1
-    total = _running(weights, plan.image)
+    spread = _spread(weights, plan)
+    total = _running(spread, plan.column)
     average = np.full((len(weights), len(plan.levels)), np.nan)
     recall = np.full(average.shape, np.nan)
     for row, level in enumerate(plan.levels):
-        hits = _running(weights, level.image)
+        hits = _running(spread, level.column)
         counted = np.take(total, level.at + 1, axis=1)
         if len(level.skipped):
-            counted -= np.take(_running(weights, level.skipped), level.before, axis=1)
+            counted -= np.take(_running(spread, level.skipped), level.before, axis=1)
         precision = _precision_at(hits[:, 1:], counted, wanted, stride)
         average[some, row] = precision.mean(axis=1)[some]
         recall[some, row] = hits[some, -1] / persons[some]
     return average, recall
 
 
-def _running(weights: Weights, image: NDArray[np.int64]) -> Weights:
-    """Return the sums (B, N + 1) of the weights of the first 0 to N of these images."""
-    sums = np.zeros((len(weights), len(image) + 1), dtype=np.int32)
-    np.cumsum(np.take(weights, image, axis=1), axis=1, out=sums[:, 1:])
+def _running(weights: Weights, column: NDArray[np.int64]) -> Weights:
+    """Return the sums (B, N + 1) of the weights of the first 0 to N of these columns."""
+    sums = np.zeros((len(weights), len(column) + 1), dtype=np.int32)
+    np.cumsum(np.take(weights, column, axis=1), axis=1, out=sums[:, 1:])
     return sums
 
 

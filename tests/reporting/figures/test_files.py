@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from posebench.errors import DataError, SpecError, UsageError
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.files import plot_curves, plot_run
 from posebench.reporting.figures.style import BLUE, COLUMN_WIDTH, VERMILION
-from posebench.results.cell import RunSettings, write_results
+from posebench.results.cell import CellFinding, RunSettings, write_results
 
 
 def curve_file(folder: Path, name: str, points=3, pair="s", **changes) -> Path:
@@ -94,6 +95,18 @@ def test_cells_that_failed_are_said_to_have_failed(tmp_path):
     texts = svg_texts(out)
     assert "failed" in texts
     assert any("1 without a size left out" in text for text in texts)
+
+
+def test_a_figure_names_what_may_move_its_numbers(tmp_path):
+    out = tmp_path / "plot.svg"
+    odd = CellFinding("data", "warning", "box-empty", "Persons whose `bbox` has no area: 1.", 11)
+    note = CellFinding("data", "note", "images-unchecked", "No images.")
+    cells = [dataclasses.replace(each, findings=(odd, note)) for each in PAIR]
+    plot_run(results_file(tmp_path, cells), "resolution", out)
+    assert any(text.endswith("warnings: box-empty") for text in svg_texts(out))
+    assert "warnings: box-empty" in out.read_text(encoding="utf-8").partition("aria-label")[2]
+    plot_run(results_file(tmp_path, PAIR), "resolution", out)
+    assert "warnings" not in out.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".pdf", ".png"])

@@ -1,17 +1,13 @@
-"""Annotations, boxes and results damaged at random: a message, or the evaluators' own number."""
+"""Annotations, boxes and results damaged at random: a message, or pycocotools' own number."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
-import io
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
-from fuzzed_files import damaged, sound_files
+from fuzzed_files import damaged, pycocotools_says, sound_files
 
 from posebench.datasets.boxes import detected_instances
 from posebench.datasets.checks.survey import data_findings
@@ -29,23 +25,7 @@ NO_INTERVALS = Resampling(replicates=0)
 DIAGNOSED = 20
 
 
-@pytest.mark.parametrize("block", range(8))
-def test_two_thousand_damaged_files(tmp_path: Path, block: int) -> None:
-    scored = compared = 0
-    for seed in range(250 * block, 250 * (block + 1)):
-        outcome = try_files(tmp_path, seed)
-        scored, compared = scored + outcome[0], compared + outcome[1]
-    # The fuzzer reaches the numbers, and the oracle, often enough to say something.
-    assert scored > 60 and compared > 50
-
-
-@pytest.mark.slow
-def test_twenty_thousand_damaged_files(tmp_path: Path) -> None:
-    for seed in range(2000, 20_000):
-        try_files(tmp_path, seed)
-
-
-def try_files(folder: Path, seed: int) -> tuple[bool, bool]:
+def try_data(folder: Path, seed: int) -> tuple[str, ...]:
     """Damage one of three files and use all; return whether they were scored and compared."""
     rng = np.random.default_rng(seed)
     files = sound_files(rng)
@@ -69,32 +49,11 @@ def try_files(folder: Path, seed: int) -> tuple[bool, bool]:
         report = score_files(request)
     except PosebenchError as error:
         assert len(str(error)) < 3000
-        return False, False
+        return ()
     theirs = pycocotools_says(files["annotations"], files["results"])
     if theirs is None or "category-unlisted" in " ".join(report.data.findings):
-        return True, False
+        return ("used",)
     ours = [item.value for item in report.scores[0].metrics.values()]
     for name, own, their in zip(COCO_METRICS, ours, theirs, strict=True):
-        assert (-1 if own is None else own) == pytest.approx(their, abs=1e-10), (seed, name)
-    return True, True
-
-
-def pycocotools_says(annotations: Any, results: Any) -> list[float] | None:
-    """Return what pycocotools makes of the very files, None where it fails."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    truth = COCO()
-    truth.dataset = copy.deepcopy(annotations)
-    for number, row in enumerate(truth.dataset["annotations"], start=1):
-        row["id"] = number  # it takes id 0 for unmatched
-    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-        try:
-            truth.createIndex()
-            evaluation = COCOeval(truth, truth.loadRes(copy.deepcopy(results)), "keypoints")
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        except Exception:  # whatever it stumbles over
-            return None
-    return list(evaluation.stats)
+        assert abs((-1 if own is None else own) - their) < 1e-10, (name, own, their)
+    return ("used", "compared")
