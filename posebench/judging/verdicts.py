@@ -50,6 +50,7 @@ class OnOneDataSet:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    detectable: Detectable | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ class Verdict:
     resampled. `scope` is what the verdict is about, None for published figures, and `not_shown`
     what it leaves open. `effects` are the single pairs' by what each pair shares, of which
     `pairs_agree` are as the claim says; `by_seed` are those of single seeds. `seeds` counts those
-    that treatment and control share, or `unpaired_seeds` those of each side or pair. `cells` are
-    those it rests on; `confounds` in what else published networks of a pair differ, `undeclared`
-    in what trainings do if the claim declares no factor; `plateau` is what longer training adds by
-    arm and budget; `reason` says why there is no more to say.
+    that treatment and control share; where they share none, it is the smallest of
+    `unpaired_seeds`, those of each side or pair. `detectable` is of the data set that tells least.
+    `cells` are those it rests on; `confounds` in what else published networks of a pair differ,
+    `undeclared` in what trainings do if the claim declares no factor; `plateau` is what longer
+    training adds by arm and budget; `reason` says why there is no more to say.
     """
 
     claim: Claim
@@ -140,7 +142,11 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
         by_seed=whole.by_seed,
         unpaired_seeds=whole.seeds if measured and len(whole.seeds) > 1 else (),
         by_dataset=parts,
-        detectable=whole.detectable,
+        detectable=max(
+            (part.detectable for part in parts if part.detectable is not None),
+            key=lambda each: each.now,
+            default=whole.detectable,
+        ),
         undeclared=tuple(dict.fromkeys(text for pair in pairs for text in pair.undeclared)),
         plateau=gains_of_longer_training(claim.metric, names, cells),
     )
@@ -160,7 +166,8 @@ def _by_dataset(
     for place, own in places.items():
         name = place[0] if sets.count(place[0]) == 1 else " trained on ".join(place)
         found = estimate_of(claim, own, cells, replicates)
-        parts.append(OnOneDataSet(name, found.effect, found.low, found.high, found.p))
+        chance = found.low, found.high, found.p, found.detectable
+        parts.append(OnOneDataSet(name, found.effect, *chance))
     return tuple(parts)
 
 

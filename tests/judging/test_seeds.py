@@ -211,6 +211,7 @@ def test_a_claim_on_two_data_sets_holds_on_both(lsp: Any, word: str, p_is_larges
     assert verdict.verdict == word
     assert [part.dataset for part in verdict.by_dataset] == ["people", "lsp"]
     assert [part.effect for part in verdict.by_dataset] == pytest.approx([0.032, np.mean(lsp)])
+    assert verdict.detectable in [part.detectable for part in verdict.by_dataset]
     largest = max(part.p or 0 for part in verdict.by_dataset)
     assert verdict.p == (largest if p_is_largest else 1.0)
     if not p_is_largest:

@@ -89,9 +89,11 @@ class SampledEffect:
     def detectable(self, seeds: int | None = None) -> float | None:
         """Return the distance from a margin that is told at 5 % in four cases of five.
 
-        With `seeds` it is that of as many seeds with the same spread, or of `ENDLESS_SEEDS`; None
-        where the seeds do not lie in one stratum.
+        With `seeds` it is that of as many seeds with the same spread, or of `ENDLESS_SEEDS`. None
+        where nothing varies, and of other seeds where these do not lie in one stratum.
         """
+        if self.seed_variance == 0 and self.image_variance == 0:
+            return None
         planned = self
         if seeds is not None:
             if self.seeds is None or self.seed_freedom is None:

@@ -155,6 +155,8 @@ def test_difference_and_verdict_are_those_of_the_cells(tmp_path: Path) -> None:
     assert "50.0</td><td" in rows
     assert "+12.5</td>" in rows
     assert re.search(r"✔</span> supported</p>", page)
+    assert "<dt>scope</dt><dd>these weights</dd>" in page
+    assert "A verdict for these weights shows nothing of other trainings" in page
 
 
 def test_parts_that_are_gone_say_so(real: tuple[Path, str], tmp_path: Path) -> None:

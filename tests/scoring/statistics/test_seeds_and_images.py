@@ -72,7 +72,9 @@ def test_p_has_no_floor_but_the_arithmetic() -> None:
     found = SampledEffect(5.0, 1e-6, 1e-6, 9, 984, 10)
     assert found.p_value(0.0) < 1e-14
     assert found.p_value(5.0) == 1.0
-    assert SampledEffect(5.0, 0.0, 0.0, 4, 149, 5).p_value(0.0) < 1e-9
+    without_chance = SampledEffect(5.0, 0.0, 0.0, 4, 149, 5)
+    assert without_chance.p_value(0.0) < 1e-9
+    assert without_chance.detectable() is without_chance.detectable(10) is None
 
 
 def test_the_detectable_distance_is_two_half_widths_and_shrinks_with_seeds() -> None:
