@@ -48,6 +48,7 @@ WITH_TORCH = {
     "reporting.live",
     "reporting.page.profiles",
     "reporting.training_display",
+    "cli.planned_claims",
     "cli.run_suite",
     "cli.validate_suite",
 }
