@@ -153,7 +153,9 @@ class _CheckpointPlanner:
             try:
                 found = loaded.load(source)
                 self._planner = NetworkPlanner(found, source, suite.decoders, place.storage)
-                self._places = sizes_and_policies(found.spec, suite)
+                self._places = sizes_and_policies(
+                    found.spec, checkpoint.sizes or suite.sizes, suite.policies
+                )
             except Exception as error:
                 self._problem = ("failed", reason_of(error, source.name))
 
@@ -190,11 +192,13 @@ class _CheckpointPlanner:
         return list(dict.fromkeys(settings))
 
 
-def sizes_and_policies(spec: ModelSpec, suite: Suite) -> list[tuple[InputSize, Policy]]:
+def sizes_and_policies(
+    spec: ModelSpec, sizes: Sequence[str], policies: Sequence[Policy]
+) -> list[tuple[InputSize, Policy]]:
     """Return the distinct sizes and policies of one checkpoint, in the order asked for."""
-    sizes = [resolve_size(text, spec.input_size) for text in suite.sizes]
+    resolved = [resolve_size(text, spec.input_size) for text in sizes]
     both = (
-        (size, canonical_policy(spec, size, policy)) for size in sizes for policy in suite.policies
+        (size, canonical_policy(spec, size, policy)) for size in resolved for policy in policies
     )
     return list(dict.fromkeys(both))
 

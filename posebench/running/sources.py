@@ -34,14 +34,15 @@ class CheckpointSource:
 class SuiteCheckpoint:
     """One checkpoint of a suite.
 
-    `problem` is why there is no file, if there is none; `datasets` are what it is evaluated on,
-    None for those that the suite declares.
+    `problem` is why there is no file, if there is none; `datasets` and `sizes` are what it is
+    evaluated on and at, None for those that the suite declares.
     """
 
     source: CheckpointSource
     entry: CheckpointEntry
     problem: tuple[Status, str] | None = None
     datasets: tuple[DatasetEntry, ...] | None = None
+    sizes: tuple[str, ...] | None = None
 
 
 def checkpoint_entries(

@@ -19,8 +19,10 @@ from posebench.suites.trained import (
     ARM,
     BUDGET,
     DATA,
+    KEYS_OF_ARM,
     LABELS,
     SEED,
+    SHARE,
     Overrides,
     Scale,
     TrainedCheckpoints,
@@ -145,8 +147,7 @@ def _common(
 
 def _arm(name: str, trained: TrainedCheckpoints, common: dict[str, Any], base: _BaseRecipe) -> _Arm:
     where = f"arm {name}"
-    overrides = {path: value for path, value in trained.arms[name].items() if path != LABELS}
-    plain = _with(common, overrides, where)
+    plain = _with(common, _overrides(trained.arms[name]), where)
     sources = {}
     for section, key in _SOURCES.items():
         source = _arm_of(plain.get(section), key)
@@ -155,8 +156,20 @@ def _arm(name: str, trained: TrainedCheckpoints, common: dict[str, Any], base: _
             rest = {k: v for k, v in plain[section].items() if k not in (ARM, key)}
             plain[section] = {**rest, key: f"{_OF_AN_ARM}{source}"}
     recipe = recipe_from_mapping(plain, where=where, folder=base.path.parent)
+    recipe = _seeing(recipe, trained.arms[name].get(SHARE, 1))
     labels = {key: str(value) for key, value in trained.arms[name].get(LABELS, {}).items()}
     return _Arm(recipe, labels, sources)
+
+
+def _overrides(arm: Overrides) -> Overrides:
+    """Return the paths that an arm overrides."""
+    return {path: value for path, value in arm.items() if path not in KEYS_OF_ARM}
+
+
+def _seeing(recipe: Recipe, share: float) -> Recipe:
+    """Return a recipe that sees this many times the samples."""
+    samples = round(share * recipe.optimisation.samples)
+    return replace(recipe, optimisation=replace(recipe.optimisation, samples=samples))
 
 
 def _arm_of(section: Any, key: str) -> str | None:
@@ -180,8 +193,7 @@ def _training(
     recipe = replace(arm.recipe, name=full, seed=seed)
     if twice:
         labels[BUDGET], full = _TWICE, f"{full}_{_TWICE}"
-        doubled = replace(recipe.optimisation, samples=2 * recipe.optimisation.samples)
-        recipe = replace(recipe, name=full, optimisation=doubled)
+        recipe = replace(_seeing(recipe, 2), name=full)
     return Training(full, recipe, entry, labels, sources)
 
 
@@ -192,7 +204,7 @@ def _in_order(trained: TrainedCheckpoints) -> list[str]:
     """
     needs = {}
     for name, arm in trained.arms.items():
-        plain = _with({}, {k: v for k, v in arm.items() if k != LABELS}, f"arm {name}")
+        plain = _with({}, _overrides(arm), f"arm {name}")
         found = [_arm_of(plain.get(section), key) for section, key in _SOURCES.items()]
         needs[name] = [source for source in found if source is not None]
         for source in needs[name]:

@@ -19,7 +19,9 @@ RENDERED = "synthetic"
 # Names become part of a recipe's name and of files' names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Keys of an arm that are not paths into the recipe.
-LABELS = "labels"
+LABELS, SHARE = "labels", "share"
+KEYS_OF_ARM = (LABELS, SHARE)
+_LARGEST_SHARE = 10
 # Labels that trained checkpoints have, which an arm cannot set.
 ARM, SEED, DATA, BUDGET, TEST_SIZE = "arm", "seed", "data", "budget", "test_size"
 OWN_LABELS = (ARM, SEED, DATA, BUDGET, TEST_SIZE)
@@ -82,9 +84,10 @@ class TrainedCheckpoints:
 
     `base` is a recipe file, relative to the suite or among those that come with posebench; its own
     `scales` and those here are the choices of `scale`. An arm is a mapping of dotted paths to what
-    replaces them in the recipe, and of `labels`. Nothing but what `factor` names may differ between
-    arms. An arm of `plateau` is trained once more, with the first seed, for twice the samples.
-    With `crossed`, every checkpoint is evaluated on all data instead of on its own.
+    replaces them in the recipe, and of `labels` and `share`: how much of the recipe's samples it
+    sees, whatever the scale. Nothing but what `factor` names may differ between arms. An arm of
+    `plateau` is trained once more, with the first seed, for twice the samples. With `crossed`,
+    every checkpoint is evaluated on all data instead of on its own.
     """
 
     base: str
@@ -132,6 +135,10 @@ def _defects_of_arms(trained: TrainedCheckpoints) -> Iterator[tuple[Place, str]]
     for name, arm in trained.arms.items():
         if _NAME.fullmatch(name) is None:
             yield ("arms", name), f"the arm {name!r} must be of letters, digits, '_' and '-'."
+        share = arm.get(SHARE, 1)
+        if not isinstance(share, int | float) or not 0 < share <= _LARGEST_SHARE:
+            why = f"share must be a number above 0, at most {_LARGEST_SHARE}, not {share!r}."
+            yield ("arms", name, SHARE), why
         labels = arm.get(LABELS, {})
         if not isinstance(labels, Mapping):
             yield ("arms", name, LABELS), "labels must be a mapping of names to texts."

@@ -71,12 +71,12 @@ def test_cells_are_distinct_and_in_the_order_asked_for() -> None:
         policies=("resample", "native", "pool"),
     )
     small, big = SIZE, InputSize(128, 96)
-    assert sizes_and_policies(small_spec("heatmap"), suite) == [
+    assert sizes_and_policies(small_spec("heatmap"), suite.sizes, suite.policies) == [
         (small, "native"),
         (big, "resample"),
         (big, "native"),
     ]
-    assert sizes_and_policies(small_spec("simcc"), suite) == [
+    assert sizes_and_policies(small_spec("simcc"), suite.sizes, suite.policies) == [
         (small, "native"),
         (big, "resample"),
         (big, "native"),

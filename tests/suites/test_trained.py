@@ -103,6 +103,18 @@ def test_an_arm_at_twice_the_budget(tmp_path: Path) -> None:
     assert len(found) == 5
 
 
+def test_an_arm_may_see_a_share_of_the_samples_at_every_scale(tmp_path: Path) -> None:
+    arms = {"narrow": {**ARMS["narrow"], "share": 0.5}, "wide": ARMS["wide"]}
+    factor = ["model.codec.sigma", "optimisation.samples"]
+    for scale, samples in ((None, 64), ("mini", 32)):
+        found = trainings(written(tmp_path, arms=arms, factor=factor, scale=scale))
+        assert found["narrow_synthetic_s0"].recipe.optimisation.samples == samples / 2
+        assert found["wide_synthetic_s0"].recipe.optimisation.samples == samples
+    with pytest.raises(SpecError, match="share must be a number above 0, at most 10, not 'half'"):
+        written_share = {**arms, "narrow": {"share": "half"}}
+        load_suite(written(tmp_path, arms=written_share, factor=factor))
+
+
 def test_arms_start_from_other_arms(tmp_path: Path) -> None:
     arms = {
         "student": {"distillation": {"teacher": {"arm": "teacher"}, "weight": 0.25}},
