@@ -38,7 +38,11 @@ class Bins:
 
 @runtime_checkable
 class Binned(Protocol):
-    """A codec whose outputs are bins on each axis; the input size decides their number."""
+    """A codec whose outputs are bins on each axis."""
+
+    @property
+    def bins_follow_size(self) -> bool:
+        """Whether a larger input has more bins; if not, the same number spreads over it."""
 
     def bins(self, size: InputSize) -> tuple[int, int]:
         """Return the number of x and of y bins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from posebench.errors import SpecError
 from posebench.networks.backbones import Backbone, build_backbone, describe, size_divisor
 from posebench.networks.backbones.cspnext import CSPNeXt
-from posebench.networks.heads import build_head
+from posebench.networks.heads import build_head, settled_head
 from posebench.networks.necks import CSPNeXtPAFPN, build_neck
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
@@ -93,6 +94,7 @@ def build_model(spec: ModelSpec) -> PoseModel:
             hint="Correct input_size, for example 256x192.",
         )
     backbone = build_backbone(spec.backbone)
+    spec = replace(spec, head=settled_head(spec, backbone.out_channels, backbone.stride))
     head = build_head(spec, backbone.out_channels, backbone.stride)
     neck = None if spec.neck is None else build_neck(spec.neck, backbone)
     return PoseModel(spec, backbone, head, neck)

@@ -132,24 +132,27 @@ def apply_policy(network: Network, size: InputSize, policy: Policy) -> CellNetwo
     network that is not a `PoseModel`.
     """
     from posebench.networks.backbones import size_divisor
+    from posebench.networks.model import PoseModel
+    from posebench.networks.resizing import fix_size, interpolate_model, pool_model
 
     spec = network.spec
     divisor, locked = size_divisor(spec.backbone), network.fixed_size is not None
     check_size(spec, network.stride, size, policy, divisor=divisor, size_locked=locked)
     canonical = canonical_policy(spec, size, policy)
-    if canonical in ("pool", "interpolate"):
-        from posebench.networks.model import PoseModel
-        from posebench.networks.resizing import interpolate_model, pool_model
-
-        if not isinstance(network, PoseModel):
+    taken, answered = (sized(spec, size, canonical) for sized in (network_size, output_size))
+    if not isinstance(network, PoseModel):
+        if canonical in ("pool", "interpolate"):
             raise UnsupportedSizeError(
                 f"{size} under {policy}: the weights of this file cannot be changed.",
                 hint="Use the policy resample.",
             )
-        network = (pool_model if canonical == "pool" else interpolate_model)(network, size)
-    return CellNetwork(
-        network, network_size(spec, size, canonical), output_size(spec, size, canonical)
-    )
+    elif canonical == "pool":
+        network = pool_model(network, size)
+    elif canonical == "interpolate":
+        network = interpolate_model(network, size)
+    else:
+        network = fix_size(network, taken)
+    return CellNetwork(network, taken, answered)
 
 
 def _locks(spec: ModelSpec, stride: int) -> str:

@@ -1,8 +1,4 @@
-"""Size-locked weights and feature maps, resampled between input sizes.
-
-Bin j lies at pixel j / split_ratio, so bins of two sizes are aligned at index 0; cells are aligned
-at the middle of their pixels.
-"""
+"""Models at another input size: their size-locked weights or their maps are resampled."""
 
 from __future__ import annotations
 
@@ -13,34 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from posebench.errors import UnsupportedSizeError
-from posebench.networks.grids import Binned, Grid, SizeLockedLayer, bins_at
-from posebench.networks.heads import SizeLockedHead, build_head, map_grid, size_locked_layers
+from posebench.networks.grids import Binned, Grid, SizeLockedLayer, bins_at, grid_at
+from posebench.networks.heads import (
+    SizeLockedHead,
+    build_head,
+    head_family,
+    map_grid,
+    size_locked_layers,
+)
 from posebench.networks.model import PoseModel
+from posebench.networks.resampling import cell_center, resample_cells, resample_matrix
 from posebench.networks.sizes import InputSize
-
-
-def cell_center(stride: int) -> float:
-    """Return the position, within a cell and in cells, of the content that the cell stands for.
-
-    A cell's receptive field is centred on its first pixel, i * stride. But a network that is also
-    trained on mirrored crops must treat cell i and its mirror image alike, so the cell stands for
-    the middle of its pixels.
-    """
-    return (stride - 1) / (2 * stride)
-
-
-def resample_matrix(source: int, target: int, step: float, center: float = 0.0) -> Tensor:
-    """Return the (target, source) float32 matrix that samples `source` values linearly.
-
-    Value i of either side lies at i + `center`, in steps of that side; places beyond the ends take
-    the end values. The linear kernel widens to `step` when shrinking, so that no source value is
-    skipped. Rows sum to 1; for step 1 and equal lengths the matrix is the identity.
-    """
-    place = (torch.arange(target, dtype=torch.float64) + center) * step - center
-    position = place.clamp(min=0, max=source - 1)
-    distance = (position[:, None] - torch.arange(source, dtype=torch.float64)).abs()
-    weights = (1 - distance / max(1.0, step)).clamp(min=0)
-    return (weights / weights.sum(dim=1, keepdim=True)).float()
 
 
 class PooledHead(nn.Module):
@@ -117,6 +96,18 @@ def interpolate_model(model: PoseModel, size: InputSize) -> PoseModel:
     return _with_head(model, resized.train(head.training))
 
 
+def fix_size(model: PoseModel, size: InputSize) -> PoseModel:
+    """Return a model for inputs of `size` alone, with the weights that its head makes for it.
+
+    A model whose head makes none is returned as it is.
+    """
+    fix = head_family(model.spec.head.kind).fix
+    if fix is None:
+        return model
+    head = fix(model.head, grid_at(size, model.stride))
+    return _with_head(model, head.train(model.head.training))
+
+
 def _below(key: str, module: str) -> bool:
     return key.startswith(f"{module}.")
 
@@ -131,7 +122,7 @@ class _WeightResampler:
         self.step = down, right = trained.height / size.height, trained.width / size.width
         self.stride = model.stride
         self.bins: dict[str, Tensor] = {}
-        if isinstance(spec.codec, Binned):
+        if isinstance(spec.codec, Binned) and spec.codec.bins_follow_size:
             old_bins, new_bins = (bins_at(spec.codec, each) for each in (trained, size))
             self.bins["x"] = resample_matrix(old_bins.x, new_bins.x, right)
             self.bins["y"] = resample_matrix(old_bins.y, new_bins.y, down)
@@ -139,16 +130,15 @@ class _WeightResampler:
     def resample(self, layer: SizeLockedLayer, parameter: Tensor) -> Tensor:
         """Return a weight (outputs, inputs) or bias (outputs,) of `layer` for the new size."""
         result = parameter.detach().float().cpu()
-        if layer.bins is not None:
+        if layer.bins in self.bins:
             result = self.bins[layer.bins] @ result
         if layer.cells and parameter.ndim == 2:
             scale, (down, right) = layer.cells, self.step
-            old_height, old_width = self.old.height * scale, self.old.width * scale
             center = cell_center(self.stride // scale)
-            rows = resample_matrix(old_height, self.new.height * scale, down, center)
-            columns = resample_matrix(old_width, self.new.width * scale, right, center)
-            grid = rows @ result.reshape(-1, old_height, old_width) @ columns.T
-            result = grid.reshape(len(result), -1) * (self.old.cells / self.new.cells)
+            old, new = self.old, self.new
+            rows = resample_matrix(old.height * scale, new.height * scale, down, center)
+            columns = resample_matrix(old.width * scale, new.width * scale, right, center)
+            result = resample_cells(result, rows, columns)
         return result.to(parameter)
 
 

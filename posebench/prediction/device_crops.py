@@ -44,10 +44,10 @@ def warp_crops(
     """
     device = images[0].device
     pixels, layout = _joined(images)
-    places = _places(np.asarray(matrices, dtype=np.float64), size)
+    places = sample_places(np.asarray(matrices, dtype=np.float64), size)
     crops = torch.empty((len(images), size.height, size.width, 3), dtype=torch.uint8, device=device)
     for rows in _portions(len(images), size):
-        crops[rows] = _sampled(
+        crops[rows] = sampled_crops(
             pixels, to_device(layout[rows], device), to_device(places[rows], device), size
         )
     return crops
@@ -121,7 +121,7 @@ def _joined(images: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
     return torch.cat(flat), np.array([distinct[id(image)] for image in images], dtype=np.int64)
 
 
-def _places(matrices: NDArray[np.float64], size: InputSize) -> NDArray[np.int32]:
+def sample_places(matrices: NDArray[np.float64], size: InputSize) -> NDArray[np.int32]:
     """Return (N, 2, H + W): what each row and each column of a crop adds to the place sampled.
 
     The unit is 1/1024 pixel of the image, x then y. Computed in float64 and in OpenCV's order,
@@ -150,7 +150,7 @@ def _portions(count: int, size: InputSize) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def _sampled(pixels: Tensor, layout: Tensor, places: Tensor, size: InputSize) -> Tensor:
+def sampled_crops(pixels: Tensor, layout: Tensor, places: Tensor, size: InputSize) -> Tensor:
     """Return crops (N, H, W, 3) from pixels (P, 3), `layout` (N, 4), places (N, 2, H + W)."""
     # Sums that overflow wrap around, as OpenCV's do.
     place = places[:, :, : size.height, None] + places[:, :, None, size.height :]

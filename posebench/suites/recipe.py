@@ -12,6 +12,7 @@ from posebench.datasets.keypoints import COCO
 from posebench.errors import SpecError
 from posebench.files.records import record_from_mapping
 from posebench.files.yaml_records import read_yaml
+from posebench.networks.codecs import SimccCodec
 from posebench.networks.loss_settings import LossSettings
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec, mapping_with_keypoints
@@ -101,6 +102,7 @@ class Recipe:
     """One training run.
 
     `train_sizes` are factors of the model's input size; each batch is cut at one of them.
+    `bins` says where SimCC's lie: at equal distances, or at quantiles of the training coordinates.
     `test_sizes` are further factors: after training, a checkpoint is written for each, with
     BatchNorm's statistics of that size. Recipes of the same `pair` differ in one factor only.
     """
@@ -111,6 +113,7 @@ class Recipe:
     data: TrainingData = field(default_factory=RenderedData)
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: LossSettings = field(default_factory=LossSettings)
+    bins: Literal["even", "quantiles"] = "even"
     train_sizes: tuple[float, ...] = (1.0,)
     test_sizes: tuple[float, ...] = ()
     initialise: Initialisation | None = None
@@ -140,6 +143,8 @@ class Recipe:
                 f"with those of {self.model.keypoints.name!r}.",
                 hint="Write `keypoints: coco`.",
             )
+        if self.bins == "quantiles" and not isinstance(self.model.codec, SimccCodec):
+            raise SpecError("bins: only a SimCC codec has bins at quantiles.")
         if self.distillation is not None and self.train_sizes != (1.0,):
             raise SpecError(
                 "distillation: a teacher answers at one size only.", hint="Leave out train_sizes."

@@ -15,7 +15,7 @@ from posebench.networks.model import PoseModel
 def recipe_file(tmp_path, monkeypatch):
     """Write a recipe of four steps that trains on two scenes and is not really evaluated."""
     store = rendered_store(2)
-    monkeypatch.setattr(loop, "load_scenes", lambda _data, _progress: store)
+    monkeypatch.setattr(loop, "training_scenes", lambda _recipe, _progress: store)
     monkeypatch.setattr(evaluation, "validation", lambda _recipe, _report: constant_score)
     path = tmp_path / "recipe.yaml"
     recipe = tiny_recipe("simcc", steps=4, evaluations=2)

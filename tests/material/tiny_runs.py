@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from posebench.datasets.synthetic import render_scene
-from posebench.lab.training import Recipe, TrainingOutcome, loop, train
+from posebench.lab.training import Recipe, TrainingOutcome, loop, sized, train
 from posebench.lab.training.scenes import SceneStore
 from posebench.networks.codecs import Codec, HeatmapCodec, RegressionCodec, SimccCodec
 from posebench.networks.model import PoseModel
@@ -112,5 +112,6 @@ def run(
     progress: Callable[[str, int, int], None] = silent,
 ) -> TrainingOutcome:
     """Train on `store` in place of the recipe's own rendered scenes."""
-    monkeypatch.setattr(loop, "load_scenes", lambda _data, _progress: store)
+    for module in (loop, sized):
+        monkeypatch.setattr(module, "training_scenes", lambda _recipe, _progress: store)
     return train(recipe, out, evaluate, progress)

@@ -13,7 +13,8 @@ from posebench.networks.heads import build_head, size_locked_layers
 from posebench.networks.heads.simcc import SimCCHead
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.policies import POLICIES, apply_policy
-from posebench.networks.resizing import cell_center, interpolate_model, pool_model, resample_matrix
+from posebench.networks.resampling import cell_center, resample_matrix
+from posebench.networks.resizing import interpolate_model, pool_model
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
 

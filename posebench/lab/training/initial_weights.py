@@ -37,7 +37,7 @@ def initialise(model: PoseModel, seed: int) -> None:
 
 def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
     """Set the parameters and buffers that `module` itself owns."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
         _normal(module.weight, math.sqrt(2 / _inputs(module)), generator)
         if module.bias is not None:
             module.bias.zero_()
@@ -62,7 +62,7 @@ def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
         )
 
 
-def _inputs(module: nn.Conv2d | nn.ConvTranspose2d) -> float:
+def _inputs(module: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d) -> float:
     """Return how many input values one output value sums over."""
     kernel = math.prod(module.kernel_size)
     inputs = module.in_channels // module.groups * kernel

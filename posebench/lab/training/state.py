@@ -12,14 +12,17 @@ from typing import Any
 import torch
 
 from posebench.errors import TrainingError
-from posebench.files.records import mapping_from_record
 from posebench.files.writing import put_when_written
 from posebench.lab.training.initial_weights import initialise
+from posebench.lab.training.starting_points import Origin, take_weights
 from posebench.networks.heads import add_learned_loss
 from posebench.networks.model import PoseModel, build_model
 from posebench.suites.recipe import Recipe
 
+CPU = torch.device("cpu")
 Curve = list[dict[str, Any]]
+# Settings of the optimiser that belong to the device and not to the run.
+_OF_DEVICE = ("lr", "capturable")
 _DAMAGED = (
     OSError,
     EOFError,
@@ -34,13 +37,19 @@ _DAMAGED = (
 
 @dataclass
 class TrainingState:
-    """The model in training, its averaged weights, the optimiser, and how far they are."""
+    """The model in training, its averaged weights, the optimiser, and how far they are.
+
+    `initial` is the checkpoint that the weights were taken from, if any. The optimiser's learning
+    rate is one tensor on the device, so that a recorded step can be told another.
+    """
 
     model: PoseModel
     average: PoseModel
     optimiser: torch.optim.Optimizer
+    initial: Origin | None = None
     step: int = 0
     cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
 
 
 def state_path(recipe: Recipe, out: Path) -> Path:
@@ -53,25 +62,21 @@ def is_resumable(recipe: Recipe, out: Path) -> bool:
     return state_path(recipe, out).is_file()
 
 
-def new_state(recipe: Recipe) -> TrainingState:
-    """Return the state before the first step; weights come from the recipe's seed alone."""
+def new_state(recipe: Recipe, device: torch.device = CPU) -> TrainingState:
+    """Return the state before the first step.
+
+    Weights come from the recipe's seed alone, then from the checkpoint that it names.
+    """
     model = _model(recipe)
     initialise(model, recipe.seed)
+    initial = None if recipe.initialise is None else take_weights(model, recipe.initialise)
     average = _model(recipe)
     average.load_state_dict(model.state_dict())
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimisation = recipe.optimisation
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": optimisation.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ],
-        lr=optimisation.learning_rate,
-        betas=optimisation.betas,
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TrainingState(
+        model.train(), average.eval(), _optimiser(model, recipe, device), initial=initial
     )
-    return TrainingState(model.train(), average.eval(), optimiser)
 
 
 def _model(recipe: Recipe) -> PoseModel:
@@ -81,22 +86,38 @@ def _model(recipe: Recipe) -> PoseModel:
     return model
 
 
-def save_state(recipe: Recipe, state: TrainingState, curve: Curve, path: Path) -> None:
+def _optimiser(model: PoseModel, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+    optimisation = recipe.optimisation
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": optimisation.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ],
+        lr=torch.tensor(optimisation.learning_rate, device=device),
+        betas=optimisation.betas,
+        fused=True,
+        capturable=device.type == "cuda",
+    )
+
+
+def save_state(identity: str, state: TrainingState, curve: Curve, path: Path) -> None:
     """Write everything by way of a temporary name, so that a kill leaves the previous state."""
     saved = {
-        "recipe": _identity(recipe),
+        "recipe": identity,
         "model": state.model.state_dict(),
         "average": state.average.state_dict(),
         "optimiser": state.optimiser.state_dict(),
         "step": state.step,
-        "cpu_seconds": state.cpu_seconds,
+        "seconds": (state.cpu_seconds, state.wall_seconds),
         "curve": json.dumps(curve),
     }
     with put_when_written(path) as temporary:
         torch.save(saved, temporary)
 
 
-def restore_state(recipe: Recipe, state: TrainingState, path: Path) -> Curve:
+def restore_state(identity: str, state: TrainingState, path: Path) -> Curve:
     """Fill `state` from the file of an interrupted run, if there is one; return its curve so far.
 
     Raises `TrainingError` if the file is damaged or of another recipe.
@@ -106,7 +127,7 @@ def restore_state(recipe: Recipe, state: TrainingState, path: Path) -> Curve:
     hint = f"Remove it to start from the beginning, or choose another folder than {path.parent}."
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        same = saved["recipe"] == _identity(recipe)
+        same = saved["recipe"] == identity
         curve = _fill(state, saved) if same else []
     except _DAMAGED as error:
         raise TrainingError(
@@ -122,10 +143,10 @@ def _fill(state: TrainingState, saved: Mapping[str, Any]) -> Curve:
     curve: Curve = json.loads(saved["curve"])
     state.model.load_state_dict(saved["model"])
     state.average.load_state_dict(saved["average"])
+    own = [{key: group[key] for key in _OF_DEVICE} for group in state.optimiser.param_groups]
     state.optimiser.load_state_dict(saved["optimiser"])
-    state.step, state.cpu_seconds = int(saved["step"]), float(saved["cpu_seconds"])
+    for group, kept in zip(state.optimiser.param_groups, own, strict=True):
+        group.update(kept)
+    state.step = int(saved["step"])
+    state.cpu_seconds, state.wall_seconds = map(float, saved["seconds"])
     return curve
-
-
-def _identity(recipe: Recipe) -> str:
-    return json.dumps(mapping_from_record(recipe), sort_keys=True)

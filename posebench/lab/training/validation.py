@@ -1,4 +1,8 @@
-"""Score a model in training on the validation scenes of its own level, without flip test."""
+"""Score a model in training, without flip test.
+
+Rendered data have validation scenes of the same level; of a folder, the first images of the split
+`val` are taken.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +18,26 @@ from posebench.prediction.execution import Parallelism, Progress
 from posebench.prediction.predict import NetworkRun, predict
 from posebench.scoring.evaluate import ScoringOptions, evaluate
 from posebench.suites.recipe import Recipe
-from posebench.suites.training_data import RenderedData
+from posebench.suites.training_data import FolderData, TrainingData
+
+VALIDATION_SPLIT = "val"
+VALIDATION_IMAGES = 256
 
 
 def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[str, float]]:
     """Return a function that gives AP and PCK, as fractions, of a model at its own size."""
-    assert isinstance(recipe.data, RenderedData)
-    names = {level: name for name, level in SYNTHETIC_LEVELS.items()}
-    request = DataRequest(dataset=names[recipe.data.level])
     dataset = load_pose_dataset(
-        request, lambda done, total: report("render validation", done, total)
+        _request(recipe.data), lambda done, total: report("render validation", done, total)
     )
     instances = ground_truth_instances(dataset)
     size = recipe.model.input_size
 
     def score(model: PoseModel) -> dict[str, float]:
         network = CellNetwork(model, size, size)
-        decoder = own_decoder(recipe.model.codec)
-        run = NetworkRun(network, recipe.model.codec, size, False, (decoder,))
+        codec = model.spec.codec
+        decoder = own_decoder(codec)
+        device = str(next(model.parameters()).device)
+        run = NetworkRun(network, codec, size, False, (decoder,), device=device)
         outcome = predict(
             {recipe.name: run},
             dataset,
@@ -45,3 +51,10 @@ def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[s
         return {name: scored.metrics.values[name] or 0.0 for name in ("AP", "PCK@0.1")}
 
     return score
+
+
+def _request(data: TrainingData) -> DataRequest:
+    if isinstance(data, FolderData):
+        return data.request(VALIDATION_SPLIT, VALIDATION_IMAGES)
+    names = {level: name for name, level in SYNTHETIC_LEVELS.items()}
+    return DataRequest(dataset=names[data.level])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from posebench.networks.codecs.decoded import Decoded, raise_if_nan
 from posebench.networks.codecs.expectation import bin_expectation_offsets
 from posebench.networks.codecs.maps import Maps, as_maps
 from posebench.networks.codecs.targets import training_weights
+from posebench.networks.codecs.uneven_bins import BinPositions, check_positions, nearest_bins
 from posebench.networks.names import Decoder, Paradigm
 from posebench.networks.sizes import InputSize
 
@@ -39,6 +40,10 @@ class SimccCodec:
     to about 1 rather than peak at 1) are those of the training targets; an expectation's window
     reaches 3 sigma to either side.
 
+    With `positions`, bins lie where these say, at whatever size, rather than at equal distances;
+    `sigma` then counts bins of `split_ratio`, so that targets are as wide in pixels as without.
+    Their own distances differ, so an expectation over them has no meaning.
+
     `softmax` says whether logits (`none`) or probabilities are decoded, and where a flip test
     applies the softmax: to each pass before their mean (`each`, SimDR), or to the mean of the
     passes' logits (`mean`, SA-SimDR). `score` chooses the lower or the higher of the two axes'
@@ -48,7 +53,6 @@ class SimccCodec:
     paradigm: ClassVar[Paradigm] = "simcc"
     channels: ClassVar[int] = 1
     answers: ClassVar[str] = "SimCC outputs"
-    decoders: ClassVar[tuple[Decoder, ...]] = SIMCC_REFINEMENTS
     own_decoder: ClassVar[Decoder] = "argmax"
     classic_decoder: ClassVar[Decoder] = "argmax"
 
@@ -58,6 +62,7 @@ class SimccCodec:
     normalize: bool = True
     softmax: Softmax = "none"
     score: Literal["min", "max"] = "min"
+    positions: BinPositions | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.split_ratio <= MAX_SPLIT_RATIO:
@@ -67,10 +72,37 @@ class SimccCodec:
             )
         if not all(0 < value < math.inf for value in self.sigma):
             raise SpecError(f"sigma must be above 0, not {self.sigma}.")
+        if self.positions is not None:
+            check_positions(self.positions)
+
+    @property
+    def decoders(self) -> tuple[Decoder, ...]:
+        """The decoders that fit the outputs."""
+        return SIMCC_REFINEMENTS if self.positions is None else ("argmax",)
+
+    @property
+    def bins_follow_size(self) -> bool:
+        """Whether a larger input has more bins."""
+        return self.positions is None
 
     def bins(self, size: InputSize) -> tuple[int, int]:
         """Return the number of x and of y bins of an input size, truncated as in MMPose's heads."""
+        if self.positions is not None:
+            return len(self.positions[0]), len(self.positions[1])
         return int(size.width * self.split_ratio), int(size.height * self.split_ratio)
+
+    def widened(self, factor: float) -> SimccCodec:
+        """Return the codec whose targets are `factor` times as wide."""
+        return replace(self, sigma=(self.sigma[0] * factor, self.sigma[1] * factor))
+
+    def places(self, size: InputSize) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the places of the x and of the y bins in input pixels of `size`."""
+        if self.positions is None:
+            x, y = (np.arange(count) / self.split_ratio for count in self.bins(size))
+        else:
+            sides = (size.width, size.height)
+            x, y = (np.array(p) * side for p, side in zip(self.positions, sides, strict=True))
+        return x.astype(np.float32), y.astype(np.float32)
 
     def decode(
         self,
@@ -107,7 +139,12 @@ class SimccCodec:
                     probabilities=self.softmax != "none",
                 )
         bins[scores <= 0] = -1
-        return Decoded(bins / np.float32(self.split_ratio), scores)
+        keypoints = bins / np.float32(self.split_ratio)
+        if self.positions is not None:
+            x, y = self.places(size)
+            there = np.stack([x[best[..., 0]], y[best[..., 1]]], axis=-1)
+            keypoints = np.where(scores[..., None] <= 0, keypoints, there)
+        return Decoded(keypoints, scores)
 
     def encode(
         self,
@@ -122,13 +159,27 @@ class SimccCodec:
         those of the outputs; targets of weight 0 are 0.
         """
         weights = training_weights(keypoints, visible, size)
-        nearest_bin = np.rint(keypoints * self.split_ratio).astype(np.float32)
         targets = []
         for axis, (*_, count) in enumerate(shapes):
             sigma = np.float32(self.sigma[axis])
-            offset = (np.arange(count, dtype=np.float32) - nearest_bin[..., axis, None]) / sigma
-            target = np.exp(np.float32(-0.5) * offset * offset)
+            distance = self._distances(keypoints[..., axis], axis, size, count) / sigma
+            target = np.exp(np.float32(-0.5) * distance * distance)
             if self.normalize:
                 target /= sigma * np.sqrt(np.float32(2 * np.pi))
             targets.append(target * (weights > 0)[..., None])
         return targets[0], targets[1], weights
+
+    def _distances(
+        self, coordinates: NDArray[Any], axis: int, size: InputSize, count: int
+    ) -> NDArray[np.float32]:
+        """Return (N, K, count): from the bin nearest to each coordinate (N, K) to every bin.
+
+        They are in bins of `split_ratio`.
+        """
+        if self.positions is None:
+            nearest_bin = np.rint(coordinates * self.split_ratio).astype(np.float32)
+            return np.arange(count, dtype=np.float32) - nearest_bin[..., None]
+        places = self.places(size)[axis]
+        nearest = places[nearest_bins(places, coordinates), None]
+        distances: NDArray[np.float32] = (places - nearest) * np.float32(self.split_ratio)
+        return distances

@@ -12,6 +12,7 @@ from torch import nn
 
 from posebench.errors import SpecError, nearest
 from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.networks.codecs import Codec, SimccCodec
 from posebench.networks.grids import Grid, SizeLockedLayer, grid_at
 from posebench.networks.heads.attention import HEATMAP_ATTENTION
 from posebench.networks.heads.family import HeadFamily, Loss, SizeLockedHead, Surroundings
@@ -21,6 +22,10 @@ from posebench.networks.heads.rle import RLE
 from posebench.networks.heads.rtmcc import RTMCC
 from posebench.networks.heads.rtmw import RTMW
 from posebench.networks.heads.simcc import SIMCC
+from posebench.networks.heads.size_free.coordinates import SIMCC_COORDINATES
+from posebench.networks.heads.size_free.marginal import SIMCC_MARGINAL
+from posebench.networks.heads.size_free.pooling import SIMCC_POOLING
+from posebench.networks.heads.size_free.tables import SIMCC_TABLE
 from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
@@ -31,6 +36,10 @@ HEADS: dict[str, HeadFamily] = {
     "rtmw": RTMW,
     "rtmcc": RTMCC,
     "simcc": SIMCC,
+    "simcc-table": SIMCC_TABLE,
+    "simcc-coordinates": SIMCC_COORDINATES,
+    "simcc-marginal": SIMCC_MARGINAL,
+    "simcc-pooling": SIMCC_POOLING,
     "rle": RLE,
     "regression": REGRESSION,
     "heatmap-attention": HEATMAP_ATTENTION,
@@ -77,7 +86,7 @@ def head_options(spec: HeadSpec) -> Any:
 
 def whole_head(spec: HeadSpec) -> HeadSpec:
     """Return a head with all its options, including those at their defaults."""
-    return HeadSpec(spec.kind, mapping_from_record(head_options(spec)))
+    return _whole(spec.kind, head_options(spec))
 
 
 def build_head(spec: ModelSpec, in_channels: int, stride: int) -> nn.Module:
@@ -93,8 +102,26 @@ def build_head(spec: ModelSpec, in_channels: int, stride: int) -> nn.Module:
     if family.neck != (None if spec.neck is None else spec.neck.kind):
         wanted = "no neck" if family.neck is None else f"the neck {family.neck}"
         raise SpecError(f"A {kind} head takes the features of {wanted}.")
-    around = Surroundings(in_channels, stride, spec.input_size, len(spec.keypoints), spec.codec)
-    return family.build(head_options(spec.head), around)
+    return family.build(head_options(spec.head), _surroundings(spec, in_channels, stride))
+
+
+def settled_head(spec: ModelSpec, in_channels: int, stride: int) -> HeadSpec:
+    """Return the head of `spec` with the options that its first input size decides.
+
+    Raises `SpecError` if it cannot be built at that size.
+    """
+    options = head_options(spec.head)
+    around = _surroundings(spec, in_channels, stride)
+    settled = head_family(spec.head.kind).settle(options, around)
+    return spec.head if settled == options else _whole(spec.head.kind, settled)
+
+
+def _surroundings(spec: ModelSpec, in_channels: int, stride: int) -> Surroundings:
+    return Surroundings(in_channels, stride, spec.input_size, len(spec.keypoints), spec.codec)
+
+
+def _whole(kind: str, options: Any) -> HeadSpec:
+    return HeadSpec(kind, mapping_from_record(options))
 
 
 def add_learned_loss(spec: HeadSpec, head: nn.Module) -> None:
@@ -123,6 +150,13 @@ def recognise_head(shapes: Shapes, backbone: BackboneSpec | None = None) -> Head
     return None
 
 
+def training_codec(spec: ModelSpec, size: InputSize) -> Codec:
+    """Return the codec that makes targets for crops of `size`."""
+    if not head_family(spec.head.kind).widens or not isinstance(spec.codec, SimccCodec):
+        return spec.codec
+    return spec.codec.widened(size.width / spec.input_size.width)
+
+
 def map_grid(head: HeadSpec, stride: int, size: InputSize) -> Grid:
     """Return the grid of a head's maps behind a backbone of this stride."""
     return grid_at(size, stride, head_family(head.kind).map_factor(head_options(head)))
@@ -146,7 +180,9 @@ __all__ = [
     "head_options",
     "map_grid",
     "recognise_head",
+    "settled_head",
     "size_locked_layers",
+    "training_codec",
     "training_loss",
     "whole_head",
 ]

@@ -117,10 +117,10 @@ class AttentionHead(nn.Module):
         """Map features (N, C, h', w') to `(heatmaps,)`, (N, K, h, w)."""
         maps = self.conv_layers(self.deconv_layers(features))
         tokens = maps.flatten(2)
-        asking = self.queries.weight.expand(maps.shape[0], -1, -1)
+        asking = self.queries.weight.repeat(maps.shape[0], 1, 1)
         vectors = self.self_attention(self.cross_attention(asking, tokens.transpose(1, 2)))
         heatmaps = in_float32(_product, vectors, tokens) + self.queries.bias[:, None]
-        return (heatmaps.unflatten(2, maps.shape[2:]),)
+        return (heatmaps.reshape(-1, *heatmaps.shape[1:2], *maps.shape[2:]),)
 
 
 def _product(vectors: Tensor, tokens: Tensor) -> Tensor:

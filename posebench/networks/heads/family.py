@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from posebench.networks.codecs import Codec
-from posebench.networks.grids import SizeLockedLayer
+from posebench.networks.grids import Grid, SizeLockedLayer
 from posebench.networks.loss_settings import LossSettings
 from posebench.networks.shapes import Shapes
 from posebench.networks.sizes import InputSize
@@ -71,6 +71,12 @@ class HeadFamily:
       from them. A head with such layers whose inputs are cells is a `SizeLockedHead`. If those
       inputs are several channels of a grid, `told_by_channels` returns the options that this number
       tells, or None if the number is impossible.
+    - `widens`: whether its peaks over bins widen with the input, as its places are fractions of a
+      side; its targets at another size than the trained one then widen too.
+    - `fix` returns the head for features of one grid alone, with the weights that follow from the
+      grid made once; it shares the others. None if none do.
+    - `settle` fills in options that follow from the surroundings in which a head is first built and
+      stay when it is built again for another size.
     - `initialise` sets the weights of its own output layers, after all others.
     - `neck`: the kind of neck it needs, if any.
     """
@@ -85,5 +91,8 @@ class HeadFamily:
     map_factor: Callable[[Any], int] = lambda _options: 1
     size_locked: tuple[SizeLockedLayer, ...] = ()
     told_by_channels: Callable[[Shapes, int], Mapping[str, Any] | None] = nothing_more
+    widens: bool = False
+    fix: Callable[[Any, Grid], nn.Module] | None = None
+    settle: Callable[[Any, Surroundings], Any] = lambda options, _around: options
     initialise: Callable[[Any, torch.Generator], None] = no_more_weights
     neck: str | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+Result = TypeVar("Result")
 
-def in_float32(layer: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+
+def in_float32(layer: Callable[..., Result], *inputs: Tensor) -> Result:
     """Return `layer(*inputs)`, computed in float32 even under autocast.
 
     With eight bits of mantissa, a peak would tie with its neighbours, and keypoints would move.

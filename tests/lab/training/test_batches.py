@@ -8,7 +8,12 @@ import pytest
 from tiny_runs import SIZE, rendered_store, store_of, tiny_recipe, without_augmentation
 
 from posebench.datasets.keypoints import COCO
-from posebench.lab.training.batches import training_batches
+from posebench.lab.training.batches import cut_batch
+from posebench.lab.training.plans import batch_plans
+from posebench.networks.sizes import InputSize
+from posebench.networks.spec import CropSpec
+from posebench.prediction.crops import crop_image, normalise
+from posebench.prediction.geometry import boxes_to_center_scale
 from posebench.suites.recipe import Augmentation
 
 # One colour (blue, green, red) for each dot, so that a dot tells which keypoint it is.
@@ -35,7 +40,14 @@ def dotted_store():
 
 
 def batches(store, recipe, first_step=0):
-    return list(training_batches(store, recipe, first_step))
+    """Return plans with their crops: pixels (N, H, W, 3) of whole values, BGR."""
+    plain = CropSpec(recipe.model.crop.padding, channels="bgr", mean=(0,) * 3, std=(1,) * 3)
+    return [
+        SimpleNamespace(
+            **vars(plan), crops=cut_batch(store, plan, plain).permute(0, 2, 3, 1).numpy()
+        )
+        for plan in batch_plans(store, recipe, first_step)
+    ]
 
 
 def assert_equal(one, other):
@@ -79,6 +91,66 @@ def test_another_seed_gives_other_batches(store):
     recipe = tiny_recipe("simcc", 1)
     (one,), (other,) = batches(store, recipe), batches(store, replace(recipe, seed=1))
     assert not np.array_equal(one.crops, other.crops)
+
+
+def with_model(recipe, **changes):
+    return replace(recipe, model=replace(recipe.model, **changes))
+
+
+@pytest.mark.parametrize("udp", [False, True])
+@pytest.mark.parametrize("channels", ["rgb", "bgr"])
+def test_without_augmentation_inputs_are_those_of_an_evaluation(store, udp, channels):
+    crop = CropSpec(udp=udp, channels=channels)
+    recipe = with_model(without_augmentation(tiny_recipe("simcc", 1)), crop=crop)
+    (plan,) = batch_plans(store, recipe, 0)
+    found = cut_batch(store, plan, crop).numpy()
+    center, scale = boxes_to_center_scale(store.bbox_xyxy[plan.persons], SIZE, crop.padding)
+    crops = [
+        crop_image(store.image(person), center[row], scale[row], SIZE, udp)
+        for row, person in enumerate(plan.persons)
+    ]
+    # Matrices in float32, or solved for, differ by 1/32 pixel now and then.
+    off = np.abs(found - normalise(np.stack(crops), crop))
+    assert off.mean() < 2e-3
+    labelled = store.keypoints[plan.persons][..., :2]
+    fraction = (labelled - (center - scale / 2)[:, None]) / scale[:, None]
+    np.testing.assert_allclose(plan.keypoints, fraction * (SIZE.width, SIZE.height), atol=1e-3)
+
+
+@pytest.mark.parametrize("udp", [False, True])
+def test_a_mirrored_crop_is_the_mirror_image(store, udp):
+    recipe = with_model(without_augmentation(tiny_recipe("simcc", 1)), crop=CropSpec(udp=udp))
+    mirrors = replace(recipe.augmentation, flip_probability=1.0)
+    (plain,), (mirrored,) = (
+        batches(store, recipe),
+        batches(store, replace(recipe, augmentation=mirrors)),
+    )
+    off = np.abs(plain.crops[:, :, ::-1] - mirrored.crops)
+    assert off.mean() < 0.5
+    last = SIZE.width if udp else SIZE.width - 1
+    expected = plain.keypoints[:, list(COCO.flip_indices)] * (-1, 1) + (last, 0)
+    np.testing.assert_allclose(mirrored.keypoints, expected, atol=1e-4)
+
+
+def test_sizes_are_drawn_from_seed_and_step(store):
+    recipe = replace(tiny_recipe("heatmap", 40), train_sizes=(1.0, 0.75, 1.5))
+    sizes = [plan.size for plan in batch_plans(store, recipe, 0)]
+    assert sizes == [plan.size for plan in batch_plans(store, replace(recipe, pair="other"), 0)]
+    assert sizes[7:] == [plan.size for plan in batch_plans(store, recipe, 7)]
+    assert set(sizes) == {SIZE, InputSize(48, 36), InputSize(96, 72)}
+    other = [plan.size for plan in batch_plans(store, replace(recipe, seed=1), 0)]
+    assert sizes != other
+
+
+def test_crops_of_another_size_show_the_same(store):
+    recipe = tiny_recipe("heatmap", 1)
+    (own,) = batch_plans(store, recipe, 0)
+    (double,) = batch_plans(store, replace(recipe, train_sizes=(2.0,)), 0)
+    np.testing.assert_array_equal(own.persons, double.persons)
+    # The middle of the crop stays, up to half a pixel of mirrored ones.
+    off = double.keypoints / 2 - own.keypoints
+    assert np.abs(off).max() <= 0.5 + 1e-3
+    np.testing.assert_array_equal(own.gain, double.gain)
 
 
 def test_every_person_comes_once_an_epoch(store):

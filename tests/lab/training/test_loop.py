@@ -22,7 +22,7 @@ from tiny_runs import (
 from posebench.checkpoints import load_checkpoint
 from posebench.errors import TrainingError
 from posebench.files.records import mapping_from_record, record_from_mapping
-from posebench.lab.training import Recipe, TrainingOutcome, is_resumable, loop, train
+from posebench.lab.training import Recipe, TrainingOutcome, is_resumable, loop, steps, train
 from posebench.lab.training.state import new_state
 
 PARADIGMS = ("heatmap", "simcc", "regression", "rle")
@@ -33,14 +33,6 @@ def weights_of(outcome: TrainingOutcome) -> dict[str, torch.Tensor]:
     network: Any = load_checkpoint(outcome.checkpoint).network
     weights: dict[str, torch.Tensor] = network.state_dict()
     return weights
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +99,7 @@ def test_a_run_stopped_while_it_evaluates_repeats_the_evaluation(monkeypatch, st
 @pytest.mark.parametrize(("steps", "evaluations"), [(12, 5), (7, 3), (3, 10), (10, 1)])
 def test_the_recipe_is_evaluated_as_often_as_it_says(steps, evaluations):
     recipe = tiny_recipe("simcc", steps, evaluations)
-    at = [step for step in range(1, steps + 1) if loop._is_evaluation(recipe, step)]
+    at = [step for step in range(1, steps + 1) if loop.is_evaluation(recipe, step)]
     assert len(at) == min(steps, evaluations)
     assert at[-1] == steps
     gaps = np.diff([0, *at])
@@ -183,7 +175,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch, store, tmp_path):
     def spoil(label, done, _total):
         if label == "train" and done == 2:
             monkeypatch.setattr(
-                loop, "normalised", lambda batch, _: torch.full((8, 3, 64, 48), torch.nan)
+                steps, "cut_batch", lambda *_: torch.full((8, 3, 64, 48), torch.nan)
             )
 
     with pytest.raises(TrainingError, match=r"tiny-simcc: the loss is nan at step 2") as caught:

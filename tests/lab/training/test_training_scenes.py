@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posebench.datasets.synthetic import SPLITS, render_scene
-from posebench.lab.training.scenes import load_scenes
+from posebench.lab.training.scenes import rendered_scenes
 from posebench.suites.training_data import RenderedData
 
 
@@ -16,7 +16,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_the_store_holds_the_scenes_of_the_training_split(cache):
     seen = []
-    store = load_scenes(RenderedData(scenes=3), lambda done, total: seen.append((done, total)))
+    store = rendered_scenes(RenderedData(scenes=3), lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     scenes = [render_scene(SPLITS["train"].seed, index, "standard") for index in range(3)]
     persons = [(scene, person) for scene in scenes for person in scene.persons]
@@ -29,8 +29,8 @@ def test_the_store_holds_the_scenes_of_the_training_split(cache):
 
 
 def test_scenes_are_rendered_once(cache):
-    first = load_scenes(RenderedData(scenes=2), lambda *_: None)
-    again = load_scenes(RenderedData(scenes=2), lambda *_: pytest.fail("rendered again"))
+    first = rendered_scenes(RenderedData(scenes=2), lambda *_: None)
+    again = rendered_scenes(RenderedData(scenes=2), lambda *_: pytest.fail("rendered again"))
     np.testing.assert_array_equal(first.pixels, again.pixels)
 
 

@@ -7,15 +7,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import onnxruntime
 import pytest
 import torch
 from key_lists import KEYS
 from torch import nn
 
+from posebench.checkpoints import load_checkpoint
+from posebench.checkpoints.native import save_checkpoint
 from posebench.checkpoints.publishers.publisher import StateFile
 from posebench.checkpoints.state_dicts import identify_state
 from posebench.lab.training.initial_weights import initialise
-from posebench.networks.codecs import CODECS
+from posebench.networks.codecs import CODECS, HeatmapCodec
+from posebench.networks.costs import count_gflops
 from posebench.networks.heads import (
     HEADS,
     LossSettings,
@@ -29,6 +33,7 @@ from posebench.networks.model import PoseModel, build_model
 from posebench.networks.names import UNSTATED_DECODERS, Paradigm
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec, NeckSpec
+from posebench.prediction.engines.exporting import INPUT, onnx_graph
 
 SIZE = InputSize(128, 96)
 BACKBONE = BackboneSpec("cspnext", {"deepen_factor": 0.167, "widen_factor": 0.125})
@@ -44,6 +49,10 @@ EXAMPLES = (
     HeadSpec("simcc", {"channels_per_keypoint": 3}),
     HeadSpec("rtmcc", {"gau": GAU, "final_layer_kernel": 7}),
     HeadSpec("rtmcc", {"gau": {"hidden_dims": 32}, "attention": False}),
+    HeadSpec("simcc-table", {"cells": [4, 3], "bins": [192, 256], "final_layer_kernel": 3}),
+    HeadSpec("simcc-coordinates", {"channels": 16, "hidden": 24}),
+    HeadSpec("simcc-marginal", {"channels": 4, "hidden": 16}),
+    HeadSpec("simcc-pooling", {"attention_heads": 2, "channels": 16, "hidden": 24, "values": 32}),
     HeadSpec("heatmap-attention"),
     HeadSpec("heatmap-attention", {**DECONVS, "conv_channels": [12], "conv_kernels": [1]}),
     HeadSpec("rtmw", {"gau": GAU, "final_layer_kernel": 7}),
@@ -102,7 +111,9 @@ def test_size_locked_layers_are_those_whose_shapes_follow_the_size(head: HeadSpe
 
 def has_maps(head: HeadSpec) -> bool:
     family = HEADS[head.kind]
-    return family.neck is None and family.codec.paradigm != "regression"
+    if family.neck is not None:
+        return False
+    return bool(size_locked_layers(head)) or family.codec is HeatmapCodec
 
 
 @pytest.mark.parametrize("head", [*filter(has_maps, EXAMPLES)], ids=lambda head: head.kind)
@@ -131,6 +142,33 @@ def test_a_loss_falls_towards_the_targets(head: HeadSpec) -> None:
     assert float(loss.detach()) > least
     assert least >= -1e-6 or head.kind == "rle"
     assert all(output.grad is not None and output.grad.isfinite().all() for output in outputs)
+
+
+@each_example
+def test_a_head_is_read_back_from_its_own_file_and_from_its_export(
+    head: HeadSpec, tmp_path: Path
+) -> None:
+    model, crops = small_model(head), torch.randn(3, 3, SIZE.height, SIZE.width)
+    path = tmp_path / "own.safetensors"
+    save_checkpoint(path, model, {}, dtype=torch.float32)
+    read = load_checkpoint(path)
+    assert read.spec == model.spec
+    assert (count_gflops(model, SIZE) or 0) > 0
+    session = onnxruntime.InferenceSession(onnx_graph(model, SIZE))
+    exported = session.run(None, {INPUT: crops.numpy()})
+    with torch.inference_mode():
+        for wanted, found, other in zip(model(crops), read.network(crops), exported, strict=True):
+            assert torch.equal(wanted, found)
+            torch.testing.assert_close(torch.from_numpy(other), wanted, rtol=1e-3, atol=1e-5)
+
+
+@each_example
+def test_initial_weights_come_from_the_seed_alone(head: HeadSpec) -> None:
+    torch.manual_seed(1)
+    one = small_model(head).state_dict()
+    torch.manual_seed(2)
+    other = small_model(head).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("path", sorted(KEYS.glob("*.txt.gz")), ids=lambda path: path.name)

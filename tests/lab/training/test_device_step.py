@@ -1,0 +1,83 @@
+"""The step for GPUs, run on the CPU without a graph, agrees with the step for CPUs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import rendered_store, run, tiny_recipe
+
+from posebench.lab.training import loop
+from posebench.lab.training.batches import cut_batch
+from posebench.lab.training.device_step import DeviceScenes, device_step
+from posebench.lab.training.learning import Learner
+from posebench.lab.training.plans import batch_plans
+from posebench.lab.training.state import new_state
+from posebench.lab.training.steps import host_step, output_shapes
+from posebench.networks.spec import CropSpec
+
+GPU = pytest.param(
+    "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+)
+
+
+@pytest.fixture(scope="module")
+def store():
+    return rendered_store(3)
+
+
+def losses_of(make, recipe, store, device="cpu"):
+    state = new_state(recipe, torch.device(device))
+    step = make(recipe, store, Learner(recipe, state, None), output_shapes(recipe, state.model))
+    losses = []
+    for plan in batch_plans(store, recipe, 0):
+        losses.append(float(step(plan)))
+        state.step += 1
+    return losses, state.average.cpu().state_dict()
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+@pytest.mark.parametrize("crop", [CropSpec(), CropSpec(udp=True, channels="bgr")])
+def test_crops_are_those_of_the_cpu(store, crop, device):
+    recipe = tiny_recipe("simcc", 3)
+    recipe = replace(recipe, model=replace(recipe.model, crop=crop))
+    scenes = DeviceScenes(store, crop, torch.device(device))
+    for plan in batch_plans(store, recipe, 0):
+        expected = cut_batch(store, plan, crop)
+        arrays = tuple(torch.from_numpy(each).to(device) for each in scenes.arrays(plan))
+        found = scenes.cut(arrays, plan.size).cpu()
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        # Light in float32 rounds to another whole value now and then.
+        off = (found - expected).abs() * torch.tensor(crop.std)[:, None, None]
+        assert off.max() <= 1.01
+        assert (off > 0.01).float().mean() < 1e-4
+
+
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("device", ["cpu", GPU])
+def test_steps_learn_the_same(store, paradigm, device):
+    sizes = (1.0, 0.5, 1.5) if paradigm == "heatmap" else (1.0,)
+    recipe = tiny_recipe(paradigm, 8)
+    input_size = replace(recipe.model.input_size, width=64)
+    recipe = replace(recipe, model=replace(recipe.model, input_size=input_size), train_sizes=sizes)
+    expected, weights = losses_of(host_step, recipe, store)
+    found, others = losses_of(device_step, recipe, store, device)
+    np.testing.assert_allclose(found, expected, rtol=0.01 if device == "cpu" else 0.05)
+    for name, value in weights.items():
+        assert float((others[name] - value).abs().max()) < 0.05 * float(value.abs().max() + 1), name
+
+
+@pytest.mark.parametrize("device", [GPU])
+def test_a_gpu_trains_and_goes_on(monkeypatch, store, tmp_path, device):
+    recipe = tiny_recipe("heatmap", 12)
+    monkeypatch.setattr(loop, "training_scenes", lambda _recipe, _progress: store)
+    outcome = loop.train(recipe, tmp_path, lambda _: {"AP": 0.5}, lambda *_: None, device)
+    assert outcome.checkpoint.is_file()
+
+
+def test_the_step_for_gpus_trains_a_whole_run(monkeypatch, store, tmp_path):
+    monkeypatch.setattr(loop, "host_step", device_step)
+    outcome = run(monkeypatch, store, tiny_recipe("heatmap", 4, 2), tmp_path)
+    assert outcome.checkpoint.is_file()
