@@ -1,4 +1,4 @@
-"""posebench: evaluate and benchmark 2D human-pose checkpoints, heatmap and SimCC."""
+"""posebench: evaluate and benchmark 2D human-pose checkpoints, heatmap, SimCC and regression."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from posebench.errors import PosebenchError
 EXIT_INPUT_ERROR = 2
 
 app = typer.Typer(
-    help="Evaluate and benchmark 2D human-pose checkpoints, heatmap and SimCC.",
+    help="Evaluate and benchmark 2D human-pose checkpoints, heatmap, SimCC and regression.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

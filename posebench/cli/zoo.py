@@ -14,7 +14,7 @@ Id = Annotated[str, typer.Argument(help="Id or file name of a published checkpoi
 
 @app.command("ls")
 def ls_command(
-    paradigm: Annotated[str | None, typer.Option(help="heatmap or simcc.")] = None,
+    paradigm: Annotated[str | None, typer.Option(help="heatmap, simcc or regression.")] = None,
     backbone: Annotated[
         str | None, typer.Option(help="Backbone, or the beginning of its name: hrnet, resnet50.")
     ] = None,

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 Paradigm = Literal["heatmap", "simcc", "regression"]
-PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
 Refinement = Literal["argmax", "quarter", "dark", "udp", "expectation"]
 # UDP-regress outputs contain their own offsets, and a regression network's outputs are coordinates
 # already (`direct`): they have no other decoder.

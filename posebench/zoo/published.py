@@ -53,6 +53,7 @@ class FlipFacts:
 
     test: bool | None = None
     shift_heatmap: bool | None = None
+    shift_coords: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from small_networks import SPECS, make_crops, make_model
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.native import save_checkpoint
 from posebench.errors import CheckpointError, SpecError
+from posebench.networks.heads import add_learned_loss
 
 PROVENANCE = {"recipe": "tiny", "seed": 3, "curve": [0.1, 0.2]}
 
@@ -52,6 +53,21 @@ def test_round_trip(kind: str, dtype: torch.dtype, tolerance: float, tmp_path: P
         assert one.dtype == torch.float32
         scale = float(other.abs().max())
         torch.testing.assert_close(one, other, rtol=0, atol=tolerance * scale)
+
+
+def test_what_a_loss_learned_is_saved_and_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "trained.safetensors"
+    model = make_model("rle")
+    plain = set(model.state_dict())
+    add_learned_loss(model.spec.head, model.head)
+    save_checkpoint(path, model, PROVENANCE, dtype=torch.float32)
+    flow = sorted(set(load_file(path)) - plain)
+    assert flow
+    checkpoint = load_checkpoint(path)
+    ((rule, names),) = checkpoint.report.dropped
+    assert (rule, sorted(names)) == ("training losses", flow)
+    with torch.no_grad():
+        assert torch.equal(checkpoint.network(make_crops())[0], model(make_crops())[0])
 
 
 def test_matrices_are_half_and_statistics_are_not(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import config_text, save_mmpose
+from small_networks import SPECS, config_text, save_mmpose
 
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.refusals import refuse_other_networks
@@ -37,9 +37,7 @@ OTHERS: list[tuple[str, tuple[int, ...], str]] = [
     ("bbox_head.rtm_cls.0.weight", (8,), "object detector"),
     ("rpn_head.rpn_conv.weight", (8,), "object detector"),
     ("head.cls_preds.0.weight", (80, 96, 1, 1), "YOLOX"),
-    ("head.loss_module.flow_model.mask", (6, 2), "RLE"),
-    ("head.fc.weight", (34, 2048), "DeepPose"),
-    ("keypoint_head.fc.weight", (34, 2048), "DeepPose"),
+    ("fc.weight", (34, 2048), "34 classes"),
     ("head.simplebaseline_head.final_layer.weight", (17, 256, 1, 1), "integral"),
     ("head.predict_layers.0.conv_layers.0.conv.weight", (8,), "MSPN"),
     ("head.multi_final_layers.0.weight", (17, 256, 1, 1), "hourglass"),
@@ -82,7 +80,7 @@ def test_the_config_text_tells_too(old: str, new: str, words: str, tmp_path: Pat
         load_checkpoint(path)
 
 
-@pytest.mark.parametrize("kind", ["heatmap", "simcc", "rtmcc"])
+@pytest.mark.parametrize("kind", SPECS)
 def test_pose_networks_are_not_refused(kind: str, tmp_path: Path) -> None:
     model = save_mmpose(tmp_path / "net.pth", kind)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

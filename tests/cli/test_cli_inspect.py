@@ -13,7 +13,7 @@ from posebench.checkpoints.native import save_checkpoint
 from posebench.files.hashing import sha256_of
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_a_good_checkpoint(run: Callable[..., Any], tmp_path: Path, paradigm: str) -> None:
     path = small_checkpoint(tmp_path / "net.safetensors", paradigm)
     done = run("inspect", path)

@@ -14,7 +14,8 @@ import torch
 from posebench.checkpoints.native import save_checkpoint
 from posebench.datasets.keypoints import COCO, KeypointSet
 from posebench.lab.training.initial_weights import initialise
-from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.codecs import CODECS
+from posebench.networks.heads import HEADS
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
@@ -26,7 +27,7 @@ BACKBONE = BackboneSpec("resnet", {"depth": 18, "base_channels": 4, "out_stage":
 
 
 def small_spec(paradigm: str, size: InputSize = SIZE, keypoints: KeypointSet = COCO) -> ModelSpec:
-    codec = HeatmapCodec() if paradigm == "heatmap" else SimccCodec()
+    codec = CODECS[HEADS[paradigm].codec.kind]()
     return ModelSpec(BACKBONE, HeadSpec(paradigm), codec, size, keypoints)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from posebench.datasets.synthetic import render_scene
 from posebench.lab.training import Recipe, TrainingOutcome, loop, sized, train
 from posebench.lab.training.scenes import SceneStore
-from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.codecs import Codec, HeatmapCodec, RegressionCodec, SimccCodec
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec
@@ -33,12 +33,17 @@ STILL = Augmentation(
 
 
 def tiny_recipe(paradigm: str, steps: int = 12, evaluations: int = 3) -> Recipe:
-    codec: HeatmapCodec | SimccCodec
-    if paradigm == "heatmap":
-        head = HeadSpec("heatmap", {"deconv_channels": (8, 8), "deconv_kernels": (4, 4)})
-        codec = HeatmapCodec(decoder="dark", sigma=1.25, blur_kernel=7)
-    else:
-        head, codec = HeadSpec("simcc"), SimccCodec(sigma=(5.6, 5.6), normalize=False)
+    maps = {"deconv_channels": (8, 8), "deconv_kernels": (4, 4)}
+    heads: dict[str, tuple[HeadSpec, Codec]] = {
+        "heatmap": (
+            HeadSpec("heatmap", maps),
+            HeatmapCodec(decoder="dark", sigma=1.25, blur_kernel=7),
+        ),
+        "simcc": (HeadSpec("simcc"), SimccCodec(sigma=(5.6, 5.6), normalize=False)),
+        "regression": (HeadSpec("regression"), RegressionCodec()),
+        "rle": (HeadSpec("rle"), RegressionCodec()),
+    }
+    head, codec = heads[paradigm]
     options = {"depth": 18, "base_channels": 4, "out_stage": 3}
     return Recipe(
         name=f"tiny-{paradigm}",

@@ -8,8 +8,8 @@ import pytest
 import torch
 from comparison import compare, compare_scoring, undecided
 from outside_files import NO_PEER, peer_python, peer_script
-from peer_reference import FAMILIES, Peer
-from report import ENGINES, JITTER_SEEDS, LIMITS, beyond_limits
+from peer_reference import Peer
+from report import BOXES, ENGINES, JITTER_SEEDS, LIMITS, NETWORKS, beyond_limits, cases
 
 from posebench.prediction.execution import Engine
 
@@ -37,10 +37,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flip", [False, True], ids=["noflip", "flip"])
-@pytest.mark.parametrize("boxes", ["gt", "detected"])
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "engine", "boxes", "flip"), cases(NETWORKS, ENGINES, BOXES, (False, True))
+)
 def test_every_stage_equals_mmpose(
     peer: Peer, family: str, engine: Engine, boxes: str, flip: bool
 ) -> None:

@@ -64,8 +64,9 @@ def _config(spec: ModelSpec, trained: Trained) -> str:
     size = (spec.input_size.width, spec.input_size.height)
     codec = {**trained.codec, "input_size": size}
     crop = {"type": "TopdownAffine", "input_size": size, "use_udp": trained.udp}
-    pipeline = [{"type": name} for name in ("LoadImage", "GetBBoxCenterScale")]
-    pipeline += [crop, {"type": "PackPoseInputs"}]
+    plain = ("LoadImage", "GetBBoxCenterScale", "PackPoseInputs")
+    load, center, pack = ({"type": name} for name in plain)
+    pipeline = [load, center, crop, pack]
     dataset = {
         "type": "CocoDataset", "data_root": "", "data_mode": "topdown", "ann_file": "",
         "data_prefix": {"img": ""}, "test_mode": True, "pipeline": pipeline,

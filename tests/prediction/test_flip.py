@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from posebench.datasets.keypoints import KeypointSet
-from posebench.networks.codecs import Codec, HeatmapCodec, SimccCodec
+from posebench.networks.codecs import Codec, HeatmapCodec, RegressionCodec, SimccCodec
+from posebench.networks.names import Paradigm
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, FlipSpec, HeadSpec, ModelSpec
-from posebench.prediction.flip import flip_average, predict_outputs
+from posebench.prediction.flip import _RULES, flip_average, predict_outputs, ready
 
 FACE = KeypointSet("face", ("nose", "left_eye", "right_eye"), (0.1, 0.1, 0.1), ((1, 2),))
 SIZE = InputSize(2, 6)
@@ -34,14 +36,14 @@ def face_spec(codec: Codec, flip: FlipSpec = PLAIN) -> ModelSpec:
 def test_heatmaps_of_a_mirrored_person_come_back_in_place() -> None:
     # Column c of 6 mirrors to 5 - c, and the eyes change names.
     straight, mirrored = heatmaps_of([2, 1, 4]), heatmaps_of([3, 1, 4])
-    (averaged,) = flip_average((straight,), (mirrored,), face_spec(HeatmapCodec()))
+    (averaged,) = flip_average((straight,), (mirrored,), face_spec(HeatmapCodec()), 6)
     assert torch.equal(averaged, straight)
 
 
 def test_shift_moves_flipped_heatmaps_right_and_keeps_column_zero() -> None:
     mirrored = torch.arange(6.0).expand(1, 3, 2, 6)
     spec = face_spec(HeatmapCodec(), FlipSpec(shift_heatmap=True))
-    (averaged,) = flip_average((torch.zeros(1, 3, 2, 6),), (mirrored,), spec)
+    (averaged,) = flip_average((torch.zeros(1, 3, 2, 6),), (mirrored,), spec, 6)
     assert averaged[0, 0, 0].tolist() == [2.5, 2.5, 2.0, 1.5, 1.0, 0.5]
 
 
@@ -49,7 +51,7 @@ def test_simcc_flips_x_only_and_shifts_as_no_heatmap_does() -> None:
     x, y = torch.arange(12.0).reshape(1, 3, 4), torch.arange(15.0).reshape(1, 3, 5)
     mirrored = (x[:, [0, 2, 1]].flip(-1), y[:, [0, 2, 1]])
     spec = face_spec(SimccCodec(), FlipSpec(shift_heatmap=True))
-    averaged = flip_average((x, y), mirrored, spec)
+    averaged = flip_average((x, y), mirrored, spec, 6)
     assert torch.equal(averaged[0], x)
     assert torch.equal(averaged[1], y)
 
@@ -57,7 +59,7 @@ def test_simcc_flips_x_only_and_shifts_as_no_heatmap_does() -> None:
 def test_the_simcc_repository_shifts_flipped_x_left_and_keeps_the_last_bin() -> None:
     x, y = torch.zeros(1, 3, 6), torch.zeros(1, 3, 4)
     spec = face_spec(SimccCodec(), FlipSpec(shift_simcc=True))
-    averaged = flip_average((x, y), (x + torch.arange(6.0), y + torch.arange(4.0)), spec)
+    averaged = flip_average((x, y), (x + torch.arange(6.0), y + torch.arange(4.0)), spec, 6)
     assert averaged[0][0, 0].tolist() == [2.0, 1.5, 1.0, 0.5, 0.0, 0.0]
     assert averaged[1][0, 0].tolist() == [0.0, 0.5, 1.0, 1.5]
 
@@ -72,7 +74,7 @@ def test_probabilities_are_taken_of_each_pass_or_of_the_mean() -> None:
         ("mean", [1 / (1 + root), root / (1 + root)]),
     ):
         codec = SimccCodec(softmax=softmax)  # type: ignore[arg-type]
-        averaged = flip_average((x, y), (zero, zero), face_spec(codec))
+        averaged = flip_average((x, y), (zero, zero), face_spec(codec), 6)
         assert averaged[0][0, 1].tolist() == pytest.approx(expected)
         assert averaged[1][0, 1].tolist() == [0.5, 0.5]
         spec = replace(face_spec(codec), input_size=InputSize(1, 2))
@@ -115,5 +117,45 @@ def test_offsets_of_a_mirrored_person_point_the_other_way_in_x() -> None:
     straight = torch.stack((label, x, y), dim=2).flatten(1, 2)
     mirrored = torch.stack((label, -x, y), dim=2)[:, list(FACE.flip_indices)].flip(-1)
     spec = face_spec(HeatmapCodec(decoder="udp-regress"))
-    (averaged,) = flip_average((straight,), (mirrored.flatten(1, 2),), spec)
+    (averaged,) = flip_average((straight,), (mirrored.flatten(1, 2),), spec, 6)
     assert torch.equal(averaged, straight)
+
+
+@pytest.mark.parametrize(("shift", "mirrored_x"), [(True, [0.5, 0.75, 0.25]), (False, None)])
+def test_coordinates_of_a_mirrored_person_come_back_in_place(
+    shift: bool, mirrored_x: list[float] | None
+) -> None:
+    # Eight columns: pixel i is pixel 7 - i of the mirrored crop, as a fraction 7/8 - x.
+    straight = torch.tensor([[[0.375, 0.1], [0.625, 0.2], [0.125, 0.3]]])
+    mirrored = straight[:, list(FACE.flip_indices)].clone()
+    mirrored[..., 0] = (0.875 if shift else 1) - mirrored[..., 0]
+    if mirrored_x is not None:
+        assert mirrored[0, :, 0].tolist() == mirrored_x
+    spec = face_spec(RegressionCodec(), FlipSpec(shift_coords=shift))
+    (averaged,) = flip_average((straight,), (mirrored,), spec, 8)
+    assert torch.equal(averaged, straight)
+
+
+def test_the_shift_is_a_pixel_of_the_size_that_runs() -> None:
+    zeros = torch.zeros(1, 3, 2)
+    for width in (4, 16):
+        spec = face_spec(RegressionCodec())
+        (averaged,) = flip_average((zeros,), (zeros,), spec, width)
+        assert averaged[0, :, 0].tolist() == [(1 - 1 / width) / 2] * 3
+        assert averaged[0, :, 1].tolist() == [0] * 3
+
+
+def test_every_paradigm_has_its_rules() -> None:
+    assert set(_RULES) == set(get_args(Paradigm))
+
+
+def test_deviations_are_averaged_as_fractions() -> None:
+    # The sigmoid of ln 3 is 3/4, that of 0 a half; each keypoint's mirror image has the other's.
+    one = torch.tensor([[[0.25, 0.5, 3.0, 1.0]] * 3])
+    one[..., 2:] = one[..., 2:].log()
+    other = torch.tensor([[[0.5, 0.5, 0.0, 0.0]] * 3])
+    spec = face_spec(RegressionCodec(), FlipSpec(shift_coords=False))
+    (averaged,) = flip_average((one,), (other,), spec, 8)
+    assert averaged[0, 0].tolist() == pytest.approx([0.375, 0.5, 0.625, 0.5])
+    (single,) = ready((one,), spec)
+    assert single[0, 0].tolist() == pytest.approx([0.25, 0.5, 0.75, 0.5])

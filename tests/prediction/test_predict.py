@@ -139,7 +139,7 @@ def one_by_one(
     return np.stack(keypoints), np.stack(scores)
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_batches_do_not_matter(people: Path, paradigm: str) -> None:
     data = load(people)
     cell = cell_of(paradigm)
@@ -288,7 +288,7 @@ def test_ctrl_c_is_no_failure_of_a_cell(people: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_outputs_that_are_not_finite_fail_the_cell(
     people: Path, paradigm: str, value: float
 ) -> None:
@@ -296,7 +296,7 @@ def test_outputs_that_are_not_finite_fail_the_cell(
 
     def poisoned(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outputs = tuple(output.clone() for output in cell.network(x))
-        outputs[-1][0, 3, 2] = value
+        outputs[-1][0, 3, 1] = value
         return outputs
 
     bad = replace(cell, network=_Wrapped(cell.network, poisoned))  # type: ignore[arg-type]

@@ -78,7 +78,7 @@ def test_urls_and_hashes_are_whole() -> None:
 def test_codecs_and_crops_fit_their_paradigm() -> None:
     for entry in ENTRIES:
         assert entry.codec.kind == entry.paradigm
-        assert (entry.codec.decoder is None) == (entry.paradigm == "simcc")
+        assert (entry.codec.decoder is None) == (entry.paradigm != "heatmap")
         if entry.codec.decoder in ("quarter", "dark", "udp"):
             record_from_mapping(
                 HeatmapCodec, {"kind": "heatmap", "decoder": entry.codec.decoder}, where=entry.id
@@ -169,12 +169,14 @@ def test_every_collected_number_is_here_under_its_protocol(rows: list[dict[str, 
 
 
 def test_every_collected_file_is_one_entry(rows: list[dict[str, Any]]) -> None:
+    # Regression was not collected: its entries are read from MMPose's metafiles.
+    entries = [entry for entry in ENTRIES if entry.paradigm != "regression"]
     hashes = {row["sha8"] for row in rows if row["sha8"]}
-    assert {entry.sha256_prefix for entry in ENTRIES if entry.sha256_prefix} == hashes
+    assert {entry.sha256_prefix for entry in entries if entry.sha256_prefix} == hashes
     urls = {row["url"] for row in rows if row["url"] and "openmmlab" in row["url"]}
-    assert {url for entry in ENTRIES for url in entry.urls} == urls
+    assert {url for entry in entries for url in entry.urls} == urls
     # PUBLISHED.md, section 1.
-    assert sum(len(entry.urls) for entry in ENTRIES if entry.sha256_prefix) == 254
+    assert sum(len(entry.urls) for entry in entries if entry.sha256_prefix) == 254
 
 
 def test_codec_crop_and_flip_are_those_of_the_configs(shared_dir: Path) -> None:
@@ -197,11 +199,30 @@ def test_codec_crop_and_flip_are_those_of_the_configs(shared_dir: Path) -> None:
                 assert entry.codec.blur_kernel == config["codec"]["blur_kernel_size"], entry.id
             unbiased = config["codec"].get("unbiased", False)
             assert unbiased == (entry.codec.decoder == "dark"), entry.id
-        else:
+        elif entry.paradigm == "simcc":
             codec = config["codec"]
             assert entry.codec.split_ratio == codec["simcc_split_ratio"], entry.id
             assert entry.codec.normalize == codec["normalize"], entry.id
     assert compared > 230
+
+
+def test_regression_is_published_with_its_initial_weights() -> None:
+    entries = [entry for entry in ENTRIES if entry.paradigm == "regression"]
+    assert len(entries) == 9
+    for entry in entries:
+        assert entry.flip is not None and entry.flip.shift_coords
+        (result,) = entry.results
+        assert bool(result.caveats) == (entry.decoding == "rle"), entry.id
+        if "pretrained" in entry.id:
+            assert find_published(str(entry.initialised_from)).paradigm == "heatmap"
+        else:
+            assert entry.initialised_from == "imagenet-1k"
+    # Claim C17's published figures.
+    scratch, pretrained = (
+        find_published(f"mmpose/resnet50_{name}_coco_256x192").results[0].metrics["AP"]
+        for name in ("rle", "rle-pretrained")
+    )
+    assert (scratch, pretrained) == (70.6, 71.9)
 
 
 def test_known_errors_of_the_sources_are_corrected() -> None:

@@ -64,7 +64,7 @@ class RegressionCodec:
                 hint="Coordinates are 2 values, or 4 with their deviations.",
             )
         places = np.arange(keypoints * values).reshape(keypoints, values)
-        answers = maps.at(np.broadcast_to(places, (count, keypoints, values)))
+        answers = maps.at(np.tile(places, (count, 1, 1)))
         coordinates, deviations = np.split(answers, [COORDINATES], axis=-1)
         scores = np.ones((count, keypoints), dtype=np.float32)
         if values == WITH_DEVIATIONS:

@@ -171,7 +171,19 @@ OTHER_NETWORKS = [
     ({"a": (1, 34, 16, 12), "b": (1, 17, 32, 24)}, "bottom-up"),
     ({"keypoints": (1, 17, 2), "scores": (1, 17, 1)}, "decodes keypoints itself"),
     ({"output_0": (1, 1, 17, 3)}, "decodes keypoints itself"),
+    ({"output": (1, 17, 2)}, "decodes keypoints itself"),
+    ({"output": (1, 84, 4)}, "one answer|No one output"),
 ]
+
+
+@pytest.mark.parametrize(("values", "kind"), [(2, "regression"), (4, "rle")])
+def test_coordinates_are_found_where_shapes_or_people_tell_them(values: int, kind: str) -> None:
+    found = find_outputs({"output": (1, 17, values)}, InputSize(64, 48), told_regression=True)
+    fields = {finding.field: finding.value for finding in found.findings}
+    assert (found.names, found.channels, fields["head.kind"]) == (("output",), 17, kind)
+    assert (fields["codec.kind"], fields["keypoints"]) == ("regression", "coco")
+    if kind == "rle":
+        assert find_outputs({"output": (1, 17, values)}, InputSize(64, 48)) == found
 
 
 @pytest.mark.parametrize(("shapes", "words"), OTHER_NETWORKS)

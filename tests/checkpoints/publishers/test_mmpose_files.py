@@ -15,8 +15,8 @@ from small_networks import SIZE, SPECS, config_text, make_crops, make_model, sav
 from posebench.checkpoints import inspect_checkpoint, load_checkpoint
 from posebench.datasets.keypoints import COCO, CROWDPOSE
 from posebench.errors import CheckpointError, SpecError
-from posebench.networks.codecs import HeatmapCodec, SimccCodec
-from posebench.networks.heads import whole_head
+from posebench.networks.codecs import HeatmapCodec, RegressionCodec, SimccCodec
+from posebench.networks.heads import add_learned_loss, whole_head
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec, FlipSpec
@@ -25,6 +25,8 @@ CODECS: dict[str, Any] = {
     "rtmcc": SimccCodec(normalize=False),
     "simcc": SimccCodec(sigma=(6.0, 6.0)),
     "heatmap": HeatmapCodec(sigma=1.5),
+    "regression": RegressionCodec(),
+    "rle": RegressionCodec(),
 }
 
 
@@ -35,7 +37,7 @@ def rewrite(path: Path, change: Any) -> None:
     torch.save(content, path)
 
 
-@pytest.mark.parametrize("kind", ["rtmcc", "simcc", "heatmap"])
+@pytest.mark.parametrize("kind", CODECS)
 @pytest.mark.parametrize("legacy", [True, False])
 def test_a_published_file_loads_as_it_was(kind: str, legacy: bool, tmp_path: Path) -> None:
     path = tmp_path / "small.pth"
@@ -61,6 +63,27 @@ def test_a_published_file_loads_as_it_was(kind: str, legacy: bool, tmp_path: Pat
         for found, expected in zip(loaded(make_crops()), model(make_crops()), strict=True):
             scale = float(expected.abs().max())
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_the_flow_of_a_loss_tells_its_head_and_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "small.pth"
+    model = save_mmpose(path, "rle")
+    add_learned_loss(model.spec.head, model.head)
+    flow = [name for name in model.state_dict() if "flow_model" in name]
+    rewrite(path, lambda content: content["state_dict"].update(model.state_dict()))
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.spec.head.kind == "rle"
+    assert checkpoint.report.dropped == (("training losses", tuple(flow)),)
+    assert checkpoint.parameters == sum(
+        p.numel() for name, p in model.named_parameters() if name not in flow
+    )
+
+
+def test_a_flip_test_that_does_not_shift_coordinates(tmp_path: Path) -> None:
+    path = tmp_path / "small.pth"
+    text = config_text("regression").replace("flip_test=True", "flip_test=True, shift_coords=False")
+    save_mmpose(path, "regression", cfg=text)
+    assert load_checkpoint(path).spec.flip == FlipSpec(shift_heatmap=True, shift_coords=False)
 
 
 @pytest.mark.parametrize(("kind", "cells"), [("rtmcc", 6), ("simcc", 96)])

@@ -15,8 +15,8 @@ from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.datasets.keypoints import COCO, CROWDPOSE, KEYPOINT_SETS
 from posebench.errors import CheckpointError
 from posebench.lab.training.initial_weights import initialise
-from posebench.networks.codecs import HeatmapCodec
-from posebench.networks.heads import head_options, whole_head
+from posebench.networks.codecs import HeatmapCodec, RegressionCodec
+from posebench.networks.heads import add_learned_loss, head_options, whole_head
 from posebench.networks.model import PoseModel, build_model
 from posebench.networks.spec import CropSpec, FlipSpec, HeadSpec, ModelSpec
 
@@ -49,7 +49,7 @@ def assert_equal(checkpoint: Checkpoint, model: PoseModel) -> None:
 def save_old(path: Path, model: PoseModel, **meta: Any) -> None:
     """Write a network as MMPose 0.x did: final convolutions in one numbered layer."""
     state: Mapping[str, Any] = model.state_dict()
-    last = 3 * len(head_options(model.spec.head).conv_channels)
+    last = 3 * len(getattr(head_options(model.spec.head), "conv_channels", ()))
     if last:
         state = {
             name.replace(".conv_layers.", ".final_layer.")
@@ -57,7 +57,10 @@ def save_old(path: Path, model: PoseModel, **meta: Any) -> None:
             else name.replace("final_layer.", f"final_layer.{last}."): tensor
             for name, tensor in state.items()
         }
-    state = {name.replace("head.", "keypoint_head."): tensor for name, tensor in state.items()}
+    state = {
+        name.replace("head.", "keypoint_head.").replace("loss_module.", "loss."): tensor
+        for name, tensor in state.items()
+    }
     torch.save({"state_dict": dict(state), "meta": {"mmpose_version": "0.10.0", **meta}}, path)
 
 
@@ -115,6 +118,27 @@ def test_old_settings_that_would_compute_something_else(
     save_old(tmp_path / "old.pth", network(SPECS["heatmap"]), config=text)
     with pytest.raises(CheckpointError, match=words):
         load_checkpoint(tmp_path / "old.pth")
+
+
+@pytest.mark.parametrize("kind", ["regression", "rle"])
+@pytest.mark.parametrize("shift", [True, False])
+def test_an_old_regression_file(kind: str, shift: bool, tmp_path: Path) -> None:
+    path, model = tmp_path / "deeppose.pth", network(SPECS[kind])
+    plain = len(model.state_dict())
+    add_learned_loss(model.spec.head, model.head)
+    test = "flip_test=True" + ", regression_flip_shift=True" * shift
+    text = f"""data_cfg = dict(image_size=[64, 96])
+model = dict(type='TopDown', neck=dict(type='GlobalAveragePooling'),
+    keypoint_head=dict(type='DeepposeRegressionHead', out_sigma={kind == "rle"}),
+    test_cfg=dict({test}))
+"""
+    save_old(path, model, config=text)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.publisher == "mmpose-0.x"
+    assert (checkpoint.spec.head.kind, checkpoint.spec.codec) == (kind, RegressionCodec())
+    assert checkpoint.spec.flip == FlipSpec(test=True, shift_coords=shift)
+    assert checkpoint.report.mapped == plain
+    assert_equal(checkpoint, model)
 
 
 def test_offsets_have_three_channels_for_each_keypoint(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from posebench.errors import EvaluationError
 from posebench.networks.codecs import RegressionCodec, decode_by, own_decoder
@@ -14,7 +15,7 @@ from posebench.prediction.device_decoding import decode_on_device
 CODEC, SIZE = RegressionCodec(), InputSize(256, 192)
 
 
-def answers(*shape: int) -> np.ndarray:
+def answers(*shape: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).random(shape, dtype=np.float32)
 
 
@@ -22,7 +23,8 @@ def test_fractions_become_input_pixels_of_the_size_that_was_run() -> None:
     outputs = np.array([[[0.5, 0.25], [-0.1, 1.1]]], dtype=np.float32)
     decoded = CODEC.decode((outputs,), SIZE)
     assert decoded.keypoints.dtype == np.float64
-    np.testing.assert_allclose(decoded.keypoints, [[[96, 64], [-19.2, 281.6]]], rtol=1e-7)
+    expected = np.array([[[96, 64], [-19.2, 281.6]]])
+    np.testing.assert_allclose(decoded.keypoints, expected, rtol=1e-6)
     assert decoded.scores.tolist() == [[1, 1]]
     halved = CODEC.decode((outputs,), InputSize(128, 96))
     np.testing.assert_array_equal(halved.keypoints * 2, decoded.keypoints)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import onnxruntime
 import pytest
@@ -30,6 +30,7 @@ from posebench.networks.heads import (
 )
 from posebench.networks.heads.trained_size import find_trained_size
 from posebench.networks.model import PoseModel, build_model
+from posebench.networks.names import UNSTATED_DECODERS, Paradigm
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import BackboneSpec, HeadSpec, ModelSpec, NeckSpec
 from posebench.prediction.engines.exporting import INPUT, onnx_graph
@@ -76,6 +77,11 @@ def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
 def test_every_kind_and_every_codec_has_an_example() -> None:
     assert {head.kind for head in EXAMPLES} == set(HEADS)
     assert {family.codec.kind for family in HEADS.values()} <= set(CODECS)
+    assert {codec.paradigm for codec in CODECS.values()} == set(get_args(Paradigm))
+    stated = {kind for kind, codec in CODECS.items() if "decoder" in codec.__dataclass_fields__}
+    assert {kind: codec().own_decoder for kind, codec in CODECS.items() if kind not in stated} == (
+        UNSTATED_DECODERS
+    )
 
 
 @each_example

@@ -40,7 +40,7 @@ def gap(outputs: tuple[torch.Tensor, ...], wanted: tuple[torch.Tensor, ...]) -> 
     return max(float((one - two).abs().max() / two.abs().max()) for one, two in pairs)
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_outputs_equal_torch(paradigm: str) -> None:
     model = small_model(paradigm)
     network = onnxruntime_network(model, SIZE, Execution("onnxruntime"), no_calibration)

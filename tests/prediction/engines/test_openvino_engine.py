@@ -46,7 +46,7 @@ def gap(outputs: tuple[torch.Tensor, ...], wanted: tuple[torch.Tensor, ...]) -> 
     return max(float((one - two).abs().max() / two.abs().max()) for one, two in pairs)
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_outputs_equal_torch(paradigm: str) -> None:
     model, network = small_model(paradigm), on_openvino(paradigm)
     assert (network.spec, network.stride) == (model.spec, model.stride)
@@ -85,7 +85,7 @@ def test_the_number_of_lanes_changes_no_bit() -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_half_precision_is_real_or_refused(paradigm: str, precision: Precision) -> None:
     name = {"bf16": "BF16", "fp16": "FP16"}[precision]
     if name not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

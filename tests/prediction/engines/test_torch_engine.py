@@ -52,7 +52,7 @@ def gap(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:
     return max(float((one - two).abs().max() / two.abs().max()) for one, two in pairs)
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_the_default_moves_nothing_and_eager_not_a_bit(paradigm: str) -> None:
     model = small_model(paradigm)
     with torch.inference_mode():
@@ -73,7 +73,7 @@ def test_resizing_an_optimised_network_is_optimising_a_resized_one(policy: str) 
     assert gap(answers(cell_of(model, Execution(), OTHER, policy), size), expected) < 1e-5
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_low_precision_rounds_everything_but_the_outputs(paradigm: str, precision: str) -> None:
     model = small_model(paradigm)

@@ -133,7 +133,7 @@ def test_a_decoder_that_fails_leaves_the_others_alone(
     assert [cell.result.reason for cell in cells] == [None, "too dark", None]
 
 
-@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc", "rle"])
 def test_kept_outputs_are_decoded_and_scored_again_without_the_network(
     tmp_path: Path, people: Path, workload: Workload, paradigm: str, no_network: Callable[[], None]
 ) -> None:
@@ -149,7 +149,7 @@ def test_kept_outputs_are_decoded_and_scored_again_without_the_network(
     assert {cell.result.protocol.precision for cell in fresh} == {"fp32" + KEPT_PRECISION}
     assert {cell.result.protocol.precision for cell in direct} == {"fp32"}
     answered = [cell for cell in again if cell.result.status == "ok"]
-    assert len(answered) == (6 if paradigm == "heatmap" else 4)
+    assert len(answered) == {"heatmap": 6, "simcc": 4, "rle": 3}[paradigm]
     assert all(cell.result.instances_per_second is None for cell in answered)
     other = run(path, load(people, nms="none", rescoring="keypoint"), raw, **sizes)
     assert {cell.result.status for cell in other} <= {"ok", "unsupported"}
@@ -350,3 +350,11 @@ def test_packing_keeps_peaks_where_they_are(
 def test_packing_a_flat_map() -> None:
     flat = np.full((1, 2, 3, 4), 0.1, dtype=np.float32)
     np.testing.assert_array_equal(unpack(pack(flat)), flat)
+
+
+@pytest.mark.parametrize("values", [2, 4])
+def test_packing_keeps_coordinates_to_float32(values: int) -> None:
+    coordinates = np.random.default_rng(0).random((5, 17, values), dtype=np.float32) * 1.2 - 0.1
+    back = unpack(pack(coordinates))
+    assert back.dtype == np.float32
+    np.testing.assert_allclose(back, coordinates, rtol=0, atol=2e-7)

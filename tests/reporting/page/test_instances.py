@@ -25,7 +25,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, people: Path) -> PairInstanc
     run = read_run(small_real_run(tmp_path_factory.mktemp("pairs"), people))
     pairs = matched_pairs(protocol_groups(run.cells))
     # At the trained size, and resampled; SimCC cannot run natively at the other size.
-    assert [(str(p.heatmap.result.size), p.heatmap.result.policy) for p in pairs] == [
+    assert [(str(p.cells[0].result.size), p.cells[0].result.policy) for p in pairs] == [
         ("64x48", "native"),
         ("96x80", "resample"),
     ]
