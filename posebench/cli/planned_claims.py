@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from posebench.errors import SpecError
 from posebench.judging.claim_checks import claim_problems
 from posebench.reporting.messages import harmless
 from posebench.results.store import StoredCell
-from posebench.running.plan import SuitePlan
 from posebench.suites.claims import Claim
+
+if TYPE_CHECKING:
+    from posebench.running.plan import SuitePlan
 
 _MOST_SHOWN = 10
 
