@@ -112,7 +112,7 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     out = options.out or _default_folder(suite.name, options)
     request = RunRequest(
         suite=suite,
-        claims=find_claims(suite.claims, path.parent),
+        claims=find_claims(suite.claims, path.parent, suite.factors),
         folder=path.parent,
         out=out,
         only=options.only,

@@ -131,6 +131,11 @@ class Suite:
     trained: TrainedCheckpoints | None = None
 
     @property
+    def factors(self) -> tuple[str, ...]:
+        """The paths of the recipe in which trained arms may differ."""
+        return () if self.trained is None else self.trained.factors
+
+    @property
     def checkpoint_entries(self) -> tuple[CheckpointEntry, ...]:
         """The checkpoints, each as a record."""
         return tuple(CheckpointEntry(e) if isinstance(e, str) else e for e in self.checkpoints)
