@@ -21,8 +21,8 @@ Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
 
 FIELDS = (
     "checkpoint", "paradigm", "backbone", "trained_size", "dataset", "boxes", "size",
-    "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "publisher",
-    "train_set", "family", "split",
+    "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "transform",
+    "publisher", "train_set", "family", "split",
 )  # fmt: skip
 LABEL = "labels."
 RUNS = "runs"
@@ -38,7 +38,8 @@ class Claim:
     can run, 0 where it is unsupported); or the name of a keypoint. The effect is treatment minus
     control, averaged over the pairs that `match_by` makes. With `relative_to` each cell counts as
     its change from the cell of the same checkpoint that has these fields instead. With `trend` the
-    effect is the difference of slopes over log2 of that field, per doubling. It is supported by an
+    effect is the difference of slopes over log2 of that field, per doubling: `bits` are those that
+    a transform leaves, `kept` is the share of weights that pruning leaves. It is supported by an
     effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
     side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
     `published` is judged on published figures. Only numbers of a match table can be resampled: a
@@ -53,7 +54,7 @@ class Claim:
     at: Selector = field(default_factory=dict)
     relative_to: Selector | None = None
     match_by: tuple[str, ...] = ("dataset", "boxes", "flip", "size", "policy", "labels.pair")
-    trend: Literal["parameters", "gflops", "pixels"] | None = None
+    trend: Literal["parameters", "gflops", "pixels", "bits", "kept"] | None = None
     direction: Literal["greater", "less", "within"] = "greater"
     margin: float = 0.0
     evidence: EvidenceWord = "measured"

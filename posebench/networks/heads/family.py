@@ -78,6 +78,8 @@ class HeadFamily:
       tells, or None if the number is impossible.
     - `initialise` sets the weights of its own output layers, after all others.
     - `neck`: the kind of neck it needs, if any.
+    - `answers`: the layers whose rows are compared with features: a vector for each keypoint, or
+      one for each position.
     """
 
     options: type[Any]
@@ -91,3 +93,4 @@ class HeadFamily:
     told_by_channels: Callable[[Shapes, int], Mapping[str, Any] | None] = nothing_more
     initialise: Callable[[Any, torch.Generator], None] = no_more_weights
     neck: str | None = None
+    answers: tuple[str, ...] = ()

@@ -111,4 +111,5 @@ HEATMAP = HeadFamily(
     loss=squared_error,
     map_factor=lambda options: options.upsample * deconv_factor(options),
     initialise=initialise,
+    answers=("final_layer",),
 )

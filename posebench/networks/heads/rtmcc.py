@@ -85,4 +85,5 @@ RTMCC = HeadFamily(
         SizeLockedLayer("cls_x", cells=0, bins="x"),
         SizeLockedLayer("cls_y", cells=0, bins="y"),
     ),
+    answers=("cls_x", "cls_y"),
 )

@@ -107,4 +107,5 @@ RTMW = HeadFamily(
         SizeLockedLayer("cls_y", cells=0, bins="y"),
     ),
     neck="cspnext-pafpn",
+    answers=("cls_x", "cls_y"),
 )

@@ -130,4 +130,5 @@ SIMCC = HeadFamily(
         SizeLockedLayer("mlp_head_y", cells=1, bins="y"),
     ),
     told_by_channels=told_by_channels,
+    answers=("mlp_head_x", "mlp_head_y"),
 )
