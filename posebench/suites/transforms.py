@@ -30,7 +30,7 @@ FLOAT_BITS = 32
 _FEWEST, _MOST = 2, 8
 _TEXT = re.compile(
     r"(?:(?P<part>backbone|head|tokens|answers)-)?"
-    r"(?:w(?P<weights>\d)(?:a(?P<both>\d))?|a(?P<activations>\d)"
+    r"(?:w(?P<weights>\d{1,3})(?:a(?P<both>\d{1,3}))?|a(?P<activations>\d{1,3})"
     r"|prune-(?P<pruned>[1-9]\d?)(?:-(?P<ranking>layer|channel))?)"
 )
 _EXAMPLES = (

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from posebench.reporting.figures.cost import pareto_drawing, scaling_drawing
 from posebench.reporting.figures.drawing import Drawing
 from posebench.reporting.figures.keypoints import keypoints_drawing
+from posebench.reporting.figures.lab.transforms import bits_drawing, sparsity_drawing
 from posebench.reporting.figures.resolution import resolution_drawing
-from posebench.reporting.figures.transforms import bits_drawing, sparsity_drawing
 from posebench.results.reading import ReadCell
 
 

@@ -16,15 +16,15 @@ from posebench.reporting.figures.drawing import Drawing
 from posebench.reporting.figures.errors import PairDiagnosis, errors_drawing, reliability_drawing
 from posebench.reporting.figures.inline import drawing_svgs, glyph_svg
 from posebench.reporting.figures.keypoints import keypoints_drawing
-from posebench.reporting.figures.resolution import resolution_drawing
-from posebench.reporting.figures.style import paradigm_of
-from posebench.reporting.figures.transforms import (
+from posebench.reporting.figures.lab.transforms import (
     BITS,
     SPARSITY,
     bits_drawing,
     shown_cells,
     sparsity_drawing,
 )
+from posebench.reporting.figures.resolution import resolution_drawing
+from posebench.reporting.figures.style import paradigm_of
 from posebench.reporting.figures.values import ap_points, is_as_trained, with_own_decoders
 from posebench.reporting.page.contents import DataTable, Figure, LegendEntry, Panel, plain_table
 from posebench.reporting.page.diagnoses import error_table, reliability_table
