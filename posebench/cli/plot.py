@@ -23,8 +23,8 @@ def plot_command(
         str,
         typer.Option(
             help="resolution: AP against input size; scaling: against parameters; pareto: against "
-            "cost; keypoints: by keypoint; bits, sparsity: against what a transform leaves; curve: AP "
-            "and loss in training."
+            "cost; keypoints: by keypoint; bits, sparsity: against transforms; curve: AP and loss in "
+            "training."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],

@@ -49,7 +49,7 @@ def test_a_panel_for_each_kind_of_quantisation() -> None:
     assert titles == [
         "weights · heatmap-s and simcc-s",
         "weights, activations 8 bits · heatmap-s and simcc-s",
-        "weights of the answers · heatmap-s and simcc-s",
+        "weights of the answer vectors · heatmap-s and simcc-s",
         "tokens · heatmap-s and simcc-s",
     ]
     assert curves(drawing, 0) == [[50, 60, 60]] * 2  # 4, 8 bits, fp32

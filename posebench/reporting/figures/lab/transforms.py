@@ -48,8 +48,13 @@ class Way:
     is_logarithmic: bool = False
 
 
+def _of_part(transform: Transform) -> str:
+    part = "answer vectors" if transform.part == "answers" else transform.part
+    return "" if part == "whole" else f" of the {part}"
+
+
 def _quantised(transform: Transform) -> str | None:
-    what = "" if transform.part == "whole" else f" of the {transform.part}"
+    what = _of_part(transform)
     if transform.weight_bits is None:
         named = "tokens" if transform.part == "tokens" else f"activations{what}"
         return None if transform.activation_bits is None else named
@@ -60,9 +65,8 @@ def _quantised(transform: Transform) -> str | None:
 def _pruned(transform: Transform) -> str | None:
     if transform.pruned is None:
         return None
-    what = "" if transform.part == "whole" else f" of the {transform.part}"
     by = {"global": "weights", "layer": "weights, layer by layer", "channel": "channels"}
-    return f"{by[transform.ranking]}{what}"
+    return f"{by[transform.ranking]}{_of_part(transform)}"
 
 
 BITS = Way("Bits", "bits", lambda t: t.bits, _quantised, is_logarithmic=True)
