@@ -23,7 +23,7 @@ def plot_command(
         str,
         typer.Option(
             help="resolution: AP against input size; scaling: against parameters; pareto: against "
-            "cost; keypoints: by keypoint; bits, sparsity: against transforms; curve: AP and loss in "
+            "cost; keypoints: by keypoint; bits, sparsity: by transform; curve: AP and loss in "
             "training."
         ),
     ],
