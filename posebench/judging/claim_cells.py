@@ -102,7 +102,7 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
             "gflops": result.gflops,
             "pixels": None if size is None else size.height * size.width,
             "bits": transform.bits,
-            "kept": transform.kept,
+            "weights": transform.kept,
         },
         identity=comparable_identity(result),
         values=numbers_of(result, stored.keypoints),

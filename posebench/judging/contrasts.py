@@ -178,7 +178,7 @@ def _varied(claim: Claim) -> frozenset[str]:
     """Return the fields of the protocol that a claim is about: its cells may differ in them."""
     selectors = (claim.treatment, claim.control, claim.relative_to or {})
     named = any("transform" in selector for selector in selectors)
-    return OF_TRANSFORMS if named or claim.trend in ("bits", "kept") else frozenset()
+    return OF_TRANSFORMS if named or claim.trend in ("bits", "weights") else frozenset()
 
 
 def short_text(value: Any) -> str:

@@ -39,7 +39,7 @@ class Claim:
     control, averaged over the pairs that `match_by` makes. With `relative_to` each cell counts as
     its change from the cell of the same checkpoint that has these fields instead. With `trend` the
     effect is the difference of slopes over log2 of that field, per doubling: `bits` are those that
-    a transform leaves, `kept` is the share of weights that pruning leaves. It is supported by an
+    a transform leaves, `weights` is the share that pruning leaves. It is supported by an
     effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
     side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
     `published` is judged on published figures. Only numbers of a match table can be resampled: a
@@ -54,7 +54,7 @@ class Claim:
     at: Selector = field(default_factory=dict)
     relative_to: Selector | None = None
     match_by: tuple[str, ...] = ("dataset", "boxes", "flip", "size", "policy", "labels.pair")
-    trend: Literal["parameters", "gflops", "pixels", "bits", "kept"] | None = None
+    trend: Literal["parameters", "gflops", "pixels", "bits", "weights"] | None = None
     direction: Literal["greater", "less", "within"] = "greater"
     margin: float = 0.0
     evidence: EvidenceWord = "measured"

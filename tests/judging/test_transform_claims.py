@@ -40,7 +40,7 @@ def test_cells_know_their_transform_bits_and_kept_share() -> None:
     found = cells("none", "w4a8", "prune-50")[:3]
     assert [cell.fields["transform"] for cell in found] == ["none", "w4a8", "prune-50"]
     assert [cell.sizes["bits"] for cell in found] == [32, 4, 32]
-    assert [cell.sizes["kept"] for cell in found] == [1, 1, 0.5]
+    assert [cell.sizes["weights"] for cell in found] == [1, 1, 0.5]
 
 
 def test_rows_of_two_transforms_are_not_subtracted_unasked() -> None:

@@ -29,7 +29,7 @@ from posebench.suites.transforms import FLOAT_BITS, Transform, parse_transform
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_HEIGHT, _MOST_COLUMNS = 1.7, 4
+_HEIGHT, _MOST_COLUMNS = 1.7, 5
 # Marks of the two sides stand this far apart, as a share of the axis.
 _DODGE = 0.006
 
