@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from posebench.errors import UnsupportedExecutionError
 from posebench.networks.backbones import stage_modules
 from posebench.networks.heads import head_family
 from posebench.networks.heads.family import AnswerLayers
+from posebench.networks.spec import ModelSpec
 
 if TYPE_CHECKING:
     from posebench.networks.model import PoseModel
@@ -42,16 +43,32 @@ class Features:
 
 
 @dataclass(frozen=True, eq=False)
+class LearnedVectors:
+    """The rows (R, D) of a layer, and what it adds to their products (R,), if anything.
+
+    A convolution's rows count channels and then the cells of its kernel of `kernel` x `kernel`.
+    """
+
+    rows: Tensor
+    bias: Tensor | None = None
+    kernel: int = 1
+
+
+@dataclass(frozen=True, eq=False)
 class AnswerVectors:
     """The vectors that a network learned as answers.
 
-    `keypoints` (K, D): what pixel tokens are multiplied with to make each keypoint's map; D counts
-    channels and cells of the kernel, and the maps of a keypoint if it has several. `positions`, by
-    the name of an output, are (bins, D): empty for heatmaps.
+    `keypoints`: what pixel tokens are multiplied with to make each keypoint's map; a keypoint has
+    several rows if it has several maps. `positions`, by the name of an output: a row for each bin;
+    heatmap heads have none. `keypoints` is None where only the others can be found.
     """
 
-    keypoints: Tensor
-    positions: Mapping[str, Tensor]
+    keypoints: LearnedVectors | None
+    positions: Mapping[str, LearnedVectors] = field(default_factory=dict)
+
+    def of_keypoints(self, count: int) -> Tensor | None:
+        """Return one vector for each of `count` keypoints, of all its rows."""
+        return None if self.keypoints is None else self.keypoints.rows.reshape(count, -1)
 
 
 def read_features(model: PoseModel, x: Tensor) -> Features:
@@ -91,10 +108,27 @@ def read_answer_vectors(model: PoseModel) -> AnswerVectors:
         raise UnsupportedExecutionError(
             f"A {model.spec.head.kind} head has no layer whose rows are its answers."
         )
-    # Of the channels of a keypoint of UDP-regress the first is its heatmap, the others are offsets.
-    rows = layers.keypoints.weight.detach()[:: model.spec.codec.channels]
-    positions = {name: layer.weight.detach() for name, layer in layers.positions.items()}
-    return AnswerVectors(rows.reshape(len(model.spec.keypoints), -1), positions)
+    convolution = layers.keypoints
+    bias = None if convolution.bias is None else convolution.bias.detach()
+    return AnswerVectors(
+        heatmap_vectors(convolution.weight.detach(), bias, model.spec),
+        {
+            name: LearnedVectors(
+                layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
+            )
+            for name, layer in layers.positions.items()
+        },
+    )
+
+
+def heatmap_vectors(weight: Tensor, bias: Tensor | None, spec: ModelSpec) -> LearnedVectors:
+    """Return the rows of a convolution's weights (R, C, k, k) that stand for keypoints.
+
+    Of the channels of a keypoint of UDP-regress the first is its heatmap, the others are offsets.
+    """
+    channels = spec.codec.channels
+    own = None if bias is None else bias[::channels]
+    return LearnedVectors(weight[::channels].flatten(1), own, weight.shape[-1])
 
 
 def find_answer_layers(model: PoseModel) -> AnswerLayers | None:

@@ -104,9 +104,11 @@ def test_stages_are_maps_as_they_were_computed_and_end_in_the_features(family: s
 def test_a_heatmap_is_the_product_of_tokens_and_keypoint_vectors(head: HeadSpec) -> None:
     model = network(SMALL, head)
     found, vectors = model.features(crops()), model.answer_vectors()
-    kernel = head.options.get("final_layer_kernel", 1)
+    learned = vectors.keypoints
+    assert learned is not None and learned.bias is not None
+    kernel = learned.kernel
     around = functional.unfold(found.maps["tokens"], kernel, padding=kernel // 2)
-    product = (vectors.keypoints @ around).reshape(found.outputs[0].shape)
+    product = (learned.rows @ around + learned.bias[:, None]).reshape(found.outputs[0].shape)
     torch.testing.assert_close(product, found.outputs[0])
     assert found.codes is None and not vectors.positions
 
@@ -124,24 +126,26 @@ def test_a_heatmap_is_the_product_of_tokens_and_keypoint_vectors(head: HeadSpec)
 def test_bins_are_the_product_of_codes_and_position_vectors(head: HeadSpec) -> None:
     model = network(SMALL, head)
     found, vectors = model.features(crops()), model.answer_vectors()
-    assert found.codes is not None and vectors.positions.keys() == {"simcc_x", "simcc_y"}
-    for output, rows in zip(found.outputs, vectors.positions.values(), strict=True):
-        torch.testing.assert_close(found.codes @ rows.T, output)
-    assert len(vectors.keypoints) == 17
+    assert found.codes is not None
+    assert vectors.positions.keys() == {"simcc_x", "simcc_y"}
+    for output, learned in zip(found.outputs, vectors.positions.values(), strict=True):
+        torch.testing.assert_close(found.codes @ learned.rows.T, output)
     assert ("neck1" in found.maps) == (head.kind == "rtmw")
 
 
 def test_several_maps_of_a_keypoint_make_one_vector() -> None:
     model = network(SMALL, HeadSpec("simcc", {"channels_per_keypoint": 3}), SimccCodec())
     channels = model.backbone.out_channels
-    assert model.answer_vectors().keypoints.shape == (17, 3 * channels)
+    vectors = model.answer_vectors().of_keypoints(17)
+    assert vectors is not None and vectors.shape == (17, 3 * channels)
 
 
 def test_offsets_of_udp_regress_are_no_keypoint_vectors() -> None:
     model = network(SMALL, HeadSpec("heatmap"), HeatmapCodec(decoder="udp-regress"))
     assert isinstance(model.head.final_layer, nn.Conv2d)
     rows = model.head.final_layer.weight[::3].flatten(1)
-    assert torch.equal(model.answer_vectors().keypoints, rows)
+    vectors = model.answer_vectors().of_keypoints(17)
+    assert vectors is not None and torch.equal(vectors, rows)
 
 
 def test_a_head_without_such_layers_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
