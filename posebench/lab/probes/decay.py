@@ -57,30 +57,32 @@ def decay(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
             own = _Labels(labels.places, labels.read)
             _collect(collected, "target", targets, own, part, spec)
     rows = [
-        _row(key, np.concatenate(profiles), labels.read, people)
+        _row(key, np.concatenate(profiles, axis=1), labels.read, people)
         for key, profiles in collected.items()
         if key[0] != "target" or key[2] == _LABELLED
     ]
     if not rows:
         raise UnsupportedProbeError("There is no map with a peak.")
-    arrays = {"distances": (np.arange(_BINS) + 0.5) * STEP}
-    arrays |= {f"profile/{place}": _quantiles(found) for place, (_, found) in enumerate(rows)}
+    arrays = {f"profile/{place}": _quantiles(found) for place, (_, found) in enumerate(rows)}
     why = "the network predicts other keypoints than are labelled, so no profile is around labels"
     notes = (*subject.notes(), *([why] if labels.places is None else []))
     return ProbeReading(tuple(row for row, _ in rows), arrays, notes, "images")
 
 
 def radial_profile(responses: Floats, distances: Floats) -> Floats:
-    """Return the mean response (M, bins) of M maps by distance; NaN where a bin has no cell.
+    """Return mean distance and mean response (2, M, bins) of M maps in rings around their peaks.
 
     `responses` and `distances` (M, P) are of P cells; the peak itself, at distance 0, is left out.
+    A ring without cells is NaN.
     """
     bins = np.floor(distances / STEP).astype(np.int64)
     counted = (bins < _BINS) & (distances > 0) & np.isfinite(responses)
     flat = (np.arange(len(bins))[:, None] * _BINS + bins)[counted]
-    counts = np.bincount(flat, minlength=len(bins) * _BINS).reshape(-1, _BINS)
-    sums = np.bincount(flat, responses[counted], len(bins) * _BINS).reshape(-1, _BINS)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    size = len(bins) * _BINS
+    counts = np.bincount(flat, minlength=size)
+    sums = [np.bincount(flat, values[counted], size) for values in (distances, responses)]
+    means = np.where(counts > 0, np.stack(sums) / np.maximum(counts, 1), np.nan)
+    return np.asarray(means.reshape(2, -1, _BINS))
 
 
 def scaled_responses(maps: Floats) -> Floats:
@@ -91,19 +93,20 @@ def scaled_responses(maps: Floats) -> Floats:
 
 
 def half_width(profiles: Floats) -> Floats:
-    """Return the distance (M,) at which each profile (M, bins) first falls to 0.5, in σ.
+    """Return the distance (M,) at which each profile (2, M, bins) first falls to 0.5, in σ.
 
-    Between the middles of bins the profile is a line; it begins at 1 in the peak. A profile that
-    stays above has the width `REACH`.
+    Between rings a profile is a line; it begins at 1 in the peak. One that stays above has the
+    width `REACH`.
     """
-    found = np.full(len(profiles), REACH)
-    place, height = np.zeros(len(profiles)), np.ones(len(profiles))
-    for middle, values in zip((np.arange(_BINS) + 0.5) * STEP, profiles.T, strict=True):
+    distances, responses = profiles
+    found = np.full(len(responses), REACH)
+    place, height = np.zeros(len(responses)), np.ones(len(responses))
+    for at, values in zip(distances.T, responses.T, strict=True):
         known = np.isfinite(values)
         crossing = known & (values <= 0.5) & (height > 0.5) & (found == REACH)
         share = (height[crossing] - 0.5) / (height[crossing] - values[crossing])
-        found[crossing] = place[crossing] + share * (middle - place[crossing])
-        place[known], height[known] = middle, values[known]
+        found[crossing] = place[crossing] + share * (at - place)[crossing]
+        place[known], height[known] = at[known], values[known]
     return found
 
 
@@ -201,8 +204,8 @@ def _row(
     arm, axis, around = key
     image = np.repeat(people.image[:, None], read.shape[1], axis=1)[read]
     middles = (np.arange(_BINS) + 0.5) * STEP
-    near = _mean(profiles[:, middles < 1])
-    far = _mean(profiles[:, middles > 3])
+    near = _mean(profiles[1][:, middles < 1])
+    far = _mean(profiles[1][:, middles > 3])
     values = {
         "response within 1σ": near,
         "response beyond 3σ": far,
@@ -222,10 +225,13 @@ def _mean(values: Floats) -> Floats:
 
 
 def _quantiles(profiles: Floats) -> Floats:
-    """Return mean and quantiles (4, bins) of profiles, NaN where no map has a cell."""
-    result = np.full((1 + len(_QUANTILES), _BINS), np.nan)
+    """Return mean distance, mean and quantiles (5, bins) of profiles, NaN without cells."""
+    distances, responses = profiles
+    result = np.full((2 + len(_QUANTILES), _BINS), np.nan)
     for place in range(_BINS):
-        known = profiles[np.isfinite(profiles[:, place]), place]
-        if len(known):
-            result[:, place] = [known.mean(), *np.quantile(known, _QUANTILES)]
+        known = np.isfinite(responses[:, place])
+        if known.any():
+            own = responses[known, place]
+            result[:2, place] = distances[known, place].mean(), own.mean()
+            result[2:, place] = np.quantile(own, _QUANTILES)
     return result
