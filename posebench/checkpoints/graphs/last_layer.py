@@ -46,7 +46,11 @@ ReadLayers = Callable[[NDArray[Any]], list[LastLayer]]
 
 
 def open_layers(network: ExportedNetwork) -> ReadLayers | None:
-    """Return what reads the layer of each output of a graph, or None if one is not found."""
+    """Return what reads the layer of each output of a graph, or None if one is not found.
+
+    A convolution counts only if it keeps the grid: then its outputs are products of what enters it
+    there and its rows.
+    """
     session = network.session
     if isinstance(session, OnnxSession):
         read = _open_onnx(session, network.outputs)
@@ -67,7 +71,17 @@ def open_layers(network: ExportedNetwork) -> ReadLayers | None:
             parts.append([each.of_first(len(own)) for each in run(np.concatenate((own, filler)))])
         return [_joined(layers) for layers in zip(*parts, strict=True)]
 
-    return of_crops
+    size = network.spec.input_size
+    tried = of_crops(np.zeros((1, 3, size.height, size.width), np.float32))
+    return of_crops if all(map(_keeps_grid, tried)) else None
+
+
+def _keeps_grid(layer: LastLayer) -> bool:
+    """Tell whether a layer maps each cell, with those around it, or each vector by itself."""
+    if layer.weight.ndim == 2:
+        return layer.inputs.ndim == 3 and layer.inputs.shape[2] == layer.weight.shape[1]
+    same = layer.weight.ndim == 4 and layer.inputs.shape[2:] == layer.output.shape[2:]
+    return same and layer.inputs.shape[1] == layer.weight.shape[1] and layer.weight.shape[2] % 2 > 0
 
 
 def _joined(parts: Sequence[LastLayer]) -> LastLayer:
