@@ -80,7 +80,7 @@ PROBE_NUMBERS: Mapping[str, ProbeNumber] = MappingProxyType(
         ),
         "effective dimension": ProbeNumber(
             "position-code",
-            Unit("dimensions"),
+            Unit("", decimals=1),
             "participation ratio of the principal components: how many a code uses evenly",
         ),
         "spacing variation": ProbeNumber(

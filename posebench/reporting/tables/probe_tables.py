@@ -15,7 +15,7 @@ from posebench.results.probes import ProbeRow, StoredProbe
 
 # Fields that become columns of one number, where a table would be too long.
 _SPREAD: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "tokens": ("match PCK@0.2", ("points", "shots")),
+    "tokens": ("match PCK@0.1", ("points", "shots")),
 }
 
 
