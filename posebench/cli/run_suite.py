@@ -18,6 +18,7 @@ from posebench.reporting.live import (
     suite_display,
 )
 from posebench.reporting.printing import print_fitting
+from posebench.reporting.tables.probe_tables import probe_tables
 from posebench.reporting.tables.results_table import by_data, print_results
 from posebench.reporting.tables.verdict_table import verdict_table
 from posebench.results.store import RUN_FILE, read_run
@@ -78,14 +79,17 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     results = [cell.result for cell in run.cells]
     for group in by_data(results):
         print_results(group)
+    for table in probe_tables(run.probes):
+        print_fitting(table)
     verdicts = verdicts_of(run)
     if verdicts:
         print_fitting(verdict_table(verdicts))
     if run.missing:
         why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
-        print_fitting(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
+        total = len(run.record.cells) + len(run.record.probes)
+        print_fitting(f"{why}: {len(run.missing)} of {total} results are left.")
     print_fitting(Text(f"Run directory: {out}"))
-    return 3 if stopped else exit_code(results)
+    return 3 if stopped else exit_code((*results, *run.probes))
 
 
 def _default_folder(name: str, limit: int | None) -> Path:

@@ -28,7 +28,7 @@ def validate_file(path: Path, *, data: bool) -> int:
     planned = [StoredCell(c.id, c.result, dict(c.checkpoint.entry.labels)) for c in plan.cells]
     names = {name for each in plan.workloads for name in each.dataset.keypoints.keypoints}
     incomplete = bool(notes)
-    for found in claim_problems(claims, planned, sorted(names), suite.scoring):
+    for found in claim_problems(claims, planned, sorted(names), suite):
         text = f"claim {found.claim.id}: {found.text}"
         if found.of_cells and found.claim.evidence == "published":
             notes.append(f"{text} (published figures, which no run changes)")
@@ -40,7 +40,8 @@ def validate_file(path: Path, *, data: bool) -> int:
         say(line)
     for line in problems:
         say(f"problem: {line}", err=True)
-    counts = f"{suite.name}, {len(plan.cells)} cells, {len(claims)} claims"
+    probes = f", {len(suite.probes)} probes" if suite.probes else ""
+    counts = f"{suite.name}, {len(plan.cells)} cells{probes}, {len(claims)} claims"
     if problems:
         say(f"{path} is not sound: {counts}, {len(problems)} problems.", err=True)
         return 2

@@ -23,10 +23,12 @@ FIELDS = (
     "checkpoint", "paradigm", "backbone", "trained_size", "dataset", "boxes", "size",
     "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "transform",
     "publisher", "train_set", "family", "split",
+    # What probes add: which arm of which probe, and where in the network it was read.
+    "probe", "arm", "output", "axis", "around", "of", "layer", "stride", "points", "shots",
 )  # fmt: skip
 LABEL = "labels."
 RUNS = "runs"
-EvidenceWord = Literal["measured", "published"]
+EvidenceWord = Literal["measured", "published", "probed"]
 """What a claim is judged on: keys of `judging.EVIDENCE_KINDS`."""
 
 
@@ -42,7 +44,8 @@ class Claim:
     a transform leaves, `weights` is the share that pruning leaves. It is supported by an
     effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
     side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
-    `published` is judged on published figures. Only numbers of a match table can be resampled: a
+    `published` is judged on published figures; `probed` on what probes read off checkpoints, where
+    `metric` is a name of `results.PROBE_NUMBERS`. Only numbers of a match table can be resampled: a
     claim on another score, such as PCK, or on a speed has no interval and stays inconclusive.
     """
 

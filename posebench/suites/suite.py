@@ -20,6 +20,7 @@ from posebench.files.yaml_records import record_from_yaml
 from posebench.networks.names import DecoderChoice
 from posebench.networks.sizes import check_size_text
 from posebench.prediction.execution import Engine, Precision
+from posebench.suites.probes import ProbeName, ProbeSettings
 from posebench.suites.transforms import NO_TRANSFORM, parse_transform
 
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
@@ -109,8 +110,9 @@ class Suite:
 
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
     checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
-    `transforms` are `none` and texts of `suites.transforms`, such as `w4` and `prune-50`; `claims`
-    are ids of the shipped claims or YAML files.
+    `transforms` are `none` and texts of `suites.transforms`, such as `w4` and `prune-50`;
+    `claims` are ids of the shipped claims or YAML files. `probes` run on every checkpoint and data
+    set; with probes, `sizes` may be empty, so that nothing is evaluated besides.
     """
 
     name: str
@@ -128,6 +130,8 @@ class Suite:
     scoring: ScoringEntry = ScoringEntry()
     batch_size: int | None = None
     claims: tuple[str, ...] = ()
+    probes: tuple[ProbeName, ...] = ()
+    probing: ProbeSettings = field(default_factory=ProbeSettings)
 
     @property
     def checkpoint_entries(self) -> tuple[CheckpointEntry, ...]:
@@ -217,9 +221,9 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     if _NAME.fullmatch(suite.name) is None:
         yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
     for axis in AXES:
-        if not getattr(suite, axis):
+        if not getattr(suite, axis) and not (axis == "sizes" and suite.probes):
             yield (axis,), f"{axis} is empty, which leaves no cells."
-    for axis in (*AXES, "claims"):
+    for axis in (*AXES, "claims", "probes"):
         values = getattr(suite, axis)
         for index, value in enumerate(values):
             if value in values[:index]:

@@ -23,7 +23,7 @@ def weighted_layers(model: PoseModel, part: Part) -> list[Weighted]:
     head = own_head(model)
     body = [module for name, module in model.named_children() if name in ("backbone", "neck")]
     if part == "answers":
-        places = [head.get_submodule(name) for name in head_family(model.spec.head.kind).answers]
+        places = _answer_layers(model, head)
     elif part == "head":
         places = [head]
     elif part == "backbone":
@@ -38,6 +38,16 @@ def weighted_layers(model: PoseModel, part: Part) -> list[Weighted]:
             hint="Choose the whole network, as in w8.",
         )
     return found
+
+
+def _answer_layers(model: PoseModel, head: nn.Module) -> list[nn.Module]:
+    """Return the layers whose rows are compared with what the rest of a network makes."""
+    find = head_family(model.spec.head.kind).answer_layers
+    if find is None:
+        return []
+    found = find(head)
+    # The vectors of positions where there are any: those of keypoints then only make their inputs.
+    return [*found.positions.values()] or [found.keypoints]
 
 
 def own_head(model: PoseModel) -> nn.Module:

@@ -118,10 +118,17 @@ def pair_figures(pairs: Sequence[MatchedPair], diagnosed: Sequence[PairDiagnosis
 def _view(kind: str, drawing: Drawing, table: DataTable, letter: str | None = None) -> Figure:
     title, caption = _TEXTS[kind]
     name = kind if letter is None else f"{kind}-{letter}"
+    title = title if letter is None else f"{title}, protocol {letter}"
+    return figure_of(name, (title, caption), drawing, table)
+
+
+def figure_of(name: str, texts: tuple[str, str], drawing: Drawing, table: DataTable) -> Figure:
+    """Return a drawing as a figure of the page, with title and caption; `name` is its id."""
+    title, caption = texts
     svgs = drawing_svgs(drawing, name)
     return Figure(
         id=name,
-        title=title if letter is None else f"{title}, protocol {letter}",
+        title=title,
         caption=caption,
         panels=tuple(
             Panel(panel.title, svg) for panel, svg in zip(drawing.panels, svgs, strict=True)

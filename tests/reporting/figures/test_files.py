@@ -20,6 +20,7 @@ from posebench.cli.plot import KINDS
 from posebench.errors import DataError, SpecError, UsageError
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.files import plot_curves, plot_run
+from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.style import BLUE, COLUMN_WIDTH, VERMILION
 from posebench.results.cell import RunSettings, write_results
 
@@ -229,7 +230,7 @@ def test_the_command_draws_both_kinds(tmp_path):
 
 
 def test_the_command_offers_every_figure():
-    assert (*RUN_FIGURES, "curve") == KINDS
+    assert (*RUN_FIGURES, *PROBE_FIGURES, "curve") == KINDS
 
 
 def test_the_command_refuses_what_it_cannot_draw(tmp_path):
