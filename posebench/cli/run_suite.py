@@ -25,9 +25,11 @@ from posebench.results.store import RUN_FILE, read_run
 from posebench.running.bench.convolutions import convolution_speed
 from posebench.running.evaluation import exit_code
 from posebench.running.loading import LoadedCheckpoints
+from posebench.running.probing import asked_probes, pending_probes, plan_probes
 from posebench.running.request import RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
+from posebench.running.sources import suite_checkpoints
 from posebench.running.storing import pending_and_done
 from posebench.suites.claims import find_claims
 from posebench.suites.suite import load_suite, source_text
@@ -99,11 +101,19 @@ def _default_folder(name: str, limit: int | None) -> Path:
 def _show_plan(request: RunRequest) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
     set_up_process(share_out(request.resources, request.devices[0])[1])
+    loaded = LoadedCheckpoints()
     with suite_display() as display:
-        plan = plan_of(request, LoadedCheckpoints(), display.progress)
-    pending, _ = pending_and_done(request, plan)
-    print_fitting(plan_table(plan.cells, pending))
+        plan = plan_of(request, loaded, display.progress)
+    checkpoints = suite_checkpoints(request.suite, request.folder)
+    probes = plan_probes(request.suite, checkpoints, plan.workloads, loaded)
+    asked = asked_probes(request, probes)
+    pending, _ = pending_and_done(request, plan, asked)
+    if plan.cells:
+        print_fitting(plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
+    if asked:
+        left = pending_probes(request, asked)
+        print_fitting(f"{len(asked)} probes, {len(asked) - len(left)} done before")
     total = sum(cell_cost(cell.result) for cell in network_cells(pending))
     if total:
         speed = convolution_speed()
