@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from posebench.cli import app
 from posebench.reporting.page.page import ReportRequest, write_report
 from posebench.reporting.page.probe_views import probe_views
 from posebench.results.store import read_run
@@ -49,3 +51,11 @@ def test_a_table_of_probes_says_what_could_not_be_read(
     said = capsys.readouterr().out
     assert "probe position-code" in said and "labelled, 5" in said
     assert "heatmap-l: unsupported: A heatmap has no position vectors" in said
+
+
+def test_table_shows_probes_as_markdown() -> None:
+    done = CliRunner().invoke(app, ["table", str(RESULTS / "probes"), "--probes", "--format", "md"])
+    assert done.exit_code == 0 and "## probe keypoint-vectors" in done.output
+    page = (RESULTS / "probes" / "README.md").read_text("utf-8")
+    rows = [line for line in done.output.splitlines() if line.startswith(("| heatmap", "| simcc"))]
+    assert len(rows) == 165 and all(row in page for row in rows)
