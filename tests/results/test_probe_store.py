@@ -52,7 +52,7 @@ def test_arrays_that_are_damaged_or_gone_are_an_error(tmp_path: Path) -> None:
     probe = written(tmp_path)
     path = tmp_path / "probes" / "p.npz"
     other = {**READING.arrays, "distances": np.zeros(3)}
-    np.savez_compressed(path, **other)
+    np.savez_compressed(path, **other)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="does not fit"):
         read_arrays(tmp_path, probe)
     path.write_bytes(b"no archive")
@@ -76,5 +76,7 @@ def test_a_number_under_resamples_is_that_of_the_units_drawn() -> None:
     assert none.value is None and np.isnan(none.replicates(np.ones((1, 2)))).all()
 
 
-def test_every_number_says_what_it_is() -> None:
-    assert all(number.says for number in PROBE_NUMBERS.values())
+def test_every_number_says_what_it_is_and_stands_in_the_documentation() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "probes.md").read_text("utf-8")
+    for name, number in PROBE_NUMBERS.items():
+        assert number.says and f"`{name}`" in page and f"## {number.probe}" in page

@@ -19,6 +19,7 @@ from posebench.datasets.keypoints import keypoints_to_score
 from posebench.errors import EvaluationError, SpecError, UnsupportedProbeError
 from posebench.lab.probes.people import People
 from posebench.lab.probes.subject import Look, Subject
+from posebench.networks.backbones import EXPORTED
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.spec import ModelSpec
 from posebench.results.probes import Arm, ProbeReading, ReadingRow, Sums
@@ -47,6 +48,8 @@ class _Labels:
 def decay(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
     """Return profiles of the response around the predicted peak and around the label."""
     people, spec = subject.people, subject.spec
+    if not isinstance(spec.codec, HeatmapCodec | SimccCodec):
+        raise UnsupportedProbeError("Its outputs are neither maps nor bins, so nothing has a peak.")
     labels = _labels(spec, people)
     collected: dict[tuple[Arm, str, str], list[Floats]] = {}
     for arm, look in subject.arms():
@@ -64,9 +67,12 @@ def decay(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
     if not rows:
         raise UnsupportedProbeError("There is no map with a peak.")
     arrays = {f"profile/{place}": _quantiles(found) for place, (_, found) in enumerate(rows)}
-    why = "the network predicts other keypoints than are labelled, so no profile is around labels"
-    notes = (*subject.notes(), *([why] if labels.places is None else []))
-    return ProbeReading(tuple(row for row, _ in rows), arrays, notes, "images")
+    notes = [*subject.notes()]
+    if labels.places is None:
+        notes.append("it predicts other keypoints than are labelled: no profile is around labels")
+    if spec.backbone.family in EXPORTED:
+        notes.append(f"an exported graph does not tell σ: {spec.codec.sigma} is assumed")
+    return ProbeReading(tuple(row for row, _ in rows), arrays, tuple(notes), "images")
 
 
 def radial_profile(responses: Floats, distances: Floats) -> Floats:

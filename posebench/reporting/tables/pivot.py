@@ -79,7 +79,10 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
         for source in _sources(name, read_run(folder))
     ]
     if not sources:
-        raise UsageError("The runs have no results yet.", hint="posebench run SUITE makes some.")
+        raise UsageError(
+            "The runs have no results yet.",
+            hint="posebench run SUITE makes some; --probes shows what probes read.",
+        )
     _check_names(sources, request)
     row_fields = request.rows or _varying(sources, request.columns)
     columns = _columns(sources, request)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.escaping import for_markdown
+from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE
 from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.probes import ProbeRow, StoredProbe
@@ -39,6 +40,19 @@ def probe_tables(probes: Sequence[StoredProbe]) -> Iterator[RenderableType]:
         if rows:
             parts.append(terminal_table(table.headers, rows, words=table.words))
         yield Group(*parts, *map(cell_text, table.remarks), Text())
+
+
+def markdown_of(probes: Sequence[StoredProbe]) -> str:
+    """Return the tables as Markdown, each below a heading."""
+    parts = []
+    for table in tables_of(probes):
+        rows = [[for_markdown(cell) for cell in row] for row in table.rows]
+        headers = [for_markdown(header) for header in table.headers]
+        lines = [f"## {for_markdown(table.title)}", "", for_markdown(table.caption), ""]
+        lines += [*markdown_table(headers, rows, table.words), ""] if rows else []
+        lines += [*map(for_markdown, table.remarks), ""] if table.remarks else []
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
 
 
 def tables_of(probes: Sequence[StoredProbe]) -> Iterator[ProbeTable]:

@@ -34,6 +34,11 @@ def asked_probes(request: RunRequest, planned: Sequence[PlannedProbe]) -> list[P
     return [each for each in planned if pattern is None or fnmatch.fnmatch(each.id, pattern)]
 
 
+def pending_probes(request: RunRequest, asked: Sequence[PlannedProbe]) -> list[PlannedProbe]:
+    """Return the probes that the run directory has no result of."""
+    return [each for each in asked if not _is_done(request, each)]
+
+
 def run_probes(
     request: RunRequest,
     planned: Sequence[PlannedProbe],
@@ -41,8 +46,7 @@ def run_probes(
     progress: Progress,
 ) -> None:
     """Run what is left of the probes; one that fails is a result with its reason."""
-    asked = asked_probes(request, planned)
-    pending = [each for each in asked if not _is_done(request, each)]
+    pending = pending_probes(request, asked_probes(request, planned))
     for done, (probe, subject) in enumerate(_subjects(pending, loaded)):
         progress(f"probe {probe.id}", done, len(pending))
         _store(request, probe, subject)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from planted import COLUMNS, ROWS, SIZE, middles, people_at, spec_of, subject_of
 
 from posebench.datasets.keypoints import COCO, KeypointSet
+from posebench.errors import UnsupportedProbeError
 from posebench.lab.probes.decay import decay, half_width, radial_profile, scaled_responses
+from posebench.networks.codecs import HeatmapCodec
 from posebench.results.probes import ProbeReading
 from posebench.suites.probes import ProbeSettings
 
@@ -79,6 +83,13 @@ def test_without_its_keypoints_labelled_only_the_predicted_peak_is_read() -> Non
     )
     assert [row.where["around"] for row in reading.rows] == ["predicted peak"]
     assert any("other keypoints" in note for note in reading.notes)
+
+
+def test_outputs_that_are_no_maps_have_no_peak() -> None:
+    spec = replace(spec_of("heatmap"), codec=cast("HeatmapCodec", None))
+    subject = subject_of(spec, people_at(PLACES), lambda _: ())
+    with pytest.raises(UnsupportedProbeError, match="neither maps nor bins"):
+        decay(subject, ProbeSettings())
 
 
 def test_profiles_have_the_mean_of_each_ring_and_leave_out_the_peak() -> None:
