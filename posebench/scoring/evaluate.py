@@ -20,15 +20,16 @@ from posebench.prediction.predictions import Predictions, check_finite, group_by
 from posebench.scoring.localisation import localise, share_by_keypoint
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import detections_from_results, no_detections
-from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
+from posebench.scoring.matching.matching import KIND_RULES, match
 from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
 from posebench.scoring.matching.truth import ground_truth
-from posebench.scoring.metrics import localisation_metrics
+from posebench.scoring.metrics import ERROR_METRICS, localisation_metrics
 from posebench.scoring.nms import NmsRule, apply_nms
 from posebench.scoring.official import score_official
 from posebench.scoring.rescoring import Rescoring, rescore
 from posebench.scoring.results_json import to_coco_results
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
+from posebench.scoring.statistics.image_table import ImageTable
 
 # How results name what scored them; versions are in their environment.
 EVALUATORS: Mapping[Kind, str] = MappingProxyType(
@@ -58,15 +59,15 @@ class ScoreChecks:
 class Evaluation:
     """The metrics of one set of predictions, and the COCO results that were scored.
 
-    `table` is who matched whom, `estimates` are the metrics made from it, with intervals, and
-    `official` those of pycocotools or xtcocotools, if asked for. `keypoints` maps a keypoint's name
-    to its PCK@0.1.
+    `table` is what they are made from, image by image; `estimates` are the metrics with their
+    intervals, and `official` those of pycocotools or xtcocotools, if asked for. `keypoints` maps a
+    keypoint's name to its PCK@0.1.
     """
 
     metrics: Metrics
     keypoints: dict[str, float | None]
     results: list[dict[str, Any]]
-    table: MatchTable
+    table: ImageTable
     estimates: dict[str, Estimate] | None = None
     official: Metrics | None = None
 
@@ -89,14 +90,16 @@ def evaluate(
     found = detections_from_results(results, joints, category) if results else no_detections(joints)
     if found is None:
         raise EvaluationError("The predictions hold numbers that cannot be scored.")
-    table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
-    values = summarise(table, recipes)
+    matches = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
+    localisation = localise(dataset, predictions)
+    table = ImageTable(matches, localisation.table())
+    values = {**summarise(matches, recipes), **localisation_metrics(localisation)}
     estimates = None
     if checks.resampling is not None:
-        estimates = resample([table], recipes, checks.resampling).estimates(0, values)
-    localisation = localise(dataset, predictions)
+        sampled = resample([table], [*recipes, *ERROR_METRICS], checks.resampling)
+        estimates = sampled.estimates(0, values)
     return Evaluation(
-        metrics=Metrics({**values, **localisation_metrics(localisation)}, EVALUATORS[dataset.kind]),
+        metrics=Metrics(values, EVALUATORS[dataset.kind]),
         keypoints=share_by_keypoint(localisation),
         results=results,
         table=table,

@@ -43,8 +43,8 @@ class Claim:
     effect is the difference of slopes over log2 of that field, per doubling. It is supported by an
     effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
     side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
-    `published` is judged on published figures. Only numbers of a match table can be resampled: a
-    claim on another score, such as PCK, or on a speed has no interval and stays inconclusive.
+    `published` is judged on published figures. Only scores can be resampled: a claim on a speed has
+    no interval and stays inconclusive.
 
     `scope` is what the verdict is about: `these weights` resamples images, `paradigm` also training
     seeds, of which it takes three on either side. Without it, it is the paradigm where there are
