@@ -18,8 +18,9 @@ from posebench.results.cell import CellResult
 from posebench.results.numbers import number_named, numbers_of
 from posebench.results.speed import compared_conditions
 from posebench.results.store import Run, StoredCell
+from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.statistics.estimates import image_replicates
-from posebench.scoring.statistics.image_table import ErrorMetric, ImageTable, Recipe
+from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.suites.claims import LABEL
 
 _log = logging.getLogger(__name__)
@@ -73,15 +74,15 @@ def replicates_of(run: Run, names: Iterable[str], metrics: Iterable[str]) -> Rep
 
 
 def _warn_of_old_tables(run: Run, known: Sequence[Recipe], tables: Iterable[ImageTable]) -> None:
-    located = [recipe.name for recipe in known if isinstance(recipe, ErrorMetric)]
-    old = sum(table.errors is None for table in tables)
-    if located and old:
+    wanted = [recipe for recipe in known if not isinstance(recipe, MatchMetric)]
+    old = sum(not table.is_whole for table in tables)
+    if wanted and old:
         _log.warning(
-            "%s: %d cells were scored by a version that kept no distances of keypoints, so there "
-            "is no interval of %s. The command that made the run scores them again.",
+            "%s: %d cells were scored by version 0.2 or before, which kept too little for an "
+            "interval of %s. The command that made the run scores them again.",
             run.folder,
             old,
-            ", ".join(located),
+            ", ".join(recipe.name for recipe in wanted),
         )
 
 

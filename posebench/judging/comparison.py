@@ -70,8 +70,8 @@ def _warn_of_old_tables(cells: Sequence[CellComparison], tested: Set[str]) -> No
     )
     if untold:
         _log.warning(
-            "One of the runs was scored by a version that kept no distances of keypoints, so there "
-            "is no interval of %s. The command that made the run scores it again.",
+            "One of the runs was scored by version 0.2 or before, which kept too little for an "
+            "interval of %s. The command that made the run scores it again.",
             ", ".join(untold),
         )
 

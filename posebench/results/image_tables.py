@@ -29,6 +29,7 @@ _ARRAYS = {
 }
 # Not in files of version 0.2 and before.
 _ERRORS = {"error_image": np.int64, "errors": np.float32, "keypoints": np.uint8}
+_OKS = "oks"
 _KEY_CHARACTERS = 20
 
 
@@ -43,6 +44,8 @@ def save_table(folder: Path, table: ImageTable) -> str:
     if errors is not None:
         values = errors.image, errors.errors, _bytes_of(json.dumps(errors.keypoints))
         arrays |= dict(zip(_ERRORS, values, strict=True))
+    if table.oks is not None:
+        arrays[_OKS] = table.oks
     key = _key(arrays)
     path = table_path(folder, key)
     if not path.is_file():
@@ -74,7 +77,7 @@ def load_table(folder: Path, key: str) -> ImageTable:
             arrays = {name: stored[name] for name in stored.files}
             if _key(arrays) != key:
                 raise ValueError("its content does not fit its name")
-            return ImageTable(_matches(arrays), _errors(arrays))
+            return _image_table(arrays)
     except FileNotFoundError:
         raise DataError(f"The per-image table {path} is missing.") from None
     except Exception as error:  # numpy and zipfile raise many kinds of error
@@ -91,6 +94,13 @@ def _rules_text(rules: MatchRules) -> str:
 
 def _bytes_of(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _image_table(arrays: Mapping[str, NDArray[Any]]) -> ImageTable:
+    matches, oks = _matches(arrays), arrays.get(_OKS)
+    if oks is not None and oks.shape != matches.scores.shape:
+        raise ValueError("oks has another shape than the rest")
+    return ImageTable(matches, _errors(arrays), oks)
 
 
 def _errors(arrays: Mapping[str, NDArray[Any]]) -> ErrorTable | None:

@@ -17,13 +17,14 @@ from posebench.datasets.coco import PoseDataset
 from posebench.datasets.rules import Kind
 from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
+from posebench.scoring.diagnosis.confidence import counted_oks
 from posebench.scoring.localisation import localise, share_by_keypoint
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import detections_from_results, no_detections
 from posebench.scoring.matching.matching import KIND_RULES, match
 from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
 from posebench.scoring.matching.truth import ground_truth
-from posebench.scoring.metrics import ERROR_METRICS, localisation_metrics
+from posebench.scoring.metrics import calibration_metrics, localisation_metrics, recipes_of
 from posebench.scoring.nms import NmsRule, apply_nms
 from posebench.scoring.official import score_official
 from posebench.scoring.rescoring import Rescoring, rescore
@@ -85,18 +86,22 @@ def evaluate(
     """
     checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
-    joints, recipes = len(dataset.keypoints), MATCH_METRICS[dataset.kind]
-    category = dataset.category.id
+    joints, category = len(dataset.keypoints), dataset.category.id
     found = detections_from_results(results, joints, category) if results else no_detections(joints)
     if found is None:
         raise EvaluationError("The predictions hold numbers that cannot be scored.")
-    matches = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
-    localisation = localise(dataset, predictions)
-    table = ImageTable(matches, localisation.table())
-    values = {**summarise(matches, recipes), **localisation_metrics(localisation)}
+    truth, rules = ground_truth(dataset), KIND_RULES[dataset.kind]
+    matches, localisation = match(truth, found, rules), localise(dataset, predictions)
+    oks = counted_oks(truth, found, rules).astype(np.float32)
+    table = ImageTable(matches, localisation.table(), oks)
+    values = {
+        **summarise(matches, MATCH_METRICS[dataset.kind]),
+        **localisation_metrics(localisation),
+        **calibration_metrics(table),
+    }
     estimates = None
     if checks.resampling is not None:
-        sampled = resample([table], [*recipes, *ERROR_METRICS], checks.resampling)
+        sampled = resample([table], recipes_of(dataset.kind), checks.resampling)
         estimates = sampled.estimates(0, values)
     return Evaluation(
         metrics=Metrics(values, EVALUATORS[dataset.kind]),

@@ -11,10 +11,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
+
+from posebench.datasets.rules import Kind
+from posebench.scoring.diagnosis.confidence import BINS
 from posebench.scoring.keypoint_metrics import PCK_THRESHOLDS
 from posebench.scoring.localisation import Localisation, median_error, share_within
 from posebench.scoring.matching.metrics import MATCH_METRICS
-from posebench.scoring.statistics.image_table import ErrorMetric, Recipe
+from posebench.scoring.statistics.image_table import (
+    CalibrationMetric,
+    ErrorMetric,
+    ImageTable,
+    Recipe,
+)
+from posebench.scoring.statistics.weighted_calibration import calibration_values
 from posebench.scoring.units import POINTS, Unit
 
 Better = Literal["higher", "lower"]
@@ -41,13 +51,19 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             for threshold in PCK_THRESHOLDS
         },
         "median error": Metric(ErrorMetric("median error"), better="lower", most=math.inf),
+        "ECE": Metric(CalibrationMetric("ECE", BINS), better="lower"),
     }
 )
 
 
-ERROR_METRICS = tuple(
-    metric.recipe for metric in METRICS.values() if isinstance(metric.recipe, ErrorMetric)
-)
+_RECIPES = tuple(metric.recipe for metric in METRICS.values())
+ERROR_METRICS = tuple(recipe for recipe in _RECIPES if isinstance(recipe, ErrorMetric))
+CALIBRATION_METRICS = tuple(recipe for recipe in _RECIPES if isinstance(recipe, CalibrationMetric))
+
+
+def recipes_of(kind: Kind) -> tuple[Recipe, ...]:
+    """Return the recipes of all metrics of a kind of data."""
+    return (*MATCH_METRICS[kind], *ERROR_METRICS, *CALIBRATION_METRICS)
 
 
 def localisation_metrics(found: Localisation) -> dict[str, float | None]:
@@ -58,3 +74,11 @@ def localisation_metrics(found: Localisation) -> dict[str, float | None]:
         else share_within(found, recipe.threshold)
         for recipe in ERROR_METRICS
     }
+
+
+def calibration_metrics(table: ImageTable) -> dict[str, float | None]:
+    """Return `CALIBRATION_METRICS` by name, None where most scores are no probabilities."""
+    once = np.ones((1, table.images), dtype=np.int32)
+    values = calibration_values([table], CALIBRATION_METRICS)(once)[0, 0].tolist()
+    names = (recipe.name for recipe in CALIBRATION_METRICS)
+    return {n: None if np.isnan(v) else v for n, v in zip(names, values, strict=True)}

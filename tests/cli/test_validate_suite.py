@@ -106,8 +106,8 @@ def test_data_are_read_where_asked(run: Any, people: Path, weights: Path, tmp_pa
     )).err  # fmt: skip
 
 
-@pytest.mark.parametrize("metric", ["PCK@0.1", "median error", "left_wrist"])
-def test_errors_can_be_claimed(run: Any, weights: Path, tmp_path: Path, metric: str) -> None:
+@pytest.mark.parametrize("metric", ["PCK@0.1", "median error", "left_wrist", "ECE"])
+def test_any_score_can_be_claimed(run: Any, weights: Path, tmp_path: Path, metric: str) -> None:
     assert run("suite", "validate", written(tmp_path, weights, {"metric": metric})).code == 0
 
 

@@ -39,19 +39,20 @@ def test_pck_meets_the_resamples_of_ap(tmp_path: Path) -> None:
     assert not draws["a", "left_wrist"].any()
 
 
-def test_tables_without_errors_are_said_once_and_do_not_spoil_the_others(
+def test_old_tables_are_said_once_and_do_not_spoil_the_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = made_up_table(0.6)
-    old = replace(table, errors=None)
+    old = replace(table, errors=None, oks=None)
     tables = {"a": table, "b": old, "c": old}
     folder = run_folder(tmp_path, {name: result() for name in tables}, tables)
-    draws = replicates_of(read_run(folder), tables, ["AP", "PCK@0.1", "median error"])
+    draws = replicates_of(read_run(folder), tables, ["AP", "PCK@0.1", "ECE"])
     assert [name for name, metric in draws if metric == "PCK@0.1"] == ["a"]
+    assert [name for name, metric in draws if metric == "ECE"] == ["a"]
     np.testing.assert_array_equal(draws["a", "AP"], draws["b", "AP"])
     (record,) = caplog.records
-    assert "2 cells were scored by a version that kept no distances" in record.getMessage()
-    assert "no interval of PCK@0.1, median error." in record.getMessage()
+    assert "2 cells were scored by version 0.2 or before" in record.getMessage()
+    assert "interval of PCK@0.1, ECE." in record.getMessage()
     caplog.clear()
     replicates_of(read_run(folder), tables, ["AP"])
     assert not caplog.records

@@ -39,16 +39,19 @@ def test_round_trip(tmp_path: Path) -> None:
     assert read.errors.keypoints == table.errors.keypoints
     for name in ("image", "errors"):
         np.testing.assert_array_equal(getattr(read.errors, name), getattr(table.errors, name))
+    assert read.oks is not None and table.oks is not None
+    np.testing.assert_array_equal(read.oks, table.oks)
 
 
-def test_a_table_of_version_0_2_has_no_errors(tmp_path: Path) -> None:
+def test_a_table_of_version_0_2_has_matches_alone(tmp_path: Path) -> None:
     folder = Path(__file__).parents[2] / "results" / "crowd" / "tables"
     table = load_table(folder, "5f131a551de67a1492bb")
-    assert table.errors is None and table.images > 0
+    assert (table.errors, table.oks, table.is_whole) == (None, None, False) and table.images > 0
     whole = made_up_table(0.5)
-    keys = [save_table(tmp_path, each) for each in (whole, replace(whole, errors=None))]
-    assert keys[0] != keys[1]
-    assert load_table(tmp_path, keys[1]).errors is None
+    bare = replace(whole, errors=None, oks=None)
+    assert whole.is_whole and save_table(tmp_path, whole) != save_table(tmp_path, bare)
+    # The key, which cells name, is that of version 0.2.
+    assert save_table(tmp_path, table) == "5f131a551de67a1492bb"
 
 
 def test_cells_that_are_not_done_are_missing(tmp_path: Path) -> None:

@@ -20,13 +20,19 @@ from posebench.scoring.statistics.bootstrap import (
     match_values,
     resampled_images,
 )
-from posebench.scoring.statistics.image_table import ErrorMetric, ImageTable, Recipe
+from posebench.scoring.statistics.image_table import (
+    CalibrationMetric,
+    ErrorMetric,
+    ImageTable,
+    Recipe,
+)
 from posebench.scoring.statistics.intervals import (
     IntervalKind,
     bca_interval,
     p_value,
     percentile_interval,
 )
+from posebench.scoring.statistics.weighted_calibration import calibration_values
 from posebench.scoring.statistics.weighted_errors import error_values
 
 # Groups of images that are left out in turn to find the skewness a BCa interval needs.
@@ -134,13 +140,14 @@ def _weighted(
     """Return metrics (F, B, M) under image weights."""
     matched = [metric for metric in metrics if isinstance(metric, MatchMetric)]
     located = [metric for metric in metrics if isinstance(metric, ErrorMetric)]
+    calibrated = [metric for metric in metrics if isinstance(metric, CalibrationMetric)]
     parts = [match_values([table.matches for table in tables], matched)]
     if located:
-        errors = [table.errors for table in tables if table.errors is not None]
-        assert len(errors) == len(tables), "every table must tell every metric"
-        parts.append(error_values(errors, located, tables[0].images))
+        parts.append(error_values(tables, located))
+    if calibrated:
+        parts.append(calibration_values(tables, calibrated))
     blocks = [np.concatenate([part(block) for part in parts], axis=2) for block in weights]
-    made = [*matched, *located]
+    made = [*matched, *located, *calibrated]
     return np.concatenate(blocks, axis=1)[..., [made.index(metric) for metric in metrics]]
 
 

@@ -13,17 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.scoring.statistics.bootstrap import Replicator, Weights
-from posebench.scoring.statistics.image_table import ErrorMetric, ErrorTable
+from posebench.scoring.statistics.image_table import ErrorMetric, ImageTable
 
 
-def error_values(
-    tables: Sequence[ErrorTable], metrics: Sequence[ErrorMetric], images: int
-) -> Replicator:
+def error_values(tables: Sequence[ImageTable], metrics: Sequence[ErrorMetric]) -> Replicator:
     """Return a function of weights (B, I) that gives metrics (tables, B, metrics).
 
-    A value is NaN where no keypoint is labelled, and a median where at least half are misses.
+    A value is NaN where no keypoint is labelled, and a median where at least half are misses. Every
+    table must have errors.
     """
-    measures = [[_measure(table, metric, images) for metric in metrics] for table in tables]
+    measures = [[_measure(table, metric) for metric in metrics] for table in tables]
 
     def values(weights: Weights) -> NDArray[np.float64]:
         return np.stack([np.stack([each(weights) for each in row], axis=1) for row in measures])
@@ -31,20 +30,19 @@ def error_values(
     return values
 
 
-def _measure(
-    table: ErrorTable, metric: ErrorMetric, images: int
-) -> Callable[[Weights], NDArray[np.float64]]:
+def _measure(table: ImageTable, metric: ErrorMetric) -> Callable[[Weights], NDArray[np.float64]]:
     """Return a function of weights (B, I) that gives a metric (B,)."""
-    errors = table.errors
+    assert table.errors is not None, "every table must tell every metric"
+    errors = table.errors.errors
     if metric.keypoint is not None:
-        errors = errors[:, [table.keypoints.index(metric.keypoint)]]
+        errors = errors[:, [table.errors.keypoints.index(metric.keypoint)]]
     person, _ = labelled = np.nonzero(~np.isnan(errors))
-    image, found = table.image[person], errors[labelled]
+    image, found = table.errors.image[person], errors[labelled]
     if metric.threshold is None:
         order = np.argsort(found, kind="stable")
         return partial(_medians, image[order], found[order].astype(np.float64))
     near = found <= np.float32(metric.threshold)
-    hits, counts = (np.bincount(rows, minlength=images) for rows in (image[near], image))
+    hits, counts = (np.bincount(rows, minlength=table.images) for rows in (image[near], image))
     return partial(_shares, hits, counts)
 
 

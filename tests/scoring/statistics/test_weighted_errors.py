@@ -16,13 +16,33 @@ from posebench.scoring.localisation import (
     share_within,
 )
 from posebench.scoring.matching.detections import detections_from_results
+from posebench.scoring.matching.matching import MatchRules, MatchTable
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.metrics import ERROR_METRICS
-from posebench.scoring.statistics.image_table import ErrorMetric, ErrorTable
+from posebench.scoring.statistics.estimates import image_replicates
+from posebench.scoring.statistics.image_table import ErrorMetric, ErrorTable, ImageTable
 from posebench.scoring.statistics.weighted_errors import error_values
 
 MEDIAN = ErrorMetric("median error")
 SHARE = ErrorMetric("PCK@0.1", 0.1)
+
+
+def only(table: ErrorTable, images: int) -> ImageTable:
+    """Return a table of errors whose images have no detections."""
+    none, rules = np.zeros(0, dtype=np.int64), MatchRules((0.5,), area_ranges={"all": (0.0, 1e10)})
+    matches = MatchTable(
+        rules=rules,
+        image_ids=np.arange(images),
+        crowd_index=None,
+        detection=none,
+        image=none,
+        rank=none,
+        scores=np.zeros(0),
+        person=np.zeros((1, 1, 0), dtype=np.int32),
+        ignored=np.zeros((1, 1, 0), dtype=bool),
+        person_count=np.zeros((1, images), dtype=np.int64),
+    )
+    return ImageTable(matches, table)
 
 
 def located(problem: Problem) -> Localisation:
@@ -50,7 +70,7 @@ def test_weights_are_literal_copies(problem: Problem, data: st.DataObject) -> No
     names = problem.keypoints.keypoints
     metrics = [*ERROR_METRICS, *(ErrorMetric(name, 0.1, name) for name in names)]
     weights = np.array([[1] * len(ids), counts], dtype=np.int32)
-    values = error_values([found.table()], metrics, len(ids))(weights)[0]
+    values = error_values([only(found.table(), len(ids))], metrics)(weights)[0]
     for row, copies in zip(values, weights.tolist(), strict=True):
         again = duplicated(problem, dict(zip(ids, copies, strict=True)))
         said = plain(located(again)) if again.images else [None] * len(metrics)
@@ -75,7 +95,7 @@ def test_known_shares_and_medians() -> None:
         [3 / 15, 0.3, 0],
     ]
     expected[1][1] = (0.2 + 0.3) / 2
-    values = error_values([table, table], metrics, 3)(weights)
+    values = error_values([only(table, 3)] * 2, metrics)(weights)
     assert values.shape == (2, 5, 3)
     for row in values:
         np.testing.assert_allclose(row, expected, rtol=1e-6)
@@ -87,11 +107,22 @@ def test_single_precision_stays_on_the_side_of_a_threshold(threshold: float) -> 
     errors = in_single_precision(np.array([[*near, 1e300, np.nan]]))
     assert np.isinf(errors[0, 4]) and np.isnan(errors[0, 5])
     table = ErrorTable(tuple("abcdef"), np.zeros(1, dtype=np.int64), errors)
-    values = error_values([table], [ErrorMetric("", threshold)], 1)(np.ones((1, 1), np.int32))
+    once = np.ones((1, 1), dtype=np.int32)
+    values = error_values([only(table, 1)], [ErrorMetric("", threshold)])(once)
     assert values[0, 0, 0] == 2 / 5
+
+
+def test_resamples_of_one_keypoint_an_image_are_binomial() -> None:
+    images, near = 400, 100
+    errors = np.where(np.arange(images) < near, 0.05, 0.5).astype(np.float32)[:, None]
+    table = only(ErrorTable(("a",), np.arange(images), errors), images)
+    draws = image_replicates([table], [SHARE], 4000, np.random.default_rng(0))[0, :, 0]
+    share = near / images
+    assert draws.mean() == pytest.approx(share, abs=0.002)
+    assert draws.std() == pytest.approx(np.sqrt(share * (1 - share) / images), rel=0.05)
 
 
 def test_nobody_labelled_is_nan_and_not_zero() -> None:
     nobody = ErrorTable(("a",), np.zeros(0, dtype=np.int64), np.zeros((0, 1), dtype=np.float32))
-    values = error_values([nobody], [SHARE, MEDIAN], 4)(np.ones((2, 4), dtype=np.int32))
+    values = error_values([only(nobody, 4)], [SHARE, MEDIAN])(np.ones((2, 4), dtype=np.int32))
     assert np.isnan(values).all()
