@@ -24,6 +24,7 @@ from posebench.reporting.live import (
 )
 from posebench.reporting.messages import say
 from posebench.reporting.printing import print_fitting
+from posebench.reporting.tables.probe_tables import probe_tables
 from posebench.reporting.tables.results_table import by_data, print_results
 from posebench.reporting.tables.verdict_table import verdict_table
 from posebench.reporting.training_display import (
@@ -112,7 +113,7 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     out = options.out or _default_folder(suite.name, options)
     request = RunRequest(
         suite=suite,
-        claims=find_claims(suite.claims, path.parent),
+        claims=find_claims(suite.claims, path.parent, suite.factors),
         folder=path.parent,
         out=out,
         only=options.only,
@@ -142,14 +143,17 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     results = [cell.result for cell in run.cells]
     for group in by_data(results):
         print_results(group)
+    for table in probe_tables(run.probes):
+        print_fitting(table)
     verdicts = verdicts_of(run)
     if verdicts:
         print_fitting(verdict_table(verdicts))
     if run.missing:
         why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
-        print_fitting(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
+        total = len(run.record.cells) + len(run.record.probes)
+        print_fitting(f"{why}: {len(run.missing)} of {total} results are left.")
     print_fitting(Text(f"Run directory: {out}"))
-    return 3 if stopped else exit_code(results)
+    return 3 if stopped else exit_code((*results, *run.probes))
 
 
 def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint, ...]:

@@ -46,7 +46,7 @@ def kept_matrix(
 ) -> Tensor:
     """Return `resample_matrix` on a device, made once, so that a captured graph may read it."""
     # Outside inference mode, in which a tensor can never be part of training afterwards.
-    with torch.inference_mode(mode=False):
+    with torch.inference_mode(False):
         return resample_matrix(source, target, step, center).to(device)
 
 

@@ -1,6 +1,6 @@
 """Print how far posebench is from MMPose 1.3.2, stage by stage, as Markdown.
 
-python tests/parity/report.py --out results/parity/report.md
+PYTHONPATH=tests/material python tests/parity/report.py --out results/parity/report.md
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def method(python: Path) -> list[str]:
         "interpreter, and run",
         "",
         "```",
-        "python tests/parity/report.py --out results/parity/report.md",
+        "PYTHONPATH=tests/material python tests/parity/report.py --out results/parity/report.md",
         "pytest -m slow tests/parity",
         "```",
         "",

@@ -296,7 +296,7 @@ def test_outputs_that_are_not_finite_fail_the_cell(
 
     def poisoned(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outputs = tuple(output.clone() for output in cell.network(x))
-        outputs[-1][0, 3, 2] = value
+        outputs[-1][0, 3, 1] = value
         return outputs
 
     bad = replace(cell, network=_Wrapped(cell.network, poisoned))  # type: ignore[arg-type]

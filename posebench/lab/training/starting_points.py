@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
+from posebench.checkpoints.contents import without_losses
 from posebench.errors import TrainingError
 from posebench.networks.heads.family import Outputs
 from posebench.networks.heads.losses import divergence_of_bins, squared_error
@@ -39,7 +40,8 @@ def take_weights(model: PoseModel, initialisation: Initialisation) -> Origin:
     """
     checkpoint = load_checkpoint(resolve(initialisation.checkpoint))
     source = _weights(checkpoint)
-    own = model.state_dict()
+    # A loaded network has nothing of its loss: what that learns begins anew.
+    own, _ = without_losses(model.state_dict())
     if initialisation.part == "backbone":
         source, own = (
             {name: each[name] for name in each if name.startswith("backbone.")}

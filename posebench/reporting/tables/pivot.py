@@ -23,6 +23,7 @@ from posebench.results.findings import finding_lines
 from posebench.results.numbers import number_named
 from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
+from posebench.suites.transforms import NO_TRANSFORM
 
 _SHOWN = 3
 
@@ -187,13 +188,17 @@ def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:
 
 
 def _shared(sources: Sequence[Source], used: set[str]) -> tuple[tuple[str, str], ...]:
-    """Return the fields that are the same in all cells and not in the table."""
+    """Return the fields that are the same in all cells and not in the table.
+
+    Networks that are left as they are go without saying.
+    """
     names = dict.fromkeys(name for source in sources for name in source.fields)
     return tuple(
         (name, next(iter(values)))
         for name in names
         if name not in used
         and len(values := {source.fields.get(name, "") for source in sources}) == 1
+        and (name, values) != ("transform", {NO_TRANSFORM})
     )
 
 

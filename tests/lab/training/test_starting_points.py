@@ -75,6 +75,22 @@ def test_a_heatmap_backbone_starts_a_simcc_model_and_is_named(
     assert provenance["recipe"]["initialise"]["checkpoint"] == path.name
 
 
+def test_regression_starts_from_a_heatmap_backbone_and_its_flow_anew(trained):
+    path = trained("rle")
+    recipe = tiny_recipe("rle")
+    whole = new_state(replace(recipe, initialise=Initialisation(str(path), "whole"))).model
+    backbone = Initialisation(str(trained("heatmap")), "backbone")
+    pretrained = new_state(replace(recipe, initialise=backbone)).model
+    fresh = new_state(recipe).model.state_dict()
+    network: Any = load_checkpoint(path).network
+    for name, value in whole.state_dict().items():
+        flow = name.startswith("head.loss_module.")
+        assert torch.equal(value, fresh[name] if flow else network.state_dict()[name]), name
+    for name, value in pretrained.state_dict().items():
+        moved = not torch.equal(value, fresh[name])
+        assert not moved or name.startswith("backbone."), name
+
+
 def test_other_shapes_are_refused(trained):
     whole = Initialisation(str(trained("heatmap")))
     with pytest.raises(TrainingError, match=r"head\..* in the model") as caught:

@@ -66,7 +66,7 @@ def bin_codes(layout: Layout, grid: Grid, highest: float, device: torch.device) 
     Made once for a grid and a device, so that a captured graph may read it.
     """
     # Outside inference mode, in which a tensor can never be part of training afterwards.
-    with torch.inference_mode(mode=False):
+    with torch.inference_mode(False):
         size = layout.size(grid)
         x, y = (torch.from_numpy(places) for places in layout.codec.places(size))
         codes = fourier_code(x / size.width, highest), fourier_code(y / size.height, highest)
@@ -79,7 +79,7 @@ def cell_codes(layout: Layout, grid: Grid, highest: float, device: torch.device)
 
     Made once for a grid and a device, so that a captured graph may read it.
     """
-    with torch.inference_mode(mode=False):
+    with torch.inference_mode(False):
         middle = (layout.stride - 1) / 2
         rows, columns = (
             fourier_code(
@@ -101,7 +101,7 @@ def size_code(layout: Layout, grid: Grid, device: torch.device) -> Tensor:
 
     Made once for a grid and a device, so that a captured graph may read it.
     """
-    with torch.inference_mode(mode=False):
+    with torch.inference_mode(False):
         size = layout.size(grid)
         octaves = [math.log2(side / 64) for side in (size.width, size.height)]
         return torch.tensor(octaves, device=device)
