@@ -1,0 +1,154 @@
+"""Rows of other tools as COCO results: ids by file name, flat keypoints, scores that are missing.
+
+A row that is sound comes back as it is. What cannot be turned into a COCO result is left for the
+checks of `results_file`, which name its fault.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from posebench.datasets.categories import Category
+from posebench.datasets.checks.findings import are_numbers, is_integer, is_number
+from posebench.datasets.coco import ImageRecord
+from posebench.scoring.matching.detections import ResultColumns
+
+Row = dict[str, Any]
+# Of how many results the ids are looked up to see what they are.
+_TRIED = 1000
+BY_NAME = "image ids found by file name"
+BY_NUMBER = "image ids found by the number in the file name"
+CATEGORY = "category ids that count from 0, or are missing, taken for the only category"
+FLATTENED = "lists of keypoints in a list"
+WITHOUT_THIRD = "keypoints without scores, taken to score 1"
+MEAN_SCORE = "missing scores, taken to be the mean of the keypoints' scores"
+
+
+@dataclass(frozen=True)
+class ImageNames:
+    """What images are called: ids by file name and by its stem; `ids` are all of them.
+
+    Names that several images share are left out. `numbers` are ids by stems that are numbers.
+    """
+
+    files: Mapping[str, int]
+    stems: Mapping[str, int]
+    numbers: Mapping[int, int]
+    ids: frozenset[int]
+
+    @classmethod
+    def of(cls, images: Sequence[ImageRecord]) -> ImageNames:
+        """Return the names of images."""
+        files = _once((image.path.name, image.id) for image in images)
+        stems = _once((image.path.stem, image.id) for image in images)
+        numbered = [(int(stem), key) for stem, key in stems.items() if _is_number(stem)]
+        return cls(files, stems, _once(numbered), frozenset(image.id for image in images))
+
+    def find(self, text: str) -> int | None:
+        """Return the id of the image that a path, a name, its stem or an id in quotes means."""
+        name = text.replace("\\", "/").rpartition("/")[2]
+        stem = name.rpartition(".")[0] or name
+        found = self.files.get(name, self.stems.get(name, self.stems.get(stem)))
+        if found is None and _is_number(text) and int(text) in self.ids:
+            return int(text)
+        return found
+
+
+@dataclass
+class RowAdapter:
+    """Turns rows into COCO results of K keypoints, and counts in `changes` what it changed."""
+
+    keypoint_count: int
+    categories: Sequence[Category]
+    names: ImageNames
+    changes: Counter[str] = field(default_factory=Counter)
+
+    def adapted(self, row: Row) -> Row:
+        """Return a row as a COCO result, as far as it is one."""
+        made = dict(row)
+        self._set_image(made)
+        self._set_category(made)
+        self._set_keypoints(made)
+        self._set_score(made)
+        box = made.get("bbox")
+        if isinstance(box, list) and len(box) == 1 and isinstance(box[0], list):
+            made["bbox"] = box[0]
+        elif "bbox" in made and box is None:
+            del made["bbox"]
+        return made
+
+    def knows_better(self, columns: ResultColumns) -> bool:
+        """Tell whether sound results are of no category or no image, but would be if adapted."""
+        if not len(columns):
+            return False
+        ids, no_category = columns.detections.image_ids, not columns.category_ids.any()
+        if no_category and len(self.categories) == 1 and self.categories[0].id != 0:
+            return True
+        known = np.fromiter(self.names.ids, dtype=np.int64)
+        return not np.isin(ids, known).any() and any(
+            key in self.names.numbers for key in ids[:_TRIED].tolist()
+        )
+
+    def _set_image(self, row: Row) -> None:
+        value: Any = row.get("image_id")
+        file_name = row.get("file_name")
+        found = self.names.find(file_name) if isinstance(file_name, str) else None
+        if found is None and isinstance(value, str):
+            found = self.names.find(value)
+        if found is not None and found != value:
+            row["image_id"] = found
+            self.changes[BY_NAME] += 1
+        elif is_integer(value) and {value} & self.names.numbers.keys() - self.names.ids:
+            row["image_id"] = self.names.numbers[value]
+            self.changes[BY_NUMBER] += 1
+
+    def _set_category(self, row: Row) -> None:
+        if len(self.categories) != 1:
+            return
+        only = self.categories[0].id
+        if row.get("category_id", 0) == 0 and only != 0:
+            row["category_id"] = only
+            self.changes[CATEGORY] += 1
+
+    def _set_keypoints(self, row: Row) -> None:
+        points, count = row.get("keypoints"), self.keypoint_count
+        if not isinstance(points, list):
+            return
+        if points and all(isinstance(point, list) for point in points):
+            self.changes[FLATTENED] += 1
+            points = [number for point in points for number in point]
+        if len(points) == 2 * count:
+            scores: Any = row.get("keypoint_scores")
+            if not are_numbers(scores, count):
+                scores = [1.0] * count
+                self.changes[WITHOUT_THIRD] += 1
+            pairs = zip(points[::2], points[1::2], scores, strict=True)
+            points = [number for triplet in pairs for number in triplet]
+        row["keypoints"] = points
+
+    def _set_score(self, row: Row) -> None:
+        if row.get("score") is not None:
+            return
+        points: Any = row.get("keypoints")
+        if is_number(row.get("bbox_score")):
+            row["score"] = row["bbox_score"]
+        elif are_numbers(points, 3 * self.keypoint_count):
+            row["score"] = float(np.mean(points[2::3]))
+            self.changes[MEAN_SCORE] += 1
+
+
+def _once(pairs: Any) -> dict[Any, int]:
+    """Return a mapping of the keys that come once."""
+    found = list(pairs)
+    counts = Counter(key for key, _ in found)
+    return {key: value for key, value in found if counts[key] == 1}
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a whole number that fits an id."""
+    return text.isascii() and text.isdigit() and len(text) < 19
