@@ -51,7 +51,7 @@ class Blocks:
         """What was changed in the rows, and what had to be made up."""
         counts = self._adapter.changes
         made_up = [name for name in (WITHOUT_THIRD, MEAN_SCORE) if counts[name]]
-        others = [name for name in counts if name not in made_up]
+        others = [name for name in counts if counts[name] and name not in made_up]
         found = [("results-scores-missing", made_up), ("results-adapted", others)]
         return [
             Finding(kind, "Results with " + ", ".join(f"{n} ({counts[n]})" for n in names))

@@ -7,7 +7,7 @@ checks of `results_file`, which name its fault.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,15 +61,22 @@ class ImageNames:
 
 @dataclass
 class RowAdapter:
-    """Turns rows into COCO results of K keypoints, and counts in `changes` what it changed."""
+    """Turns rows into COCO results of K keypoints, and counts in `changes` what it changed.
+
+    Scores are made up only in files whose first result has none: where a few lack them, the file
+    is at fault.
+    """
 
     keypoint_count: int
     categories: Sequence[Category]
     names: ImageNames
     changes: Counter[str] = field(default_factory=Counter)
+    _made_up: frozenset[str] | None = None
 
     def adapted(self, row: Row) -> Row:
         """Return a row as a COCO result, as far as it is one."""
+        if self._made_up is None:
+            self._made_up = frozenset(_lacking(row, self.keypoint_count))
         made = dict(row)
         self._set_image(made)
         self._set_category(made)
@@ -116,15 +123,16 @@ class RowAdapter:
             self.changes[CATEGORY] += 1
 
     def _set_keypoints(self, row: Row) -> None:
-        points, count = row.get("keypoints"), self.keypoint_count
-        if not isinstance(points, list):
+        given, count = row.get("keypoints"), self.keypoint_count
+        points = _flat(given)
+        if points is None:
             return
-        if points and all(isinstance(point, list) for point in points):
-            self.changes[FLATTENED] += 1
-            points = [number for point in points for number in point]
+        self.changes[FLATTENED] += points is not given
         if len(points) == 2 * count:
             scores: Any = row.get("keypoint_scores")
             if not are_numbers(scores, count):
+                if WITHOUT_THIRD not in (self._made_up or ()):
+                    return
                 scores = [1.0] * count
                 self.changes[WITHOUT_THIRD] += 1
             pairs = zip(points[::2], points[1::2], scores, strict=True)
@@ -137,9 +145,26 @@ class RowAdapter:
         points: Any = row.get("keypoints")
         if is_number(row.get("bbox_score")):
             row["score"] = row["bbox_score"]
-        elif are_numbers(points, 3 * self.keypoint_count):
+        elif MEAN_SCORE in (self._made_up or ()) and are_numbers(points, 3 * self.keypoint_count):
             row["score"] = float(np.mean(points[2::3]))
             self.changes[MEAN_SCORE] += 1
+
+
+def _lacking(row: Row, keypoint_count: int) -> Iterator[str]:
+    """Yield which scores a row does without."""
+    if row.get("score") is None:
+        yield MEAN_SCORE
+    if len(_flat(row.get("keypoints")) or ()) == 2 * keypoint_count:
+        yield WITHOUT_THIRD
+
+
+def _flat(points: Any) -> list[Any] | None:
+    """Return the numbers of a list, or of lists in a list; None if it is no list."""
+    if not isinstance(points, list):
+        return None
+    if all(isinstance(point, list) for point in points):
+        return [number for point in points for number in point]
+    return points
 
 
 def _once(pairs: Any) -> dict[Any, int]:
