@@ -71,6 +71,9 @@ ONLY_IN = {
     "matplotlib": {"reporting/figures"},
     "typer": {"cli"},
     "jinja2": {"reporting"},
+    "huggingface_hub": {"zoo"},
+    "wandb": {"reporting/exports"},
+    "mlflow": {"reporting/exports"},
 }
 
 

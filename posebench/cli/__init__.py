@@ -20,6 +20,7 @@ from posebench.cli.convert import convert_command
 from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
+from posebench.cli.export import export_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
 from posebench.cli.report import report_command
@@ -37,7 +38,6 @@ app = typer.Typer(
     help="Evaluate and benchmark 2D human-pose checkpoints, heatmap, SimCC and regression.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command("run")(run_command)
 app.command("eval")(evaluate_command)
@@ -52,6 +52,7 @@ app.command("inspect")(inspect_command)
 app.command("convert")(convert_command)
 app.command("plot")(plot_command)
 app.command("report")(report_command)
+app.command("export")(export_command)
 app.add_typer(suite_app, name="suite")
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
