@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     try:
         # Taken out, so that it may stand before or behind the command.
-        app([each for each in given if each != "--debug"])
+        # Started as a module too, it goes by the name that its completion is installed for.
+        app([each for each in given if each != "--debug"], prog_name="posebench")
     except (PosebenchError, OSError) as error:
         _show_error(error, debug)
         sys.exit(EXIT_INPUT_ERROR)
