@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from posebench.results.store import Run
     from posebench.scoring.options import ScoreOptions
     from posebench.suites.fields import EvaluationFields
-    from posebench.suites.suite import DatasetEntry
+    from posebench.suites.suite import CheckpointEntry, DatasetEntry
 
 __all__ = ["__version__", "evaluate", "load", "load_results", "score", "verdicts"]
 
@@ -41,10 +41,10 @@ def load(
 ) -> Model:
     """Load a checkpoint to predict with; nothing in its file is executed.
 
-    `checkpoint` is a file, a folder of Hugging Face, the name of an embedded checkpoint, or the id
-    of a published one that was pulled; `spec` is a YAML file with what it does not say. Raises
-    `CheckpointError` if it is not there or cannot be loaded, and `UnsupportedExecutionError` if the
-    engine cannot run it.
+    `checkpoint` is a file or a folder, the name of an embedded checkpoint, the id of a published
+    one that was pulled, or one of Hugging Face, which is fetched (extra `hub`); `spec` is a YAML
+    file with what it does not say. Raises `CheckpointError` if it is not there or cannot be loaded,
+    and `UnsupportedExecutionError` if the engine cannot run it.
     """
     from posebench.prediction.execution import Execution
     from posebench.prediction.model import load_model
@@ -56,7 +56,7 @@ def load(
 
 
 def evaluate(
-    checkpoints: PathLike | Sequence[PathLike] = (),
+    checkpoints: PathLike | Sequence[PathLike | CheckpointEntry | Mapping[str, Any]] = (),
     datasets: PathLike | DatasetEntry | Mapping[str, Any] | Sequence[Any] = "synthetic",
     *,
     out: PathLike | None = None,
@@ -68,8 +68,10 @@ def evaluate(
 ) -> EvaluatedRun:
     """Evaluate checkpoints, by default the embedded ones, as `posebench eval` does.
 
-    A data set is a name, a folder or an annotation file, or a mapping of a suite's fields, such as
-    `{"name": "coco", "root": "DATA"}`; only its first `limit` images are taken. The other `fields`
+    A checkpoint is what `load` takes, or a mapping of a suite's fields, such as
+    `{"file": "a.pth", "labels": {"pair": "m"}}`. A data set is a name, a folder or an annotation
+    file, or such a mapping: `{"name": "coco", "root": "DATA"}`; only its first `limit` images are
+    taken. The other `fields`
     are those of a suite, as lists or single values: boxes, sizes, policies, flip, decoders,
     engines, precision, scoring, batch_size, claims. `out` is the run directory, which keeps what it
     has; without it a temporary one is removed when the program ends. Cells that cannot run or fail
@@ -80,7 +82,7 @@ def evaluate(
 
     files = [checkpoints] if isinstance(checkpoints, str | os.PathLike) else checkpoints
     request = EvaluationRequest(
-        checkpoints=tuple(os.fspath(file) for file in files),
+        checkpoints=tuple(os.fspath(e) if isinstance(e, os.PathLike) else e for e in files),
         fields={"datasets": datasets, **fields},
         spec=None if spec is None else Path(spec),
         out=None if out is None else Path(out),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 _SHOWN = ("AP", "AR", "PCK@0.1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvaluatedRun:
     """A run of `posebench.evaluate`; `str()` of it is the table of `posebench eval`.
 
     `run` holds its cells, and `folder` is its run directory.
     """
 
-    run: Run = field(repr=False)
+    run: Run
 
     @property
     def folder(self) -> Path:
@@ -56,6 +56,10 @@ class EvaluatedRun:
         """Return the verdicts on the claims that were asked for."""
         return verdicts_of(self.run)
 
+    def __repr__(self) -> str:
+        good = sum(cell.result.status == "ok" for cell in self.run.cells)
+        return f"<EvaluatedRun {self.folder}: {len(self.run.cells)} cells, {good} ok>"
+
     def __str__(self) -> str:
         return text_of(results_table([cell.result for cell in self.run.cells], WIDE))
 
@@ -66,11 +70,11 @@ class EvaluatedRun:
         return pivot_html(pivot_runs([self.folder], PivotRequest((), (), metrics)), True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """Scores of results files; `str()` of it is what `posebench score` prints."""
 
-    report: ScoreReport = field(repr=False)
+    report: ScoreReport
 
     def table(self) -> pd.DataFrame:
         """Return a row for each file and metric: fractions 0-1 with interval and difference.
@@ -94,6 +98,10 @@ class Scores:
         gap = self.report.differences[index - 1].metrics[name]
         named = {"difference": gap.value, "difference low": gap.low, "difference high": gap.high}
         return {**named, "p_holm": gap.p_holm}
+
+    def __repr__(self) -> str:
+        files = ", ".join(score.path for score in self.report.scores)
+        return f"<Scores of {files} on {self.report.data.annotations}>"
 
     def __str__(self) -> str:
         return text_of(score_tables(self.report))

@@ -27,7 +27,7 @@ from posebench.running.run_suite import EVALUATION, CellWork, run_suite
 from posebench.running.sources import checkpoint_entries
 from posebench.suites.claims import find_claims
 from posebench.suites.fields import EvaluationFields
-from posebench.suites.suite import AXES, Suite, check_suite
+from posebench.suites.suite import AXES, CheckpointEntry, Suite, check_suite
 from posebench.zoo import embedded_names
 
 
@@ -89,12 +89,12 @@ def run_results(
 class EvaluationRequest:
     """What a Python program asks to evaluate; `fields` are those of a suite by name.
 
-    A field that is a list may also be given as its only value. No `checkpoints` are all embedded
-    ones; `spec` says what their files do not. Without `out` the run directory is a temporary one,
-    which is removed when the program ends.
+    A field that is a list may also be given as its only value. `checkpoints` are files or names, or
+    entries of a suite; none are all embedded ones. `spec` says what the files do not. Without `out`
+    the run directory is a temporary one, which is removed when the program ends.
     """
 
-    checkpoints: tuple[str, ...]
+    checkpoints: tuple[str | CheckpointEntry | Mapping[str, Any], ...]
     fields: Mapping[str, Any]
     spec: Path | None = None
     out: Path | None = None
@@ -111,7 +111,10 @@ def evaluate_run(request: EvaluationRequest, display: Display) -> Run:
     for name in request.fields:
         if name not in _FIELDS:
             raise UsageError(f"evaluate has no option {name!r}.", hint=nearest(name, _FIELDS))
-    entries = checkpoint_entries(request.checkpoints or embedded_names(), request.spec)
+    asked_for = request.checkpoints or embedded_names()
+    named = [each for each in asked_for if isinstance(each, str)]
+    found = checkpoint_entries(named, request.spec) if named else ()
+    entries = (*found, *(each for each in asked_for if not isinstance(each, str)))
     several = {name: _listed(value) for name, value in request.fields.items() if name in _LISTS}
     plain = {"name": "eval", "description": "posebench.evaluate", **request.fields, **several}
     suite = record_from_mapping(Suite, {**plain, "checkpoints": entries}, where="evaluate")
