@@ -34,7 +34,7 @@ from posebench.scoring.matching.metrics import (
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
 from posebench.scoring.official import score_official_categories
 from posebench.scoring.results_file import ResultsFile, read_results
-from posebench.scoring.results_json import rows_of
+from posebench.scoring.results_json import read_coco_results, rows_of
 from posebench.scoring.statistics.estimates import (
     Estimate,
     Resampling,
@@ -242,7 +242,10 @@ def _file_score(
     """Return a file's score without its metrics."""
     official = None
     if request.official:
-        official = score_official_categories(datasets, rows_of(file.columns))
+        # The file itself where it can be, so that the check covers how it was read.
+        count = len(datasets[0].keypoints)
+        rows = rows_of(file.columns) if file.adapted else read_coco_results(file.path, count)
+        official = score_official_categories(datasets, rows)
     return FileScore(
         path=str(file.path),
         sha256=sha256_of(*files_of(file.path)),

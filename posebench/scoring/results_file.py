@@ -17,7 +17,7 @@ from posebench.datasets.checks.row_faults import name_hint
 from posebench.datasets.coco import ImageRecord, PoseDataset
 from posebench.errors import DataError
 from posebench.scoring.formats.formats import FORMATS, FormatChoice
-from posebench.scoring.formats.reading import Expected, read_blocks
+from posebench.scoring.formats.reading import ADAPTED, Expected, read_blocks
 from posebench.scoring.matching.detections import (
     Detections,
     ResultColumns,
@@ -42,6 +42,11 @@ class ResultsFile:
     columns: ResultColumns
     findings: tuple[Finding, ...]
     format: str = FORMATS["coco"].says
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it is anything but a file of COCO results."""
+        return self.path.is_dir() or any(each.kind in ADAPTED for each in self.findings)
 
     @property
     def detections(self) -> Detections:

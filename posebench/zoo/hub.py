@@ -36,11 +36,8 @@ def hub_folder(argument: str) -> Path:
     Raises `CheckpointError` if it is not there and cannot be fetched, with the reason and what to
     do about it.
     """
-    found = _ID.fullmatch(argument)
-    assert found is not None
-    repository, revision = found.groups()
     try:
-        import huggingface_hub
+        import huggingface_hub  # noqa: F401
     except ImportError:
         raise _absent(
             argument,
@@ -49,44 +46,54 @@ def hub_folder(argument: str) -> Path:
         ) from None
     from huggingface_hub.errors import (
         GatedRepoError,
+        HfHubHTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
-    def snapshot(*, only_cached: bool) -> Path:
-        fetched = huggingface_hub.snapshot_download(
-            repository,
-            revision=revision,
-            allow_patterns=list(_FILES),
-            local_files_only=only_cached,
-        )
-        return Path(str(fetched))
-
     try:
-        try:
-            folder = snapshot(only_cached=True)
-            if all((folder / name).is_file() for name in _NEEDED):
-                return folder
-        except LocalEntryNotFoundError:
-            pass
-        return snapshot(only_cached=False)
+        return _cached(argument) or _snapshot(argument, only_cached=False)
     except GatedRepoError:
-        why = f"{repository} on Hugging Face asks you to accept its terms."
-        raise _absent(argument, why, "Accept them on its page, then run `hf auth login`.") from None
+        why, hint = "Its terms have to be accepted.", "Do so on its page, then run `hf auth login`."
     except RepositoryNotFoundError:
         why = "Hugging Face has no repository of that name, or it is private."
-        raise _absent(
-            argument, why, "Check the name; for a private one run `hf auth login`."
-        ) from None
+        hint = "Check the name; for a private one run `hf auth login`."
     except RevisionNotFoundError:
-        why = f"{repository} on Hugging Face has no revision {revision}."
-        raise _absent(argument, why, "Name a branch, a tag or a commit behind the @.") from None
+        why = "The repository on Hugging Face has no such revision."
+        hint = "Name a branch, a tag or a commit behind the @."
     except LocalEntryNotFoundError:
-        raise _unreachable(argument) from None
-    except (OSError, ValueError) as error:
-        said = str(error).strip().partition("\n")[0]
-        raise _absent(argument, f"It cannot be fetched from Hugging Face: {said}", None) from None
+        why, hint = _unreachable()
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        why = f"It cannot be fetched from Hugging Face: {str(error).strip().partition(chr(10))[0]}"
+        hint = "Check the name and the network."
+    raise _absent(argument, why, hint)
+
+
+def _cached(argument: str) -> Path | None:
+    """Return the folder of a repository that the cache has whole, or None."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = _snapshot(argument, only_cached=True)
+    except LocalEntryNotFoundError:
+        return None
+    return folder if all((folder / name).is_file() for name in _NEEDED) else None
+
+
+def _snapshot(argument: str, *, only_cached: bool) -> Path:
+    """Return the folder of a repository's files, as huggingface_hub finds or fetches them."""
+    import huggingface_hub
+
+    found = _ID.fullmatch(argument)
+    assert found is not None
+    fetched = huggingface_hub.snapshot_download(
+        found[1],
+        revision=found[2],
+        allow_patterns=list(_FILES),
+        local_files_only=only_cached,
+    )
+    return Path(str(fetched))
 
 
 def hub_name(path: Path) -> str | None:
@@ -104,25 +111,18 @@ def checkpoint_name(path: Path) -> str:
     return path.name if path.is_dir() else path.stem
 
 
-def _unreachable(argument: str) -> CheckpointError:
-    """Return the error that neither network nor cache has a repository."""
+def _unreachable() -> tuple[str, str]:
+    """Return why neither network nor cache has a repository, and what to do about it."""
     from huggingface_hub import constants
 
     why = f"It is not in Hugging Face's cache ({constants.HF_HUB_CACHE}), and "
+    copy = "fetch it on a machine with a network and copy its folder into the cache."
     if constants.HF_HUB_OFFLINE:
-        return _absent(
-            argument,
-            why + "HF_HUB_OFFLINE is set, so it is not fetched.",
-            "Unset HF_HUB_OFFLINE, or fetch it on a machine with a network and copy its folder "
-            "into the cache.",
-        )
-    return _absent(
-        argument,
-        why + "Hugging Face cannot be reached.",
-        "Check the network, or fetch it on another machine and copy its folder into the cache.",
-    )
+        said = "HF_HUB_OFFLINE is set, so it is not fetched."
+        return why + said, f"Unset HF_HUB_OFFLINE, or {copy}"
+    return why + "Hugging Face cannot be reached.", f"Check the network, or {copy}"
 
 
-def _absent(argument: str, why: str, hint: str | None) -> CheckpointError:
+def _absent(argument: str, why: str, hint: str) -> CheckpointError:
     what = f"There is no file {argument}, and no embedded or published checkpoint of that name."
     return CheckpointError(f"{what} {why}", hint=hint)

@@ -18,6 +18,9 @@ from posebench.scoring.formats.rows import MEAN_SCORE, WITHOUT_THIRD, ImageNames
 from posebench.scoring.matching.detections import ResultColumns, result_columns
 from posebench.scoring.results_json import row_faults
 
+# What is found of results that are not written as COCO's.
+ADAPTED = ("results-adapted", "results-scores-missing")
+
 
 @dataclass(frozen=True)
 class Expected:

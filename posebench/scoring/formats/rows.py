@@ -19,8 +19,6 @@ from posebench.datasets.coco import ImageRecord
 from posebench.scoring.matching.detections import ResultColumns
 
 Row = dict[str, Any]
-# Of how many results the ids are looked up to see what they are.
-_TRIED = 1000
 BY_NAME = "image ids found by file name"
 BY_NUMBER = "image ids found by the number in the file name"
 CATEGORY = "category ids that count from 0, or are missing, taken for the only category"
@@ -91,15 +89,13 @@ class RowAdapter:
 
     def knows_better(self, columns: ResultColumns) -> bool:
         """Tell whether sound results are of no category or no image, but would be if adapted."""
-        if not len(columns):
-            return False
-        ids, no_category = columns.detections.image_ids, not columns.category_ids.any()
+        no_category = not columns.category_ids.any()
         if no_category and len(self.categories) == 1 and self.categories[0].id != 0:
             return True
-        known = np.fromiter(self.names.ids, dtype=np.int64)
-        return not np.isin(ids, known).any() and any(
-            key in self.names.numbers for key in ids[:_TRIED].tolist()
-        )
+        ids = columns.detections.image_ids.tolist()
+        if any(key in self.names.ids for key in ids):
+            return False
+        return any(key in self.names.numbers for key in ids)
 
     def _set_image(self, row: Row) -> None:
         value: Any = row.get("image_id")
