@@ -64,7 +64,7 @@ def given(step: dict[str, Any], inputs: dict[str, str]) -> dict[str, str]:
         (expression,) = re.fullmatch(r"\$\{\{ (.+) \}\}", text).groups()
         first, _, otherwise = expression.partition(" || ")
         assert otherwise in ("", "github.action_path")
-        found[name] = inputs[first.removeprefix("inputs.")] or otherwise and "ACTION"
+        found[name] = inputs[first.removeprefix("inputs.")] or (otherwise and "ACTION")
     return found
 
 

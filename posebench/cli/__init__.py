@@ -24,6 +24,7 @@ from posebench.cli.examples import help_of
 from posebench.cli.export import export_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
+from posebench.cli.probe import probe_command
 from posebench.cli.report import report_command
 from posebench.cli.run import run_command
 from posebench.cli.score import score_command
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("run", **help_of("run"))(run_command)
 app.command("eval", **help_of("eval"))(evaluate_command)
 app.command("bench", **help_of("bench"))(bench_command)
+app.command("probe", **help_of("probe"))(probe_command)
 app.command("train", **help_of("train"))(train_command)
 app.command("table", **help_of("table"))(table_command)
 app.command("claims", **help_of("claims"))(claims_command)

@@ -24,6 +24,11 @@ EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
             "posebench bench a.pth --dataset coco --data-root DATA --limit 200",
             "posebench bench a.pth --engine own,eager --precision fp32,bf16 --parity",
         ),
+        "probe": (
+            "Run",
+            "posebench probe heatmap-l simcc-l --probe tokens,position-code",
+            "posebench probe heatmap-l simcc-l --out runs/probes",
+        ),
         "train": (
             "Run",
             "posebench train suites/recipes/simcc-s.yaml --out trained",
