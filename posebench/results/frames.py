@@ -28,12 +28,16 @@ def load_results(*runs: str | os.PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        {**({"run": os.fspath(folder)} if len(runs) > 1 else {}), **_row(cell)}
+        {"run": os.fspath(folder), **row} if len(runs) > 1 else row
         for folder in runs
-        for cell in read_run(Path(folder)).cells
+        for row in _rows(Path(folder))
     ]
     table: pd.DataFrame = pd.DataFrame(rows)
     return table
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    return [_row(cell) for cell in read_run(folder).cells]
 
 
 def _row(cell: StoredCell) -> dict[str, Any]:
