@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -195,7 +196,10 @@ def test_scores_are_those_of_the_command(
     table = scores.table()
     assert len(table) == 2 * len(scores.report.scores[0].metrics)
     assert (table.difference.dropna() == 0).all() and len(table.difference.dropna())
-    assert scores._repr_html_().count("<th") == 4
+    page = scores._repr_html_()
+    heads = re.findall(r'<th scope="col">(.*?)</th>', page)
+    assert heads == ["points", "A", "B", "B − A", "p (Holm)"]
+    assert "+0.0" in page
     with pytest.raises(UsageError, match="no option 'replicate'"):
         posebench.score(results, annotations=annotations, replicate=20)  # type: ignore[call-arg]
     with pytest.raises(UsageError, match="format 'yolo' is not known"):

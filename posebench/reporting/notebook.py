@@ -20,7 +20,7 @@ from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
 from posebench.reporting.tables.pivot_formats import pivot_html
 from posebench.reporting.tables.results_table import results_table
 from posebench.reporting.tables.score_tables import score_tables
-from posebench.reporting.texts import estimate_text, file_labels
+from posebench.reporting.texts import estimate_text, file_labels, p_text
 from posebench.results.frames import load_results
 from posebench.results.store import Run, read_run
 from posebench.scoring.files import ScoreReport
@@ -114,11 +114,15 @@ class Scores:
             for label, score in zip(labels, self.report.scores, strict=True)
         ]
         lines = [f"<p>{for_html(line)}</p>" for line in (*self.report.data.findings, *found)]
-        rows = [
-            [name, *(_shown(score.metrics[name]) for score in self.report.scores)]
-            for name in self.report.scores[0].metrics
-        ]
-        return "\n".join((*lines, _html_table(("points", *labels), rows)))
+        header = ["points", *labels]
+        for label in labels[1:]:
+            header += [f"{label} − {labels[0]}", "p (Holm)"]
+        rows = []
+        for name in self.report.scores[0].metrics:
+            gaps = [difference.metrics[name] for difference in self.report.differences]
+            told = [text for gap in gaps for text in (_shown(gap, signed=True), p_text(gap.p_holm))]
+            rows.append([name, *(_shown(each.metrics[name]) for each in self.report.scores), *told])
+        return "\n".join((*lines, _html_table(header, rows)))
 
 
 def evaluated(request: EvaluationRequest, progress: bool) -> EvaluatedRun:
@@ -144,9 +148,10 @@ def _numbers(estimate: Estimate) -> dict[str, float | None]:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
-def _shown(estimate: Estimate) -> str:
+def _shown(estimate: Estimate, *, signed: bool = False) -> str:
     low, high = estimate.low, estimate.high
-    return estimate_text(estimate.value, None if low is None or high is None else (low, high))
+    bounds = None if low is None or high is None else (low, high)
+    return estimate_text(estimate.value, bounds, signed=signed)
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
