@@ -15,6 +15,7 @@ from posebench.checkpoints.publishers.huggingface import CONFIG, PREPROCESSOR
 from posebench.checkpoints.publishers.publisher import StateFile
 from posebench.checkpoints.state_dicts import identify_state, load_state
 from posebench.errors import CheckpointError
+from posebench.zoo.hub import checkpoint_name
 
 WEIGHTS = "model.safetensors"
 MAX_CONFIG = 1_000_000
@@ -38,7 +39,7 @@ def _open(folder: Path) -> Iterator[tuple[StateFile, SafetensorsFile]]:
     if (folder / PREPROCESSOR).is_file():
         meta[PREPROCESSOR] = _read_json(folder / PREPROCESSOR)
     with open_safetensors(folder / WEIGHTS) as weights:
-        yield StateFile(folder.name, weights.entries, meta), weights
+        yield StateFile(checkpoint_name(folder), weights.entries, meta), weights
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from posebench.files.hashing import sha256_of
 from posebench.networks.backbones import EXPORTED
 from posebench.networks.model import Network
 from posebench.networks.spec import ModelSpec, spec_to_mapping
+from posebench.zoo.hub import checkpoint_name, hub_name
 
 Evidence = tuple[tuple[str, Any, str], ...]
 
@@ -114,7 +115,7 @@ def inspect_checkpoint(path: Path, spec_file: Path | None = None) -> Inspection:
     except PosebenchError as error:
         problem = str(error)
     return Inspection(
-        name=_name(path),
+        name=checkpoint_name(path),
         path=path,
         sha256=known.sha256,
         publisher=identity.publisher,
@@ -146,7 +147,7 @@ def _load(path: Path, known: _Recognised) -> Checkpoint:
     contents = known.adapter.load(path, known.told)
     identity = contents.identity
     return Checkpoint(
-        name=_name(path),
+        name=checkpoint_name(path),
         path=path,
         sha256=known.sha256,
         publisher=identity.publisher,
@@ -157,11 +158,6 @@ def _load(path: Path, known: _Recognised) -> Checkpoint:
         evidence=(*_evidence(identity, known.zoo), *_defaults(identity, contents.spec)),
         provenance=identity.provenance,
     )
-
-
-def _name(path: Path) -> str:
-    """Return the name without its suffix; a folder's name has none."""
-    return path.name if path.is_dir() else path.stem
 
 
 def _evidence(identity: Identity, zoo: ZooFindings) -> Evidence:
@@ -195,5 +191,6 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except CheckpointError as error:
         message = "".join(c if c.isprintable() or c == "\n" else "?" for c in error.message)
-        named = message if path.name in message else f"{path.name}: {message}"
+        name = path.name if hub_name(path) is None else checkpoint_name(path)
+        named = message if path.name in message else f"{name}: {message}"
         raise type(error)(named, hint=error.hint) from None

@@ -20,6 +20,8 @@ from posebench.cli.convert import convert_command
 from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
+from posebench.cli.examples import help_of
+from posebench.cli.export import export_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
 from posebench.cli.probe import probe_command
@@ -38,26 +40,26 @@ app = typer.Typer(
     help="Evaluate and benchmark 2D human-pose checkpoints, heatmap, SimCC and regression.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
-app.command("run")(run_command)
-app.command("eval")(evaluate_command)
-app.command("bench")(bench_command)
-app.command("probe")(probe_command)
-app.command("train")(train_command)
-app.command("table")(table_command)
-app.command("claims")(claims_command)
-app.command("compare")(compare_command)
-app.command("diagnose")(diagnose_command)
-app.command("score")(score_command)
-app.command("inspect")(inspect_command)
-app.command("convert")(convert_command)
-app.command("plot")(plot_command)
-app.command("report")(report_command)
-app.add_typer(suite_app, name="suite")
-app.add_typer(data_app, name="data")
-app.add_typer(zoo_app, name="zoo")
-app.add_typer(cache_app, name="cache")
+app.command("run", **help_of("run"))(run_command)
+app.command("eval", **help_of("eval"))(evaluate_command)
+app.command("bench", **help_of("bench"))(bench_command)
+app.command("probe", **help_of("probe"))(probe_command)
+app.command("train", **help_of("train"))(train_command)
+app.command("table", **help_of("table"))(table_command)
+app.command("claims", **help_of("claims"))(claims_command)
+app.command("compare", **help_of("compare"))(compare_command)
+app.command("diagnose", **help_of("diagnose"))(diagnose_command)
+app.command("score", **help_of("score"))(score_command)
+app.command("inspect", **help_of("inspect"))(inspect_command)
+app.command("convert", **help_of("convert"))(convert_command)
+app.command("plot", **help_of("plot"))(plot_command)
+app.command("report", **help_of("report"))(report_command)
+app.command("export", **help_of("export"))(export_command)
+app.add_typer(suite_app, name="suite", rich_help_panel="Checkpoints, data and suites")
+app.add_typer(data_app, name="data", rich_help_panel="Checkpoints, data and suites")
+app.add_typer(zoo_app, name="zoo", rich_help_panel="Checkpoints, data and suites")
+app.add_typer(cache_app, name="cache", rich_help_panel="Checkpoints, data and suites")
 
 
 def _print_version(asked: bool) -> None:
@@ -95,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     try:
         # Taken out, so that it may stand before or behind the command.
-        app([each for each in given if each != "--debug"])
+        # Started as a module too, it goes by the name that its completion is installed for.
+        app([each for each in given if each != "--debug"], prog_name="posebench")
     except (PosebenchError, OSError) as error:
         _show_error(error, debug)
         sys.exit(EXIT_INPUT_ERROR)

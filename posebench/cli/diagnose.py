@@ -24,6 +24,7 @@ def diagnose_command(
     ] = 1000,
     seed: options.ResampleSeed = 0,
     area_rule: options.AreaRule = None,
+    format: options.ResultsFormat = "auto",
     category: Annotated[
         str | None, typer.Option(help="Its id or name, where several categories have keypoints.")
     ] = None,
@@ -37,6 +38,7 @@ def diagnose_command(
     from posebench.reporting.tables.diagnosis_tables import diagnosis_tables
     from posebench.scoring.diagnosis.files import DiagnosisRequest, diagnose_files
     from posebench.scoring.files import write_report
+    from posebench.scoring.formats.formats import FORMAT_CHOICES
 
     for path in (json, plot):
         if path is not None:
@@ -50,6 +52,7 @@ def diagnose_command(
             replicates=replicates,
             seed=seed,
             category=category,
+            format=one_of(format, FORMAT_CHOICES, "--format"),
         )
     )
     print_fitting(diagnosis_tables(report))

@@ -81,7 +81,18 @@ AllowResized = Annotated[
 
 # What `score` and `diagnose` hold against annotations.
 PredictionFiles = Annotated[
-    list[Path], typer.Argument(help="COCO results files of any tool; the first is the baseline.")
+    list[Path],
+    typer.Argument(
+        help="Results files of any tool, or folders with a file for each image; the first is the "
+        "baseline."
+    ),
+]
+ResultsFormat = Annotated[
+    str,
+    typer.Option(
+        help="Who wrote the results: auto (seen in the file), coco (exactly), ultralytics, "
+        "detectron2, alphapose or per-image (a folder of OpenPose, openpifpaf or MMPose)."
+    ),
 ]
 AnnotationFile = Annotated[Path, typer.Option(help="COCO-format annotation file.")]
 AnnotatedKind = Annotated[

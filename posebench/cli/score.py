@@ -24,6 +24,7 @@ def score_command(
     seed: options.ResampleSeed = 0,
     interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
     area_rule: options.AreaRule = None,
+    format: options.ResultsFormat = "auto",
     category: Annotated[
         str | None, typer.Option(help="One category by id or name; else all, and their mean.")
     ] = None,
@@ -38,6 +39,7 @@ def score_command(
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.tables.score_tables import score_tables
     from posebench.scoring.files import ScoreRequest, score_files, write_report
+    from posebench.scoring.formats.formats import FORMAT_CHOICES
     from posebench.scoring.matching.metrics import CROWD_SPLITS
     from posebench.scoring.statistics.estimates import Resampling
     from posebench.scoring.statistics.intervals import INTERVALS
@@ -53,6 +55,7 @@ def score_command(
             crowd_split=one_of(crowd_split, tuple(CROWD_SPLITS), "--crowd-split"),
             official=official,
             category=category,
+            format=one_of(format, FORMAT_CHOICES, "--format"),
             resampling=Resampling(replicates, seed, one_of(interval, INTERVALS, "--interval")),
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +16,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_results(folder: str | Path) -> pd.DataFrame:
-    """Return a run's cells as a table, one row per cell in the suite's order.
+def load_results(*runs: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the cells of run directories as a table, one row per cell in the suite's order.
 
     Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
     labels as `labels.*`, what `posebench bench` measured as `speed.*`, and metrics as fractions 0-1
     with the ends of their intervals as `AP low` and `AP high`. `findings` says what is odd in the
-    data and the checkpoint, a line each as tables show it, and is empty where nothing is. Raises
-    `DataError` if `folder` is no run directory.
+    data and the checkpoint, a line each as tables show it, and is empty where nothing is. With
+    several runs, the first column `run` says which. Raises `DataError` if one is no run directory.
     """
     import pandas as pd
 
-    run = read_run(Path(folder))
-    table: pd.DataFrame = pd.DataFrame([_row(cell) for cell in run.cells])
+    rows = [
+        {"run": os.fspath(folder), **row} if len(runs) > 1 else row
+        for folder in runs
+        for row in _rows(Path(folder))
+    ]
+    table: pd.DataFrame = pd.DataFrame(rows)
     return table
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    return [_row(cell) for cell in read_run(folder).cells]
 
 
 def _row(cell: StoredCell) -> dict[str, Any]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import atexit
 import math
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from posebench.errors import UsageError
+from posebench.errors import UsageError, nearest
+from posebench.files.cache import predictions_directory
+from posebench.files.records import record_from_mapping
 from posebench.files.writing import check_writable, naming_what_cannot_be_written
 from posebench.results.cell import CellResult, RunSettings, write_results
 from posebench.results.probes import StoredProbe
-from posebench.results.store import RUN_FILE, StoredCell
+from posebench.results.store import PREDICTIONS, RUN_FILE, Run, StoredCell, read_run
+from posebench.running.network_plans import Storage
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import share_out
 from posebench.running.run_suite import EVALUATION, CellWork, run_suite
-from posebench.suites.suite import AXES
+from posebench.running.sources import checkpoint_entries
+from posebench.suites.claims import find_claims
+from posebench.suites.fields import EvaluationFields
+from posebench.suites.suite import AXES, CheckpointEntry, Suite, check_suite
+from posebench.zoo import embedded_names
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,74 @@ def run_results(
     finally:
         collected.write()
     return RunResults(tuple(collected.results()), collected.stopped)
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What a Python program asks to evaluate; `fields` are those of a suite by name.
+
+    A field that is a list may also be given as its only value. `checkpoints` are files or names, or
+    entries of a suite; none are all embedded ones. `spec` says what the files do not. Without `out`
+    the run directory is a temporary one, which is removed when the program ends.
+    """
+
+    checkpoints: tuple[str | CheckpointEntry | Mapping[str, Any], ...]
+    fields: Mapping[str, Any]
+    spec: Path | None = None
+    out: Path | None = None
+    limit: int | None = None
+    device: str = "cpu"
+
+
+def evaluate_run(request: EvaluationRequest, display: Display) -> Run:
+    """Evaluate and return the run; cells that cannot run or fail say why.
+
+    Raises `PosebenchError` for checkpoints or data that are not there, and for a suite that cannot
+    be run.
+    """
+    for name in request.fields:
+        if name not in _FIELDS:
+            raise UsageError(f"evaluate has no option {name!r}.", hint=nearest(name, _FIELDS))
+    asked_for = request.checkpoints or embedded_names()
+    named = [each for each in asked_for if isinstance(each, str)]
+    found = checkpoint_entries(named, request.spec) if named else ()
+    entries = (*found, *(each for each in asked_for if not isinstance(each, str)))
+    several = {name: _listed(value) for name, value in request.fields.items() if name in _LISTS}
+    plain = {"name": "eval", "description": "posebench.evaluate", **request.fields, **several}
+    suite = record_from_mapping(Suite, {**plain, "checkpoints": entries}, where="evaluate")
+    check_suite(suite)
+    folder = request.out or _lasting_folder()
+    shared = None if os.environ.get("POSEBENCH_PREDICTIONS") == "none" else predictions_directory()
+    asked = RunRequest(
+        suite=suite,
+        claims=find_claims(suite.claims, Path.cwd()),
+        folder=Path(),
+        out=folder,
+        limit=request.limit,
+        devices=(request.device,),
+        source=str(Path.cwd()),
+        storage=Storage(predictions=folder / PREDICTIONS, shared=shared),
+        only_adds=True,
+    )
+    run_results(asked, display)
+    return read_run(folder)
+
+
+_FIELDS = ("datasets", *EvaluationFields.__annotations__)
+_LISTS = (*AXES, "claims")
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the values of a field as a suite has them."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return [str(each) if isinstance(each, os.PathLike) else each for each in values]
+
+
+def _lasting_folder() -> Path:
+    """Return a folder that is there until the program ends."""
+    folder = Path(tempfile.mkdtemp(prefix="posebench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _check_outputs(request: RunRequest, json: Path | None) -> None:

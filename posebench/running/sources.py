@@ -12,6 +12,7 @@ from posebench.errors import CheckpointError, PosebenchError, SpecError, in_one_
 from posebench.results.cell import Status
 from posebench.suites.suite import CheckpointEntry, DatasetEntry, Suite
 from posebench.zoo import resolve
+from posebench.zoo.hub import checkpoint_name, hub_name
 
 _WILD = re.compile(r"[*?\[]")
 
@@ -137,6 +138,9 @@ def _name(path: Path, paths: Sequence[Path]) -> str:
 
 def _names(path: Path) -> list[str]:
     """Return the names a file may go by, the shortest first."""
+    hub = hub_name(path)
+    if hub is not None:
+        return [checkpoint_name(path), hub, str(path.resolve())]
     parts = path.resolve().parts
     tails = ("/".join(parts[-length:]) for length in range(2, len(parts)))
     return [path.stem, path.name, *tails, str(path.resolve())]

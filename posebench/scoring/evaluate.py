@@ -6,7 +6,7 @@ pycocotools, and of xtcocotools for CrowdPose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -127,6 +127,16 @@ def select_results(
             f"has {len(dataset.keypoints)}.",
             hint="Evaluate this checkpoint on data with its own keypoints.",
         )
+    return chosen_results(predictions, dataset.keypoints.sigmas, options, dataset.category.id)
+
+
+def chosen_results(
+    predictions: Predictions, sigmas: Sequence[float], options: ScoringOptions, category: int
+) -> list[dict[str, Any]]:
+    """Return the COCO results of `select_results`, of predictions whose sigmas (K,) are known.
+
+    Raises `EvaluationError` if predictions are not finite.
+    """
     check_finite(predictions)
     scores = rescore(
         options.rescoring,
@@ -134,7 +144,7 @@ def select_results(
         predictions.keypoint_scores,
         options.keypoint_threshold,
     )
-    sigmas = np.asarray(dataset.keypoints.sigmas, dtype=np.float32)
+    deviations = np.asarray(sigmas, dtype=np.float32)
     kept = [np.zeros(0, dtype=np.int64)]
     for rows in group_by_image(predictions.image_ids, predictions.ids):
         chosen = apply_nms(
@@ -142,8 +152,8 @@ def select_results(
             predictions.keypoints[rows],
             scores[rows],
             predictions.areas[rows],
-            sigmas,
+            deviations,
             options.nms_threshold,
         )
         kept.append(rows[chosen])
-    return to_coco_results(predictions, scores, np.concatenate(kept), dataset.category.id)
+    return to_coco_results(predictions, scores, np.concatenate(kept), category)

@@ -21,6 +21,8 @@ from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import naming_what_cannot_be_written, write_json
+from posebench.scoring.formats.folders import files_of
+from posebench.scoring.formats.formats import FORMATS, FormatChoice
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
 from posebench.scoring.matching.metrics import (
@@ -31,9 +33,8 @@ from posebench.scoring.matching.metrics import (
 )
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
 from posebench.scoring.official import score_official_categories
-from posebench.scoring.results_file import Expected, ResultsFile, read_detections
-from posebench.scoring.results_json import read_coco_results
-from posebench.scoring.results_readings import reading_findings
+from posebench.scoring.results_file import ResultsFile, read_results
+from posebench.scoring.results_json import read_coco_results, rows_of
 from posebench.scoring.statistics.estimates import (
     Estimate,
     Resampling,
@@ -51,8 +52,8 @@ SCHEMA_VERSION = 1
 class ScoreRequest:
     """What to score. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
 
-    `category` is an id or a name, None for all that have keypoints. Without replicates there are
-    no intervals.
+    `format` says who wrote the results; `auto` sees it. `category` is an id or a name, None for all
+    that have keypoints. Without replicates there are no intervals.
     """
 
     predictions: tuple[Path, ...]
@@ -63,12 +64,14 @@ class ScoreRequest:
     official: bool = False
     resampling: Resampling = field(default_factory=Resampling)
     category: str | None = None
+    format: FormatChoice = "auto"
 
 
 @dataclass(frozen=True)
 class FileScore:
     """One results file: its numbers by metric, and the official evaluator's if asked for.
 
+    `format` says what it was taken for.
     With several categories, `metrics` are the mean over those that have a person, as evaluators
     take it, and `categories` has the numbers of each by name.
     """
@@ -82,6 +85,7 @@ class FileScore:
     official_evaluator: str | None = None
     findings: tuple[str, ...] = ()
     categories: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    format: str = FORMATS["coco"].says
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def score_files(request: ScoreRequest) -> ScoreReport:
     metrics = MATCH_METRICS[kind]
     if kind == "crowdpose":
         metrics = crowdpose_metrics(request.crowd_split)
-    files = [read_results(path, datasets, truths) for path in request.predictions]
+    files = [read_results(path, datasets, truths, request.format) for path in request.predictions]
     tables = [
         [
             match(truth, file.columns.of(dataset.category.id), KIND_RULES[kind])
@@ -177,26 +181,6 @@ def check_somebody_counts(datasets: Sequence[PoseDataset], truths: Sequence[Grou
             f"{datasets[0].annotations} has no person with labelled keypoints to score against.",
             hint="Crowds (iscrowd 1) and persons of `num_keypoints` 0 do not count.",
         )
-
-
-def read_results(
-    path: Path, datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]
-) -> ResultsFile:
-    """Read a results file of these categories, and note what does not suit the annotations."""
-    counts = {len(dataset.keypoints) for dataset in datasets}
-    if len(counts) > 1:
-        raise DataError(
-            f"{datasets[0].annotations} has categories of {', '.join(map(str, sorted(counts)))} "
-            "keypoints.",
-            hint="Name one category with --category.",
-        )
-    (count,) = counts
-    categories = [dataset.category for dataset in datasets]
-    file = read_detections(path, Expected(count, categories, datasets[0].images))
-    found = list(file.findings)
-    for dataset, truth in zip(datasets, truths, strict=True):
-        found += reading_findings(dataset, truth, file.columns.of(dataset.category.id))
-    return replace(file, findings=tuple(found))
 
 
 def data_facts(datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]) -> DataFacts:
@@ -259,17 +243,20 @@ def _file_score(
     """Return a file's score without its metrics."""
     official = None
     if request.official:
-        rows = read_coco_results(file.path, len(datasets[0].keypoints))
+        # The file itself where it can be, so that the check covers how it was read.
+        count = len(datasets[0].keypoints)
+        rows = rows_of(file.columns) if file.adapted else read_coco_results(file.path, count)
         official = score_official_categories(datasets, rows)
     return FileScore(
         path=str(file.path),
-        sha256=sha256_of(file.path),
+        sha256=sha256_of(*files_of(file.path)),
         detections=len(file.detections),
         scored=sum(len(table.scores) for table in tables),
         metrics={},
         official=dict(official.values) if official else None,
         official_evaluator=official.evaluator if official else None,
         findings=tuple(item.line for item in file.findings),
+        format=file.format,
     )
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +14,18 @@ from posebench.datasets.categories import Category
 from posebench.datasets.checks.findings import Finding, finding
 from posebench.datasets.checks.readings import box_reading_by_poses, sample
 from posebench.datasets.checks.row_faults import name_hint
-from posebench.datasets.coco import ImageRecord
-from posebench.datasets.json_rows import read_rows
+from posebench.datasets.coco import ImageRecord, PoseDataset
 from posebench.errors import DataError
+from posebench.scoring.formats.formats import FORMATS, FormatChoice
+from posebench.scoring.formats.reading import ADAPTED, Expected, read_blocks
 from posebench.scoring.matching.detections import (
     Detections,
     ResultColumns,
     join_columns,
-    result_columns,
 )
-from posebench.scoring.results_json import box_count_faults, raise_faults, row_faults
+from posebench.scoring.matching.truth import GroundTruth
+from posebench.scoring.results_json import box_count_faults, raise_faults
+from posebench.scoring.results_readings import reading_findings
 
 # Ties are reported if they make up this share of the results; a few move nothing.
 _MANY_TIES = 0.01
@@ -32,11 +33,20 @@ _MANY_TIES = 0.01
 
 @dataclass(frozen=True, eq=False)
 class ResultsFile:
-    """A file's results of all scored categories, and findings that do not prevent scoring."""
+    """A file's results of all scored categories, and findings that do not prevent scoring.
+
+    `format` says in words what it was taken for.
+    """
 
     path: Path
     columns: ResultColumns
     findings: tuple[Finding, ...]
+    format: str = FORMATS["coco"].says
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it is anything but a file of COCO results."""
+        return self.path.is_dir() or any(each.kind in ADAPTED for each in self.findings)
 
     @property
     def detections(self) -> Detections:
@@ -44,41 +54,8 @@ class ResultsFile:
         return self.columns.detections
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What results must fit: K keypoints, the categories, the images."""
-
-    keypoint_count: int
-    categories: Sequence[Category] = (Category(),)
-    images: Sequence[ImageRecord] = ()
-
-
-class _Blocks:
-    """What has been read so far: columns of sound rows, faults of the others."""
-
-    def __init__(self, keypoint_count: int) -> None:
-        self.keypoint_count = keypoint_count
-        self.parts: list[ResultColumns] = []
-        self.faults: list[Finding] = []
-        self.bad_ids: list[Any] = []
-        self.rows = self.boxed = 0
-
-    def take(self, rows: list[dict[str, Any]]) -> None:
-        """Turn a block of rows into columns."""
-        boxed = sum("bbox" in row for row in rows)
-        part = result_columns(rows, self.keypoint_count) if rows else None
-        if part is not None:
-            self.parts.append(part)
-        elif rows and boxed in (0, len(rows)):
-            self.faults += row_faults(rows, self.keypoint_count, self.rows) or [
-                Finding("results-fields", f"A number too large after entry {self.rows}")
-            ]
-            self.bad_ids += [row.get("image_id") for row in rows[:20]]
-        self.rows, self.boxed = self.rows + len(rows), self.boxed + boxed
-
-
 def read_detections(path: Path, expected: Expected | int) -> ResultsFile:
-    """Read a COCO results file of poses with K keypoints.
+    """Read a results file of poses with K keypoints, by default exactly COCO's.
 
     Rows of other categories are left out, as evaluators do, and duplicates are kept; both give a
     finding. Raises `DataError` if rows cannot be scored, naming the first, or if no result is of a
@@ -86,8 +63,7 @@ def read_detections(path: Path, expected: Expected | int) -> ResultsFile:
     """
     if isinstance(expected, int):
         expected = Expected(expected)
-    blocks = _Blocks(expected.keypoint_count)
-    read_rows(path, "results file", blocks.take)
+    blocks = read_blocks(path, expected)
     hint = blocks.faults and name_hint(
         blocks.bad_ids, {image.path.name: image.id for image in expected.images}
     )
@@ -103,7 +79,32 @@ def read_detections(path: Path, expected: Expected | int) -> ResultsFile:
     absent = [each for each in expected.categories if not (ids == each.id).any()]
     if blocks.rows and absent:
         said += finding("results-none-of-category", "Annotated categories without results", absent)
-    return ResultsFile(path, columns, (*said, *_oddities(columns, blocks.rows, expected.images)))
+    odd = _oddities(columns, blocks.rows, expected.images)
+    taken_for = FORMATS[blocks.format or "coco"].says
+    return ResultsFile(path, columns, (*blocks.changes, *said, *odd), taken_for)
+
+
+def read_results(
+    path: Path,
+    datasets: Sequence[PoseDataset],
+    truths: Sequence[GroundTruth],
+    form: FormatChoice = "auto",
+) -> ResultsFile:
+    """Read a results file of these categories, and note what does not suit the annotations."""
+    counts = {len(dataset.keypoints) for dataset in datasets}
+    if len(counts) > 1:
+        raise DataError(
+            f"{datasets[0].annotations} has categories of {', '.join(map(str, sorted(counts)))} "
+            "keypoints.",
+            hint="Name one category with --category.",
+        )
+    (count,) = counts
+    categories = [dataset.category for dataset in datasets]
+    file = read_detections(path, Expected(count, categories, datasets[0].images, form))
+    found = list(file.findings)
+    for dataset, truth in zip(datasets, truths, strict=True):
+        found += reading_findings(dataset, truth, file.columns.of(dataset.category.id))
+    return replace(file, findings=tuple(found))
 
 
 def _merged(faults: Sequence[Finding]) -> list[Finding]:

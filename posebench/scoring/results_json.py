@@ -14,6 +14,7 @@ from posebench.datasets.checks.row_faults import fault_findings, result_fault
 from posebench.errors import DataError
 from posebench.files.json_file import read_json
 from posebench.prediction.predictions import Predictions, group_by_image
+from posebench.scoring.matching.detections import ResultColumns
 
 RESULT_FORMAT = (
     "Each result is an object with image_id, category_id, keypoints [x, y, score] * K and score, "
@@ -50,6 +51,23 @@ def to_coco_results(
             "bbox": boxes[index].tolist(),
         }
         for index in keep
+    ]
+
+
+def rows_of(columns: ResultColumns) -> list[dict[str, Any]]:
+    """Return results as COCO writes them, from columns."""
+    found = columns.detections
+    triplets = np.concatenate([found.keypoints, found.keypoint_scores[..., None]], axis=2)
+    boxes = columns.bbox_xywh
+    return [
+        {
+            "image_id": int(found.image_ids[index]),
+            "category_id": int(columns.category_ids[index]),
+            "keypoints": triplets[index].reshape(-1).tolist(),
+            "score": float(found.scores[index]),
+            **({} if boxes is None else {"bbox": boxes[index].tolist()}),
+        }
+        for index in range(len(columns))
     ]
 
 

@@ -6,7 +6,8 @@ import importlib.resources
 from pathlib import Path
 
 from posebench.errors import CheckpointError, ZooError, nearest
-from posebench.zoo.published import find_published
+from posebench.zoo.hub import hub_folder, is_hub_id
+from posebench.zoo.published import find_published, published_checkpoints
 from posebench.zoo.pulling import by_hand, pulled_path
 
 _SUFFIX = ".safetensors"
@@ -18,9 +19,10 @@ def embedded_names() -> tuple[str, ...]:
 
 
 def resolve(argument: str) -> Path:
-    """Return the path of a checkpoint, given as a file or model folder, a name, or a zoo id.
+    """Return the path of a checkpoint, given as a file or model folder, a name, or an id.
 
-    A pulled file may also be given by its file name. Raises `CheckpointError` if there is no such
+    An id is one of the zoo, or of Hugging Face, whose file is fetched if it is not in its cache. A
+    pulled file may also be given by its file name. Raises `CheckpointError` if there is no such
     file; it names the nearest embedded checkpoint, or says how to get a published one.
     """
     path = Path(argument)
@@ -43,6 +45,8 @@ def _pulled(argument: str) -> Path:
     try:
         entry = find_published(argument)
     except ZooError as error:
+        if _is_on_hub(argument):
+            return hub_folder(argument)
         embedded = _embedded()
         hint = f"{nearest(argument, embedded)}\n" if embedded else ""
         raise CheckpointError(
@@ -54,6 +58,12 @@ def _pulled(argument: str) -> Path:
         return path
     how = f"Run `posebench zoo pull {entry.id}` first." if entry.urls else by_hand(entry, path)
     raise CheckpointError(f"{entry.id} is published, but its file is not at {path}.", hint=how)
+
+
+def _is_on_hub(argument: str) -> bool:
+    """Tell whether a name may be a Hugging Face id: one of a publisher of the zoo is a slip."""
+    owners = {entry.id.partition("/")[0] for entry in published_checkpoints()}
+    return is_hub_id(argument) and argument.partition("/")[0] not in owners
 
 
 def embedded_folder() -> Path:

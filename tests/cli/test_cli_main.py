@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import typer
+from documented_commands import unknown_words
 from small_run import posebench
 
 import posebench as package
+from posebench.cli import app
+from posebench.cli.examples import EXAMPLES, Group
 
 HEAVY = ("torch", "pandas", "numpy", "cv2", "pycocotools", "onnxruntime", "matplotlib")
 
@@ -53,6 +58,24 @@ def test_an_unknown_command_is_a_usage_error(run: Callable[..., Any]) -> None:
     done = run("evaluate")
     assert done.code == 2
     assert "No such command" in done.err
+
+
+def test_every_command_has_two_examples_that_it_knows() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    leaves = {name for name, command in commands.items() if not hasattr(command, "commands")}
+    assert set(EXAMPLES) == leaves
+    for name, (_, *examples) in EXAMPLES.items():
+        words = [shlex.split(example) for example in examples]
+        assert len(words) == 2 and all(each[:2] == ["posebench", name] for each in words)
+        assert [each for each in words if unknown_words(each)] == []
+
+
+def test_help_is_in_groups_and_shows_the_examples(run: Callable[..., Any]) -> None:
+    told = run("--help").out
+    groups = [told.index(f" {group} ") for group in get_args(Group)]
+    assert groups == sorted(groups)
+    told = run("score", "--help").out
+    assert "Examples:" in told and "--format ultralytics" in told
 
 
 NAME = "a\n::error::boom \x1b[31m"

@@ -255,7 +255,7 @@ def test_what_is_odd_in_the_data_loads_as_a_column(tmp_path: Path) -> None:
     note = CellFinding("data", "note", "images-unchecked", "No images.")
     cells = {"a": result(findings=(note, odd)), "b": result()}
     table = posebench.load_results(run_folder(tmp_path, cells))
-    worst, other = table.loc[0, "findings"].splitlines()
+    worst, other = str(table.loc[0, "findings"]).splitlines()
     assert worst == "warning: Persons whose `bbox` has no area: 1. [box-empty]"
     assert other == "note: No images. [images-unchecked]"
     assert table.loc[1, "findings"] == ""

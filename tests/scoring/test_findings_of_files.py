@@ -246,7 +246,7 @@ def test_a_fault_names_field_row_and_reading(
     annotations, results, _ = people()
     results[2][field] = value
     with pytest.raises(DataError, match=message) as caught:
-        score(tmp_path, annotations, results)
+        score(tmp_path, annotations, results, format="coco")
     assert "entry 2" in caught.value.message
     if value == "0001.png":
         assert "file_name of image 1" in str(caught.value.hint)

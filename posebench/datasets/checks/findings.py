@@ -79,6 +79,8 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "boxes-scores-range": "warning",
         # Results files.
         "results-empty": "warning",
+        "results-adapted": "note",
+        "results-scores-missing": "warning",
         "results-fields": "error",
         "results-box-some": "error",
         "results-box-negative": "error",

@@ -39,7 +39,9 @@ def data_lines(data: DataFacts) -> list[str]:
 def _heading(report: ScoreReport) -> list[str]:
     lines = data_lines(report.data)
     for label, score in zip(file_labels(len(report.scores)), report.scores, strict=True):
-        lines.append(f"{label} = {score.path}: {score.detections} detections")
+        lines.append(
+            f"{label} = {score.path}: {score.detections} detections, read as {score.format}"
+        )
         if left_out := score.detections - score.scored:
             lines.append(f"  note: {left_out} of them are not scored (beyond 20 of an image)")
         lines += [f"  {finding}" for finding in score.findings]

@@ -43,8 +43,9 @@ from posebench.scoring.files import (
     check_somebody_counts,
     data_facts,
     load_annotated,
-    read_results,
 )
+from posebench.scoring.formats.folders import files_of
+from posebench.scoring.formats.formats import FormatChoice
 from posebench.scoring.keypoint_metrics import (
     ALL_KEYPOINTS,
     KeypointMetrics,
@@ -53,7 +54,7 @@ from posebench.scoring.keypoint_metrics import (
 )
 from posebench.scoring.matching.matching import KIND_RULES
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
-from posebench.scoring.results_file import ResultsFile
+from posebench.scoring.results_file import ResultsFile, read_results
 from posebench.scoring.statistics.estimates import check_replicates
 
 # COCO's visibility flags of labelled keypoints.
@@ -65,7 +66,7 @@ class DiagnosisRequest:
     """What to diagnose. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
 
     `replicates` resamples of the images, drawn from `seed`, give the intervals. `category` is an id
-    or a name, needed if several have keypoints.
+    or a name, needed if several have keypoints. `format` says who wrote the results.
     """
 
     predictions: tuple[Path, ...]
@@ -75,6 +76,7 @@ class DiagnosisRequest:
     replicates: int = 1000
     seed: int = 0
     category: str | None = None
+    format: FormatChoice = "auto"
 
     def __post_init__(self) -> None:
         check_replicates(self.replicates)
@@ -133,7 +135,7 @@ def diagnose_files(request: DiagnosisRequest) -> DiagnosisReport:
     dataset = datasets[0]
     truth = ground_truth(dataset)
     check_somebody_counts(datasets, [truth])
-    files = [read_results(path, datasets, [truth]) for path in request.predictions]
+    files = [read_results(path, datasets, [truth], request.format) for path in request.predictions]
     flip = dataset.keypoints.flip_indices
     found = [diagnose(truth, file.detections, flip, KIND_RULES[dataset.kind]) for file in files]
     sampled = resample_errors(found, request.replicates, np.random.default_rng(request.seed))
@@ -161,7 +163,7 @@ def _model(
     flags = truth.visibility[distances.person]
     return ModelDiagnosis(
         path=str(file.path),
-        sha256=sha256_of(file.path),
+        sha256=sha256_of(*files_of(file.path)),
         detections=len(file.detections),
         ap=average_precision(tables.predicted),
         oracle_ap=average_precision(tables.alone[ERROR_TYPES.index("score")]),

@@ -1,0 +1,101 @@
+"""What `--help` shows besides options: where a command belongs, and two examples of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, TypedDict
+
+Group = Literal["Run", "Read runs", "Results of any tool", "Checkpoints, data and suites"]
+EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
+    {
+        "run": (
+            "Run",
+            "posebench run suites/quickstart.yaml",
+            "posebench run resolution --dry-run",
+        ),
+        "eval": (
+            "Run",
+            "posebench eval a.pth b.onnx --dataset coco --data-root DATA",
+            "posebench eval a.pth --dataset FOLDER --size native,192x144 --policy resample",
+        ),
+        "bench": (
+            "Run",
+            "posebench bench a.pth --dataset coco --data-root DATA --limit 200",
+            "posebench bench a.pth --engine own,eager --precision fp32,bf16 --parity",
+        ),
+        "probe": (
+            "Run",
+            "posebench probe heatmap-l simcc-l --probe tokens,position-code",
+            "posebench probe heatmap-l simcc-l --out runs/probes",
+        ),
+        "train": (
+            "Run",
+            "posebench train suites/recipes/simcc-s.yaml --out trained",
+            "posebench train own.yaml --device cuda --out trained",
+        ),
+        "table": (
+            "Read runs",
+            "posebench table runs/quickstart --ci",
+            "posebench table runs/a runs/b --columns none --metric AP,AR --format md",
+        ),
+        "claims": (
+            "Read runs",
+            "posebench claims runs/quickstart",
+            "posebench claims runs/quickstart --enforce --junit claims.xml",
+        ),
+        "compare": (
+            "Read runs",
+            "posebench compare results/ci candidate",
+            'posebench compare results/ci candidate --gate "AP drop 0.3" --github',
+        ),
+        "plot": (
+            "Read runs",
+            "posebench plot runs/quickstart --kind resolution --out sizes.svg",
+            "posebench plot runs/speed --kind pareto --out speed.pdf",
+        ),
+        "report": (
+            "Read runs",
+            "posebench report runs/quickstart --out report.html",
+            "posebench report runs/mine --out mine.html",
+        ),
+        "export": (
+            "Read runs",
+            "posebench export runs/quickstart --format model-index --out cards",
+            "posebench export runs/quickstart --format wandb --project poses",
+        ),
+        "score": (
+            "Results of any tool",
+            "posebench score a.json b.json --ann annotations.json --official",
+            "posebench score predictions.json --ann annotations.json --format ultralytics",
+        ),
+        "diagnose": (
+            "Results of any tool",
+            "posebench diagnose a.json --ann annotations.json",
+            "posebench diagnose a.json b.json --ann annotations.json --plot errors.svg",
+        ),
+        "inspect": (
+            "Checkpoints, data and suites",
+            "posebench inspect a.pth",
+            "posebench inspect usyd-community/vitpose-base-simple",
+        ),
+        "convert": (
+            "Checkpoints, data and suites",
+            "posebench convert a.pth a.safetensors",
+            "posebench convert simcc-s simcc-s.safetensors",
+        ),
+    }
+)
+
+
+class CommandHelp(TypedDict):
+    """What a command is registered with."""
+
+    rich_help_panel: str
+    epilog: str
+
+
+def help_of(command: str) -> CommandHelp:
+    """Return the group of a command, and the paragraph below its options."""
+    group, *examples = EXAMPLES[command]
+    return {"rich_help_panel": group, "epilog": "\n\n".join(("Examples:", *examples))}
