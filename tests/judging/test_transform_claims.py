@@ -9,7 +9,8 @@ import pytest
 from small_store import result
 
 from posebench.judging.claim_cells import claim_cell
-from posebench.judging.contrasts import ClaimCell, contrast_of
+from posebench.judging.contrasts import contrast_of
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.results.store import StoredCell
 from posebench.suites.claims import Claim
 
