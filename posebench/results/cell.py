@@ -51,8 +51,8 @@ class Protocol:
     boxes; `boxes_left_out` says in words what else the boxes file held; `engine` ran the network
     (`eager` did, if a file does not say); `precision` is that of the network and of the decoded
     outputs; `images_sha256` is the hash of the images' content, in their order. `category` is the
-    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`. Files
-    from before 0.2 have no hash, and were made of category 1 with the defaults.
+    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`, and
+    `box_shift` and `box_scale` those of `BoxChange`. Files from before 0.2 have no hash, and were made of category 1 with the defaults.
     """
 
     dataset: str
@@ -85,6 +85,8 @@ class Protocol:
     category: int = PERSON
     exif: str = "apply"
     allow_resized: bool = False
+    box_shift: tuple[float, float] = (0.0, 0.0)
+    box_scale: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import posebench
+from posebench.datasets.boxes import BoxChange
 from posebench.errors import PosebenchError, SpecError, in_one_line, nearest
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
@@ -78,12 +79,17 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class BoxesEntry:
-    """Boxes to crop: `gt`, or a file of detected boxes and which of them to keep."""
+    """Boxes to crop: `gt`, or a file of detected boxes and which of them to keep.
+
+    All are moved by `shift` (x, y), fractions of a box's own sides, and scaled by `scale`.
+    """
 
     file: str = "gt"
     min_score: float = 0.0
     nms_threshold: float | None = None
     max_per_image: int | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -261,6 +267,11 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
             check_size_text(text)
         except PosebenchError as error:
             yield ("sizes", index), in_one_line(error)
+    for index, boxes in enumerate(suite.boxes_entries):
+        try:
+            BoxChange(boxes.shift, boxes.scale)
+        except PosebenchError as error:
+            yield ("boxes", index), in_one_line(error)
     names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]
     for index, entry in enumerate(suite.checkpoint_entries):
         if entry.name is not None and names.count(entry.name) > 1:
