@@ -170,6 +170,12 @@ def evaluation_entry(data: TrainingDataEntry) -> DatasetEntry:
     )
 
 
+def check_name(name: str) -> str | None:
+    """Return why a name cannot be that of a folder, None if it can."""
+    fits = _NAME.fullmatch(name) is not None
+    return None if fits else f"name {name!r} must be of letters, digits, '.', '_' and '-'."
+
+
 def load_suite(path: Path) -> Suite:
     """Read a suite; raise `SpecError` that names the line and, for a key, the nearest valid one."""
     suite, file = record_from_yaml(Suite, path)
@@ -251,8 +257,9 @@ def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:
 
 def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
-    if _NAME.fullmatch(suite.name) is None:
-        yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
+    problem = check_name(suite.name)
+    if problem is not None:
+        yield ("name",), problem
     yield from _defects_of_sources(suite)
     for axis in AXES:
         if not getattr(suite, axis) and not (axis == "checkpoints" and suite.trained):
