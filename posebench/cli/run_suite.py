@@ -135,7 +135,7 @@ def request_of(path: Path, options: RunOptions) -> tuple[RunRequest, tuple[str, 
     found = settled(load_suite(path), path.parent, options.scale, options.data_roots)
     request = RunRequest(
         suite=found.suite,
-        claims=find_claims(found.suite.claims, path.parent),
+        claims=find_claims(found.suite.claims, path.parent, found.suite.factors),
         folder=path.parent,
         out=options.folder_for(found.suite.name),
         only=options.only,

@@ -58,6 +58,6 @@ def print_schema() -> None:
     """Print the JSON schema of suite files, for editors."""
     import json
 
-    from posebench.suites.suite import suite_schema
+    from posebench.suites.schema import suite_schema
 
     typer.echo(json.dumps(suite_schema(), indent=1))

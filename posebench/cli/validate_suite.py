@@ -27,7 +27,7 @@ def validate_file(path: Path, *, data: bool) -> int:
     for line in found_data.absent:
         say(line)
     suite = found_data.suite
-    claims = find_claims(suite.claims, path.parent)
+    claims = find_claims(suite.claims, path.parent, suite.factors)
     plan = _plan(suite, path.parent, data=data)
     problems, notes = _of_checkpoints(plan.cells)
     tried = planned_claims(plan, claims)

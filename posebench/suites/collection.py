@@ -8,7 +8,7 @@ from pathlib import Path
 from posebench.files.yaml_records import YamlFile, record_from_yaml
 from posebench.suites.suite import Suite, check_name, load_suite
 
-_SUITES = "suites"
+SUITES = "suites"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def is_collection(path: Path) -> bool:
 
     Raises `SpecError` if it cannot be read.
     """
-    return _SUITES in YamlFile(path).value
+    return SUITES in YamlFile(path).value
 
 
 def load_collection(path: Path) -> Collection:
@@ -43,13 +43,13 @@ def load_collection(path: Path) -> Collection:
     if problem is not None:
         raise file.misfit(("name",), problem)
     if not collection.suites:
-        raise file.misfit((_SUITES,), "suites is empty, which leaves nothing to run.")
+        raise file.misfit((SUITES,), "suites is empty, which leaves nothing to run.")
     for index, name in enumerate(collection.suites):
         if not (path.parent / name).is_file():
-            raise file.misfit((_SUITES, index), f"there is no file {path.parent / name}.")
+            raise file.misfit((SUITES, index), f"there is no file {path.parent / name}.")
         if is_collection(path.parent / name):
             what = f"{name} lists suites itself: list those here."
-            raise file.misfit((_SUITES, index), what)
+            raise file.misfit((SUITES, index), what)
     return collection
 
 
@@ -74,5 +74,5 @@ def members_of(path: Path) -> tuple[Member, ...]:
         other = found.setdefault(member.suite.name, member)
         if other is not member:
             what = f"{name} and {other.path.name} are both called {member.suite.name}."
-            raise YamlFile(path).misfit((_SUITES, index), what)
+            raise YamlFile(path).misfit((SUITES, index), what)
     return tuple(found.values())

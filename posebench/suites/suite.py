@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import posebench
 from posebench.datasets.boxes import BoxChange
@@ -137,6 +137,11 @@ class Suite:
     trained: TrainedCheckpoints | None = None
 
     @property
+    def factors(self) -> tuple[str, ...]:
+        """The paths of the recipe in which trained arms may differ."""
+        return () if self.trained is None else self.trained.factors
+
+    @property
     def checkpoint_entries(self) -> tuple[CheckpointEntry, ...]:
         """The checkpoints, each as a record."""
         return tuple(CheckpointEntry(e) if isinstance(e, str) else e for e in self.checkpoints)
@@ -231,17 +236,6 @@ def folder_of(source: str) -> Path:
     """
     made_in = Path(source)
     return made_in if source and made_in.is_dir() else find_suite(source).parent
-
-
-def suite_schema() -> dict[str, Any]:
-    """Return the JSON schema of suite files, for editors."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(Suite).json_schema()
-    schema["anyOf"] = [{"required": [name]} for name in ("checkpoints", "trained")]
-    for record in (schema, *schema["$defs"].values()):
-        record["additionalProperties"] = False
-    return schema
 
 
 def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from posebench.errors import SpecError
+from posebench.suites.collection import is_collection, load_collection
+from posebench.suites.schema import suite_schema
 from posebench.suites.suite import (
     CheckpointEntry,
     ScoringEntry,
@@ -17,7 +19,6 @@ from posebench.suites.suite import (
     folder_of,
     load_suite,
     shipped_suites,
-    suite_schema,
 )
 
 
@@ -83,7 +84,8 @@ def test_shipped_suites_fit_and_are_found_by_name() -> None:
     suites = shipped_suites()
     assert "quickstart" in suites
     for name, path in suites.items():
-        assert load_suite(path).name == name.rpartition("/")[2]
+        read = load_collection if is_collection(path) else load_suite
+        assert read(path).name == name.rpartition("/")[2]
         assert find_suite(name) == path
 
 
@@ -98,7 +100,10 @@ def test_the_schema_knows_every_key_that_is_read() -> None:
     assert set(raw) <= set(schema["properties"])
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["name", "description"]
-    assert schema["anyOf"] == [{"required": ["checkpoints"]}, {"required": ["trained"]}]
+    sources = ("checkpoints", "trained", "suites")
+    assert schema["anyOf"] == [{"required": [name]} for name in sources]
+    collection = yaml.safe_load(shipped_suites()["lab/all"].read_text(encoding="utf-8"))
+    assert set(collection) <= set(schema["then"]["propertyNames"]["enum"])
 
 
 def test_a_suite_in_memory_is_checked_as_one_in_a_file_is() -> None:
