@@ -64,6 +64,12 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
             "labels.pair: Input should be a valid str",
         ),
         ("checkpoints: [{file: a, name: x}, {file: b, name: x}]\n", "name of two checkpoints"),
+        (
+            "checkpoints: [a]\nboxes:\n- gt\n- {file: gt, shift: [3, 0]}\n",
+            "line 6: A box shift of (3, 0) is more than",
+        ),
+        ("checkpoints: [a]\nboxes: [{file: gt, scale: 0}]\n", "A box scale of 0 does not lie"),
+        ("checkpoints: [a]\nboxes: [{file: gt, shift: 0.5}]\n", "boxes.0"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
