@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,12 @@ import pytest
 import yaml
 from lab_suites import ARMS, instant_training, lab_suite
 
+from posebench.judging.verdicts import verdicts_of
 from posebench.results.store import read_run, runs_in
 from posebench.running.executors import EXECUTORS
 from posebench.running.trained import forecast, train_suite as training, worker
+from posebench.suites.collection import members_of
+from posebench.suites.suite import shipped_suites
 
 CLAIM = """
 claims:
@@ -155,3 +161,24 @@ def test_options_reach_the_suites_that_they_concern(
     collection.write_text(yaml.safe_dump(listed), encoding="utf-8")
     failed = run("run", collection, "--scale", "tiny")
     assert (failed.code, "are for suites that have `trained:`" in failed.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_the_whole_lab_runs_at_scale_tiny(tmp_path: Path) -> None:
+    """On two idle cores this takes about ten minutes."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "posebench", "run", "lab/all", "--scale", "tiny"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "POSEBENCH_CACHE": str(tmp_path / "cache")}
+    subprocess.run(
+        [*command, "--jobs", "2", "--out", str(out)], check=True, env=environment, cwd=tmp_path
+    )
+    claims = set[str]()
+    for member in members_of(shipped_suites()["lab/all"]):
+        run = read_run(out / member.suite.name)
+        assert not run.missing
+        for verdict in verdicts_of(run):
+            assert verdict.verdict in ("supported", "refuted", "inconclusive"), verdict.reason
+            assert (verdict.seeds, verdict.scope) == (3, "paradigm")
+            claims.add(verdict.claim.id)
+        assert set(member.suite.claims) <= claims
+    assert {name[:3] for name in claims} >= {"L3-", "L4-", "L5-", "L10", "L11", "L12", "L13"}
