@@ -13,7 +13,7 @@ from posebench.cli.run_suite import (
     Ended,
     RunOptions,
     check_claims,
-    plan_as_trained,
+    promised_by,
     request_of,
     run_request,
 )
@@ -154,17 +154,18 @@ def _show_costs(requests: Sequence[RunRequest], jobs: int) -> None:
 def _cost(request: RunRequest, seen: set[str]) -> _Cost:
     """Return the cost of a suite; `seen` has the keys of trainings that were counted already."""
     with suite_display() as display:
-        plan, planned = plan_as_trained(request, display)
-        waiting = {each.key: each for each in planned if each.record is None}
+        promised = promised_by(request, display)
+        waiting = {each.key: each for each in promised.trainings if each.record is None}
         new = [each for key, each in waiting.items() if key not in seen]
         seconds = forecast(new, request.devices[0], display.progress).seconds(new)
     seen.update(waiting)
-    pending, _ = pending_and_done(request, plan)
+    cells = promised.plan.cells
+    pending, _ = pending_and_done(request, promised.plan, promised.probes)
     return _Cost(
         request.suite.name,
-        len(plan.cells),
+        len(cells),
         len(pending),
-        len(planned),
+        len(promised.trainings),
         len(waiting) - len(new),
         len(new),
         seconds,

@@ -24,6 +24,7 @@ from posebench.reporting.live import (
 )
 from posebench.reporting.messages import say
 from posebench.reporting.printing import print_fitting
+from posebench.reporting.tables.probe_tables import probe_tables
 from posebench.reporting.tables.results_table import by_data, print_results
 from posebench.reporting.tables.verdict_table import verdict_table
 from posebench.reporting.training_display import (
@@ -36,10 +37,11 @@ from posebench.running.bench.convolutions import convolution_speed
 from posebench.running.evaluation import exit_code
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.plan import SuitePlan
+from posebench.running.probing import PlannedProbe, asked_probes, pending_probes, plan_probes
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
-from posebench.running.sources import SuiteCheckpoint
+from posebench.running.sources import SuiteCheckpoint, suite_checkpoints
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast, stand_ins
 from posebench.running.trained.train_suite import (
@@ -50,7 +52,8 @@ from posebench.running.trained.train_suite import (
 )
 from posebench.suites.claims import find_claims
 from posebench.suites.settling import settled
-from posebench.suites.suite import load_suite, source_text
+from posebench.suites.shipped import source_text
+from posebench.suites.suite import load_suite
 
 _RUNS = Path("runs")
 
@@ -156,7 +159,8 @@ def check_claims(request: RunRequest) -> None:
     planned = plan_trainings(request.suite, request.folder, request.out)
     if any(each.record is None for each in planned) and request.claims:
         with suite_display() as display:
-            refuse_untestable(_plan_with_stand_ins(request, planned, display), request.claims)
+            plan, _ = _plan_with_stand_ins(request, planned, display)
+        refuse_untestable(plan, request.claims)
 
 
 def run_request(request: RunRequest, options: RunOptions) -> Ended:
@@ -181,14 +185,17 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
     results = [cell.result for cell in run.cells]
     for group in by_data(results):
         print_results(group)
+    for table in probe_tables(run.probes):
+        print_fitting(table)
     verdicts = verdicts_of(run)
     if verdicts:
         print_fitting(verdict_table(verdicts))
     if run.missing:
         why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
-        print_fitting(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
+        total = len(run.record.cells) + len(run.record.probes)
+        print_fitting(f"{why}: {len(run.missing)} of {total} results are left.")
     print_fitting(Text(f"Run directory: {request.out}"))
-    return Ended(3 if stopped else exit_code(results), stopped)
+    return Ended(3 if stopped else exit_code((*results, *run.probes)), stopped)
 
 
 def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint, ...]:
@@ -199,36 +206,52 @@ def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint,
         return train_suite(request.suite, request.folder, request.out, options.places, shown)
 
 
-def plan_as_trained(
-    request: RunRequest, display: Display
-) -> tuple[SuitePlan, tuple[PlannedTraining, ...]]:
-    """Return the plan that a suite will have when all is trained, and its trainings.
+@dataclass(frozen=True)
+class Promised:
+    """What a suite will have when all is trained: its cells, probes asked for, and trainings."""
+
+    plan: SuitePlan
+    probes: tuple[PlannedProbe, ...]
+    trainings: tuple[PlannedTraining, ...]
+
+
+def promised_by(request: RunRequest, display: Display) -> Promised:
+    """Return what a suite will have when all is trained.
 
     Raises `SpecError` for claims that could never be tested.
     """
     planned = plan_trainings(request.suite, request.folder, request.out)
-    plan = _plan_with_stand_ins(request, planned, display)
+    plan, probes = _plan_with_stand_ins(request, planned, display)
     refuse_untestable(plan, request.claims)
-    return plan, planned
+    return Promised(plan, tuple(asked_probes(request, probes)), planned)
 
 
 def _plan_with_stand_ins(
     request: RunRequest, planned: Sequence[PlannedTraining], display: Display
-) -> SuitePlan:
-    trainings = [each.training for each in planned]
+) -> tuple[SuitePlan, tuple[PlannedProbe, ...]]:
+    """Return the cells and probes that a suite will have when all its checkpoints are trained."""
+    trainings, loaded = [each.training for each in planned], LoadedCheckpoints()
     with stand_ins(request.suite, trainings, request.out) as trained:
-        return plan_of(replace(request, trained=trained), LoadedCheckpoints(), display.progress)
+        plan = plan_of(replace(request, trained=trained), loaded, display.progress)
+        checkpoints = (*suite_checkpoints(request.suite, request.folder), *trained)
+        return plan, plan_probes(request.suite, checkpoints, plan.workloads, loaded)
 
 
 def _show_plan(request: RunRequest, jobs: int) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
-        plan, planned = plan_as_trained(request, display)
+        promised = promised_by(request, display)
+        planned = promised.trainings
         found = forecast(planned, request.devices[0], display.progress)
-    pending, _ = pending_and_done(request, plan)
-    print_fitting(plan_table(plan.cells, pending))
+    asked, plan = promised.probes, promised.plan
+    pending, _ = pending_and_done(request, plan, asked)
+    if plan.cells:
+        print_fitting(plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
+    if asked:
+        left = pending_probes(request, asked)
+        print_fitting(f"{len(asked)} probes, {len(asked) - len(left)} done before")
     if planned:
         print_fitting(training_table(planned, found))
         print_fitting(Text(training_line(planned, found, jobs)))

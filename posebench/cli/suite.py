@@ -14,7 +14,7 @@ def list_suites() -> None:
     """List the suites that come with posebench."""
     from posebench.reporting.messages import say
     from posebench.suites.collection import description_of
-    from posebench.suites.suite import shipped_suites
+    from posebench.suites.shipped import shipped_suites
 
     for name, path in shipped_suites().items():
         say(f"{name:<18} {description_of(path)}")
@@ -26,7 +26,7 @@ def show_suite(
 ) -> None:
     """Print a suite's file."""
     from posebench.reporting.messages import harmless, say
-    from posebench.suites.suite import find_suite
+    from posebench.suites.shipped import find_suite
 
     path = find_suite(suite)
     say(f"# {path}")
@@ -47,7 +47,7 @@ def validate_suite(
     """
     from posebench.cli.validate_suite import validate_file
     from posebench.suites.collection import files_of
-    from posebench.suites.suite import find_suite
+    from posebench.suites.shipped import find_suite
 
     codes = [validate_file(path, data=data) for path in files_of(find_suite(suite))]
     raise typer.Exit(max(codes))

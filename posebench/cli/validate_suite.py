@@ -37,7 +37,8 @@ def validate_file(path: Path, *, data: bool) -> int:
         say(as_line(line))
     for line in problems:
         say(as_line(f"problem: {line}"), err=True)
-    counts = f"{suite.name}, {len(plan.cells)} cells, {len(claims)} claims"
+    probes = f", {len(suite.probes)} probes" if suite.probes else ""
+    counts = f"{suite.name}, {len(plan.cells)} cells{probes}, {len(claims)} claims"
     if problems:
         say(as_line(f"{path} is not sound: {counts}, {len(problems)} problems."), err=True)
         return 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posebench.datasets.boxes import BoxChange, BoxFilter, changed_boxes
+from posebench.datasets.boxes import BoxFilter, changed_boxes
 from posebench.datasets.checks.findings import Finding
 from posebench.datasets.checks.survey import data_findings, raise_errors
 from posebench.datasets.coco import Instances, PoseDataset
@@ -194,7 +194,7 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     keypoints=None if entry.keypoints is None else _place(entry.keypoints, folder),
                     boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
                     box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
-                    box_change=BoxChange(boxes.shift, boxes.scale),
+                    box_change=boxes.change,
                     limit=min(limits, default=None),
                     category=None if entry.category is None else str(entry.category),
                     area_rule=entry.area_rule,

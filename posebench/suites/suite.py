@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import posebench
 from posebench.datasets.boxes import BoxChange
-from posebench.errors import PosebenchError, SpecError, in_one_line, nearest
+from posebench.errors import PosebenchError, SpecError, in_one_line
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
 from posebench.networks.names import DecoderChoice
 from posebench.networks.sizes import check_size_text
 from posebench.prediction.execution import Engine, Precision
+from posebench.suites.probes import ProbeName, ProbeSettings
 from posebench.suites.trained import TrainedCheckpoints, TrainingDataEntry, defects
+from posebench.suites.transforms import NO_TRANSFORM, parse_transform
 
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
 FlipChoice = Literal["own"] | bool
@@ -30,12 +31,11 @@ AreaRuleName = Literal["annotation", "box"]
 ExifChoice = Literal["apply", "ignore"]
 AXES = (
     "checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines",
-    "precision",
+    "precision", "transforms",
 )  # fmt: skip
 # What takes hours or all memory without making a number better is a slip of the hand.
 MOST_REPLICATES = 100_000
 MOST_CROPS = 4096
-_SUFFIX = ".yaml"
 _DATASET = "synthetic"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -91,6 +91,11 @@ class BoxesEntry:
     shift: tuple[float, float] = (0.0, 0.0)
     scale: float = 1.0
 
+    @property
+    def change(self) -> BoxChange:
+        """What becomes of the boxes; raises `UsageError` if no person would be left in them."""
+        return BoxChange(self.shift, self.scale)
+
 
 @dataclass(frozen=True)
 class ScoringEntry:
@@ -117,7 +122,9 @@ class Suite:
     It has `checkpoints`, which are evaluated on `datasets`, or `trained` ones, or both.
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
     checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
-    `claims` are ids of the shipped claims or YAML files.
+    `transforms` are `none` and texts of `suites.transforms`, such as `w4` and `prune-50`;
+    `claims` are ids of the shipped claims or YAML files. `probes` run on every checkpoint and data
+    set; with probes, `sizes` may be empty, so that nothing is evaluated besides.
     """
 
     name: str
@@ -131,10 +138,13 @@ class Suite:
     decoders: tuple[DecoderChoice, ...] = ("own",)
     engines: tuple[EngineName, ...] = ("own",)
     precision: tuple[Precision, ...] = ("fp32",)
+    transforms: tuple[str, ...] = (NO_TRANSFORM,)
     scoring: ScoringEntry = ScoringEntry()
     batch_size: int | None = None
     claims: tuple[str, ...] = ()
     trained: TrainedCheckpoints | None = None
+    probes: tuple[ProbeName, ...] = ()
+    probing: ProbeSettings = field(default_factory=ProbeSettings)
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -195,49 +205,6 @@ def check_suite(suite: Suite) -> None:
         raise SpecError(text)
 
 
-def shipped_folder() -> Path:
-    """Return the folder of the suites that come with posebench."""
-    package = Path(posebench.__file__).parent
-    # In the package where it is installed, beside it in a checkout.
-    places = (package / "shipped_suites", package.parent / "suites")
-    return next(folder for folder in places if folder.is_dir())
-
-
-def shipped_suites() -> dict[str, Path]:
-    """Return the suites that come with posebench, by name: those of the lab as `lab/NAME`."""
-    folder = shipped_folder()
-    files = [path for place in ("", "lab/") for path in sorted(folder.glob(f"{place}*{_SUFFIX}"))]
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
-
-
-def find_suite(argument: str) -> Path:
-    """Return the file that a command-line argument means: a path, else a shipped suite's name."""
-    path, shipped = Path(argument), shipped_suites()
-    if path.is_file():
-        return path
-    if argument in shipped:
-        return shipped[argument]
-    raise SpecError(
-        f"There is no file {argument}, and no shipped suite of that name.",
-        hint=nearest(argument.removesuffix(_SUFFIX), shipped),
-    )
-
-
-def source_text(path: Path) -> str:
-    """Return what leads to a suite's file again by `find_suite`: a shipped one's name, a path."""
-    names = (name for name, own in shipped_suites().items() if own.resolve() == path.resolve())
-    return next(names, str(path.resolve()))
-
-
-def folder_of(source: str) -> Path:
-    """Return the folder that a suite's paths are relative to, by the `source` of its run.
-
-    Raises `SpecError` where the suite's file is not there any more.
-    """
-    made_in = Path(source)
-    return made_in if source and made_in.is_dir() else find_suite(source).parent
-
-
 def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong with where a suite's checkpoints come from."""
     if suite.trained is None:
@@ -249,6 +216,18 @@ def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:
         yield ("trained", *place), text
 
 
+def _check_boxes(boxes: str | BoxesEntry) -> None:
+    if isinstance(boxes, BoxesEntry):
+        _ = boxes.change
+
+
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
+    "sizes": check_size_text,
+    "transforms": parse_transform,
+    "boxes": _check_boxes,
+}
+
+
 def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
     problem = check_name(suite.name)
@@ -256,23 +235,20 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
         yield ("name",), problem
     yield from _defects_of_sources(suite)
     for axis in AXES:
-        if not getattr(suite, axis) and not (axis == "checkpoints" and suite.trained):
+        allowed = (axis == "checkpoints" and suite.trained) or (axis == "sizes" and suite.probes)
+        if not getattr(suite, axis) and not allowed:
             yield (axis,), f"{axis} is empty, which leaves no cells."
-    for axis in (*AXES, "claims"):
+    for axis in (*AXES, "claims", "probes"):
         values = getattr(suite, axis)
         for index, value in enumerate(values):
             if value in values[:index]:
                 yield (axis, index), f"{axis} lists {value!r} twice."
-    for index, text in enumerate(suite.sizes):
-        try:
-            check_size_text(text)
-        except PosebenchError as error:
-            yield ("sizes", index), in_one_line(error)
-    for index, boxes in enumerate(suite.boxes_entries):
-        try:
-            BoxChange(boxes.shift, boxes.scale)
-        except PosebenchError as error:
-            yield ("boxes", index), in_one_line(error)
+    for axis, check in _CHECKS.items():
+        for index, value in enumerate(getattr(suite, axis)):
+            try:
+                check(value)
+            except PosebenchError as error:
+                yield (axis, index), in_one_line(error)
     names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]
     for index, entry in enumerate(suite.checkpoint_entries):
         if entry.name is not None and names.count(entry.name) > 1:

@@ -19,7 +19,7 @@ from posebench.results.store import read_run, runs_in
 from posebench.running.executors import EXECUTORS
 from posebench.running.trained import forecast, train_suite as training, worker
 from posebench.suites.collection import members_of
-from posebench.suites.suite import shipped_suites
+from posebench.suites.shipped import shipped_suites
 
 CLAIM = """
 claims:

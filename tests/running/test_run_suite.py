@@ -36,7 +36,8 @@ from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
 from posebench.running.run_suite import EVALUATION, run_suite
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
-from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, load_suite, shipped_suites
+from posebench.suites.shipped import shipped_suites
+from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, load_suite
 from posebench.zoo.published import find_published
 
 SCORING = ScoringEntry(replicates=50)
@@ -412,7 +413,9 @@ def test_a_killed_run_loses_nothing_that_was_finished(folder: Path, people: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ci", "resolution", "capacity", "decoders", "crowd"])
+@pytest.mark.parametrize(
+    "name", ["ci", "resolution", "capacity", "decoders", "crowd", "quantisation", "pruning"]
+)
 def test_shipped_suites_run_and_judge_their_claims(tmp_path: Path, name: str) -> None:
     out = tmp_path / name
     done = posebench("run", name, "--limit", 3, "--out", out, "--threads", 1, timeout=600)

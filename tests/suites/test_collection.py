@@ -14,7 +14,7 @@ from posebench.suites.collection import (
     load_collection,
     members_of,
 )
-from posebench.suites.suite import shipped_suites
+from posebench.suites.shipped import shipped_suites
 
 
 def suite(folder: Path, name: str, file: str | None = None) -> Path:

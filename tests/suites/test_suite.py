@@ -10,16 +10,8 @@ import yaml
 from posebench.errors import SpecError
 from posebench.suites.collection import is_collection, load_collection
 from posebench.suites.schema import suite_schema
-from posebench.suites.suite import (
-    CheckpointEntry,
-    ScoringEntry,
-    Suite,
-    check_suite,
-    find_suite,
-    folder_of,
-    load_suite,
-    shipped_suites,
-)
+from posebench.suites.shipped import find_suite, folder_of, shipped_suites
+from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, check_suite, load_suite
 
 
 def written(folder: Path, more: str) -> Path:

@@ -15,7 +15,8 @@ from posebench.suites.arms import Training, trainings_of
 from posebench.suites.collection import files_of
 from posebench.suites.schema import suite_schema
 from posebench.suites.settling import settled
-from posebench.suites.suite import Suite, load_suite, shipped_suites
+from posebench.suites.shipped import shipped_suites
+from posebench.suites.suite import Suite, load_suite
 from posebench.suites.training_data import FolderData, RenderedData
 
 BASE = {

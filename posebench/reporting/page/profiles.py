@@ -27,7 +27,7 @@ from posebench.running.sources import CheckpointSource, suite_checkpoints
 from posebench.running.trained.kept import trained_checkpoint
 from posebench.running.workload import Workload, scoring_options
 from posebench.scoring.evaluate import ScoreChecks
-from posebench.suites.suite import folder_of
+from posebench.suites.shipped import folder_of
 
 Outputs = tuple[NDArray[np.float32], ...]
 
@@ -51,6 +51,8 @@ class NetworkAnswers:
         loaded = self._loaded.load(source)
         if loaded.sha256 != result.checkpoint.sha256:
             raise CheckpointError(f"{source.path} is not the checkpoint of the run any more.")
+        if result.transform is not None:
+            raise CheckpointError(f"Outputs of a network under {result.transform} are not drawn.")
         instances = _instances(dataset, predictions, np.asarray(rows))
         workload = Workload(
             dataset,

@@ -31,7 +31,7 @@ from posebench.suites.arms import trainings_of
 from posebench.suites.collection import members_of
 from posebench.suites.recipe import Recipe
 from posebench.suites.settling import settled
-from posebench.suites.suite import shipped_suites
+from posebench.suites.shipped import shipped_suites
 
 # Each makes the host wait, or copies from its memory.
 UNRECORDABLE = {
