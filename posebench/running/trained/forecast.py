@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from posebench.checkpoints.native import save_checkpoint
-from posebench.errors import PosebenchError
+from posebench.errors import PosebenchError, TrainingError
 from posebench.files.hashing import content_key
 from posebench.files.records import mapping_from_record
 from posebench.lab.training import train
@@ -110,10 +110,6 @@ def _short(recipe: Recipe, device: str) -> Recipe:
     )
 
 
-class _EnoughError(Exception):
-    """Ends a measurement before its last step."""
-
-
 def _rate(recipe: Recipe, device: str) -> float | None:
     """Return crops per second; None where a recipe cannot be trained, as the run will show."""
     times: list[float] = []
@@ -121,21 +117,25 @@ def _rate(recipe: Recipe, device: str) -> float | None:
     def note(label: str, _done: int, _total: int) -> None:
         if label == "train":
             times.append(time.perf_counter())
-            if len(times) > 1 and times[-1] - times[0] > _PATIENCE_SECONDS:
-                raise _EnoughError
+            if _is_long(times):
+                raise TrainingError(f"{recipe.name} was measured for long enough.")
 
     try:
         with tempfile.TemporaryDirectory(prefix="posebench-") as folder:
             train(recipe, Path(folder), lambda _model: {}, note, device)
-    except _EnoughError:
-        pass
     except Exception as error:
-        reason_of(error, recipe.name)
-        return None
+        if not _is_long(times):
+            reason_of(error, recipe.name)
+            return None
     warm_up, _ = _steps(device)
     first = min(warm_up - 1, len(times) - 2)
     crops = (len(times) - 1 - first) * recipe.optimisation.batch_size
     return crops / (times[-1] - times[first])
+
+
+def _is_long(times: Sequence[float]) -> bool:
+    """Tell whether steps that ended at these times took long enough to stop."""
+    return len(times) > 1 and times[-1] - times[0] > _PATIENCE_SECONDS
 
 
 @contextmanager
