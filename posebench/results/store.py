@@ -205,6 +205,13 @@ def has_table(folder: Path, cell: StoredCell) -> bool:
     return cell.table is None or table_path(folder / _TABLES, cell.table).is_file()
 
 
+def runs_in(folder: Path) -> tuple[Path, ...]:
+    """Return the run directories that a folder holds, by name; the folder itself if it is one."""
+    if (folder / RUN_FILE).is_file() or not folder.is_dir():
+        return (folder,)
+    return tuple(sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))) or (folder,)
+
+
 def read_run(folder: Path) -> Run:
     """Read a run directory.
 

@@ -14,7 +14,7 @@ from typing import Literal
 from posebench.errors import SpecError, nearest
 from posebench.files.records import Place
 from posebench.files.yaml_records import YamlFile, record_from_yaml
-from posebench.suites.suite import shipped_folder
+from posebench.suites.shipped import shipped_folder
 
 Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
 """Field of a cell to the value, or the values, that it may have."""

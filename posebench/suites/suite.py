@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import posebench
-from posebench.errors import PosebenchError, SpecError, in_one_line, nearest
+from posebench.datasets.boxes import BoxChange
+from posebench.errors import PosebenchError, SpecError, in_one_line
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
 from posebench.networks.names import DecoderChoice
@@ -36,7 +36,6 @@ AXES = (
 # What takes hours or all memory without making a number better is a slip of the hand.
 MOST_REPLICATES = 100_000
 MOST_CROPS = 4096
-_SUFFIX = ".yaml"
 _DATASET = "synthetic"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -80,12 +79,22 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class BoxesEntry:
-    """Boxes to crop: `gt`, or a file of detected boxes and which of them to keep."""
+    """Boxes to crop: `gt`, or a file of detected boxes and which of them to keep.
+
+    All are moved by `shift` (x, y), fractions of a box's own sides, and scaled by `scale`.
+    """
 
     file: str = "gt"
     min_score: float = 0.0
     nms_threshold: float | None = None
     max_per_image: int | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
+
+    @property
+    def change(self) -> BoxChange:
+        """What becomes of the boxes; raises `UsageError` if no person would be left in them."""
+        return BoxChange(self.shift, self.scale)
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,12 @@ def evaluation_entry(data: TrainingDataEntry) -> DatasetEntry:
     )
 
 
+def check_name(name: str) -> str | None:
+    """Return why a name cannot be that of a folder, None if it can."""
+    fits = _NAME.fullmatch(name) is not None
+    return None if fits else f"name {name!r} must be of letters, digits, '.', '_' and '-'."
+
+
 def load_suite(path: Path) -> Suite:
     """Read a suite; raise `SpecError` that names the line and, for a key, the nearest valid one."""
     suite, file = record_from_yaml(Suite, path)
@@ -190,60 +205,6 @@ def check_suite(suite: Suite) -> None:
         raise SpecError(text)
 
 
-def shipped_folder() -> Path:
-    """Return the folder of the suites that come with posebench."""
-    package = Path(posebench.__file__).parent
-    # In the package where it is installed, beside it in a checkout.
-    places = (package / "shipped_suites", package.parent / "suites")
-    return next(folder for folder in places if folder.is_dir())
-
-
-def shipped_suites() -> dict[str, Path]:
-    """Return the suites that come with posebench, by name: those of the lab as `lab/NAME`."""
-    folder = shipped_folder()
-    files = [path for place in ("", "lab/") for path in sorted(folder.glob(f"{place}*{_SUFFIX}"))]
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
-
-
-def find_suite(argument: str) -> Path:
-    """Return the file that a command-line argument means: a path, else a shipped suite's name."""
-    path, shipped = Path(argument), shipped_suites()
-    if path.is_file():
-        return path
-    if argument in shipped:
-        return shipped[argument]
-    raise SpecError(
-        f"There is no file {argument}, and no shipped suite of that name.",
-        hint=nearest(argument.removesuffix(_SUFFIX), shipped),
-    )
-
-
-def source_text(path: Path) -> str:
-    """Return what leads to a suite's file again by `find_suite`: a shipped one's name, a path."""
-    names = (name for name, own in shipped_suites().items() if own.resolve() == path.resolve())
-    return next(names, str(path.resolve()))
-
-
-def folder_of(source: str) -> Path:
-    """Return the folder that a suite's paths are relative to, by the `source` of its run.
-
-    Raises `SpecError` where the suite's file is not there any more.
-    """
-    made_in = Path(source)
-    return made_in if source and made_in.is_dir() else find_suite(source).parent
-
-
-def suite_schema() -> dict[str, Any]:
-    """Return the JSON schema of suite files, for editors."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(Suite).json_schema()
-    schema["anyOf"] = [{"required": [name]} for name in ("checkpoints", "trained")]
-    for record in (schema, *schema["$defs"].values()):
-        record["additionalProperties"] = False
-    return schema
-
-
 def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong with where a suite's checkpoints come from."""
     if suite.trained is None:
@@ -255,10 +216,23 @@ def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:
         yield ("trained", *place), text
 
 
+def _check_boxes(boxes: str | BoxesEntry) -> None:
+    if isinstance(boxes, BoxesEntry):
+        _ = boxes.change
+
+
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
+    "sizes": check_size_text,
+    "transforms": parse_transform,
+    "boxes": _check_boxes,
+}
+
+
 def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
-    if _NAME.fullmatch(suite.name) is None:
-        yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
+    problem = check_name(suite.name)
+    if problem is not None:
+        yield ("name",), problem
     yield from _defects_of_sources(suite)
     for axis in AXES:
         allowed = (axis == "checkpoints" and suite.trained) or (axis == "sizes" and suite.probes)
@@ -269,10 +243,10 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
         for index, value in enumerate(values):
             if value in values[:index]:
                 yield (axis, index), f"{axis} lists {value!r} twice."
-    for axis, check in (("sizes", check_size_text), ("transforms", parse_transform)):
-        for index, text in enumerate(getattr(suite, axis)):
+    for axis, check in _CHECKS.items():
+        for index, value in enumerate(getattr(suite, axis)):
             try:
-                check(text)
+                check(value)
             except PosebenchError as error:
                 yield (axis, index), in_one_line(error)
     names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]

@@ -16,7 +16,8 @@ from posebench.results.probe_store import write_arrays, write_probe
 from posebench.results.probes import ProbeReading, ProbeRow, ReadingRow, StoredProbe, Sums
 from posebench.results.store import Run, RunRecord, read_run, start_run
 from posebench.suites.claims import FIELDS, Claim, load_claims
-from posebench.suites.suite import Suite, load_suite, shipped_folder, shipped_suites
+from posebench.suites.shipped import shipped_folder, shipped_suites
+from posebench.suites.suite import Suite, load_suite
 
 SUITE = Suite("s", "", ("heatmap-s", "simcc-s"), sizes=(), probes=("tokens", "identity"))
 CLAIM = Claim(
