@@ -1,6 +1,7 @@
-from .boxes import BoxFilter as BoxFilter, detected_instances as detected_instances
+from .boxes import detected_instances as detected_instances
 from .checks.findings import Finding as Finding
 from .checks.survey import data_findings as data_findings
+from .choices import BoxFilter as BoxFilter
 from .coco import (
     Instances as Instances,
     PoseDataset as PoseDataset,

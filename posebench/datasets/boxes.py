@@ -7,7 +7,6 @@ the original HRNet code offers both, so they are options that are off by default
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,64 +17,14 @@ from posebench.datasets.checks.findings import Finding, finding
 from posebench.datasets.checks.person_defects import is_posed
 from posebench.datasets.checks.readings import Placed, box_reading_by_boxes
 from posebench.datasets.checks.row_faults import box_fault, fault_findings
+from posebench.datasets.choices import BoxChange, BoxFilter
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.errors import DataError, UsageError
+from posebench.errors import DataError
 from posebench.files.json_file import read_json
 
 _FORMAT = "Each box is an object with image_id, category_id, bbox [x, y, w, h] and score."
 # Pixels: a box beyond this lies in no image, and need not fit float32.
 _FARTHEST = 1e9
-# Beyond these a crop shows nothing of its person.
-_LARGEST_SHIFT, _LARGEST_SCALE = 1.0, 4.0
-
-
-@dataclass(frozen=True)
-class BoxFilter:
-    """Which detected boxes to keep: score at least `min_score`, then box NMS, then the best few.
-
-    `nms_threshold` is the IoU above which the lower-scored box goes.
-    """
-
-    min_score: float = 0.0
-    nms_threshold: float | None = None
-    max_per_image: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.nms_threshold is not None and not 0 < self.nms_threshold <= 1:
-            raise UsageError(f"A box NMS threshold of {self.nms_threshold} is not in (0, 1].")
-        if self.max_per_image is not None and self.max_per_image < 1:
-            raise UsageError(f"At most {self.max_per_image} boxes per image leaves none.")
-
-
-@dataclass(frozen=True)
-class BoxChange:
-    """How boxes differ from what they were: moved, then scaled about their new centres.
-
-    `shift` (x, y) is in fractions of each box's own width and height, `scale` a factor of both.
-    """
-
-    shift: tuple[float, float] = (0.0, 0.0)
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not all(abs(part) <= _LARGEST_SHIFT for part in self.shift):
-            x, y = self.shift
-            raise UsageError(
-                f"A box shift of ({x:g}, {y:g}) is more than {_LARGEST_SHIFT:g} sides of a box."
-            )
-        if not 1 / _LARGEST_SCALE <= self.scale <= _LARGEST_SCALE:
-            raise UsageError(
-                f"A box scale of {self.scale:g} does not lie between {1 / _LARGEST_SCALE:g} and "
-                f"{_LARGEST_SCALE:g}."
-            )
-
-    def __str__(self) -> str:
-        parts = []
-        if self.shift != (0.0, 0.0):
-            parts.append("shift {:g} {:g}".format(*self.shift))
-        if self.scale != 1.0:
-            parts.append(f"scale {self.scale:g}")
-        return " ".join(parts)
 
 
 def changed_boxes(bbox_xyxy: NDArray[np.float32], change: BoxChange) -> NDArray[np.float32]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posebench.datasets.boxes import BoxChange, BoxFilter, detected_instances
+from posebench.datasets.boxes import detected_instances
+from posebench.datasets.choices import SYNTHETIC_LEVELS, BoxChange, BoxFilter
 from posebench.datasets.coco import (
     Instances,
     PoseDataset,
@@ -21,9 +22,6 @@ from posebench.datasets.rules import AreaRule, LoadOptions
 from posebench.datasets.synthetic import renderer_name, write_dataset
 from posebench.errors import DataError, UsageError, nearest
 from posebench.files.cache import cached_folder
-
-SYNTHETIC_LEVELS = {"synthetic": "standard", "synthetic-crowd": "crowd"}
-
 
 GROUND_TRUTH = "gt"
 

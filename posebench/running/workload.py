@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posebench.datasets.boxes import BoxFilter, changed_boxes
+from posebench.datasets.boxes import changed_boxes
 from posebench.datasets.checks.findings import Finding
 from posebench.datasets.checks.survey import data_findings, raise_errors
+from posebench.datasets.choices import SYNTHETIC_LEVELS, BoxFilter
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.images.rules import ImageReading
@@ -19,7 +20,6 @@ from posebench.datasets.keypoints import KEYPOINT_SETS, load_keypoint_set
 from posebench.datasets.layout import LAYOUTS, locate
 from posebench.datasets.requests import (
     GROUND_TRUTH,
-    SYNTHETIC_LEVELS,
     DataRequest,
     instances_of,
     load_pose_dataset,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from posebench.datasets.requests import SYNTHETIC_LEVELS
+from posebench.datasets.choices import SYNTHETIC_LEVELS
 from posebench.errors import SpecError, nearest
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.yaml_records import read_yaml

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from posebench.datasets.boxes import BoxChange
+from posebench.datasets.choices import BoxChange
 from posebench.errors import PosebenchError, SpecError, in_one_line
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posebench.datasets.requests import SYNTHETIC_LEVELS
+from posebench.datasets.choices import SYNTHETIC_LEVELS
 from posebench.errors import nearest
 from posebench.files.records import Place
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from posebench.datasets.boxes import (
-    BoxChange,
-    BoxFilter,
     box_nms,
     changed_boxes,
     detected_instances,
 )
+from posebench.datasets.choices import BoxChange, BoxFilter
 from posebench.datasets.coco import PoseDataset, load_annotations
 from posebench.errors import DataError, UsageError
 

@@ -107,7 +107,7 @@ def test_versions_and_processor_are_looked_up_once_a_process(
 
 
 def test_every_option_that_moves_ap_is_in_the_protocol() -> None:
-    from posebench.datasets.boxes import BoxChange, BoxFilter
+    from posebench.datasets.choices import BoxChange, BoxFilter
     from posebench.scoring.evaluate import ScoringOptions
 
     fields = {field.name for field in dataclasses.fields(PROTOCOL)}

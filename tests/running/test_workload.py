@@ -12,7 +12,7 @@ import pytest
 from small_run import edit_annotations
 
 from posebench.datasets import requests
-from posebench.datasets.boxes import BoxChange, BoxFilter
+from posebench.datasets.choices import BoxChange, BoxFilter
 from posebench.datasets.keypoints import CROWDPOSE
 from posebench.datasets.requests import DataRequest
 from posebench.datasets.synthetic import write_dataset

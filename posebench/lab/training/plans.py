@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.boxes import BoxChange, changed_boxes
+from posebench.datasets.boxes import changed_boxes
+from posebench.datasets.choices import BoxChange
 from posebench.lab.training.scenes import SceneStore
 from posebench.networks.sizes import InputSize
 from posebench.prediction.geometry import boxes_to_center_scale

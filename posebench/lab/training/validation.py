@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from posebench.datasets.choices import SYNTHETIC_LEVELS
 from posebench.datasets.coco import ground_truth_instances
-from posebench.datasets.requests import SYNTHETIC_LEVELS, DataRequest, load_pose_dataset
+from posebench.datasets.requests import DataRequest, load_pose_dataset
 from posebench.errors import TrainingError
 from posebench.networks.codecs import own_decoder
 from posebench.networks.model import PoseModel

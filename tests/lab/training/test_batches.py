@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tiny_runs import SIZE, rendered_store, store_of, tiny_recipe, without_augmentation
 
-from posebench.datasets.boxes import BoxChange, changed_boxes
+from posebench.datasets.boxes import changed_boxes
+from posebench.datasets.choices import BoxChange
 from posebench.datasets.keypoints import COCO
 from posebench.lab.training.batches import cut_batch
 from posebench.lab.training.plans import batch_plans

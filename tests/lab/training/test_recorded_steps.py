@@ -19,7 +19,6 @@ from tiny_runs import rendered_store
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from posebench.checkpoints.native import save_checkpoint
-from posebench.files.hashing import content_key
 from posebench.lab.training.device_step import DeviceScenes, DeviceStep
 from posebench.lab.training.learning import Learner
 from posebench.lab.training.plans import batch_plans
@@ -80,8 +79,8 @@ def recipes() -> Iterator[Any]:
                 initialise=None,
                 seed=0,
             )
-            key = content_key([str(recipe.model), str(recipe.loss), str(recipe.train_sizes),
-                               recipe.distillation is not None])  # fmt: skip
+            taught = recipe.distillation is not None
+            key = repr((recipe.model, recipe.loss, recipe.train_sizes, taught))
             if key not in seen:
                 seen.add(key)
                 yield pytest.param(recipe, id=f"{member.suite.name}-{training.labels['arm']}")
