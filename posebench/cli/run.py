@@ -58,7 +58,7 @@ def run_command(
     """Train what a suite needs, run it, or what is left of it, and print its table and verdicts."""
     from posebench.cli.run_suite import RunOptions, roots_of, run_command_line
     from posebench.prediction.execution import Resources
-    from posebench.suites.suite import find_suite
+    from posebench.suites.shipped import find_suite
 
     resources = Resources(threads, workers)
     roots = roots_of(data_root or [])

@@ -50,7 +50,8 @@ from posebench.running.trained.train_suite import (
 )
 from posebench.suites.claims import find_claims
 from posebench.suites.settling import settled
-from posebench.suites.suite import load_suite, source_text
+from posebench.suites.shipped import source_text
+from posebench.suites.suite import load_suite
 
 _RUNS = Path("runs")
 

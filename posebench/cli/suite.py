@@ -13,7 +13,8 @@ app = typer.Typer(help="List, show and check suites.", no_args_is_help=True)
 def list_suites() -> None:
     """List the suites that come with posebench."""
     from posebench.reporting.messages import say
-    from posebench.suites.suite import load_suite, shipped_suites
+    from posebench.suites.shipped import shipped_suites
+    from posebench.suites.suite import load_suite
 
     for name, path in shipped_suites().items():
         say(f"{name:<18} {load_suite(path).description}")
@@ -25,7 +26,7 @@ def show_suite(
 ) -> None:
     """Print a suite's file."""
     from posebench.reporting.messages import harmless, say
-    from posebench.suites.suite import find_suite
+    from posebench.suites.shipped import find_suite
 
     path = find_suite(suite)
     say(f"# {path}")
@@ -45,7 +46,7 @@ def validate_suite(
     Nothing runs. The exit code is 2 where something is wrong.
     """
     from posebench.cli.validate_suite import validate_file
-    from posebench.suites.suite import find_suite
+    from posebench.suites.shipped import find_suite
 
     raise typer.Exit(validate_file(find_suite(suite), data=data))
 
@@ -55,6 +56,6 @@ def print_schema() -> None:
     """Print the JSON schema of suite files, for editors."""
     import json
 
-    from posebench.suites.suite import suite_schema
+    from posebench.suites.schema import suite_schema
 
     typer.echo(json.dumps(suite_schema(), indent=1))

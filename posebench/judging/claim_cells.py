@@ -20,9 +20,9 @@ from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.statistics.estimates import image_replicates
 from posebench.suites.claims import LABEL
 
-# Parts of the protocol that belong to a checkpoint, in which two may differ, and the device, whose
-# rounding is all that it adds.
-OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device"})
+# Parts of the protocol that belong to a checkpoint, in which two may differ, and those that add
+# nothing but their rounding: an exported file runs in its own engine.
+OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device", "engine"})
 
 
 def cells_of(run: Run) -> tuple[ClaimCell, ...]:
@@ -107,8 +107,9 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
 
 
 def _conditions(result: CellResult) -> dict[str, Any]:
-    speed = result.speed
-    return {} if speed is None else compared_conditions(speed.conditions)
+    """Return what must be equal before speeds are compared."""
+    engine, speed = {"engine": result.protocol.engine}, result.speed
+    return engine if speed is None else {**engine, **compared_conditions(speed.conditions)}
 
 
 def _yes_no(value: bool | None) -> str | None:

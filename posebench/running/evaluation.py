@@ -25,6 +25,7 @@ class RunResults:
     """The results of all cells in order; those that Ctrl-C left are `skipped`."""
 
     results: tuple[CellResult, ...]
+    settings: RunSettings
     stopped: bool = False
 
     @property
@@ -71,7 +72,7 @@ def run_results(
         collected.stopped = True
     finally:
         collected.write()
-    return RunResults(tuple(collected.results()), collected.stopped)
+    return RunResults(tuple(collected.results()), settings, collected.stopped)
 
 
 def _check_outputs(request: RunRequest, json: Path | None) -> None:

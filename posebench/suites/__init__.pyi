@@ -11,9 +11,5 @@ from .recipe import (
     recipe_from_mapping as recipe_from_mapping,
 )
 from .settling import Settled as Settled, settled as settled
-from .suite import (
-    Suite as Suite,
-    find_suite as find_suite,
-    load_suite as load_suite,
-    shipped_suites as shipped_suites,
-)
+from .shipped import find_suite as find_suite, shipped_suites as shipped_suites
+from .suite import Suite as Suite, load_suite as load_suite

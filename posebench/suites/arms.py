@@ -14,7 +14,7 @@ from posebench.errors import SpecError, nearest
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.yaml_records import read_yaml
 from posebench.suites.recipe import Recipe, recipe_from_mapping
-from posebench.suites.suite import shipped_folder
+from posebench.suites.shipped import shipped_folder
 from posebench.suites.trained import (
     ARM,
     BUDGET,

@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import posebench
-from posebench.errors import PosebenchError, SpecError, in_one_line, nearest
+from posebench.errors import PosebenchError, SpecError, in_one_line
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
 from posebench.networks.names import DecoderChoice
 from posebench.networks.sizes import check_size_text
 from posebench.prediction.execution import Engine, Precision
+from posebench.suites.claims import Claim, claim_defects
 from posebench.suites.trained import TrainedCheckpoints, TrainingDataEntry, defects
 
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
@@ -34,7 +34,6 @@ AXES = (
 # What takes hours or all memory without making a number better is a slip of the hand.
 MOST_REPLICATES = 100_000
 MOST_CROPS = 4096
-_SUFFIX = ".yaml"
 _DATASET = "synthetic"
 # It becomes the name of a folder.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -111,7 +110,7 @@ class Suite:
     It has `checkpoints`, which are evaluated on `datasets`, or `trained` ones, or both.
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
     checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
-    `claims` are ids of the shipped claims or YAML files.
+    `claims` are ids of the shipped claims, YAML files, or claims written out.
     """
 
     name: str
@@ -127,7 +126,7 @@ class Suite:
     precision: tuple[Precision, ...] = ("fp32",)
     scoring: ScoringEntry = ScoringEntry()
     batch_size: int | None = None
-    claims: tuple[str, ...] = ()
+    claims: tuple[str | Claim, ...] = ()
     trained: TrainedCheckpoints | None = None
 
     @property
@@ -167,6 +166,8 @@ def evaluation_entry(data: TrainingDataEntry) -> DatasetEntry:
 def load_suite(path: Path) -> Suite:
     """Read a suite; raise `SpecError` that names the line and, for a key, the nearest valid one."""
     suite, file = record_from_yaml(Suite, path)
+    for place, text, hint in claim_defects(suite.claims):
+        raise file.misfit(("claims", *place), text, hint)
     for place, text in _defects(suite):
         raise file.misfit(place, text)
     return suite
@@ -174,62 +175,10 @@ def load_suite(path: Path) -> Suite:
 
 def check_suite(suite: Suite) -> None:
     """Raise `SpecError` for the first defect of a suite that is made in memory."""
+    for _, text, hint in claim_defects(suite.claims):
+        raise SpecError(text, hint=hint)
     for _, text in _defects(suite):
         raise SpecError(text)
-
-
-def shipped_folder() -> Path:
-    """Return the folder of the suites that come with posebench."""
-    package = Path(posebench.__file__).parent
-    # In the package where it is installed, beside it in a checkout.
-    places = (package / "shipped_suites", package.parent / "suites")
-    return next(folder for folder in places if folder.is_dir())
-
-
-def shipped_suites() -> dict[str, Path]:
-    """Return the suites that come with posebench, by name: those of the lab as `lab/NAME`."""
-    folder = shipped_folder()
-    files = [path for place in ("", "lab/") for path in sorted(folder.glob(f"{place}*{_SUFFIX}"))]
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
-
-
-def find_suite(argument: str) -> Path:
-    """Return the file that a command-line argument means: a path, else a shipped suite's name."""
-    path, shipped = Path(argument), shipped_suites()
-    if path.is_file():
-        return path
-    if argument in shipped:
-        return shipped[argument]
-    raise SpecError(
-        f"There is no file {argument}, and no shipped suite of that name.",
-        hint=nearest(argument.removesuffix(_SUFFIX), shipped),
-    )
-
-
-def source_text(path: Path) -> str:
-    """Return what leads to a suite's file again by `find_suite`: a shipped one's name, a path."""
-    names = (name for name, own in shipped_suites().items() if own.resolve() == path.resolve())
-    return next(names, str(path.resolve()))
-
-
-def folder_of(source: str) -> Path:
-    """Return the folder that a suite's paths are relative to, by the `source` of its run.
-
-    Raises `SpecError` where the suite's file is not there any more.
-    """
-    made_in = Path(source)
-    return made_in if source and made_in.is_dir() else find_suite(source).parent
-
-
-def suite_schema() -> dict[str, Any]:
-    """Return the JSON schema of suite files, for editors."""
-    from pydantic import TypeAdapter
-
-    schema = TypeAdapter(Suite).json_schema()
-    schema["anyOf"] = [{"required": [name]} for name in ("checkpoints", "trained")]
-    for record in (schema, *schema["$defs"].values()):
-        record["additionalProperties"] = False
-    return schema
 
 
 def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:

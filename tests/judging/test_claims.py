@@ -13,7 +13,8 @@ from posebench.errors import SpecError
 from posebench.judging.contrasts import contrast_of
 from posebench.judging.pairs.cells import ClaimCell
 from posebench.suites.claims import Claim, find_claims, load_claims, shipped_claims
-from posebench.suites.suite import load_suite, shipped_suites
+from posebench.suites.shipped import shipped_suites
+from posebench.suites.suite import load_suite
 
 CLAIM = Claim(
     id="c",

@@ -21,7 +21,8 @@ from posebench.running.network_plans import Storage
 from posebench.running.plan import Place, plan_without_data
 from posebench.suites.claims import find_claims
 from posebench.suites.recipe import load_recipe
-from posebench.suites.suite import load_suite, shipped_folder
+from posebench.suites.shipped import shipped_folder
+from posebench.suites.suite import load_suite
 
 CHARACTERS = (*"[]{}:&*!|>-\n\t '\"%@`#,?0é\x00\x1b\ufeff", "<<: ", "!!python/object:", "*a")
 SPEC = {

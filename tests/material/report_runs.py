@@ -13,7 +13,8 @@ from small_store import made_up_table, result, run_folder
 from posebench.running.request import RunRequest
 from posebench.running.run_suite import run_suite
 from posebench.suites.claims import Claim
-from posebench.suites.suite import load_suite, source_text
+from posebench.suites.shipped import source_text
+from posebench.suites.suite import load_suite
 
 HOSTILE = "<script>alert(1)</script>"
 CLAIM = Claim(

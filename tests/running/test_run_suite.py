@@ -36,7 +36,8 @@ from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
 from posebench.running.run_suite import EVALUATION, run_suite
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
-from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, load_suite, shipped_suites
+from posebench.suites.shipped import shipped_suites
+from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, load_suite
 from posebench.zoo.published import find_published
 
 SCORING = ScoringEntry(replicates=50)

@@ -12,8 +12,10 @@ from posebench.errors import PosebenchError, SpecError, UsageError
 from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
 from posebench.suites.arms import Training, trainings_of
+from posebench.suites.schema import suite_schema
 from posebench.suites.settling import settled
-from posebench.suites.suite import Suite, load_suite, shipped_suites, suite_schema
+from posebench.suites.shipped import shipped_suites
+from posebench.suites.suite import Suite, load_suite
 from posebench.suites.training_data import FolderData, RenderedData
 
 BASE = {

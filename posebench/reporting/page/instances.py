@@ -21,7 +21,7 @@ from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.oks import Pairs
 from posebench.scoring.matching.pairing import all_pairs
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
-from posebench.suites.suite import folder_of
+from posebench.suites.shipped import folder_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from posebench.running.sources import CheckpointSource, suite_checkpoints
 from posebench.running.trained.kept import trained_checkpoint
 from posebench.running.workload import Workload, scoring_options
 from posebench.scoring.evaluate import ScoreChecks
-from posebench.suites.suite import folder_of
+from posebench.suites.shipped import folder_of
 
 Outputs = tuple[NDArray[np.float32], ...]
 

@@ -1,0 +1,165 @@
+"""Is one checkpoint better than another? Paired differences of a run's checkpoints. No torch.
+
+Each is a verdict on a claim about one place of the grid: the statistics are those of claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from posebench.errors import UsageError, nearest
+from posebench.judging.claim_cells import OWN_FIELDS, cells_of, replicates_of
+from posebench.judging.contrasts import short_text, sides_of
+from posebench.judging.pairs.cells import ClaimCell, by_partner
+from posebench.judging.pairs.matching import pairing_fields
+from posebench.judging.untested import what_kept_apart
+from posebench.judging.verdicts import LEVEL, Verdict, judge
+from posebench.results.cell import CellResult
+from posebench.results.differences import Difference, Differences
+from posebench.results.numbers import AP
+from posebench.results.store import Run
+from posebench.suites.claims import Claim
+
+
+def checkpoints_of(run: Run) -> tuple[str, ...]:
+    """Return the names of a run's checkpoints, in its order."""
+    return tuple(dict.fromkeys(cell.result.checkpoint.name for cell in run.cells))
+
+
+def baseline_of(names: Sequence[str], baseline: str | None) -> str:
+    """Return the checkpoint to compare with: the one asked for, or else the first.
+
+    Raises `UsageError` if there is no such checkpoint.
+    """
+    if baseline is None:
+        return names[0]
+    if baseline not in names:
+        raise UsageError(
+            f"There is no checkpoint {baseline!r} to compare with.", hint=nearest(baseline, names)
+        )
+    return baseline
+
+
+def difference_claims(run: Run, baseline: str, metric: str = AP) -> tuple[Claim, ...]:
+    """Return for each other checkpoint the claim that it is better than the baseline."""
+    return tuple(
+        Claim(
+            id=f"{name} against {baseline}",
+            statement=f"{name} has a higher {metric} than {baseline}.",
+            treatment={"checkpoint": name},
+            control={"checkpoint": baseline},
+            metric=metric,
+        )
+        for name in checkpoints_of(run)
+        if name != baseline
+    )
+
+
+def differences_of(run: Run, baseline: str, metric: str = AP) -> Differences:
+    """Return the differences of all checkpoints to one, at every place that they share.
+
+    Raises `DataError` for damaged tables.
+    """
+    cells = cells_of(run)
+    whole = difference_claims(run, baseline, metric)
+    places = [place for claim in whole for place in _places(claim, cells)]
+    replicates = replicates_of(run, [cell.id for cell in cells], [metric])
+    verdicts = judge([place.claim for place in places], cells, replicates)
+    results = {cell.id: cell.result for cell in run.cells}
+    found = [
+        _difference(place, verdict, results)
+        for place, verdict in zip(places, verdicts, strict=True)
+    ]
+    kept = {place.treated.checkpoint for place in places}
+    for claim in whole:
+        name = str(claim.treatment["checkpoint"])
+        if name not in kept:
+            reason = _why_no_place(claim, cells, results)
+            found.append(Difference(metric, name, baseline, reason=reason))
+    return Differences(baseline, tuple(found))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A claim about one place of the grid, and the two cells there."""
+
+    claim: Claim
+    treated: ClaimCell
+    control: ClaimCell
+
+
+def _places(claim: Claim, cells: Sequence[ClaimCell]) -> list[_Place]:
+    treated, controls = sides_of(claim, cells)
+    names = pairing_fields(claim, treated, controls)
+    partners = by_partner(names, controls)
+    return [
+        _Place(replace(claim, at=dict(zip(names, key, strict=True)), match_by=()), own, other)
+        for key, group in by_partner(names, treated).items()
+        for own, other in zip(group, partners.get(key, ()), strict=False)
+        if own.fields.get("size") and other.fields.get("size")
+    ]
+
+
+def _difference(place: _Place, verdict: Verdict, results: dict[str, CellResult]) -> Difference:
+    own, other, metric = place.treated, place.control, place.claim.metric
+    names = {"checkpoint": own.checkpoint, "baseline": other.checkpoint}
+    at = {name: str(value) for name, value in place.claim.at.items()}
+    differing = _differing(results[own.id], results[other.id])
+    common: dict[str, Any] = {
+        **names,
+        "place": at,
+        "cell": own.id,
+        "baseline_cell": other.id,
+        "value": own.values.get(metric),
+        "baseline_value": other.values.get(metric),
+        "differing": differing,
+    }
+    if verdict.effect is None:
+        said = (verdict.reason or "").removeprefix("all: ")
+        reason = _why_none(results[own.id], results[other.id]) or f"{verdict.verdict}: {said}"
+        return Difference(metric, **common, reason=reason)
+    detectable = verdict.detectable
+    return Difference(
+        metric,
+        **common,
+        difference=verdict.effect,
+        low=verdict.low,
+        high=verdict.high,
+        p=verdict.p,
+        p_holm=verdict.p_holm,
+        told_apart=None if verdict.p_holm is None else verdict.p_holm < LEVEL,
+        detectable=None if detectable is None else detectable.now,
+        images=verdict.images,
+    )
+
+
+def _differing(one: CellResult, other: CellResult) -> tuple[str, ...]:
+    """Return in what two cells differ that belongs to their checkpoints, and their sizes."""
+    facts = {"size": (one.size, other.size), "policy": (one.policy, other.policy)}
+    for name in sorted(OWN_FIELDS):
+        facts[name] = getattr(one.protocol, name), getattr(other.protocol, name)
+    return tuple(
+        f"{name} ({short_text(own)} / {short_text(base)})"
+        for name, (own, base) in facts.items()
+        if own != base
+    )
+
+
+def _why_none(one: CellResult, other: CellResult) -> str | None:
+    """Return which of two cells has no numbers, and why."""
+    lost = next((result for result in (one, other) if result.status != "ok"), None)
+    if lost is None:
+        return None
+    return f"{lost.checkpoint.name} {lost.status}: {lost.reason or 'no reason given'}"
+
+
+def _why_no_place(
+    claim: Claim, cells: Sequence[ClaimCell], results: dict[str, CellResult]
+) -> str | None:
+    treated, controls = sides_of(claim, cells)
+    for side in (treated, controls):
+        if side and all(results[cell.id].size is None for cell in side):
+            return _why_none(results[side[0].id], results[side[0].id])
+    return what_kept_apart(claim, treated, controls)
