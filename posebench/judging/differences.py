@@ -148,11 +148,11 @@ def _differing(one: CellResult, other: CellResult) -> tuple[str, ...]:
 
 
 def _why_none(one: CellResult, other: CellResult) -> str | None:
-    """Return which of two cells has no numbers, and why."""
+    """Return which of two cells has no numbers; its result says why."""
     lost = next((result for result in (one, other) if result.status != "ok"), None)
     if lost is None:
         return None
-    return f"{lost.checkpoint.name} {lost.status}: {lost.reason or 'no reason given'}"
+    return f"{lost.checkpoint.name} {lost.status}"
 
 
 def _why_no_place(
