@@ -31,9 +31,10 @@ from posebench.reporting.training_display import (
     training_line,
     training_table,
 )
+from posebench.results.cell import CellResult
 from posebench.results.store import RUN_FILE, read_run
 from posebench.running.bench.convolutions import convolution_speed
-from posebench.running.evaluation import exit_code
+from posebench.running.evaluation import check_outputs, exit_code
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.plan import SuitePlan
 from posebench.running.request import Display, RunRequest
@@ -60,6 +61,8 @@ _RUNS = Path("runs")
 class RunOptions:
     """The options of `posebench run`.
 
+    `predictions` gets COCO results of each cell.
+
     `scale` and `data_roots`, by the data sets' names, are for suites that train; `jobs` is how many
     checkpoints are trained side by side on each device; without `training` none is.
     """
@@ -75,6 +78,7 @@ class RunOptions:
     data_roots: Mapping[str, Path] = field(default_factory=dict)
     jobs: int | None = None
     training: bool = True
+    predictions: Path | None = None
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -122,7 +126,9 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         devices=device_names(options.device),
         resources=options.resources,
         source=source_text(path),
+        coco_results=options.predictions,
     )
+    check_outputs(request)
     if options.dry_run:
         _show_plan(request, len(options.places))
         return 0
@@ -143,6 +149,8 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     results = [cell.result for cell in run.cells]
     for group in by_data(results):
         print_results(group)
+    for line in _in_suites(results):
+        say(line)
     verdicts = verdicts_of(run)
     if verdicts:
         print_fitting(verdict_table(verdicts))
@@ -151,6 +159,20 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         print_fitting(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
     print_fitting(Text(f"Run directory: {out}"))
     return 3 if stopped else exit_code(results)
+
+
+# Reasons name options of `posebench eval`; these are their keys in a suite.
+_KEYS = {
+    "--spec": "`spec` of a checkpoint",
+    "--engine": "`engines`",
+    "--dataset": "`datasets`",
+}
+
+
+def _in_suites(results: Sequence[CellResult]) -> list[str]:
+    """Return what options that reasons name are called in a suite."""
+    reasons = " ".join(result.reason or "" for result in results)
+    return [f"In a suite, {option} is {key}." for option, key in _KEYS.items() if option in reasons]
 
 
 def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint, ...]:

@@ -22,8 +22,17 @@ def table_command(
         str, typer.Option(help="Metrics, such as AP,AR,PCK@0.1,inst/s,latency ms,params M.")
     ] = "AP",
     baseline: Annotated[str | None, typer.Option(help="Checkpoint to show differences to.")] = None,
-    sort: Annotated[bool, typer.Option("--sort", help="Best rows first.")] = False,
-    ci: Annotated[bool, typer.Option("--ci", help="Show 95 % intervals.")] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that orders the rows, best first, or best for the first one.",
+            show_default=False,
+        ),
+    ] = None,
+    ci: Annotated[
+        bool,
+        typer.Option("--ci", help="Show 95 % intervals, of differences to the baseline too."),
+    ] = False,
     format: Annotated[
         str, typer.Option(help="terminal, md, latex, csv, html or json.")
     ] = "terminal",
@@ -41,6 +50,7 @@ def table_command(
         metrics=_names(metric),
         baseline=baseline,
         sort=sort,
+        intervals=ci,
     )
     form = one_of(format, ("terminal", *TEXT_FORMATS), "--format")
     pivot = pivot_runs(runs, request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from posebench.suites.claims import LABEL
 # Parts of the protocol that belong to a checkpoint, in which two may differ, and those that add
 # nothing but their rounding: an exported file runs in its own engine.
 OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device", "engine"})
+CellOfRun = tuple[int, str]
+"""Which of several runs, and the id of a cell."""
 
 
 def cells_of(run: Run) -> tuple[ClaimCell, ...]:
@@ -43,18 +45,32 @@ def replicates_of(run: Run, names: Iterable[str], metrics: Iterable[str]) -> Rep
     own; metrics that no match table tells and cells without one are left out. Raises `DataError`
     for damaged tables.
     """
-    wanted = set(names)
+    wanted = {(0, name) for name in names}
+    found = replicates_over([run], wanted, metrics)
+    return {(name, metric): values for ((_, name), metric), values in found.items()}
+
+
+def replicates_over(
+    runs: Sequence[Run], wanted: Set[CellOfRun], metrics: Iterable[str]
+) -> dict[tuple[CellOfRun, str], NDArray[np.float64]]:
+    """Return bootstrap replicates of cells of several runs, as `replicates_of` does of one.
+
+    The seed and the number of resamples are those of the first run. Raises `DataError` for damaged
+    tables.
+    """
     listed = [NUMBERS[name].recipe for name in dict.fromkeys(metrics) if name in NUMBERS]
     known = [recipe for recipe in listed if recipe is not None]
-    scoring = run.record.suite.scoring
-    groups: dict[Any, list[tuple[str, MatchTable]]] = {}
-    for stored in run.cells:
-        table = run.table(stored) if stored.id in wanted else None
+    scoring = runs[0].record.suite.scoring
+    groups: dict[Any, list[tuple[CellOfRun, MatchTable]]] = {}
+    cells = [(index, stored) for index, run in enumerate(runs) for stored in run.cells]
+    for index, stored in cells:
+        asked = (index, stored.id)
+        table = runs[index].table(stored) if asked in wanted else None
         if table is not None:
             key = (stored.result.protocol.annotations_sha256, table.image_ids.tobytes())
-            groups.setdefault(key, []).append((stored.id, table))
-    found: dict[tuple[str, str], NDArray[np.float64]] = {}
-    sets = list(dict.fromkeys(cell.result.protocol.annotations_sha256 for cell in run.cells))
+            groups.setdefault(key, []).append((asked, table))
+    found: dict[tuple[CellOfRun, str], NDArray[np.float64]] = {}
+    sets = list(dict.fromkeys(stored.result.protocol.annotations_sha256 for _, stored in cells))
     for (own_set, _), group in groups.items() if known and scoring.replicates else ():
         tables = [table for _, table in group]
         strata = tables[0].crowd_index is not None

@@ -5,12 +5,21 @@ Each is a verdict on a claim about one place of the grid: the statistics are tho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from posebench.errors import UsageError, nearest
-from posebench.judging.claim_cells import OWN_FIELDS, cells_of, replicates_of
+from posebench.judging.claim_cells import (
+    OWN_FIELDS,
+    CellOfRun,
+    cells_of,
+    replicates_of,
+    replicates_over,
+)
 from posebench.judging.contrasts import short_text, sides_of
 from posebench.judging.pairs.cells import ClaimCell, by_partner
 from posebench.judging.pairs.matching import pairing_fields
@@ -20,6 +29,9 @@ from posebench.results.cell import CellResult
 from posebench.results.differences import Difference, Differences
 from posebench.results.numbers import AP
 from posebench.results.store import Run
+from posebench.scoring.statistics.estimates import Estimate
+from posebench.scoring.statistics.images_alone import ImageSample
+from posebench.scoring.statistics.intervals import holm
 from posebench.suites.claims import Claim
 
 
@@ -79,6 +91,47 @@ def differences_of(run: Run, baseline: str, metric: str = AP) -> Differences:
             reason = _why_no_place(claim, cells, results)
             found.append(Difference(metric, name, baseline, reason=reason))
     return Differences(baseline, tuple(found))
+
+
+@dataclass(frozen=True)
+class Subtraction:
+    """A number of one cell minus that of another, each by its run's position and its id."""
+
+    metric: str
+    cell: CellOfRun
+    baseline: CellOfRun
+    value: float
+
+
+def chance_of(runs: Sequence[Run], asked: Sequence[Subtraction]) -> list[Estimate]:
+    """Return differences with what chance leaves open, p-values adjusted over all of them.
+
+    Those that cannot be resampled have no interval. Raises `DataError` for damaged tables.
+    """
+    cells = {cell for each in asked for cell in (each.cell, each.baseline)}
+    replicates = replicates_over(runs, cells, dict.fromkeys(each.metric for each in asked))
+    counts = {
+        (index, cell.id): cell.result.protocol.images
+        for index, run in enumerate(runs)
+        for cell in run.cells
+    }
+    found = [_resampled(each, replicates, counts[each.cell]) for each in asked]
+    adjusted = holm([each.p for each in found])
+    return [replace(each, p_holm=p) for each, p in zip(found, adjusted, strict=True)]
+
+
+def _resampled(
+    asked: Subtraction,
+    replicates: Mapping[tuple[CellOfRun, str], NDArray[np.float64]],
+    images: int,
+) -> Estimate:
+    sides = [replicates.get((cell, asked.metric)) for cell in (asked.cell, asked.baseline)]
+    one, other = sides
+    if one is None or other is None:
+        return Estimate(asked.value)
+    sample = ImageSample(asked.value, one - other, images)
+    low, high = sample.interval() or (None, None)
+    return Estimate(asked.value, low, high, sample.p_value(0.0))
 
 
 @dataclass(frozen=True)

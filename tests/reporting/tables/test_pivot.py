@@ -62,7 +62,7 @@ def test_rows_are_what_varies_by_default(run: Path) -> None:
 
 def test_metrics_side_by_side_and_sorted(run: Path) -> None:
     request = PivotRequest(
-        rows=("checkpoint", "size"), columns=(), metrics=("AP", "inst/s"), sort=True
+        rows=("checkpoint", "size"), columns=(), metrics=("AP", "inst/s"), sort="best"
     )
     pivot = pivot_runs([run], request)
     assert pivot.columns == ("AP", "inst/s")
@@ -153,7 +153,7 @@ def test_speeds_of_a_bench_and_which_of_them_to_doubt(tmp_path: Path) -> None:
         },
     )
     metrics = ("latency ms", "inst/s", "crops/s", "p99 ms", "peak MB", "% of limit")
-    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), metrics, sort=True))
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), metrics, sort="best"))
     assert shown(pivot) == {
         ("heatmap-s",): ["10.10", "140.0 (unstable, 29 %)", "201.0", "–", "300", "25"],
         ("simcc-s",): ["10.10", "151.0", "201.0", "–", "300", "25"],
@@ -171,5 +171,5 @@ def test_the_lowest_latency_is_sorted_first(tmp_path: Path) -> None:
             "c": result("early", speed=SPEED),
         },
     )
-    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), ("latency ms",), sort=True))
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), ("latency ms",), sort="best"))
     assert [row.keys for row in pivot.rows] == [("early",), ("late",), ("none",)]
