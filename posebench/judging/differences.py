@@ -171,7 +171,9 @@ def _difference(place: _Place, verdict: Verdict, results: dict[str, CellResult])
     }
     if verdict.effect is None:
         said = (verdict.reason or "").removeprefix("all: ")
-        reason = _why_none(results[own.id], results[other.id]) or f"{verdict.verdict}: {said}"
+        if verdict.verdict == "not comparable":
+            said = f"the protocols differ in {said}"
+        reason = _why_none(results[own.id], results[other.id]) or said
         return Difference(metric, **common, reason=reason)
     detectable = verdict.detectable
     return Difference(

@@ -16,6 +16,7 @@ from posebench.results.numbers import number_named
 # Left out where there is no room, the most dispensable first.
 _DISPENSABLE = ("detectable", "baseline", "p (Holm)")
 _VERDICT = "told apart"
+_FLIP = "flip_test"
 
 
 def difference_table(found: Differences, width: int) -> RenderableType:
@@ -109,7 +110,10 @@ def _notes(rows: Sequence[Difference], left_out: Sequence[str]) -> list[str]:
     for each in rows:
         if each.reason is not None:
             reasons.setdefault(each.reason, []).append(_named(each))
-    return [*notes, *(f"n/c: {', '.join(where)}: {why}" for why, where in reasons.items())]
+    notes += [f"n/c: {', '.join(where)}: {why}" for why, where in reasons.items()]
+    if any(_FLIP in why for why in reasons):
+        notes.append("--flip or --no-flip gives all checkpoints the same flip test")
+    return notes
 
 
 def _counted(count: int) -> str:
