@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import naming_what_cannot_be_written
@@ -22,9 +23,11 @@ from posebench.results.differences import (
     write_differences,
 )
 from posebench.results.store import RUN_FILE, Run, locked, read_run, start_run
-from posebench.running.evaluation import RunResults
 from posebench.running.sources import suite_checkpoints
 from posebench.suites.suite import Suite
+
+if TYPE_CHECKING:
+    from posebench.running.evaluation import RunResults
 
 
 def asked_baseline(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-KINDS = ("resolution", "scaling", "pareto", "keypoints", "curve")
+KINDS = ("resolution", "scaling", "pareto", "keypoints", "difference", "curve")
 
 
 def plot_command(
@@ -23,7 +23,8 @@ def plot_command(
         str,
         typer.Option(
             help="resolution: AP against input size; scaling: against parameters; pareto: against "
-            "cost; keypoints: by keypoint; curve: AP and loss in training."
+            "cost; keypoints: by keypoint; difference: between checkpoints; curve: AP and loss in "
+            "training."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],
@@ -31,12 +32,14 @@ def plot_command(
     """Draw a run's results, or training curves, for print and for screens."""
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
-    from posebench.reporting.figures.files import plot_curves, plot_run
+    from posebench.reporting.figures.files import plot_curves, plot_differences, plot_run
     from posebench.reporting.messages import say
 
     chosen = one_of(kind, KINDS, "--kind")
     if chosen == "curve":
         plot_curves(files, out)
+    elif len(files) == 1 and chosen == "difference":
+        plot_differences(files[0], out)
     elif len(files) == 1:
         plot_run(files[0], chosen, out)
     else:

@@ -90,6 +90,17 @@ def read_differences(folder: Path) -> Differences | None:
     return record_from_mapping(Differences, value, where=path.name)
 
 
+def cells_in(found: Sequence[Difference]) -> set[str]:
+    """Return the ids of all cells that were subtracted."""
+    return {
+        name
+        for each in found
+        if each.difference is not None
+        for name in (each.cell, each.baseline_cell)
+        if name is not None
+    }
+
+
 def by_cell(found: Sequence[Difference]) -> dict[str, Difference]:
     """Return differences by the cell whose number they are of."""
     return {each.cell: each for each in found if each.cell is not None}

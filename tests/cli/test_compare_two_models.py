@@ -89,6 +89,9 @@ def test_every_reader_of_the_run_shows_it(run: Any, evaluated: Path, tmp_path: P
     page = tmp_path / "page.html"
     assert run("report", evaluated, "--out", page).code == 0
     assert f"{value} AP" in page.read_text() and interval in page.read_text()
+    figure = tmp_path / "difference.svg"
+    assert run("plot", evaluated, "--kind", "difference", "--out", figure).code == 0
+    assert f"ours: {value}, 95 % {interval}" in figure.read_text()
     frame = load_results(evaluated).set_index("checkpoint")
     row = frame.loc["ours"]
     assert f"{100 * row['AP difference']:+.1f}" == value and row["baseline"] == "theirs"
@@ -176,6 +179,8 @@ def test_one_checkpoint_is_compared_with_nothing(
     done = run("eval", own / "ours.safetensors", "--dataset", people20, "--limit", 4, "--out", out)
     assert done.code == 0 and "Against" not in done.out
     assert read_differences(out) is None and read_run(out).record.claims == ()
+    drawn = run("plot", out, "--kind", "difference", "--out", tmp_path / "x.svg")
+    assert drawn.code == 2 and "holds no differences between checkpoints" in drawn.err
 
 
 def test_run_writes_predictions_of_each_cell(
