@@ -16,12 +16,11 @@ from posebench.judging.pairs.cells import (
     TEST_SIZE,
     BySeed,
     ClaimCell,
-    by_partner,
     by_seed,
     has_judged_budget,
     is_selected,
 )
-from posebench.judging.pairs.matching import pairing_fields
+from posebench.judging.pairs.matching import matched
 from posebench.judging.pairs.pair import Pair, with_shared_seeds
 from posebench.judging.pairs.trainings import training_differences
 from posebench.results.numbers import number_named
@@ -48,12 +47,14 @@ class Contrast:
 def contrast_of(claim: Claim, cells: Sequence[ClaimCell]) -> Contrast:
     """Return the pairs of cells, with weights, that a claim's effect is made of."""
     treated, controls = sides_of(claim, cells)
-    names = pairing_fields(claim, treated, controls)
-    treatments, partners = by_partner(names, treated), by_partner(names, controls)
     made = [
-        _paired(claim, ", ".join(key) or "all", (by_seed(group), by_seed(partners[key])), cells)
-        for key, group in treatments.items()
-        if key in partners
+        _paired(
+            claim,
+            ", ".join(each.key) or "all",
+            (by_seed(each.treated), by_seed(each.controls)),
+            cells,
+        )
+        for each in matched(claim, treated, controls)
     ]
     pairs, dropped = with_shared_seeds([pair for each in made for pair in each.pairs])
     left_out = (*(text for each in made for text in each.left_out), *dropped)

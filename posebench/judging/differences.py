@@ -5,7 +5,7 @@ Each is a verdict on a claim about one place of the grid: the statistics are tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +21,8 @@ from posebench.judging.claim_cells import (
     replicates_over,
 )
 from posebench.judging.contrasts import short_text, sides_of
-from posebench.judging.pairs.cells import ClaimCell, by_partner
-from posebench.judging.pairs.matching import pairing_fields
+from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.pairs.matching import matched, pairing_fields
 from posebench.judging.untested import what_kept_apart
 from posebench.judging.verdicts import LEVEL, Verdict, judge
 from posebench.results.cell import CellResult
@@ -84,13 +84,15 @@ def differences_of(run: Run, baseline: str, metric: str = AP) -> Differences:
         _difference(place, verdict, results)
         for place, verdict in zip(places, verdicts, strict=True)
     ]
+    used = {cell.id for place in places for cell in (place.treated, place.control)}
     kept = {place.treated.checkpoint for place in places}
     for claim in whole:
         name = str(claim.treatment["checkpoint"])
         if name not in kept:
             reason = _why_no_place(claim, cells, results)
             found.append(Difference(metric, name, baseline, reason=reason))
-    return Differences(baseline, tuple(found))
+    alone = [text for claim in whole for text in _alone(claim, cells, used, kept)]
+    return Differences(baseline, tuple(found), tuple(dict.fromkeys(alone)))
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,10 @@ def _resampled(
 
 @dataclass(frozen=True)
 class _Place:
-    """A claim about one place of the grid, and the two cells there."""
+    """A claim about one place of the grid, what is shared there, and the two cells."""
 
     claim: Claim
+    shared: Mapping[str, str]
     treated: ClaimCell
     control: ClaimCell
 
@@ -146,23 +149,47 @@ class _Place:
 def _places(claim: Claim, cells: Sequence[ClaimCell]) -> list[_Place]:
     treated, controls = sides_of(claim, cells)
     names = pairing_fields(claim, treated, controls)
-    partners = by_partner(names, controls)
+    found = []
+    for each in matched(claim, treated, controls):
+        shared = dict(zip(names, each.key, strict=True))
+        for own, other in zip(each.treated, each.controls, strict=False):
+            if own.fields.get("size") and other.fields.get("size"):
+                at = replace(
+                    claim, treatment=_only(own, names), control=_only(other, names), match_by=()
+                )
+                found.append(_Place(at, shared, own, other))
+    return found
+
+
+def _only(cell: ClaimCell, names: Sequence[str]) -> dict[str, str]:
+    """Return what selects a cell among those of its checkpoint."""
+    return {"checkpoint": cell.checkpoint, **{name: cell.fields[name] for name in names}}
+
+
+def _alone(claim: Claim, cells: Sequence[ClaimCell], used: Set[str], kept: Set[str]) -> list[str]:
+    """Return what has a number and was not subtracted, where others of its checkpoint were."""
+    treated, controls = sides_of(claim, cells)
+    names = pairing_fields(claim, treated, controls)
+    left = [c for c in (*treated, *controls) if c.id not in used and claim.metric in _known(c)]
+    if claim.treatment["checkpoint"] not in kept:
+        return []
     return [
-        _Place(replace(claim, at=dict(zip(names, key, strict=True)), match_by=()), own, other)
-        for key, group in by_partner(names, treated).items()
-        for own, other in zip(group, partners.get(key, ()), strict=False)
-        if own.fields.get("size") and other.fields.get("size")
+        f"{cell.checkpoint} ({', '.join(cell.fields.get(name, '') for name in names)})"
+        for cell in left
     ]
+
+
+def _known(cell: ClaimCell) -> Set[str]:
+    return {name for name, value in cell.values.items() if value is not None}
 
 
 def _difference(place: _Place, verdict: Verdict, results: dict[str, CellResult]) -> Difference:
     own, other, metric = place.treated, place.control, place.claim.metric
     names = {"checkpoint": own.checkpoint, "baseline": other.checkpoint}
-    at = {name: str(value) for name, value in place.claim.at.items()}
     differing = _differing(results[own.id], results[other.id])
     common: dict[str, Any] = {
         **names,
-        "place": at,
+        "place": place.shared,
         "cell": own.id,
         "baseline_cell": other.id,
         "value": own.values.get(metric),
@@ -192,7 +219,7 @@ def _difference(place: _Place, verdict: Verdict, results: dict[str, CellResult])
 
 def _differing(one: CellResult, other: CellResult) -> tuple[str, ...]:
     """Return in what two cells differ that belongs to their checkpoints, and their sizes."""
-    facts = {"size": (one.size, other.size), "policy": (one.policy, other.policy)}
+    facts: dict[str, tuple[Any, Any]] = {"size": (one.size, other.size)}
     for name in sorted(OWN_FIELDS):
         facts[name] = getattr(one.protocol, name), getattr(other.protocol, name)
     return tuple(

@@ -57,10 +57,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Differences:
-    """All paired differences of a run to one checkpoint."""
+    """All paired differences of a run to one checkpoint.
+
+    `alone` names what has a number and no partner: a checkpoint and the place of the grid.
+    """
 
     baseline: str
     differences: tuple[Difference, ...]
+    alone: tuple[str, ...] = ()
 
 
 def write_differences(folder: Path, found: Differences) -> None:

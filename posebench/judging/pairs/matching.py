@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from posebench.judging.pairs.cells import DATA, SEED, ClaimCell, by_partner, by_seed
 from posebench.suites.claims import LABEL, Claim
@@ -11,6 +12,7 @@ from posebench.suites.claims import LABEL, Claim
 # difference of their protocols.
 _PROTOCOL = ("dataset", "split", "boxes", "flip", "engine", "precision")
 _SIZE, _RELATIVE_SIZE, _POLICY = "size", "relative_size", "policy"
+_TRAINED = "1x"
 _DECODER, _OWN_DECODER = "decoder", "own_decoder"
 _PAIR = f"{LABEL}pair"
 Cells = Sequence[ClaimCell]
@@ -31,6 +33,44 @@ def pairing_fields(claim: Claim, treated: Cells, controls: Cells) -> tuple[str, 
     if DATA not in names and not contrasted and labelled:
         names.append(DATA)
     return tuple(names)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The cells of treatment and control that share the values `key` of the pairing fields."""
+
+    key: tuple[str, ...]
+    treated: Cells
+    controls: Cells
+
+
+def matched(claim: Claim, treated: Cells, controls: Cells) -> list[Matched]:
+    """Return which cells of treatment and control are paired, by what they share.
+
+    Where a claim lists no fields, a cell at its trained size stands for every resize policy: they
+    are the same there.
+    """
+    names = pairing_fields(claim, treated, controls)
+    one, other = by_partner(names, treated), by_partner(names, controls)
+    if claim.match_by is None and _POLICY in names:
+        index = names.index(_POLICY)
+        one, other = _under_policies(one, other, index), _under_policies(other, one, index)
+    return [Matched(key, group, other[key]) for key, group in one.items() if key in other]
+
+
+Groups = dict[tuple[str, ...], list[ClaimCell]]
+
+
+def _under_policies(groups: Groups, others: Groups, index: int) -> Groups:
+    """Return groups with those of trained sizes also under the policies that others have there."""
+    found = {key: list(group) for key, group in groups.items()}
+    for key, group in groups.items():
+        at_home = [cell for cell in group if cell.fields.get(_RELATIVE_SIZE) == _TRAINED]
+        for wanted in others if at_home else ():
+            alike = (*key[:index], wanted[index], *key[index + 1 :]) == wanted
+            if alike and wanted not in found:
+                found[wanted] = at_home
+    return found
 
 
 def _varying_axes(claim: Claim, treated: Cells, controls: Cells) -> list[str]:

@@ -35,7 +35,7 @@ def difference_table(found: Differences, width: int) -> RenderableType:
     left_out = [name for name in header if name not in shown]
     lines = [f"Against {found.baseline}{_sample(rows)}:"]
     return Group(
-        Text(), *map(cell_text, lines), table_of(shown), *map(cell_text, _notes(rows, left_out))
+        Text(), *map(cell_text, lines), table_of(shown), *map(cell_text, _notes(found, left_out))
     )
 
 
@@ -86,8 +86,9 @@ def _sample(rows: Sequence[Difference]) -> str:
     return f", paired over the same {number} images"
 
 
-def _notes(rows: Sequence[Difference], left_out: Sequence[str]) -> list[str]:
+def _notes(found: Differences, left_out: Sequence[str]) -> list[str]:
     """Return what the differences rest on, in what checkpoints differ, and why some have none."""
+    rows = found.differences
     metric = rows[0].metric
     tested = [each for each in rows if each.p_holm is not None]
     notes = [f"no room for {', '.join(left_out)}"] if left_out else []
@@ -106,6 +107,7 @@ def _notes(rows: Sequence[Difference], left_out: Sequence[str]) -> list[str]:
             f"{' to '.join(ends)} or more in four cases of five"
         )
     notes += [f"differ in {text}: {names}" for text, names in _grouped(rows).items()]
+    notes += [f"without a partner: {', '.join(found.alone)}"] if found.alone else []
     reasons: dict[str, list[str]] = {}
     for each in rows:
         if each.reason is not None:

@@ -94,9 +94,14 @@ class Row:
         return next(s.source.fields["checkpoint"] for s in self.slots if s.source is not None)
 
     @property
+    def policy(self) -> str | None:
+        """The row's resize policy, None if it is no field of the rows."""
+        return dict(zip(self.fields, self.keys, strict=True)).get("policy")
+
+    @property
     def others(self) -> tuple[str, ...]:
-        """The row's values of fields that do not go with the checkpoint."""
-        own = {"checkpoint", "paradigm", "backbone", "decoder", "engine", RUN}
+        """The row's values of fields that neither go with the checkpoint nor have a rule."""
+        own = {"checkpoint", "paradigm", "backbone", "decoder", "engine", "policy", RUN}
         return tuple(
             key
             for key, name in zip(self.keys, self.fields, strict=True)
@@ -121,8 +126,9 @@ def mark_best(slots: Sequence[Slot]) -> None:
 def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> list[tuple[Slot, Slot]]:
     """Give each entry its difference to the baseline's entry in the row that is otherwise alike.
 
-    If the baseline has several decoders or engines, the same ones count, or else its own decoder
-    and its first engine. Returns what was subtracted: the entry's place and the baseline's.
+    If the baseline has several decoders, engines or runs, the same ones count, or else its own
+    decoder, its first engine and its first run. Returns what was subtracted: the entry's place and
+    the baseline's.
     """
     bases: dict[tuple[Any, ...], Slot] = {}
     for row, slot in column:
@@ -150,15 +156,29 @@ def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> list[tuple[Sl
 
 
 def _keys(row: Row, source: Source) -> list[tuple[Any, ...]]:
-    """Return by what a baseline's entry may be found, the best first."""
-    decoder, engine = source.fields.get("decoder"), source.fields.get("engine")
-    choices = ((decoder, engine), (None, engine), (decoder, None), (None, None))
-    return [(row.others, *choice) for choice in choices]
+    """Return by what a baseline's entry may be found, the best first; None stands for any value."""
+    fields = source.fields
+    return [
+        (row.others, policy, run, decoder, engine)
+        for policy in dict.fromkeys((row.policy, None))
+        for run in (source.run, None)
+        for engine in (fields.get("engine"), None)
+        for decoder in (fields.get("decoder"), None)
+    ]
 
 
 def _keys_of_base(row: Row, source: Source) -> list[tuple[Any, ...]]:
+    """Return by what an entry of the baseline is found.
+
+    At the trained size all policies are the same, and its own decoder goes with any other's.
+    """
     is_own = source.fields.get("own_decoder") == "yes"
-    return [key for key in _keys(row, source) if is_own or key[1] is not None]
+    at_home = source.fields.get("relative_size") == "1x"
+    return [
+        (others, policy, run, decoder, engine)
+        for others, policy, run, decoder, engine in _keys(row, source)
+        if (is_own or decoder is not None) and (at_home or policy is not None or not row.policy)
+    ]
 
 
 def add_chance(subtracted: Sequence[tuple[Slot, Slot]], runs: Sequence[Run]) -> None:

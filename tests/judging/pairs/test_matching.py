@@ -63,6 +63,15 @@ def test_checkpoints_of_other_sizes_are_paired_at_their_own() -> None:
     assert shared(both) == ["1x", "0.5x"]
 
 
+def test_a_cell_at_its_trained_size_stands_for_every_policy() -> None:
+    cells = [cell("A", size="64x48"), cell("A", size="96x80", relative_size="", policy="pool")]
+    away = {"size": "64x48", "relative_size": "0.5x"}
+    cells += [cell("B", policy=policy, **away) for policy in ("native", "pool")]
+    assert shared(cells) == ["64x48, native", "64x48, pool"]
+    listed = shared(cells, match_by=("size", "policy"))
+    assert listed == ["64x48, native"]
+
+
 def test_own_decoders_are_paired_and_named_ones_by_name() -> None:
     own = [cell("A", decoder="dark"), cell("B")]
     assert shared(own) == ["all"]
