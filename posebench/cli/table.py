@@ -40,7 +40,7 @@ def table_command(
 ) -> None:
     """Show runs as a table over any fields; results of other protocols are never subtracted."""
     from posebench.cli.choices import one_of
-    from posebench.reporting.printing import print_fitting, text_of, write_out
+    from posebench.reporting.printing import print_fitting, screen_width, text_of, write_out
     from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
     from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table
 
@@ -60,7 +60,7 @@ def table_command(
     elif out is not None:
         write_out(out, text_of(pivot_table(pivot, ci)))
     else:
-        print_fitting(pivot_table(pivot, ci))
+        print_fitting(pivot_table(pivot, ci, screen_width()))
 
 
 def _names(text: str) -> tuple[str, ...]:

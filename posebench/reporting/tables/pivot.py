@@ -160,6 +160,8 @@ def _varying(sources: Sequence[Source], columns: Sequence[str]) -> tuple[str, ..
     """Return the fields that tell cells apart and are no labels or columns."""
     names = dict.fromkeys(name for source in sources for name in source.fields)
     implied = {"trained_size", "relative_size", "own_decoder", "publisher", "paradigm", "backbone"}
+    if "relative_size" in columns:
+        implied.add("size")
     return tuple(
         name
         for name in names

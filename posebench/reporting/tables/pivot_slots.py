@@ -15,6 +15,7 @@ from posebench.results.store import Run, StoredCell
 from posebench.suites.claims import LABEL
 
 RUN = "run"
+NO_BASELINE = "no baseline here"
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> list[tuple[Sl
         if entry is None or entry.value is None:
             continue
         if base is None or base.value is None:
-            slot.entry = replace(entry, not_comparable=(f"{baseline} has none",))
+            slot.entry = replace(entry, not_comparable=(NO_BASELINE,))
             continue
         differing = tuple(n for n, v in slot.identity.items() if v != base.identity.get(n))
         if differing:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from small_speed import SPEED, speed
 from small_store import made_up_table, result, run_folder
 
@@ -105,11 +106,36 @@ def test_differences_have_intervals_and_a_mark(tmp_path: Path) -> None:
     assert entry.difference_low == pivot.rows[1].entries[0].difference_low
 
 
+def test_a_table_that_is_too_wide_gives_each_value_a_line(tmp_path: Path) -> None:
+    names = ("a-checkpoint-of-a-long-name", "another-of-a-long-name")
+    sizes = ("64x48", "96x80", "128x96")
+    cells = {
+        f"{name}-{size}": result(name, 0.5, size=InputSize.parse(size), decoder=decoder)
+        for name, decoder in zip(names, ("quarter", "dark"), strict=True)
+        for size in sizes
+    }
+    pivot = pivot_runs([run_folder(tmp_path, cells)], PivotRequest())
+    assert pivot.row_fields == ("checkpoint", "decoder")
+
+    def lines(width: int) -> list[str]:
+        console = Console(width=width, file=io.StringIO())
+        console.print(pivot_table(pivot, False, width))
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().splitlines()
+
+    assert lines(120)[0].split() == ["checkpoint", "decoder", *sizes]
+    narrow = lines(50)
+    assert max(map(len, narrow)) <= 50
+    assert narrow[0].split() == ["checkpoint", "column", "value"]
+    assert [line.split() for line in narrow[1:4]] == [[names[0], size, "50.0"] for size in sizes]
+    assert "No room for decoder." in narrow
+
+
 def test_a_value_without_one_of_the_baseline_is_not_comparable(tmp_path: Path) -> None:
     run = run_folder(tmp_path, {"a": result("A", None), "b": result("B", 0.5)})
     pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",), baseline="A"))
-    assert shown(pivot)["B",] == ["50.0 (n/c: A has none)"]
-    assert "n/c: A has none" in TEXT_FORMATS["csv"](pivot, False)
+    assert shown(pivot)["B",] == ["50.0 (n/c: no baseline here)"]
+    assert "n/c: no baseline here" in TEXT_FORMATS["csv"](pivot, False)
 
 
 def test_the_baseline_at_its_trained_size_stands_for_every_policy(tmp_path: Path) -> None:
