@@ -7,6 +7,7 @@ PosebenchError
 │   └── UnsafeCheckpointError   it asks for code to be run
 ├── UnsupportedSizeError  an input size this checkpoint and policy cannot run at
 ├── UnsupportedExecutionError  an engine, precision or device that cannot run this network
+├── UnsupportedProbeError  a probe that finds nothing to read in this network or data
 ├── MissingExtraError     a package or program that this machine lacks, and how to install it
 ├── DataError             annotations, boxes, predictions or images
 ├── ZooError              a published checkpoint that is not known or cannot be fetched
@@ -57,6 +58,10 @@ class UnsupportedSizeError(PosebenchError):
 
 class UnsupportedExecutionError(PosebenchError):
     """A network cannot run on this engine, in this precision or on this device."""
+
+
+class UnsupportedProbeError(PosebenchError):
+    """A probe finds nothing to read in this network or these data."""
 
 
 class MissingExtraError(PosebenchError):

@@ -22,6 +22,7 @@ from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.plot import plot_command
+from posebench.cli.probe import probe_command
 from posebench.cli.report import report_command
 from posebench.cli.run import run_command
 from posebench.cli.score import score_command
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("eval")(evaluate_command)
 app.command("bench")(bench_command)
+app.command("probe")(probe_command)
 app.command("train")(train_command)
 app.command("table")(table_command)
 app.command("claims")(claims_command)

@@ -45,7 +45,7 @@ def compare_command(
     from posebench.cli.choices import one_of
     from posebench.judging.comparison import compare_runs
     from posebench.judging.gates import gates_of
-    from posebench.judging.partners import parse_aliases
+    from posebench.judging.pairs.partners import parse_aliases
     from posebench.reporting.printing import print_fitting, text_of, write_out
     from posebench.reporting.tables import comparison_texts
 

@@ -9,6 +9,7 @@ import typer
 
 from posebench.cli import options
 from posebench.suites.suite import MOST_CROPS, MOST_REPLICATES
+from posebench.suites.transforms import NO_TRANSFORM
 
 if TYPE_CHECKING:
     from posebench.running.network_plans import Storage
@@ -101,6 +102,13 @@ def evaluate_command(
         ),
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
+    transform: Annotated[
+        str,
+        typer.Option(
+            help="Fewer bits or weights: none, w8, w4a8, head-w4, answers-w4, tokens-a4, prune-50, "
+            "prune-50-layer, prune-50-channel."
+        ),
+    ] = NO_TRANSFORM,
     device: options.Device = "cpu",
     batch_size: Annotated[
         int | None,
@@ -197,6 +205,7 @@ def evaluate_command(
         decoders=several_of(decoder, DECODER_CHOICES, "--decoder"),
         engines=("own" if engine is None else one_of(engine, ENGINES, "--engine"),),
         precision=(one_of(precision, PRECISIONS, "--precision"),),
+        transforms=words_of(transform),
         scoring=ScoringEntry(
             rescoring=one_of(rescoring, RESCORING_RULES, "--rescoring"),
             keypoint_threshold=keypoint_threshold,

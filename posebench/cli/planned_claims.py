@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from posebench.errors import SpecError
 from posebench.judging.claim_checks import claim_problems
 from posebench.reporting.messages import harmless
 from posebench.results.store import StoredCell
-from posebench.running.plan import SuitePlan
 from posebench.suites.claims import Claim
+
+if TYPE_CHECKING:
+    from posebench.running.plan import SuitePlan
 
 _MOST_SHOWN = 10
 
@@ -33,7 +36,7 @@ def planned_claims(plan: SuitePlan, claims: Sequence[Claim]) -> PlannedClaims:
     names = {name for each in plan.workloads for name in each.dataset.keypoints.keypoints}
     incomplete = any(cell.result.status in ("skipped", "failed") for cell in plan.cells)
     problems, notes = [], []
-    for found in claim_problems(claims, cells, sorted(names), plan.suite.scoring):
+    for found in claim_problems(claims, cells, sorted(names), plan.suite):
         text = f"claim {found.claim.id}: {found.text}"
         if found.of_cells and found.claim.evidence == "published":
             notes.append(f"{text} (published figures, which no run changes)")

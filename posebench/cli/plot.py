@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-KINDS = ("resolution", "scaling", "pareto", "keypoints", "difference", "curve")
+_OF_PROBES = ("decay", "position-code", "similarity", "matching", "match-examples")
+KINDS = (
+    "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", *_OF_PROBES, "difference",
+    "curve",
+)  # fmt: skip
 
 
 def plot_command(
@@ -23,8 +27,10 @@ def plot_command(
         str,
         typer.Option(
             help="resolution: AP against input size; scaling: against parameters; pareto: against "
-            "cost; keypoints: by keypoint; difference: between checkpoints; curve: AP and loss in "
-            "training."
+            "cost; keypoints: by keypoint; bits, sparsity: by transform; difference: between "
+            "checkpoints; curve: AP and loss in training. Of probes: decay: "
+            "response by distance; position-code: cosines of bins; similarity: cosines of "
+            "keypoints; matching: by layer; match-examples: with images."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],

@@ -24,6 +24,7 @@ from posebench.reporting.live import (
 )
 from posebench.reporting.messages import say
 from posebench.reporting.printing import print_fitting
+from posebench.reporting.tables.probe_tables import probe_tables
 from posebench.reporting.tables.results_table import by_data, print_results
 from posebench.reporting.tables.verdict_table import verdict_table
 from posebench.reporting.training_display import (
@@ -37,10 +38,11 @@ from posebench.running.bench.convolutions import convolution_speed
 from posebench.running.evaluation import check_outputs, exit_code
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.plan import SuitePlan
+from posebench.running.probing import PlannedProbe, asked_probes, pending_probes, plan_probes
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
-from posebench.running.sources import SuiteCheckpoint
+from posebench.running.sources import SuiteCheckpoint, suite_checkpoints
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast, stand_ins
 from posebench.running.trained.train_suite import (
@@ -117,7 +119,7 @@ def run_command_line(path: Path, options: RunOptions) -> int:
     out = options.out or _default_folder(suite.name, options)
     request = RunRequest(
         suite=suite,
-        claims=find_claims(suite.claims, path.parent),
+        claims=find_claims(suite.claims, path.parent, suite.factors),
         folder=path.parent,
         out=out,
         only=options.only,
@@ -151,14 +153,17 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         print_results(group)
     for line in _in_suites(results):
         say(line)
+    for table in probe_tables(run.probes):
+        print_fitting(table)
     verdicts = verdicts_of(run)
     if verdicts:
         print_fitting(verdict_table(verdicts))
     if run.missing:
         why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
-        print_fitting(f"{why}: {len(run.missing)} of {len(run.record.cells)} cells are left.")
+        total = len(run.record.cells) + len(run.record.probes)
+        print_fitting(f"{why}: {len(run.missing)} of {total} results are left.")
     print_fitting(Text(f"Run directory: {out}"))
-    return 3 if stopped else exit_code(results)
+    return 3 if stopped else exit_code((*results, *run.probes))
 
 
 # Reasons name options of `posebench eval`; these are their keys in a suite.
@@ -182,7 +187,8 @@ def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint,
     planned = plan_trainings(request.suite, request.folder, request.out)
     if any(each.record is None for each in planned) and request.claims:
         with suite_display() as display:
-            refuse_untestable(_plan_with_stand_ins(request, planned, display), request.claims)
+            plan, _ = _plan_with_stand_ins(request, planned, display)
+        refuse_untestable(plan, request.claims)
     with training_display() as shown:
         return train_suite(request.suite, request.folder, request.out, options.places, shown)
 
@@ -194,11 +200,13 @@ def _default_folder(name: str, options: RunOptions) -> Path:
 
 def _plan_with_stand_ins(
     request: RunRequest, planned: Sequence[PlannedTraining], display: Display
-) -> SuitePlan:
-    """Return the plan that a suite will have when all its checkpoints are trained."""
-    trainings = [each.training for each in planned]
+) -> tuple[SuitePlan, tuple[PlannedProbe, ...]]:
+    """Return the cells and probes that a suite will have when all its checkpoints are trained."""
+    trainings, loaded = [each.training for each in planned], LoadedCheckpoints()
     with stand_ins(request.suite, trainings, request.out) as trained:
-        return plan_of(replace(request, trained=trained), LoadedCheckpoints(), display.progress)
+        plan = plan_of(replace(request, trained=trained), loaded, display.progress)
+        checkpoints = (*suite_checkpoints(request.suite, request.folder), *trained)
+        return plan, plan_probes(request.suite, checkpoints, plan.workloads, loaded)
 
 
 def _show_plan(request: RunRequest, jobs: int) -> None:
@@ -207,11 +215,16 @@ def _show_plan(request: RunRequest, jobs: int) -> None:
     with suite_display() as display:
         planned = plan_trainings(request.suite, request.folder, request.out)
         found = forecast(planned, request.devices[0], display.progress)
-        plan = _plan_with_stand_ins(request, planned, display)
+        plan, probes = _plan_with_stand_ins(request, planned, display)
     refuse_untestable(plan, request.claims)
-    pending, _ = pending_and_done(request, plan)
-    print_fitting(plan_table(plan.cells, pending))
+    asked = asked_probes(request, probes)
+    pending, _ = pending_and_done(request, plan, asked)
+    if plan.cells:
+        print_fitting(plan_table(plan.cells, pending))
     print_fitting(Text(plan_line(plan.cells, pending)))
+    if asked:
+        left = pending_probes(request, asked)
+        print_fitting(f"{len(asked)} probes, {len(asked) - len(left)} done before")
     if planned:
         print_fitting(training_table(planned, found))
         print_fitting(Text(training_line(planned, found, jobs)))

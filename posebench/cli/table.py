@@ -37,6 +37,9 @@ def table_command(
         str, typer.Option(help="terminal, md, latex, csv, html or json.")
     ] = "terminal",
     out: Annotated[Path | None, typer.Option(help="File to write instead of the screen.")] = None,
+    probes: Annotated[
+        bool, typer.Option("--probes", help="What probes read instead: terminal or md.")
+    ] = False,
 ) -> None:
     """Show runs as a table over any fields; results of other protocols are never subtracted."""
     from posebench.cli.choices import one_of
@@ -44,6 +47,9 @@ def table_command(
     from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
     from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table
 
+    if probes:
+        _show_probes(runs, one_of(format, ("terminal", "md"), "--format"), out)
+        return
     request = PivotRequest(
         rows=_names(rows or ""),
         columns=() if columns == "none" else _names(columns),
@@ -61,6 +67,25 @@ def table_command(
         write_out(out, text_of(pivot_table(pivot, ci)))
     else:
         print_fitting(pivot_table(pivot, ci, screen_width()))
+
+
+def _show_probes(runs: list[Path], form: str, out: Path | None) -> None:
+    """Show what the probes of runs read."""
+    from posebench.reporting.printing import print_fitting, text_of, write_out
+    from posebench.reporting.tables.probe_tables import markdown_of, probe_tables
+    from posebench.results.store import read_run
+
+    found = [probe for run in runs for probe in read_run(run).probes]
+    if form == "md":
+        text = markdown_of(found)
+        write_out(out, text) if out is not None else sys.stdout.write(text)
+        return
+    tables = list(probe_tables(found))
+    if out is not None:
+        write_out(out, "".join(map(text_of, tables)))
+        return
+    for table in tables:
+        print_fitting(table)
 
 
 def _names(text: str) -> tuple[str, ...]:

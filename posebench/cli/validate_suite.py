@@ -27,7 +27,7 @@ def validate_file(path: Path, *, data: bool) -> int:
     for line in found_data.absent:
         say(line)
     suite = found_data.suite
-    claims = find_claims(suite.claims, path.parent)
+    claims = find_claims(suite.claims, path.parent, suite.factors)
     plan = _plan(suite, path.parent, data=data)
     problems, notes = _of_checkpoints(plan.cells)
     tried = planned_claims(plan, claims)
@@ -37,7 +37,8 @@ def validate_file(path: Path, *, data: bool) -> int:
         say(as_line(line))
     for line in problems:
         say(as_line(f"problem: {line}"), err=True)
-    counts = f"{suite.name}, {len(plan.cells)} cells, {len(claims)} claims"
+    probes = f", {len(suite.probes)} probes" if suite.probes else ""
+    counts = f"{suite.name}, {len(plan.cells)} cells{probes}, {len(claims)} claims"
     if problems:
         say(as_line(f"{path} is not sound: {counts}, {len(problems)} problems."), err=True)
         return 2

@@ -45,10 +45,21 @@ def read_rows(path: Path, what: str, take: Callable[[list[Row]], None]) -> None:
 
 def _check_rows(path: Path, what: str, rows: Any) -> None:
     if not isinstance(rows, list):
-        raise DataError(f"The {what} {path} does not hold a list.")
+        raise DataError(f"The {what} {path} does not hold a list.", hint=_lists_in(rows))
     for index, row in enumerate(rows):
         if type(row) is not dict:
             raise DataError(f"Entry {index} of the {what} {path} is not an object.")
+
+
+def _lists_in(value: Any) -> str | None:
+    """Return a hint at the lists that an object holds in place of being one."""
+    fields = (
+        [name for name, each in value.items() if type(each) is list]
+        if isinstance(value, dict)
+        else []
+    )
+    named = ", ".join(f"`{name[:40]}`" for name in fields[:4])
+    return f"Its list may be what stands under {named}: write that alone." if fields else None
 
 
 class _Reader:

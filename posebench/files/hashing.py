@@ -14,9 +14,11 @@ import posebench
 _CHUNK = 2**20
 # Keypoint sets are data files beside the code.
 _SOURCES = (".py", ".json")
-# From files to keypoints: records are read, networks built and made ready, crops cut. What rooms
-# besides these decide (scoring, tables, figures) leaves predictions as they are.
-PREDICTING_ROOMS = ("files", "datasets", "networks", "checkpoints", "prediction", "running")
+# From files to keypoints: records are read, networks built, transformed and made ready, crops cut.
+# What rooms besides these decide (scoring, tables, figures) leaves predictions as they are.
+PREDICTING_ROOMS = (
+    "files", "datasets", "networks", "checkpoints", "prediction", "lab/transforms", "running",
+)  # fmt: skip
 
 
 def sha256_of(*paths: Path) -> str:

@@ -105,7 +105,9 @@ def _decode_error(path: Path, what: str, text: str, error: json.JSONDecodeError)
             f"middle of its JSON (near byte {position}, line {error.lineno}).",
             hint="It is truncated, as after a broken download. Get the file again.",
         )
+    lines = error.msg == "Extra data" and error.lineno > 1 and error.colno == 1
     return DataError(
         f"The {what} {path} is not valid JSON: {error.msg} at byte {position} "
-        f"(line {error.lineno}, column {error.colno})."
+        f"(line {error.lineno}, column {error.colno}).",
+        hint="It looks like JSON Lines: write its values as one list." if lines else None,
     )

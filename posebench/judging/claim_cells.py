@@ -19,6 +19,7 @@ from posebench.results.store import Run, StoredCell
 from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.statistics.estimates import image_replicates
 from posebench.suites.claims import LABEL
+from posebench.suites.transforms import parse_transform
 
 # Parts of the protocol that belong to a checkpoint, in which two may differ, and those that add
 # nothing but their rounding: an exported file runs in its own engine.
@@ -88,6 +89,7 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
     """Return a cell as claims see it."""
     result = stored.result
     facts, protocol, size = result.checkpoint, result.protocol, result.size
+    transform = parse_transform(protocol.transform)
     texts = {
         "checkpoint": facts.name,
         "publisher": facts.publisher,
@@ -104,6 +106,7 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
         "own_decoder": _yes_no(result.has_own_decoder),
         "engine": protocol.engine,
         "precision": protocol.precision,
+        "transform": protocol.transform,
         **{f"{LABEL}{name}": text for name, text in stored.labels.items()},
     }
     return ClaimCell(
@@ -114,6 +117,8 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
             "parameters": facts.parameters,
             "gflops": result.gflops,
             "pixels": None if size is None else size.height * size.width,
+            "bits": transform.bits,
+            "weights": transform.kept,
         },
         identity=comparable_identity(result),
         values=numbers_of(result, stored.keypoints),

@@ -14,12 +14,13 @@ from posebench.judging.pairs.pair import strata_of
 from posebench.judging.published import published_cells
 from posebench.judging.untested import needs_seeds, why_untested
 from posebench.results.numbers import NUMBERS, number_named
+from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.store import StoredCell
 from posebench.scoring.evaluate import EVALUATORS
 from posebench.scoring.matching.metrics import MATCH_METRICS
 from posebench.scoring.metrics import METRICS
 from posebench.suites.claims import Claim
-from posebench.suites.suite import ScoringEntry
+from posebench.suites.suite import ScoringEntry, Suite
 
 # Of a number that has any.
 _SOME = 0.5
@@ -38,23 +39,38 @@ def claim_problems(
     claims: Sequence[Claim],
     planned: Sequence[StoredCell],
     keypoints: Collection[str],
-    scoring: ScoringEntry,
+    suite: Suite,
 ) -> list[ClaimProblem]:
     """Return what is wrong with each claim, the first thing of each.
 
-    `planned` are the cells that the suite will have, `keypoints` the names that its data label.
+    `planned` are the cells that the suite will have, `keypoints` the names that its data label. Of
+    claims on probes only the number can be checked: where it is read shows when it is read.
     """
     cells = [_with_values(stored, keypoints) for stored in planned]
     published = published_cells() if any(c.evidence == "published" for c in claims) else ()
     found = []
     for claim in claims:
-        problem = _of_metric(claim, keypoints, scoring)
-        if problem is None:
+        if claim.evidence == "probed":
+            problem = _of_probe(claim, suite)
+        else:
+            problem = _of_metric(claim, keypoints, suite.scoring)
+        if problem is None and claim.evidence != "probed":
             own = published if claim.evidence == "published" else cells
             found += _of_cells(claim, own)
-        else:
+        elif problem is not None:
             found.append(ClaimProblem(claim, problem))
     return found
+
+
+def _of_probe(claim: Claim, suite: Suite) -> str | None:
+    number = PROBE_NUMBERS.get(claim.metric)
+    if number is None:
+        return f"no probe reads {claim.metric!r}. {nearest(claim.metric, PROBE_NUMBERS)}"
+    if number.probe not in suite.probes:
+        return f"the suite does not run the probe {number.probe}, which reads {claim.metric}"
+    if number.sampled and not suite.scoring.replicates:
+        return "the suite asks for no resamples (scoring.replicates), so it would stay inconclusive"
+    return None
 
 
 def _of_metric(claim: Claim, keypoints: Collection[str], scoring: ScoringEntry) -> str | None:

@@ -24,7 +24,7 @@ from posebench.judging.claim_cells import comparable_identity
 from posebench.judging.contrasts import short_text
 from posebench.judging.gate_results import check_gates, offenders
 from posebench.judging.gates import ChangeGate, Gate
-from posebench.judging.partners import partners_of
+from posebench.judging.pairs.partners import partners_of
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
 from posebench.results.findings import finding_lines
 from posebench.results.numbers import AP, numbers_of

@@ -26,6 +26,8 @@ from posebench.judging.pairs.trainings import training_differences
 from posebench.results.numbers import number_named
 from posebench.suites.claims import Claim
 
+# What a transform decides in the protocol.
+OF_TRANSFORMS = frozenset({"transform", "calibration_crops"})
 # A hash is told from another by its beginning.
 _SHORT, _BEGINNING = 24, 12
 
@@ -223,13 +225,20 @@ def _differences(claim: Claim, cells: Sequence[ClaimCell]) -> list[str]:
     facts: list[Mapping[str, Any]] = [cell.identity for cell in cells]
     if number_named(claim.metric).kind == "speed":
         facts = [{**cell.identity, **cell.conditions} for cell in cells]
-    names = dict.fromkeys(name for each in facts for name in each)
+    names = dict.fromkeys(name for each in facts for name in each if name not in _varied(claim))
     values = {name: dict.fromkeys(short_text(each.get(name)) for each in facts) for name in names}
     return [
         f"{name} ({' / '.join(values[name])})"
         for name in names
         if any(each.get(name) != facts[0].get(name) for each in facts)
     ]
+
+
+def _varied(claim: Claim) -> frozenset[str]:
+    """Return the fields of the protocol that a claim is about: its cells may differ in them."""
+    selectors = (claim.treatment, claim.control, claim.relative_to or {})
+    named = any("transform" in selector for selector in selectors)
+    return OF_TRANSFORMS if named or claim.trend in ("bits", "weights") else frozenset()
 
 
 def short_text(value: Any) -> str:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from posebench.judging.claim_cells import cells_of, replicates_of
 from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.pairs.chance import Replicates
+from posebench.judging.probed import probed_cells, probed_replicates
 from posebench.judging.published import published_cells
 from posebench.results.store import Run
 from posebench.suites.claims import Claim, EvidenceWord
@@ -38,5 +39,6 @@ EVIDENCE_KINDS: Mapping[EvidenceWord, EvidenceKind] = MappingProxyType(
         "published": EvidenceKind(
             lambda _: published_cells(), lambda *_: {}, sampled=False, note="published figures"
         ),
+        "probed": EvidenceKind(probed_cells, probed_replicates, sampled=True, note="probes"),
     }
 )

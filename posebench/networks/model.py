@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from posebench.errors import SpecError
 from posebench.networks.backbones import Backbone, build_backbone, describe, size_divisor
 from posebench.networks.backbones.cspnext import CSPNeXt
+from posebench.networks.features import AnswerVectors, Features, read_answer_vectors, read_features
 from posebench.networks.heads import build_head, settled_head
 from posebench.networks.necks import CSPNeXtPAFPN, build_neck
 from posebench.networks.sizes import InputSize
@@ -78,6 +79,17 @@ class PoseModel(nn.Module):
             features = self.neck(self.backbone.pyramid(x))
         outputs: tuple[Tensor, ...] = self.head(features)
         return outputs
+
+    def features(self, x: Tensor) -> Features:
+        """Return, by name, what normalised crops (N, 3, H, W) become on the way to the answer."""
+        return read_features(self, x)
+
+    def answer_vectors(self) -> AnswerVectors:
+        """Return the vectors that were learned as answers: of keypoints, and of positions.
+
+        Raises `UnsupportedExecutionError` if the head has no such vectors.
+        """
+        return read_answer_vectors(self)
 
 
 def build_model(spec: ModelSpec) -> PoseModel:

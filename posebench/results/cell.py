@@ -16,6 +16,7 @@ from posebench.networks.names import UNSTATED_DECODERS
 from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import usual_engine
 from posebench.results.speed import Speed
+from posebench.suites.transforms import NO_TRANSFORM
 
 SCHEMA_VERSION = 3
 # Files of schema 1 have neither intervals nor official metrics: both are read as None.
@@ -51,8 +52,10 @@ class Protocol:
     boxes; `boxes_left_out` says in words what else the boxes file held; `engine` ran the network
     (`eager` did, if a file does not say); `precision` is that of the network and of the decoded
     outputs; `images_sha256` is the hash of the images' content, in their order. `category` is the
-    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`. Files
-    from before 0.2 have no hash, and were made of category 1 with the defaults.
+    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`.
+    `transform` is a text of `suites.transforms`, and `calibration_crops` says how many of the first
+    crops told the ranges of its activations. Files from before 0.2 have no hash, and were made of
+    category 1 with the defaults.
     """
 
     dataset: str
@@ -85,6 +88,8 @@ class Protocol:
     category: int = PERSON
     exif: str = "apply"
     allow_resized: bool = False
+    transform: str = NO_TRANSFORM
+    calibration_crops: int | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class CellResult:
     def network_id(self) -> str:
         """File-name-safe identity, within a run, of all that one run of a network answers."""
         name = self.checkpoint.name.replace("/", "__").replace("\\", "__")
-        parts = (name, str(self.size), self.policy, self.unusual_execution)
+        parts = (name, str(self.size), self.policy, self.unusual_execution, self.transform)
         return "_".join(part for part in parts if part is not None)
 
     @property
@@ -178,6 +183,12 @@ class CellResult:
         if self.protocol.engine in usual and precision == "fp32":
             return None
         return f"{self.protocol.engine}_{precision}"
+
+    @property
+    def transform(self) -> str | None:
+        """What was done to the network before it ran, or None if nothing was."""
+        transform = self.protocol.transform
+        return None if transform == NO_TRANSFORM else transform
 
     @property
     def has_own_decoder(self) -> bool | None:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from posebench.results.cell import CellResult
+from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.speed import Measured, Speed
 from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.metrics import METRICS, Better, Metric
@@ -139,6 +140,10 @@ NUMBERS: Mapping[str, Number] = MappingProxyType(
 
 def number_named(name: str) -> Number:
     """Return what is known of a number; one that is not listed is a keypoint's PCK@0.1."""
+    if name in PROBE_NUMBERS:
+        probed = PROBE_NUMBERS[name]
+        # No result of a cell has it.
+        return Number("score" if probed.sampled else "network", probed.unit, None, lambda _: None)
     return NUMBERS.get(name) or _score(name, METRICS["PCK@0.1"])
 
 

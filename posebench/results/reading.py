@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from posebench.errors import DataError
 from posebench.files.json_file import is_strict, read_json
 from posebench.files.records import record_from_mapping
 from posebench.results.cell import READABLE_SCHEMAS, CellResult, with_all_metrics
 from posebench.results.checksums import impossible_value
 from posebench.results.numbers import AP, bounds_of
-from posebench.results.store import RUN_FILE, read_run
+from posebench.results.probe_store import read_arrays
+from posebench.results.probes import StoredProbe
+from posebench.results.store import RUN_FILE, Run, read_run
 
 _RESULTS = "results.json"
 
@@ -25,6 +29,32 @@ class ReadCell:
     result: CellResult
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadProbe:
+    """What a probe read, with its arrays by name."""
+
+    probe: StoredProbe
+    arrays: Mapping[str, NDArray[Any]]
+
+
+def read_probes(source: Path) -> list[ReadProbe]:
+    """Return what the probes of a run directory read, none of a file or folder of another kind.
+
+    Raises `DataError` if arrays are damaged.
+    """
+    if not (source / RUN_FILE).is_file():
+        return []
+    return probes_of(read_run(source))
+
+
+def probes_of(run: Run) -> list[ReadProbe]:
+    """Return what the probes of a run read, with their arrays.
+
+    Raises `DataError` if arrays are damaged.
+    """
+    return [ReadProbe(probe, read_arrays(run.folder, probe)) for probe in run.probes]
 
 
 def read_cells(source: Path) -> list[ReadCell]:

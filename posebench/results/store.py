@@ -26,6 +26,8 @@ from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum
 from posebench.results.match_tables import load_table, save_table, table_path
+from posebench.results.probe_store import read_probe
+from posebench.results.probes import StoredProbe
 from posebench.scoring.matching.matching import MatchTable
 from posebench.suites.claims import Claim
 from posebench.suites.suite import Suite
@@ -46,7 +48,7 @@ class RunRecord:
 
     `source` is the suite's file, the name of a shipped suite, or the folder that it was made in, to
     which its paths are relative; `limit` is the number of images asked for. Both lead back to the
-    data. `bench` is how speed was measured, or None if it was not.
+    data. `bench` is how speed was measured, or None if it was not; `probes` are the ids of probes.
     """
 
     schema_version: int
@@ -58,6 +60,7 @@ class RunRecord:
     source: str = ""
     limit: int | None = None
     bench: Mapping[str, Any] | None = None
+    probes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,17 +85,18 @@ class StoredCell:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it lies on disk; `cells` are those that are done, in the suite's order."""
+    """A run as it lies on disk; `cells` and `probes` are those done, in the suite's order."""
 
     folder: Path
     record: RunRecord
     cells: tuple[StoredCell, ...]
+    probes: tuple[StoredProbe, ...] = ()
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """The ids of cells that have not been run yet."""
-        done = {cell.id for cell in self.cells}
-        return tuple(name for name in self.record.cells if name not in done)
+        """The ids of cells and probes that have not been run yet."""
+        done = {cell.id for cell in self.cells} | {probe.id for probe in self.probes}
+        return tuple(name for name in (*self.record.cells, *self.record.probes) if name not in done)
 
     def environment(self, cell: StoredCell) -> Mapping[str, Any]:
         """Return what a cell was made with, or what the run was if the cell does not say."""
@@ -208,7 +212,13 @@ def read_run(folder: Path) -> Run:
     """
     record = read_run_record(folder)
     cells = [read_cell(folder, name) for name in record.cells]
-    return Run(folder, record, tuple(cell for cell in cells if cell is not None))
+    probes = [read_probe(folder, name) for name in record.probes]
+    return Run(
+        folder,
+        record,
+        tuple(cell for cell in cells if cell is not None),
+        tuple(probe for probe in probes if probe is not None),
+    )
 
 
 def read_run_record(folder: Path) -> RunRecord:

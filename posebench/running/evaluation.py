@@ -12,6 +12,7 @@ from pathlib import Path
 from posebench.errors import UsageError
 from posebench.files.writing import check_writable, naming_what_cannot_be_written
 from posebench.results.cell import CellResult, RunSettings, write_results
+from posebench.results.probes import StoredProbe
 from posebench.results.store import RUN_FILE, StoredCell
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display, RunRequest
@@ -34,8 +35,8 @@ class RunResults:
         return 3 if self.stopped else exit_code(self.results)
 
 
-def exit_code(results: Sequence[CellResult]) -> int:
-    """Return 3 if a cell failed or was skipped, else 0; `unsupported` is an answer."""
+def exit_code(results: Sequence[CellResult | StoredProbe]) -> int:
+    """Return 3 if a cell or probe failed or was skipped, else 0; `unsupported` is an answer."""
     return 3 if any(result.status in ("failed", "skipped") for result in results) else 0
 
 

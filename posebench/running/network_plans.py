@@ -24,6 +24,7 @@ from posebench.errors import (
 from posebench.files.environment import package_version
 from posebench.files.hashing import code_sha256
 from posebench.files.records import mapping_from_record
+from posebench.lab.transforms import check_transform
 from posebench.networks.codecs import Codec, Decoder, DecoderChoice, check_decoder, chosen_decoders
 from posebench.networks.costs import count_gflops
 from posebench.networks.policies import CellNetwork, Policy, apply_policy
@@ -44,6 +45,7 @@ from posebench.running.loading import checkpoint_facts, checkpoint_findings
 from posebench.running.reasons import reason_of
 from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload
+from posebench.suites.transforms import IDENTITY, Transform
 
 _log = logging.getLogger(__name__)
 # What cuts crops, runs networks and decodes.
@@ -76,6 +78,7 @@ class RunKey:
     policy: Policy
     flip_test: bool
     execution: Execution
+    transform: Transform = IDENTITY
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,10 @@ class NetworkPlanner:
                 result = replace(result, protocol=replace(protocol, scored_keypoints=said))
             adapted = self._network(key.size, key.policy)
             check_execution(self.checkpoint.network, key.execution)
-            files = self._files(result, workload)
-            raw = self._raw_folder(result, workload)
+            check_transform(self.checkpoint.network, key.transform, key.execution, key.policy)
+            identity = _outputs_identity(result, workload, key.transform)
+            files = self._files(identity, workload)
+            raw = self._raw_folder(result, identity)
             if raw is not None and raw.is_complete:
                 result = replace(result, gflops=read_record(raw).gflops)
             else:
@@ -192,8 +197,8 @@ class NetworkPlanner:
         """Return the workload's protocol with what checkpoint and execution decide."""
         spec, execution = self.checkpoint.spec, key.execution
         precision: str = execution.precision
+        crops = min(CALIBRATION_CROPS, len(workload.instances))
         if precision == "int8":
-            crops = min(CALIBRATION_CROPS, len(workload.instances))
             precision += f", calibrated on {crops} crops of the data"
         return replace(
             workload.protocol,
@@ -203,15 +208,17 @@ class NetworkPlanner:
             engine=execution.engine or own_engine(self.checkpoint.network),
             device=execution.device.partition(":")[0],
             precision=precision + ("" if self._storage.raw is None else KEPT_PRECISION),
+            transform=str(key.transform),
+            calibration_crops=None if key.transform.activation_bits is None else crops,
         )
 
-    def _files(self, result: CellResult, workload: Workload) -> dict[Decoder, CachedFile]:
+    def _files(self, outputs: Mapping[str, Any], workload: Workload) -> dict[Decoder, CachedFile]:
         """Return the file of each decoder's predictions, or none if they are not to be kept."""
         storage = self._storage
         if storage.predictions is None:
             return {}
         keypoints = workload.dataset.keypoints.keypoints
-        identity = {**_outputs_identity(result, workload), "keypoints": keypoints}
+        identity = {**outputs, "keypoints": keypoints}
         return {
             decoder: cached_file(
                 storage.predictions, {**identity, "decoder": decoder}, storage.shared
@@ -219,14 +226,12 @@ class NetworkPlanner:
             for decoder in self.decoders
         }
 
-    def _raw_folder(self, result: CellResult, workload: Workload) -> RawFolder | None:
+    def _raw_folder(self, result: CellResult, outputs: Mapping[str, Any]) -> RawFolder | None:
         """Return the folder of outputs, named by all that moves them, if they are to be kept."""
         if self._storage.raw is None:
             return None
         name, protocol = result.checkpoint.name, mapping_from_record(result.protocol)
-        record = RawRecord(
-            _outputs_identity(result, workload), {"checkpoint": name, "protocol": protocol}
-        )
+        record = RawRecord(outputs, {"checkpoint": name, "protocol": protocol})
         return raw_folder(self._storage.raw, result.network_id, record)
 
 
@@ -252,8 +257,11 @@ def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellRes
     return result
 
 
-def _outputs_identity(result: CellResult, workload: Workload) -> dict[str, Any]:
+def _outputs_identity(
+    result: CellResult, workload: Workload, transform: Transform
+) -> dict[str, Any]:
     """Return what moves a network's outputs: code, libraries, network, images and boxes."""
+    own = {} if transform.is_none else {"transform": mapping_from_record(transform)}
     return {
         "code_sha256": code_sha256(),
         "libraries": {name: package_version(name) for name in _LIBRARIES},
@@ -266,6 +274,7 @@ def _outputs_identity(result: CellResult, workload: Workload) -> dict[str, Any]:
         "engine": result.protocol.engine,
         "precision": result.protocol.precision,
         "device": result.protocol.device,
+        **own,
     }
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from posebench.running.loading import WEIGHTS_OF_A_PASS
+from posebench.running.loading import WEIGHTS_OF_A_PASS, file_bytes
 from posebench.running.plan import PlannedCell
+from posebench.suites.transforms import Transform
 
 Item = TypeVar("Item")
 # Bytes of predictions that are held until a pass is done; joining makes one more copy.
@@ -42,11 +43,16 @@ def _grouped(
 
 def _passes(cells: Sequence[PlannedCell]) -> Iterator[list[PlannedCell]]:
     protocol = cells[0].result.protocol
-    return passes(cells, _file, most_cells(protocol.instances, len(protocol.sigmas)))
+    return passes(cells, _weights, most_cells(protocol.instances, len(protocol.sigmas)))
 
 
 def _file(cell: PlannedCell) -> Path:
     return cell.checkpoint.source.path
+
+
+def _weights(cell: PlannedCell) -> tuple[Path, Transform]:
+    """Return what has weights of its own: each transform of a file has."""
+    return _file(cell), cell.runs.key.transform
 
 
 def most_cells(instances: int, keypoints: int) -> int:
@@ -56,23 +62,25 @@ def most_cells(instances: int, keypoints: int) -> int:
 
 
 def passes(
-    items: Iterable[Item], file_of: Callable[[Item], Path], most: int
+    items: Iterable[Item], weights_of: Callable[[Item], tuple[Path, Hashable]], most: int
 ) -> Iterator[list[Item]]:
-    """Yield `items` in order, in groups whose checkpoint files have at most 1 GiB together.
+    """Yield `items` in order, in groups whose weights have at most 1 GiB together.
+
+    `weights_of` gives the file of an item's weights, and which of its versions they are.
 
     A larger file makes a group of its own; no group has more than `most` items.
     """
     group: list[Item] = []
-    files: dict[Path, int] = {}
+    sizes: dict[tuple[Path, Hashable], int] = {}
     for item in items:
-        path = file_of(item)
-        size = path.stat().st_size if path.is_file() else 0
-        heavy = path not in files and sum(files.values()) + size > WEIGHTS_OF_A_PASS
+        weights = weights_of(item)
+        size = file_bytes(weights[0])
+        heavy = weights not in sizes and sum(sizes.values()) + size > WEIGHTS_OF_A_PASS
         if group and (heavy or len(group) >= most):
             yield group
-            group, files = [], {}
+            group, sizes = [], {}
         group.append(item)
-        files[path] = size
+        sizes[weights] = size
     if group:
         yield group
 

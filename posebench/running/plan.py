@@ -23,6 +23,7 @@ from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint, check_distinct, suite_checkpoints
 from posebench.running.workload import Workload, suite_workloads, workloads_without_data
 from posebench.suites.suite import Suite
+from posebench.suites.transforms import Transform, parse_transform
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -56,8 +57,8 @@ class PlannedCell:
 class SuitePlan:
     """All cells of a suite, in order.
 
-    The order is by data set, boxes, checkpoint, flip test, engine, precision, size, policy,
-    decoder.
+    The order is by data set, boxes, checkpoint, flip test, engine, precision, transform, size,
+    policy, decoder.
     """
 
     suite: Suite
@@ -165,10 +166,10 @@ class _CheckpointPlanner:
             result = _result_without_network(self._checkpoint, workload, *self._problem)
             return [PlannedCell("", result, self._checkpoint)]
         loaded, cells = self._planner.checkpoint, []
-        for flip_test, execution in self._settings():
+        for flip_test, execution, transform in self._settings():
             for size, policy in self._places:
                 name = self._checkpoint.source.name
-                key = RunKey(index, name, size, policy, flip_test, execution)
+                key = RunKey(index, name, size, policy, flip_test, execution, transform)
                 network, results = self._planner.plan(key, workload)
                 cells += [
                     PlannedCell("", result, self._checkpoint, network, loaded.report)
@@ -176,17 +177,18 @@ class _CheckpointPlanner:
                 ]
         return cells
 
-    def _settings(self) -> list[tuple[bool, Execution]]:
-        """Return the distinct flip tests, engines and precisions, in the order asked for."""
+    def _settings(self) -> list[tuple[bool, Execution, Transform]]:
+        """Return the distinct ways to run the network, in the order asked for."""
         suite, loaded = self._suite, self._planner.checkpoint
         own = own_engine(loaded.network)
         settings = (
             (
                 loaded.spec.flip.test if flip == "own" else flip,
                 Execution(own if engine == "own" else engine, precision, self._place.device),
+                parse_transform(text),
             )
-            for flip, engine, precision in itertools.product(
-                suite.flip, suite.engines, suite.precision
+            for flip, engine, precision, text in itertools.product(
+                suite.flip, suite.engines, suite.precision, suite.transforms
             )
         )
         return list(dict.fromkeys(settings))
@@ -231,6 +233,5 @@ def _cell_name(cell: PlannedCell) -> str:
     if cell.network is not None:
         flip = "flip" if protocol.flip_test else "noflip"
         parts += [str(result.size), str(result.policy), flip, protocol.decoder or "none"]
-        execution = result.unusual_execution
-        parts += [] if execution is None else [execution]
+        parts += [each for each in (result.unusual_execution, result.transform) if each is not None]
     return _UNSAFE.sub("-", "_".join(parts)).strip(".-")[:180]

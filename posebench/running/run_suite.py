@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.environment import environment
 from posebench.prediction.devices import check_device
 from posebench.prediction.execution import Progress
+from posebench.results.probe_store import has_probe
 from posebench.results.store import (
     RUN_FILE,
     SCHEMA_VERSION,
@@ -31,10 +33,12 @@ from posebench.running.executors.jobs import Work
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.passes import passes_on
 from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite
+from posebench.running.probing import asked_probes, plan_probes, run_probes
 from posebench.running.request import Display, Message, RunRequest, show
 from posebench.running.resources import set_up_process, share_of_each, share_out
 from posebench.running.run_pass import PassWorker
 from posebench.running.scored import FinishedCell
+from posebench.running.sources import suite_checkpoints
 from posebench.running.storing import fail_cells, pending_and_done, store_cell
 from posebench.running.workload import Workload
 
@@ -83,19 +87,23 @@ def run_suite(
         plan = plan_of(request, loaded, display.progress)
         if check is not None:
             check(plan)
+        checkpoints = (*suite_checkpoints(request.suite, request.folder), *request.trained)
+        probes = plan_probes(request.suite, checkpoints, plan.workloads, loaded)
+        before = _before(request)
         record = RunRecord(
             SCHEMA_VERSION,
             request.suite,
             request.claims,
-            (*_others(request, plan), *(cell.id for cell in plan.cells)),
+            _joined(before.cells, [cell.id for cell in plan.cells], request, has_cell),
             environment(),
             settings.torch_threads,
             request.source,
             request.limit,
             work.record,
+            _joined(before.probes, [probe.id for probe in probes], request, has_probe),
         )
         start_run(request.out, record)
-        pending, done = pending_and_done(request, plan)
+        pending, done = pending_and_done(request, plan, asked_probes(request, probes))
         display.planned(plan.cells, pending, done)
         for cell in pending:
             if cell.result.status != "ok":
@@ -104,6 +112,7 @@ def run_suite(
         groups = work.jobs(to_run, len(request.devices))
         jobs = {group[0].id: group for group in groups}
         _run_jobs(request, plan, jobs, loaded, _Shown(display), work)
+        run_probes(request, probes, loaded, display.progress)
 
 
 def plan_of(request: RunRequest, loaded: LoadedCheckpoints, progress: Progress) -> SuitePlan:
@@ -158,16 +167,35 @@ class _Shown:
             self.done.add(stored.id)
 
 
-def _others(request: RunRequest, plan: SuitePlan) -> list[str]:
-    """Return the results of the run directory that the plan does not ask for, if they stay."""
+@dataclass(frozen=True)
+class _Before:
+    """The ids that a run directory's record lists."""
+
+    cells: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+
+
+def _before(request: RunRequest) -> _Before:
+    """Return what the run directory has, if that stays beside what the plan asks for."""
     if not request.only_adds or not (request.out / RUN_FILE).is_file():
-        return []
-    asked = {cell.id for cell in plan.cells}
+        return _Before()
     try:
-        before = read_run_record(request.out).cells
+        record = read_run_record(request.out)
     except PosebenchError:
-        return []  # damaged: it is made again
-    return [name for name in before if name not in asked and has_cell(request.out, name)]
+        return _Before()  # damaged: it is made again
+    return _Before(record.cells, record.probes)
+
+
+def _joined(
+    before: Sequence[str],
+    asked: Sequence[str],
+    request: RunRequest,
+    has: Callable[[Path, str], bool],
+) -> tuple[str, ...]:
+    """Return the ids that stay, as far as their results are there, and then those asked for."""
+    own = {*asked}
+    stay = [name for name in before if name not in own and has(request.out, name)]
+    return (*stay, *asked)
 
 
 def _check_work(request: RunRequest, work: CellWork) -> None:

@@ -21,6 +21,7 @@ from posebench.results.store import (
     write_cell,
 )
 from posebench.running.plan import PlannedCell, SuitePlan
+from posebench.running.probing.plan import PlannedProbe
 from posebench.running.request import Display, RunRequest
 from posebench.running.scored import FinishedCell
 from posebench.running.workload import resampling
@@ -51,18 +52,18 @@ def fail_cells(folder: Path, cells: Sequence[PlannedCell], reason: str, display:
 
 
 def pending_and_done(
-    request: RunRequest, plan: SuitePlan
+    request: RunRequest, plan: SuitePlan, probes: Sequence[PlannedProbe] = ()
 ) -> tuple[list[PlannedCell], dict[str, StoredCell]]:
     """Return the cells that have no result of this plan yet, and the others' results by id.
 
-    Raises `UsageError` if `--only` fits none.
+    Raises `UsageError` if `--only` fits no cell and none of the `probes` that it leaves.
     """
     asked = [
         cell
         for cell in plan.cells
         if request.only is None or fnmatch.fnmatch(cell.id, request.only)
     ]
-    if not asked:
+    if not asked and plan.cells and not probes:
         raise UsageError(
             f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
             hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",

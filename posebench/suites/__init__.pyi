@@ -5,6 +5,7 @@ from .claims import (
     load_claims as load_claims,
     shipped_claims as shipped_claims,
 )
+from .probes import PROBE_NAMES as PROBE_NAMES, ProbeSettings as ProbeSettings
 from .recipe import (
     Recipe as Recipe,
     load_recipe as load_recipe,

@@ -21,12 +21,14 @@ Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
 
 FIELDS = (
     "checkpoint", "paradigm", "backbone", "trained_size", "dataset", "boxes", "size",
-    "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "publisher",
-    "train_set", "family", "split",
+    "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "transform",
+    "publisher", "train_set", "family", "split",
+    # What probes add: which arm of which probe, and where in the network it was read.
+    "probe", "arm", "output", "axis", "around", "of", "layer", "stride", "points", "shots",
 )  # fmt: skip
 LABEL = "labels."
 RUNS = "runs"
-EvidenceWord = Literal["measured", "published"]
+EvidenceWord = Literal["measured", "published", "probed"]
 """What a claim is judged on: keys of `judging.EVIDENCE_KINDS`."""
 Scope = Literal["these weights", "paradigm"]
 """What a verdict is about: the trainings as they are, or any training of the same kind."""
@@ -42,10 +44,12 @@ class Claim:
     the grid that treatment and control do not fix, and nothing that belongs to a checkpoint. With
     `relative_to` each cell counts as its change from the cell of the same checkpoint that has these
     fields instead. With `trend` the effect is the difference of slopes over log2 of that field, per
-    doubling. It is supported by an
-    effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
-    side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
-    `published` is judged on published figures. Only numbers of a match table can be resampled: a
+    doubling: `bits` are those that a transform leaves, `weights` is the share that pruning leaves.
+    It is supported by an effect `greater` than `margin`, `less` than minus `margin`, or `within`
+    the margin to either side; the margin is in the metric's own scale, so that 0.01 is a point of
+    AP. `evidence`
+    `published` is judged on published figures; `probed` on what probes read off checkpoints, where
+    `metric` is a name of `results.PROBE_NUMBERS`. Only numbers of a match table can be resampled: a
     claim on another score, such as PCK, or on a speed has no interval and stays inconclusive.
 
     `scope` is what the verdict is about: `these weights` resamples images, `paradigm` also training
@@ -63,7 +67,7 @@ class Claim:
     at: Selector = field(default_factory=dict)
     relative_to: Selector | None = None
     match_by: tuple[str, ...] | None = None
-    trend: Literal["parameters", "gflops", "pixels"] | None = None
+    trend: Literal["parameters", "gflops", "pixels", "bits", "weights"] | None = None
     direction: Literal["greater", "less", "within"] = "greater"
     margin: float = 0.0
     evidence: EvidenceWord = "measured"

@@ -25,10 +25,13 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "decoders": "Decoders; the network runs once for all of them.",
             "engines": "What runs the network; own is torch, or an exported file's runtime.",
             "precision": "Precision of the network.",
+            "transforms": "What is done to the weights first: none, w4, prune-50 and the like.",
             "scoring": "What turns predictions into numbers.",
             "batch_size": "Crops per forward pass; by default 8, or 64 on a GPU.",
             "claims": "Claims to judge: ids of shipped ones, YAML files, or claims written out.",
             "trained": "Checkpoints that the run trains first.",
+            "probes": "Probes to run on every checkpoint and data set.",
+            "probing": "How much probes read.",
         },
         "CheckpointEntry": {
             "file": "A path, a pattern such as weights/*.pth, a zoo id or an embedded name.",
@@ -79,7 +82,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "direction": "What supports the claim: an effect above the margin, below minus the "
             "margin, or within it to either side.",
             "margin": "In the metric's own scale: 0.01 is one point of AP.",
-            "evidence": "What it is judged on: measured results or published figures.",
+            "evidence": "What it is judged on: measured results, published figures, or probes.",
             "scope": "What the verdict is about; by default the paradigm where there are three "
             "seeds on either side.",
             "factor": "Settings of the recipe, such as model.head, that may differ between "
@@ -108,6 +111,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "evaluate": "The part to evaluate on.",
             "set": "Overrides of the recipe for these data, by dotted paths.",
             "scales": "Overrides at single scales.",
+        },
+        "ProbeSettings": {
+            "people": "Most people of a data set that are read.",
+            "seed": "Seed of the people, untrained twins, permutations and episodes.",
         },
         "EvaluationPart": {"split": "Part of the data set.", "limit": "Only the first images."},
         "Scale": {

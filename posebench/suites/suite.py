@@ -20,7 +20,9 @@ from posebench.networks.names import DecoderChoice
 from posebench.networks.sizes import check_size_text
 from posebench.prediction.execution import Engine, Precision
 from posebench.suites.claims import Claim, claim_defects
+from posebench.suites.probes import ProbeName, ProbeSettings
 from posebench.suites.trained import TrainedCheckpoints, TrainingDataEntry, defects
+from posebench.suites.transforms import NO_TRANSFORM, parse_transform
 
 PolicyName = Literal["native", "resample", "pool", "interpolate"]
 FlipChoice = Literal["own"] | bool
@@ -29,7 +31,7 @@ AreaRuleName = Literal["annotation", "box"]
 ExifChoice = Literal["apply", "ignore"]
 AXES = (
     "checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines",
-    "precision",
+    "precision", "transforms",
 )  # fmt: skip
 # What takes hours or all memory without making a number better is a slip of the hand.
 MOST_REPLICATES = 100_000
@@ -110,7 +112,10 @@ class Suite:
     It has `checkpoints`, which are evaluated on `datasets`, or `trained` ones, or both.
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
     checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
-    `claims` are ids of the shipped claims, YAML files, or claims written out.
+    `transforms` are `none` and texts of `suites.transforms`, such as `w4` and `prune-50`;
+    `claims` are ids of the shipped claims, YAML files, or claims written out. `probes` run on every
+    checkpoint and data set; with probes, `sizes` may be empty, so that nothing is evaluated
+    besides.
     """
 
     name: str
@@ -124,10 +129,18 @@ class Suite:
     decoders: tuple[DecoderChoice, ...] = ("own",)
     engines: tuple[EngineName, ...] = ("own",)
     precision: tuple[Precision, ...] = ("fp32",)
+    transforms: tuple[str, ...] = (NO_TRANSFORM,)
     scoring: ScoringEntry = ScoringEntry()
     batch_size: int | None = None
     claims: tuple[str | Claim, ...] = ()
     trained: TrainedCheckpoints | None = None
+    probes: tuple[ProbeName, ...] = ()
+    probing: ProbeSettings = field(default_factory=ProbeSettings)
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The paths of the recipe in which trained arms may differ."""
+        return () if self.trained is None else self.trained.factors
 
     @property
     def checkpoint_entries(self) -> tuple[CheckpointEntry, ...]:
@@ -198,18 +211,20 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
         yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
     yield from _defects_of_sources(suite)
     for axis in AXES:
-        if not getattr(suite, axis) and not (axis == "checkpoints" and suite.trained):
+        allowed = (axis == "checkpoints" and suite.trained) or (axis == "sizes" and suite.probes)
+        if not getattr(suite, axis) and not allowed:
             yield (axis,), f"{axis} is empty, which leaves no cells."
-    for axis in (*AXES, "claims"):
+    for axis in (*AXES, "claims", "probes"):
         values = getattr(suite, axis)
         for index, value in enumerate(values):
             if value in values[:index]:
                 yield (axis, index), f"{axis} lists {value!r} twice."
-    for index, text in enumerate(suite.sizes):
-        try:
-            check_size_text(text)
-        except PosebenchError as error:
-            yield ("sizes", index), in_one_line(error)
+    for axis, check in (("sizes", check_size_text), ("transforms", parse_transform)):
+        for index, text in enumerate(getattr(suite, axis)):
+            try:
+                check(text)
+            except PosebenchError as error:
+                yield (axis, index), in_one_line(error)
     names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]
     for index, entry in enumerate(suite.checkpoint_entries):
         if entry.name is not None and names.count(entry.name) > 1:

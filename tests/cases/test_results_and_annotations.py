@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fuzzed_files import pycocotools_says
+
+from posebench.datasets.keypoints import COCO
 
 REFERENCE = 0.47473461053451
 Score = Callable[..., Any]
@@ -194,3 +196,68 @@ def test_56_values_of_every_type(
     scored = run("score", results, "--ann", annotations, "--replicates", 0)
     assert scored.code == code, scored
     assert run("diagnose", results, "--ann", annotations, "--replicates", 2).code == code
+
+
+OPENPOSE = [0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+
+
+def triplets(row: Any) -> list[list[float]]:
+    return [row["keypoints"][start : start + 3] for start in range(0, 51, 3)]
+
+
+def reordered(row: Any, order: Sequence[int]) -> list[float]:
+    return [value for place in order for value in triplets(row)[place]]
+
+
+def moved(row: Any, scale: float, corner: Sequence[float]) -> list[float]:
+    x, y = corner
+    return [v for a, b, c in triplets(row) for v in (scale * (a - x), scale * (b - y), c)]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda row: moved(row, 0.5, (0, 0)), "read as 2.02 times as large, by 0.7"),
+        (lambda row: moved(row, 1, row["bbox"][:2]), "the corner of their person's box, by 0.7"),
+        (lambda row: reordered(row, COCO.flip_indices), "left and right exchanged, by 0.7"),
+        (lambda row: reordered(row, OPENPOSE), "nose, right_shoulder, right_elbow, right_wrist"),
+    ],
+)
+def test_results_that_resemble_people_in_another_reading(
+    score: Score, files: Any, change: Callable[[Any], list[float]], said: str
+) -> None:
+    for row in files.results:
+        row["keypoints"] = change(row)
+    done, found = score()
+    assert found < 0.05 and said in done.out and "[results-reading]" in done.out
+
+
+def test_annotated_keypoints_that_are_offsets_from_their_box(score: Score, files: Any) -> None:
+    for row in files.annotations["annotations"]:
+        row["keypoints"] = moved(row, 1, row["bbox"][:2])
+    assert "read as offsets from the corner of their box, 100% do" in score()[0].out
+
+
+def test_areas_that_are_square_roots(score: Score, files: Any) -> None:
+    for row in files.annotations["annotations"]:
+        row["area"] = row["area"] ** 0.5
+    done, found = score()
+    assert found < 0.01 and "is 0.004 of their `bbox` in the median" in done.out
+
+
+def test_flags_that_are_all_zero(score: Score, files: Any) -> None:
+    for row in files.annotations["annotations"]:
+        row["keypoints"][2::3] = [0] * 17
+    done, found = score()
+    assert found > 0.9 and "No keypoint of 22 persons has a flag above 0" in done.out
+
+
+def test_results_in_an_object_or_in_lines(run: Any, files: Any) -> None:
+    results, annotations = files.write()
+    for text, said in (
+        (json.dumps({"info": {}, "annotations": files.results}), "stands under `annotations`"),
+        ("\n".join(map(json.dumps, files.results)), "It looks like JSON Lines"),
+    ):
+        results.write_text(text)
+        done = run("score", results, "--ann", annotations)
+        assert done.code == 2 and said in done.err

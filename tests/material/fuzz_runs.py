@@ -141,7 +141,7 @@ def _damage_arrays(rng: np.random.Generator, path: Path) -> None:
         way = rng.integers(6)
         if way == 0 and len(arrays) > 1:
             del arrays[name]
-        elif way == 1:
+        elif way == 1 and value.dtype.kind in "fiub":
             arrays[name] = value.astype(rng.choice(["<f8", "<i8", "<i2", "<U20", "?", "<c16"]))
         elif way == 2:
             arrays[name] = value[..., :-1] if value.ndim else np.array([value, value])

@@ -30,7 +30,7 @@ def test_weights_that_fit_run_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], groups: list[list[int]]
 ) -> None:
     monkeypatch.setattr(module, "WEIGHTS_OF_A_PASS", 100)
-    files = [file(tmp_path, str(index), size) for index, size in enumerate(sizes)]
+    files = [(file(tmp_path, str(index), size), None) for index, size in enumerate(sizes)]
     assert list(passes(range(len(sizes)), files.__getitem__, 100)) == groups
 
 
@@ -39,8 +39,20 @@ def test_cells_of_a_checkpoint_count_it_once(
 ) -> None:
     monkeypatch.setattr(module, "WEIGHTS_OF_A_PASS", 100)
     path, absent = file(tmp_path, "a", 80), tmp_path / "absent"
-    assert list(passes([path, path, absent, path], lambda each: each, 100)) == [
+    assert list(passes([path, path, absent, path], lambda each: (each, "none"), 100)) == [
         [path, path, absent, path]
+    ]
+
+
+def test_each_transform_of_a_checkpoint_counts_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WEIGHTS_OF_A_PASS", 100)
+    path = file(tmp_path, "a", 50)
+    transforms = ["none", "w8", "none", "w4"]
+    assert list(passes(transforms, lambda each: (path, each), 100)) == [
+        ["none", "w8", "none"],
+        ["w4"],
     ]
 
 
@@ -50,7 +62,7 @@ def test_names() -> None:
 
 
 def test_predictions_of_many_cells_are_not_held_together(tmp_path: Path) -> None:
-    assert list(passes(range(5), lambda _: tmp_path / "absent", 2)) == [[0, 1], [2, 3], [4]]
+    assert list(passes(range(5), lambda _: (tmp_path / "absent", None), 2)) == [[0, 1], [2, 3], [4]]
     # A full COCO val cell with detected boxes: 104 125 crops of 17 keypoints, 71 MB.
     assert most_cells(104_125, 17) == 15
     assert most_cells(0, 17) > 1000

@@ -73,7 +73,7 @@ def open_session(file: GraphFile) -> OnnxSession:
             hint="Save it as one file: onnx.save(onnx.load(FILE), NEW_FILE).",
         )
     data = spatial_onnx(data, where=file.name)
-    session = _opened(data, file.name)
+    session = opened(data, file.name)
     inputs = session.get_inputs()
     if len(inputs) != 1:
         listing = ", ".join(f"{each.name} {each.shape} {each.type}" for each in inputs)
@@ -99,17 +99,19 @@ def open_front(session: OnnxSession, *, where: str) -> Front:
     plain = [read.nodes[index] for index in found.rounding]
     ends = [name for name in found.ends if name != source]
     small = cut_onnx(session.graph, kept, plain, source, ends)
-    opened = _opened(small, where) if ends else None
+    session_of_front = opened(small, where) if ends else None
 
     def run(crops: NDArray[Any]) -> list[NDArray[Any]]:
-        made = opened.run(ends, {source: crops}) if opened is not None else []
+        made = []
+        if session_of_front is not None:
+            made = session_of_front.run(ends, {source: crops})
         return made + [crops] * (source in found.ends)
 
     return run
 
 
-def _opened(data: bytes, where: str) -> Any:
-    """Return a session of onnxruntime.
+def opened(data: bytes, where: str) -> Any:
+    """Return a session of onnxruntime on the CPU.
 
     Raises `CheckpointError` if onnxruntime cannot open the bytes.
     """

@@ -91,6 +91,18 @@ def cut_onnx(
     return _around(data) + _message(_GRAPH, bytes(body))
 
 
+def with_outputs(data: bytes, names: Sequence[str]) -> bytes:
+    """Return a file whose main graph has these values as outputs, in place of its own."""
+    body = bytearray()
+    for graph in _graphs(data):
+        for number, kind, place in fields(data, graph):
+            if kind == BYTES and number != _OUTPUT:
+                body += _message(number, data[slice(*place)])
+    for name in names:
+        body += _message(_OUTPUT, _message(_VALUE_NAME, name.encode()))
+    return _around(data) + _message(_GRAPH, bytes(body))
+
+
 def spatial_onnx(data: bytes, *, where: str) -> bytes:
     """Return a file whose batch normalisations have one scale per channel and say so.
 

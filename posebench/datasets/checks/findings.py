@@ -52,6 +52,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "num-keypoints-missing": "warning",
         "num-keypoints-differs": "warning",
         "num-keypoints-ignores": "note",
+        "labels-none": "warning",
         "box-missing": "error",
         "box-empty": "warning",
         "box-outside": "warning",
@@ -59,6 +60,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "area-missing": "error",
         "area-tiny": "warning",
         "area-above-box": "warning",
+        "areas-small": "warning",
         "areas-meaningless": "error",
         # Image files.
         "images-unchecked": "note",
@@ -93,6 +95,8 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "oracle-duplicates": "note",
     }
 )
+# Pixels; numbers beyond this lie in no image.
+FARTHEST = 1e9
 _SHOWN = 5
 _LONGEST = 100
 # JSON can hold whole numbers beyond any float, and ids beyond 64 bits.
@@ -171,6 +175,11 @@ def are_numbers(value: Any, length: int) -> bool:
         return math.isfinite(sum(value)) or all(map(math.isfinite, value))
     except OverflowError:
         return False
+
+
+def person_name(row: Mapping[str, Any]) -> str:
+    """Return what an annotation is called in a finding."""
+    return f"annotation {shown(row.get('id'))}"
 
 
 def shown(value: Any) -> str:

@@ -10,27 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.checks.area_defects import area_defects
 from posebench.datasets.checks.findings import (
+    FARTHEST,
     Finding,
     finding,
     has_length,
     is_integer,
     is_number,
-    shown,
+    person_name,
 )
 from posebench.datasets.checks.readings import box_reading_by_poses, keypoint_reading_by_boxes
-from posebench.datasets.columns import number_column, sound_numbers
+from posebench.datasets.columns import sound_numbers
 from posebench.datasets.keypoint_names import sets_with
 from posebench.datasets.keypoints import KeypointSet
 
 Row = dict[str, Any]
 Test = tuple[str, str, Callable[[Row], bool]]
-# Square pixels; an area up to this is wrong, unless the box is as small.
-_TINY_AREA = 1.0
-# Pixels; numbers beyond this lie in no image.
-_FARTHEST = 1e9
-# An area may exceed its box by this factor, for rounding.
-_AREA_SLACK = 1.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +66,17 @@ def person_defects(
         *finding(
             "keypoints-empty",
             "Persons without labels whose `keypoints` are an empty list",
-            (_named(row) for row in rows if _stands_for_nobody(row)),
+            (person_name(row) for row in rows if _stands_for_nobody(row)),
         ),
         *_flag_defects(rows),
         *finding(
             "keypoints-numbers",
             "Persons with keypoints that are not finite numbers (NaN, text, beyond 1e9)",
-            (_named(row) for row in broken if has_length(row.get("keypoints"), length)),
+            (person_name(row) for row in broken if has_length(row.get("keypoints"), length)),
         ),
         *_label_defects(posed, kind),
         *_box_defects(rows, boxes, sizes),
-        *(_area_defects(rows, boxes) if needs_area else []),
+        *(area_defects(rows, boxes, list(map(is_posed, rows))) if needs_area else []),
         *_outside_defects(posed),
         *_readings(posed),
     ]
@@ -91,9 +87,9 @@ def _near_numbers(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return `sound_numbers` without the rows whose numbers lie beyond any image."""
     sound, values = sound_numbers(lists, width)
-    if values.size == 0 or max(values.max(), -values.min()) <= _FARTHEST:
+    if values.size == 0 or max(values.max(), -values.min()) <= FARTHEST:
         return sound, values
-    near = (np.abs(values) <= _FARTHEST).all(axis=1)
+    near = (np.abs(values) <= FARTHEST).all(axis=1)
     sound[sound] = near
     return sound, values[near]
 
@@ -106,7 +102,7 @@ def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
         "keypoints-length",
         f"Persons whose `keypoints` are not 3 x {len(keypoints)} values, as keypoint set "
         f"{keypoints.name!r} wants",
-        map(_named, misfit),
+        map(person_name, misfit),
         sets_with({len(row["keypoints"]) // 3 for row in misfit if _is_list(row["keypoints"])})
         or None,
     )
@@ -155,6 +151,15 @@ def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
         wrong = [count == 0 < n for count, n in zip(counts, labelled, strict=True)]
         what = "Persons with labelled keypoints but `num_keypoints` 0, so that they are ignored"
         return found + _marked("num-keypoints-ignores", what, posed.rows, wrong)
+    counted = sum(
+        row.get("iscrowd") != 1 and n != 0 for row, n in zip(posed.rows, counts, strict=True)
+    )
+    if counted and not any(labelled):
+        what = (
+            f"No keypoint of {counted} persons has a flag above 0, so similarity asks only whether "
+            "keypoints lie in or near the box"
+        )
+        found.append(Finding("labels-none", what, counted))
     wrong = [count != n for count, n in zip(counts, labelled, strict=True)]
     what = "Persons whose `num_keypoints` is not the number of visibility flags above 0"
     return found + _marked("num-keypoints-differs", what, posed.rows, wrong)
@@ -174,49 +179,6 @@ def _box_defects(
         *_marked("box-empty", "Persons whose `bbox` has no area", rows, flat),
         *_marked("box-outside", "Persons whose `bbox` lies outside the image", rows, outside),
     ]
-
-
-def _area_defects(rows: list[Row], boxes: NDArray[np.float64]) -> list[Finding]:
-    """Return findings on areas; only those of labelled persons with a box are judged by size."""
-    areas, extents = _areas(rows), boxes[:, 2] * boxes[:, 3]
-    odd = ~((areas >= 0) & (areas <= _FARTHEST**2))
-    hint = "--area-rule box takes 0.53 of each box instead, as is usual where areas are missing."
-    what = "Persons whose `area` is missing, negative or not a number"
-    found = finding("area-missing", what, map(_named, compress(rows, odd)), hint)
-    judged = ~odd & (boxes[:, 2:] > 0).all(axis=1) & np.array(list(map(is_posed, rows)), dtype=bool)
-    tiny = list(compress(rows, judged & (areas <= _TINY_AREA) & (extents / 4 > areas)))
-    above = judged & (areas > _AREA_SLACK * extents + 1)
-    total = int(np.count_nonzero(judged))
-    found += finding(
-        "area-tiny",
-        "Labelled persons whose `area` is 1 square pixel or less (no keypoint but an exact one "
-        "counts as right)",
-        map(_named, tiny),
-        hint,
-    )
-    if above.any():
-        times = np.median(areas[above] / extents[above])
-        what = (
-            f"Labelled persons whose `area` is larger than their `bbox`, {times:.3g} times in the "
-            "median, so that misses count as near (--area-rule box takes 0.53 of each box instead)"
-        )
-        found += finding("area-above-box", what, map(_named, compress(rows, above)), hint)
-    if 2 * len(tiny) > total:
-        what = f"The areas of {len(tiny)} of {total} labelled persons are not square pixels"
-        found.append(Finding("areas-meaningless", what, len(tiny), hint=hint))
-    return found
-
-
-def _areas(rows: list[Row]) -> NDArray[np.float64]:
-    """Return the areas (N,), NaN where `area` is not a number."""
-    try:
-        return number_column([row["area"] for row in rows])
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return np.array([_number(row.get("area")) for row in rows])
-
-
-def _number(value: Any) -> float:
-    return float(value) if is_number(value) else np.nan
 
 
 def _readings(posed: _Posed) -> list[Finding]:
@@ -254,16 +216,12 @@ def _found(rows: list[Row], *tests: Test) -> list[Finding]:
     return [
         item
         for kind, what, is_bad in tests
-        for item in finding(kind, what, [_named(row) for row in rows if is_bad(row)])
+        for item in finding(kind, what, [person_name(row) for row in rows if is_bad(row)])
     ]
 
 
 def _marked(kind: str, what: str, rows: list[Row], bad: Iterable[Any]) -> list[Finding]:
-    return finding(kind, what, map(_named, compress(rows, bad)))
-
-
-def _named(row: Row) -> str:
-    return f"annotation {shown(row.get('id'))}"
+    return finding(kind, what, map(person_name, compress(rows, bad)))
 
 
 def _stands_for_nobody(row: Row) -> bool:

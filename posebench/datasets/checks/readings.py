@@ -133,6 +133,8 @@ def keypoint_reading_by_boxes(poses: Numbers, boxes: Numbers, sizes: Numbers) ->
     shares = {
         reading: _share_inside(read(poses, sizes), boxes) for reading, read in POSE_READINGS.items()
     }
+    placed = np.concatenate([poses[..., :2] + boxes[:, None, :2], poses[..., 2:]], axis=2)
+    shares["offsets from the corner of their box"] = _share_inside(placed, boxes)
     name = max(shares, key=lambda reading: shares[reading])
     if shares[name] < _WELL_INSIDE:
         return None

@@ -10,7 +10,7 @@ from posebench.suites.claims import LABEL, Claim
 
 # Axes of a grid. Where treatment and control share no value of one of the first, that is told as a
 # difference of their protocols.
-_PROTOCOL = ("dataset", "split", "boxes", "flip", "engine", "precision")
+_PROTOCOL = ("dataset", "split", "boxes", "flip", "engine", "precision", "transform")
 _SIZE, _RELATIVE_SIZE, _POLICY = "size", "relative_size", "policy"
 _TRAINED = "1x"
 _DECODER, _OWN_DECODER = "decoder", "own_decoder"
@@ -87,6 +87,8 @@ def _varying_axes(claim: Claim, treated: Cells, controls: Cells) -> list[str]:
     names += [at_size, _POLICY]
     if "checkpoint" not in fixed and claim.trend is None and _shared(_PAIR, treated, controls):
         names.append(_PAIR)
+    if claim.trend in ("bits", "weights"):
+        fixed.add("transform")
     if {_SIZE, _RELATIVE_SIZE} & fixed or claim.trend == "pixels":
         fixed |= {_SIZE, _RELATIVE_SIZE}
     names = [name for name in names if name not in fixed and _varies(name, treated, controls)]

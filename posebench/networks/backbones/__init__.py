@@ -69,15 +69,17 @@ class BackboneFamily:
 
     `options` is its record of options; `build` and `describe` make the network and its printed name
     from them. `recognise` returns, as plain data, the options that a state dict's names and shapes
-    tell, or None if they are of another family. Both input sides must be multiples of
-    `size_divisor`, even at the trained size, if the network cannot round them up. `guess` returns
-    what the shapes suggest about the trained size, if anything.
+    tell, or None if they are of another family. `stage_modules` are the modules that end its
+    stages, in the order in which they run; the last one makes the features. Both input sides must
+    be multiples of `size_divisor`, even at the trained size, if the network cannot round them up.
+    `guess` returns what the shapes suggest about the trained size, if anything.
     """
 
     options: type[Any]
     build: Callable[[Any], Backbone]
     describe: Callable[[Any], str]
     recognise: Callable[[Shapes], dict[str, Any] | None]
+    stage_modules: Callable[[Any], tuple[str, ...]]
     size_divisor: int | None = None
     guess: Callable[[Shapes], Guess] | None = None
 
@@ -85,38 +87,79 @@ class BackboneFamily:
 # Printed names of exported files, by format; their networks cannot be built from options.
 EXPORTED = {"onnx": "ONNX graph", "openvino": "OpenVINO graph"}
 BACKBONES: dict[str, BackboneFamily] = {
-    "alexnet": BackboneFamily(AlexNetOptions, AlexNet, alexnet.describe, alexnet.recognise),
-    "cspnext": BackboneFamily(CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise),
-    "hrformer": BackboneFamily(
-        HRFormerOptions, hrformer.build, hrformer.describe, hrformer.recognise, 32
+    "alexnet": BackboneFamily(
+        AlexNetOptions, AlexNet, alexnet.describe, alexnet.recognise, alexnet.stage_modules
     ),
-    "hrnet": BackboneFamily(HRNetOptions, hrnet.build, hrnet.describe, hrnet.recognise, 32),
+    "cspnext": BackboneFamily(
+        CSPNeXtOptions, CSPNeXt, cspnext.describe, cspnext.recognise, cspnext.stage_modules
+    ),
+    "hrformer": BackboneFamily(
+        HRFormerOptions,
+        hrformer.build,
+        hrformer.describe,
+        hrformer.recognise,
+        hrformer.stage_modules,
+        32,
+    ),
+    "hrnet": BackboneFamily(
+        HRNetOptions, hrnet.build, hrnet.describe, hrnet.recognise, hrnet.stage_modules, 32
+    ),
     "litehrnet": BackboneFamily(
-        LiteHRNetOptions, LiteHRNet, litehrnet.describe, litehrnet.recognise, 32
+        LiteHRNetOptions,
+        LiteHRNet,
+        litehrnet.describe,
+        litehrnet.recognise,
+        litehrnet.stage_modules,
+        32,
     ),
     "mobilenet_v2": BackboneFamily(
-        MobileNetV2Options, MobileNetV2, mobilenet_v2.describe, mobilenet_v2.recognise
+        MobileNetV2Options,
+        MobileNetV2,
+        mobilenet_v2.describe,
+        mobilenet_v2.recognise,
+        mobilenet_v2.stage_modules,
     ),
-    "resnest": BackboneFamily(ResNeStOptions, resnest.build, resnest.describe, resnest.recognise),
-    "resnet": BackboneFamily(ResNetOptions, resnet.build, resnet.describe, resnet.recognise),
-    "scnet": BackboneFamily(SCNetOptions, scnet.build, scnet.describe, scnet.recognise),
+    "resnest": BackboneFamily(
+        ResNeStOptions, resnest.build, resnest.describe, resnest.recognise, resnest.stage_modules
+    ),
+    "resnet": BackboneFamily(
+        ResNetOptions, resnet.build, resnet.describe, resnet.recognise, resnet.stage_modules
+    ),
+    "scnet": BackboneFamily(
+        SCNetOptions, scnet.build, scnet.describe, scnet.recognise, scnet.stage_modules
+    ),
     "shufflenet_v1": BackboneFamily(
-        ShuffleNetV1Options, ShuffleNetV1, shufflenet_v1.describe, shufflenet_v1.recognise
+        ShuffleNetV1Options,
+        ShuffleNetV1,
+        shufflenet_v1.describe,
+        shufflenet_v1.recognise,
+        shufflenet_v1.stage_modules,
     ),
     "shufflenet_v2": BackboneFamily(
-        ShuffleNetV2Options, ShuffleNetV2, shufflenet_v2.describe, shufflenet_v2.recognise
+        ShuffleNetV2Options,
+        ShuffleNetV2,
+        shufflenet_v2.describe,
+        shufflenet_v2.recognise,
+        shufflenet_v2.stage_modules,
     ),
-    "vgg": BackboneFamily(VGGOptions, VGG, vgg.describe, vgg.recognise),
+    "vgg": BackboneFamily(VGGOptions, VGG, vgg.describe, vgg.recognise, vgg.stage_modules),
     "vipnas_mobilenet_v3": BackboneFamily(
         ViPNASMobileNetV3Options,
         ViPNASMobileNetV3,
         vipnas_mobilenet_v3.describe,
         vipnas_mobilenet_v3.recognise,
+        vipnas_mobilenet_v3.stage_modules,
     ),
     "vipnas_resnet": BackboneFamily(
-        ViPNASResNetOptions, ViPNASResNet, vipnas_resnet.describe, vipnas_resnet.recognise
+        ViPNASResNetOptions,
+        ViPNASResNet,
+        vipnas_resnet.describe,
+        vipnas_resnet.recognise,
+        vipnas_resnet.stage_modules,
     ),
-    "vit": BackboneFamily(ViTOptions, ViT, vit.describe, vit.recognise, PATCH, vit.guess),
+    "vit": BackboneFamily(
+        ViTOptions, ViT, vit.describe, vit.recognise, vit.stage_modules, PATCH, vit.guess
+    ),
 }
 
 
@@ -157,6 +200,11 @@ def size_divisor(spec: BackboneSpec) -> int | None:
     return BACKBONES[spec.family].size_divisor if spec.family in BACKBONES else None
 
 
+def stage_modules(spec: BackboneSpec) -> tuple[str, ...]:
+    """Return the names of the modules that end a backbone's stages, in order."""
+    return _family(spec).stage_modules(_options(spec))
+
+
 def _family(spec: BackboneSpec) -> BackboneFamily:
     if spec.family not in BACKBONES:
         raise SpecError(
@@ -188,4 +236,5 @@ __all__ = [
     "describe",
     "recognise_backbone",
     "size_divisor",
+    "stage_modules",
 ]

@@ -52,6 +52,11 @@ class AlexNet(nn.Module):
         return result
 
 
+def stage_modules(_options: AlexNetOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage: the poolings."""
+    return "features.2", "features.5", "features.12"
+
+
 def describe(_options: AlexNetOptions) -> str:
     """Return the printed name."""
     return "AlexNet"

@@ -194,6 +194,11 @@ def _conv(
     return ConvModule(in_channels, out_channels, kernel, stride, groups, activation=nn.SiLU)
 
 
+def stage_modules(options: CSPNeXtOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage."""
+    return tuple(f"stage{number}" for number in range(1, options.out_stage + 1))
+
+
 def describe(options: CSPNeXtOptions) -> str:
     """Return the printed name: that of the published size, or the factors if there is none."""
     factors = (options.deepen_factor, options.widen_factor)

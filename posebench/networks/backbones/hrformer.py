@@ -165,6 +165,11 @@ def _offset_index() -> Tensor:
     return place[:, None] + place.flip(0)[None, :]
 
 
+def stage_modules(_options: HRFormerOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage, each with one more branch."""
+    return tuple(f"stage{number}" for number in _MODULES)
+
+
 def describe(options: HRFormerOptions) -> str:
     """Return the printed name, as in the paper."""
     for letter, published in HRFORMER_VARIANTS.items():

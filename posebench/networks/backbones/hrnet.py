@@ -52,6 +52,11 @@ def _module(channels: tuple[int, ...], outputs: int) -> ExchangeModule:
     return ExchangeModule(branches, make_fuse_layers(channels, outputs, convolve))
 
 
+def stage_modules(_options: HRNetOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage, each with one more branch."""
+    return tuple(f"stage{number}" for number in _MODULES)
+
+
 def describe(options: HRNetOptions) -> str:
     """Return the printed name, as in the paper."""
     return f"HRNet-W{options.width}"

@@ -236,6 +236,11 @@ class LiteHRNet(nn.Module):
         return features
 
 
+def stage_modules(options: LiteHRNetOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage; the last one joins the branches."""
+    return (*(f"stage{index}" for index in range(len(_MODULES[options.depth]))), "head_layer")
+
+
 def describe(options: LiteHRNetOptions) -> str:
     """Return the printed name, as in the paper."""
     width = "" if options.base_channels == _BASE_CHANNELS else f"(w={options.base_channels})"

@@ -95,6 +95,11 @@ def _stage_channels(widen_factor: float) -> tuple[int, ...]:
     return tuple(make_divisible(stage[1] * widen_factor, 8) for stage in _STAGES)
 
 
+def stage_modules(_options: MobileNetV2Options) -> tuple[str, ...]:
+    """Return the modules that end a stage: those before the grid is halved, and the last."""
+    return "layer2", "layer3", "layer5", "layer7", "conv2"
+
+
 def describe(options: MobileNetV2Options) -> str:
     """Return the printed name."""
     factor = options.widen_factor

@@ -87,6 +87,11 @@ def build(options: ResNeStOptions) -> ResidualNetwork:
     return ResidualNetwork(ResidualPlan(_COUNTS[options.depth], Bottleneck, deep_stem=True))
 
 
+def stage_modules(_options: ResNeStOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage."""
+    return "layer1", "layer2", "layer3", "layer4"
+
+
 def describe(options: ResNeStOptions) -> str:
     """Return the printed name."""
     return f"ResNeSt-{options.depth}"

@@ -131,6 +131,11 @@ def build(options: ResNetOptions) -> ResidualNetwork:
     )
 
 
+def stage_modules(options: ResNetOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage."""
+    return tuple(f"layer{number}" for number in range(1, options.out_stage + 1))
+
+
 def describe(options: ResNetOptions) -> str:
     """Return the printed name, as in papers: `SEResNet-50`, `ResNeXt-101(32x4d)`."""
     v1d = options.deep_stem and options.avg_down

@@ -94,6 +94,11 @@ def build(options: SCNetOptions) -> ResidualNetwork:
     return ResidualNetwork(ResidualPlan(_COUNTS[options.depth], SCBottleneck))
 
 
+def stage_modules(_options: SCNetOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage."""
+    return "layer1", "layer2", "layer3", "layer4"
+
+
 def describe(options: SCNetOptions) -> str:
     """Return the printed name."""
     return f"SCNet-{options.depth}"

@@ -97,6 +97,11 @@ def _stage_channels(groups: int, widen_factor: float) -> tuple[int, ...]:
     return tuple(make_divisible(channels * widen_factor, 8) for channels in _CHANNELS[groups])
 
 
+def stage_modules(_options: ShuffleNetV1Options) -> tuple[str, ...]:
+    """Return the modules that end a stage."""
+    return "layers.0", "layers.1", "layers.2"
+
+
 def describe(options: ShuffleNetV1Options) -> str:
     """Return the printed name."""
     width = "" if options.widen_factor == 1 else f",w={options.widen_factor:g}"

@@ -89,6 +89,11 @@ class ShuffleNetV2(nn.Module):
         return result
 
 
+def stage_modules(_options: ShuffleNetV2Options) -> tuple[str, ...]:
+    """Return the modules that end a stage; the last one widens the third stage."""
+    return "layers.0", "layers.1", "layers.2", "layers.3"
+
+
 def describe(options: ShuffleNetV2Options) -> str:
     """Return the printed name."""
     factor = options.widen_factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,12 @@ def _conv_places(depth: int) -> tuple[int, ...]:
     for stage, count in enumerate(_COUNTS[depth]):
         places += range(len(places) + stage, len(places) + stage + count)
     return tuple(places)
+
+
+def stage_modules(options: VGGOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage: the poolings."""
+    ends = itertools.accumulate(count + 1 for count in _COUNTS[options.depth])
+    return tuple(f"features.{end - 1}" for end in ends)
 
 
 def describe(options: VGGOptions) -> str:

@@ -5,6 +5,7 @@ Numbers: `mmpose/models/backbones/{vipnas_mbv3,utils/inverted_residual}.py`, the
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +106,12 @@ class ViPNASMobileNetV3(nn.Module):
         for name in self._layers:
             x = self.get_submodule(name)(x)
         return x
+
+
+def stage_modules(_options: ViPNASMobileNetV3Options) -> tuple[str, ...]:
+    """Return the modules that end a stage."""
+    ends = itertools.accumulate(stage.blocks for stage in _STAGES)
+    return tuple(f"layer{end}" for end in ends)
 
 
 def describe(_options: ViPNASMobileNetV3Options) -> str:

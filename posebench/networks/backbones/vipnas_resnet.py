@@ -122,6 +122,11 @@ class ViPNASResNet(nn.Module):
         return x
 
 
+def stage_modules(_options: ViPNASResNetOptions) -> tuple[str, ...]:
+    """Return the modules that end a stage."""
+    return tuple(_STAGES)
+
+
 def describe(_options: ViPNASResNetOptions) -> str:
     """Return the printed name, as in the paper."""
     return "ViPNAS-ResNet-50"

@@ -174,6 +174,12 @@ class ViT(nn.Module):
         return resized.flatten(2).transpose(1, 2).to(self.pos_embed.dtype)
 
 
+def stage_modules(options: ViTOptions) -> tuple[str, ...]:
+    """Return the modules that end a quarter of the layers; the last one is the final LayerNorm."""
+    ends = (-(-options.num_layers * quarter // 4) for quarter in (1, 2, 3))
+    return (*(f"layers.{end - 1}" for end in dict.fromkeys(ends)), "ln1")
+
+
 def describe(options: ViTOptions) -> str:
     """Return the printed name: that of the published size, or the dimensions if there is none."""
     for letter, (width, layers, _) in _VARIANTS.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -57,6 +57,18 @@ def no_more_weights(_head: nn.Module, _generator: torch.Generator) -> None:
 
 
 @dataclass(frozen=True)
+class AnswerLayers:
+    """The layers of a head whose rows are vectors that it learned as answers.
+
+    The rows of `keypoints` are multiplied with pixel tokens and give maps. Those of `positions`, by
+    the name of the output that they make, stand for bins; a heatmap head has none.
+    """
+
+    keypoints: nn.Conv2d
+    positions: Mapping[str, nn.Linear] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class HeadFamily:
     """A kind of head. `Shapes` are those of the head's tensors, without the prefix `head.`.
 
@@ -79,6 +91,7 @@ class HeadFamily:
       stay when it is built again for another size.
     - `initialise` sets the weights of its own output layers, after all others.
     - `neck`: the kind of neck it needs, if any.
+    - `answer_layers` finds the layers whose rows are its answers, if it has such layers.
     """
 
     options: type[Any]
@@ -96,3 +109,4 @@ class HeadFamily:
     settle: Callable[[Any, Surroundings], Any] = lambda options, _around: options
     initialise: Callable[[Any, torch.Generator], None] = no_more_weights
     neck: str | None = None
+    answer_layers: Callable[[Any], AnswerLayers] | None = None

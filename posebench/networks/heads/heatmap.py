@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posebench.networks.codecs import HeatmapCodec
-from posebench.networks.heads.family import HeadFamily, Surroundings
+from posebench.networks.heads.family import AnswerLayers, HeadFamily, Surroundings
 from posebench.networks.heads.layers import (
     MapLayers,
     check_counts,
@@ -111,4 +111,5 @@ HEATMAP = HeadFamily(
     loss=squared_error,
     map_factor=lambda options: options.upsample * deconv_factor(options),
     initialise=initialise,
+    answer_layers=lambda head: AnswerLayers(head.final_layer),
 )

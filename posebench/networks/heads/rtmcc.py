@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from posebench.networks.codecs import SimccCodec
 from posebench.networks.grids import Bins, Grid, SizeLockedLayer, bins_at, grid_at
-from posebench.networks.heads.family import HeadFamily, Surroundings
+from posebench.networks.heads.family import AnswerLayers, HeadFamily, Surroundings
 from posebench.networks.heads.gau import GatedAttentionUnit, GauOptions, ScaleNorm, recognise_gau
 from posebench.networks.heads.layers import check_counts, final_layer
 from posebench.networks.heads.losses import divergence_of_bins
@@ -93,5 +93,8 @@ RTMCC = HeadFamily(
         SizeLockedLayer("mlp.1", cells=1, bins=None),
         SizeLockedLayer("cls_x", cells=0, bins="x"),
         SizeLockedLayer("cls_y", cells=0, bins="y"),
+    ),
+    answer_layers=lambda head: AnswerLayers(
+        head.final_layer, {"simcc_x": head.cls_x, "simcc_y": head.cls_y}
     ),
 )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from posebench.networks.backbones.conv_modules import ConvModule
 from posebench.networks.codecs import SimccCodec
 from posebench.networks.grids import Bins, Grid, SizeLockedLayer, bins_at, grid_at
-from posebench.networks.heads.family import HeadFamily, Surroundings
+from posebench.networks.heads.family import AnswerLayers, HeadFamily, Surroundings
 from posebench.networks.heads.gau import GatedAttentionUnit, GauOptions, ScaleNorm, recognise_gau
 from posebench.networks.heads.layers import check_counts
 from posebench.networks.heads.losses import divergence_of_bins
@@ -107,4 +107,8 @@ RTMW = HeadFamily(
         SizeLockedLayer("cls_y", cells=0, bins="y"),
     ),
     neck="cspnext-pafpn",
+    # Of its two scales the finer one, behind the decoder.
+    answer_layers=lambda head: AnswerLayers(
+        head.final_layer2.conv, {"simcc_x": head.cls_x, "simcc_y": head.cls_y}
+    ),
 )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from posebench.networks.codecs import SimccCodec
 from posebench.networks.grids import Bins, Grid, SizeLockedLayer, bins_at, grid_at
-from posebench.networks.heads.family import HeadFamily, Surroundings
+from posebench.networks.heads.family import AnswerLayers, HeadFamily, Surroundings
 from posebench.networks.heads.heatmap import HeatmapHead
 from posebench.networks.heads.layers import (
     check_counts,
@@ -113,6 +113,13 @@ def told_by_channels(shapes: Shapes, channels: int) -> dict[str, Any] | None:
     return {"channels_per_keypoint": channels} if fits else None
 
 
+def answer_layers(head: SimCCHead) -> AnswerLayers:
+    """Return the layer of keypoint vectors, after the deconvolutions if any, and those of bins."""
+    keypoints = head.final_layer if head.deconv_head is None else head.deconv_head.final_layer
+    assert keypoints is not None
+    return AnswerLayers(keypoints, {"simcc_x": head.mlp_head_x, "simcc_y": head.mlp_head_y})
+
+
 def _below(shapes: Shapes) -> str:
     return _DECONVOLVED if f"{_DECONVOLVED}final_layer.weight" in shapes else ""
 
@@ -130,4 +137,5 @@ SIMCC = HeadFamily(
         SizeLockedLayer("mlp_head_y", cells=1, bins="y"),
     ),
     told_by_channels=told_by_channels,
+    answer_layers=answer_layers,
 )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from posebench.reporting.figures.cost import pareto_drawing, scaling_drawing
 from posebench.reporting.figures.drawing import Drawing
 from posebench.reporting.figures.keypoints import keypoints_drawing
+from posebench.reporting.figures.lab.transforms import bits_drawing, sparsity_drawing
 from posebench.reporting.figures.resolution import resolution_drawing
 from posebench.results.reading import ReadCell
 
@@ -31,6 +32,10 @@ RUN_FIGURES: Mapping[str, RunFigure] = MappingProxyType(
         "pareto": RunFigure(pareto_drawing, "with AP and a cost"),
         "keypoints": RunFigure(
             keypoints_drawing, "with its keypoints' numbers (posebench run keeps them)"
+        ),
+        "bits": RunFigure(bits_drawing, "with AP of a quantised network (transforms: w4)"),
+        "sparsity": RunFigure(
+            sparsity_drawing, "with AP of a pruned network (transforms: prune-50)"
         ),
     }
 )

@@ -11,27 +11,34 @@ from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.diagnosis import diagnosis_drawing
 from posebench.reporting.figures.drawing import Drawing, write_drawing
 from posebench.reporting.figures.effects import differences_drawing
+from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.training import read_curves, training_drawing
 from posebench.results.differences import cells_in, read_differences
 from posebench.results.findings import finding_lines, warned_of
-from posebench.results.reading import read_cells
+from posebench.results.reading import read_cells, read_probes
 from posebench.results.store import read_run
 from posebench.scoring.diagnosis.files import DiagnosisReport
 
 
 def plot_run(source: Path, kind: str, out: Path) -> None:
-    """Draw a figure of a run, an evaluation or a results file; `kind` is one of `RUN_FIGURES`.
+    """Draw a figure of a run, an evaluation or a results file.
+
+    `kind` is one of `RUN_FIGURES`, or of `PROBE_FIGURES` for a run with probes.
 
     Raises `DataError` if `source` holds no results, `UsageError` if they lack what the figure
     shows, and the errors of `write_drawing`.
     """
-    figure = RUN_FIGURES[kind]
-    cells = read_cells(source)
-    drawing = figure.draw(cells)
+    if kind in PROBE_FIGURES:
+        needs, drawing = PROBE_FIGURES[kind].needs, PROBE_FIGURES[kind].draw(read_probes(source))
+        lines: list[str] = []
+    else:
+        cells = read_cells(source)
+        needs, drawing = RUN_FIGURES[kind].needs, RUN_FIGURES[kind].draw(cells)
+        lines = finding_lines(cell.result for cell in cells)
     if drawing is None:
-        raise UsageError(f"{source} holds no result {figure.needs}.")
-    write_drawing(_noted(drawing, finding_lines(cell.result for cell in cells)), out)
+        raise UsageError(f"{source} holds no result {needs}.")
+    write_drawing(_noted(drawing, lines), out)
 
 
 def plot_differences(source: Path, out: Path) -> None:

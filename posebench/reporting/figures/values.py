@@ -36,7 +36,7 @@ def top_of(results: Sequence[CellResult]) -> float:
 
 def ap_said(result: CellResult) -> str:
     """Say which cell a mark is, and its AP with the interval."""
-    where = f"{result.checkpoint.name}, {result.size} {result.policy}"
+    where = f"{result.checkpoint.name}, {result.size} {way_of(result)}"
     ap, bounds = ap_points(result), ap_bounds(result)
     if ap is None:
         return f"{where}: {result.status}"
@@ -44,16 +44,29 @@ def ap_said(result: CellResult) -> str:
     return f"{where}: AP {ap:.1f}{interval}"
 
 
-def is_as_trained(result: CellResult) -> bool:
+def way_of(result: CellResult) -> str:
+    """Return a result's policy, and its transform if it has one."""
+    return " ".join(each for each in (result.policy, result.transform) if each is not None)
+
+
+def has_own_settings(result: CellResult) -> bool:
     """Tell whether a cell has its checkpoint's own size, policy and decoder."""
     own = result.has_own_decoder is not False
     return own and result.policy == "native" and result.size == result.checkpoint.trained_size
 
 
+def is_as_trained(result: CellResult) -> bool:
+    """Tell whether a cell has its checkpoint's own settings, and its network no transform."""
+    return has_own_settings(result) and result.transform is None
+
+
 def with_own_decoders(cells: Sequence[ReadCell]) -> list[ReadCell]:
-    """Return the cells with their checkpoints' own decoders, or all if there are none."""
-    own = [cell for cell in cells if cell.result.has_own_decoder is not False]
-    return own or list(cells)
+    """Return the cells with their checkpoints' own decoders, or all if there are none.
+
+    Of these, transformed networks are left out if there are others.
+    """
+    own = [cell for cell in cells if cell.result.has_own_decoder is not False] or list(cells)
+    return [cell for cell in own if cell.result.transform is None] or own
 
 
 def short_name(name: str) -> str:

@@ -16,9 +16,16 @@ from posebench.reporting.figures.drawing import Drawing
 from posebench.reporting.figures.errors import PairDiagnosis, errors_drawing, reliability_drawing
 from posebench.reporting.figures.inline import drawing_svgs, glyph_svg
 from posebench.reporting.figures.keypoints import keypoints_drawing
+from posebench.reporting.figures.lab.transforms import (
+    BITS,
+    SPARSITY,
+    bits_drawing,
+    shown_cells,
+    sparsity_drawing,
+)
 from posebench.reporting.figures.resolution import resolution_drawing
 from posebench.reporting.figures.style import paradigm_of
-from posebench.reporting.figures.values import ap_points, is_as_trained
+from posebench.reporting.figures.values import ap_points, is_as_trained, with_own_decoders
 from posebench.reporting.page.contents import DataTable, Figure, LegendEntry, Panel, plain_table
 from posebench.reporting.page.diagnoses import error_table, reliability_table
 from posebench.reporting.page.pairs import MatchedPair, ProtocolGroup, pair_title
@@ -44,6 +51,17 @@ _TEXTS = {
         "cell beats in both; they have names and 95 % intervals. GFLOPs are multiply-accumulates "
         "of one forward pass without the flip test; instances per second are of the whole run on "
         "the machine named below, reading and cropping included.",
+    ),
+    "bits": (
+        "AP against bits",
+        "Each plot holds the checkpoints of one pair, with their weights or activations rounded to "
+        "so many bits (fake quantisation); bars are 95 % intervals from resampled images.",
+    ),
+    "sparsity": (
+        "AP against pruning",
+        "Each plot holds the checkpoints of one pair, with so many percent of their smallest "
+        "weights or channels at 0, not trained again; bars are 95 % intervals from resampled "
+        "images.",
     ),
     "keypoints": (
         "Keypoints by paradigm",
@@ -74,9 +92,11 @@ def group_figures(group: ProtocolGroup) -> list[Figure]:
     several = len({cell.result.size for cell in own}) > 1
     with_ap = [cell for cell in own if ap_points(cell.result) is not None]
     found = [
-        ("size", resolution_drawing(own) if several else None, _size_table(own)),
+        ("size", resolution_drawing(own) if several else None, _size_table(with_own_decoders(own))),
         ("scaling", scaling_drawing(cells), _cost_table(trained)),
-        ("pareto", pareto_drawing(own), _cost_table(with_ap)),
+        ("pareto", pareto_drawing(own), _cost_table(with_own_decoders(with_ap))),
+        ("bits", bits_drawing(cells), _transform_table(shown_cells(cells, BITS))),
+        ("sparsity", sparsity_drawing(cells), _transform_table(shown_cells(cells, SPARSITY))),
     ]
     return [
         _view(kind, drawing, table, group.letter)
@@ -99,10 +119,17 @@ def pair_figures(pairs: Sequence[MatchedPair], diagnosed: Sequence[PairDiagnosis
 def _view(kind: str, drawing: Drawing, table: DataTable, letter: str | None = None) -> Figure:
     title, caption = _TEXTS[kind]
     name = kind if letter is None else f"{kind}-{letter}"
+    title = title if letter is None else f"{title}, protocol {letter}"
+    return figure_of(name, (title, caption), drawing, table)
+
+
+def figure_of(name: str, texts: tuple[str, str], drawing: Drawing, table: DataTable) -> Figure:
+    """Return a drawing as a figure of the page, with title and caption; `name` is its id."""
+    title, caption = texts
     svgs = drawing_svgs(drawing, name)
     return Figure(
         id=name,
-        title=title if letter is None else f"{title}, protocol {letter}",
+        title=title,
         caption=caption,
         panels=tuple(
             Panel(panel.title, svg) for panel, svg in zip(drawing.panels, svgs, strict=True)
@@ -131,6 +158,15 @@ def _size_table(cells: Sequence[ReadCell]) -> DataTable:
         ("AP", True), ("95 %", True), ("status", False),
     ]  # fmt: skip
     rows = [(*_first(cell), cell.result.status) for cell in cells]
+    return plain_table("AP in points, own decoders", headers, rows)
+
+
+def _transform_table(cells: Sequence[ReadCell]) -> DataTable:
+    headers = [
+        ("checkpoint", False), ("paradigm", False), ("size", True), ("policy", False),
+        ("AP", True), ("95 %", True), ("transform", False),
+    ]  # fmt: skip
+    rows = [(*_first(cell), cell.result.protocol.transform) for cell in cells]
     return plain_table("AP in points, own decoders", headers, rows)
 
 

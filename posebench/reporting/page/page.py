@@ -24,6 +24,7 @@ from posebench.reporting.page.pairs import (
     protocol_groups,
     shown_pairs,
 )
+from posebench.reporting.page.probe_views import probe_views
 from posebench.reporting.page.provenance import (
     command_to_repeat,
     environment_facts,
@@ -86,6 +87,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
         "pairs": pairs_table(run, pairs, apart) if pairs or apart else None,
         "troubles": _troubles(run.cells),
         "figures": figures,
+        "probes": probe_views(run),
         "plot_problems": diagnosed.problems,
         "gallery": make_gallery(run, data, close, request.instances, _answer(run, request)),
         "paradigms": {name: PARADIGMS[name] for pair in close for name in pair.paradigms},

@@ -9,8 +9,9 @@ from itertools import combinations
 from typing import Any
 
 from posebench.judging.claim_cells import comparable_identity
+from posebench.judging.contrasts import OF_TRANSFORMS
 from posebench.reporting.figures.style import PARADIGMS, paradigm_of
-from posebench.reporting.figures.values import is_as_trained
+from posebench.reporting.figures.values import is_as_trained, way_of
 from posebench.reporting.texts import file_labels
 from posebench.results.store import StoredCell
 
@@ -26,7 +27,7 @@ class ProtocolGroup:
 
 @dataclass(frozen=True)
 class MatchedPair:
-    """Two cells of the same size, policy and protocol that differ in their paradigm.
+    """Two cells of the same size, policy, transform and protocol that differ in their paradigm.
 
     The paradigms stand in the order of `PARADIGMS`.
     """
@@ -50,14 +51,14 @@ class MatchedPair:
 
 @dataclass(frozen=True)
 class IncomparablePair:
-    """A pair by name, size and policy whose cells were measured under two protocols.
+    """A pair by name, size and way (policy, transform) whose cells have two protocols.
 
     `paradigms` are the names as people write them, `fields` those of the protocol that differ.
     """
 
     name: str
     size: str
-    policy: str
+    way: str
     paradigms: tuple[str, str]
     letters: tuple[str, str]
     fields: tuple[str, ...]
@@ -68,13 +69,19 @@ def protocol_groups(cells: Sequence[StoredCell]) -> tuple[ProtocolGroup, ...]:
     groups: dict[str, list[StoredCell]] = {}
     for cell in cells:
         if cell.result.size is not None:
-            identity = json.dumps(comparable_identity(cell.result), sort_keys=True)
+            identity = json.dumps(_identity(cell), sort_keys=True)
             groups.setdefault(identity, []).append(cell)
     letters = file_labels(len(groups))
     return tuple(
-        ProtocolGroup(letter, comparable_identity(found[0].result), tuple(found))
+        ProtocolGroup(letter, _identity(found[0]), tuple(found))
         for letter, found in zip(letters, groups.values(), strict=True)
     )
+
+
+def _identity(cell: StoredCell) -> dict[str, Any]:
+    """Return the protocol that a group shares; what was done to a network is a way to run it."""
+    protocol = comparable_identity(cell.result)
+    return {name: value for name, value in protocol.items() if name not in OF_TRANSFORMS}
 
 
 def pair_name(cell: StoredCell) -> str:
@@ -123,12 +130,12 @@ PairKey = tuple[str, str, str]
 
 
 def _sides(group: ProtocolGroup) -> dict[PairKey, dict[str, list[StoredCell]]]:
-    """Return cells with numbers by pair, size and policy, and by paradigm."""
+    """Return cells with numbers by pair, size and way, and by paradigm."""
     found: dict[PairKey, dict[str, list[StoredCell]]] = {}
     for cell in group.cells:
         result = cell.result
         if result.status == "ok" and result.has_own_decoder is not False:
-            key = (pair_name(cell), str(result.size), result.policy or "")
+            key = (pair_name(cell), str(result.size), way_of(result))
             sides = found.setdefault(key, {})
             sides.setdefault(result.checkpoint.paradigm or "", []).append(cell)
     return found
@@ -143,7 +150,7 @@ def pair_title(pair: MatchedPair) -> str:
     """Return a pair's name with what tells it from others."""
     result = pair.cells[0].result
     paradigms = " and ".join(pair.paradigm_names)
-    return f"{pair.name} · {paradigms} · {result.size} {result.policy} · protocol {pair.letter}"
+    return f"{pair.name} · {paradigms} · {result.size} {way_of(result)} · protocol {pair.letter}"
 
 
 def shown_pairs(pairs: Sequence[MatchedPair], most: int) -> list[MatchedPair]:

@@ -51,6 +51,8 @@ class NetworkAnswers:
         loaded = self._loaded.load(source)
         if loaded.sha256 != result.checkpoint.sha256:
             raise CheckpointError(f"{source.path} is not the checkpoint of the run any more.")
+        if result.transform is not None:
+            raise CheckpointError(f"Outputs of a network under {result.transform} are not drawn.")
         instances = _instances(dataset, predictions, np.asarray(rows))
         workload = Workload(
             dataset,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from posebench.judging.claim_cells import replicates_of
+from posebench.reporting.figures.values import way_of
 from posebench.reporting.page.contents import (
     DataTable,
     TableCell,
@@ -19,11 +20,12 @@ from posebench.reporting.texts import NO_VALUE, points, signed_points
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.statistics.intervals import percentile_interval
 
-_FILTERS = ("paradigm", "size", "policy", "decoder", "status", "protocol")
+_FILTERS = ("paradigm", "size", "policy", "transform", "decoder", "status", "protocol")
 _BEST = "AP"
 # The first columns tell cells apart, and have the numbers that people look for.
 _FIRST = (
-    "checkpoint", "paradigm", "size", "policy", "decoder", "status", "AP", "AP 95%", "AP official",
+    "checkpoint", "paradigm", "size", "policy", "transform", "decoder", "status", "AP", "AP 95%",
+    "AP official",
 )  # fmt: skip
 _LIFTED = ("boxes", "flip", "protocol")
 
@@ -93,7 +95,7 @@ def pairs_table(
         (
             pair.name,
             pair.size,
-            pair.policy,
+            pair.way,
             pair.paradigms[0],
             NO_VALUE,
             pair.paradigms[1],
@@ -128,7 +130,7 @@ def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[
     return (
         pair.name,
         str(result.size),
-        result.policy or NO_VALUE,
+        way_of(result) or NO_VALUE,
         pair.paradigm_names[0],
         points(one),
         pair.paradigm_names[1],

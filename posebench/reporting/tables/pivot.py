@@ -26,6 +26,7 @@ from posebench.results.findings import finding_lines
 from posebench.results.numbers import number_named
 from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
+from posebench.suites.transforms import NO_TRANSFORM
 
 _SHOWN = 3
 BEST = "best"
@@ -85,7 +86,10 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
         for source in _sources(name, run, index)
     ]
     if not sources:
-        raise UsageError("The runs have no results yet.", hint="posebench run SUITE makes some.")
+        raise UsageError(
+            "The runs have no results yet.",
+            hint="posebench run SUITE makes some; --probes shows what probes read.",
+        )
     _check_names(sources, request)
     row_fields = request.rows or _varying(sources, request.columns)
     columns = _columns(sources, request)
@@ -227,13 +231,17 @@ def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:
 
 
 def _shared(sources: Sequence[Source], used: set[str]) -> tuple[tuple[str, str], ...]:
-    """Return the fields that are the same in all cells and not in the table."""
+    """Return the fields that are the same in all cells and not in the table.
+
+    Networks that are left as they are go without saying.
+    """
     names = dict.fromkeys(name for source in sources for name in source.fields)
     return tuple(
         (name, next(iter(values)))
         for name in names
         if name not in used
         and len(values := {source.fields.get(name, "") for source in sources}) == 1
+        and (name, values) != ("transform", {NO_TRANSFORM})
     )
 
 

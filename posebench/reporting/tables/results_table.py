@@ -95,6 +95,8 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
     # The usual one, torch in fp32, goes without saying.
     unusual = any(result.unusual_execution for result in results)
     engines = [Column("engine", _engine)] if unusual else []
+    if any(result.transform for result in results):
+        engines.append(Column("transform", lambda r: r.protocol.transform))
     return [
         Column("checkpoint", lambda r: r.checkpoint.name),
         Column("paradigm", lambda r: r.checkpoint.paradigm or NO_VALUE),

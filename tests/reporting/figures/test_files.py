@@ -21,6 +21,7 @@ from posebench.cli.plot import KINDS
 from posebench.errors import DataError, SpecError, UsageError
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.files import plot_curves, plot_run
+from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.style import BLUE, COLUMN_WIDTH, VERMILION
 from posebench.results.cell import CellFinding, RunSettings, write_results
 
@@ -242,7 +243,7 @@ def test_the_command_draws_both_kinds(tmp_path):
 
 
 def test_the_command_offers_every_figure():
-    assert (*RUN_FIGURES, "difference", "curve") == KINDS
+    assert (*RUN_FIGURES, *PROBE_FIGURES, "difference", "curve") == KINDS
 
 
 def test_the_command_refuses_what_it_cannot_draw(tmp_path):
@@ -324,7 +325,10 @@ def test_other_data_sets_and_flip_tests_have_panels_of_their_own(tmp_path: Path)
 def test_no_name_becomes_markup_or_mathematics(tmp_path: Path, kind: str) -> None:
     made = result("heatmap-s", 0.5, gflops=0.1)
     hostile = replace(made, checkpoint=replace(made.checkpoint, name=HOSTILE, parameters=10**6))
-    folder = run_folder(tmp_path / "run", {"one": hostile}, keypoints={HOSTILE: 0.5})
+    cells = {"one": hostile}
+    for text in ("w4", "prune-50"):
+        cells[text] = replace(hostile, protocol=replace(hostile.protocol, transform=text))
+    folder = run_folder(tmp_path / "run", cells, keypoints={HOSTILE: 0.5})
     out = tmp_path / "plot.svg"
     plot_run(folder, kind, out)
     assert not [n for n in ElementTree.parse(out).iter() if n.tag.endswith("script")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,16 @@ from posebench.reporting.figures.names import add_name
 from posebench.reporting.figures.style import BLUE
 from posebench.reporting.figures.training import Curve, training_drawing
 from posebench.results.reading import ReadCell
+
+TRANSFORMS = {
+    "bits": ("w8", "w6", "w5", "w4", "w3", "w4a8", "answers-w4", "tokens-a4", "backbone-w4"),
+    "sparsity": tuple(f"prune-{percent}" for percent in range(10, 100, 10)),
+}
+
+
+def transformed(cell: ReadCell, text: str) -> ReadCell:
+    protocol = replace(cell.result.protocol, transform=text)
+    return replace(cell, result=replace(cell.result, protocol=protocol))
 
 
 def named(positions: list[tuple[float, float]]) -> Drawing:
@@ -47,6 +58,8 @@ def test_a_name_without_room_is_left_out() -> None:
 def test_figures_of_runs_are_free_of_collisions(kind: str, count: int) -> None:
     keypoints = {"left_wrist": 0.5, "nose": 0.9}
     cells = [ReadCell(c.result, keypoints, c.labels) for c in ladder(count)]
+    for text in TRANSFORMS.get(kind, ()):
+        cells += [transformed(c, text) for c in cells if c.result.transform is None]
     drawing = RUN_FIGURES[kind].draw(cells)
     assert drawing is not None
     with composed(drawing) as figure:

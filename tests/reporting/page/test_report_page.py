@@ -141,7 +141,7 @@ def test_rows_of_other_protocols_are_not_subtracted(tmp_path: Path) -> None:
     page = page_of(run_folder(tmp_path / "run", cells, labels=labels))
     rows = page.split('id="pairs-table"')[1].split("<tbody>")[1].split("</tbody>")[0]
     assert re.findall(r"<t[hd][^>]*>([^<]*)<", rows) == [
-        "s", "64x48", "native", "–", "–", "n/c", "other boxes", "A / B",
+        "s", "64x48", "native", "heatmap", "–", "SimCC", "–", "n/c", "other boxes", "A / B",
     ]  # fmt: skip
     assert "+10.0" not in page
 

@@ -11,7 +11,7 @@ from small_store import made_up_table, result, run_folder
 
 from posebench.errors import UsageError
 from posebench.judging.comparison import compare_runs
-from posebench.judging.partners import parse_aliases
+from posebench.judging.pairs.partners import parse_aliases
 from posebench.reporting.tables.comparison_texts import comparison_markdown
 from posebench.results.cell import CellResult
 

@@ -1,0 +1,1 @@
+"""Figures of what the lab does to networks."""
