@@ -49,6 +49,7 @@ WITH_TORCH = {
     "reporting.page.profiles",
     "reporting.training_display",
     "cli.planned_claims",
+    "cli.run_collection",
     "cli.run_suite",
     "cli.validate_suite",
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
+from lab_suites import lab_suite
 
 from posebench.datasets.coco import ground_truth_instances, load_annotations
 from posebench.networks.sizes import InputSize
@@ -186,3 +190,29 @@ def test_generated_images_are_jpeg_files_with_two_or_three_people_each(tmp_path:
     dataset = load_annotations(annotations, tmp_path / "made" / "val")
     assert len(dataset.images) == 4 and len(ground_truth_instances(dataset)) == 9
     assert cv2.imread(str(dataset.images[0].path)).shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.slow
+def test_the_lab_is_trained_and_judged_by_one_script(tmp_path: Path, people: Path) -> None:
+    claim = {
+        "id": "L1", "statement": "s", "treatment": {"labels.arm": "simcc"},
+        "control": {"labels.arm": "heatmap"}, "match_by": ["dataset", "labels.seed"],
+    }  # fmt: skip
+    (tmp_path / "claim.yaml").write_text(yaml.safe_dump({"claims": [claim]}), encoding="utf-8")
+    scales = {"medium": {"set": {"optimisation.samples": 32}}}
+    data = [{"folder": str(people), "split": "val"}]
+    suite = lab_suite(tmp_path, {"claims": ["claim.yaml"]}, data=data, scales=scales)
+    out = tmp_path / "out"
+    settings = {
+        "SUITE": str(suite), "DEVICE": "cpu", "JOBS": "1", "OMP_NUM_THREADS": "1",
+        "POSEBENCH": f"{sys.executable} -m posebench", "POSEBENCH_CACHE": str(tmp_path / "cache"),
+    }  # fmt: skip
+    command = [str(FOLDER / "lab_gpu.sh"), str(out)]
+    for expected in ("2 to train", "0 to train"):
+        done = subprocess.run(
+            command, env={**os.environ, **settings}, capture_output=True, text=True, check=True
+        )
+        assert expected in done.stdout
+    assert (out / "log.txt").read_text(encoding="utf-8").count("to train") == 2
+    verdicts = json.loads((out / "verdicts.json").read_text(encoding="utf-8"))["verdicts"]
+    assert [each["claim"]["id"] for each in verdicts] == ["L1"]

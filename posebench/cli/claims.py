@@ -11,7 +11,9 @@ SCHEMA_VERSION = 1
 
 
 def claims_command(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run directories, or folders of them.", metavar="RUN...")
+    ],
     enforce: Annotated[
         bool, typer.Option("--enforce", help="Exit with 1 if a claim is refuted.")
     ] = False,
@@ -20,7 +22,10 @@ def claims_command(
         Path | None, typer.Option(help="Write them as JUnit XML, in which refuted claims fail.")
     ] = None,
 ) -> None:
-    """Judge a run's claims: verdict, effect, interval and what they rest on."""
+    """Judge the claims of runs: verdict, effect, interval and what they rest on.
+
+    Each run is judged by itself; p-values are adjusted for the number of its claims.
+    """
     from posebench.files.records import mapping_from_record
     from posebench.files.writing import naming_what_cannot_be_written, write_json, write_text
     from posebench.judging.verdicts import verdicts_of
@@ -29,13 +34,14 @@ def claims_command(
     from posebench.reporting.tables.verdict_junit import verdict_junit
     from posebench.reporting.tables.verdict_table import verdict_line, verdict_table
     from posebench.results.findings import finding_lines
-    from posebench.results.store import read_run
+    from posebench.results.store import read_run, runs_in
 
-    judged = read_run(run)
-    verdicts, found = verdicts_of(judged), finding_lines(cell.result for cell in judged.cells)
+    judged = [read_run(run) for folder in runs for run in runs_in(folder)]
+    verdicts = [verdict for run in judged for verdict in verdicts_of(run)]
+    found = finding_lines(cell.result for run in judged for cell in run.cells)
     for line in found:
         say(line)
-    print_fitting(verdict_table(verdicts) if verdicts else "The suite of this run makes no claims.")
+    print_fitting(verdict_table(verdicts) if verdicts else "No suite of these runs makes claims.")
     if json is not None:
         plain = [{**mapping_from_record(each), "line": verdict_line(each)} for each in verdicts]
         document = {"schema_version": SCHEMA_VERSION, "findings": found, "verdicts": plain}

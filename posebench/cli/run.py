@@ -63,9 +63,14 @@ def run_command(
         ),
     ] = None,
 ) -> None:
-    """Train what a suite needs, run it, or what is left of it, and print its table and verdicts."""
+    """Train what a suite needs, run it, or what is left of it, and print its table and verdicts.
+
+    A file that lists suites runs them one after the other, each in a folder of its own.
+    """
+    from posebench.cli.run_collection import run_collection
     from posebench.cli.run_suite import RunOptions, roots_of, run_command_line
     from posebench.prediction.execution import Resources
+    from posebench.suites.collection import is_collection
     from posebench.suites.shipped import find_suite
 
     resources = Resources(threads, workers)
@@ -84,4 +89,6 @@ def run_command(
         training,
         predictions,
     )
-    raise typer.Exit(run_command_line(find_suite(suite), asked))
+    path = find_suite(suite)
+    run_file = run_collection if is_collection(path) else run_command_line
+    raise typer.Exit(run_file(path, asked))

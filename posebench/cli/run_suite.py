@@ -1,4 +1,4 @@
-"""What `posebench run` does: plan, run what is left, print table and verdicts."""
+"""What `posebench run` does for a suite: plan, train, run what is left, print what came of it."""
 
 from __future__ import annotations
 
@@ -89,6 +89,20 @@ class RunOptions:
         jobs = self.jobs or (os.cpu_count() or 1 if devices == ("cpu",) else 1)
         return devices * jobs
 
+    def folder_for(self, name: str) -> Path:
+        """Return the folder that was asked for, or the default one of a suite's name."""
+        limit = None if self.limit is None else f"limit{self.limit}"
+        named = "-".join(part for part in (name, self.scale, limit) if part is not None)
+        return self.out or _RUNS / named
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: its exit code, 3 if a cell failed or was skipped, and whether by Ctrl-C."""
+
+    code: int
+    stopped: bool = False
+
 
 def roots_of(texts: list[str]) -> dict[str, Path]:
     """Return the folders of data sets from texts such as `lsp14=/data/lsp14`.
@@ -112,16 +126,25 @@ def run_command_line(path: Path, options: RunOptions) -> int:
 
     Raises `SpecError`, before anything is trained or run, for claims that could never be tested.
     """
-    found = settled(load_suite(path), path.parent, options.scale, options.data_roots)
-    for line in found.absent:
+    request, absent = request_of(path, options)
+    for line in absent:
         say(line, err=True)
-    suite = found.suite
-    out = options.out or _default_folder(suite.name, options)
+    if options.dry_run:
+        _show_plan(request, len(options.places))
+        return 0
+    if options.training:
+        check_claims(request)
+    return run_request(request, options).code
+
+
+def request_of(path: Path, options: RunOptions) -> tuple[RunRequest, tuple[str, ...]]:
+    """Return what is asked for, with a suite's data settled, and a line for data not here."""
+    found = settled(load_suite(path), path.parent, options.scale, options.data_roots)
     request = RunRequest(
-        suite=suite,
-        claims=find_claims(suite.claims, path.parent, suite.factors),
+        suite=found.suite,
+        claims=find_claims(found.suite.claims, path.parent, found.suite.factors),
         folder=path.parent,
-        out=out,
+        out=options.folder_for(found.suite.name),
         only=options.only,
         limit=options.limit,
         retry_failed=options.retry_failed,
@@ -131,23 +154,40 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         coco_results=options.predictions,
     )
     check_outputs(request)
-    if options.dry_run:
-        _show_plan(request, len(options.places))
-        return 0
+    return request, found.absent
+
+
+def check_claims(request: RunRequest) -> None:
+    """Check the claims of a suite that is to be trained; those of others are checked as it runs.
+
+    Raises `SpecError` for claims that could never be tested.
+    """
+    planned = plan_trainings(request.suite, request.folder, request.out)
+    if any(each.record is None for each in planned) and request.claims:
+        with suite_display() as display:
+            plan, _ = _plan_with_stand_ins(request, planned, display)
+        refuse_untestable(plan, request.claims)
+
+
+def run_request(request: RunRequest, options: RunOptions) -> Ended:
+    """Train what a suite needs, run what is left of it, and print its table and verdicts.
+
+    Raises `SpecError`, before anything is run, for claims that could never be tested.
+    """
     try:
         request = replace(request, trained=_trained(request, options))
     except KeyboardInterrupt:
         say("\nStopped by Ctrl-C. The same command goes on where it stopped.", err=True)
-        return 3
+        return Ended(3, stopped=True)
     stopped = False
     with suite_display() as display:
         try:
             run_suite(request, display, check=partial(refuse_untestable, claims=request.claims))
         except KeyboardInterrupt:
-            if not (out / RUN_FILE).is_file():
+            if not (request.out / RUN_FILE).is_file():
                 raise  # nothing has begun
             stopped = True
-    run = read_run(out)
+    run = read_run(request.out)
     results = [cell.result for cell in run.cells]
     for group in by_data(results):
         print_results(group)
@@ -162,8 +202,8 @@ def run_command_line(path: Path, options: RunOptions) -> int:
         why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
         total = len(run.record.cells) + len(run.record.probes)
         print_fitting(f"{why}: {len(run.missing)} of {total} results are left.")
-    print_fitting(Text(f"Run directory: {out}"))
-    return 3 if stopped else exit_code((*results, *run.probes))
+    print_fitting(Text(f"Run directory: {request.out}"))
+    return Ended(3 if stopped else exit_code((*results, *run.probes)), stopped)
 
 
 # Reasons name options of `posebench eval`; these are their keys in a suite.
@@ -184,18 +224,28 @@ def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint,
     """Return the checkpoints of `trained:`, trained first unless they shall not be."""
     if not options.training:
         return trained_so_far(request.suite, request.folder, request.out)
-    planned = plan_trainings(request.suite, request.folder, request.out)
-    if any(each.record is None for each in planned) and request.claims:
-        with suite_display() as display:
-            plan, _ = _plan_with_stand_ins(request, planned, display)
-        refuse_untestable(plan, request.claims)
     with training_display() as shown:
         return train_suite(request.suite, request.folder, request.out, options.places, shown)
 
 
-def _default_folder(name: str, options: RunOptions) -> Path:
-    limit = None if options.limit is None else f"limit{options.limit}"
-    return _RUNS / "-".join(part for part in (name, options.scale, limit) if part is not None)
+@dataclass(frozen=True)
+class Promised:
+    """What a suite will have when all is trained: its cells, probes asked for, and trainings."""
+
+    plan: SuitePlan
+    probes: tuple[PlannedProbe, ...]
+    trainings: tuple[PlannedTraining, ...]
+
+
+def promised_by(request: RunRequest, display: Display) -> Promised:
+    """Return what a suite will have when all is trained.
+
+    Raises `SpecError` for claims that could never be tested.
+    """
+    planned = plan_trainings(request.suite, request.folder, request.out)
+    plan, probes = _plan_with_stand_ins(request, planned, display)
+    refuse_untestable(plan, request.claims)
+    return Promised(plan, tuple(asked_probes(request, probes)), planned)
 
 
 def _plan_with_stand_ins(
@@ -213,11 +263,10 @@ def _show_plan(request: RunRequest, jobs: int) -> None:
     """Print every cell with its cost, and what all that would run cost together."""
     set_up_process(share_out(request.resources, request.devices[0])[1])
     with suite_display() as display:
-        planned = plan_trainings(request.suite, request.folder, request.out)
+        promised = promised_by(request, display)
+        planned = promised.trainings
         found = forecast(planned, request.devices[0], display.progress)
-        plan, probes = _plan_with_stand_ins(request, planned, display)
-    refuse_untestable(plan, request.claims)
-    asked = asked_probes(request, probes)
+    asked, plan = promised.probes, promised.plan
     pending, _ = pending_and_done(request, plan, asked)
     if plan.cells:
         print_fitting(plan_table(plan.cells, pending))

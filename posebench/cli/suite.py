@@ -13,11 +13,11 @@ app = typer.Typer(help="List, show and check suites.", no_args_is_help=True)
 def list_suites() -> None:
     """List the suites that come with posebench."""
     from posebench.reporting.messages import say
+    from posebench.suites.collection import description_of
     from posebench.suites.shipped import shipped_suites
-    from posebench.suites.suite import load_suite
 
     for name, path in shipped_suites().items():
-        say(f"{name:<18} {load_suite(path).description}")
+        say(f"{name:<18} {description_of(path)}")
 
 
 @app.command("show")
@@ -46,9 +46,11 @@ def validate_suite(
     Nothing runs. The exit code is 2 where something is wrong.
     """
     from posebench.cli.validate_suite import validate_file
+    from posebench.suites.collection import files_of
     from posebench.suites.shipped import find_suite
 
-    raise typer.Exit(validate_file(find_suite(suite), data=data))
+    codes = [validate_file(path, data=data) for path in files_of(find_suite(suite))]
+    raise typer.Exit(max(codes))
 
 
 @app.command("schema")

@@ -10,7 +10,7 @@ import typer
 
 
 def table_command(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, or folders of them.")],
     rows: Annotated[
         str | None,
         typer.Option(help="Fields of the rows; by default those that vary.", show_default=False),
@@ -46,6 +46,7 @@ def table_command(
     from posebench.reporting.printing import print_fitting, screen_width, text_of, write_out
     from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
     from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table
+    from posebench.results.store import runs_in
 
     if probes:
         _show_probes(runs, one_of(format, ("terminal", "md"), "--format"), out)
@@ -59,7 +60,7 @@ def table_command(
         intervals=ci,
     )
     form = one_of(format, ("terminal", *TEXT_FORMATS), "--format")
-    pivot = pivot_runs(runs, request)
+    pivot = pivot_runs([run for folder in runs for run in runs_in(folder)], request)
     if form in TEXT_FORMATS:
         text = TEXT_FORMATS[form](pivot, ci)
         write_out(out, text) if out is not None else sys.stdout.write(text)

@@ -1,4 +1,4 @@
-"""Detected boxes as instances, as MMPose 1.3.2 reads a `bbox_file`, and optional box filters.
+"""Detected boxes as instances, as MMPose 1.3.2 reads a `bbox_file`; box filters and changes.
 
 MMPose applies no score threshold and no NMS to boxes (`base_coco_style_dataset.py:421-475`);
 the original HRNet code offers both, so they are options that are off by default.
@@ -25,6 +25,8 @@ from posebench.files.json_file import read_json
 _FORMAT = "Each box is an object with image_id, category_id, bbox [x, y, w, h] and score."
 # Pixels: a box beyond this lies in no image, and need not fit float32.
 _FARTHEST = 1e9
+# Beyond these a crop shows nothing of its person.
+_LARGEST_SHIFT, _LARGEST_SCALE = 1.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,48 @@ class BoxFilter:
             raise UsageError(f"A box NMS threshold of {self.nms_threshold} is not in (0, 1].")
         if self.max_per_image is not None and self.max_per_image < 1:
             raise UsageError(f"At most {self.max_per_image} boxes per image leaves none.")
+
+
+@dataclass(frozen=True)
+class BoxChange:
+    """How boxes differ from what they were: moved, then scaled about their new centres.
+
+    `shift` (x, y) is in fractions of each box's own width and height, `scale` a factor of both.
+    """
+
+    shift: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not all(abs(part) <= _LARGEST_SHIFT for part in self.shift):
+            x, y = self.shift
+            raise UsageError(
+                f"A box shift of ({x:g}, {y:g}) is more than {_LARGEST_SHIFT:g} sides of a box."
+            )
+        if not 1 / _LARGEST_SCALE <= self.scale <= _LARGEST_SCALE:
+            raise UsageError(
+                f"A box scale of {self.scale:g} does not lie between {1 / _LARGEST_SCALE:g} and "
+                f"{_LARGEST_SCALE:g}."
+            )
+
+    def __str__(self) -> str:
+        parts = []
+        if self.shift != (0.0, 0.0):
+            parts.append("shift {:g} {:g}".format(*self.shift))
+        if self.scale != 1.0:
+            parts.append(f"scale {self.scale:g}")
+        return " ".join(parts)
+
+
+def changed_boxes(bbox_xyxy: NDArray[np.float32], change: BoxChange) -> NDArray[np.float32]:
+    """Return boxes (N, 4), x1 y1 x2 y2, moved and scaled; as they are if nothing changes."""
+    if change == BoxChange():
+        return bbox_xyxy
+    corners = bbox_xyxy.astype(np.float64)
+    sides = corners[:, 2:] - corners[:, :2]
+    centers = (corners[:, 2:] + corners[:, :2]) / 2 + sides * np.array(change.shift)
+    half = sides * (change.scale / 2)
+    return np.concatenate([centers - half, centers + half], axis=1).astype(np.float32)
 
 
 def detected_instances(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posebench.datasets.boxes import BoxFilter, detected_instances
+from posebench.datasets.boxes import BoxChange, BoxFilter, detected_instances
 from posebench.datasets.coco import (
     Instances,
     PoseDataset,
@@ -33,7 +33,8 @@ class DataRequest:
     """What to evaluate on, in the user's words.
 
     `dataset` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder, or an annotation
-    file with its images in the folder `images`. `boxes` is `gt` or a detections file. `keypoints`
+    file with its images in the folder `images`. `boxes` is `gt` or a detections file,
+    which `box_filter` thins out and `box_change` moves and scales. `keypoints`
     is a built-in set or a YAML file, found from the annotations by default. `category` is an id or
     a name, needed if several have keypoints. `area_rule` says where areas come from; None follows
     the data set's publisher. `reading` is how image files become pixels.
@@ -46,6 +47,7 @@ class DataRequest:
     keypoints: str | None = None
     boxes: str = GROUND_TRUTH
     box_filter: BoxFilter = field(default_factory=BoxFilter)
+    box_change: BoxChange = field(default_factory=BoxChange)
     limit: int | None = None
     category: str | None = None
     area_rule: AreaRule | None = None

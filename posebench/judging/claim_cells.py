@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence, Set
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,16 @@ from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.pairs.chance import Replicates
 from posebench.judging.pairs.trainings import flat_training
 from posebench.results.cell import CellResult
-from posebench.results.numbers import NUMBERS, numbers_of
+from posebench.results.numbers import number_named, numbers_of
 from posebench.results.speed import compared_conditions
 from posebench.results.store import Run, StoredCell
-from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.statistics.estimates import image_replicates
+from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.suites.claims import LABEL
 from posebench.suites.transforms import parse_transform
 
+_log = logging.getLogger(__name__)
 # Parts of the protocol that belong to a checkpoint, in which two may differ, and those that add
 # nothing but their rounding: an exported file runs in its own engine.
 OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device", "engine"})
@@ -43,8 +47,8 @@ def replicates_of(run: Run, names: Iterable[str], metrics: Iterable[str]) -> Rep
     """Return bootstrap replicates of the cells and metrics of these names.
 
     Cells of one data set meet the same resamples, by the suite's seed, and those of another its
-    own; metrics that no match table tells and cells without one are left out. Raises `DataError`
-    for damaged tables.
+    own; metrics that a cell's table does not tell and cells without one are left out. A warning
+    names the metrics that tables of older versions lack. Raises `DataError` for damaged tables.
     """
     wanted = {(0, name) for name in names}
     found = replicates_over([run], wanted, metrics)
@@ -59,30 +63,45 @@ def replicates_over(
     The seed and the number of resamples are those of the first run. Raises `DataError` for damaged
     tables.
     """
-    listed = [NUMBERS[name].recipe for name in dict.fromkeys(metrics) if name in NUMBERS]
-    known = [recipe for recipe in listed if recipe is not None]
     scoring = runs[0].record.suite.scoring
-    groups: dict[Any, list[tuple[CellOfRun, MatchTable]]] = {}
+    listed = [number_named(name).recipe for name in dict.fromkeys(metrics)]
+    known = [recipe for recipe in listed if recipe is not None]
+    if not known or not scoring.replicates:
+        return {}
+    groups: dict[tuple[str, bytes, tuple[Recipe, ...]], dict[CellOfRun, ImageTable]] = {}
     cells = [(index, stored) for index, run in enumerate(runs) for stored in run.cells]
     for index, stored in cells:
-        asked = (index, stored.id)
-        table = runs[index].table(stored) if asked in wanted else None
+        table = runs[index].table(stored) if (index, stored.id) in wanted else None
         if table is not None:
-            key = (stored.result.protocol.annotations_sha256, table.image_ids.tobytes())
-            groups.setdefault(key, []).append((asked, table))
+            told = tuple(recipe for recipe in known if table.tells(recipe))
+            own_set = stored.result.protocol.annotations_sha256
+            key = own_set, table.matches.image_ids.tobytes(), told
+            groups.setdefault(key, {})[index, stored.id] = table
+    tables = chain.from_iterable(each.values() for each in groups.values())
+    _warn_of_old_tables(runs[0], known, tables)
     found: dict[tuple[CellOfRun, str], NDArray[np.float64]] = {}
     sets = list(dict.fromkeys(stored.result.protocol.annotations_sha256 for _, stored in cells))
-    for (own_set, _), group in groups.items() if known and scoring.replicates else ():
-        tables = [table for _, table in group]
-        strata = tables[0].crowd_index is not None
-        told = [metric for metric in known if strata or metric.subset.crowd_index is None]
+    for (own_set, _, told), group in groups.items():
         # Two data sets are two samples: one seed for both would tie their draws together.
         rng = np.random.default_rng([scoring.seed, sets.index(own_set)])
-        values = image_replicates(tables, told, scoring.replicates, rng)
-        for (name, _), replicates in zip(group, values, strict=True):
-            for column, metric in enumerate(told):
-                found[name, metric.name] = replicates[:, column]
+        values = image_replicates(list(group.values()), told, scoring.replicates, rng)
+        for name, replicates in zip(group, values, strict=True):
+            for column, recipe in enumerate(told):
+                found[name, recipe.name] = replicates[:, column]
     return found
+
+
+def _warn_of_old_tables(run: Run, known: Sequence[Recipe], tables: Iterable[ImageTable]) -> None:
+    wanted = [recipe for recipe in known if not isinstance(recipe, MatchMetric)]
+    old = sum(not table.is_whole for table in tables)
+    if wanted and old:
+        _log.warning(
+            "%s: %d cells were scored by version 0.2 or before, which kept too little for an "
+            "interval of %s. The command that made the run scores them again.",
+            run.folder,
+            old,
+            ", ".join(recipe.name for recipe in wanted),
+        )
 
 
 def claim_cell(stored: StoredCell) -> ClaimCell:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+import logging
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -27,14 +28,14 @@ from posebench.judging.gates import ChangeGate, Gate
 from posebench.judging.pairs.partners import partners_of
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
 from posebench.results.findings import finding_lines
-from posebench.results.numbers import AP, numbers_of
+from posebench.results.numbers import AP, number_named, numbers_of
 from posebench.results.store import Run, StoredCell, read_run
-from posebench.scoring.matching.matching import MatchTable
-from posebench.scoring.matching.metrics import MATCH_METRICS, MatchMetric
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
+from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.scoring.statistics.intervals import detectable_drop, holm
 from posebench.suites.suite import ScoringEntry
 
+_log = logging.getLogger(__name__)
 _SIDES = ("baseline", "candidate")
 
 
@@ -60,6 +61,7 @@ def compare_runs(
         ]
     )
     check_gates(gates, cells)
+    _warn_of_old_tables(cells, tested)
     return Comparison(
         baseline=str(baseline),
         candidate=str(candidate),
@@ -69,6 +71,24 @@ def compare_runs(
         findings=_findings(runs),
         partners=partners.said,
     )
+
+
+def _warn_of_old_tables(cells: Sequence[CellComparison], tested: Set[str]) -> None:
+    """Say which tested metrics have no interval because a table does not hold what they need."""
+    changes = [each for cell in cells if cell.method == "paired bootstrap" for each in cell.changes]
+    untold = dict.fromkeys(
+        each.metric
+        for each in changes
+        if each.metric in tested
+        and each.difference.low is None
+        and number_named(each.metric).recipe is not None
+    )
+    if untold:
+        _log.warning(
+            "One of the runs was scored by version 0.2 or before, which kept too little for an "
+            "interval of %s. The command that made the run scores it again.",
+            ", ".join(untold),
+        )
 
 
 def _findings(runs: tuple[Run, Run]) -> tuple[str, ...]:
@@ -161,7 +181,7 @@ def _made_with(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...
 def _changes(
     old: StoredCell,
     new: StoredCell,
-    tables: tuple[MatchTable | None, MatchTable | None],
+    tables: tuple[ImageTable | None, ImageTable | None],
     scoring: ScoringEntry,
     tested: Set[str],
 ) -> tuple[tuple[Change, ...], Method]:
@@ -174,18 +194,16 @@ def _changes(
     paired = (
         one is not None
         and other is not None
-        and np.array_equal(one.image_ids, other.image_ids)
+        and np.array_equal(one.matches.image_ids, other.matches.image_ids)
         and scoring.replicates > 0
     )
     if paired and old.table == new.table:
-        # The same matches: every resample of one is that of the other.
+        # The same table: every resample of one is that of the other.
         assert one is not None
-        estimates = {
-            m.name: Estimate(0.0, 0.0, 0.0, 1.0) for m in _metrics(one) if m.name in differences
-        }
+        estimates = {m.name: Estimate(0.0, 0.0, 0.0, 1.0) for m in _told(differences, one)}
     elif paired:
         assert one is not None and other is not None
-        metrics = [m for m in _metrics(one) if m.name in differences and m.name in tested]
+        metrics = _told([name for name in differences if name in tested], one, other)
         sampled = resample([one, other], metrics, Resampling(scoring.replicates, scoring.seed))
         values = {metric.name: differences[metric.name] for metric in metrics}
         estimates = sampled.estimates(1, values, base=0)
@@ -211,8 +229,10 @@ def _numbers(cell: StoredCell) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _metrics(table: MatchTable) -> tuple[MatchMetric, ...]:
-    return MATCH_METRICS["coco" if table.crowd_index is None else "crowdpose"]
+def _told(names: Iterable[str], *tables: ImageTable) -> list[Recipe]:
+    """Return the recipes of the numbers that all tables tell."""
+    recipes = [number_named(name).recipe for name in names]
+    return [r for r in recipes if r is not None and all(table.tells(r) for table in tables)]
 
 
 def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:

@@ -52,10 +52,10 @@ class Protocol:
     boxes; `boxes_left_out` says in words what else the boxes file held; `engine` ran the network
     (`eager` did, if a file does not say); `precision` is that of the network and of the decoded
     outputs; `images_sha256` is the hash of the images' content, in their order. `category` is the
-    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`.
-    `transform` is a text of `suites.transforms`, and `calibration_crops` says how many of the first
-    crops told the ranges of its activations. Files from before 0.2 have no hash, and were made of
-    category 1 with the defaults.
+    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`, and
+    `box_shift` and `box_scale` those of `BoxChange`. `transform` is a text of `suites.transforms`,
+    and `calibration_crops` says how many of the first crops told the ranges of its activations.
+    Files from before 0.2 have no hash, and were made of category 1 with the defaults.
     """
 
     dataset: str
@@ -90,6 +90,8 @@ class Protocol:
     allow_resized: bool = False
     transform: str = NO_TRANSFORM
     calibration_crops: int | None = None
+    box_shift: tuple[float, float] = (0.0, 0.0)
+    box_scale: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Literal
 from posebench.results.cell import CellResult
 from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.speed import Measured, Speed
-from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.metrics import METRICS, Better, Metric
+from posebench.scoring.statistics.image_table import ErrorMetric, Recipe
 from posebench.scoring.units import Unit
 from posebench.suites.claims import RUNS
 
@@ -31,7 +31,7 @@ class Number:
     one machine under its conditions. `read` returns the number in its own scale: scores are
     fractions 0-1, which `unit` shows in points. `repeats` returns the measurements of a number that
     was measured several times. `recipe` computes the number, and so its bootstrap replicates, from
-    a match table. No value is larger than `most`.
+    a cell's per-image table. No value is larger than `most`.
     """
 
     kind: NumberKind
@@ -39,18 +39,17 @@ class Number:
     better: Better | None
     read: Callable[[CellResult], float | None]
     repeats: Callable[[CellResult], Measured | None] | None = None
-    recipe: MatchMetric | None = None
+    recipe: Recipe | None = None
     most: float = math.inf
 
 
 def _score(name: str, metric: Metric) -> Number:
-    recipe = metric.compute if isinstance(metric.compute, MatchMetric) else None
     return Number(
         "score",
         metric.unit,
         metric.better,
         lambda result: (result.metrics or {}).get(name),
-        recipe=recipe,
+        recipe=metric.recipe,
         most=metric.most,
     )
 
@@ -144,7 +143,7 @@ def number_named(name: str) -> Number:
         probed = PROBE_NUMBERS[name]
         # No result of a cell has it.
         return Number("score" if probed.sampled else "network", probed.unit, None, lambda _: None)
-    return NUMBERS.get(name) or _score(name, METRICS["PCK@0.1"])
+    return NUMBERS.get(name) or _score(name, Metric(ErrorMetric(name, 0.1, keypoint=name)))
 
 
 def numbers_of(

@@ -25,10 +25,10 @@ from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum
-from posebench.results.match_tables import load_table, save_table, table_path
+from posebench.results.image_tables import load_table, save_table, table_path
 from posebench.results.probe_store import read_probe
 from posebench.results.probes import StoredProbe
-from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.statistics.image_table import ImageTable
 from posebench.suites.claims import Claim
 from posebench.suites.suite import Suite
 
@@ -102,7 +102,7 @@ class Run:
         """Return what a cell was made with, or what the run was if the cell does not say."""
         return self.record.environment if cell.environment is None else cell.environment
 
-    def table(self, cell: StoredCell) -> MatchTable | None:
+    def table(self, cell: StoredCell) -> ImageTable | None:
         """Return a cell's per-image table, or None if it has none.
 
         Raises `DataError` if it cannot be read.
@@ -128,7 +128,7 @@ def start_run(folder: Path, record: RunRecord) -> None:
         write_text(folder / RUN_FILE, text)
 
 
-def write_cell(folder: Path, cell: StoredCell, table: MatchTable | None = None) -> StoredCell:
+def write_cell(folder: Path, cell: StoredCell, table: ImageTable | None = None) -> StoredCell:
     """Write a cell and its table, the table first; return the cell as it is stored."""
     with _naming(folder):
         key = None if table is None else save_table(folder / _TABLES, table)
@@ -203,6 +203,13 @@ def has_cell(folder: Path, name: str) -> bool:
 def has_table(folder: Path, cell: StoredCell) -> bool:
     """Tell whether the per-image table that a cell names is there; True if it names none."""
     return cell.table is None or table_path(folder / _TABLES, cell.table).is_file()
+
+
+def runs_in(folder: Path) -> tuple[Path, ...]:
+    """Return the run directories that a folder holds, by name; the folder itself if it is one."""
+    if (folder / RUN_FILE).is_file() or not folder.is_dir():
+        return (folder,)
+    return tuple(sorted(path.parent for path in folder.glob(f"*/{RUN_FILE}"))) or (folder,)
 
 
 def read_run(folder: Path) -> Run:

@@ -12,9 +12,9 @@ from posebench.results.cell import CellResult, Intervals, OfficialMetrics
 from posebench.running.reasons import reason_of
 from posebench.running.workload import Workload
 from posebench.scoring.evaluate import evaluate
-from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.statistics.estimates import Estimate, Resampling
+from posebench.scoring.statistics.image_table import ImageTable
 from posebench.scoring.statistics.intervals import CONFIDENCE
 
 
@@ -22,13 +22,13 @@ from posebench.scoring.statistics.intervals import CONFIDENCE
 class FinishedCell:
     """A result and, if it is `ok`, what is behind it.
 
-    `coco_results` are the COCO-results entries that were scored, `table` who matched whom,
-    `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS.
+    `coco_results` are the COCO-results entries that were scored, `table` what their numbers are
+    made of, `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS.
     """
 
     result: CellResult
     coco_results: list[dict[str, object]] | None = None
-    table: MatchTable | None = None
+    table: ImageTable | None = None
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
     predictions: Path | None = None
 

@@ -111,7 +111,7 @@ def _is_done(request: RunRequest, cell: PlannedCell, stored: StoredCell) -> bool
     if _inputs(found) != _inputs(cell.result):
         return False
     if found.status == "ok":
-        same = _made_with(found.intervals) == resampling(request.suite)
+        same = _made_with(found.intervals) == resampling(request.suite) and _is_resampled(found)
         official = (found.official is not None) == request.suite.scoring.official
         return same and official and has_table(request.out, stored)
     return found.status == "failed" and cell.result.status == "ok" and not request.retry_failed
@@ -125,6 +125,11 @@ def _lacks_outputs(cell: PlannedCell) -> bool:
 def _inputs(result: CellResult) -> CellResult:
     """Return a result without its outcome."""
     return CellResult(result.checkpoint, result.size, result.policy, "ok", result.protocol)
+
+
+def _is_resampled(found: CellResult) -> bool:
+    """Tell whether every metric was resampled, if any was: version 0.2 left out PCK."""
+    return found.intervals is None or found.intervals.low.keys() >= (found.metrics or {}).keys()
 
 
 def _made_with(intervals: Intervals | None) -> Resampling | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posebench.datasets.boxes import BoxFilter
+from posebench.datasets.boxes import BoxFilter, changed_boxes
 from posebench.datasets.checks.findings import Finding
 from posebench.datasets.checks.survey import data_findings, raise_errors
 from posebench.datasets.coco import Instances, PoseDataset
@@ -86,25 +86,29 @@ def load_workload(
     checks = checks or ScoreChecks()
     if checks.official and dataset.kind == "crowdpose":
         crowdpose_evaluator()  # otherwise the run would fail only when everything is predicted
-    protocol = _protocol(dataset, instances, boxes, request.box_filter, scoring)
+    # Findings are on the boxes as they were.
+    moved = changed_boxes(instances.bbox_xyxy, request.box_change)
+    instances = replace(instances, bbox_xyxy=moved)
+    protocol = _protocol(dataset, instances, request, scoring)
     return Workload(dataset, instances, protocol, scoring, checks, findings)
 
 
 def _protocol(
     dataset: PoseDataset,
     instances: Instances,
-    boxes: Path | None,
-    box_filter: BoxFilter,
+    request: DataRequest,
     scoring: ScoringOptions,
 ) -> Protocol:
     """Return the protocol that all cells share; what a checkpoint decides is still `None`."""
+    boxes = None if request.boxes == GROUND_TRUTH else Path(request.boxes)
+    box_filter, change = request.box_filter, request.box_change
     return Protocol(
         dataset=dataset.name,
         annotations_sha256=dataset.annotations_sha256,
         keypoints=dataset.keypoints.name,
         sigmas=dataset.keypoints.sigmas,
         area_rule=dataset.area_rule,
-        boxes=boxes.stem if boxes else GROUND_TRUTH,
+        boxes=_boxes_label(request),
         boxes_sha256=sha256_of(boxes) if boxes else None,
         min_box_score=box_filter.min_score if boxes else None,
         box_nms=box_filter.nms_threshold,
@@ -126,7 +130,16 @@ def _protocol(
         category=dataset.category.id,
         exif=dataset.reading.exif,
         allow_resized=dataset.reading.allow_resized,
+        box_shift=change.shift,
+        box_scale=change.scale,
     )
+
+
+def _boxes_label(request: DataRequest) -> str:
+    """Return what results call their boxes, such as `gt` or `gt shift 0.25 0.25`."""
+    is_file = request.boxes != GROUND_TRUTH
+    name = Path(request.boxes).stem if is_file else GROUND_TRUTH
+    return f"{name} {request.box_change}".rstrip()
 
 
 def suite_workloads(
@@ -181,6 +194,7 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     keypoints=None if entry.keypoints is None else _place(entry.keypoints, folder),
                     boxes=boxes.file if boxes.file == GROUND_TRUTH else str(folder / boxes.file),
                     box_filter=BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image),
+                    box_change=boxes.change,
                     limit=min(limits, default=None),
                     category=None if entry.category is None else str(entry.category),
                     area_rule=entry.area_rule,
@@ -210,9 +224,9 @@ def _planned_workload(request: DataRequest, scoring: ScoringOptions) -> Workload
     dataset = replace(_planned_dataset(request), images=())
     whole, fractions = np.zeros(0, np.int64), np.zeros(0, np.float32)
     instances = Instances(whole, whole, np.zeros((0, 4), np.float32), fractions)
-    protocol = _protocol(dataset, instances, None, BoxFilter(), scoring)
-    if request.boxes != GROUND_TRUTH:
-        protocol = replace(protocol, boxes=Path(request.boxes).stem)
+    without_file = replace(request, boxes=GROUND_TRUTH, box_filter=BoxFilter())
+    protocol = _protocol(dataset, instances, without_file, scoring)
+    protocol = replace(protocol, boxes=_boxes_label(request))
     return Workload(dataset, instances, protocol, scoring, ScoreChecks())
 
 

@@ -1,7 +1,7 @@
 """Scoring: keypoints and annotations to numbers.
 
-Predictions come in; AP, PCK and a table of who matched whom go out, equal to pycocotools and
-xtcocotools. `statistics` makes intervals, `diagnosis` says what each kind of error costs.
+Predictions come in; AP, equal to pycocotools and xtcocotools, PCK and a per-image table go out.
+`statistics` makes intervals, `diagnosis` says what each kind of error costs.
 """
 
 import lazy_loader

@@ -17,18 +17,20 @@ from posebench.datasets.coco import PoseDataset
 from posebench.datasets.rules import Kind
 from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
+from posebench.scoring.diagnosis.confidence import counted_oks
 from posebench.scoring.localisation import localise, share_by_keypoint
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import detections_from_results, no_detections
-from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
+from posebench.scoring.matching.matching import KIND_RULES, match
 from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
 from posebench.scoring.matching.truth import ground_truth
-from posebench.scoring.metrics import localisation_metrics
+from posebench.scoring.metrics import calibration_metrics, localisation_metrics, recipes_of
 from posebench.scoring.nms import NmsRule, apply_nms
 from posebench.scoring.official import score_official
 from posebench.scoring.rescoring import Rescoring, rescore
 from posebench.scoring.results_json import to_coco_results
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
+from posebench.scoring.statistics.image_table import ImageTable
 
 # How results name what scored them; versions are in their environment.
 EVALUATORS: Mapping[Kind, str] = MappingProxyType(
@@ -58,15 +60,15 @@ class ScoreChecks:
 class Evaluation:
     """The metrics of one set of predictions, and the COCO results that were scored.
 
-    `table` is who matched whom, `estimates` are the metrics made from it, with intervals, and
-    `official` those of pycocotools or xtcocotools, if asked for. `keypoints` maps a keypoint's name
-    to its PCK@0.1.
+    `table` is what they are made from, image by image; `estimates` are the metrics with their
+    intervals, and `official` those of pycocotools or xtcocotools, if asked for. `keypoints` maps a
+    keypoint's name to its PCK@0.1.
     """
 
     metrics: Metrics
     keypoints: dict[str, float | None]
     results: list[dict[str, Any]]
-    table: MatchTable
+    table: ImageTable
     estimates: dict[str, Estimate] | None = None
     official: Metrics | None = None
 
@@ -84,19 +86,25 @@ def evaluate(
     """
     checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
-    joints, recipes = len(dataset.keypoints), MATCH_METRICS[dataset.kind]
-    category = dataset.category.id
+    joints, category = len(dataset.keypoints), dataset.category.id
     found = detections_from_results(results, joints, category) if results else no_detections(joints)
     if found is None:
         raise EvaluationError("The predictions hold numbers that cannot be scored.")
-    table = match(ground_truth(dataset), found, KIND_RULES[dataset.kind])
-    values = summarise(table, recipes)
+    truth, rules = ground_truth(dataset), KIND_RULES[dataset.kind]
+    matches, localisation = match(truth, found, rules), localise(dataset, predictions)
+    oks = counted_oks(truth, found, rules).astype(np.float32)
+    table = ImageTable(matches, localisation.table(), oks)
+    values = {
+        **summarise(matches, MATCH_METRICS[dataset.kind]),
+        **localisation_metrics(localisation),
+        **calibration_metrics(table),
+    }
     estimates = None
     if checks.resampling is not None:
-        estimates = resample([table], recipes, checks.resampling).estimates(0, values)
-    localisation = localise(dataset, predictions)
+        sampled = resample([table], recipes_of(dataset.kind), checks.resampling)
+        estimates = sampled.estimates(0, values)
     return Evaluation(
-        metrics=Metrics({**values, **localisation_metrics(localisation)}, EVALUATORS[dataset.kind]),
+        metrics=Metrics(values, EVALUATORS[dataset.kind]),
         keypoints=share_by_keypoint(localisation),
         results=results,
         table=table,

@@ -41,6 +41,7 @@ from posebench.scoring.statistics.estimates import (
     mean_of_tables,
     resample,
 )
+from posebench.scoring.statistics.image_table import ImageTable
 from posebench.scoring.statistics.intervals import holm
 
 SCHEMA_VERSION = 1
@@ -142,7 +143,7 @@ def score_files(request: ScoreRequest) -> ScoreReport:
     values = [[summarise(table, metrics) for table in row] for row in tables]
     means = [mean_of_categories(row) for row in values]
     flat = [table for row in tables for table in row]
-    each = resample(flat, metrics, request.resampling)
+    each = resample(list(map(ImageTable, flat)), metrics, request.resampling)
     mean = mean_of_tables(each, len(datasets))
     names = [str(dataset.category) for dataset in datasets]
     scores = []

@@ -49,8 +49,8 @@ class Claim:
     the margin to either side; the margin is in the metric's own scale, so that 0.01 is a point of
     AP. `evidence`
     `published` is judged on published figures; `probed` on what probes read off checkpoints, where
-    `metric` is a name of `results.PROBE_NUMBERS`. Only numbers of a match table can be resampled: a
-    claim on another score, such as PCK, or on a speed has no interval and stays inconclusive.
+    `metric` is a name of `results.PROBE_NUMBERS`. Only scores and what probes sampled can be
+    resampled: a claim on a speed has no interval and stays inconclusive.
 
     `scope` is what the verdict is about: `these weights` resamples images, `paradigm` also training
     seeds, of which it takes three on either side. Without it, it is the paradigm where there are

@@ -23,7 +23,12 @@ SMALLEST_FACTOR, LARGEST_FACTOR = 0.25, 4.0
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a crop; shift is a fraction of the crop's size."""
+    """Random changes of a crop; `shift` is a fraction of the crop's size.
+
+    `offset` (x, y) moves every person's box by these fractions of its sides, before anything
+    random: trained so, a model expects people beside the middle of its crops. Crops are mirrored
+    after that, so that people lie on either side, as in a flip test.
+    """
 
     rotation_degrees: float = 25.0
     rotation_probability: float = 0.6
@@ -32,6 +37,7 @@ class Augmentation:
     flip_probability: float = 0.5
     brightness: float = 0.25
     contrast: float = 0.25
+    offset: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -40,6 +46,10 @@ class Augmentation:
         for name in ("rotation_probability", "shift", "flip_probability", "brightness", "contrast"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"augmentation: {name} must lie between 0 and 1.")
+        _require(
+            all(abs(part) <= 1 for part in self.offset),
+            "augmentation: offset must lie between -1 and 1.",
+        )
 
 
 @dataclass(frozen=True)

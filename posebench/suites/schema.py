@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from posebench.suites.claims import FIELDS, LABEL
+from posebench.suites.collection import SUITES, Collection
 from posebench.suites.suite import Suite
 
 _SELECTOR = "Fields of a cell and the value, or list of values, that it may have."
@@ -32,6 +33,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "trained": "Checkpoints that the run trains first.",
             "probes": "Probes to run on every checkpoint and data set.",
             "probing": "How much probes read.",
+            "suites": "Of a collection: the suite files that run one after the other.",
         },
         "CheckpointEntry": {
             "file": "A path, a pattern such as weights/*.pth, a zoo id or an embedded name.",
@@ -56,6 +58,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "min_score": "Leave out boxes scored below.",
             "nms_threshold": "IoU above which the lower-scored box goes.",
             "max_per_image": "Most boxes of an image.",
+            "shift": "How far boxes are moved, x and y, as fractions of their sides.",
+            "scale": "By how much boxes are scaled.",
         },
         "ScoringEntry": {
             "rescoring": "Instance score: of the box, of its keypoints, or of both.",
@@ -129,11 +133,18 @@ _SELECTORS = ("treatment", "control", "at", "relative_to")
 
 
 def suite_schema() -> dict[str, Any]:
-    """Return the JSON schema of suite files: types, choices and a description of every field."""
+    """Return the JSON schema of suites: types, choices and a description of every field.
+
+    It is also that of collections, which have fewer keys.
+    """
     from pydantic import TypeAdapter
 
     schema = TypeAdapter(Suite).json_schema()
-    schema["anyOf"] = [{"required": [name]} for name in ("checkpoints", "trained")]
+    collection = TypeAdapter(Collection).json_schema()["properties"]
+    schema["properties"][SUITES] = collection[SUITES]
+    schema["anyOf"] = [{"required": [name]} for name in ("checkpoints", "trained", SUITES)]
+    schema["if"] = {"required": [SUITES]}
+    schema["then"] = {"propertyNames": {"enum": list(collection)}}
     records = {"Suite": schema, **schema["$defs"]}
     for name, record in records.items():
         record["additionalProperties"] = False

@@ -1,4 +1,4 @@
-"""The suites and claims that come with posebench, and what a suite's argument means. No torch."""
+"""Suites that come with posebench, and the files that words on a command line mean. No torch."""
 
 from __future__ import annotations
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from posebench.datasets.boxes import BoxChange
 from posebench.errors import PosebenchError, SpecError, in_one_line
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
@@ -79,12 +80,22 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class BoxesEntry:
-    """Boxes to crop: `gt`, or a file of detected boxes and which of them to keep."""
+    """Boxes to crop: `gt`, or a file of detected boxes and which of them to keep.
+
+    All are moved by `shift` (x, y), fractions of a box's own sides, and scaled by `scale`.
+    """
 
     file: str = "gt"
     min_score: float = 0.0
     nms_threshold: float | None = None
     max_per_image: int | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
+
+    @property
+    def change(self) -> BoxChange:
+        """What becomes of the boxes; raises `UsageError` if no person would be left in them."""
+        return BoxChange(self.shift, self.scale)
 
 
 @dataclass(frozen=True)
@@ -176,6 +187,12 @@ def evaluation_entry(data: TrainingDataEntry) -> DatasetEntry:
     )
 
 
+def check_name(name: str) -> str | None:
+    """Return why a name cannot be that of a folder, None if it can."""
+    fits = _NAME.fullmatch(name) is not None
+    return None if fits else f"name {name!r} must be of letters, digits, '.', '_' and '-'."
+
+
 def load_suite(path: Path) -> Suite:
     """Read a suite; raise `SpecError` that names the line and, for a key, the nearest valid one."""
     suite, file = record_from_yaml(Suite, path)
@@ -205,10 +222,23 @@ def _defects_of_sources(suite: Suite) -> Iterator[tuple[Place, str]]:
         yield ("trained", *place), text
 
 
+def _check_boxes(boxes: str | BoxesEntry) -> None:
+    if isinstance(boxes, BoxesEntry):
+        _ = boxes.change
+
+
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
+    "sizes": check_size_text,
+    "transforms": parse_transform,
+    "boxes": _check_boxes,
+}
+
+
 def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
     """Yield place and reason of what the schema cannot say."""
-    if _NAME.fullmatch(suite.name) is None:
-        yield ("name",), f"name {suite.name!r} must be of letters, digits, '.', '_' and '-'."
+    problem = check_name(suite.name)
+    if problem is not None:
+        yield ("name",), problem
     yield from _defects_of_sources(suite)
     for axis in AXES:
         allowed = (axis == "checkpoints" and suite.trained) or (axis == "sizes" and suite.probes)
@@ -219,10 +249,10 @@ def _defects(suite: Suite) -> Iterator[tuple[Place, str]]:
         for index, value in enumerate(values):
             if value in values[:index]:
                 yield (axis, index), f"{axis} lists {value!r} twice."
-    for axis, check in (("sizes", check_size_text), ("transforms", parse_transform)):
-        for index, text in enumerate(getattr(suite, axis)):
+    for axis, check in _CHECKS.items():
+        for index, value in enumerate(getattr(suite, axis)):
             try:
-                check(text)
+                check(value)
             except PosebenchError as error:
                 yield (axis, index), in_one_line(error)
     names = [entry.name for entry in suite.checkpoint_entries if entry.name is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,40 @@ def test_validation_tries_claims_on_cells_that_are_to_come(
     claim = suite.parent / "claim.yaml"
     claim.write_text(CLAIM.replace("arm: simcc", "arm: simc"), encoding="utf-8")
     assert run("suite", "validate", suite).code == 2
+
+
+@pytest.fixture
+def coco(tmp_path: Path, people: Path) -> Path:
+    """Return a folder in the layout of COCO's own files, with four images in each part."""
+    folder = tmp_path / "coco"
+    (folder / "annotations").mkdir(parents=True)
+    for split in ("train2017", "val2017"):
+        shutil.copytree(people / "val", folder / split)
+        source = people / "annotations" / "person_keypoints_val.json"
+        shutil.copy(source, folder / "annotations" / f"person_keypoints_{split}.json")
+    return folder
+
+
+@pytest.mark.parametrize("scale", ["coco", "check"])
+def test_the_suite_for_coco_is_planned(
+    coco: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, scale: str
+) -> None:
+    monkeypatch.setattr(forecast, "_rate", lambda *_: 2000.0)
+    monkeypatch.setenv("POSEBENCH_CACHE", str(coco.parent / "cache"))
+    monkeypatch.chdir(coco.parent)
+    where = ("--data-root", f"coco={coco}", "--scale", scale)
+    shown = run("run", "lab/coco", *where, "--dry-run")
+    assert shown.code == 0, shown.err
+    lines = [line.split() for line in shown.out.splitlines()]
+    seeds, crops, minutes = {
+        "coco": (["0", "1", "2"], "31460608", "786.5"),
+        "check": (["0"], "2560", "0.0"),
+    }[scale]
+    for network in ("r50", "cspnext-m", "vit-s"):
+        for paradigm in ("heatmap", "simcc"):
+            start = [f"{paradigm}-{network}", "coco", "1x", *seeds]
+            row = [*start, "0", "of", str(len(seeds)), crops, "2000", minutes]
+            assert row in lines, shown.out
 
 
 def weights(out: Path) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posebench.datasets.boxes import BoxFilter, box_nms, detected_instances
+from posebench.datasets.boxes import (
+    BoxChange,
+    BoxFilter,
+    box_nms,
+    changed_boxes,
+    detected_instances,
+)
 from posebench.datasets.coco import PoseDataset, load_annotations
 from posebench.errors import DataError, UsageError
 
@@ -128,3 +134,41 @@ def test_impossible_filters(options: dict[str, Any]) -> None:
 def test_bad_files(dataset: PoseDataset, tmp_path: Path, rows: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         detected_instances(dataset, write(tmp_path, rows))
+
+
+def test_boxes_are_moved_by_their_own_sides_then_scaled_about_their_centres() -> None:
+    boxes = np.array([[10, 20, 50, 100], [0, 0, 8, 4]], dtype=np.float32)
+    moved = changed_boxes(boxes, BoxChange((0.25, -0.5), 1.5))
+    assert moved.dtype == np.float32
+    np.testing.assert_allclose(moved, [[10, -40, 70, 80], [0, -3, 12, 3]])
+    assert changed_boxes(boxes, BoxChange()) is boxes
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (BoxChange(), ""),
+        (BoxChange((0.25, 0.0)), "shift 0.25 0"),
+        (BoxChange((-0.1, 0.2), 1.5), "shift -0.1 0.2 scale 1.5"),
+        (BoxChange(scale=0.8), "scale 0.8"),
+    ],
+)
+def test_a_change_of_boxes_says_what_it_is(change: BoxChange, text: str) -> None:
+    assert str(change) == text
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "said"),
+    [
+        ((2.0, 0.0), 1.0, "shift of (2, 0) is more than 1 sides"),
+        ((0.0, float("nan")), 1.0, "shift of (0, nan)"),
+        ((0.0, 0.0), 0.0, "scale of 0 does not lie between 0.25 and 4"),
+        ((0.0, 0.0), float("inf"), "scale of inf"),
+    ],
+)
+def test_a_change_that_leaves_no_person(
+    shift: tuple[float, float], scale: float, said: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        BoxChange(shift, scale)
+    assert said in str(caught.value)

@@ -92,11 +92,42 @@ def test_tables_of_the_same_images_give_an_interval(tmp_path: Path) -> None:
     assert "95 % interval" in comparison.gates[0].offenders[0][1]
 
 
+def test_pck_and_keypoints_are_gated_with_an_interval(tmp_path: Path) -> None:
+    tables = made_up_table(0.9), made_up_table(0.3, seed=1)
+    shares = [float((table.errors.errors <= 0.1).mean()) for table in tables if table.errors]
+    runs = []
+    for name, table, share in zip(("old", "new"), tables, shares, strict=True):
+        cell = result(metrics={"AP": 0.5, "PCK@0.1": share, "median error": 0.1})
+        folder, keypoints = tmp_path / name, {"nose": 2 * share, "left_wrist": 0.0}
+        runs.append(run_folder(folder, {"a": cell}, {"a": table}, keypoints=keypoints))
+    texts = ("PCK@0.1 drop 0 significant", "nose drop 0 significant", "left_wrist drop 0")
+    comparison = compare_runs(runs[0], runs[1], [parse_gate(text) for text in texts])
+    assert [gate.passed for gate in comparison.gates] == [False, False, True]
+    pck, nose = (comparison.cells[0].change(name) for name in ("PCK@0.1", "nose"))
+    assert pck is not None and nose is not None and pck.difference.high is not None
+    assert pck.difference.high < 0 and nose.difference.high == 2 * pck.difference.high
+    assert "95 % interval" in comparison.gates[0].offenders[0][1]
+
+
+def test_old_tables_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table, cells = made_up_table(0.9), {"a": result(), "b": result("simcc-s")}
+    old_tables = dict.fromkeys(cells, replace(made_up_table(0.8), errors=None, oks=None))
+    old = run_folder(tmp_path / "old", cells, old_tables)
+    new = run_folder(tmp_path / "new", cells, dict.fromkeys(cells, table))
+    gates = [parse_gate("PCK@0.1 drop 0 significant"), parse_gate("AP drop 0 significant")]
+    comparison = compare_runs(old, new, gates)
+    change = comparison.cells[0].change("PCK@0.1")
+    assert change is not None and change.difference.low is None
+    (record,) = caplog.records
+    assert "interval of PCK@0.1." in record.getMessage()
+
+
 def test_the_same_matches_say_nothing_of_speed_and_places(tmp_path: Path) -> None:
-    old = run_folder(tmp_path / "old", {"a": result()}, {"a": made_up_table(0.6)})
+    matched = {"a": replace(made_up_table(0.6), errors=None, oks=None)}
+    old = run_folder(tmp_path / "old", {"a": result()}, matched)
     slow = result(instances_per_second=200.0)
     slow = replace(slow, metrics={**(slow.metrics or {}), "PCK@0.1": 0.5})
-    new = run_folder(tmp_path / "new", {"a": slow}, {"a": made_up_table(0.6)})
+    new = run_folder(tmp_path / "new", {"a": slow}, matched)
     gates = [parse_gate("speed drop 10%"), parse_gate("PCK@0.1 drop 1")]
     comparison = compare_runs(old, new, gates)
     speed, pck = (comparison.cells[0].change(name) for name in ("inst/s", "PCK@0.1"))

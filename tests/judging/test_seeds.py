@@ -238,9 +238,10 @@ def test_thirty_claims_can_be_told_under_holm() -> None:
     assert {verdict.scope for verdict in verdicts} == {"these weights"}
 
 
-def test_a_run_on_disk_is_judged_over_its_seeds_and_recipes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["AP", "PCK@0.1", "median error", "nose", "ECE"])
+def test_a_run_on_disk_is_judged_over_its_seeds_and_recipes(tmp_path: Path, metric: str) -> None:
     def trained(name: str, seed: int, samples: int) -> CellResult:
-        made = result(name)
+        made = result(name, metrics={"AP": 0.5, "PCK@0.1": 0.4, "median error": 0.1, "ECE": 0.2})
         recipe = {"seed": seed, "optimisation": {"samples": samples}, "model": {"head": name}}
         facts = replace(made.checkpoint, name=f"{name}-{seed}", training=recipe)
         return replace(made, checkpoint=facts)
@@ -257,7 +258,7 @@ def test_a_run_on_disk_is_judged_over_its_seeds_and_recipes(tmp_path: Path) -> N
     }
     claim = Claim(
         "c", "SimCC is better.", {"paradigm": "simcc"}, {"paradigm": "heatmap"},
-        match_by=("dataset", "size"), factor="model.head",
+        metric=metric, match_by=("dataset", "size"), factor="model.head",
     )  # fmt: skip
 
     def verdict(budget: int) -> Verdict:
@@ -265,7 +266,9 @@ def test_a_run_on_disk_is_judged_over_its_seeds_and_recipes(tmp_path: Path) -> N
             name: trained(each["arm"], int(each["seed"]), budget if "simcc" in name else 100)
             for name, each in labels.items()
         }
-        folder = run_folder(tmp_path / str(budget), cells, tables, (claim,), labels)
+        keypoints = {"nose": 0.6, "left_wrist": 0.1}
+        out = tmp_path / str(budget)
+        folder = run_folder(out, cells, tables, (claim,), labels, keypoints=keypoints)
         (found,) = judge_run(folder)
         return found
 

@@ -164,12 +164,10 @@ def test_an_inconclusive_claim_says_what_it_lacks() -> None:
     cells = cells_with({"s": 0.0})
     (verdict,) = judge([within], cells, spread(cells, 0.03))
     assert verdict.reason is not None and verdict.reason.startswith("interval across the margin, p")
-    (verdict,) = judge([replace(CLAIM, metric="PCK@0.1")], with_pck(cells), {})
-    assert verdict.reason == "PCK@0.1 cannot be resampled, so chance cannot be told"
-
-
-def with_pck(cells: list[ClaimCell]) -> list[ClaimCell]:
-    return [replace(cell, values={**cell.values, "PCK@0.1": 0.5}) for cell in cells]
+    for metric, reason in (("inst/s", "inst/s cannot be"), ("PCK@0.1", "nothing was")):
+        timed = [replace(cell, values={**cell.values, metric: 0.5}) for cell in cells]
+        (verdict,) = judge([replace(CLAIM, metric=metric)], timed, {})
+        assert verdict.reason == f"{reason} resampled, so chance cannot be told"
 
 
 def published(name: str, ap: float, **fields: str) -> ClaimCell:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,23 @@ class Problem:
                 "categories": [{"id": 1, "name": "person"}],
             },
         )
+
+
+def duplicated(problem: Problem, counts: dict[int, int]) -> Problem:
+    """Return the problem with each image, its persons and its results as often as counted."""
+    images: list[Row] = []
+    persons: list[Row] = []
+    results: list[Row] = []
+    for image in problem.images:
+        for number in range(counts[image["id"]]):
+            key = 1000 * image["id"] + number
+            images.append({**image, "id": key})
+            for rows, copies in ((problem.persons, persons), (problem.results, results)):
+                own = [row for row in rows if row["image_id"] == image["id"]]
+                copies += [{**copy.deepcopy(row), "image_id": key} for row in own]
+    for number, row in enumerate(persons, start=1):
+        row["id"] = number
+    return replace(problem, images=images, persons=persons, results=results)
 
 
 @st.composite

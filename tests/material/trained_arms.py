@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from posebench.datasets.keypoints import COCO
 from posebench.scoring.matching.detections import Detections
-from posebench.scoring.matching.matching import MatchTable, match
+from posebench.scoring.matching.matching import match
 from posebench.scoring.matching.truth import GroundTruth
+from posebench.scoring.statistics.image_table import ImageTable
 
 SIDE = 100.0
 # Standard deviations of the logarithm of a person's error: what all share, what the seeds of an arm
@@ -47,17 +48,21 @@ def people(images: int) -> GroundTruth:
 
 def tables_of_arms(
     arms: Sequence[Arm], seeds: int, images: int, rng: np.random.Generator
-) -> list[list[MatchTable]]:
+) -> list[list[ImageTable]]:
     """Return a table for each arm and seed, all of the same images."""
     truth, shared = people(images), BY_IMAGE * rng.standard_normal(images)
     difficulties = [shared + BY_ARM_AND_IMAGE * rng.standard_normal(images) for _ in arms]
     return [
         [
-            match(truth, _detections(arm.error, hard + arm.by_seed * rng.standard_normal(), rng))
+            _table(truth, _detections(arm.error, hard + arm.by_seed * rng.standard_normal(), rng))
             for _ in range(seeds)
         ]
         for arm, hard in zip(arms, difficulties, strict=True)
     ]
+
+
+def _table(truth: GroundTruth, detections: Detections) -> ImageTable:
+    return ImageTable(match(truth, detections))
 
 
 def _detections(

@@ -107,13 +107,14 @@ def test_versions_and_processor_are_looked_up_once_a_process(
 
 
 def test_every_option_that_moves_ap_is_in_the_protocol() -> None:
-    from posebench.datasets.boxes import BoxFilter
+    from posebench.datasets.boxes import BoxChange, BoxFilter
     from posebench.scoring.evaluate import ScoringOptions
 
     fields = {field.name for field in dataclasses.fields(PROTOCOL)}
     assert {field.name for field in dataclasses.fields(ScoringOptions)} <= fields
     names = {"min_score": "min_box_score", "nms_threshold": "box_nms", "max_per_image": "max_boxes"}
     assert {names[field.name] for field in dataclasses.fields(BoxFilter)} <= fields
+    assert {f"box_{field.name}" for field in dataclasses.fields(BoxChange)} <= fields
 
 
 def test_older_files_hold_pck_and_median_error_apart(tmp_path: Path) -> None:

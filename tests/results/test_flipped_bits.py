@@ -20,8 +20,10 @@ from posebench.prediction.kept.predictions import (
     write_predictions,
 )
 from posebench.prediction.predictions import Predictions
-from posebench.results.match_tables import load_table, save_table, table_path
+from posebench.results.image_tables import load_table, save_table, table_path
 from posebench.results.store import read_cell
+from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.statistics.image_table import ErrorTable, ImageTable
 
 FEW, MANY = 400, 5000
 IDENTITY = {"checkpoint_sha256": "c" * 64, "size": "64x48", "decoder": "own"}
@@ -65,7 +67,8 @@ def plain(value: Any) -> Any:
     """Return a record as values that compare by `==`."""
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tobytes()
-    if isinstance(value, CachedPredictions | Predictions) or hasattr(value, "person_count"):
+    tables = ImageTable | MatchTable | ErrorTable
+    if isinstance(value, CachedPredictions | Predictions | tables):
         return {name: plain(each) for name, each in vars(value).items()}
     return value
 

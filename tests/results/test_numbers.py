@@ -12,6 +12,7 @@ from posebench.results.cell import Status
 from posebench.results.numbers import NUMBERS, bounds_of, number_named, numbers_of
 from posebench.results.speed import BatchSpeed, Memory
 from posebench.scoring.metrics import METRICS
+from posebench.scoring.statistics.image_table import ErrorMetric
 from posebench.scoring.units import Unit
 
 RESULT = made_up("heatmap-s", "64x48", "native", 0.5)
@@ -55,7 +56,8 @@ def test_whether_a_cell_runs_is_known_unless_it_failed() -> None:
 
 def test_a_name_that_is_not_listed_is_a_keypoint() -> None:
     nose = number_named("nose")
-    assert (nose.kind, nose.better, nose.recipe) == ("score", "higher", None)
+    assert (nose.kind, nose.better) == ("score", "higher")
+    assert nose.recipe == ErrorMetric("nose", 0.1, keypoint="nose")
 
 
 def test_bounds_are_of_numbers_with_an_interval() -> None:

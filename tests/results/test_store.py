@@ -19,7 +19,7 @@ import posebench
 from posebench.errors import DataError, UsageError
 from posebench.results import store
 from posebench.results.cell import CellFinding, Intervals
-from posebench.results.match_tables import load_table, save_table
+from posebench.results.image_tables import load_table, save_table
 from posebench.results.store import StoredCell, locked, read_cell, read_run, start_run, write_cell
 
 
@@ -32,9 +32,26 @@ def test_round_trip(tmp_path: Path) -> None:
     assert dict(run.cells[0].labels) == {"pair": "s"}
     read = run.table(run.cells[0])
     assert read is not None and run.table(run.cells[1]) is None
-    assert read.rules == table.rules
+    assert read.matches.rules == table.matches.rules
     for name in ("image_ids", "detection", "scores", "person", "ignored", "person_count"):
-        np.testing.assert_array_equal(getattr(read, name), getattr(table, name))
+        np.testing.assert_array_equal(getattr(read.matches, name), getattr(table.matches, name))
+    assert read.errors is not None and table.errors is not None
+    assert read.errors.keypoints == table.errors.keypoints
+    for name in ("image", "errors"):
+        np.testing.assert_array_equal(getattr(read.errors, name), getattr(table.errors, name))
+    assert read.oks is not None and table.oks is not None
+    np.testing.assert_array_equal(read.oks, table.oks)
+
+
+def test_a_table_of_version_0_2_has_matches_alone(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[2] / "results" / "crowd" / "tables"
+    table = load_table(folder, "5f131a551de67a1492bb")
+    assert (table.errors, table.oks, table.is_whole) == (None, None, False) and table.images > 0
+    whole = made_up_table(0.5)
+    bare = replace(whole, errors=None, oks=None)
+    assert whole.is_whole and save_table(tmp_path, whole) != save_table(tmp_path, bare)
+    # The key, which cells name, is that of version 0.2.
+    assert save_table(tmp_path, table) == "5f131a551de67a1492bb"
 
 
 def test_cells_that_are_not_done_are_missing(tmp_path: Path) -> None:
@@ -44,13 +61,13 @@ def test_cells_that_are_not_done_are_missing(tmp_path: Path) -> None:
 
 def test_the_same_table_is_kept_once_and_crowd_indices_with_it(tmp_path: Path) -> None:
     table = made_up_table(0.5)
-    crowded = made_up_table(0.5)
-    object.__setattr__(crowded, "crowd_index", np.linspace(0, 1, len(table.image_ids)))
+    index = np.linspace(0, 1, table.images)
+    crowded = replace(table, matches=replace(table.matches, crowd_index=index))
     keys = [save_table(tmp_path, each) for each in (table, table, crowded)]
     assert len(set(keys)) == len(list(tmp_path.glob("*.npz"))) == 2
-    read = load_table(tmp_path, keys[2]).crowd_index
+    read = load_table(tmp_path, keys[2]).matches.crowd_index
     assert read is not None
-    np.testing.assert_array_equal(read, crowded.crowd_index)
+    np.testing.assert_array_equal(read, index)
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "absent", "pickle"])
@@ -83,9 +100,9 @@ def test_a_flipped_bit_is_told_or_changes_nothing(tmp_path: Path) -> None:
         except DataError:
             told += 1
             continue
-        np.testing.assert_array_equal(read.person, table.person)
-        np.testing.assert_array_equal(read.scores, table.scores)
-        assert read.rules == table.rules
+        np.testing.assert_array_equal(read.matches.person, table.matches.person)
+        np.testing.assert_array_equal(read.matches.scores, table.matches.scores)
+        assert read.matches.rules == table.matches.rules
     assert told > 200
 
 

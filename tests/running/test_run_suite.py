@@ -28,7 +28,7 @@ from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import Execution, Resources
 from posebench.results import store
-from posebench.results.store import StoredCell, read_cell, read_run
+from posebench.results.store import StoredCell, read_cell, read_run, write_cell
 from posebench.running.network_plans import NetworkPlan, RunKey
 from posebench.running.passes import passes_on
 from posebench.running.plan import PlannedCell
@@ -127,7 +127,7 @@ def test_every_cell_is_planned_run_and_kept(folder: Path, people: Path) -> None:
     assert cell.load_report is not None and cell.load_report["mapped"] > 0
     assert len(cell.keypoints) == 17
     table = run.table(cell)
-    assert table is not None and len(table.image_ids) == 4
+    assert table is not None and table.images == 4
 
 
 def test_what_is_done_is_not_run_again(folder: Path, people: Path) -> None:
@@ -164,6 +164,19 @@ def test_other_scoring_re_uses_predictions(
     run = read_run(folder / "run")
     assert {c.result.status for c in run.cells} == {"ok", "unsupported"}
     assert contents(folder / "run") != before
+
+
+def test_a_cell_whose_pck_was_not_resampled_is_scored_again(folder: Path, people: Path) -> None:
+    ran(request(folder, people))
+    whole = read_run(folder / "run").cells[0]
+    assert whole.result.intervals is not None
+    assert whole.result.intervals.low.keys() == (whole.result.metrics or {}).keys()
+    low = {name: end for name, end in whole.result.intervals.low.items() if name[:3] != "PCK"}
+    intervals = replace(whole.result.intervals, low=low)
+    write_cell(folder / "run", replace(whole, result=replace(whole.result, intervals=intervals)))
+    again = ran(request(folder, people))
+    assert whole.id in again.pending
+    assert read_run(folder / "run").cells[0].result.intervals == whole.result.intervals
 
 
 def test_a_changed_checkpoint_is_run_again(folder: Path, people: Path) -> None:

@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_run import edit_annotations
 
 from posebench.datasets import requests
-from posebench.datasets.boxes import BoxFilter
+from posebench.datasets.boxes import BoxChange, BoxFilter
 from posebench.datasets.keypoints import CROWDPOSE
 from posebench.datasets.requests import DataRequest
 from posebench.datasets.synthetic import write_dataset
@@ -64,6 +65,28 @@ def test_detected_boxes_and_their_filters(people: Path, tmp_path: Path) -> None:
     assert (protocol.min_box_score, protocol.box_nms, protocol.max_boxes) == (0.5, 0.7, 1)
     assert protocol.instances == 4
     assert "1 boxes of other categories" in protocol.boxes_left_out
+
+
+def test_boxes_may_be_moved_and_scaled(people: Path, tmp_path: Path) -> None:
+    own = load(dataset=str(people))
+    change = BoxChange((0.25, 0.25), 1.5)
+    moved = load(dataset=str(people), box_change=change)
+    assert (own.protocol.boxes, own.protocol.box_scale) == ("gt", 1.0)
+    assert moved.protocol.boxes == "gt shift 0.25 0.25 scale 1.5"
+    assert (moved.protocol.box_shift, moved.protocol.box_scale) == ((0.25, 0.25), 1.5)
+    assert moved.protocol.boxes_sha256 is None
+    sides = own.instances.bbox_xyxy[:, 2:] - own.instances.bbox_xyxy[:, :2]
+    np.testing.assert_allclose(moved.instances.bbox_xyxy[:, :2], own.instances.bbox_xyxy[:, :2])
+    np.testing.assert_allclose(
+        moved.instances.bbox_xyxy[:, 2:], own.instances.bbox_xyxy[:, 2:] + sides / 2, atol=1e-4
+    )
+    # What is kept is known by its boxes, and findings are on those that were given.
+    assert moved.inputs_sha256 != own.inputs_sha256
+    assert moved.findings == own.findings
+    boxes = write_boxes(tmp_path / "faster.json", people)
+    detected = load(dataset=str(people), boxes=str(boxes), box_change=BoxChange(scale=0.5))
+    assert detected.protocol.boxes == "faster scale 0.5"
+    assert detected.protocol.boxes_sha256 == sha256_of(boxes)
 
 
 @pytest.mark.parametrize(

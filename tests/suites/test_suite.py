@@ -11,6 +11,7 @@ import yaml
 
 from posebench.errors import SpecError
 from posebench.suites.claims import find_claims, shipped_claims
+from posebench.suites.collection import is_collection, load_collection
 from posebench.suites.schema import DESCRIPTIONS, suite_schema
 from posebench.suites.shipped import find_suite, folder_of, shipped_suites
 from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, check_suite, load_suite
@@ -58,6 +59,12 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
             "labels.pair: Input should be a valid str",
         ),
         ("checkpoints: [{file: a, name: x}, {file: b, name: x}]\n", "name of two checkpoints"),
+        (
+            "checkpoints: [a]\nboxes:\n- gt\n- {file: gt, shift: [3, 0]}\n",
+            "line 6: A box shift of (3, 0) is more than",
+        ),
+        ("checkpoints: [a]\nboxes: [{file: gt, scale: 0}]\n", "A box scale of 0 does not lie"),
+        ("checkpoints: [a]\nboxes: [{file: gt, shift: 0.5}]\n", "boxes.0"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
@@ -78,7 +85,8 @@ def test_shipped_suites_fit_and_are_found_by_name() -> None:
     suites = shipped_suites()
     assert "quickstart" in suites
     for name, path in suites.items():
-        assert load_suite(path).name == name.rpartition("/")[2]
+        read = load_collection if is_collection(path) else load_suite
+        assert read(path).name == name.rpartition("/")[2]
         assert find_suite(name) == path
 
 
@@ -93,7 +101,10 @@ def test_the_schema_knows_every_key_that_is_read() -> None:
     assert set(raw) <= set(schema["properties"])
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["name", "description"]
-    assert schema["anyOf"] == [{"required": ["checkpoints"]}, {"required": ["trained"]}]
+    sources = ("checkpoints", "trained", "suites")
+    assert schema["anyOf"] == [{"required": [name]} for name in sources]
+    collection = yaml.safe_load(shipped_suites()["lab/all"].read_text(encoding="utf-8"))
+    assert set(collection) <= set(schema["then"]["propertyNames"]["enum"])
 
 
 def test_the_schema_describes_every_field() -> None:

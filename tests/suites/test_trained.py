@@ -12,6 +12,7 @@ from posebench.errors import PosebenchError, SpecError, UsageError
 from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
 from posebench.suites.arms import Training, trainings_of
+from posebench.suites.collection import files_of
 from posebench.suites.schema import suite_schema
 from posebench.suites.settling import settled
 from posebench.suites.shipped import shipped_suites
@@ -241,10 +242,9 @@ def test_the_schema_knows_what_is_trained() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_suites() if name.startswith("lab/")])
-@pytest.mark.parametrize("scale", ["smoke", "tiny", "small", "medium"])
-def test_suites_of_the_lab_fit_at_every_scale(name: str, scale: str) -> None:
-    path = shipped_suites()[name]
+@pytest.mark.parametrize("path", files_of(shipped_suites()["lab/all"]), ids=lambda path: path.stem)
+@pytest.mark.parametrize("scale", ["tiny", "small", "medium"])
+def test_suites_of_the_lab_fit_at_every_scale(path: Path, scale: str) -> None:
     found = settled(load_suite(path), path.parent, scale).suite
     assert found.trained is not None
     assert len(trainings_of(found.trained, path.parent)) >= 2 * len(found.trained.arms)
@@ -252,5 +252,5 @@ def test_suites_of_the_lab_fit_at_every_scale(name: str, scale: str) -> None:
 
 def test_the_base_of_the_lab_says_what_no_scale_is(tmp_path: Path) -> None:
     path = shipped_suites()["lab/no_deconv"]
-    with pytest.raises(PosebenchError, match="smoke, tiny, small, medium"):
+    with pytest.raises(PosebenchError, match="tiny, small, medium"):
         settled(load_suite(path), path.parent, "huge")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.boxes import BoxChange, changed_boxes
 from posebench.lab.training.scenes import SceneStore
 from posebench.networks.sizes import InputSize
 from posebench.prediction.geometry import boxes_to_center_scale
@@ -47,8 +48,9 @@ class BatchPlan:
 def batch_plans(store: SceneStore, recipe: Recipe, first_step: int) -> Iterator[BatchPlan]:
     """Yield the plans of every step from `first_step` to the recipe's last."""
     batch = recipe.optimisation.batch_size
+    boxes = changed_boxes(store.bbox_xyxy, BoxChange(recipe.augmentation.offset))
     places = {
-        size: boxes_to_center_scale(store.bbox_xyxy, size, recipe.model.crop.padding)
+        size: boxes_to_center_scale(boxes, size, recipe.model.crop.padding)
         for size in recipe.input_sizes
     }
     for step in range(first_step, recipe.steps):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.requests import GROUND_TRUTH, load_pose_dataset
+from posebench.datasets.requests import load_pose_dataset
 from posebench.errors import DataError, PosebenchError
 from posebench.prediction.predictions import Predictions
 from posebench.reporting.page.pairs import MatchedPair
@@ -103,7 +103,7 @@ def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
     predictions = (_subset(both[0], first), _subset(both[1], second))
     truth = ground_truth(dataset)
     similar = [all_pairs(truth, _detections(found)) for found in predictions]
-    if pair.cells[0].result.protocol.boxes == GROUND_TRUTH:
+    if pair.cells[0].result.protocol.boxes_sha256 is None:
         rows = {int(name): row for row, name in enumerate(truth.ids)}
         persons = np.array([rows[int(name)] for name in predictions[0].ids], dtype=np.int64)
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from posebench.checkpoints.native import save_checkpoint
-from posebench.errors import PosebenchError
+from posebench.errors import PosebenchError, TrainingError
 from posebench.files.hashing import content_key
 from posebench.files.records import mapping_from_record
 from posebench.lab.training import train
@@ -35,6 +35,9 @@ from posebench.suites.training_data import FolderData, RenderedData
 # only now and then.
 _WARM_UP, _MEASURED = 3, 10
 _WARM_UP_OF_DEVICE, _MEASURED_OF_DEVICE = 64, 192
+# Of large networks fewer steps are measured, of smaller batches.
+_PATIENCE_SECONDS = 20.0
+_LARGEST_BATCH = 32
 # Images behind the measurement.
 _IMAGES = 48
 # A teacher only answers; of a step's cost that is about a third.
@@ -66,7 +69,7 @@ def forecast(planned: Sequence[PlannedTraining], device: str, progress: Progress
     try:
         for position, each in enumerate(waiting):
             progress("measuring", position, len(waiting))
-            recipe = _short(each.training.recipe, sum(_steps(device)))
+            recipe = _short(each.training.recipe, device)
             kind = content_key({**mapping_from_record(recipe), "name": "", "seed": 0})
             if kind not in measured:
                 measured[kind] = _rate(recipe, device)
@@ -85,18 +88,21 @@ def _steps(device: str) -> tuple[int, int]:
     return _WARM_UP_OF_DEVICE, _MEASURED_OF_DEVICE
 
 
-def _short(recipe: Recipe, steps: int) -> Recipe:
-    """Return a recipe of the same steps, but few of them, on few images."""
+def _short(recipe: Recipe, device: str) -> Recipe:
+    """Return a recipe of like steps, but few of them, on few images."""
     data = recipe.data
     if isinstance(data, FolderData):
         data = replace(data, limit=min(data.limit or _IMAGES, _IMAGES))
     elif isinstance(data, RenderedData):
         data = replace(data, scenes=min(data.scenes, _IMAGES))
-    samples = steps * recipe.optimisation.batch_size
+    batch_size = recipe.optimisation.batch_size
+    if device == "cpu":
+        batch_size = min(batch_size, _LARGEST_BATCH)
+    samples = sum(_steps(device)) * batch_size
     return replace(
         recipe,
         data=data,
-        optimisation=replace(recipe.optimisation, samples=samples),
+        optimisation=replace(recipe.optimisation, samples=samples, batch_size=batch_size),
         initialise=None,
         distillation=None,
         test_sizes=(),
@@ -111,16 +117,25 @@ def _rate(recipe: Recipe, device: str) -> float | None:
     def note(label: str, _done: int, _total: int) -> None:
         if label == "train":
             times.append(time.perf_counter())
+            if _is_long(times):
+                raise TrainingError(f"{recipe.name} was measured for long enough.")
 
     try:
         with tempfile.TemporaryDirectory(prefix="posebench-") as folder:
             train(recipe, Path(folder), lambda _model: {}, note, device)
     except Exception as error:
-        reason_of(error, recipe.name)
-        return None
-    warm_up, steps = _steps(device)
-    seconds = times[warm_up + steps - 1] - times[warm_up - 1]
-    return steps * recipe.optimisation.batch_size / seconds
+        if not _is_long(times):
+            reason_of(error, recipe.name)
+            return None
+    warm_up, _ = _steps(device)
+    first = min(warm_up - 1, len(times) - 2)
+    crops = (len(times) - 1 - first) * recipe.optimisation.batch_size
+    return crops / (times[-1] - times[first])
+
+
+def _is_long(times: Sequence[float]) -> bool:
+    """Tell whether steps that ended at these times took long enough to stop."""
+    return len(times) > 1 and times[-1] - times[0] > _PATIENCE_SECONDS
 
 
 @contextmanager

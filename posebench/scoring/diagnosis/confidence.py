@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.scoring.diagnosis.keypoint_errors import found_persons
 from posebench.scoring.matching.detections import Detections
-from posebench.scoring.matching.matching import MatchTable
+from posebench.scoring.matching.matching import MatchRules, MatchTable
 from posebench.scoring.matching.pairing import best_persons, one_to_one
 from posebench.scoring.matching.truth import GroundTruth
 
@@ -50,6 +51,18 @@ def oracle_scores(truth: GroundTruth, detections: Detections) -> Detections:
     The most similar pairs are matched first; detections left over, such as duplicates, score 0.
     """
     return dataclasses.replace(detections, scores=one_to_one(truth, detections, ~truth.ignored).oks)
+
+
+def counted_oks(
+    truth: GroundTruth, detections: Detections, rules: MatchRules
+) -> NDArray[np.float64]:
+    """Return OKS with the most similar person, NaN where a detection does not count.
+
+    The detections (D,) are those of a match table under these rules, in its order.
+    """
+    found = found_persons(truth, detections, rules)
+    oks = best_persons(truth, detections, ~truth.ignored).oks[found.detection]
+    return np.where(found.ignored[0, 0], np.nan, oks)
 
 
 def calibration(

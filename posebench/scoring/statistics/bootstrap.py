@@ -7,7 +7,7 @@ would in a file that holds the image n times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +19,8 @@ from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.matching.metrics import MatchMetric, Subset
 
 Weights = NDArray[np.int32]
+Replicator = Callable[[Weights], NDArray[np.float64]]
+"""Weights (B, I) of images to metrics (tables, B, metrics)."""
 # Replicates that are worked on together: enough to hide Python's part, few enough for caches.
 _AT_LEAST_AT_ONCE = 32
 _WEIGHTS_AT_ONCE = 160_000
@@ -58,16 +60,22 @@ def weighted_metrics(
     The tables are of the same images and get the same weights. Values are not rounded as the
     evaluator of a metric may round.
     """
+    values = match_values(tables, metrics)
+    return np.concatenate([values(block) for block in weights], axis=1)
+
+
+def match_values(tables: Sequence[MatchTable], metrics: Sequence[MatchMetric]) -> Replicator:
+    """Return a function of weights (B, I) that gives metrics (tables, B, metrics)."""
 
     @lru_cache(maxsize=1)
     def plans(copies: int) -> list[list[_Plan]]:
         return [_plans(table, metrics, copies) for table in tables]
 
-    blocks = [
-        np.stack([_block_metrics(plan, metrics, block) for plan in plans(_most_copies(block))])
-        for block in weights
-    ]
-    return np.concatenate(blocks, axis=1)
+    def values(weights: Weights) -> NDArray[np.float64]:
+        copies = _most_copies(weights)
+        return np.stack([_block_metrics(plan, metrics, weights) for plan in plans(copies)])
+
+    return values
 
 
 def _most_copies(weights: Weights) -> int:

@@ -6,19 +6,25 @@ What `posebench score` and `posebench eval` show beside each number.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posebench.errors import UsageError
-from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.statistics.bootstrap import (
+    Weights,
     left_out_images,
+    match_values,
     resampled_images,
-    weighted_metrics,
+)
+from posebench.scoring.statistics.image_table import (
+    CalibrationMetric,
+    ErrorMetric,
+    ImageTable,
+    Recipe,
 )
 from posebench.scoring.statistics.intervals import (
     IntervalKind,
@@ -26,6 +32,8 @@ from posebench.scoring.statistics.intervals import (
     p_value,
     percentile_interval,
 )
+from posebench.scoring.statistics.weighted_calibration import calibration_values
+from posebench.scoring.statistics.weighted_errors import error_values
 
 # Groups of images that are left out in turn to find the skewness a BCa interval needs.
 _JACKKNIFE_GROUPS = 200
@@ -99,21 +107,23 @@ class Sampled:
 
 
 def image_replicates(
-    tables: Sequence[MatchTable],
-    metrics: Sequence[MatchMetric],
+    tables: Sequence[ImageTable],
+    metrics: Sequence[Recipe],
     replicates: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Return metrics (F, B, M) of B resamples of the images, the same ones for all F tables."""
-    weights = resampled_images(rng, len(tables[0].image_ids), replicates)
-    return weighted_metrics(tables, metrics, weights)
+    """Return metrics (F, B, M) of B resamples of the images, the same ones for all F tables.
+
+    Every table must tell every metric.
+    """
+    return _weighted(tables, metrics, resampled_images(rng, tables[0].images, replicates))
 
 
 def resample(
-    tables: Sequence[MatchTable], metrics: Sequence[MatchMetric], resampling: Resampling
+    tables: Sequence[ImageTable], metrics: Sequence[Recipe], resampling: Resampling
 ) -> Sampled:
     """Return the metrics of resampled images, the same ones for all tables."""
-    images = len(tables[0].image_ids)
+    images = tables[0].images
     if not resampling.replicates:
         return Sampled(np.full((len(tables), 0, len(metrics)), np.nan), None)
     rng = np.random.default_rng(resampling.seed)
@@ -121,7 +131,24 @@ def resample(
     if resampling.interval == "percentile":
         return Sampled(replicates, None)
     groups = left_out_images(images, min(images, _JACKKNIFE_GROUPS))
-    return Sampled(replicates, weighted_metrics(tables, metrics, groups))
+    return Sampled(replicates, _weighted(tables, metrics, groups))
+
+
+def _weighted(
+    tables: Sequence[ImageTable], metrics: Sequence[Recipe], weights: Iterator[Weights]
+) -> NDArray[np.float64]:
+    """Return metrics (F, B, M) under image weights."""
+    matched = [metric for metric in metrics if isinstance(metric, MatchMetric)]
+    located = [metric for metric in metrics if isinstance(metric, ErrorMetric)]
+    calibrated = [metric for metric in metrics if isinstance(metric, CalibrationMetric)]
+    parts = [match_values([table.matches for table in tables], matched)]
+    if located:
+        parts.append(error_values(tables, located))
+    if calibrated:
+        parts.append(calibration_values(tables, calibrated))
+    blocks = [np.concatenate([part(block) for part in parts], axis=2) for block in weights]
+    made = [*matched, *located, *calibrated]
+    return np.concatenate(blocks, axis=1)[..., [made.index(metric) for metric in metrics]]
 
 
 def mean_of_tables(sampled: Sampled, group: int) -> Sampled:

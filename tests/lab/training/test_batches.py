@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tiny_runs import SIZE, rendered_store, store_of, tiny_recipe, without_augmentation
 
+from posebench.datasets.boxes import BoxChange, changed_boxes
 from posebench.datasets.keypoints import COCO
 from posebench.lab.training.batches import cut_batch
 from posebench.lab.training.plans import batch_plans
@@ -115,6 +116,33 @@ def test_without_augmentation_inputs_are_those_of_an_evaluation(store, udp, chan
     labelled = store.keypoints[plan.persons][..., :2]
     fraction = (labelled - (center - scale / 2)[:, None]) / scale[:, None]
     np.testing.assert_allclose(plan.keypoints, fraction * (SIZE.width, SIZE.height), atol=1e-3)
+
+
+def test_crops_beside_their_people_are_those_of_moved_boxes(store):
+    recipe = without_augmentation(tiny_recipe("simcc", 1))
+    beside = replace(recipe.augmentation, offset=(0.25, 0.25), scale=(1.5, 1.5))
+    (plan,) = batch_plans(store, replace(recipe, augmentation=beside), 0)
+    moved = replace(store, bbox_xyxy=changed_boxes(store.bbox_xyxy, BoxChange((0.25, 0.25), 1.5)))
+    (expected,) = batch_plans(moved, recipe, 0)
+    np.testing.assert_allclose(plan.matrices, expected.matrices, atol=1e-4)
+    np.testing.assert_allclose(plan.keypoints, expected.keypoints, atol=1e-3)
+
+
+def test_an_offset_changes_nothing_else_that_is_drawn(store):
+    recipe = tiny_recipe("simcc", 3)
+    beside = replace(recipe, augmentation=replace(recipe.augmentation, offset=(0.3, 0.2)))
+    for one, other in zip(
+        batch_plans(store, recipe, 0), batch_plans(store, beside, 0), strict=True
+    ):
+        for name in ("persons", "visible", "gain", "offset"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        # Turned, scaled and mirrored alike.
+        np.testing.assert_allclose(one.matrices[:, :, :2], other.matrices[:, :, :2], atol=1e-6)
+        # People lie towards the corner; where a crop is mirrored, towards the other one.
+        left = np.sign(other.matrices[:, 0, 2] - one.matrices[:, 0, 2])
+        upright = np.abs(one.matrices[:, 0, 1]) < 1e-9
+        mirrored = one.matrices[upright, 0, 0] < 0
+        np.testing.assert_array_equal(left[upright], np.where(mirrored, 1, -1))
 
 
 @pytest.mark.parametrize("udp", [False, True])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from pose_problems import Problem, Row, problems, pycocotools_says
+from pose_problems import Problem, duplicated, problems, pycocotools_says
 
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import detections_from_results
@@ -31,23 +30,6 @@ def table_of(problem: Problem, kind: str = "coco") -> MatchTable:
     assert found is not None
     dataset = problem.dataset("crowdpose" if kind == "crowdpose" else "coco", "annotation")
     return match(ground_truth(dataset), found, MatchRules(drop_unscored=kind == "crowdpose"))
-
-
-def duplicated(problem: Problem, counts: dict[int, int]) -> Problem:
-    """Return the problem with each image, its persons and its results as often as counted."""
-    images: list[Row] = []
-    persons: list[Row] = []
-    results: list[Row] = []
-    for image in problem.images:
-        for number in range(counts[image["id"]]):
-            key = 1000 * image["id"] + number
-            images.append({**image, "id": key})
-            for rows, copies in ((problem.persons, persons), (problem.results, results)):
-                own = [row for row in rows if row["image_id"] == image["id"]]
-                copies += [{**copy.deepcopy(row), "image_id": key} for row in own]
-    for number, row in enumerate(persons, start=1):
-        row["id"] = number
-    return dataclasses.replace(problem, images=images, persons=persons, results=results)
 
 
 @settings(max_examples=80, deadline=None)

@@ -31,7 +31,10 @@ def true_effect(by_seed: float, rng: np.random.Generator) -> float:
     for _ in range(15):
         tables = tables_of_arms(arms(by_seed), 20, 1500, rng)
         everything = np.ones((1, 1500), dtype=np.int32)
-        one, other = (weighted_metrics(each, AP, iter([everything])) for each in tables)
+        one, other = (
+            weighted_metrics([table.matches for table in each], AP, iter([everything]))
+            for each in tables
+        )
         effects.append(float((one - other).mean()))
     return float(np.mean(effects))
 
@@ -39,7 +42,8 @@ def true_effect(by_seed: float, rng: np.random.Generator) -> float:
 def experiment(seeds: int, by_seed: float, rng: np.random.Generator) -> Stratum:
     one, other = tables_of_arms(arms(by_seed), seeds, IMAGES, rng)
     everything = np.ones((1, IMAGES), dtype=np.int32)
-    values = weighted_metrics([*one, *other], AP, iter([everything]))[:, 0, 0]
+    matches = [table.matches for table in (*one, *other)]
+    values = weighted_metrics(matches, AP, iter([everything]))[:, 0, 0]
     draws = image_replicates([*one, *other], AP, REPLICATES, rng)[:, :, 0]
     return Stratum(values[:seeds] - values[seeds:], draws[:seeds] - draws[seeds:])
 

@@ -1,4 +1,4 @@
-"""Per-image match tables on disk, named by their content; intervals come from them. No torch."""
+"""Per-image tables on disk, named by their content; intervals come from them. No torch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from posebench.errors import DataError
 from posebench.files.records import record_from_mapping
 from posebench.files.writing import put_when_written
 from posebench.scoring.matching.matching import MatchRules, MatchTable
+from posebench.scoring.statistics.image_table import ErrorTable, ImageTable
 
 _ARRAYS = {
     "image_ids": np.int64,
@@ -26,16 +27,25 @@ _ARRAYS = {
     "ignored": np.bool_,
     "person_count": np.int64,
 }
+# Not in files of version 0.2 and before.
+_ERRORS = {"error_image": np.int64, "errors": np.float32, "keypoints": np.uint8}
+_OKS = "oks"
 _KEY_CHARACTERS = 20
 
 
-def save_table(folder: Path, table: MatchTable) -> str:
-    """Write a match table below `folder` and return its key; an existing file is left alone."""
-    arrays: dict[str, NDArray[Any]] = {name: getattr(table, name) for name in _ARRAYS}
-    arrays["ignored"] = np.packbits(table.ignored)
-    if table.crowd_index is not None:
-        arrays["crowd_index"] = table.crowd_index
-    arrays["rules"] = np.frombuffer(_rules_text(table.rules).encode(), dtype=np.uint8)
+def save_table(folder: Path, table: ImageTable) -> str:
+    """Write a per-image table below `folder` and return its key; an existing file is left alone."""
+    matches, errors = table.matches, table.errors
+    arrays: dict[str, NDArray[Any]] = {name: getattr(matches, name) for name in _ARRAYS}
+    arrays["ignored"] = np.packbits(matches.ignored)
+    if matches.crowd_index is not None:
+        arrays["crowd_index"] = matches.crowd_index
+    arrays["rules"] = _bytes_of(_rules_text(matches.rules))
+    if errors is not None:
+        values = errors.image, errors.errors, _bytes_of(json.dumps(errors.keypoints))
+        arrays |= dict(zip(_ERRORS, values, strict=True))
+    if table.oks is not None:
+        arrays[_OKS] = table.oks
     key = _key(arrays)
     path = table_path(folder, key)
     if not path.is_file():
@@ -56,8 +66,8 @@ def table_path(folder: Path, key: str) -> Path:
     return folder / f"{key}.npz"
 
 
-def load_table(folder: Path, key: str) -> MatchTable:
-    """Read a match table.
+def load_table(folder: Path, key: str) -> ImageTable:
+    """Read a per-image table.
 
     Raises `DataError` if it is missing or damaged.
     """
@@ -67,7 +77,7 @@ def load_table(folder: Path, key: str) -> MatchTable:
             arrays = {name: stored[name] for name in stored.files}
             if _key(arrays) != key:
                 raise ValueError("its content does not fit its name")
-            return _table(arrays)
+            return _image_table(arrays)
     except FileNotFoundError:
         raise DataError(f"The per-image table {path} is missing.") from None
     except Exception as error:  # numpy and zipfile raise many kinds of error
@@ -82,7 +92,28 @@ def _rules_text(rules: MatchRules) -> str:
     return json.dumps({**vars(rules), "area_ranges": dict(rules.area_ranges)})
 
 
-def _table(arrays: Mapping[str, NDArray[Any]]) -> MatchTable:
+def _bytes_of(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _image_table(arrays: Mapping[str, NDArray[Any]]) -> ImageTable:
+    matches, oks = _matches(arrays), arrays.get(_OKS)
+    if oks is not None and oks.shape != matches.scores.shape:
+        raise ValueError("oks has another shape than the rest")
+    return ImageTable(matches, _errors(arrays), oks)
+
+
+def _errors(arrays: Mapping[str, NDArray[Any]]) -> ErrorTable | None:
+    if not _ERRORS.keys() <= arrays.keys():
+        return None
+    image, errors, text = (arrays[name].astype(kind, copy=False) for name, kind in _ERRORS.items())
+    names = tuple(json.loads(text.tobytes()))
+    if errors.shape != (image.size, len(names)):
+        raise ValueError("errors has another shape than the rest")
+    return ErrorTable(names, image, errors)
+
+
+def _matches(arrays: Mapping[str, NDArray[Any]]) -> MatchTable:
     values: dict[str, Any] = {
         name: arrays[name].astype(kind, copy=False) for name, kind in _ARRAYS.items()
     }
