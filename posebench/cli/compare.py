@@ -27,6 +27,14 @@ def compare_command(
             show_default=False,
         ),
     ] = None,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="OLD=NEW: compare the baseline's checkpoint OLD with the candidate's NEW. May be "
+            "given several times. Checkpoints of the same content or labels find each other.",
+            show_default=False,
+        ),
+    ] = None,
     format: Annotated[str, typer.Option(help="terminal, md, junit or json.")] = "terminal",
     out: Annotated[Path | None, typer.Option(help="File to write instead of the screen.")] = None,
     github: Annotated[
@@ -37,12 +45,13 @@ def compare_command(
     from posebench.cli.choices import one_of
     from posebench.judging.comparison import compare_runs
     from posebench.judging.gates import gates_of
+    from posebench.judging.pairs.partners import parse_aliases
     from posebench.reporting.printing import print_fitting, text_of, write_out
     from posebench.reporting.tables import comparison_texts
 
     texts = comparison_texts.TEXTS
     form = one_of(format, ("terminal", *texts), "--format")
-    comparison = compare_runs(baseline, candidate, gates_of(gate or ()))
+    comparison = compare_runs(baseline, candidate, gates_of(gate or ()), parse_aliases(map or ()))
     if form in texts:
         text = texts[form](comparison)
         write_out(out, text) if out is not None else sys.stdout.write(text)

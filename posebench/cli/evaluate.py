@@ -21,7 +21,20 @@ EMBEDDED_POLICIES = "native,resample,interpolate"
 
 def evaluate_command(
     checkpoints: options.Checkpoints = None,
-    dataset: options.Dataset = "synthetic",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Checkpoint that the others are compared with; by default the first.",
+            show_default=False,
+        ),
+    ] = None,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="synthetic, synthetic-crowd, coco, crowdpose, a folder, or an annotation file; "
+            "or several: coco,crowdpose."
+        ),
+    ] = "synthetic",
     data_root: options.DataRoot = None,
     split: options.Split = "val",
     images: options.Images = None,
@@ -30,7 +43,12 @@ def evaluate_command(
     area_rule: options.AreaRule = None,
     exif: options.Exif = "apply",
     allow_resized: options.AllowResized = False,
-    boxes: options.Boxes = "gt",
+    boxes: Annotated[
+        str,
+        typer.Option(
+            help="gt (ground truth), or a file of detected boxes; or several: gt,detected.json."
+        ),
+    ] = "gt",
     min_box_score: Annotated[float, typer.Option(help="Leave out boxes scored below.")] = 0.0,
     box_nms: Annotated[
         float | None, typer.Option(help="IoU above which the lower-scored box goes.")
@@ -132,33 +150,41 @@ def evaluate_command(
         ),
     ] = None,
 ) -> None:
-    """Evaluate checkpoints over input sizes and print one table.
+    """Evaluate checkpoints over data, boxes and input sizes, and tell which is better.
 
+    Of several checkpoints it also prints their paired differences in AP, with 95 % intervals.
     Without checkpoints: the embedded ones, at 64x48, 128x96 and 192x144. Without --dataset: the
     embedded synthetic people.
     """
     from posebench.cli.choices import one_of, several_of
-    from posebench.cli.memory_suite import dataset_entry, suite_of, words_of
+    from posebench.cli.differences import asked_baseline, show_differences
+    from posebench.cli.memory_suite import (
+        boxes_entries,
+        dataset_entry,
+        paths_of,
+        suite_of,
+        words_of,
+    )
     from posebench.networks.codecs import DECODER_CHOICES
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
     from posebench.reporting.progress import progress_bars
-    from posebench.reporting.tables.results_table import print_results
+    from posebench.reporting.tables.results_table import by_data, print_results
     from posebench.running.evaluation import run_directory, run_results
     from posebench.running.request import ProgressDisplay, RunRequest
     from posebench.running.resources import device_names
     from posebench.scoring.nms import NMS_RULES
     from posebench.scoring.rescoring import RESCORING_RULES
     from posebench.scoring.statistics.intervals import INTERVALS
-    from posebench.suites.suite import BoxesEntry, ScoringEntry
+    from posebench.suites.suite import ScoringEntry
 
     suite = suite_of(
         "eval",
         checkpoints,
         spec,
-        datasets=(
+        datasets=tuple(
             dataset_entry(
-                dataset,
+                name,
                 data_root,
                 images,
                 area_rule,
@@ -167,9 +193,10 @@ def evaluate_command(
                 keypoints=keypoints,
                 category=category,
                 allow_resized=allow_resized,
-            ),
+            )
+            for name in paths_of(dataset)
         ),
-        boxes=(BoxesEntry(boxes, min_box_score, box_nms, max_boxes),),
+        boxes=boxes_entries(boxes, min_box_score, box_nms, max_boxes),
         sizes=words_of(size or ("native" if checkpoints else EMBEDDED_SIZES)),
         policies=several_of(
             policy or ("native" if checkpoints else EMBEDDED_POLICIES), POLICIES, "--policy"
@@ -190,7 +217,8 @@ def evaluate_command(
             official=official,
         ),
     )
-    with run_directory(out) as folder, progress_bars("instances") as report:
+    base = asked_baseline(suite, baseline, checkpoints or (), out)
+    with run_directory(out) as folder:
         request = RunRequest(
             suite=suite,
             claims=(),
@@ -204,8 +232,12 @@ def evaluate_command(
             coco_results=predictions,
             only_adds=True,
         )
-        done = run_results(request, ProgressDisplay(report), json)
-    print_results(done.results)
+        with progress_bars("instances") as report:
+            done = run_results(request, ProgressDisplay(report), json)
+        for group in by_data(done.results):
+            print_results(group)
+        if checkpoints or baseline is not None:
+            show_differences(folder, done, base, json)
     raise typer.Exit(done.exit_code)
 
 

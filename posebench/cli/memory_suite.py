@@ -8,9 +8,10 @@ from typing import Any
 
 from posebench.cli.choices import one_of
 from posebench.datasets.images.rules import EXIF_RULES
+from posebench.datasets.requests import GROUND_TRUTH
 from posebench.datasets.rules import AREA_RULES
 from posebench.running.sources import checkpoint_entries
-from posebench.suites.suite import DatasetEntry, Suite, check_suite
+from posebench.suites.suite import BoxesEntry, DatasetEntry, Suite, check_suite
 from posebench.zoo import embedded_names
 
 
@@ -51,6 +52,25 @@ def dataset_entry(
         exif=one_of(exif, EXIF_RULES, "--exif"),
         **fields,
     )
+
+
+def boxes_entries(
+    text: str, min_score: float, nms_threshold: float | None, most: int | None
+) -> tuple[BoxesEntry, ...]:
+    """Return the boxes that a comma-separated list means, and which of them to keep."""
+    names = paths_of(text)
+    alone = len(names) == 1
+    return tuple(
+        BoxesEntry(name)
+        if name == GROUND_TRUTH and not alone
+        else BoxesEntry(name, min_score, nms_threshold, most)
+        for name in names
+    )
+
+
+def paths_of(text: str) -> tuple[str, ...]:
+    """Return the words of a comma-separated list, unless it is the name of one file or folder."""
+    return (text,) if Path(text).exists() else words_of(text)
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -54,6 +54,14 @@ def run_command(
             "--training/--no-training", help="Train what is not trained yet, or do without it."
         ),
     ] = True,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write COCO-results JSON in, a file for each cell; a .json file for a "
+            "single cell.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train what a suite needs, run it, or what is left of it, and print its table and verdicts.
 
@@ -68,7 +76,18 @@ def run_command(
     resources = Resources(threads, workers)
     roots = roots_of(data_root or [])
     asked = RunOptions(
-        out, only, limit, retry_failed, dry_run, device, resources, scale, roots, jobs, training
+        out,
+        only,
+        limit,
+        retry_failed,
+        dry_run,
+        device,
+        resources,
+        scale,
+        roots,
+        jobs,
+        training,
+        predictions,
     )
     path = find_suite(suite)
     run_file = run_collection if is_collection(path) else run_command_line

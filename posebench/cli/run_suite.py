@@ -32,9 +32,10 @@ from posebench.reporting.training_display import (
     training_line,
     training_table,
 )
+from posebench.results.cell import CellResult
 from posebench.results.store import RUN_FILE, read_run
 from posebench.running.bench.convolutions import convolution_speed
-from posebench.running.evaluation import exit_code
+from posebench.running.evaluation import check_outputs, exit_code
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.plan import SuitePlan
 from posebench.running.probing import PlannedProbe, asked_probes, pending_probes, plan_probes
@@ -62,6 +63,8 @@ _RUNS = Path("runs")
 class RunOptions:
     """The options of `posebench run`.
 
+    `predictions` gets COCO results of each cell.
+
     `scale` and `data_roots`, by the data sets' names, are for suites that train; `jobs` is how many
     checkpoints are trained side by side on each device; without `training` none is.
     """
@@ -77,6 +80,7 @@ class RunOptions:
     data_roots: Mapping[str, Path] = field(default_factory=dict)
     jobs: int | None = None
     training: bool = True
+    predictions: Path | None = None
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -147,7 +151,9 @@ def request_of(path: Path, options: RunOptions) -> tuple[RunRequest, tuple[str, 
         devices=device_names(options.device),
         resources=options.resources,
         source=source_text(path),
+        coco_results=options.predictions,
     )
+    check_outputs(request)
     return request, found.absent
 
 
@@ -185,6 +191,8 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
     results = [cell.result for cell in run.cells]
     for group in by_data(results):
         print_results(group)
+    for line in _in_suites(results):
+        say(line)
     for table in probe_tables(run.probes):
         print_fitting(table)
     verdicts = verdicts_of(run)
@@ -196,6 +204,20 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
         print_fitting(f"{why}: {len(run.missing)} of {total} results are left.")
     print_fitting(Text(f"Run directory: {request.out}"))
     return Ended(3 if stopped else exit_code((*results, *run.probes)), stopped)
+
+
+# Reasons name options of `posebench eval`; these are their keys in a suite.
+_KEYS = {
+    "--spec": "`spec` of a checkpoint",
+    "--engine": "`engines`",
+    "--dataset": "`datasets`",
+}
+
+
+def _in_suites(results: Sequence[CellResult]) -> list[str]:
+    """Return what options that reasons name are called in a suite."""
+    reasons = " ".join(result.reason or "" for result in results)
+    return [f"In a suite, {option} is {key}." for option, key in _KEYS.items() if option in reasons]
 
 
 def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint, ...]:

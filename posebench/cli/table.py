@@ -22,8 +22,17 @@ def table_command(
         str, typer.Option(help="Metrics, such as AP,AR,PCK@0.1,inst/s,latency ms,params M.")
     ] = "AP",
     baseline: Annotated[str | None, typer.Option(help="Checkpoint to show differences to.")] = None,
-    sort: Annotated[bool, typer.Option("--sort", help="Best rows first.")] = False,
-    ci: Annotated[bool, typer.Option("--ci", help="Show 95 % intervals.")] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that orders the rows, best first, or best for the first one.",
+            show_default=False,
+        ),
+    ] = None,
+    ci: Annotated[
+        bool,
+        typer.Option("--ci", help="Show 95 % intervals, of differences to the baseline too."),
+    ] = False,
     format: Annotated[
         str, typer.Option(help="terminal, md, latex, csv, html or json.")
     ] = "terminal",
@@ -34,7 +43,7 @@ def table_command(
 ) -> None:
     """Show runs as a table over any fields; results of other protocols are never subtracted."""
     from posebench.cli.choices import one_of
-    from posebench.reporting.printing import print_fitting, text_of, write_out
+    from posebench.reporting.printing import print_fitting, screen_width, text_of, write_out
     from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
     from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table
     from posebench.results.store import runs_in
@@ -48,6 +57,7 @@ def table_command(
         metrics=_names(metric),
         baseline=baseline,
         sort=sort,
+        intervals=ci,
     )
     form = one_of(format, ("terminal", *TEXT_FORMATS), "--format")
     pivot = pivot_runs([run for folder in runs for run in runs_in(folder)], request)
@@ -57,7 +67,7 @@ def table_command(
     elif out is not None:
         write_out(out, text_of(pivot_table(pivot, ci)))
     else:
-        print_fitting(pivot_table(pivot, ci))
+        print_fitting(pivot_table(pivot, ci, screen_width()))
 
 
 def _show_probes(runs: list[Path], form: str, out: Path | None) -> None:

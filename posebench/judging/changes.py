@@ -75,7 +75,10 @@ class GateResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs side by side; `findings` say what is odd in their data and checkpoints."""
+    """Two runs side by side; `findings` say what is odd in their data and checkpoints.
+
+    `partners` says which checkpoints of other names were compared, and why.
+    """
 
     baseline: str
     candidate: str
@@ -83,6 +86,7 @@ class Comparison:
     gates: tuple[GateResult, ...] = ()
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -25,9 +25,11 @@ from posebench.suites.claims import LABEL
 from posebench.suites.transforms import parse_transform
 
 _log = logging.getLogger(__name__)
-# Parts of the protocol that belong to a checkpoint, in which two may differ, and the device, whose
-# rounding is all that it adds.
-OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device"})
+# Parts of the protocol that belong to a checkpoint, in which two may differ, and those that add
+# nothing but their rounding: an exported file runs in its own engine.
+OWN_FIELDS = frozenset({"decoder", "crop", "crop_padding", "device", "engine"})
+CellOfRun = tuple[int, str]
+"""Which of several runs, and the id of a cell."""
 
 
 def cells_of(run: Run) -> tuple[ClaimCell, ...]:
@@ -48,22 +50,37 @@ def replicates_of(run: Run, names: Iterable[str], metrics: Iterable[str]) -> Rep
     own; metrics that a cell's table does not tell and cells without one are left out. A warning
     names the metrics that tables of older versions lack. Raises `DataError` for damaged tables.
     """
-    wanted, scoring = set(names), run.record.suite.scoring
+    wanted = {(0, name) for name in names}
+    found = replicates_over([run], wanted, metrics)
+    return {(name, metric): values for ((_, name), metric), values in found.items()}
+
+
+def replicates_over(
+    runs: Sequence[Run], wanted: Set[CellOfRun], metrics: Iterable[str]
+) -> dict[tuple[CellOfRun, str], NDArray[np.float64]]:
+    """Return bootstrap replicates of cells of several runs, as `replicates_of` does of one.
+
+    The seed and the number of resamples are those of the first run. Raises `DataError` for damaged
+    tables.
+    """
+    scoring = runs[0].record.suite.scoring
     listed = [number_named(name).recipe for name in dict.fromkeys(metrics)]
     known = [recipe for recipe in listed if recipe is not None]
     if not known or not scoring.replicates:
         return {}
-    groups: dict[tuple[str, bytes, tuple[Recipe, ...]], dict[str, ImageTable]] = {}
-    for stored in run.cells:
-        table = run.table(stored) if stored.id in wanted else None
+    groups: dict[tuple[str, bytes, tuple[Recipe, ...]], dict[CellOfRun, ImageTable]] = {}
+    cells = [(index, stored) for index, run in enumerate(runs) for stored in run.cells]
+    for index, stored in cells:
+        table = runs[index].table(stored) if (index, stored.id) in wanted else None
         if table is not None:
             told = tuple(recipe for recipe in known if table.tells(recipe))
             own_set = stored.result.protocol.annotations_sha256
             key = own_set, table.matches.image_ids.tobytes(), told
-            groups.setdefault(key, {})[stored.id] = table
-    _warn_of_old_tables(run, known, chain.from_iterable(each.values() for each in groups.values()))
-    found: dict[tuple[str, str], NDArray[np.float64]] = {}
-    sets = list(dict.fromkeys(cell.result.protocol.annotations_sha256 for cell in run.cells))
+            groups.setdefault(key, {})[index, stored.id] = table
+    tables = chain.from_iterable(each.values() for each in groups.values())
+    _warn_of_old_tables(runs[0], known, tables)
+    found: dict[tuple[CellOfRun, str], NDArray[np.float64]] = {}
+    sets = list(dict.fromkeys(stored.result.protocol.annotations_sha256 for _, stored in cells))
     for (own_set, _, told), group in groups.items():
         # Two data sets are two samples: one seed for both would tie their draws together.
         rng = np.random.default_rng([scoring.seed, sets.index(own_set)])
@@ -130,8 +147,9 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
 
 
 def _conditions(result: CellResult) -> dict[str, Any]:
-    speed = result.speed
-    return {} if speed is None else compared_conditions(speed.conditions)
+    """Return what must be equal before speeds are compared."""
+    engine, speed = {"engine": result.protocol.engine}, result.speed
+    return engine if speed is None else {**engine, **compared_conditions(speed.conditions)}
 
 
 def _yes_no(value: bool | None) -> str | None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from posebench.judging.claim_cells import comparable_identity
 from posebench.judging.contrasts import short_text
 from posebench.judging.gate_results import check_gates, offenders
 from posebench.judging.gates import ChangeGate, Gate
+from posebench.judging.pairs.partners import partners_of
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
 from posebench.results.findings import finding_lines
 from posebench.results.numbers import AP, number_named, numbers_of
@@ -37,14 +39,26 @@ _log = logging.getLogger(__name__)
 _SIDES = ("baseline", "candidate")
 
 
-def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comparison:
-    """Compare two run directories; raise `PosebenchError` for what is not one."""
+def compare_runs(
+    baseline: Path,
+    candidate: Path,
+    gates: Sequence[Gate],
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> Comparison:
+    """Compare two run directories; raise `PosebenchError` for what is not one.
+
+    `aliases` say which of the candidate's checkpoints one of the baseline is compared with, by
+    name.
+    """
     runs = read_run(baseline), read_run(candidate)
     old, new = ({cell.id: cell for cell in run.cells} for run in runs)
-    names = dict.fromkeys(name for run in runs for name in run.record.cells)
+    partners = partners_of(*runs, aliases)
     tested = {AP, *(gate.metric for gate in gates if isinstance(gate, ChangeGate))}
     cells = _adjusted(
-        [_compare(name, (old.get(name), new.get(name)), runs, tested) for name in names]
+        [
+            _compare(a or b or "", (old.get(a or ""), new.get(b or "")), runs, tested)
+            for a, b in partners.pairs
+        ]
     )
     check_gates(gates, cells)
     _warn_of_old_tables(cells, tested)
@@ -55,6 +69,7 @@ def compare_runs(baseline: Path, candidate: Path, gates: Sequence[Gate]) -> Comp
         gates=tuple(GateResult(gate.text, tuple(offenders(gate, cells))) for gate in gates),
         environments={side: run.record.environment for side, run in zip(_SIDES, runs, strict=True)},
         findings=_findings(runs),
+        partners=partners.said,
     )
 
 
@@ -106,6 +121,10 @@ def _compare(
         return CellComparison(name, "new", reason=before)
     one, other = (comparable_identity(cell.result) for cell in (old, new))
     differing = [key for key in one if one[key] != other.get(key)]
+    # Files of one content may have two names.
+    for key, content in (("dataset", "annotations_sha256"), ("boxes", "boxes_sha256")):
+        if key in differing and one[content] is not None and content not in differing:
+            differing.remove(key)
     if differing:
         shown = ", ".join(
             f"{key} ({short_text(one[key])} / {short_text(other[key])})" for key in differing

@@ -16,12 +16,11 @@ from posebench.judging.pairs.cells import (
     TEST_SIZE,
     BySeed,
     ClaimCell,
-    by_partner,
     by_seed,
     has_judged_budget,
     is_selected,
-    pairing_fields,
 )
+from posebench.judging.pairs.matching import matched
 from posebench.judging.pairs.pair import Pair, with_shared_seeds
 from posebench.judging.pairs.trainings import training_differences
 from posebench.results.numbers import number_named
@@ -50,12 +49,14 @@ class Contrast:
 def contrast_of(claim: Claim, cells: Sequence[ClaimCell]) -> Contrast:
     """Return the pairs of cells, with weights, that a claim's effect is made of."""
     treated, controls = sides_of(claim, cells)
-    names = pairing_fields(claim, [*treated, *controls])
-    treatments, partners = by_partner(names, treated), by_partner(names, controls)
     made = [
-        _paired(claim, ", ".join(key) or "all", (by_seed(group), by_seed(partners[key])), cells)
-        for key, group in treatments.items()
-        if key in partners
+        _paired(
+            claim,
+            ", ".join(each.key) or "all",
+            (by_seed(each.treated), by_seed(each.controls)),
+            cells,
+        )
+        for each in matched(claim, treated, controls)
     ]
     pairs, dropped = with_shared_seeds([pair for each in made for pair in each.pairs])
     left_out = (*(text for each in made for text in each.left_out), *dropped)
@@ -79,7 +80,7 @@ def _paired(claim: Claim, shares: str, sides: Sides, cells: Sequence[ClaimCell])
     crowded = [group for side in sides for group in side.values() if len(group) > 1]
     if claim.trend is None and crowded:
         names = ", ".join(cell.id for cell in crowded[0])
-        return Contrast(conflicts=(f"{shares}: {names} are alike in all that match_by lists",))
+        return Contrast(conflicts=(f"{shares}: {names} are alike in all that {_pairs_by(claim)}",))
     members = [cell for side in sides for group in side.values() for cell in group]
     references = {cell.id: _reference(claim, cell, cells) for cell in members}
     used = [*members, *(cell for cell in references.values() if cell is not None)]
@@ -91,13 +92,17 @@ def _paired(claim: Claim, shares: str, sides: Sides, cells: Sequence[ClaimCell])
         strata.append({seed: unit for seed, unit in units.items() if lacks[seed] is None})
         left_out += [f"{_named(shares, seed)}: {lack}" for seed, lack in lacks.items() if lack]
     left_out += _without_partner(claim, shares, sides)
-    if not all(strata) or (len(strata) > 1 and SEED in claim.match_by):
+    if not all(strata) or (len(strata) > 1 and SEED in (claim.match_by or ())):
         return Contrast(left_out=tuple(left_out))
     pair = _pair(claim, shares, strata, references)
     if pair.undeclared and claim.factor:
         named = ", ".join(pair.undeclared)
         return Contrast(conflicts=(f"{shares}: trained with other {named}",))
     return Contrast((pair,), tuple(left_out))
+
+
+def _pairs_by(claim: Claim) -> str:
+    return "match_by lists" if claim.match_by is not None else "the cells of a pair share"
 
 
 def _pair(
@@ -150,7 +155,7 @@ def _without_partner(claim: Claim, shares: str, sides: Sides) -> list[str]:
             for seed in side
             if seed not in other
         ]
-    if SEED in claim.match_by:
+    if SEED in (claim.match_by or ()):
         return [f"{shares}: treatment and control share no seed, which match_by lists"]
     return []
 

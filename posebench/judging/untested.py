@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from posebench.errors import nearest
 from posebench.judging.contrasts import Contrast, sides_of
-from posebench.judging.pairs.cells import ClaimCell, is_selected, pairing_fields, pairing_text
+from posebench.judging.pairs.cells import ClaimCell, is_selected, pairing_text
+from posebench.judging.pairs.matching import pairing_fields
 from posebench.scoring.statistics.seeds_and_images import LEAST_SEEDS
 from posebench.suites.claims import Claim, Scope, Selector
 
@@ -29,7 +30,7 @@ def why_untested(claim: Claim, contrast: Contrast, cells: Sequence[ClaimCell]) -
     for part, selector in (("treatment", claim.treatment), ("control", claim.control)):
         if not any(is_selected(cell, selector) for cell in within):
             return _none_has(part, selector, within)
-    return _kept_apart(claim, *sides_of(claim, cells))
+    return what_kept_apart(claim, *sides_of(claim, cells))
 
 
 def needs_seeds(seeds: int) -> str:
@@ -88,13 +89,16 @@ def _none_has(part: str, selector: Selector, cells: Sequence[ClaimCell]) -> str:
     return f"no cell has all that {part} asks for: {both}"
 
 
-def _kept_apart(claim: Claim, treated: Sequence[ClaimCell], controls: Sequence[ClaimCell]) -> str:
+def what_kept_apart(
+    claim: Claim, treated: Sequence[ClaimCell], controls: Sequence[ClaimCell]
+) -> str:
     """Return which field that pairs share leaves no treatment with a control."""
-    names = pairing_fields(claim, [*treated, *controls])
+    names = pairing_fields(claim, treated, controls)
     for name in names:
         for part, side in (("treatment", treated), ("control", controls)):
             if not any(pairing_text(cell, name) for cell in side):
-                return f"no cell of the {part} has {name}, which match_by lists"
+                listed = ", which match_by lists" if claim.match_by is not None else ""
+                return f"no cell of the {part} has {name}{listed}"
     for name in names:
         one, other = (
             dict.fromkeys(text for cell in side if (text := pairing_text(cell, name)) is not None)

@@ -215,12 +215,21 @@ def with_all_metrics(plain: Mapping[str, Any]) -> dict[str, Any]:
     return moved
 
 
-def write_results(path: Path, results: Sequence[CellResult], settings: RunSettings) -> None:
-    """Write results with their protocol and environment as JSON, by way of a temporary name."""
+def write_results(
+    path: Path,
+    results: Sequence[CellResult],
+    settings: RunSettings,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write results with their protocol and environment as JSON, by way of a temporary name.
+
+    `more` is plain data that goes beside the results.
+    """
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment(),
         "settings": mapping_from_record(settings),
         "results": [mapping_from_record(result) for result in results],
+        **(more or {}),
     }
     write_json(path, document)

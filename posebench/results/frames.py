@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from posebench.files.records import mapping_from_record
 from posebench.results.cell import CellResult
+from posebench.results.differences import Difference, by_cell, read_differences
 from posebench.results.findings import finding_lines
 from posebench.results.numbers import NUMBERS
 from posebench.results.store import StoredCell, read_run
@@ -22,8 +23,10 @@ def load_results(*runs: str | os.PathLike[str]) -> pd.DataFrame:
     Columns are flat: what was evaluated, `status` and `reason`, the protocol as `protocol.*`,
     labels as `labels.*`, what `posebench bench` measured as `speed.*`, and metrics as fractions 0-1
     with the ends of their intervals as `AP low` and `AP high`. `findings` says what is odd in the
-    data and the checkpoint, a line each as tables show it, and is empty where nothing is. With
-    several runs, the first column `run` says which. Raises `DataError` if one is no run directory.
+    data and the checkpoint, a line each as tables show it, and is empty where nothing is. Where
+    `posebench eval` compared checkpoints, `AP difference` is the one to `baseline` in its row, with
+    `AP difference low`, `high`, `p (Holm)` and `told apart`. With several runs, the first column
+    `run` says which. Raises `DataError` if one is no run directory.
     """
     import pandas as pd
 
@@ -37,7 +40,24 @@ def load_results(*runs: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
-    return [_row(cell) for cell in read_run(folder).cells]
+    run = read_run(folder)
+    found = read_differences(run.folder)
+    compared = {} if found is None else by_cell(found.differences)
+    return [{**_row(cell), **_difference(compared.get(cell.id))} for cell in run.cells]
+
+
+def _difference(found: Difference | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    name = f"{found.metric} difference"
+    return {
+        "baseline": found.baseline,
+        name: found.difference,
+        f"{name} low": found.low,
+        f"{name} high": found.high,
+        f"{name} p (Holm)": found.p_holm,
+        f"{name} told apart": found.told_apart,
+    }
 
 
 def _row(cell: StoredCell) -> dict[str, Any]:

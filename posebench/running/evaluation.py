@@ -37,6 +37,7 @@ class RunResults:
     """The results of all cells in order; those that Ctrl-C left are `skipped`."""
 
     results: tuple[CellResult, ...]
+    settings: RunSettings
     stopped: bool = False
 
     @property
@@ -72,7 +73,7 @@ def run_results(
     On Ctrl-C what is done is kept and the rest is `skipped`. Raises `PosebenchError` if something
     cannot be used at all, and before the work if an output cannot be written.
     """
-    _check_outputs(request, json)
+    check_outputs(request, json)
     _, settings = share_out(request.all_resources, request.devices[0])
     collected = _Collected(display, json, settings)
     try:
@@ -83,7 +84,7 @@ def run_results(
         collected.stopped = True
     finally:
         collected.write()
-    return RunResults(tuple(collected.results()), collected.stopped)
+    return RunResults(tuple(collected.results()), settings, collected.stopped)
 
 
 @dataclass(frozen=True)
@@ -154,15 +155,15 @@ def _lasting_folder() -> Path:
     return folder
 
 
-def _check_outputs(request: RunRequest, json: Path | None) -> None:
+def check_outputs(request: RunRequest, json: Path | None = None) -> None:
     """Check the outputs that would otherwise fail only when the work is done.
 
     Raises `UsageError` if one cannot hold what is asked for or cannot be written.
     """
     cells = math.prod(len(getattr(request.suite, axis)) for axis in AXES)
-    if request.coco_results_in_one_file and cells > 1:
+    if request.coco_results_in_one_file and (cells > 1 or request.suite.trained is not None):
         raise UsageError(
-            f"--predictions {request.coco_results} is one file, but up to {cells} cells are asked "
+            f"--predictions {request.coco_results} is one file, but {_how_many(cells)} are asked "
             "for.",
             hint="Name a folder, which gets a file for each cell.",
         )
@@ -171,6 +172,10 @@ def _check_outputs(request: RunRequest, json: Path | None) -> None:
             check_writable(path)
     if request.folders.raw is not None:
         check_writable(request.folders.raw / "raw.json")
+
+
+def _how_many(cells: int) -> str:
+    return f"up to {cells} cells" if cells > 1 else "cells of trained checkpoints"
 
 
 class _Collected:

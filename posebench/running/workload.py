@@ -76,8 +76,8 @@ def load_workload(
     boxes = None if request.boxes == GROUND_TRUTH else Path(request.boxes)
     if boxes is None and request.box_filter != BoxFilter():
         raise UsageError(
-            "Box filters (--min-box-score, --box-nms, --max-boxes) are for detected boxes.",
-            hint="Name a file of detected boxes: --boxes FILE.json.",
+            "Filters of boxes (least score, NMS, most of an image) are for detected boxes.",
+            hint="Name a file of detected boxes in place of gt.",
         )
     dataset = load_pose_dataset(request, progress)
     instances = instances_of(dataset, boxes, request.box_filter)

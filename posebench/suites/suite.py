@@ -20,6 +20,7 @@ from posebench.files.yaml_records import record_from_yaml
 from posebench.networks.names import DecoderChoice
 from posebench.networks.sizes import check_size_text
 from posebench.prediction.execution import Engine, Precision
+from posebench.suites.claims import Claim, claim_defects
 from posebench.suites.probes import ProbeName, ProbeSettings
 from posebench.suites.trained import TrainedCheckpoints, TrainingDataEntry, defects
 from posebench.suites.transforms import NO_TRANSFORM, parse_transform
@@ -123,8 +124,9 @@ class Suite:
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
     checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
     `transforms` are `none` and texts of `suites.transforms`, such as `w4` and `prune-50`;
-    `claims` are ids of the shipped claims or YAML files. `probes` run on every checkpoint and data
-    set; with probes, `sizes` may be empty, so that nothing is evaluated besides.
+    `claims` are ids of the shipped claims, YAML files, or claims written out. `probes` run on every
+    checkpoint and data set; with probes, `sizes` may be empty, so that nothing is evaluated
+    besides.
     """
 
     name: str
@@ -141,7 +143,7 @@ class Suite:
     transforms: tuple[str, ...] = (NO_TRANSFORM,)
     scoring: ScoringEntry = ScoringEntry()
     batch_size: int | None = None
-    claims: tuple[str, ...] = ()
+    claims: tuple[str | Claim, ...] = ()
     trained: TrainedCheckpoints | None = None
     probes: tuple[ProbeName, ...] = ()
     probing: ProbeSettings = field(default_factory=ProbeSettings)
@@ -194,6 +196,8 @@ def check_name(name: str) -> str | None:
 def load_suite(path: Path) -> Suite:
     """Read a suite; raise `SpecError` that names the line and, for a key, the nearest valid one."""
     suite, file = record_from_yaml(Suite, path)
+    for place, text, hint in claim_defects(suite.claims):
+        raise file.misfit(("claims", *place), text, hint)
     for place, text in _defects(suite):
         raise file.misfit(place, text)
     return suite
@@ -201,6 +205,8 @@ def load_suite(path: Path) -> Suite:
 
 def check_suite(suite: Suite) -> None:
     """Raise `SpecError` for the first defect of a suite that is made in memory."""
+    for _, text, hint in claim_defects(suite.claims):
+        raise SpecError(text, hint=hint)
     for _, text in _defects(suite):
         raise SpecError(text)
 

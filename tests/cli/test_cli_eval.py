@@ -87,13 +87,13 @@ def test_a_good_run(run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path
     ]
     assert len(list((out / "predictions").iterdir())) == 6
     lines = done.out.splitlines()
-    assert len(lines) == 2 + len(rows) + 1
-    assert lines[-1].startswith("unsupported: simcc (96x80 native): input grid 4x3")
-    for line, row in zip(lines[2:-1], rows, strict=True):
+    end = 2 + len(rows)
+    assert lines[end].startswith("unsupported: simcc (96x80 native): input grid 4x3")
+    for line, row in zip(lines[2:end], rows, strict=True):
         assert line.split()[0] == row[0]
         assert all(part in line for part in row)
     names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
-    assert names == {"run.yaml", "cells", "tables", "predictions"}
+    assert names == {"run.yaml", "cells", "tables", "predictions", "differences.json"}
 
 
 def test_decoders_side_by_side_and_again_from_raw_outputs(
@@ -181,7 +181,8 @@ def test_intervals_and_the_official_numbers_as_asked(
     made = {name: row["intervals"][name] for name in ("level", "method", "replicates", "seed")}
     assert made == {"level": 0.95, "method": "bca", "replicates": 50, "seed": 3}
     names = {metric.name for metric in MATCH_METRICS["coco"]}
-    assert set(row["intervals"]["low"]) == set(row["intervals"]["high"]) == names
+    low, high = row["intervals"]["low"], row["intervals"]["high"]
+    assert set(low) == set(high) and names | {"PCK@0.1", "median error"} <= set(low)
     assert row["official"]["metrics"] == {name: row["metrics"][name] for name in names}
     assert row["official"]["evaluator"].startswith("pycocotools ")
     assert "AP official" in done.out
@@ -367,7 +368,7 @@ def test_a_narrow_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     done = run("eval", heatmap, simcc, "--dataset", people, "--size", "native,96x80")
     assert max(map(len, done.out.splitlines())) <= 80
-    assert "--json has them" in " ".join(done.out.split())
+    assert "a pipe or a wider window shows them" in " ".join(done.out.split())
 
 
 def test_debug_shows_where_a_cell_failed(people: Path, tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from posebench.errors import SpecError
+from posebench.suites.claims import find_claims, shipped_claims
 from posebench.suites.collection import is_collection, load_collection
-from posebench.suites.schema import suite_schema
+from posebench.suites.schema import DESCRIPTIONS, suite_schema
 from posebench.suites.shipped import find_suite, folder_of, shipped_suites
 from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, check_suite, load_suite
 
@@ -102,6 +105,50 @@ def test_the_schema_knows_every_key_that_is_read() -> None:
     assert schema["anyOf"] == [{"required": [name]} for name in sources]
     collection = yaml.safe_load(shipped_suites()["lab/all"].read_text(encoding="utf-8"))
     assert set(collection) <= set(schema["then"]["propertyNames"]["enum"])
+
+
+def test_the_schema_describes_every_field() -> None:
+    schema = suite_schema()
+    for name, record in {"Suite": schema, **schema["$defs"]}.items():
+        assert set(record["properties"]) == set(DESCRIPTIONS[name])
+        assert all(each["description"] for each in record["properties"].values())
+    claim = schema["$defs"]["Claim"]["properties"]
+    assert claim["direction"]["enum"] == ["greater", "less", "within"]
+    assert {"checkpoint", "size"} <= set(claim["treatment"]["properties"])
+
+
+def test_the_schema_knows_every_field_that_a_claim_may_select_by() -> None:
+    properties = suite_schema()["$defs"]["Claim"]["properties"]
+    for claim in shipped_claims().values():
+        for part in ("treatment", "control", "at"):
+            known = properties[part]
+            labels = [re.compile(pattern) for pattern in known["patternProperties"]]
+            for name in getattr(claim, part):
+                assert name in known["properties"] or any(each.match(name) for each in labels)
+
+
+INLINE = """checkpoints: [a]
+claims:
+  - C1-runs
+  - id: mine
+    statement: B is better.
+    treatment: {checkpoint: b}
+    control: {checkpoint: a}
+"""
+
+
+def test_claims_may_stand_in_a_suite(tmp_path: Path) -> None:
+    suite = load_suite(written(tmp_path, INLINE))
+    found = find_claims(suite.claims, tmp_path)
+    assert [claim.id for claim in found] == ["C1-runs", "mine"]
+    assert found[1].match_by is None and found[1].treatment == {"checkpoint": "b"}
+    typed = written(tmp_path, INLINE.replace("{checkpoint: a}", "{chekpoint: a}"))
+    with pytest.raises(SpecError, match=r"line 9: there is no field 'chekpoint'") as caught:
+        load_suite(typed)
+    assert caught.value.hint is not None and "checkpoint" in caught.value.hint
+    twice = (*suite.claims, replace(found[1], id="C1-runs"))
+    with pytest.raises(SpecError, match="two claims 'C1-runs'"):
+        find_claims(twice, tmp_path)
 
 
 def test_a_suite_in_memory_is_checked_as_one_in_a_file_is() -> None:

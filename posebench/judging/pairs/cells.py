@@ -1,4 +1,4 @@
-"""Cells as claims see them, and the fields by which they find their partners. No torch."""
+"""Cells as claims see them, and the values by which they find their partners. No torch."""
 
 from __future__ import annotations
 
@@ -59,21 +59,8 @@ def has_judged_budget(claim: Claim, cell: ClaimCell) -> bool:
 
     Cells of another budget tell how far the usual one is from the plateau.
     """
-    named = {*claim.at, *claim.treatment, *claim.control, *claim.match_by}
+    named = {*claim.at, *claim.treatment, *claim.control, *(claim.match_by or ())}
     return BUDGET in named or cell.fields.get(BUDGET, USUAL_BUDGET) == USUAL_BUDGET
-
-
-def pairing_fields(claim: Claim, cells: Sequence[ClaimCell]) -> tuple[str, ...]:
-    """Return the fields that the cells of a pair share.
-
-    The seed is none of them, because seeds are resampled. What cells were trained on is one
-    where all of them say it and the claim does not contrast it.
-    """
-    names = [name for name in claim.match_by if name != SEED]
-    contrasted = DATA in claim.treatment or DATA in claim.control
-    if DATA not in names and not contrasted and all(DATA in cell.fields for cell in cells):
-        names.append(DATA)
-    return tuple(names)
 
 
 def pairing_text(cell: ClaimCell, name: str) -> str | None:

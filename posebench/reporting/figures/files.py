@@ -10,11 +10,14 @@ from posebench.errors import UsageError
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.diagnosis import diagnosis_drawing
 from posebench.reporting.figures.drawing import Drawing, write_drawing
+from posebench.reporting.figures.effects import differences_drawing
 from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.training import read_curves, training_drawing
+from posebench.results.differences import cells_in, read_differences
 from posebench.results.findings import finding_lines, warned_of
 from posebench.results.reading import read_cells, read_probes
+from posebench.results.store import read_run
 from posebench.scoring.diagnosis.files import DiagnosisReport
 
 
@@ -36,6 +39,25 @@ def plot_run(source: Path, kind: str, out: Path) -> None:
     if drawing is None:
         raise UsageError(f"{source} holds no result {needs}.")
     write_drawing(_noted(drawing, lines), out)
+
+
+def plot_differences(source: Path, out: Path) -> None:
+    """Draw the differences between the checkpoints of a run.
+
+    Raises `DataError` if `source` is no run directory, `UsageError` if it has no differences, and
+    the errors of `write_drawing`.
+    """
+    run = read_run(source)
+    found = read_differences(source)
+    compared = set() if found is None else cells_in(found.differences)
+    results = [cell.result for cell in run.cells if cell.id in compared]
+    drawing = None if found is None else differences_drawing(found, results)
+    if drawing is None:
+        raise UsageError(
+            f"{source} holds no differences between checkpoints.",
+            hint="posebench eval of several checkpoints, with --out, makes them.",
+        )
+    write_drawing(_noted(drawing, finding_lines(results)), out)
 
 
 def plot_curves(paths: Sequence[Path], out: Path) -> None:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from markupsafe import Markup
 
 from posebench.judging.verdicts import Verdict
+from posebench.reporting.figures.effects import VERDICT_INCHES, verdict_panel
 from posebench.reporting.figures.inline import panel_svg
-from posebench.reporting.figures.verdict import VERDICT_INCHES, verdict_panel
 from posebench.reporting.page.contents import DataTable, plain_table
 from posebench.reporting.tables.verdict_table import (
     effect_text,

@@ -35,7 +35,8 @@ _LISTED: tuple[CellState, ...] = ("failed", "missing", "new", "incomparable", "n
 
 def comparison_table(comparison: Comparison) -> RenderableType:
     """Return the comparison for the terminal: changed cells, the others by reason, gates."""
-    parts: list[RenderableType] = [*map(cell_text, (*comparison.findings, _headline(comparison)))]
+    above = (*comparison.findings, _headline(comparison), *comparison.partners)
+    parts: list[RenderableType] = [*map(cell_text, above)]
     for header, rows in _tables(comparison):
         parts.append(terminal_table(header, rows))
     parts += map(cell_text, (*_listed(comparison), *_gate_lines(comparison)))
@@ -48,6 +49,8 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = [f"### posebench: gates {verdict}", ""]
     found = [f"- {for_markdown(line)}" for line in comparison.findings]
     lines += [*found, *([""] if found else []), for_markdown(_headline(comparison))]
+    if comparison.partners:
+        lines += ["", *(f"- {for_markdown(line)}" for line in comparison.partners)]
     for header, rows in _tables(comparison):
         lines += ["", *markdown_table(header, [[*map(for_markdown, row)] for row in rows])]
     for more in (_listed(comparison), _gate_lines(comparison)):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from posebench.errors import UsageError, nearest
 from posebench.judging.claim_cells import cells_of
@@ -15,6 +17,7 @@ from posebench.reporting.tables.pivot_slots import (
     Row,
     Slot,
     Source,
+    add_chance,
     has_cell,
     mark_best,
     subtract,
@@ -26,6 +29,7 @@ from posebench.suites.claims import LABEL
 from posebench.suites.transforms import NO_TRANSFORM
 
 _SHOWN = 3
+BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,16 @@ class PivotRequest:
     """What to show: fields of the rows and columns, metrics, and the row to compare with.
 
     No `rows` means every field that varies and is in no column. `baseline` is a checkpoint's
-    name; `sort` orders rows by the first column, best first.
+    name, to which differences have intervals with `intervals`; `sort` names the column that orders
+    the rows, best first: a column of values or of a row field, or `best`, which is the first.
     """
 
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ("size",)
     metrics: tuple[str, ...] = ("AP",)
     baseline: str | None = None
-    sort: bool = False
+    sort: str | None = None
+    intervals: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,11 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     """
     names = [folder.resolve().name for folder in folders]
     shown = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    runs = [read_run(folder) for folder in folders]
     sources = [
         source
-        for folder, name in zip(folders, shown, strict=True)
-        for source in _sources(name, read_run(folder))
+        for index, (run, name) in enumerate(zip(runs, shown, strict=True))
+        for source in _sources(name, run, index)
     ]
     if not sources:
         raise UsageError(
@@ -91,14 +98,18 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
         Row(keys, [Slot(_at(found, column), metric) for column, metric in columns], row_fields)
         for keys, found in lines.items()
     ]
+    subtracted = []
     for index in range(len(columns)):
         mark_best([row.slots[index] for row in matrix])
         if request.baseline is not None:
-            subtract([(row, row.slots[index]) for row in matrix], request.baseline)
+            column = [(row, row.slots[index]) for row in matrix]
+            subtracted += subtract(column, request.baseline)
+    if request.intervals:
+        add_chance(subtracted, runs)
     rows = [PivotRow(row.keys, tuple(slot.entry for slot in row.slots)) for row in matrix]
-    if request.sort:
-        rows.sort(key=_badness)
     labels = tuple(_label(column, metric, request) for column, metric in columns)
+    if request.sort is not None:
+        rows.sort(key=_order(request.sort, row_fields, labels))
     shared = _shared(sources, {*row_fields, *request.columns})
     found = finding_lines(source.stored.result for source in sources)
     return Pivot(row_fields, labels, tuple(rows), shared, tuple(found))
@@ -127,9 +138,9 @@ def _texts(source: Source, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(source.fields.get(name, "") for name in names)
 
 
-def _sources(name: str, run: Run) -> list[Source]:
+def _sources(name: str, run: Run, index: int) -> list[Source]:
     return [
-        Source(cell, stored, {**cell.fields, RUN: name})
+        Source(cell, stored, {**cell.fields, RUN: name}, index)
         for cell, stored in zip(cells_of(run), run.cells, strict=True)
     ]
 
@@ -153,6 +164,8 @@ def _varying(sources: Sequence[Source], columns: Sequence[str]) -> tuple[str, ..
     """Return the fields that tell cells apart and are no labels or columns."""
     names = dict.fromkeys(name for source in sources for name in source.fields)
     implied = {"trained_size", "relative_size", "own_decoder", "publisher", "paradigm", "backbone"}
+    if "relative_size" in columns:
+        implied.add("size")
     return tuple(
         name
         for name in names
@@ -177,9 +190,36 @@ def _by_size(value: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(side) for side in value[0].split("x"))
 
 
-def _badness(row: PivotRow) -> float:
+def _order(
+    column: str, row_fields: Sequence[str], labels: Sequence[str]
+) -> Callable[[PivotRow], Any]:
+    """Return a key that sorts rows by a column.
+
+    Raises `UsageError` if there is no such column.
+    """
+    if column in row_fields:
+        index = row_fields.index(column)
+        return lambda row: natural(row.keys[index])
+    if column in labels:
+        index = labels.index(column)
+        return lambda row: _badness([row.entries[index]])
+    if column != BEST:
+        shown = (*row_fields, *labels, BEST)
+        raise UsageError(f"The table has no column {column!r}.", hint=nearest(column, shown))
+    return lambda row: _badness(row.entries)
+
+
+def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return a key that sorts texts by the numbers in them: `64x48` before `128x96`."""
+    parts = re.findall(r"\d+|\D+", text)
+    return tuple(
+        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts
+    )
+
+
+def _badness(entries: Sequence[Entry | None]) -> float:
     """Return a key that sorts rows by their first value, best first, those without one last."""
-    entry = next((e for e in row.entries if e is not None and e.value is not None), None)
+    entry = next((e for e in entries if e is not None and e.value is not None), None)
     if entry is None or entry.value is None:
         return math.inf
     return entry.value if number_named(entry.metric).better == "lower" else -entry.value

@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from posebench.files.records import mapping_from_record
+from posebench.judging.verdicts import LEVEL
 from posebench.reporting.escaping import for_csv, for_html, for_latex, for_markdown, one_line
 from posebench.reporting.tables.pivot import Pivot
 from posebench.reporting.tables.pivot_slots import Entry
-from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
+from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table, width_of
 from posebench.reporting.texts import NO_VALUE, doubted
 from posebench.results.numbers import number_named
 
 SCHEMA_VERSION = 1
+MARK = "*"
+_COLUMN = "column"
+# How the reason of a cell begins that cannot run at its size.
+_PLACE = re.compile(r"(?P<size>\d+x\d+) under (?P<policy>\w+): ")
 
 
 def value_text(entry: Entry | None, with_interval: bool) -> str:
@@ -30,30 +37,74 @@ def value_text(entry: Entry | None, with_interval: bool) -> str:
     number = number_named(entry.metric)
     unit, text = number.unit, number.unit.text(entry.value)
     if number.kind != "score":
-        return doubted(text, entry.unstable)
-    if with_interval and entry.low is not None and entry.high is not None:
+        text = doubted(text, entry.unstable)
+    elif with_interval and entry.low is not None and entry.high is not None:
         text += f" [{unit.text(entry.low)}, {unit.text(entry.high)}]"
     if entry.not_comparable:
         text += f" (n/c: {', '.join(entry.not_comparable)})"
     elif entry.difference is not None:
-        text += f" ({unit.signed(entry.difference)})"
+        text += f" ({_difference_text(entry, with_interval)})"
     return text
 
 
-def pivot_table(pivot: Pivot, with_interval: bool) -> RenderableType:
-    """Return the table for the terminal, what all rows share and why cells have no value."""
-    rows: list[list[str | Text]] = [
-        [
-            *row.keys,
-            *(
-                Text(value_text(entry, with_interval), style="bold" if _best(entry) else "")
-                for entry in row.entries
-            ),
-        ]
-        for row in pivot.rows
-    ]
-    table = terminal_table((*pivot.row_fields, *pivot.columns), rows, len(pivot.row_fields))
-    return Group(*map(cell_text, pivot.findings), table, *map(cell_text, _notes(pivot)))
+def _difference_text(entry: Entry, with_interval: bool) -> str:
+    """Show a difference, with its interval and a mark if it is told apart from none."""
+    unit = number_named(entry.metric).unit
+    text = NO_VALUE if entry.difference is None else unit.signed(entry.difference)
+    low, high = entry.difference_low, entry.difference_high
+    if not with_interval or low is None or high is None:
+        return text
+    return f"{text} [{unit.signed(low)}, {unit.signed(high)}]{MARK if entry.told_apart else ''}"
+
+
+def pivot_table(pivot: Pivot, with_interval: bool, width: int | None = None) -> RenderableType:
+    """Return the table for the terminal, what all rows share and why cells have no value.
+
+    If it is wider than `width`, each value gets a line of its own; if that is not enough, fields
+    that tell no rows apart are left out, and a note says which.
+    """
+    fields, rows = [*pivot.row_fields], [[*row.keys] for row in pivot.rows]
+    header: Sequence[str] = pivot.columns
+    values = [[_marked(entry, with_interval) for entry in row.entries] for row in pivot.rows]
+    table = _table(fields, header, rows, values)
+    left_out = list[str]()
+    if width is not None and width_of(table) > width:
+        places = [(row, column) for row in range(len(rows)) for column in range(len(header))]
+        shown = [(r, c) for r, c in places if pivot.rows[r].entries[c] is not None]
+        several = len(header) > 1
+        fields += [_COLUMN] if several else []
+        rows = [[*rows[r], *([header[c]] if several else [])] for r, c in shown]
+        values = [[values[r][c]] for r, c in shown]
+        header = ("value",) if several else header
+        for index in reversed(range(1, len(pivot.row_fields))):
+            kept = [row[:index] + row[index + 1 :] for row in rows]
+            needed = width_of(_table(fields, header, rows, values))
+            if needed > width and len({*map(tuple, kept)}) == len(rows):
+                left_out.append(fields.pop(index))
+                rows = kept
+        table = _table(fields, header, rows, values, folded=True)
+    notes = [*([f"No room for {', '.join(left_out)}."] if left_out else []), *_notes(pivot)]
+    return Group(*map(cell_text, pivot.findings), table, *map(cell_text, notes))
+
+
+def _table(
+    fields: Sequence[str],
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    values: Sequence[Sequence[Text]],
+    *,
+    folded: bool = False,
+) -> Table:
+    lines = [_line(keys, own) for keys, own in zip(rows, values, strict=True)]
+    return terminal_table((*fields, *header), lines, len(fields) + folded)
+
+
+def _line(keys: Sequence[str], values: Sequence[Text]) -> list[str | Text]:
+    return [*keys, *values]
+
+
+def _marked(entry: Entry | None, with_interval: bool) -> Text:
+    return Text(value_text(entry, with_interval), style="bold" if _best(entry) else "")
 
 
 def pivot_markdown(pivot: Pivot, with_interval: bool) -> str:
@@ -93,17 +144,22 @@ def pivot_latex(pivot: Pivot, with_interval: bool) -> str:
 
 
 def pivot_csv(pivot: Pivot, with_interval: bool) -> str:
-    """Return CSV with fractions at full precision; intervals as columns of their own."""
+    """Return CSV with fractions at full precision; intervals as columns of their own.
+
+    So are differences, where there are any: a number, or why there is none.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    parts = ("", " low", " high") if with_interval else ("",)
+    parts = _CSV_PARTS[: None if _has_differences(pivot) else 3]
+    parts = parts if with_interval else parts[::3][:2]
     header = (*pivot.row_fields, *(name + part for name in pivot.columns for part in parts))
     writer.writerow(map(for_csv, header))
     for row in pivot.rows:
         numbers = [
-            "" if value is None else repr(value)
+            numbers[part]
             for entry in row.entries
-            for value in _numbers(entry)[: len(parts)]
+            for numbers in (_numbers(entry),)
+            for part in parts
         ]
         writer.writerow([*map(for_csv, row.keys), *numbers])
     return stream.getvalue()
@@ -155,8 +211,34 @@ def _wrapped(
     return best.format(text) if _best(entry) else text
 
 
-def _numbers(entry: Entry | None) -> Sequence[float | None]:
-    return (None,) * 3 if entry is None else (entry.value, entry.low, entry.high)
+_CSV_PARTS = (
+    "", " low", " high", " difference", " difference low", " difference high", " p (Holm)"
+)  # fmt: skip
+
+
+def _numbers(entry: Entry | None) -> dict[str, str]:
+    """Return what CSV holds of an entry, by `_CSV_PARTS`."""
+    if entry is None:
+        return dict.fromkeys(_CSV_PARTS, "")
+    values = (
+        entry.value,
+        entry.low,
+        entry.high,
+        entry.difference,
+        entry.difference_low,
+        entry.difference_high,
+        entry.p_holm,
+    )
+    texts = ["" if value is None else repr(value) for value in values]
+    found = dict(zip(_CSV_PARTS, texts, strict=True))
+    if entry.not_comparable:
+        found[" difference"] = f"n/c: {', '.join(entry.not_comparable)}"
+    return found
+
+
+def _has_differences(pivot: Pivot) -> bool:
+    entries = [entry for row in pivot.rows for entry in row.entries if entry is not None]
+    return any(entry.difference is not None or entry.not_comparable for entry in entries)
 
 
 def _notes(pivot: Pivot) -> list[str]:
@@ -164,10 +246,27 @@ def _notes(pivot: Pivot) -> list[str]:
     notes = []
     if pivot.shared:
         notes.append("All: " + ", ".join(f"{name} {value}" for name, value in pivot.shared) + ".")
-    reasons = dict.fromkeys(
-        f"{entry.status}: {entry.reason}"
-        for row in pivot.rows
-        for entry in row.entries
-        if entry is not None and entry.value is None and entry.reason
-    )
-    return [*notes, *reasons]
+    entries = [entry for row in pivot.rows for entry in row.entries if entry is not None]
+    tested = sum(entry.p_holm is not None for entry in entries)
+    if tested:
+        notes.append(
+            f"{MARK} told apart from the baseline: p below {LEVEL} after Holm over {tested} "
+            f"difference{'s' * (tested != 1)}, paired over the same images."
+        )
+    return [*notes, *_reasons(entries)]
+
+
+def _reasons(entries: Sequence[Entry]) -> list[str]:
+    """Return a line for each reason why entries have no value, with the places that share it."""
+    places: dict[tuple[str, str], dict[str, None]] = {}
+    for entry in entries:
+        if entry.value is None and entry.reason:
+            found = _PLACE.match(entry.reason)
+            reason = entry.reason[found.end() :] if found else entry.reason
+            shared = places.setdefault((entry.status, reason), {})
+            if found:
+                shared[f"{found['size']} {found['policy']}"] = None
+    return [
+        f"{status}: {', '.join(shared)}{': ' if shared else ''}{reason}"
+        for (status, reason), shared in places.items()
+    ]

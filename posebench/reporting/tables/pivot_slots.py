@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from posebench.judging.claim_cells import CellOfRun
+from posebench.judging.differences import Subtraction, chance_of
 from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.verdicts import LEVEL
 from posebench.results.numbers import bounds_of, number_named
-from posebench.results.store import StoredCell
+from posebench.results.store import Run, StoredCell
 from posebench.suites.claims import LABEL
 
 RUN = "run"
+NO_BASELINE = "no baseline here"
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,9 @@ class Entry:
     """One number of `NUMBERS` in its own scale, with its interval.
 
     Without a value, `status` and `reason` say why. `best` marks the best score of a column among
-    entries of one protocol. `difference` is to the baseline's entry of the same column;
-    `not_comparable` names the fields of the protocol that forbid one. `unstable` is why a speed is
+    entries of one protocol. `difference` is to the baseline's entry of the same column, with its
+    interval and p-value where they were asked for; `not_comparable` names the fields of the
+    protocol that forbid one, or says that the baseline has no value. `unstable` is why a speed is
     not stable.
     """
 
@@ -32,17 +37,27 @@ class Entry:
     reason: str | None = None
     best: bool = False
     difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_holm: float | None = None
+    told_apart: bool | None = None
     not_comparable: tuple[str, ...] = ()
     unstable: str | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A cell, where it is from, and its texts with the run's name."""
+    """A cell, the position of its run, and its texts with the run's name."""
 
     cell: ClaimCell
     stored: StoredCell
     fields: dict[str, str]
+    run: int = 0
+
+    @property
+    def key(self) -> CellOfRun:
+        """Which of the runs it is of, and its id."""
+        return self.run, self.cell.id
 
 
 class Slot:
@@ -58,7 +73,12 @@ class Slot:
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {} if self.source is None else dict(self.source.cell.identity)
+        """What must be equal in two places before one is subtracted from the other."""
+        if self.source is None or self.entry is None:
+            return {}
+        cell, kind = self.source.cell, number_named(self.entry.metric).kind
+        own = {"score": {}, "network": {}, "speed": cell.conditions}[kind]
+        return {} if kind == "network" else {**cell.identity, **own}
 
 
 @dataclass(frozen=True)
@@ -75,9 +95,14 @@ class Row:
         return next(s.source.fields["checkpoint"] for s in self.slots if s.source is not None)
 
     @property
+    def policy(self) -> str | None:
+        """The row's resize policy, None if it is no field of the rows."""
+        return dict(zip(self.fields, self.keys, strict=True)).get("policy")
+
+    @property
     def others(self) -> tuple[str, ...]:
-        """The row's values of fields that do not go with the checkpoint."""
-        own = {"checkpoint", "paradigm", "backbone", "decoder", RUN}
+        """The row's values of fields that neither go with the checkpoint nor have a rule."""
+        own = {"checkpoint", "paradigm", "backbone", "decoder", "engine", "policy", RUN}
         return tuple(
             key
             for key, name in zip(self.keys, self.fields, strict=True)
@@ -99,31 +124,83 @@ def mark_best(slots: Sequence[Slot]) -> None:
         slot.entry = replace(entry, best=entry.value == best and max(rivals) > min(rivals))
 
 
-def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> None:
+def subtract(column: Sequence[tuple[Row, Slot]], baseline: str) -> list[tuple[Slot, Slot]]:
     """Give each entry its difference to the baseline's entry in the row that is otherwise alike.
 
-    If the baseline has several decoders, the same one counts, or else its own.
+    If the baseline has several decoders, engines or runs, the same ones count, or else its own
+    decoder, its first engine and its first run. Returns what was subtracted: the entry's place and
+    the baseline's.
     """
     bases: dict[tuple[Any, ...], Slot] = {}
     for row, slot in column:
         if row.checkpoint == baseline and slot.source is not None:
-            fields = slot.source.fields
-            bases[row.others, fields.get("decoder")] = slot
-            if fields.get("own_decoder") == "yes":
-                bases[row.others, None] = slot
+            for key in _keys_of_base(row, slot.source):
+                bases.setdefault(key, slot)
+    subtracted = []
     for row, slot in column:
-        decoder = None if slot.source is None else slot.source.fields.get("decoder")
-        base = bases.get((row.others, decoder), bases.get((row.others, None)))
-        entry = slot.entry
-        if base is None or base is slot or base.value is None:
+        if row.checkpoint == baseline or slot.source is None:
             continue
+        base = next((bases[key] for key in _keys(row, slot.source) if key in bases), None)
+        entry = slot.entry
         if entry is None or entry.value is None:
             continue
+        if base is None or base.value is None:
+            slot.entry = replace(entry, not_comparable=(NO_BASELINE,))
+            continue
         differing = tuple(n for n, v in slot.identity.items() if v != base.identity.get(n))
-        slot.entry = (
-            replace(entry, not_comparable=differing)
-            if differing
-            else replace(entry, difference=entry.value - base.value)
+        if differing:
+            slot.entry = replace(entry, not_comparable=differing)
+        else:
+            slot.entry = replace(entry, difference=entry.value - base.value)
+            subtracted.append((slot, base))
+    return subtracted
+
+
+def _keys(row: Row, source: Source) -> list[tuple[Any, ...]]:
+    """Return by what a baseline's entry may be found, the best first; None stands for any value."""
+    fields = source.fields
+    return [
+        (row.others, policy, run, decoder, engine)
+        for policy in dict.fromkeys((row.policy, None))
+        for run in (source.run, None)
+        for engine in (fields.get("engine"), None)
+        for decoder in (fields.get("decoder"), None)
+    ]
+
+
+def _keys_of_base(row: Row, source: Source) -> list[tuple[Any, ...]]:
+    """Return by what an entry of the baseline is found.
+
+    At the trained size all policies are the same, and its own decoder goes with any other's.
+    """
+    is_own = source.fields.get("own_decoder") == "yes"
+    at_home = source.fields.get("relative_size") == "1x"
+    return [
+        (others, policy, run, decoder, engine)
+        for others, policy, run, decoder, engine in _keys(row, source)
+        if (is_own or decoder is not None) and (at_home or policy is not None or not row.policy)
+    ]
+
+
+def add_chance(subtracted: Sequence[tuple[Slot, Slot]], runs: Sequence[Run]) -> None:
+    """Give differences their intervals, and tell which of them are told apart from none.
+
+    Raises `DataError` for damaged tables.
+    """
+    asked = [
+        Subtraction(slot.entry.metric, slot.source.key, base.source.key, slot.entry.difference)
+        for slot, base in subtracted
+        if slot.entry is not None and slot.entry.difference is not None
+        if slot.source is not None and base.source is not None
+    ]
+    for (slot, _), chance in zip(subtracted, chance_of(runs, asked), strict=True):
+        assert slot.entry is not None, "only entries with values are subtracted"
+        slot.entry = replace(
+            slot.entry,
+            difference_low=chance.low,
+            difference_high=chance.high,
+            p_holm=chance.p_holm,
+            told_apart=None if chance.p_holm is None else chance.p_holm < LEVEL,
         )
 
 

@@ -32,7 +32,7 @@ DISPENSABLE = (
 )  # fmt: skip
 # Below this, resamples of images say little about other images.
 FEW_IMAGES = 30
-NO_SPEED = "no inst/s where an earlier run's outputs were scored (--cache none runs again)"
+NO_SPEED = "no inst/s where an earlier run's outputs were scored (posebench bench measures speed)"
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _caption(
     ]
     if dropped:
         headers = ", ".join(column.header for column in dropped)
-        facts.append(f"no room for {headers}: --json has them")
+        facts.append(f"no room for {headers}: a pipe or a wider window shows them")
     return cell_text(" · ".join(facts))
 
 

@@ -12,6 +12,7 @@ from report_runs import CLAIM
 
 from posebench.judging.verdicts import Verdict
 from posebench.reporting.figures.drawing import composed, empty_figure, house_style
+from posebench.reporting.figures.effects import verdict_panel
 from posebench.reporting.figures.errors import (
     PairDiagnosis,
     cost_points,
@@ -19,7 +20,6 @@ from posebench.reporting.figures.errors import (
     reliability_drawing,
 )
 from posebench.reporting.figures.style import MARKER_SIZE
-from posebench.reporting.figures.verdict import verdict_panel
 from posebench.scoring.diagnosis.confidence import Calibration, ReliabilityBin
 from posebench.scoring.diagnosis.diagnosis import ErrorCost
 

@@ -243,7 +243,7 @@ def test_the_command_draws_both_kinds(tmp_path):
 
 
 def test_the_command_offers_every_figure():
-    assert (*RUN_FIGURES, *PROBE_FIGURES, "curve") == KINDS
+    assert (*RUN_FIGURES, *PROBE_FIGURES, "difference", "curve") == KINDS
 
 
 def test_the_command_refuses_what_it_cannot_draw(tmp_path):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from small_speed import SPEED, speed
-from small_store import result, run_folder
+from small_store import made_up_table, result, run_folder
 
 from posebench.errors import UsageError
+from posebench.networks.sizes import InputSize
 from posebench.reporting.printing import text_of
 from posebench.reporting.tables.pivot import Pivot, PivotRequest, pivot_runs
 from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table, value_text
@@ -62,7 +65,7 @@ def test_rows_are_what_varies_by_default(run: Path) -> None:
 
 def test_metrics_side_by_side_and_sorted(run: Path) -> None:
     request = PivotRequest(
-        rows=("checkpoint", "size"), columns=(), metrics=("AP", "inst/s"), sort=True
+        rows=("checkpoint", "size"), columns=(), metrics=("AP", "inst/s"), sort="best"
     )
     pivot = pivot_runs([run], request)
     assert pivot.columns == ("AP", "inst/s")
@@ -75,6 +78,108 @@ def test_metrics_side_by_side_and_sorted(run: Path) -> None:
 def test_differences_to_a_baseline(run: Path) -> None:
     pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",), baseline="heatmap-s"))
     assert shown(pivot)["simcc-s",] == ["50.0 (+20.0)", "failed"]
+
+
+def test_differences_have_intervals_and_a_mark(tmp_path: Path) -> None:
+    cells = {"a": result("A", 0.3), "b": result("B", 0.9), "c": result("C", 0.3)}
+    tables = {
+        "a": made_up_table(0.3),
+        "b": made_up_table(0.9, seed=1),
+        "c": made_up_table(0.3, seed=2),
+    }
+    run = run_folder(tmp_path / "run", cells, tables)
+    request = PivotRequest(rows=("checkpoint",), baseline="A", intervals=True)
+    pivot = pivot_runs([run], request)
+    texts = shown(pivot, ci=True)
+    assert re.fullmatch(r"90\.0 \(\+60\.0 \[\+\d+\.\d, \+\d+\.\d\]\*\)", texts["B",][0])
+    assert re.fullmatch(r"30\.0 \(\+0\.0 \[-\d+\.\d, \+\d+\.\d\]\)", texts["C",][0])
+    assert "* told apart from the baseline" in text_of(pivot_table(pivot, True))
+    rows = list(csv.DictReader(io.StringIO(TEXT_FORMATS["csv"](pivot, True))))
+    assert float(rows[1]["64x48 difference"]) == pytest.approx(0.6)
+    assert 0 < float(rows[1]["64x48 difference low"]) < 0.6
+    # The same over two runs, of which each has one.
+    one, two = (
+        run_folder(tmp_path / name, {name: cells[name]}, {name: tables[name]}) for name in "ab"
+    )
+    (entry,) = pivot_runs([one, two], request).rows[1].entries
+    assert entry is not None and entry.told_apart
+    assert entry.difference_low == pivot.rows[1].entries[0].difference_low
+
+
+def test_a_table_that_is_too_wide_gives_each_value_a_line(tmp_path: Path) -> None:
+    names = ("a-checkpoint-of-a-long-name", "another-of-a-long-name")
+    sizes = ("64x48", "96x80", "128x96")
+    cells = {
+        f"{name}-{size}": result(name, 0.5, size=InputSize.parse(size), decoder=decoder)
+        for name, decoder in zip(names, ("quarter", "dark"), strict=True)
+        for size in sizes
+    }
+    pivot = pivot_runs([run_folder(tmp_path, cells)], PivotRequest())
+    assert pivot.row_fields == ("checkpoint", "decoder")
+
+    def lines(width: int) -> list[str]:
+        console = Console(width=width, file=io.StringIO())
+        console.print(pivot_table(pivot, False, width))
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().splitlines()
+
+    assert lines(120)[0].split() == ["checkpoint", "decoder", *sizes]
+    narrow = lines(50)
+    assert max(map(len, narrow)) <= 50
+    assert narrow[0].split() == ["checkpoint", "column", "value"]
+    assert [line.split() for line in narrow[1:4]] == [[names[0], size, "50.0"] for size in sizes]
+    assert "No room for decoder." in narrow
+
+
+def test_a_value_without_one_of_the_baseline_is_not_comparable(tmp_path: Path) -> None:
+    run = run_folder(tmp_path, {"a": result("A", None), "b": result("B", 0.5)})
+    pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",), baseline="A"))
+    assert shown(pivot)["B",] == ["50.0 (n/c: no baseline here)"]
+    assert "n/c: no baseline here" in TEXT_FORMATS["csv"](pivot, False)
+
+
+def test_the_baseline_at_its_trained_size_stands_for_every_policy(tmp_path: Path) -> None:
+    cells = {
+        "a": result("A", 0.5),
+        "b": result("B", 0.6, policy="pool"),
+        "c": result("B", 0.7, policy="resample"),
+    }
+    pivot = pivot_runs(
+        [run_folder(tmp_path, cells)],
+        PivotRequest(rows=("checkpoint", "policy"), baseline="A"),
+    )
+    assert shown(pivot)["B", "pool"] == ["60.0 (+10.0)"]
+    assert shown(pivot)["B", "resample"] == ["70.0 (+20.0)"]
+
+
+def test_rows_are_sorted_by_any_column(run: Path) -> None:
+    def names(sort: str, **more: Any) -> list[tuple[str, ...]]:
+        pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",), sort=sort, **more))
+        return [row.keys for row in pivot.rows]
+
+    assert names("64x48") == [("simcc-s",), ("heatmap-s",)]
+    assert names("128x96") == [("heatmap-s",), ("simcc-s",)]
+    assert names("checkpoint") == [("heatmap-s",), ("simcc-s",)]
+    with pytest.raises(UsageError, match="no column 'AQ'"):
+        names("AQ")
+    by_size = pivot_runs([run], PivotRequest(("checkpoint", "size"), (), sort="size"))
+    assert [row.keys[1] for row in by_size.rows] == ["64x48", "64x48", "128x96", "128x96"]
+
+
+def test_reasons_that_sizes_share_are_one_line(tmp_path: Path) -> None:
+    why = "its grid is fixed."
+    cells = {
+        size: replace(
+            result("B", None, size=InputSize.parse(size)),
+            status="unsupported",
+            reason=f"{size} under native: {why}",
+        )
+        for size in ("96x80", "128x96")
+    }
+    cells["64x48"] = result("B")
+    pivot = pivot_runs([run_folder(tmp_path, cells)], PivotRequest(rows=("checkpoint",)))
+    text = text_of(pivot_table(pivot, False))
+    assert "unsupported: 96x80 native, 128x96 native: its grid is fixed." in text
 
 
 def test_other_protocols_are_not_subtracted_nor_rivals(tmp_path: Path) -> None:
@@ -153,7 +258,7 @@ def test_speeds_of_a_bench_and_which_of_them_to_doubt(tmp_path: Path) -> None:
         },
     )
     metrics = ("latency ms", "inst/s", "crops/s", "p99 ms", "peak MB", "% of limit")
-    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), metrics, sort=True))
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), metrics, sort="best"))
     assert shown(pivot) == {
         ("heatmap-s",): ["10.10", "140.0 (unstable, 29 %)", "201.0", "–", "300", "25"],
         ("simcc-s",): ["10.10", "151.0", "201.0", "–", "300", "25"],
@@ -171,5 +276,5 @@ def test_the_lowest_latency_is_sorted_first(tmp_path: Path) -> None:
             "c": result("early", speed=SPEED),
         },
     )
-    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), ("latency ms",), sort=True))
+    pivot = pivot_runs([run], PivotRequest(("checkpoint",), (), ("latency ms",), sort="best"))
     assert [row.keys for row in pivot.rows] == [("early",), ("late",), ("none",)]

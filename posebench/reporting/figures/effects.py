@@ -1,0 +1,117 @@
+"""Effects with their intervals against 0: of a verdict, and of a run's checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from posebench.judging.verdicts import Verdict
+from posebench.reporting.figures.drawing import Drawing, Panel
+from posebench.reporting.figures.style import INK, PAPER, RULE, SOFT, LegendEntry
+from posebench.reporting.figures.svg import clean, say
+from posebench.reporting.figures.values import protocol_line
+from posebench.reporting.tables.verdict_table import effect_text, interval_text
+from posebench.results.cell import CellResult
+from posebench.results.differences import Difference, Differences
+from posebench.results.numbers import number_named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+VERDICT_INCHES = (3.2, 0.55)
+# Labels of 0 and a margin closer than this share of the axis would touch.
+_APART = 0.15
+_ROW = 0.17
+_SIGNS = {"greater": (1,), "less": (-1,), "within": (-1, 1)}
+
+
+def verdict_panel(verdict: Verdict) -> Panel | None:
+    """Draw effect and interval on a line with 0 and the margin; None without an effect."""
+    if verdict.effect is None:
+        return None
+    spoken = f"Effect {effect_text(verdict)}, interval {interval_text(verdict)}"
+    return Panel(verdict.claim.id, spoken, partial(_draw, verdict=verdict, effect=verdict.effect))
+
+
+def _draw(axes: Axes, *, verdict: Verdict, effect: float) -> None:
+    claim = verdict.claim
+    scale = number_named(claim.metric).unit.scale
+    low, high = (scale * (effect if v is None else v) for v in (verdict.low, verdict.high))
+    margins = [scale * claim.margin * sign for sign in _SIGNS[claim.direction] if claim.margin]
+    reach = 1.15 * max(map(abs, (low, high, *margins))) or 1.0
+    axes.axhline(0, color=RULE, linewidth=0.8)
+    axes.axvline(0, color=SOFT, linewidth=0.8)
+    for margin in margins:
+        axes.axvline(margin, color=SOFT, linewidth=1.0, linestyle=":")
+    axes.plot(
+        [low, high], [0, 0], color=INK, linewidth=1.5, marker="|", markersize=7, markeredgewidth=1.5
+    )
+    axes.plot([scale * effect], [0], color=INK, marker="D", markersize=5, linestyle="none")
+    axes.set(xlim=(-reach, reach), ylim=(-1, 1), yticks=[])
+    crowded = any(abs(margin) < _APART * reach for margin in margins)
+    axes.set_xticks([0, *margins], ["" if crowded else "0", *(f"{m:+g}" for m in margins)])
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def differences_drawing(found: Differences, results: Sequence[CellResult]) -> Drawing | None:
+    """Draw each difference to the baseline with its interval; None without any difference.
+
+    `results` are those of the cells that were compared. A full mark is told apart from 0.
+    """
+    rows = [each for each in found.differences if each.difference is not None]
+    if not rows:
+        return None
+    metric = rows[0].metric
+    unit = number_named(metric).unit
+    said = "; ".join(_said(each) for each in rows)
+    label = f"{metric} minus that of {clean(found.baseline)} ({unit.word})"
+    draw = partial(_draw_differences, rows=rows, scale=unit.scale, label=label)
+    looks = (("told apart", INK), ("not told apart", PAPER))
+    return Drawing(
+        heading=protocol_line(results),
+        panels=(Panel("", f"Differences in {metric} to {found.baseline}: {said}", draw),),
+        legend=tuple(LegendEntry(text, _look(face)) for text, face in looks),
+        height=0.5 + _ROW * len(rows),
+    )
+
+
+def _look(face: str) -> dict[str, Any]:
+    return {
+        "color": INK,
+        "marker": "D",
+        "markersize": 5,
+        "markerfacecolor": face,
+        "linestyle": "none",
+    }
+
+
+def _draw_differences(axes: Axes, *, rows: Sequence[Difference], scale: float, label: str) -> None:
+    axes.axvline(0, color=SOFT, linewidth=0.8)
+    for row, each in enumerate(rows):
+        value = scale * (each.difference or 0.0)
+        if each.low is not None and each.high is not None:
+            axes.plot([scale * each.low, scale * each.high], [row, row], color=INK, linewidth=1.5)
+        (mark,) = axes.plot([value], [row], **_look(INK if each.told_apart else PAPER))
+        say(mark, _said(each))
+    axes.set_yticks(range(len(rows)), [_place(each) for each in rows])
+    axes.set(ylim=(len(rows) - 0.5, -0.5))
+    axes.set_xlabel(label)
+    axes.grid(visible=True, axis="x")
+
+
+def _place(each: Difference) -> str:
+    places = [
+        f"{name} {text}" if text in ("yes", "no") else text for name, text in each.place.items()
+    ]
+    return clean(" · ".join((each.checkpoint, *places)))
+
+
+def _said(each: Difference) -> str:
+    unit = number_named(each.metric).unit
+    value = unit.signed(each.difference or 0.0)
+    if each.low is None or each.high is None:
+        return f"{_place(each)}: {value}"
+    return f"{_place(each)}: {value}, 95 % {unit.signed(each.low)} to {unit.signed(each.high)}"
