@@ -14,6 +14,8 @@ SEED, ARM, DATA, BUDGET, TEST_SIZE = (
 """Labels of a trained checkpoint: its seed, arm, training data and budget, and the input size, as a
 factor, that its BatchNorm was estimated at."""
 USUAL_BUDGET = "1x"
+IMAGES, PAIRS = "images", "pairs of keypoints"
+"""What a cell's identity counts of what is resampled: images, or left/right pairs."""
 
 
 @dataclass(frozen=True)
