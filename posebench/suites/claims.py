@@ -41,7 +41,8 @@ class Claim:
     `metric` is a name of `results.NUMBERS`, such as `AP`, a fraction 0-1, or `runs` (1 where a cell
     can run, 0 where it is unsupported); or the name of a keypoint. The effect is treatment minus
     control, averaged over the pairs that `match_by` makes. With `relative_to` each cell counts as
-    its change from the cell of the same checkpoint that has these fields instead. With `trend` the
+    its change from the cell of the same checkpoint that has these fields instead; for labels, from
+    the cell of the arm that has them, with the same seed. With `trend` the
     effect is the difference of slopes over log2 of that field, per doubling: `bits` are those that
     a transform leaves, `weights` is the share that pruning leaves. It is supported by an
     effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
