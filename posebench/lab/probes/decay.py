@@ -58,8 +58,7 @@ def decay(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
             _collect(collected, arm, _outputs(look, people, part, spec), labels, part, spec)
     if labels.places is not None:
         for part, targets in _targets(spec, people, labels, subject.trained):
-            own = _Labels(labels.places, labels.read)
-            _collect(collected, "target", targets, own, part, spec)
+            _collect(collected, "target", targets, labels, part, spec)
     rows = [
         _row(key, np.concatenate(profiles, axis=1), labels.read, people)
         for key, profiles in collected.items()
