@@ -25,7 +25,7 @@ def probe_command(
     category: options.Category = None,
     exif: options.Exif = "apply",
     allow_resized: options.AllowResized = False,
-    limit: Annotated[int | None, typer.Option(help="Only the first N images.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
     people: Annotated[int, typer.Option(min=1, help="Read up to N people, drawn by lot.")] = 300,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of people, untrained twins, episodes and resamples.")

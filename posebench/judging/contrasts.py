@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from posebench.judging.pairs.cells import (
+    ARM,
+    BUDGET,
     DATA,
     SEED,
     TEST_SIZE,
@@ -24,7 +26,7 @@ from posebench.judging.pairs.matching import matched
 from posebench.judging.pairs.pair import Pair, with_shared_seeds
 from posebench.judging.pairs.trainings import training_differences
 from posebench.results.numbers import number_named
-from posebench.suites.claims import Claim
+from posebench.suites.claims import LABEL, Claim
 
 # What a transform decides in the protocol.
 OF_TRANSFORMS = frozenset({"transform", "calibration_crops"})
@@ -197,9 +199,10 @@ def _sizes(trend: str, cells: Sequence[ClaimCell]) -> set[float | None]:
 
 
 def _reference(claim: Claim, cell: ClaimCell, cells: Sequence[ClaimCell]) -> ClaimCell | None:
-    """Return the cell of the same training that a cell is measured against.
+    """Return the cell that a cell is measured against.
 
-    It is of the same checkpoint, unless a claim asks for the one of another test size.
+    It is of the same checkpoint, unless a claim asks for another label: then it is of the arm that
+    has it, with the same seed, or of the same training if the label is the test size.
     """
     if claim.relative_to is None:
         return None
@@ -209,10 +212,12 @@ def _reference(claim: Claim, cell: ClaimCell, cells: Sequence[ClaimCell]) -> Cla
         replaced |= {"size", "relative_size"}
     if TEST_SIZE in replaced:
         replaced |= {"checkpoint", "trained_size", "size", "relative_size"}
+    elif any(name.startswith(LABEL) for name in replaced):
+        replaced |= {"checkpoint", ARM}
     for other in cells:
         same = ("checkpoint" in replaced or other.checkpoint == cell.checkpoint) and all(
-            other.fields.get(name) == value
-            for name, value in cell.fields.items()
+            other.fields.get(name) == cell.fields.get(name)
+            for name in (*cell.fields, BUDGET)
             if name not in replaced
         )
         if same and is_selected(other, claim.relative_to):

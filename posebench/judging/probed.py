@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.pairs.cells import PAIRS, ClaimCell
 from posebench.judging.pairs.chance import Replicates
 from posebench.results.probe_store import read_arrays
 from posebench.results.probes import ProbeRow, StoredProbe, stored_sums
@@ -21,12 +21,20 @@ from posebench.suites.claims import LABEL, Claim
 
 
 def probed_cells(run: Run) -> tuple[ClaimCell, ...]:
-    """Return the rows of a run's probes as claims see them."""
-    return tuple(
-        _claim_cell(probe, place, row)
-        for probe in run.probes
-        for place, row in enumerate(probe.rows)
-    )
+    """Return the rows of a run's probes as claims see them.
+
+    Raises `DataError` for damaged arrays.
+    """
+    found = list[ClaimCell]()
+    for probe in run.probes:
+        pairs = dict[int, int]()
+        if probe.sampled == "keypoints":
+            sums = stored_sums(read_arrays(run.folder, probe))
+            pairs = {place: len(each.numerators) for place, _, each in sums}
+        found += [
+            _claim_cell(probe, place, row, pairs.get(place)) for place, row in enumerate(probe.rows)
+        ]
+    return tuple(found)
 
 
 def probed_replicates(run: Run, claims: Sequence[Claim]) -> Replicates:
@@ -57,7 +65,7 @@ def probed_replicates(run: Run, claims: Sequence[Claim]) -> Replicates:
     return found
 
 
-def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow) -> ClaimCell:
+def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow, pairs: int | None) -> ClaimCell:
     facts, data = probe.checkpoint, probe.data
     texts = {
         "checkpoint": facts.name,
@@ -87,6 +95,7 @@ def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow) -> ClaimCell:
             "people": data.people,
             "seed": probe.settings.seed,
             "images": data.images if probe.sampled == "images" else None,
+            PAIRS: pairs,
         },
         values=row.numbers,
     )

@@ -21,7 +21,12 @@ from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import NetworkPlan, NetworkPlanner, RunKey, Storage
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint, check_distinct, suite_checkpoints
-from posebench.running.workload import Workload, suite_workloads, workloads_without_data
+from posebench.running.workload import (
+    Workload,
+    datasets_of_workloads,
+    suite_workloads,
+    workloads_without_data,
+)
 from posebench.suites.suite import Suite
 from posebench.suites.transforms import Transform, parse_transform
 
@@ -125,12 +130,11 @@ def plan_cells(
 ) -> SuitePlan:
     """Load checkpoints and plan every cell on data that is loaded."""
     by_workload: list[list[PlannedCell]] = [[] for _ in workloads]
-    # Workloads are the data sets, each with every one of the boxes.
-    datasets = [each for each in suite.dataset_entries for _ in suite.boxes]
+    datasets = datasets_of_workloads(suite)
     for position, checkpoint in enumerate(checkpoints):
         progress("planning", position, len(checkpoints))
         planner = _CheckpointPlanner(suite, checkpoint, place, loaded)
-        own = suite.declared_datasets if checkpoint.datasets is None else checkpoint.datasets
+        own = checkpoint.datasets_of(suite)
         for index, (dataset, workload) in enumerate(zip(datasets, workloads, strict=True)):
             if dataset in own:
                 by_workload[index] += planner.cells(index, workload)

@@ -45,6 +45,10 @@ class SuiteCheckpoint:
     datasets: tuple[DatasetEntry, ...] | None = None
     sizes: tuple[str, ...] | None = None
 
+    def datasets_of(self, suite: Suite) -> tuple[DatasetEntry, ...]:
+        """Return the data sets of its suite that it is evaluated and probed on."""
+        return suite.declared_datasets if self.datasets is None else self.datasets
+
 
 def checkpoint_entries(
     arguments: Sequence[str], spec_file: Path | None

@@ -32,7 +32,7 @@ from posebench.results.cell import CellFinding, Protocol
 from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
 from posebench.scoring.official_crowdpose import crowdpose_evaluator
 from posebench.scoring.statistics.estimates import Resampling
-from posebench.suites.suite import Suite
+from posebench.suites.suite import DatasetEntry, Suite
 
 _CROWDPOSE = "crowdpose"
 
@@ -140,6 +140,11 @@ def _boxes_label(request: DataRequest) -> str:
     is_file = request.boxes != GROUND_TRUTH
     name = Path(request.boxes).stem if is_file else GROUND_TRUTH
     return f"{name} {request.box_change}".rstrip()
+
+
+def datasets_of_workloads(suite: Suite) -> list[DatasetEntry]:
+    """Return the data set of each of a suite's workloads: one for every one of the boxes."""
+    return [each for each in suite.dataset_entries for _ in suite.boxes]
 
 
 def suite_workloads(

@@ -137,9 +137,9 @@ def _common(
         if entry.limit is not None:
             plain["data"]["limit"] = entry.limit
         if isinstance(plain.get("model"), dict):
-            plain["model"].pop("keypoints", None)
-            if entry.keypoints is not None:
-                plain["model"]["keypoints"] = entry.keypoints
+            plain["model"].pop("keypoints", None)  # those of the base recipe's own data
+        if entry.keypoints is not None:
+            plain["data"]["keypoints"] = entry.keypoints
     where = f"data {entry.label}"
     plain = _with(plain, entry.set, where)
     return _with(plain, entry.scales.get(scale_name or "", {}), f"{where}, scale {scale_name}")

@@ -43,11 +43,11 @@ class Claim:
     control, averaged over the pairs that `match_by` makes; without it, pairs share every axis of
     the grid that treatment and control do not fix, and nothing that belongs to a checkpoint. With
     `relative_to` each cell counts as its change from the cell of the same checkpoint that has these
-    fields instead. With `trend` the effect is the difference of slopes over log2 of that field, per
-    doubling: `bits` are those that a transform leaves, `weights` is the share that pruning leaves.
-    It is supported by an effect `greater` than `margin`, `less` than minus `margin`, or `within`
-    the margin to either side; the margin is in the metric's own scale, so that 0.01 is a point of
-    AP. `evidence`
+    fields instead; for labels, from the cell of the arm that has them, with the same seed. With
+    `trend` the effect is the difference of slopes over log2 of that field, per doubling: `bits` are
+    those that a transform leaves, `weights` is the share that pruning leaves. It is supported by an
+    effect `greater` than `margin`, `less` than minus `margin`, or `within` the margin to either
+    side; the margin is in the metric's own scale, so that 0.01 is a point of AP. `evidence`
     `published` is judged on published figures; `probed` on what probes read off checkpoints, where
     `metric` is a name of `results.PROBE_NUMBERS`. Only scores and what probes sampled can be
     resampled: a claim on a speed has no interval and stays inconclusive.

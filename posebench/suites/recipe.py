@@ -190,6 +190,8 @@ def recipe_from_mapping(mapping: Mapping[str, Any], *, where: str, folder: Path)
     }
     for section, key in (
         ("data", "folder"),
+        ("data", "keypoints"),
+        ("model", "keypoints"),
         ("initialise", "checkpoint"),
         ("distillation", "teacher"),
     ):
@@ -207,7 +209,7 @@ def recipe_from_mapping(mapping: Mapping[str, Any], *, where: str, folder: Path)
     recipe = record_from_mapping(Recipe, plain, where=where)
     if "keypoints" in model:
         return recipe
-    return replace(recipe, model=replace(recipe.model, keypoints=recipe.data.keypoints))
+    return replace(recipe, model=replace(recipe.model, keypoints=recipe.data.keypoint_set))
 
 
 def _require(holds: bool, message: str) -> None:

@@ -124,6 +124,10 @@ def test_validation_tries_claims_on_cells_that_are_to_come(
     claim = suite.parent / "claim.yaml"
     claim.write_text(CLAIM.replace("arm: simcc", "arm: simc"), encoding="utf-8")
     assert run("suite", "validate", suite).code == 2
+    # The arms differ in their codecs as well, which would show after hours of training.
+    claim.write_text(f"{CLAIM}    factor: [model.head]\n", encoding="utf-8")
+    narrow = run("suite", "validate", suite)
+    assert (narrow.code, "trained with other model.codec" in narrow.err) == (2, True)
 
 
 @pytest.fixture

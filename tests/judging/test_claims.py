@@ -86,6 +86,29 @@ def test_relative_to_another_test_size_takes_the_same_training() -> None:
     }  # fmt: skip
 
 
+def test_relative_to_another_label_takes_the_arm_that_has_it_with_the_same_seed() -> None:
+    cells = [
+        cell(
+            f"{paradigm}-s", id=f"{paradigm}-{channels}_s{seed}{budget}",
+            fields={"checkpoint": f"{paradigm}-{channels}_s{seed}{budget}", "labels.seed": seed,
+                    "labels.arm": f"{paradigm}-{channels}", "labels.channels": channels,
+                    **({"labels.budget": budget} if budget else {})},
+        )
+        for budget in ("2x", "") for paradigm in ("simcc", "heatmap")
+        for seed in "01" for channels in ("4", "32")
+    ]  # fmt: skip
+    claim = replace(
+        CLAIM,
+        match_by=("labels.pair",),
+        at={"labels.channels": "4"},
+        relative_to={"labels.channels": "32"},
+    )
+    (pair,) = contrast_of(claim, cells).pairs
+    assert pair.strata[0]["1"] == {
+        "simcc-4_s1": 1, "simcc-32_s1": -1, "heatmap-4_s1": -1, "heatmap-32_s1": 1,
+    }  # fmt: skip
+
+
 def test_a_trend_is_the_least_squares_slope_per_doubling() -> None:
     values = {"s": 0.1, "m": 0.35, "l": 0.4}
     cells = [cell(f"simcc-{pair}", ap=ap) for pair, ap in values.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.probe_store import write_arrays, write_probe
 from posebench.results.probes import ProbeReading, ProbeRow, ReadingRow, StoredProbe, Sums
 from posebench.results.store import Run, RunRecord, read_run, start_run
+from posebench.scoring.statistics.student import t_tail
 from posebench.suites.claims import FIELDS, Claim, load_claims
 from posebench.suites.shipped import shipped_folder, shipped_suites
 from posebench.suites.suite import Suite, load_suite
@@ -57,6 +59,24 @@ def test_a_claim_on_sampled_numbers_is_told_from_chance(tmp_path: Path) -> None:
     assert (verdict.verdict, verdict.images) == ("supported", 3)
     assert verdict.effect == pytest.approx((sum(better) - sum(worse)) / 160)
     assert verdict.low is not None and 0 < verdict.low < verdict.effect
+
+
+def test_a_p_value_of_few_pairs_of_keypoints_has_their_degrees_of_freedom(tmp_path: Path) -> None:
+    """Seven of eight pairs, however many resamples there are; the bootstrap's spread is 7/8."""
+    differences = np.array([0.1, 0.62, 0.28, 0.6, 0.35, 0.55, 0.4, 0.22])
+    claim = replace(CLAIM, at={"arm": "trained"}, match_by=("dataset", "of"))
+    probes = []
+    for name, values in (("heatmap-s", 0.1 + differences), ("simcc-s", np.full(8, 0.1))):
+        sums = Sums(values, np.ones(8))
+        reading = ProbeReading(
+            (ReadingRow("trained", {"of": "vectors"}, {CLAIM.metric: sums}),), sampled="keypoints"
+        )
+        row = ProbeRow("trained", {"of": "vectors"}, {CLAIM.metric: sums.value})
+        probes.append((stored(name, name, rows=(row,), sampled="keypoints"), reading))
+    (verdict,) = verdicts_of(run_of(tmp_path, claim, *probes))
+    exact = t_tail(differences.mean() / (differences.std(ddof=1) / math.sqrt(8)), 7)
+    assert verdict.verdict == "supported"
+    assert verdict.p is not None and exact / 10 < verdict.p < exact
 
 
 def test_one_draw_of_images_serves_both_sides(tmp_path: Path) -> None:

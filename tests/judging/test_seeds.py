@@ -71,6 +71,17 @@ def test_few_seeds_make_a_verdict_on_these_weights() -> None:
     assert asked.reason == "a verdict on the paradigm needs 3 seeds on either side, there are 2"
 
 
+def test_without_a_replicate_that_all_cells_have_there_is_no_interval() -> None:
+    """Such as of a median error that half of the resamples of one seed do not have."""
+    cells = trained_cells(EFFECTS)
+    draws = replicates_of_cells(cells, NOISE)
+    lost = next(iter(draws))
+    draws[lost] = np.full_like(draws[lost], np.nan)
+    (verdict,) = judge([CLAIM], cells, draws)
+    assert (verdict.verdict, verdict.low, verdict.p) == ("inconclusive", None, None)
+    assert verdict.effect == pytest.approx(np.mean(EFFECTS["s"]))
+
+
 def test_these_weights_may_be_asked_for_with_many_seeds() -> None:
     cells = trained_cells({"s": [0.12, -0.07, 0.03]})
     asked = judged(cells, replace(CLAIM, scope="these weights"))

@@ -14,9 +14,13 @@ from posebench.cli import app
 from posebench.lab.probes import PROBES
 from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.store import Run, read_run
+from posebench.running.loading import LoadedCheckpoints
+from posebench.running.probing import plan_probes
 from posebench.running.probing.run import stored_rows
 from posebench.running.request import ProgressDisplay, RunRequest
 from posebench.running.run_suite import run_suite
+from posebench.running.sources import suite_checkpoints
+from posebench.running.workload import suite_workloads
 from posebench.suites.claims import FIELDS
 from posebench.suites.probes import PROBE_NAMES, ProbeSettings
 from posebench.suites.suite import DatasetEntry, ScoringEntry, Suite, check_suite
@@ -107,6 +111,16 @@ def test_what_is_done_is_not_read_again(run: Run, folder: Path, people: Path) ->
     after = {path: path.stat().st_mtime_ns for path in (run.folder / "probes").iterdir()}
     changed = {path.name for path in after if after[path] != before[path]}
     assert {name.rpartition(".")[0] for name in changed} == {run.probes[0].id}
+
+
+def test_a_checkpoint_is_read_on_its_own_data_alone(folder: Path, people: Path) -> None:
+    suite = request(folder, people, folder, "heatmap.safetensors").suite
+    (declared,) = suite_checkpoints(suite, folder)
+    source = replace(declared.source, name="trained-elsewhere")
+    trained = replace(declared, source=source, datasets=(DatasetEntry("elsewhere"),))
+    workloads = suite_workloads(suite, folder, None, quietly)
+    planned = plan_probes(suite, (declared, trained), workloads, LoadedCheckpoints())
+    assert {each.checkpoint.source.name for each in planned} == {"heatmap"}
 
 
 def test_other_settings_are_other_probes(folder: Path, people: Path, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_every_arm_meets_all_data_and_seeds(tmp_path: Path) -> None:
     assert one.recipe.model.codec == HeatmapCodec(sigma=1.0)
     assert other.recipe.model.codec == HeatmapCodec(sigma=3.0)
     assert one.recipe.data == RenderedData(scenes=8)
-    assert other.recipe.data == FolderData(str(tmp_path / "people"), limit=7)
+    assert other.recipe.data == FolderData(str(tmp_path / "people"), limit=7, keypoints="crowdpose")
     assert len(other.recipe.model.keypoints.keypoints) == 14
 
 

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from posebench.suites import trained
 from posebench.suites.claims import LABEL, Claim, Selector
 
 SEED, ARM, DATA, BUDGET, TEST_SIZE = (
-    f"{LABEL}{name}" for name in ("seed", "arm", "data", "budget", "test_size")
+    f"{LABEL}{name}"
+    for name in (trained.SEED, trained.ARM, trained.DATA, trained.BUDGET, trained.TEST_SIZE)
 )
 """Labels of a trained checkpoint: its seed, arm, training data and budget, and the input size, as a
 factor, that its BatchNorm was estimated at."""
 USUAL_BUDGET = "1x"
+IMAGES, PAIRS = "images", "pairs of keypoints"
+"""What a cell's identity counts of what is resampled: images, or left/right pairs."""
 
 
 @dataclass(frozen=True)

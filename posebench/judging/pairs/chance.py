@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.judging.pairs.cells import ClaimCell
+from posebench.judging.pairs.cells import IMAGES, PAIRS, ClaimCell
 from posebench.judging.pairs.pair import Pair, SeedWeights, mean_weights, strata_of
 from posebench.scoring.statistics.images_alone import ImageSample
 from posebench.scoring.statistics.seeds_and_images import (
@@ -24,6 +24,8 @@ Replicates = Mapping[tuple[str, str], NDArray[np.float64]]
 """Replicates (B,) by cell id and metric, of the same draws for all cells of a data set."""
 Cells = Mapping[str, ClaimCell]
 PLANNED_SEEDS = 10
+# One tells nothing of how replicates vary.
+_FEWEST_REPLICATES = 2
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,10 @@ def _sample(
     images: int | None,
     replicates: Replicates,
 ) -> ImageSample | SampledEffect | None:
-    """Return what was resampled, None where a cell has no replicates or seeds are too few."""
+    """Return what was resampled, None where seeds are too few or cells share no replicates.
+
+    A replicate counts if all cells have a value in it.
+    """
     total = mean_weights(strata)
     if any((name, claim.metric) not in replicates for name in total):
         return None
@@ -105,6 +110,8 @@ def _sample(
         np.stack([_weighted(claim, weights, replicates) for weights in stratum.values()])
         for stratum in strata
     ]
+    if np.count_nonzero(~np.isnan(np.concatenate(draws)).any(axis=0)) < _FEWEST_REPLICATES:
+        return None
     images = images or draws[0].shape[1]
     if _are_enough(strata) and claim.scope != "these weights":
         parts = [Stratum(*each) for each in zip(values, draws, strict=True)]
@@ -157,6 +164,7 @@ def _detectable(sample: ImageSample | SampledEffect) -> Detectable | None:
 
 
 def _smallest_set(strata: Sequence[SeedWeights], cells: Cells) -> int | None:
-    """Return the number of images of the smallest data set."""
-    counts = [cells[name].identity.get("images") for name in mean_weights(strata)]
+    """Return the number of images of the smallest data set, or of what is resampled instead."""
+    told = (cells[name].identity for name in mean_weights(strata))
+    counts = [identity.get(what) for identity in told for what in (IMAGES, PAIRS)]
     return min((count for count in counts if isinstance(count, int)), default=None)

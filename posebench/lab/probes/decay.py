@@ -18,7 +18,7 @@ from torch import Tensor
 from posebench.datasets.keypoints import keypoints_to_score
 from posebench.errors import EvaluationError, SpecError, UnsupportedProbeError
 from posebench.lab.probes.people import People
-from posebench.lab.probes.subject import Look, Subject
+from posebench.lab.probes.subject import Look, Subject, check_even_bins
 from posebench.networks.backbones import EXPORTED
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.spec import ModelSpec
@@ -50,6 +50,7 @@ def decay(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
     people, spec = subject.people, subject.spec
     if not isinstance(spec.codec, HeatmapCodec | SimccCodec):
         raise UnsupportedProbeError("Its outputs are neither maps nor bins, so nothing has a peak.")
+    check_even_bins(spec.codec)
     labels = _labels(spec, people)
     collected: dict[tuple[Arm, str, str], list[Floats]] = {}
     for arm, look in subject.arms():
@@ -57,8 +58,7 @@ def decay(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
             _collect(collected, arm, _outputs(look, people, part, spec), labels, part, spec)
     if labels.places is not None:
         for part, targets in _targets(spec, people, labels, subject.trained):
-            own = _Labels(labels.places, labels.read)
-            _collect(collected, "target", targets, own, part, spec)
+            _collect(collected, "target", targets, labels, part, spec)
     rows = [
         _row(key, np.concatenate(profiles, axis=1), labels.read, people)
         for key, profiles in collected.items()

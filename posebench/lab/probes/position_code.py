@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.errors import UnsupportedProbeError
-from posebench.lab.probes.subject import Subject
+from posebench.lab.probes.subject import Subject, check_even_bins
 from posebench.networks.codecs import SimccCodec
 from posebench.results.probes import Arm, ProbeReading, ReadingRow
 from posebench.suites.probes import ProbeSettings
@@ -30,8 +30,9 @@ def position_code(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
     codec = subject.spec.codec
     if not isinstance(codec, SimccCodec) or not subject.trained.learned().positions:
         raise UnsupportedProbeError(
-            "A heatmap has no position vectors: each pixel is compared with keypoint vectors."
+            "It has no position vectors, one for each bin, as SimCC's last layer has."
         )
+    check_even_bins(codec)
     rows: list[ReadingRow] = []
     arrays: dict[str, NDArray[Any]] = {}
     for place, (name, axis) in enumerate(_AXES.items()):

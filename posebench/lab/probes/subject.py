@@ -17,6 +17,7 @@ from posebench.checkpoints.graphs.last_layer import ReadLayers, open_layers
 from posebench.errors import UnsupportedProbeError
 from posebench.lab.probes.people import People
 from posebench.lab.training.initial_weights import initialise
+from posebench.networks.codecs import Codec, SimccCodec
 from posebench.networks.features import (
     TOKENS,
     AnswerVectors,
@@ -72,6 +73,14 @@ class Subject:
     def notes(self) -> tuple[str, ...]:
         """Return what is to be said of a network without a twin."""
         return () if self.twin else ("an exported graph does not tell how to build a twin",)
+
+
+def check_even_bins(codec: Codec) -> None:
+    """Raise `UnsupportedProbeError` for bins whose number tells no distance."""
+    if isinstance(codec, SimccCodec) and codec.positions is not None:
+        raise UnsupportedProbeError(
+            "Its bins lie at quantiles: how many of them apart two are tells no distance."
+        )
 
 
 def open_subject(network: Network, people: People, seed: int) -> Subject:

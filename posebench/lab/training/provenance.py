@@ -19,7 +19,10 @@ from posebench.suites.training_data import FolderData
 
 
 def portable(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as plain data in which files and folders are mere names."""
+    """Return a recipe as plain data in which files and folders are mere names.
+
+    What a folder's keypoints are is left out: the model's say it.
+    """
     data = recipe.data
     if isinstance(data, FolderData):
         data = replace(data, folder=Path(data.folder).resolve().name)
@@ -28,9 +31,11 @@ def portable(recipe: Recipe) -> dict[str, Any]:
         initialise = replace(initialise, checkpoint=Path(initialise.checkpoint).name)
     if distillation is not None:
         distillation = replace(distillation, teacher=Path(distillation.teacher).name)
-    return mapping_from_record(
+    plain = mapping_from_record(
         replace(recipe, data=data, initialise=initialise, distillation=distillation)
     )
+    plain["data"].pop("keypoints", None)
+    return plain
 
 
 def origins(

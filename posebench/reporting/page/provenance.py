@@ -114,10 +114,14 @@ def loads_table(run: Run) -> DataTable:
 
 
 def command_to_repeat(run: Run) -> str:
-    """Return the command that makes this run again."""
-    record = run.record
+    """Return the command that makes this run again; where training data lie is left to fill in."""
+    record, trained = run.record, run.record.suite.trained
     parts = ["posebench", "run", record.source or f"{record.suite.name}.yaml"]
     parts += [] if record.limit is None else ["--limit", str(record.limit)]
+    if trained is not None:
+        parts += [] if trained.scale is None else ["--scale", trained.scale]
+        folders = [each.label for each in trained.data_entries if each.folder is not None]
+        parts += [part for name in folders for part in ("--data-root", f"{name}=FOLDER")]
     parts += ["--threads", str(record.threads), "--out", run.folder.name]
     return shlex.join(parts)
 

@@ -156,11 +156,10 @@ def _chance_texts(verdict: Verdict) -> list[str]:
         planned = [f"{name} {unit.text(each)}" for name, each in more.items() if each is not None]
         text = f"could tell {unit.text(verdict.detectable.now)} apart"
         texts.append(text + (f" ({', '.join(planned)})" if planned else ""))
-    better = -1 if number_named(verdict.claim.metric).better == "lower" else 1
-    for name, gain in verdict.plateau:
-        word = "not at plateau" if better * gain > 0 else "at plateau"
-        texts.append(f"{word}: {unit.signed(gain)} ({name})")
-    return texts
+    longer = [
+        f"longer training adds {unit.signed(gain)} ({name})" for name, gain in verdict.plateau
+    ]
+    return [*texts, *longer]
 
 
 def confounds_text(verdict: Verdict) -> str:

@@ -13,8 +13,8 @@ from posebench.results.probes import ProbeData, ProbeStatus, StoredProbe
 from posebench.running.loading import LoadedCheckpoints, checkpoint_facts
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint
-from posebench.running.workload import Workload
-from posebench.suites.suite import Suite
+from posebench.running.workload import Workload, datasets_of_workloads
+from posebench.suites.suite import DatasetEntry, Suite
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _ID_CHARACTERS = 180
@@ -42,16 +42,21 @@ def plan_probes(
 ) -> tuple[PlannedProbe, ...]:
     """Return the probes of a suite, by data set and checkpoint.
 
-    A checkpoint that cannot be loaded has its probes, with the reason. Boxes do not matter: probes
-    read annotated people.
+    Each checkpoint is read on the data that it is evaluated on. One that cannot be loaded has its
+    probes, with the reason. Boxes do not matter: probes read annotated people.
     """
     if not suite.probes:
         return ()
-    by_data = {each.protocol.annotations_sha256: each for each in reversed(workloads)}
+    by_data: dict[str, tuple[Workload, set[DatasetEntry]]] = {}
+    for dataset, workload in zip(datasets_of_workloads(suite), workloads, strict=True):
+        same = by_data.setdefault(workload.protocol.annotations_sha256, (workload, set()))
+        same[1].add(dataset)
     planned: list[PlannedProbe] = []
-    for workload in reversed(by_data.values()):
+    for workload, datasets in by_data.values():
         data = _data(suite, workload)
         for checkpoint in checkpoints:
+            if datasets.isdisjoint(checkpoint.datasets_of(suite)):
+                continue
             facts, problem = _facts(checkpoint, loaded)
             status, reason = problem or ("ok", None)
             for probe in suite.probes:

@@ -16,6 +16,7 @@ from posebench.errors import PosebenchError, TrainingError
 from posebench.files.hashing import content_key
 from posebench.files.records import mapping_from_record
 from posebench.lab.training import train
+from posebench.lab.training.provenance import portable
 from posebench.networks.model import build_model
 from posebench.prediction.execution import Progress
 from posebench.running.reasons import reason_of
@@ -163,7 +164,9 @@ def _stand_ins(
             path = folder / f"{name}.safetensors"
             try:
                 sized = replace(model, input_size=model.input_size.scaled(factor))
-                save_checkpoint(path, build_model(sized), {"made_with": "stand-in"})
+                # With its recipe, claims whose factor lacks a setting are found before training.
+                made = {"made_with": "stand-in", "recipe": portable(training.recipe)}
+                save_checkpoint(path, build_model(sized), made)
             except PosebenchError as error:
                 yield absent_checkpoint(suite, training, reason_of(error, name))
                 return

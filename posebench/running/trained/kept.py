@@ -102,10 +102,11 @@ def find_trained(run: Path, name: str, key: str) -> TrainedRecord | None:
     """Return the record of a training that is done; what the cache has is copied to the run."""
     folder = trained_folder(run, name)
     own = read_record(folder)
-    if own is not None and own.key == key:
-        share_trained(folder, key)
-        return own
     shared = _cached(key)
+    if own is not None and own.key == key:
+        if shared is not None and not shared.is_dir():
+            share_trained(folder, key)
+        return own
     if shared is None:
         return None
     found = read_record(shared)
@@ -139,12 +140,14 @@ def copy_trained(source: Path, run: Path, name: str) -> Path:
 
 
 def share_trained(folder: Path, key: str) -> None:
-    """Copy a whole folder to the user's cache, as far as that can be done."""
+    """Copy a whole folder to the user's cache, as far as that can be done.
+
+    What is there, such as a copy that was damaged, is replaced.
+    """
     place = _cached(key)
-    if place is None or place.is_dir():
-        return
-    with contextlib.suppress(OSError):
-        _copy(folder, place)
+    if place is not None:
+        with contextlib.suppress(OSError):
+            _copy(folder, place)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ import torch
 from planted import middles, people_at, spec_of, subject_of
 
 from posebench.errors import UnsupportedProbeError
+from posebench.lab.probes import Probe
+from posebench.lab.probes.decay import decay
 from posebench.lab.probes.position_code import code_numbers, gaussian_code, position_code, principal
+from posebench.networks.codecs import SimccCodec
 from posebench.networks.features import AnswerVectors, LearnedVectors
 from posebench.suites.probes import ProbeSettings
 
@@ -73,6 +77,20 @@ def test_both_axes_are_read_with_the_training_targets_beside_them() -> None:
     for axis in "xy":
         trained, target = found["trained", axis], found["target", axis]
         assert trained == pytest.approx(target, rel=1e-4)
+
+
+@pytest.mark.parametrize("probe", [position_code, decay])
+def test_bins_at_quantiles_have_no_distance(probe: Probe) -> None:
+    spec = spec_of("simcc")
+    assert isinstance(spec.codec, SimccCodec)
+    places = tuple(np.linspace(0.0, 0.75, 192).tolist()), tuple((np.arange(256.0) / 256).tolist())
+    uneven = replace(spec, codec=replace(spec.codec, positions=places))
+    rows = {"simcc_x": torch.ones(192, 4), "simcc_y": torch.ones(256, 4)}
+    vectors = AnswerVectors(None, {name: LearnedVectors(each) for name, each in rows.items()})
+    empty = (np.zeros((17, 192)), np.zeros((17, 256)))
+    subject = subject_of(uneven, PEOPLE, lambda _: empty, vectors=vectors)
+    with pytest.raises(UnsupportedProbeError, match="at quantiles"):
+        probe(subject, ProbeSettings())
 
 
 def test_a_heatmap_has_no_position_code() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from posebench.datasets.requests import load_pose_dataset
 from posebench.errors import SpecError
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.lab.training import Recipe, load_recipe
@@ -79,6 +80,21 @@ def test_files_are_relative_to_the_recipe_and_keypoints_those_of_the_data(tmp_pa
     assert recipe.initialise == Initialisation(str(tmp_path / "start.pth"))
     assert recipe.model.keypoints.keypoints == ("a", "b")
     assert record_from_mapping(Recipe, mapping_from_record(recipe), where="again") == recipe
+
+
+def test_data_whose_keypoints_stand_in_another_file_can_be_read(tmp_path):
+    folder = folder_of_points(tmp_path / "points")
+    (folder / "keypoints.yaml").rename(tmp_path / "own.yaml")
+    path = written(tmp_path, data={"folder": "points", "keypoints": "own.yaml"})
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del raw["model"]["keypoints"]
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    recipe = load_recipe(path)
+    assert isinstance(recipe.data, FolderData)
+    # The annotations alone do not say what their two keypoints are.
+    dataset = load_pose_dataset(recipe.data.request(), lambda _done, _total: None)
+    assert recipe.model.keypoints == dataset.keypoints
+    assert dataset.keypoints.keypoints == ("a", "b")
 
 
 def test_a_checkpoint_that_is_no_file_stays_a_name(tmp_path):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from small_store import result, run_folder
 
-from posebench.reporting.page.provenance import environment_facts, environments_table
+from posebench.reporting.page.provenance import (
+    command_to_repeat,
+    environment_facts,
+    environments_table,
+)
 from posebench.results.store import StoredCell, read_run, write_cell
+from posebench.suites.trained import TrainedCheckpoints, TrainingDataEntry
 
 
 def surroundings(torch: str, day: int) -> dict[str, object]:
@@ -37,3 +43,13 @@ def test_a_run_without_cells_names_its_own(tmp_path: Path) -> None:
     run = read_run(run_folder(tmp_path, {}))
     assert environment_facts(run) == (("posebench", "0"),)
     assert environments_table(run) is None
+
+
+def test_the_command_of_a_run_that_trained_has_its_scale_and_data(tmp_path: Path) -> None:
+    run = read_run(run_folder(tmp_path, {}))
+    data = ("synthetic", TrainingDataEntry(name="lsp14", folder="/somewhere/lsp14"))
+    trained = TrainedCheckpoints("base.yaml", {"a": {}}, (), data, scale="tiny")
+    suite = replace(run.record.suite, trained=trained)
+    repeated = command_to_repeat(replace(run, record=replace(run.record, suite=suite)))
+    assert " --scale tiny --data-root lsp14=FOLDER " in repeated
+    assert "--scale" not in command_to_repeat(run)

@@ -66,7 +66,9 @@ def test_both_data_sets_and_the_plateau_are_said() -> None:
     )
     line = verdict_line(both)
     assert "rendered -3.0 (p 0.001), lsp14 -1.2 (p 0.004), on both p 0.004" in line
-    assert "not at plateau: +4.3 (heatmap, budget 2x) · at plateau: -0.1 (simcc" in line
+    assert (
+        "longer training adds +4.3 (heatmap, budget 2x) · longer training adds -0.1 (simcc" in line
+    )
 
 
 def test_seeds_without_partners_and_no_factor_are_said() -> None:
