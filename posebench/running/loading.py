@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
 from posebench.checkpoints.averages import LAST
 from posebench.checkpoints.findings import WEIGHTS, ZOO, keypoints_value
+from posebench.errors import PosebenchError
+from posebench.files.records import mapping_from_record
 from posebench.networks.backbones import describe
 from posebench.networks.spec import spec_to_mapping
 from posebench.results.cell import CellFinding, CheckpointFacts
 from posebench.running.sources import CheckpointSource
+from posebench.suites.recipe import recipe_from_mapping
 
 # Bytes of checkpoint files that run together; in memory weights take up to three times as much.
 WEIGHTS_OF_A_PASS = 2**30
 _Files = tuple[Path, Path | None]
+# Where a recipe names files, and where provenance has the hash of their content.
+_FILES = (
+    ("data", "folder", "data"),
+    ("initialise", "checkpoint", "initialise"),
+    ("distillation", "teacher", "teacher"),
+)
 
 
 def file_bytes(path: Path) -> int:
@@ -74,7 +84,6 @@ def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
     spec = checkpoint.spec
     # The file's hash does not tell which of its two sets of weights was chosen.
     weights = {WEIGHTS: LAST} if checkpoint.last_step else {}
-    recipe = checkpoint.provenance.get("recipe")
     return CheckpointFacts(
         name=name,
         sha256=checkpoint.sha256,
@@ -84,8 +93,30 @@ def checkpoint_facts(checkpoint: Checkpoint, name: str) -> CheckpointFacts:
         trained_size=spec.input_size,
         parameters=checkpoint.parameters,
         spec={**spec_to_mapping(spec), "keypoints": keypoints_value(spec.keypoints), **weights},
-        training=recipe if isinstance(recipe, Mapping) else None,
+        training=training_facts(checkpoint.provenance),
     )
+
+
+def training_facts(provenance: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the recipe that a checkpoint says it was trained by, or None.
+
+    Files and folders are named by the hash of their content, since one training serves suites that
+    call them otherwise. Settings that recipes did not have yet have their defaults, so that older
+    checkpoints differ from newer ones in what differs only.
+    """
+    recipe = provenance.get("recipe")
+    if not isinstance(recipe, Mapping):
+        return None
+    try:
+        read = recipe_from_mapping(recipe, where="provenance", folder=Path())
+        facts = mapping_from_record(read)
+    except PosebenchError:
+        facts = dict(recipe)  # of another version, or another program's
+    for section, field, origin in _FILES:
+        settings, hashed = facts.get(section), provenance.get(origin)
+        if isinstance(settings, Mapping) and field in settings and isinstance(hashed, Mapping):
+            facts[section] = {**settings, field: hashed.get("sha256", settings[field])}
+    return facts
 
 
 def checkpoint_findings(checkpoint: Checkpoint) -> tuple[CellFinding, ...]:

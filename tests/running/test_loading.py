@@ -16,12 +16,13 @@ from small_run import small_model
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.native import save_checkpoint
 from posebench.cli import main
+from posebench.files.records import mapping_from_record
 from posebench.networks.costs import count_gflops
 from posebench.prediction.execution import Resources
 from posebench.results.store import read_run
 from posebench.running import loading, network_plans, passes as passes_module
 from posebench.running.executors import Send
-from posebench.running.loading import LoadedCheckpoints, checkpoint_facts
+from posebench.running.loading import LoadedCheckpoints, checkpoint_facts, training_facts
 from posebench.running.plan import PlannedCell
 from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
@@ -217,3 +218,23 @@ def test_processes_of_devices_load_what_they_run_and_plan_nothing(
     loads = sorted(label for label in display.labels if label.startswith("loads"))
     assert loads == ["loads a", "loads b"]
     assert calls == {"a": 1, "b": 1, "GFLOPs": 4}  # by this process, which plans
+
+
+def test_facts_name_the_content_of_files_and_fill_in_younger_settings() -> None:
+    model = mapping_from_record(small_model("simcc").spec)
+    recipe = {
+        "name": "taught",
+        "model": model,
+        "optimisation": {"samples": 64},
+        "data": {"folder": "people", "split": "train"},
+        "distillation": {"teacher": "other.safetensors"},
+    }
+    hashed = {"data": {"sha256": "d" * 64, "persons": 7}, "teacher": {"sha256": "e" * 64}}
+    facts = training_facts({"recipe": recipe, **hashed, "initialise": None})
+    assert facts is not None
+    assert facts["data"]["folder"] == "d" * 64
+    assert facts["distillation"] == {"teacher": "e" * 64, "weight": 0.5}
+    assert facts["augmentation"]["offset"] == [0.0, 0.0]
+    # A recipe of another program is shown as it is.
+    assert training_facts({"recipe": {"epochs": 210}}) == {"epochs": 210}
+    assert training_facts({}) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ _WITHOUT_EFFECT = ("name", "pair", "evaluations", "test_sizes", "model.flip")
 _OF_THE_SEED = ("seed", "initialise.checkpoint", "distillation.teacher")
 # Differences are named by two parts, such as `model.head`, however many settings lie below.
 _SHOWN_PARTS = 2
+# A hash is told from another by its beginning.
+_HASH, _BEGINNING = re.compile("[0-9a-f]{64}"), 12
 
 
 def flat_training(recipe: Mapping[str, Any] | None, prefix: str = "") -> dict[str, Any]:
@@ -73,4 +76,8 @@ def _lies_in(name: str, parts: Sequence[str]) -> bool:
 
 def _listed(values: Mapping[str, frozenset[str]]) -> str:
     texts = sorted({text for each in values.values() for text in each})
-    return ", ".join("not said" if text == "null" else text.strip('"') for text in texts)
+    return ", ".join("not said" if text == "null" else _short(text.strip('"')) for text in texts)
+
+
+def _short(text: str) -> str:
+    return text[:_BEGINNING] if _HASH.fullmatch(text) else text
