@@ -74,6 +74,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "images-resampled": "warning",
         "images-other-size": "error",
         "images-orientation": "warning",
+        "images-depth": "warning",
         # Detected boxes.
         "boxes-left-out": "note",
         "boxes-none-in-image": "warning",

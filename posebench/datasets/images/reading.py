@@ -12,8 +12,10 @@ from posebench.datasets.images.rules import ExifRule
 from posebench.errors import DataError
 
 
-def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
-    """Return the image as (H, W, 3) uint8 in BGR order.
+def read_image(
+    path: Path, exif: ExifRule = "apply", *, any_depth: bool = False
+) -> NDArray[np.uint8]:
+    """Return the image as (H, W, 3) uint8 in BGR order; with `any_depth`, in the file's own type.
 
     Raises `DataError`, with the path, if it is missing, empty or cannot be decoded.
     """
@@ -29,6 +31,8 @@ def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
     flags = cv2.IMREAD_COLOR
     if exif == "ignore":
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    if any_depth:
+        flags |= cv2.IMREAD_ANYDEPTH
     try:
         image = cv2.imdecode(data, flags)
     except cv2.error as error:
@@ -38,4 +42,4 @@ def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
             f"The image {path} cannot be decoded.",
             hint="It is damaged or not an image. Get the file again.",
         )
-    return image.astype(np.uint8, copy=False)
+    return image if any_depth else image.astype(np.uint8, copy=False)
