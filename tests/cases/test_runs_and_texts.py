@@ -54,7 +54,7 @@ def test_51_a_damaged_table_is_named(run: Any, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     done = run("compare", out, out)
     assert done.code == 2 and f"table {path} is damaged" in done.err
-    assert "run the suite again" in done.err
+    assert "Run the suite again" in done.err
 
 
 def test_55_control_characters_in_a_reason(run: Any, tmp_path: Path) -> None:
