@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from posebench.datasets.images.reading import read_image
+from posebench.datasets.images.reading import read_image, read_stored
 from posebench.datasets.images.rules import ExifRule
 
 _UPRIGHT = 1
@@ -54,7 +54,7 @@ def read_header(path: Path) -> ImageHeader:
         found = None
     if found is not None:
         return found
-    image = read_image(path, "ignore", any_depth=True)
+    image = read_stored(path)
     height, width = image.shape[:2]
     return ImageHeader(width, height, bits=8 * image.itemsize)
 
