@@ -7,7 +7,8 @@ timm stores the average separately and evaluates it (`timm/models/_helpers.py`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from posebench.checkpoints.findings import WEIGHTS, Finding
@@ -52,7 +53,7 @@ def choose_weights(tree: StateTree, overrides: Iterable[Finding]) -> Chosen:
     """Choose the state dict of a file to load; `weights` of `--spec` overrules the default.
 
     Raises `SpecError` if `weights` is neither of the two words, and `CheckpointError` if the file
-    has only one set.
+    has only one set, or several without a rule for their keys.
     """
     told = [found for found in overrides if found.field == WEIGHTS]
     choice = told[-1].value if told else AVERAGED
@@ -62,10 +63,15 @@ def choose_weights(tree: StateTree, overrides: Iterable[Finding]) -> Chosen:
         )
     pair = next((p for p in _PAIRS if {p.averaged, p.last} <= tree.states.keys()), None)
     if pair is None:
-        if told:
-            raise CheckpointError("The file has only one set of weights, so none can be chosen.")
         first, *rest = sorted(tree.states, key=("", *STATE_KEYS).index)
-        return Chosen(first, dropped=(("weights beside the ones loaded", tuple(rest)),))
+        rivals = _rivals(tree, first, rest)
+        if not rivals and told:
+            raise CheckpointError("The file has only one set of weights, so none can be chosen.")
+        if not rivals:
+            return Chosen(first, dropped=(("weights beside the ones loaded", tuple(rest)),))
+        if len(rivals) > 1 or not told:
+            raise _question(first, rivals)
+        pair = _Pair(rivals[0], first, "--spec says so")
     key, other = (pair.averaged, pair.last) if choice == AVERAGED else (pair.last, pair.averaged)
     rest = [name for name in tree.states if name not in (key, other)]
     why = told[-1].why if told else f"{key}: {pair.why}; --spec overrules"
@@ -73,4 +79,33 @@ def choose_weights(tree: StateTree, overrides: Iterable[Finding]) -> Chosen:
         key,
         (Finding(WEIGHTS, choice, why),),
         ((_RULES[choice].format(key), (other,)), ("weights beside the ones loaded", tuple(rest))),
+    )
+
+
+def _rivals(tree: StateTree, first: str, rest: Iterable[str]) -> list[str]:
+    """Return the keys of tensors that could be weights of the same network as those of `first`.
+
+    Averages may have other names and leave out buffers, but their tensors have the same shapes.
+    """
+    wanted = Counter(tensor.shape for tensor in tree.states[first].values())
+    others = {key: tree.states[key] for key in rest} | dict(tree.tensors)
+    return [
+        key
+        for key, state in others.items()
+        if 2 * len(state) >= wanted.total()
+        and Counter(tensor.shape for tensor in state.values()) <= wanted
+    ]
+
+
+def _question(first: str, rivals: Sequence[str]) -> CheckpointError:
+    listing = ", ".join(rivals)
+    return CheckpointError(
+        f"Beside {first} the file holds weights of the same shapes under {listing}, and does not "
+        "say which are to be tested.",
+        hint=(
+            f"Say with --spec FILE.yaml  weights: averaged  for {listing}, or  weights: last  for "
+            f"{first}."
+            if len(rivals) == 1
+            else "Save the ones that you mean as a file of their own."
+        ),
     )

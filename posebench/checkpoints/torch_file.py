@@ -27,9 +27,10 @@ def load(path: Path, overrides: tuple[Finding, ...]) -> Contents:
 def _state_file(path: Path, file: TorchFile, overrides: tuple[Finding, ...]) -> StateFile:
     tree = state_dicts_of(file.tree, STATE_KEYS)
     chosen = choose_weights(tree, overrides)
+    states = {**tree.tensors, **tree.states}
     return StateFile(
         path.name,
-        tree.states[chosen.key],
+        states[chosen.key],
         tree.meta,
         tree.others,
         dropped=chosen.dropped,

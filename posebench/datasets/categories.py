@@ -92,6 +92,15 @@ def category_findings(raw: Mapping[str, Any], chosen: Sequence[Category]) -> lis
         f"Annotations without a category_id are taken for category {PERSON}",
         (f"annotation {shown(row.get('id'))}" for row in rows if "category_id" not in row),
     )
+    found += finding(
+        "category-id",
+        "Annotations whose category_id is not a whole number",
+        (
+            f"annotation {shown(row.get('id'))} ({shown(row['category_id'])})"
+            for row in rows
+            if not is_integer(row.get("category_id", PERSON)) and row["category_id"] is not True
+        ),
+    )
     if unlisted:
         what = f"`categories` does not list category {', '.join(map(str, unlisted))}"
         found.append(Finding("category-unlisted", what))

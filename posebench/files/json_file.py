@@ -98,6 +98,15 @@ def _too_large(path: Path, what: str) -> DataError:
 def _decode_error(path: Path, what: str, text: str, error: json.JSONDecodeError) -> DataError:
     """Tell a file that was cut off from one that is malformed."""
     position = len(text[: error.pos].encode())
+    # Parsers point at the comma or at the bracket.
+    if text[error.pos :].lstrip(", \t\r\n")[:1] in ("]", "}") and (
+        text[: error.pos + 1].rstrip("]} \t\r\n").endswith(",")
+    ):
+        return DataError(
+            f"The {what} {path} is not valid JSON: a comma stands before the closing bracket near "
+            f"byte {position} (line {error.lineno}, column {error.colno}).",
+            hint="Remove that comma.",
+        )
     left = len(text.rstrip()) - error.pos
     if error.msg.startswith("Unterminated string") or left <= _LONGEST_CUT_TOKEN:
         return DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,22 @@ def _check_tree(root: Node | None, path: Path) -> None:
                     line = key.start_mark.line + 1
                     raise SpecError(f"{path}, line {line}: the key {text!r} comes twice.")
                 keys.add(text)
+        _check_number(node, path)
         waiting.extend(_children(node))
+
+
+def _check_number(node: Node, path: Path) -> None:
+    """Raise `SpecError` for a number that a person never means: NaN, infinity, or base 60."""
+    from yaml import SafeLoader, ScalarNode
+
+    kind = node.tag.rpartition(":")[2]
+    if not isinstance(node, ScalarNode) or kind not in ("int", "float"):
+        return
+    place = f"{path}, line {node.start_mark.line + 1}: {node.value}"
+    if ":" in node.value:
+        raise SpecError(f"{place} is a number to base 60 in YAML. Write it in quotes, or without :")
+    if kind == "float" and not math.isfinite(SafeLoader("").construct_yaml_float(node)):
+        raise SpecError(f"{place} is not a finite number.")
 
 
 def _size(node: Node, known: dict[int, int]) -> int:

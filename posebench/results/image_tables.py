@@ -34,7 +34,7 @@ _KEY_CHARACTERS = 20
 
 
 def save_table(folder: Path, table: ImageTable) -> str:
-    """Write a per-image table below `folder` and return its key; an existing file is left alone."""
+    """Write a per-image table below `folder` and return its key; a sound one is left alone."""
     matches, errors = table.matches, table.errors
     arrays: dict[str, NDArray[Any]] = {name: getattr(matches, name) for name in _ARRAYS}
     arrays["ignored"] = np.packbits(matches.ignored)
@@ -48,7 +48,7 @@ def save_table(folder: Path, table: ImageTable) -> str:
         arrays[_OKS] = table.oks
     key = _key(arrays)
     path = table_path(folder, key)
-    if not path.is_file():
+    if not is_sound(folder, key):
         with put_when_written(path) as temporary:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     return key
@@ -64,6 +64,15 @@ def _key(arrays: Mapping[str, NDArray[Any]]) -> str:
 def table_path(folder: Path, key: str) -> Path:
     """Return the path of a key's table."""
     return folder / f"{key}.npz"
+
+
+def is_sound(folder: Path, key: str) -> bool:
+    """Tell whether the table of a key is there and holds what its name says."""
+    try:
+        load_table(folder, key)
+    except DataError:
+        return False
+    return True
 
 
 def load_table(folder: Path, key: str) -> ImageTable:
@@ -83,7 +92,7 @@ def load_table(folder: Path, key: str) -> ImageTable:
     except Exception as error:  # numpy and zipfile raise many kinds of error
         raise DataError(
             f"The per-image table {path} is damaged ({error}).",
-            hint="Delete it and run the suite again: its cell is scored anew.",
+            hint="Run the suite again: its cell is scored anew.",
         ) from None
 
 

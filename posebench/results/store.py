@@ -25,7 +25,7 @@ from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum
-from posebench.results.image_tables import load_table, save_table, table_path
+from posebench.results.image_tables import is_sound, load_table, save_table
 from posebench.results.probe_store import read_probe
 from posebench.results.probes import StoredProbe
 from posebench.scoring.statistics.image_table import ImageTable
@@ -201,8 +201,8 @@ def has_cell(folder: Path, name: str) -> bool:
 
 
 def has_table(folder: Path, cell: StoredCell) -> bool:
-    """Tell whether the per-image table that a cell names is there; True if it names none."""
-    return cell.table is None or table_path(folder / _TABLES, cell.table).is_file()
+    """Tell whether the table that a cell names is there and sound; True if it names none."""
+    return cell.table is None or is_sound(folder / _TABLES, cell.table)
 
 
 def runs_in(folder: Path) -> tuple[Path, ...]:

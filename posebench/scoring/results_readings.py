@@ -19,6 +19,8 @@ _MOST_IMAGES = 100
 # Another reading is reported if persons' mean best OKS is below the first as written, and with it
 # at least the second, higher by the third.
 _BAD, _GOOD, _GAIN = 0.3, 0.3, 0.25
+# Below this, results resemble nobody.
+_NOBODY = 0.1
 _FRACTION = 1.0
 
 
@@ -60,12 +62,24 @@ def reading_findings(
         found[told] = _resemblance(some, _with(few, poses[:, order]))
     name = max(found, key=lambda reading: found[reading])
     if found[name] < max(_GOOD, usual + _GAIN):
-        return []
+        return _unlike(usual, len(detections))
     what = (
         f"The results resemble the annotated persons by an OKS of {usual:.2f} in the mean; with "
         f"keypoints read as {name}, by {found[name]:.2f}"
     )
     return [Finding("results-reading", what, len(detections))]
+
+
+def _unlike(usual: float, count: int) -> list[Finding]:
+    """Return the finding that results resemble nobody, if their mean OKS is that low."""
+    if usual >= _NOBODY:
+        return []
+    what = (
+        f"The results resemble the annotated persons by an OKS of {usual:.2f} in the mean, in "
+        "images that have both. They may carry other images' `image_id`, or lie in pixels of a "
+        "crop or of a resized or padded image"
+    )
+    return [Finding("results-unlike", what, count)]
 
 
 def _scale(truth: GroundTruth, detections: Detections) -> float:
@@ -108,7 +122,8 @@ def _told_order(order: NDArray[np.intp], dataset: PoseDataset) -> str:
 def _sampled(truth: GroundTruth, detections: Detections) -> tuple[GroundTruth, Detections]:
     """Return the persons of a few images with labelled ones, and the results there."""
     counted = ~truth.ignored & (truth.visibility > 0).any(axis=1)
-    images = np.unique(truth.image[counted])
+    found = np.unique(truth.locate(detections.image_ids))
+    images = np.intersect1d(truth.image[counted], found)
     images = images[sample(len(images), _MOST_IMAGES)]
     rows = np.flatnonzero(counted & np.isin(truth.image, images))
     people = dataclasses.replace(

@@ -72,3 +72,34 @@ def test_invalid_choices_are_refused(tmp_path: Path) -> None:
     spec.write_text("weights: last\n")
     with pytest.raises(CheckpointError, match="one set of weights"):
         load_checkpoint(path, spec)
+
+
+@pytest.mark.parametrize("key", ["ema", "swa_state_dict", "params_ema", "best", "model"])
+def test_weights_beside_under_a_key_without_a_rule_are_asked_about(
+    key: str, tmp_path: Path
+) -> None:
+    path, spec = tmp_path / "best.pth", tmp_path / "spec.yaml"
+    layer = save(path, key, "state_dict", optimizer={"state": {}})
+    with pytest.raises(CheckpointError, match=f"Beside state_dict .* under {key}") as caught:
+        load_checkpoint(path)
+    assert "weights: averaged" in str(caught.value.hint)
+    spec.write_text("weights: averaged\n")
+    assert torch.equal(layer_of(load_checkpoint(path, spec)), layer)
+    spec.write_text("weights: last\n")
+    assert torch.equal(layer_of(load_checkpoint(path, spec)), layer + LAST)
+
+
+def test_an_average_inside_another_entry_is_seen(tmp_path: Path) -> None:
+    path, state = tmp_path / "best.pth", make_model("rtmcc").state_dict()
+    shadow = {name.replace(".", "_"): tensor for name, tensor in state.items() if tensor.ndim}
+    torch.save({"state_dict": state, "ema": {"decay": 0.9, "shadow": shadow}}, path)
+    with pytest.raises(CheckpointError, match=r"under ema\.shadow"):
+        load_checkpoint(path)
+
+
+def test_other_tensors_beside_the_weights_are_no_second_set(tmp_path: Path) -> None:
+    path, state = tmp_path / "best.pth", make_model("rtmcc").state_dict()
+    detector = {f"layer{n}.weight": torch.ones(9, 9) for n in range(len(state))}
+    steps = {0: {"exp_avg": torch.ones(3)}}
+    torch.save({"state_dict": state, "detector": detector, "optimizer": {"state": steps}}, path)
+    assert torch.equal(layer_of(load_checkpoint(path)), state[LAYER])

@@ -32,3 +32,19 @@ def test_a_file_that_memory_does_not_hold_is_not_read(
 def test_free_memory_is_more_than_nothing() -> None:
     free = free_memory()
     assert free is not None and free > 2**20
+
+
+@pytest.mark.parametrize("text", ["[1, 2,]", '[{"a": 1},\n]', '{"a": [1], }\n'])
+def test_a_comma_too_many_is_not_called_a_truncated_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match="a comma stands before the closing bracket"):
+        read_json(path, "results file")
+
+
+@pytest.mark.parametrize("text", ["[1, 2,", '[{"a": 1}', '{"a": [1]', '{"a": "b'])
+def test_a_truncated_file_is_called_so(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match="cut off"):
+        read_json(path, "results file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,3 +91,21 @@ def test_aliases_that_double_and_deep_nesting_are_refused_in_bounded_time(tmp_pa
         read_yaml(written(tmp_path, "a: &a [*a]"))
     with pytest.raises(SpecError, match="it is a device"):
         read_yaml(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: [.nan]\n", "line 2: .nan is not a finite number"),
+        ("a: {b: -.inf}\n", "line 1: -.inf is not a finite number"),
+        ("a: 1.0e+400\n", "line 1: 1.0e"),
+        ("a: 1\nb: 1:30\n", "line 2: 1:30 is a number to base 60"),
+    ],
+)
+def test_numbers_that_nobody_means(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=re.escape(said)):
+        read_yaml(path)
+    path.write_text('a: ".nan"\nb: "1:30"\n')
+    assert read_yaml(path) == {"a": ".nan", "b": "1:30"}

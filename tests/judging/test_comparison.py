@@ -294,6 +294,18 @@ def test_a_gate_on_ap_does_not_let_a_failed_cell_pass(tmp_path: Path) -> None:
     assert posebench("compare", old, new, "--gate", "none").returncode == 0
 
 
+def test_a_gate_that_had_nothing_to_judge_does_not_pass(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {"a": result()})
+    new = run_folder(tmp_path / "new", {"b": result()})
+    alone = ("--gate", "none", "--gate", "AP drop 0.3")
+    done = posebench("compare", old, new, *alone)
+    assert done.returncode == 1
+    assert "gate 'AP drop 0.3': FAILED" in done.stdout
+    assert "no cell has AP in both runs" in done.stdout
+    more = run_folder(tmp_path / "more", {"a": result(), "b": result()})
+    assert posebench("compare", old, more, *alone).returncode == 0
+
+
 def test_a_cell_that_fails_fails_the_gate_though_it_is_new(tmp_path: Path) -> None:
     unsupported = result(ap=None, status="unsupported")
     old = run_folder(tmp_path / "old", {"a": result(), "b": unsupported, "c": result(ap=None)})

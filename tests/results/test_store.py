@@ -19,7 +19,7 @@ import posebench
 from posebench.errors import DataError, UsageError
 from posebench.results import store
 from posebench.results.cell import CellFinding, Intervals
-from posebench.results.image_tables import load_table, save_table
+from posebench.results.image_tables import is_sound, load_table, save_table, table_path
 from posebench.results.store import StoredCell, locked, read_cell, read_run, start_run, write_cell
 
 
@@ -82,6 +82,15 @@ def test_a_damaged_table_is_an_error(tmp_path: Path, damage: str) -> None:
         path.write_bytes(path.read_bytes()[:200] if damage == "cut" else b"no table")
     with pytest.raises(DataError, match="per-image table"):
         load_table(tmp_path, key)
+
+
+def test_a_damaged_table_counts_as_missing_and_is_written_again(tmp_path: Path) -> None:
+    key = save_table(tmp_path, made_up_table(0.5))
+    assert is_sound(tmp_path, key)
+    table_path(tmp_path, key).write_bytes(b"")
+    assert not is_sound(tmp_path, key)
+    assert save_table(tmp_path, made_up_table(0.5)) == key
+    assert is_sound(tmp_path, key)
 
 
 def test_a_flipped_bit_is_told_or_changes_nothing(tmp_path: Path) -> None:

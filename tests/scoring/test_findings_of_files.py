@@ -172,6 +172,61 @@ def test_keypoints_in_another_form(tmp_path: Path, change: Any, reading: str) ->
     assert reading in told and "[results-reading]" in told
 
 
+def in_crops(row: Json) -> None:
+    points = np.reshape(row["keypoints"], (-1, 3))
+    x, y, width, height = row["bbox"]
+    points = (points - [x, y, 0]) * [192 / width, 256 / height, 1]
+    row["keypoints"] = points.ravel().tolist()
+
+
+def of_the_next_image(row: Json) -> None:
+    row["image_id"] = row["image_id"] % 10 + 1
+
+
+def score_first(row: Json) -> None:
+    row["keypoints"] = np.reshape(row["keypoints"], (-1, 3))[:, [2, 0, 1]].ravel().tolist()
+
+
+@pytest.mark.parametrize("change", [in_crops, of_the_next_image, score_first])
+def test_results_that_resemble_nobody(tmp_path: Path, change: Any) -> None:
+    annotations, results, _ = people()
+    for row in results:
+        change(row)
+    assert "[results-unlike]" in said(score(tmp_path, annotations, results))
+
+
+def test_few_sound_results_do_not_resemble_nobody(tmp_path: Path) -> None:
+    annotations, results, _ = people()
+    told = said(score(tmp_path, annotations, results[:2]))
+    assert "[results-unlike]" not in told and "[results-reading]" not in told
+
+
+def test_annotations_that_are_fractions_throughout(tmp_path: Path) -> None:
+    annotations, results, _ = people()
+    for row in annotations["annotations"]:
+        points = np.reshape(row["keypoints"], (-1, 3)) / [WIDTH, HEIGHT, 1]
+        row["keypoints"] = points.ravel().tolist()
+        row["bbox"] = (np.array(row["bbox"]) / [WIDTH, HEIGHT, WIDTH, HEIGHT]).tolist()
+    with pytest.raises(DataError, match="look like fractions of the image"):
+        score(tmp_path, annotations, results)
+
+
+def test_a_category_written_as_text_is_the_reason_given(tmp_path: Path) -> None:
+    annotations, results, _ = people()
+    for row in annotations["annotations"]:
+        row["category_id"] = "1"
+    with pytest.raises(DataError, match="category_id is not a whole number"):
+        score(tmp_path, annotations, results)
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(1, "areas-of-boxes"), (0.13, "areas-small")])
+def test_areas_of_boxes_and_of_smaller_images(tmp_path: Path, factor: float, kind: str) -> None:
+    annotations, results, _ = people()
+    for row in annotations["annotations"]:
+        row["area"] = factor * row["bbox"][2] * row["bbox"][3]
+    assert f"[{kind}]" in said(score(tmp_path, annotations, results))
+
+
 @pytest.mark.parametrize("area", [0, 1, 0.04])
 def test_areas_that_are_none(tmp_path: Path, area: float) -> None:
     annotations, results, _ = people()

@@ -48,7 +48,7 @@ def test_short_and_long_forms(tmp_path: Path) -> None:
             "line 5: nms_threshold is 2.0, and OKS lies between 0 and 1",
         ),
         ("checkpoints: [a]\nscoring:\n  interval: bcaa\n", "line 5: scoring.interval"),
-        ("checkpoints: [a]\nscoring:\n  keypoint_threshold: .nan\n", "line 5: keypoint_threshold"),
+        ("checkpoints: [a]\nscoring:\n  keypoint_threshold: .nan\n", "line 5: .nan is not"),
         ("checkpoints: [a]\nbatch_size: 0\n", "line 4: batch_size"),
         ("checkpoints: [a]\nbatch_size: 1000000000\n", "line 4: batch_size must lie between"),
         ("checkpoints: [a]\nscoring: {replicates: 1000000000}\n", "replicates must lie between"),

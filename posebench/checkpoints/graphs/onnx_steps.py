@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 
 from posebench.checkpoints.graphs.front import Step, Treatment
 from posebench.checkpoints.parsing.onnx_nodes import OnnxNode, OnnxNodes
 
-_PASSES = frozenset({
-    "Abs", "Add", "BatchNormalization", "Cast", "CastLike", "Clip", "Concat", "ConcatFromSequence",
-    "Constant", "DepthToSpace", "Div", "Dropout", "Expand", "Flatten", "Gather", "GatherElements",
-    "GatherND", "Identity", "Max", "Mean", "Min", "Mul", "Neg", "Pad", "Pow", "Reciprocal",
-    "ReduceMean", "Reshape", "Resize", "ReverseSequence", "ScatterElements", "ScatterND",
-    "SequenceAt", "SequenceConstruct", "Slice", "SpaceToDepth", "Split", "SplitToSequence", "Sqrt",
-    "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Upsample", "Where",
-})  # fmt: skip
+# Words in the names of operations that are layers, in any domain. Whatever else meets pixels, such
+# as a clip, a pooling or a function of the file's own, belongs to the front and is measured.
+_LAYERS = ("conv", "matmul", "gemm", "attention", "lstm", "gru", "rnn")
 _MEASURES = frozenset({"Shape", "Size"})
 _SAME_SIDES = frozenset({"Identity", "Cast", "DequantizeLinear"})
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
-_OWN = ("", "ai.onnx")
 # A convolution with more channels than a colour has is a layer, however small its kernel.
 _COLOURS = (1, 3)
 
@@ -48,8 +41,6 @@ def _treatment(
     takers: dict[str, list[str]],
     makers: dict[str, str],
 ) -> Treatment:
-    if node.domain not in _OWN:
-        return "learned"
     kind = node.operation
     if kind in _MEASURES:
         return "measures"
@@ -61,11 +52,11 @@ def _treatment(
         return "rounds" if quantised else "passes"
     weight = sides.get(node.inputs[1]) if len(node.inputs) > 1 else None
     if kind == "Conv":
-        return "passes" if weight is not None and _is_pointwise(weight) else "learned"
+        return "passes" if weight is not None and _makes_colours(weight) else "learned"
     if kind in _PRODUCTS:
         return "passes" if weight == (3, 3) else "learned"
-    return "passes" if kind in _PASSES else "learned"
+    return "learned" if any(word in kind.lower() for word in _LAYERS) else "passes"
 
 
-def _is_pointwise(weight: tuple[int, ...]) -> bool:
-    return len(weight) == 4 and weight[0] in _COLOURS and math.prod(weight[2:]) == 1
+def _makes_colours(weight: tuple[int, ...]) -> bool:
+    return len(weight) == 4 and weight[0] in _COLOURS

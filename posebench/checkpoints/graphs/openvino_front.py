@@ -13,14 +13,9 @@ from posebench.checkpoints.graphs.graphs import Front
 from posebench.checkpoints.graphs.openvino import OpenvinoSession, Requests
 from posebench.errors import CheckpointError
 
-_PASSES = frozenset({
-    "Abs", "Add", "BatchNormInference", "Broadcast", "Clamp", "Concat", "Constant", "Convert",
-    "ConvertLike", "DepthToSpace", "Divide", "Gather", "GatherElements", "GatherND", "Interpolate",
-    "Maximum", "Minimum", "Multiply", "Negative", "Pad", "Parameter", "Power", "ReduceMean",
-    "Reshape", "Reverse", "ReverseSequence", "ScatterElementsUpdate", "ScatterNDUpdate",
-    "ScatterUpdate", "Select", "ShuffleChannels", "Slice", "SpaceToDepth", "Split", "Sqrt",
-    "Squeeze", "StridedSlice", "Subtract", "Tile", "Transpose", "Unsqueeze", "VariadicSplit",
-})  # fmt: skip
+# Words in the names of operations that are layers. Whatever else meets pixels, such as a pooling,
+# belongs to the front and is measured.
+_LAYERS = ("convolution", "matmul", "attention", "lstm", "gru", "rnn")
 _CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
 # A convolution with more channels than a colour has is a layer, however small its kernel.
 _COLOURS = (1, 3)
@@ -65,10 +60,10 @@ def _treatment(node: Any) -> Treatment:
     if kind == "FakeQuantize":
         return "rounds"
     if kind in _CONVOLUTIONS:
-        return "passes" if _is_pointwise(_sides(node)) else "learned"
+        return "passes" if _makes_colours(_sides(node)) else "learned"
     if kind == "MatMul":
         return "passes" if _sides(node) == (3, 3) else "learned"
-    return "passes" if kind in _PASSES else "learned"
+    return "learned" if any(word in kind.lower() for word in _LAYERS) else "passes"
 
 
 def _sides(node: Any) -> tuple[int, ...]:
@@ -77,10 +72,9 @@ def _sides(node: Any) -> tuple[int, ...]:
     return tuple(shape.to_shape()) if shape.is_static else ()
 
 
-def _is_pointwise(weight: tuple[int, ...]) -> bool:
-    """Tell whether weights (out, in, 1, 1), or grouped (3, 1, 1, 1, 1), map colours to colours."""
-    channels = math.prod(weight[: len(weight) - 3])
-    return len(weight) in (4, 5) and channels in _COLOURS and math.prod(weight[-2:]) == 1
+def _makes_colours(weight: tuple[int, ...]) -> bool:
+    """Tell whether weights (out, in, h, w), or grouped (3, 1, 1, h, w), map colours to colours."""
+    return len(weight) in (4, 5) and math.prod(weight[: len(weight) - 3]) in _COLOURS
 
 
 def _value(port: Any) -> str:

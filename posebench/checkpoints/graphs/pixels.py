@@ -21,8 +21,11 @@ _FULL = 255.0
 # Black and the three primaries determine the linear map; the last colour checks it.
 _COLOURS = ((0.0, 0.0, 0.0), (_FULL, 0.0, 0.0), (0.0, _FULL, 0.0), (0.0, 0.0, _FULL))
 _CHECK = (130.0, 40.0, 220.0)
+# Normalised crops have values like these.
+_DARK = (-1.75, -0.5, -2.25)
 # Fraction of the largest value: float16 and quantised integers round by about this much.
 _TOLERANCE = 2e-3
+_DARK_TOLERANCE = 0.05
 _MOST_ROWS = 64
 
 
@@ -40,8 +43,11 @@ class Pixels:
     problem: str = ""
 
 
-def measure_pixels(answer: Answer) -> Pixels:
-    """Return what a graph does to pixels between its input and its first layers."""
+def measure_pixels(answer: Answer, *, signed: bool = True) -> Pixels:
+    """Return what a graph does to pixels between its input and its first layers.
+
+    `signed` tells whether its input can hold values below 0, as normalised crops have.
+    """
     black, *primaries, checked = (_values(answer(colour)) for colour in (*_COLOURS, _CHECK))
     if not all(np.isfinite(each).all() for each in (black, *primaries, checked)):
         return Pixels(problem="scales its input by the contents of the crop")
@@ -53,7 +59,12 @@ def measure_pixels(answer: Answer) -> Pixels:
     rows = _distinct(np.column_stack((slopes, black)))
     if rows is None:
         return Pixels(problem="makes other channels from the three of its input")
-    return _settled(rows)
+    found = _settled(rows)
+    if signed and (found.mean, found.std) == (Pixels().mean, Pixels().std) and not found.problem:
+        dark = _values(answer(_DARK))
+        if not np.allclose(slopes @ np.asarray(_DARK) + black, dark, rtol=0, atol=_DARK_TOLERANCE):
+            return Pixels(problem="changes values below 0, which normalised crops have,")
+    return found
 
 
 def _values(arrays: Sequence[NDArray[Any]]) -> Floats:
@@ -78,6 +89,8 @@ def _distinct(rows: Floats) -> Floats | None:
 
 
 def _settled(rows: Floats) -> Pixels:
+    if not len(rows):
+        return Pixels(problem="removes the colour of plain crops")
     slopes, shifts = rows[:, :3], rows[:, 3]
     large = np.abs(slopes) > _TOLERANCE * np.abs(slopes).max(axis=1, keepdims=True, initial=0.0)
     order = [int(np.argmax(row)) for row in large]

@@ -63,7 +63,8 @@ def _open(file: GraphFile) -> Session:
 def _pixels(file: GraphFile, session: Session, size: InputSize) -> Pixels:
     try:
         front = _front(session, file.name)
-        return measure_pixels(lambda colour: front(_crops(session, size, colour)))
+        signed = session.facts.input.dtype is not np.uint8
+        return measure_pixels(lambda colour: front(_crops(session, size, colour)), signed=signed)
     except Exception:  # a runtime may raise anything for a part of a graph that it cannot run alone
         return Pixels(problem="does something to its input that could not be determined")
 

@@ -10,7 +10,7 @@ import mmap
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -168,12 +168,14 @@ def _check_byte_order(little: bool) -> None:
 class StateTree:
     """The state dicts of a checkpoint's tree, by key; the key of a bare one is empty.
 
-    `others` names the entries beside them other than `meta`.
+    `others` names the entries beside them other than `meta`. `tensors` are those among the others,
+    or one level inside them, that map names to tensors; a key inside another follows a dot.
     """
 
     states: Mapping[str, dict[str, TensorRef]]
     meta: Mapping[str, Any]
     others: tuple[str, ...]
+    tensors: Mapping[str, dict[str, TensorRef]] = field(default_factory=dict)
 
 
 def state_dicts_of(tree: Any, keys: Collection[str]) -> StateTree:
@@ -192,9 +194,29 @@ def state_dicts_of(tree: Any, keys: Collection[str]) -> StateTree:
         _check_state(state)
     meta = tree.get("meta")
     others = tuple(str(key) for key in tree if key not in nested and key != "meta")
+    states, meta = nested or {"": tree}, meta if isinstance(meta, dict) else {}
+    if not nested:
+        return StateTree(states, meta, ())
     return StateTree(
-        nested or {"": tree}, meta if isinstance(meta, dict) else {}, others if nested else ()
+        states, meta, others, _tensors({key: value for key, value in tree.items() if key in others})
     )
+
+
+def _tensors(entries: Mapping[str, Any]) -> dict[str, dict[str, TensorRef]]:
+    """Return the entries that map names to tensors, and those one level inside the others."""
+    inside = {
+        f"{key}.{name}": value
+        for key, entry in entries.items()
+        if isinstance(entry, dict)
+        for name, value in entry.items()
+    }
+    return {
+        key: value
+        for key, value in {**entries, **inside}.items()
+        if isinstance(value, dict)
+        and value
+        and all(isinstance(k, str) and isinstance(v, TensorRef) for k, v in value.items())
+    }
 
 
 def _check_state(state: Mapping[Any, Any]) -> None:

@@ -22,8 +22,11 @@ Row = dict[str, Any]
 _TINY = 1.0
 # An area may exceed its box by this factor, for rounding.
 _SLACK = 1.05
-# People fill 0.3 to 0.6 of their boxes; a file whose median is below this has other units.
-_LEAST_SHARE = 0.03
+# People fill 0.3 to 0.7 of their boxes; a file whose median is below this has other units, or
+# areas of smaller images.
+_LEAST_SHARE = 0.15
+# With fewer persons, areas that equal their boxes are chance.
+_FEWEST = 3
 _HINT = "--area-rule box takes 0.53 of each box instead, as is usual where areas are missing."
 
 
@@ -55,6 +58,13 @@ def area_defects(
             "each box instead)"
         )
         found.append(Finding("areas-small", what, total, hint=_HINT))
+    whole = judged & np.isclose(areas, extents, rtol=1e-3)
+    if total >= _FEWEST and whole.sum() == total:
+        what = (
+            f"The `area` of all {total} labelled persons is that of their whole `bbox`, where "
+            "COCO's is that of the person, about half: AP is higher than with such areas"
+        )
+        found.append(Finding("areas-of-boxes", what, total))
     above = judged & (areas > _SLACK * extents + 1)
     if above.any():
         times = np.median(areas[above] / extents[above])

@@ -20,7 +20,11 @@ from posebench.datasets.checks.findings import (
     is_number,
     person_name,
 )
-from posebench.datasets.checks.readings import box_reading_by_poses, keypoint_reading_by_boxes
+from posebench.datasets.checks.readings import (
+    box_reading_by_poses,
+    fractions_everywhere,
+    keypoint_reading_by_boxes,
+)
 from posebench.datasets.columns import sound_numbers
 from posebench.datasets.keypoint_names import sets_with
 from posebench.datasets.keypoints import KeypointSet
@@ -187,6 +191,7 @@ def _readings(posed: _Posed) -> list[Finding]:
     triplets, boxes, sizes = posed.keypoints[sound], posed.boxes[sound], posed.sizes[sound]
     found = []
     for kind, what in (
+        ("fractions", fractions_everywhere(triplets, boxes)),
         ("box-reading", box_reading_by_poses(boxes, triplets, sizes)),
         ("keypoints-reading", keypoint_reading_by_boxes(triplets, boxes, sizes)),
     ):

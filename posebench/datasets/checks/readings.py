@@ -144,6 +144,22 @@ def keypoint_reading_by_boxes(poses: Numbers, boxes: Numbers, sizes: Numbers) ->
     )
 
 
+def fractions_everywhere(poses: Numbers, boxes: Numbers) -> str | None:
+    """Say that all of N poses (N, K, 3) and boxes (N, 4) are fractions of their images, if so.
+
+    Poses and boxes that are both fractions fit each other, so no other test sees them.
+    """
+    labelled = poses[..., :2][poses[..., 2] > 0]
+    if len(boxes) < _FEWEST or not labelled.size or boxes.max() <= 0:
+        return None
+    if max(boxes.max(), np.abs(labelled).max()) > 1.0:
+        return None
+    return (
+        f"All boxes and labelled keypoints of {len(boxes)} persons lie within 0-1: they look like "
+        "fractions of the image, and pixels are wanted"
+    )
+
+
 @_QUIET
 def box_reading_by_boxes(found: Placed, annotated: Placed, sizes: Numbers) -> str | None:
     """Say which reading of N detected boxes fits the annotated ones; None for x, y, w, h.

@@ -16,6 +16,8 @@ from posebench.errors import DataError
 
 # Smaller images do not count as resized copies: rounding alone can give them any aspect ratio.
 _SMALLEST_COPY = 16
+# Bits of a channel that networks are given.
+_BITS = 8
 
 
 def dataset_image(dataset: PoseDataset, index: int) -> NDArray[np.uint8]:
@@ -80,6 +82,16 @@ def image_findings(dataset: PoseDataset) -> list[Finding]:
         *finding("images-missing", what, map(str, sorted(missing)), hint),
         *finding("images-unreadable", "Images that cannot be read", unreadable),
         *_size_findings(dataset, headers),
+        *finding(
+            "images-depth",
+            "Images of more than 8 bits a channel, which are reduced to 8 (of 16 bits the upper "
+            "ones, so that an image that uses the lower ones alone is black)",
+            (
+                f"{shortened(image.path.name)} ({header.bits} bits)"
+                for image, header, _ in headers
+                if header.bits > _BITS
+            ),
+        ),
     ]
 
 

@@ -7,11 +7,11 @@ are decoded.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from posebench.datasets.images.reading import read_image
+from posebench.datasets.images.reading import read_image, read_stored
 from posebench.datasets.images.rules import ExifRule
 
 _UPRIGHT = 1
@@ -24,11 +24,15 @@ _LONGEST_SEGMENT = 1 << 16
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Pixels as stored, and the EXIF orientation (1 upright, 2-4 keep the size, 5-8 swap it)."""
+    """Pixels as stored, and the EXIF orientation (1 upright, 2-4 keep the size, 5-8 swap it).
+
+    `bits` are those of a channel.
+    """
 
     width: int
     height: int
     orientation: int = _UPRIGHT
+    bits: int = 8
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -50,8 +54,9 @@ def read_header(path: Path) -> ImageHeader:
         found = None
     if found is not None:
         return found
-    height, width = read_image(path, "ignore").shape[:2]
-    return ImageHeader(width, height)
+    image = read_stored(path)
+    height, width = image.shape[:2]
+    return ImageHeader(width, height, bits=8 * image.itemsize)
 
 
 def size_as_read(path: Path, header: ImageHeader, exif: ExifRule) -> tuple[int, int]:
@@ -92,11 +97,11 @@ def _png(stream: IO[bytes]) -> ImageHeader | None:
     while len(head := stream.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
         if name == b"IHDR":
-            width, height = struct.unpack(">II", stream.read(8))
-            found = ImageHeader(width, height)
-            length -= 8
+            width, height, bits = struct.unpack(">IIB", stream.read(9))
+            found = ImageHeader(width, height, bits=bits)
+            length -= 9
         elif name == b"eXIf" and found is not None and length < _LONGEST_SEGMENT:
-            return ImageHeader(found.width, found.height, _orientation(stream.read(length)))
+            return replace(found, orientation=_orientation(stream.read(length)))
         elif name == b"IEND":
             break
         stream.seek(length + 4, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,21 @@ def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
 
     Raises `DataError`, with the path, if it is missing, empty or cannot be decoded.
     """
+    flags = cv2.IMREAD_COLOR
+    if exif == "ignore":
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    return _decoded(path, flags).astype(np.uint8, copy=False)
+
+
+def read_stored(path: Path) -> NDArray[Any]:
+    """Return the image as (H, W, 3) in BGR order, as it is stored and in the file's own type.
+
+    Raises `DataError` as `read_image` does.
+    """
+    return _decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH)
+
+
+def _decoded(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError:
@@ -26,9 +42,6 @@ def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
         raise DataError(f"The image {path} cannot be read: {why}.") from None
     if data.size == 0:
         raise DataError(f"The image {path} is empty.", hint="Get the file again.")
-    flags = cv2.IMREAD_COLOR
-    if exif == "ignore":
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(data, flags)
     except cv2.error as error:
@@ -38,4 +51,4 @@ def read_image(path: Path, exif: ExifRule = "apply") -> NDArray[np.uint8]:
             f"The image {path} cannot be decoded.",
             hint="It is damaged or not an image. Get the file again.",
         )
-    return image.astype(np.uint8, copy=False)
+    return image

@@ -141,6 +141,34 @@ def padded_and_shaped(graph: Graph) -> str:
     return str(graph.add("Pad", value, np.array([0, 0, 4, 4, 0, 0, 4, 4])))
 
 
+def by_spatial_convolution(graph: Graph) -> str:
+    """A 3x3 convolution, each channel on its own, with weights in its middle alone."""
+    weight = np.zeros((3, 1, 3, 3), np.float32)
+    weight[:, 0, 1, 1] = 1 / STD.ravel()
+    shift = (-MEAN / STD).ravel()
+    return str(graph.add("Conv", "input", weight, shift, group=3, pads=[1, 1, 1, 1]))
+
+
+def by_einsum(graph: Graph) -> str:
+    scale = np.diag(1 / STD.ravel()).astype(np.float32)
+    value = graph.add("Einsum", "input", scale, equation="bchw,dc->bdhw")
+    return str(graph.add("Sub", value, MEAN / STD))
+
+
+def clipped(graph: Graph) -> str:
+    return str(graph.add("Clip", "input", np.array(0, np.float32), np.array(255, np.float32)))
+
+
+def conditionally(graph: Graph) -> str:
+    """Both branches take the input without listing it as one."""
+    branches = {}
+    for name, operation in (("then_branch", "Neg"), ("else_branch", "Identity")):
+        made = helper.make_tensor_value_info(name, FLOAT, [1, 3, 64, 48])
+        node = helper.make_node(operation, ["input"], [name])
+        branches[name] = helper.make_graph([node], name, [], [made])
+    return str(graph.add("If", np.array(True), **branches))
+
+
 IMAGENET = ("rgb", NOTHING, ALL_ONES)
 ONNX: dict[str, tuple[Callable[[Graph], str], tuple[Any, ...] | None]] = {
     "nothing": (lambda g: "input", ()),
@@ -175,6 +203,26 @@ ONNX: dict[str, tuple[Callable[[Graph], str], tuple[Any, ...] | None]] = {
     "mean alone": (
         lambda g: g.add("Sub", "input", MEAN[:, ::-1].copy()), ("bgr", NOTHING, ALL_ONES)
     ),
+    "rectified": (lambda g: normalised(g, g.add("Relu", "input")), IMAGENET),
+    "rounded down": (lambda g: normalised(g, g.add("Floor", "input")), IMAGENET),
+    "pooled": (
+        lambda g: normalised(
+            g, g.add("AveragePool", "input", kernel_shape=[2, 2], strides=[2, 2])
+        ),
+        IMAGENET,
+    ),
+    "3x3": (by_spatial_convolution, IMAGENET),
+    "einsum": (by_einsum, IMAGENET),
+    "clipped": (lambda g: normalised(g, clipped(g)), IMAGENET),
+    "clipped alone": (clipped, None),
+    "rectified alone": (lambda g: g.add("Relu", "input"), None),
+    "sigmoid": (lambda g: g.add("Sigmoid", "input"), None),
+    "instance norm": (
+        lambda g: g.add(
+            "InstanceNormalization", "input", np.ones(3, np.float32), np.zeros(3, np.float32)
+        ),
+        None,
+    ),
     "turned alone": (lambda g: turned(g, "input"), None),
     "turned by a slice": (
         lambda g: g.add(
@@ -200,7 +248,9 @@ def pixels_of(path: Path) -> Pixels:
     """Measure a file in this process, which is faster than in a separate one."""
     session = onnx_graphs.open_session(onnx_graphs.read_file(path))
     front = onnx_graphs.open_front(session, where=path.name)
-    return measure_pixels(lambda colour: front(plain_crop(session.facts.input, colour)))
+    taken = session.facts.input
+    signed = taken.dtype is not np.uint8
+    return measure_pixels(lambda colour: front(plain_crop(taken, colour)), signed=signed)
 
 
 def plain_crop(taken: GraphInput, colour: Sequence[float]) -> np.ndarray:
@@ -228,6 +278,12 @@ def test_what_a_graph_does_to_pixels_decides_the_crop(name: str, tmp_path: Path)
             crop_of(pixels)
         assert "--spec" in str(caught.value.hint)
         assert "channels: bgr" in str(caught.value.hint)
+
+
+def test_a_graph_that_cannot_be_cut_asks(tmp_path: Path) -> None:
+    graph = Graph()
+    with pytest.raises(CheckpointError, match="could not be determined"):
+        load_checkpoint(graph.save(tmp_path / "net.onnx", conditionally(graph)))
 
 
 def test_channels_last_bytes_and_halves(tmp_path: Path) -> None:
@@ -293,6 +349,12 @@ def test_openvino_fronts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     product = ops.convolution(source, ops.constant(weight), [1, 1], [0, 0], [0, 0], [1, 1])
     shifted = ops.add(product, ops.constant(-MEAN / STD))
     assert crop_of(openvino_pixels(shifted, source)) == IMAGENET
+    source = crops()
+    pooled = ops.avg_pool(source, [2, 2], [0, 0], [0, 0], [2, 2], False)
+    assert crop_of(openvino_pixels(scaled(pooled), source)) == IMAGENET
+    source = crops()
+    with pytest.raises(CheckpointError, match="values below 0"):
+        crop_of(openvino_pixels(ops.relu(source), source))
     source = crops()
     ends = [ops.constant(np.float32(value)) for value in (-2.2, 2.7, -2.2, 2.7)]
     rounded = ops.fake_quantize(scaled(source), *ends, 256)

@@ -128,6 +128,21 @@ def test_orientations_that_swap_the_size(tmp_path: Path, orientation: int) -> No
     assert kinds(dataset_of(square, size=(HEIGHT, HEIGHT))) == ["images-orientation"]
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "uint16"), ("a.tiff", "float32")])
+def test_images_of_more_than_8_bits_are_reported(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    assert cv2.imwrite(str(path), picture().astype(kind))
+    (found,) = image_findings(dataset_of(path))
+    assert found.kind == "images-depth" and f"({8 * np.dtype(kind).itemsize} bits)" in str(found)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tiff", "a.bmp", "a.jpg"])
+def test_images_of_8_bits_are_not(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert cv2.imwrite(str(path), picture())
+    assert kinds(dataset_of(path)) == []
+
+
 @pytest.mark.parametrize("factor", [0.5, 0.33, 2])
 def test_resized_copies_are_refused_or_resampled(tmp_path: Path, factor: float) -> None:
     path, small = tmp_path / "a.png", cv2.resize(picture(), None, fx=factor, fy=factor)
