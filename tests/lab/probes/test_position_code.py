@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from planted import middles, people_at, spec_of, subject_of
 
 from posebench.errors import UnsupportedProbeError
 from posebench.lab.probes.position_code import code_numbers, gaussian_code, position_code, principal
+from posebench.networks.codecs.regression import RegressionCodec
 from posebench.networks.features import AnswerVectors, LearnedVectors
 from posebench.suites.probes import ProbeSettings
 
@@ -73,6 +75,16 @@ def test_both_axes_are_read_with_the_training_targets_beside_them() -> None:
     for axis in "xy":
         trained, target = found["trained", axis], found["target", axis]
         assert trained == pytest.approx(target, rel=1e-4)
+
+
+def test_the_reason_fits_a_network_that_is_no_heatmap() -> None:
+    spec = replace(spec_of("heatmap"), codec=RegressionCodec())
+    with pytest.raises(UnsupportedProbeError, match="not bins"):
+        position_code(subject_of(spec, PEOPLE, lambda _: (np.zeros((17, 2)),)), ProbeSettings())
+    vectors = AnswerVectors(LearnedVectors(torch.eye(17)))
+    subject = subject_of(spec_of("simcc"), PEOPLE, lambda _: (), vectors=vectors)
+    with pytest.raises(UnsupportedProbeError, match="cannot be found"):
+        position_code(subject, ProbeSettings())
 
 
 def test_a_heatmap_has_no_position_code() -> None:
