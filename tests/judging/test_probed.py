@@ -17,6 +17,7 @@ from posebench.results.probes import ProbeReading, ProbeRow, ReadingRow, StoredP
 from posebench.results.store import Run, RunRecord, read_run, start_run
 from posebench.suites.claims import FIELDS, Claim, load_claims
 from posebench.suites.suite import Suite, load_suite, shipped_folder, shipped_suites
+from posebench.suites.transforms import NO_TRANSFORM
 
 SUITE = Suite("s", "", ("heatmap-s", "simcc-s"), sizes=(), probes=("tokens", "identity"))
 CLAIM = Claim(
@@ -114,7 +115,23 @@ def test_validation_knows_the_numbers_of_probes(metric: str, said: str | None) -
 def test_shipped_claims_read_numbers_that_the_shipped_suite_probes() -> None:
     suite = load_suite(shipped_suites()["probes"])
     claims = load_claims(shipped_folder() / "claims" / "probes.yaml")
-    assert {claim.id for claim in claims} == set(suite.claims)
+    of_bits = [claim for claim in suite.claims if claim.startswith("C10-")]
+    assert {claim.id for claim in claims} | set(of_bits) == set(suite.claims)
     for claim in claims:
         assert PROBE_NUMBERS[claim.metric].probe in suite.probes
     assert {"probe", "arm", *WHERE} <= set(FIELDS)
+
+
+def test_the_shipped_suite_has_the_bits_that_its_claims_on_bits_read() -> None:
+    suites = {name: load_suite(shipped_suites()[name]) for name in ("probes", "quantisation")}
+    named = {
+        name: {c for c in suite.claims if c.startswith("C10-")} for name, suite in suites.items()
+    }
+    assert named["probes"] == named["quantisation"] != set()
+    claims = load_claims(shipped_folder() / "claims" / "transforms.yaml")
+    wanted = {NO_TRANSFORM}
+    for claim in claims:
+        if claim.id in named["probes"]:
+            asked = claim.at["transform"]
+            wanted |= {asked} if isinstance(asked, str) else set(map(str, asked))
+    assert wanted == set(suites["probes"].transforms)
