@@ -21,12 +21,17 @@ from posebench.suites.claims import LABEL, Claim
 
 
 def probed_cells(run: Run) -> tuple[ClaimCell, ...]:
-    """Return the rows of a run's probes as claims see them."""
-    return tuple(
-        _claim_cell(probe, place, row)
-        for probe in run.probes
-        for place, row in enumerate(probe.rows)
-    )
+    """Return the rows of a run's probes as claims see them.
+
+    Raises `DataError` for damaged arrays.
+    """
+    found = list[ClaimCell]()
+    for probe in run.probes:
+        units = _keypoint_pairs(run, probe)
+        found += [
+            _claim_cell(probe, place, row, units.get(place)) for place, row in enumerate(probe.rows)
+        ]
+    return tuple(found)
 
 
 def probed_replicates(run: Run, claims: Sequence[Claim]) -> Replicates:
@@ -57,7 +62,18 @@ def probed_replicates(run: Run, claims: Sequence[Claim]) -> Replicates:
     return found
 
 
-def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow) -> ClaimCell:
+def _keypoint_pairs(run: Run, probe: StoredProbe) -> dict[int, int]:
+    """Return how many left/right pairs each row's numbers rest on, empty if images are resampled.
+
+    Rows differ in it where nobody has some of the keypoints.
+    """
+    if probe.sampled != "keypoints":
+        return {}
+    found = stored_sums(read_arrays(run.folder, probe))
+    return {place: len(sums.numerators) for place, _, sums in found}
+
+
+def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow, units: int | None) -> ClaimCell:
     facts, data = probe.checkpoint, probe.data
     texts = {
         "checkpoint": facts.name,
@@ -89,6 +105,7 @@ def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow) -> ClaimCell:
             "images": data.images if probe.sampled == "images" else None,
         },
         values=row.numbers,
+        units=units,
     )
 
 

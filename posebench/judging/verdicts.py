@@ -99,7 +99,10 @@ def judge(
     claims: Sequence[Claim], cells: Sequence[ClaimCell], replicates: Replicates
 ) -> tuple[Verdict, ...]:
     """Return the verdict on each claim; p-values are adjusted over all claims that have one."""
-    estimated = [_estimate(claim, cells, replicates) for claim in claims]
+    return _adjusted([_estimate(claim, cells, replicates) for claim in claims])
+
+
+def _adjusted(estimated: Sequence[Verdict]) -> tuple[Verdict, ...]:
     adjusted = holm([verdict.p for verdict in estimated])
     tests = sum(p is not None for p in adjusted)
     return tuple(
@@ -237,11 +240,14 @@ def judge_run(folder: Path) -> tuple[Verdict, ...]:
 
 
 def verdicts_of(run: Run) -> tuple[Verdict, ...]:
-    """Return the verdicts on the claims of a run's suite."""
+    """Return the verdicts on the claims of a run's suite.
+
+    Their p-values are adjusted together, whatever the evidence of each.
+    """
     found: dict[str, Verdict] = {}
     for word, kind in EVIDENCE_KINDS.items():
         claims = [claim for claim in run.record.claims if claim.evidence == word]
         if claims:
-            judged = judge(claims, kind.cells(run), kind.replicates(run, claims))
-            found |= {verdict.claim.id: verdict for verdict in judged}
-    return tuple(found[claim.id] for claim in run.record.claims)
+            cells, replicates = kind.cells(run), kind.replicates(run, claims)
+            found |= {claim.id: _estimate(claim, cells, replicates) for claim in claims}
+    return _adjusted([found[claim.id] for claim in run.record.claims])

@@ -24,7 +24,8 @@ class ClaimCell:
     by `FIELDS` and `labels.*`; `conditions` must not differ either where speeds are compared;
     `sizes` are the numbers trends go over; `values` are numbers by
     the names of `NUMBERS`, None or absent where the cell has none. `training` is the recipe by
-    dotted names, such as `optimisation.samples`, empty where it is not known.
+    dotted names, such as `optimisation.samples`, empty where it is not known. `units` counts what
+    is resampled in place of images, such as left/right pairs of keypoints.
     """
 
     id: str
@@ -35,6 +36,7 @@ class ClaimCell:
     values: Mapping[str, float | None]
     conditions: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    units: int | None = None
 
     @property
     def seed(self) -> str:

@@ -157,6 +157,7 @@ def _detectable(sample: ImageSample | SampledEffect) -> Detectable | None:
 
 
 def _smallest_set(strata: Sequence[SeedWeights], cells: Cells) -> int | None:
-    """Return the number of images of the smallest data set."""
-    counts = [cells[name].identity.get("images") for name in mean_weights(strata)]
+    """Return the number of images of the smallest data set, or of what else was resampled."""
+    used = [cells[name] for name in mean_weights(strata)]
+    counts = [cell.units or cell.identity.get("images") for cell in used]
     return min((count for count in counts if isinstance(count, int)), default=None)
