@@ -60,7 +60,8 @@ class Verdict:
     `effect` is in the metric's own scale, a fraction for a score (per doubling for a trend); `low`
     and `high` are the ends of its 95 % interval; `p` is two-sided, of an effect at the margin, and
     the largest of `by_dataset` if there are several data sets. They are None where nothing was
-    resampled. `scope` is what the verdict is about, None for published figures, and `not_shown`
+    resampled. `keypoint_pairs` counts the left/right pairs that were resampled in place of
+    `images`. `scope` is what the verdict is about, None for published figures, and `not_shown`
     what it leaves open. `effects` are the single pairs' by what each pair shares, of which
     `pairs_agree` are as the claim says; `by_seed` are those of single seeds. `seeds` counts those
     that treatment and control share; where they share none, it is the smallest of
@@ -82,6 +83,7 @@ class Verdict:
     left_out: tuple[str, ...] = ()
     confounds: tuple[str, ...] = ()
     images: int | None = None
+    keypoint_pairs: int | None = None
     seeds: int | None = None
     reason: str | None = None
     scope: Scope | None = None
@@ -138,6 +140,7 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
         left_out=contrast.left_out,
         confounds=confounds_of(pairs, {cell.id: cell.checkpoint for cell in cells}),
         images=_images([by_id[name] for name in names]),
+        keypoint_pairs=min((n for name in names if (n := by_id[name].units)), default=None),
         seeds=min(whole.seeds) if measured else None,
         scope=scope,
         not_shown=what_is_not_shown(scope),

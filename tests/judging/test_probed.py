@@ -15,6 +15,7 @@ from posebench.judging.claim_checks import claim_problems
 from posebench.judging.pairs.chance import Detectable
 from posebench.judging.probed import probed_replicates
 from posebench.judging.verdicts import verdicts_of
+from posebench.reporting.tables.verdict_table import evidence_text
 from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.probe_store import write_arrays, write_probe
 from posebench.results.probes import ProbeReading, ProbeRow, ReadingRow, StoredProbe, Sums
@@ -173,6 +174,8 @@ def test_left_right_pairs_give_no_more_certainty_than_their_number(tmp_path: Pat
             of_keypoints("b", "simcc-s", worse),
         )
         (verdict,) = verdicts_of(run)
+        assert verdict.keypoint_pairs == 4 * copies
+        assert f"{4 * copies} left/right pairs" in evidence_text(verdict)
         draws = probed_replicates(run, [claim])
         sample = draws["a#0", claim.metric] - draws["b#0", claim.metric]
         assert verdict.effect is not None
