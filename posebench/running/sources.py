@@ -44,6 +44,10 @@ class SuiteCheckpoint:
     datasets: tuple[DatasetEntry, ...] | None = None
     sizes: tuple[str, ...] | None = None
 
+    def own_datasets(self, suite: Suite) -> tuple[DatasetEntry, ...]:
+        """Return the data sets that it is evaluated and probed on."""
+        return suite.declared_datasets if self.datasets is None else self.datasets
+
 
 def checkpoint_entries(
     arguments: Sequence[str], spec_file: Path | None
