@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.judging.pairs.cells import PAIRS, ClaimCell
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.pairs.chance import Replicates
 from posebench.results.probe_store import read_arrays
 from posebench.results.probes import ProbeRow, StoredProbe, stored_sums
@@ -27,12 +27,9 @@ def probed_cells(run: Run) -> tuple[ClaimCell, ...]:
     """
     found = list[ClaimCell]()
     for probe in run.probes:
-        pairs = dict[int, int]()
-        if probe.sampled == "keypoints":
-            sums = stored_sums(read_arrays(run.folder, probe))
-            pairs = {place: len(each.numerators) for place, _, each in sums}
+        units = _keypoint_pairs(run, probe)
         found += [
-            _claim_cell(probe, place, row, pairs.get(place)) for place, row in enumerate(probe.rows)
+            _claim_cell(probe, place, row, units.get(place)) for place, row in enumerate(probe.rows)
         ]
     return tuple(found)
 
@@ -65,7 +62,18 @@ def probed_replicates(run: Run, claims: Sequence[Claim]) -> Replicates:
     return found
 
 
-def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow, pairs: int | None) -> ClaimCell:
+def _keypoint_pairs(run: Run, probe: StoredProbe) -> dict[int, int]:
+    """Return how many left/right pairs each row's numbers rest on, empty if images are resampled.
+
+    Rows differ in it where nobody has some of the keypoints.
+    """
+    if probe.sampled != "keypoints":
+        return {}
+    found = stored_sums(read_arrays(run.folder, probe))
+    return {place: len(sums.numerators) for place, _, sums in found}
+
+
+def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow, units: int | None) -> ClaimCell:
     facts, data = probe.checkpoint, probe.data
     texts = {
         "checkpoint": facts.name,
@@ -95,9 +103,9 @@ def _claim_cell(probe: StoredProbe, place: int, row: ProbeRow, pairs: int | None
             "people": data.people,
             "seed": probe.settings.seed,
             "images": data.images if probe.sampled == "images" else None,
-            PAIRS: pairs,
         },
         values=row.numbers,
+        units=units,
     )
 
 

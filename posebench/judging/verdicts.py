@@ -60,7 +60,8 @@ class Verdict:
     `effect` is in the metric's own scale, a fraction for a score (per doubling for a trend); `low`
     and `high` are the ends of its 95 % interval; `p` is two-sided, of an effect at the margin, and
     the largest of `by_dataset` if there are several data sets. They are None where nothing was
-    resampled. `scope` is what the verdict is about, None for published figures, and `not_shown`
+    resampled. `keypoint_pairs` counts the left/right pairs that were resampled in place of
+    `images`. `scope` is what the verdict is about, None for published figures, and `not_shown`
     what it leaves open. `effects` are the single pairs' by what each pair shares, of which
     `pairs_agree` are as the claim says; `by_seed` are those of single seeds. `seeds` counts those
     that treatment and control share; where they share none, it is the smallest of
@@ -82,6 +83,7 @@ class Verdict:
     left_out: tuple[str, ...] = ()
     confounds: tuple[str, ...] = ()
     images: int | None = None
+    keypoint_pairs: int | None = None
     seeds: int | None = None
     reason: str | None = None
     scope: Scope | None = None
@@ -99,7 +101,10 @@ def judge(
     claims: Sequence[Claim], cells: Sequence[ClaimCell], replicates: Replicates
 ) -> tuple[Verdict, ...]:
     """Return the verdict on each claim; p-values are adjusted over all claims that have one."""
-    estimated = [_estimate(claim, cells, replicates) for claim in claims]
+    return _adjusted([_estimate(claim, cells, replicates) for claim in claims])
+
+
+def _adjusted(estimated: Sequence[Verdict]) -> tuple[Verdict, ...]:
     adjusted = holm([verdict.p for verdict in estimated])
     tests = sum(p is not None for p in adjusted)
     return tuple(
@@ -135,6 +140,7 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
         left_out=contrast.left_out,
         confounds=confounds_of(pairs, {cell.id: cell.checkpoint for cell in cells}),
         images=_images([by_id[name] for name in names]),
+        keypoint_pairs=min((n for name in names if (n := by_id[name].units)), default=None),
         seeds=min(whole.seeds) if measured else None,
         scope=scope,
         not_shown=what_is_not_shown(scope),
@@ -237,11 +243,14 @@ def judge_run(folder: Path) -> tuple[Verdict, ...]:
 
 
 def verdicts_of(run: Run) -> tuple[Verdict, ...]:
-    """Return the verdicts on the claims of a run's suite."""
+    """Return the verdicts on the claims of a run's suite.
+
+    Their p-values are adjusted together, whatever the evidence of each.
+    """
     found: dict[str, Verdict] = {}
     for word, kind in EVIDENCE_KINDS.items():
         claims = [claim for claim in run.record.claims if claim.evidence == word]
         if claims:
-            judged = judge(claims, kind.cells(run), kind.replicates(run, claims))
-            found |= {verdict.claim.id: verdict for verdict in judged}
-    return tuple(found[claim.id] for claim in run.record.claims)
+            cells, replicates = kind.cells(run), kind.replicates(run, claims)
+            found |= {claim.id: _estimate(claim, cells, replicates) for claim in claims}
+    return _adjusted([found[claim.id] for claim in run.record.claims])

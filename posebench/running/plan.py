@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from posebench.checkpoints.load_report import LoadReport
+from posebench.files.names import distinct_file_names
 from posebench.networks.codecs import Decoder
 from posebench.networks.policies import Policy, canonical_policy
 from posebench.networks.sizes import InputSize, resolve_size
@@ -29,8 +29,6 @@ from posebench.running.workload import (
 )
 from posebench.suites.suite import Suite
 from posebench.suites.transforms import Transform, parse_transform
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def plan_cells(
     for position, checkpoint in enumerate(checkpoints):
         progress("planning", position, len(checkpoints))
         planner = _CheckpointPlanner(suite, checkpoint, place, loaded)
-        own = checkpoint.datasets_of(suite)
+        own = checkpoint.own_datasets(suite)
         for index, (dataset, workload) in enumerate(zip(datasets, workloads, strict=True)):
             if dataset in own:
                 by_workload[index] += planner.cells(index, workload)
@@ -219,16 +217,9 @@ def _result_without_network(
 
 
 def _with_ids(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """Return cells with ids that are safe as file names and differ, also where case does not."""
-    taken = set[str]()
-    named = []
-    for cell in cells:
-        name = _cell_name(cell)
-        tries = (name if count == 1 else f"{name}-{count}" for count in itertools.count(1))
-        free = next(each for each in tries if each.lower() not in taken)
-        taken.add(free.lower())
-        named.append(replace(cell, id=free))
-    return named
+    """Return cells with ids that are names of files."""
+    names = distinct_file_names(map(_cell_name, cells))
+    return [replace(cell, id=name) for cell, name in zip(cells, names, strict=True)]
 
 
 def _cell_name(cell: PlannedCell) -> str:
@@ -238,4 +229,4 @@ def _cell_name(cell: PlannedCell) -> str:
         flip = "flip" if protocol.flip_test else "noflip"
         parts += [str(result.size), str(result.policy), flip, protocol.decoder or "none"]
         parts += [each for each in (result.unusual_execution, result.transform) if each is not None]
-    return _UNSAFE.sub("-", "_".join(parts)).strip(".-")[:180]
+    return "_".join(parts)

@@ -45,8 +45,8 @@ class SuiteCheckpoint:
     datasets: tuple[DatasetEntry, ...] | None = None
     sizes: tuple[str, ...] | None = None
 
-    def datasets_of(self, suite: Suite) -> tuple[DatasetEntry, ...]:
-        """Return the data sets of its suite that it is evaluated and probed on."""
+    def own_datasets(self, suite: Suite) -> tuple[DatasetEntry, ...]:
+        """Return the data sets that it is evaluated and probed on."""
         return suite.declared_datasets if self.datasets is None else self.datasets
 
 

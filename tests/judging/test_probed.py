@@ -9,17 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_probes import WHERE, stored
+from small_run import made_up
+from small_store import made_up_table, run_folder
 
 from posebench.judging.claim_checks import claim_problems
+from posebench.judging.pairs.chance import Detectable
+from posebench.judging.probed import probed_replicates
 from posebench.judging.verdicts import verdicts_of
+from posebench.reporting.tables.verdict_table import evidence_text
 from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.probe_store import write_arrays, write_probe
 from posebench.results.probes import ProbeReading, ProbeRow, ReadingRow, StoredProbe, Sums
 from posebench.results.store import Run, RunRecord, read_run, start_run
+from posebench.scoring.statistics.images_alone import ImageSample
+from posebench.scoring.statistics.intervals import holm
 from posebench.scoring.statistics.student import t_tail
 from posebench.suites.claims import FIELDS, Claim, load_claims
 from posebench.suites.shipped import shipped_folder, shipped_suites
 from posebench.suites.suite import Suite, load_suite
+from posebench.suites.transforms import NO_TRANSFORM
 
 SUITE = Suite("s", "", ("heatmap-s", "simcc-s"), sizes=(), probes=("tokens", "identity"))
 CLAIM = Claim(
@@ -135,7 +143,83 @@ def test_validation_knows_the_numbers_of_probes(metric: str, said: str | None) -
 def test_shipped_claims_read_numbers_that_the_shipped_suite_probes() -> None:
     suite = load_suite(shipped_suites()["probes"])
     claims = load_claims(shipped_folder() / "claims" / "probes.yaml")
-    assert {claim.id for claim in claims} == set(suite.claims)
+    of_bits = [claim for claim in map(str, suite.claims) if claim.startswith("C10-")]
+    assert {claim.id for claim in claims} | set(of_bits) == set(suite.claims)
     for claim in claims:
         assert PROBE_NUMBERS[claim.metric].probe in suite.probes
     assert {"probe", "arm", *WHERE} <= set(FIELDS)
+
+
+def test_the_shipped_suite_has_the_bits_that_its_claims_on_bits_read() -> None:
+    suites = {name: load_suite(shipped_suites()[name]) for name in ("probes", "quantisation")}
+    named = {
+        name: {c for c in map(str, suite.claims) if c.startswith("C10-")}
+        for name, suite in suites.items()
+    }
+    assert named["probes"] == named["quantisation"] != set()
+    claims = load_claims(shipped_folder() / "claims" / "transforms.yaml")
+    wanted = {NO_TRANSFORM}
+    for claim in claims:
+        if claim.id in named["probes"]:
+            asked = claim.at["transform"]
+            wanted |= set(map(str, asked)) if isinstance(asked, tuple) else {str(asked)}
+    assert wanted == set(suites["probes"].transforms)
+
+
+def of_keypoints(
+    name: str, checkpoint: str, cosines: list[float]
+) -> tuple[StoredProbe, ProbeReading]:
+    sums = Sums(np.array(cosines), np.full(len(cosines), 2.0))
+    reading = ProbeReading(
+        (ReadingRow("trained", {"of": "vectors"}, {"partner excess": sums}),), sampled="keypoints"
+    )
+    row = ProbeRow("trained", {"of": "vectors"}, {"partner excess": sums.value})
+    probe = stored(name, checkpoint, probe="keypoint-vectors", rows=(row,), sampled="keypoints")
+    return probe, reading
+
+
+def test_left_right_pairs_give_no_more_certainty_than_their_number(tmp_path: Path) -> None:
+    claim = replace(
+        CLAIM,
+        metric="partner excess",
+        at={"probe": "keypoint-vectors", "arm": "trained"},
+        match_by=("dataset", "of"),
+    )
+    found = {}
+    for copies in (1, 20):
+        better, worse = ([v, v + 0.1, v + 0.2, v + 0.3] * copies for v in (0.5, 0.1))
+        better[0] += 0.3
+        run = run_of(
+            tmp_path / str(copies),
+            claim,
+            of_keypoints("a", "heatmap-s", better),
+            of_keypoints("b", "simcc-s", worse),
+        )
+        (verdict,) = verdicts_of(run)
+        assert verdict.keypoint_pairs == 4 * copies
+        assert f"{4 * copies} left/right pairs" in evidence_text(verdict)
+        draws = probed_replicates(run, [claim])
+        sample = draws["a#0", claim.metric] - draws["b#0", claim.metric]
+        assert verdict.effect is not None
+        alone = ImageSample(verdict.effect, sample, 4 * copies)
+        found[copies] = verdict.p, verdict.detectable
+        assert found[copies] == (alone.p_value(0), Detectable(alone.detectable() or 0))
+    assert (found[1][0] or 0) > (found[20][0] or 1)
+
+
+def test_claims_on_probes_and_on_scores_are_adjusted_together(tmp_path: Path) -> None:
+    cells = {name: made_up(f"{name}-s", "64x48", "native", 0.5) for name in ("heatmap", "simcc")}
+    tables = {"heatmap": made_up_table(0.8), "simcc": made_up_table(0.3)}
+    scores = replace(
+        CLAIM, id="scores", metric="AP", at={}, match_by=("size",), evidence="measured"
+    )
+    run = read_run(run_folder(tmp_path, cells, tables))
+    rng = np.random.default_rng(0)
+    probes = []
+    for name, share in (("heatmap-s", 0.6), ("simcc-s", 0.5)):
+        probe, reading = matched(name, name, list(map(float, rng.binomial(4, share, 40))))
+        probes.append(replace(probe, arrays=write_arrays(run.folder, probe.id, reading)))
+    both = replace(run, record=replace(run.record, claims=(CLAIM, scores)), probes=tuple(probes))
+    found = verdicts_of(both)
+    assert [verdict.p_holm for verdict in found] == holm([verdict.p for verdict in found])
+    assert found[0].p_holm != found[0].p or found[1].p_holm != found[1].p

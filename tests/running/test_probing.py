@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from posebench.cli import app
 from posebench.lab.probes import PROBES
+from posebench.reporting.tables.probe_tables import tables_of
 from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.store import Run, read_run
 from posebench.running.loading import LoadedCheckpoints
@@ -171,3 +172,53 @@ def test_the_command_prints_tables_and_keeps_a_run(
 def test_an_unknown_probe_is_told_with_the_nearest(folder: Path) -> None:
     done = posebench("probe", folder / "simcc.safetensors", "--probe", "token")
     assert done.returncode == 2 and "'tokens'" in done.stderr
+
+
+def test_two_parts_of_a_file_are_two_data_sets(folder: Path, people: Path, tmp_path: Path) -> None:
+    asked = request(folder, people, tmp_path, "heatmap.safetensors")
+    (whole,) = asked.suite.dataset_entries
+    suite = replace(
+        asked.suite,
+        datasets=(replace(whole, limit=2), whole),
+        boxes=("gt",),
+        probes=("keypoint-vectors",),
+    )
+    run_suite(replace(asked, suite=suite), ProgressDisplay(quietly))
+    first, second = read_run(tmp_path).probes
+    assert first.data.images == 2 < second.data.images
+    assert (second.id, second.status) == (f"{first.id}-2", "ok")
+    assert len(list(tables_of([first, second]))) == 2
+
+
+def test_trained_checkpoints_are_probed_on_their_own_data_beside_twins_of_their_own(
+    folder: Path, people: Path, tmp_path: Path
+) -> None:
+    asked = request(folder, people, tmp_path, "simcc.safetensors")
+    (whole,) = asked.suite.dataset_entries
+    part = replace(whole, limit=2)
+    suite = replace(asked.suite, datasets=(whole, part), probes=("keypoint-vectors",))
+    (known,) = suite_checkpoints(suite, folder)
+    trained = tuple(
+        replace(
+            known,
+            source=replace(known.source, name=f"own-{seed}"),
+            entry=replace(known.entry, labels={"seed": seed}),
+            datasets=(part,),
+        )
+        for seed in ("0", "1")
+    )
+    run_suite(replace(asked, suite=suite, trained=trained), ProgressDisplay(quietly))
+    found = {(each.checkpoint.name, each.data.images): each for each in read_run(tmp_path).probes}
+    assert {name for name, images in found if images == 2} == {"simcc", "own-0", "own-1"}
+    assert {name for name, images in found if images != 2} == {"simcc"}
+    of_arms = [
+        {
+            row.arm: row.numbers["partner excess"]
+            for row in found[name, 2].rows
+            if "vectors" in row.place
+        }
+        for name in ("simcc", "own-0", "own-1")
+    ]
+    assert of_arms[0] == of_arms[1]
+    assert of_arms[1]["trained"] == of_arms[2]["trained"]
+    assert of_arms[1]["untrained"] != of_arms[2]["untrained"]

@@ -16,8 +16,6 @@ SEED, ARM, DATA, BUDGET, TEST_SIZE = (
 """Labels of a trained checkpoint: its seed, arm, training data and budget, and the input size, as a
 factor, that its BatchNorm was estimated at."""
 USUAL_BUDGET = "1x"
-IMAGES, PAIRS = "images", "pairs of keypoints"
-"""What a cell's identity counts of what is resampled: images, or left/right pairs."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,8 @@ class ClaimCell:
     by `FIELDS` and `labels.*`; `conditions` must not differ either where speeds are compared;
     `sizes` are the numbers trends go over; `values` are numbers by
     the names of `NUMBERS`, None or absent where the cell has none. `training` is the recipe by
-    dotted names, such as `optimisation.samples`, empty where it is not known.
+    dotted names, such as `optimisation.samples`, empty where it is not known. `units` counts what
+    is resampled in place of images, such as left/right pairs of keypoints.
     """
 
     id: str
@@ -39,6 +38,7 @@ class ClaimCell:
     values: Mapping[str, float | None]
     conditions: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    units: int | None = None
 
     @property
     def seed(self) -> str:

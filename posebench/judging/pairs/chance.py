@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.judging.pairs.cells import IMAGES, PAIRS, ClaimCell
+from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.pairs.pair import Pair, SeedWeights, mean_weights, strata_of
 from posebench.scoring.statistics.images_alone import ImageSample
 from posebench.scoring.statistics.seeds_and_images import (
@@ -164,7 +164,7 @@ def _detectable(sample: ImageSample | SampledEffect) -> Detectable | None:
 
 
 def _smallest_set(strata: Sequence[SeedWeights], cells: Cells) -> int | None:
-    """Return the number of images of the smallest data set, or of what is resampled instead."""
-    told = (cells[name].identity for name in mean_weights(strata))
-    counts = [identity.get(what) for identity in told for what in (IMAGES, PAIRS)]
+    """Return the number of images of the smallest data set, or of what else was resampled."""
+    used = [cells[name] for name in mean_weights(strata)]
+    counts = [cell.units or cell.identity.get("images") for cell in used]
     return min((count for count in counts if isinstance(count, int)), default=None)

@@ -70,6 +70,8 @@ def decay(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
     notes = [*subject.notes()]
     if labels.places is None:
         notes.append("it predicts other keypoints than are labelled: no profile is around labels")
+    elif not any(row.arm == "target" for row, _ in rows):
+        notes.append("its codec makes no training targets to hold its maps against")
     if spec.backbone.family in EXPORTED:
         notes.append(f"an exported graph does not tell σ: {spec.codec.sigma} is assumed")
     return ProbeReading(tuple(row for row, _ in rows), arrays, tuple(notes), "images")

@@ -55,6 +55,8 @@ def keypoint_vectors(subject: Subject, settings: ProbeSettings) -> ProbeReading:
         raise UnsupportedProbeError("The layer of keypoint vectors cannot be found in this graph.")
     if not own.flip_pairs:
         notes.append(f"the keypoints of {own.name} have no left/right partners")
+    if unseen := _unseen(subject.people):
+        notes.append(f"nobody who was read has {', '.join(unseen)}: left out of tokens")
     arrays["names/vectors"], arrays["names/tokens"] = _names(own), _names(labelled)
     return ProbeReading(tuple(rows), arrays, tuple(notes), "keypoints")
 
@@ -62,14 +64,20 @@ def keypoint_vectors(subject: Subject, settings: ProbeSettings) -> ProbeReading:
 def pair_numbers(
     cosine: Floats, keypoints: KeypointSet, rng: np.random.Generator
 ) -> tuple[dict[str, Sums], dict[str, float | None]]:
-    """Return the numbers of a matrix of cosines (K, K) over left/right pairs, and the others."""
+    """Return the numbers of a matrix of cosines (K, K) over left/right pairs, and the others.
+
+    Keypoints whose cosines are NaN are left out, and so are their partners' pairs.
+    """
     pairs = np.array(keypoints.flip_pairs, dtype=np.int64).reshape(-1, 2)
+    known = np.isfinite(np.diagonal(cosine))
+    pairs = pairs[known[pairs].all(axis=1)]
     numbers: dict[str, float | None] = {"hands minus hand and face": _hands(cosine, keypoints)}
-    if not len(pairs) or len(cosine) < 3:
+    if not len(pairs) or known.sum() < 3:
         return {}, numbers
     partner, other, rank = (_of_pairs(values, pairs) for values in _by_keypoint(cosine, pairs))
     excess = partner - other
-    numbers["permutation p"] = permutation_p(cosine, pairs, rng)
+    places = np.cumsum(known) - 1
+    numbers["permutation p"] = permutation_p(cosine[np.ix_(known, known)], places[pairs], rng)
     both = np.full(len(pairs), 2.0)
     values = {
         "partner cosine": partner,
@@ -97,14 +105,16 @@ def permutation_p(
 def _by_keypoint(cosine: Floats, pairs: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     """Return for each keypoint its cosine with its partner, the mean of the others, and the rank.
 
-    Keypoints without a partner have NaN.
+    Keypoints without a partner have NaN. Those as alike as the partner count half in its rank, as
+    if their order were drawn by lot.
     """
     count = len(cosine)
     partner, other, rank = (np.full(count, np.nan) for _ in range(3))
     for one, two in (*pairs, *pairs[:, ::-1]):
         rest = np.delete(cosine[one], [one, two])
-        partner[one], other[one] = cosine[one, two], rest.mean()
-        rank[one] = 1 + np.count_nonzero(rest > cosine[one, two])
+        partner[one], other[one] = cosine[one, two], np.nanmean(rest)
+        above, equal = (np.count_nonzero(f(rest, partner[one])) for f in (np.greater, np.equal))
+        rank[one] = 1 + above + equal / 2
     return partner, other, rank
 
 
@@ -116,7 +126,7 @@ def _of_pairs(values: Floats, pairs: NDArray[np.int64]) -> Floats:
 def mean_tokens(look: Look, people: People, subject: Subject) -> Floats | None:
     """Return the mean token (K, C) at each keypoint, less the mean of all tokens; None without.
 
-    A keypoint that nobody has labelled has a token of 0.
+    A keypoint that nobody has labelled has NaN.
     """
     count = len(people.keypoint_set)
     labelled = torch.from_numpy(people.labelled)
@@ -132,13 +142,22 @@ def mean_tokens(look: Look, people: People, subject: Subject) -> Floats | None:
             means.append(maps.double().mean(dim=(2, 3)))
     seen = labelled.sum(dim=0).reshape(count, 1)
     mean = sum(totals) / seen.clamp(min=1) - torch.cat(means).mean(dim=0)
-    return np.asarray(torch.where(seen > 0, mean, 0.0).numpy())
+    return np.asarray(torch.where(seen > 0, mean, torch.nan).numpy())
+
+
+def _unseen(people: People) -> list[str]:
+    """Return the keypoints that none of the people has labelled."""
+    names = people.keypoint_set.keypoints
+    return [names[place] for place in np.flatnonzero(~people.labelled.any(axis=0))]
 
 
 def _hands(cosine: Floats, keypoints: KeypointSet) -> float | None:
     names = keypoints.keypoints
     hands, face = _places(names, _HANDS), _places(names, _FACE)
-    if len(hands) < 2 or not face:
+    if len(hands) < 2:
+        return None
+    face = [place for place in face if np.isfinite(cosine[place, place])]
+    if not face or not np.isfinite(cosine[hands[0], hands[1]]):
         return None
     return float(cosine[hands[0], hands[1]] - cosine[np.ix_(hands, face)].mean())
 

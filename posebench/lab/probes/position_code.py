@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from posebench.errors import UnsupportedProbeError
 from posebench.lab.probes.subject import Subject, check_even_bins
-from posebench.networks.codecs import SimccCodec
+from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.results.probes import Arm, ProbeReading, ReadingRow
 from posebench.suites.probes import ProbeSettings
 
@@ -28,11 +28,15 @@ _AXES = {"simcc_x": "x", "simcc_y": "y"}
 def position_code(subject: Subject, _settings: ProbeSettings) -> ProbeReading:
     """Return what the position vectors of both axes are like, with their controls."""
     codec = subject.spec.codec
-    if not isinstance(codec, SimccCodec) or not subject.trained.learned().positions:
+    if isinstance(codec, HeatmapCodec):
         raise UnsupportedProbeError(
             "It has no position vectors, one for each bin, as SimCC's last layer has."
         )
+    if not isinstance(codec, SimccCodec):
+        raise UnsupportedProbeError("Its outputs are not bins, so there are no position vectors.")
     check_even_bins(codec)
+    if not subject.trained.learned().positions:
+        raise UnsupportedProbeError("The layers of position vectors cannot be found.")
     rows: list[ReadingRow] = []
     arrays: dict[str, NDArray[Any]] = {}
     for place, (name, axis) in enumerate(_AXES.items()):

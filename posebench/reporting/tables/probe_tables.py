@@ -12,7 +12,7 @@ from posebench.reporting.escaping import for_markdown
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE
 from posebench.results.probe_numbers import PROBE_NUMBERS
-from posebench.results.probes import ProbeRow, StoredProbe
+from posebench.results.probes import ProbeData, ProbeRow, StoredProbe
 
 # Fields that become columns of one number, where a table would be too long.
 _SPREAD: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -57,9 +57,9 @@ def markdown_of(probes: Sequence[StoredProbe]) -> str:
 
 def tables_of(probes: Sequence[StoredProbe]) -> Iterator[ProbeTable]:
     """Yield what probes read, one table for each probe and data set."""
-    groups: dict[tuple[str, str], list[StoredProbe]] = {}
+    groups: dict[tuple[str, ProbeData], list[StoredProbe]] = {}
     for probe in probes:
-        groups.setdefault((probe.probe, probe.data.annotations_sha256), []).append(probe)
+        groups.setdefault((probe.probe, probe.data), []).append(probe)
     for (name, _), group in groups.items():
         spread = _SPREAD.get(name)
         headers, rows, words = _spread_rows(group, *spread) if spread else _plain_rows(group)

@@ -114,12 +114,14 @@ def evidence_text(verdict: Verdict) -> str:
 
 
 def _sample_text(verdict: Verdict) -> str:
-    """Show seeds, pairs and images."""
+    """Show seeds, pairs and what was resampled."""
     pairs = _counted(len(verdict.effects), "pair")
     if verdict.unpaired_seeds:
         pairs = f"{' + '.join(map(str, verdict.unpaired_seeds))} seeds, not paired, {pairs}"
     elif verdict.seeds:
         pairs = f"{_counted(verdict.seeds, 'seed')} × {pairs}"
+    if verdict.keypoint_pairs:
+        return f"{pairs}, {verdict.keypoint_pairs} left/right pairs of keypoints"
     return pairs + (f", {verdict.images} images" if verdict.images else "")
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from posebench.__version__ import __version__
 from posebench.datasets.coco import ground_truth_instances
+from posebench.files.names import distinct_file_names
 from posebench.results.cell import CheckpointFacts
 from posebench.results.probes import ProbeData, ProbeStatus, StoredProbe
 from posebench.running.loading import LoadedCheckpoints, checkpoint_facts
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint
-from posebench.running.workload import Workload, datasets_of_workloads
+from posebench.running.workload import Workload
 from posebench.suites.suite import DatasetEntry, Suite
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_ID_CHARACTERS = 180
 
 
 @dataclass(frozen=True)
@@ -42,27 +39,22 @@ def plan_probes(
 ) -> tuple[PlannedProbe, ...]:
     """Return the probes of a suite, by data set and checkpoint.
 
-    Each checkpoint is read on the data that it is evaluated on. One that cannot be loaded has its
-    probes, with the reason. Boxes do not matter: probes read annotated people.
+    A checkpoint is probed on what it is evaluated on; one that cannot be loaded has its probes,
+    with the reason. Boxes do not matter: probes read annotated people.
     """
     if not suite.probes:
         return ()
-    by_data: dict[str, tuple[Workload, set[DatasetEntry]]] = {}
-    for dataset, workload in zip(datasets_of_workloads(suite), workloads, strict=True):
-        same = by_data.setdefault(workload.protocol.annotations_sha256, (workload, set()))
-        same[1].add(dataset)
     planned: list[PlannedProbe] = []
-    for workload, datasets in by_data.values():
+    for entry, workload in _each_data_set(suite, workloads):
         data = _data(suite, workload)
         for checkpoint in checkpoints:
-            if datasets.isdisjoint(checkpoint.datasets_of(suite)):
+            if entry not in checkpoint.own_datasets(suite):
                 continue
             facts, problem = _facts(checkpoint, loaded)
             status, reason = problem or ("ok", None)
             for probe in suite.probes:
-                name = f"{data.dataset}_{checkpoint.source.name}_{probe}"
                 result = StoredProbe(
-                    _UNSAFE.sub("-", name).strip(".-")[:_ID_CHARACTERS],
+                    f"{data.dataset}_{checkpoint.source.name}_{probe}",
                     probe,
                     facts,
                     data,
@@ -74,7 +66,23 @@ def plan_probes(
                     posebench=__version__,
                 )
                 planned.append(PlannedProbe(result, checkpoint, workload))
-    return tuple(planned)
+    names = distinct_file_names(each.id for each in planned)
+    return tuple(
+        replace(each, result=replace(each.result, id=name))
+        for each, name in zip(planned, names, strict=True)
+    )
+
+
+def _each_data_set(
+    suite: Suite, workloads: Sequence[Workload]
+) -> Iterator[tuple[DatasetEntry, Workload]]:
+    """Yield each data set once, with whichever boxes come first."""
+    entries = [each for each in suite.dataset_entries for _ in suite.boxes]
+    seen: set[DatasetEntry] = set()
+    for entry, workload in zip(entries, workloads, strict=True):
+        if entry not in seen:
+            seen.add(entry)
+            yield entry, workload
 
 
 def _facts(

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from posebench.datasets.coco import PoseDataset
 from posebench.errors import UnsupportedProbeError, in_one_line
 from posebench.files.environment import environment
 from posebench.lab.probes import PROBES, Subject, load_people, open_subject
@@ -22,6 +23,7 @@ from posebench.running.request import RunRequest
 from posebench.scoring.statistics.bootstrap import resampled_images
 from posebench.scoring.statistics.intervals import percentile_interval
 from posebench.suites.suite import ScoringEntry
+from posebench.suites.trained import SEED
 
 _OUTCOME = {
     "rows": (), "notes": (), "sampled": None, "arrays": None, "seconds": None, "environment": None,
@@ -61,11 +63,11 @@ def _subjects(
 
     In place of what cannot be opened stands the reason.
     """
-    last: tuple[str, str] | None = None
+    last: tuple[str, PoseDataset] | None = None
     subject: Subject | str | None = None
     for probe in pending:
         source, dataset = probe.checkpoint.source, probe.workload.dataset
-        key = (source.name, dataset.annotations_sha256)
+        key = (source.name, dataset)
         if probe.result.status != "ok":
             yield probe, None
             continue
@@ -75,11 +77,20 @@ def _subjects(
                 loaded.make_room([source])
                 network = loaded.load(source).network
                 people = load_people(dataset, network.spec, settings)
-                subject = open_subject(network, people, settings.seed)
+                subject = open_subject(network, people, _twin_seed(probe.result))
             except Exception as error:
                 subject = reason_of(error, source.name)
             last = key
         yield probe, subject
+
+
+def _twin_seed(probe: StoredProbe) -> int:
+    """Return the seed of an untrained twin: trainings with seeds of their own have such twins.
+
+    Else a verdict on the paradigm would take one draw of initial weights for all of them.
+    """
+    own = probe.labels.get(SEED, "")
+    return probe.settings.seed + (int(own) if own.isdecimal() else 0)
 
 
 def _store(request: RunRequest, probe: PlannedProbe, subject: Subject | str | None) -> None:

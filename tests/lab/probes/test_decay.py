@@ -105,3 +105,12 @@ def test_profiles_have_the_mean_of_each_ring_and_leave_out_the_peak() -> None:
 
 def test_a_flat_map_has_no_response() -> None:
     assert np.isnan(scaled_responses(np.ones((1, 5)))).all()
+
+
+def test_a_codec_without_training_targets_is_named() -> None:
+    spec = replace(spec_of("heatmap"), codec=HeatmapCodec(decoder="udp-regress"))
+    people = people_at(middles(np.random.default_rng(0), 2))
+    maps = np.random.default_rng(1).normal(size=(3 * 17, ROWS, COLUMNS))
+    reading = decay(subject_of(spec, people, lambda _: (maps,)), ProbeSettings())
+    assert {row.arm for row in reading.rows} == {"trained"}
+    assert any("training targets" in note for note in reading.notes)

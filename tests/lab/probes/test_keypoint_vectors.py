@@ -32,7 +32,8 @@ def with_partners() -> NDArray[np.float64]:
 
 def test_orthogonal_vectors_have_no_partners() -> None:
     found = numbers(np.eye(17))
-    assert (found["partner cosine"], found["other cosine"], found["partner rank"]) == (0, 0, 1)
+    # All are equally alike, so that the partner's rank is the middle of 1 and 16.
+    assert (found["partner cosine"], found["other cosine"], found["partner rank"]) == (0, 0, 8.5)
     assert found["permutation p"] == 1.0
 
 
@@ -43,6 +44,36 @@ def test_a_planted_partner_is_found() -> None:
     # Of 17! orders, only those that keep all pairs are as far; none of 9999 drawn is.
     assert found["permutation p"] == pytest.approx(1e-4)
     assert found["hands minus hand and face"] == 1
+
+
+def test_keypoints_that_nobody_has_labelled_are_left_out() -> None:
+    vectors = with_partners()
+    unseen = [COCO.keypoints.index(name) for name in ("nose", "left_ear", "right_ankle")]
+    vectors[unseen] = np.nan
+    sums, others = pair_numbers(cosines(vectors), COCO, np.random.default_rng(1))
+    values = {name: each.value for name, each in sums.items()}
+    assert (values["partner cosine"], values["other cosine"], values["partner rank"]) == (1, 0, 1)
+    assert len(sums["partner cosine"].numerators) == len(PAIRS) - 2
+    assert others["permutation p"] == pytest.approx(1e-4)
+    assert others["hands minus hand and face"] == 1
+    vectors[COCO.keypoints.index("left_wrist")] = np.nan
+    assert pair_numbers(cosines(vectors), COCO, RNG)[1]["hands minus hand and face"] is None
+
+
+def test_tokens_of_keypoints_without_a_label_are_named() -> None:
+    people = people_at(middles(RNG, 3))
+    people.labelled[:, COCO.keypoints.index("left_ear")] = False
+    tokens = RNG.normal(size=(3, 4, ROWS, COLUMNS))
+    subject = subject_of(
+        spec_of("heatmap"),
+        people,
+        lambda n: (np.zeros((17, ROWS, COLUMNS)),),
+        lambda n: {"tokens": tokens[n]},
+        AnswerVectors(LearnedVectors(torch.eye(17))),
+    )
+    reading = keypoint_vectors(subject, ProbeSettings())
+    assert any("left_ear" in note for note in reading.notes)
+    assert len(reading.rows[1].sums["partner cosine"].numerators) == len(PAIRS) - 1
 
 
 def test_partners_that_point_apart_rank_last() -> None:

@@ -15,6 +15,7 @@ from posebench.lab.probes import Probe
 from posebench.lab.probes.decay import decay
 from posebench.lab.probes.position_code import code_numbers, gaussian_code, position_code, principal
 from posebench.networks.codecs import SimccCodec
+from posebench.networks.codecs.regression import RegressionCodec
 from posebench.networks.features import AnswerVectors, LearnedVectors
 from posebench.suites.probes import ProbeSettings
 
@@ -91,6 +92,16 @@ def test_bins_at_quantiles_have_no_distance(probe: Probe) -> None:
     subject = subject_of(uneven, PEOPLE, lambda _: empty, vectors=vectors)
     with pytest.raises(UnsupportedProbeError, match="at quantiles"):
         probe(subject, ProbeSettings())
+
+
+def test_the_reason_fits_a_network_that_is_no_heatmap() -> None:
+    spec = replace(spec_of("heatmap"), codec=RegressionCodec())
+    with pytest.raises(UnsupportedProbeError, match="not bins"):
+        position_code(subject_of(spec, PEOPLE, lambda _: (np.zeros((17, 2)),)), ProbeSettings())
+    vectors = AnswerVectors(LearnedVectors(torch.eye(17)))
+    subject = subject_of(spec_of("simcc"), PEOPLE, lambda _: (), vectors=vectors)
+    with pytest.raises(UnsupportedProbeError, match="cannot be found"):
+        position_code(subject, ProbeSettings())
 
 
 def test_a_heatmap_has_no_position_code() -> None:
