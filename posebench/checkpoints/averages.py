@@ -8,11 +8,12 @@ timm stores the average separately and evaluates it (`timm/models/_helpers.py`, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from posebench.checkpoints.findings import WEIGHTS, Finding
 from posebench.checkpoints.parsing.reading import StateTree
+from posebench.checkpoints.parsing.rebuilding import TensorRef
 from posebench.errors import CheckpointError, SpecError
 
 AVERAGED, LAST = "averaged", "last"
@@ -32,6 +33,8 @@ _PAIRS = (
     _Pair("state_dict_ema", "state_dict", "timm keeps the average apart, and tests it"),
     _Pair("model_ema", "model", "timm keeps the average apart, and tests it"),
 )
+# What data parallelism puts before names.
+_PARALLEL = "module."
 STATE_KEYS = ("state_dict", "model_state_dict", "model", *("ema_state_dict", "state_dict_ema"),
               "model_ema")  # fmt: skip
 _RULES = {
@@ -83,9 +86,10 @@ def choose_weights(tree: StateTree, overrides: Iterable[Finding]) -> Chosen:
 
 
 def _rivals(tree: StateTree, first: str, rest: Iterable[str]) -> list[str]:
-    """Return the keys of tensors that could be weights of the same network as those of `first`.
+    """Return the keys of tensors that could be other weights of the network than those of `first`.
 
     Averages may have other names and leave out buffers, but their tensors have the same shapes.
+    HRNet's training checkpoints hold the same weights twice.
     """
     wanted = Counter(tensor.shape for tensor in tree.states[first].values())
     others = {key: tree.states[key] for key in rest} | dict(tree.tensors)
@@ -94,7 +98,15 @@ def _rivals(tree: StateTree, first: str, rest: Iterable[str]) -> list[str]:
         for key, state in others.items()
         if 2 * len(state) >= wanted.total()
         and Counter(tensor.shape for tensor in state.values()) <= wanted
+        and not _are_same(tree.states[first], state)
     ]
+
+
+def _are_same(one: Mapping[str, TensorRef], other: Mapping[str, TensorRef]) -> bool:
+    """Tell whether two states are names of the same tensors in the file."""
+    bare = {name.removeprefix(_PARALLEL): tensor for name, tensor in one.items()}
+    others = {name.removeprefix(_PARALLEL): tensor for name, tensor in other.items()}
+    return bare == others
 
 
 def _question(first: str, rivals: Sequence[str]) -> CheckpointError:

@@ -88,7 +88,7 @@ def test_own_set_by_names_or_indices(tmp_path: Path) -> None:
         ({"flip_pairs": [[1, 1]]}, "not a pair"),
         ({"flip_pairs": [[1, 2], [0, 1]]}, "two flip_pairs"),
         ({"sigmas": [0.1]}, "3 keypoints but 1 sigmas"),
-        ({"sigmas": [0.1, 0.1, float("nan")]}, "sigma"),
+        ({"sigmas": [0.1, 0.1, float("nan")]}, ".nan is not"),
         ({"sigmas": [0.1, 0.1, 0]}, "sigma"),
         ({"keypoints": ["wrist", "wrist", "left_tip", "right_tip"]}, "twice"),
         ({"keypoints": [], "flip_pairs": [], "skeleton": []}, "no keypoints"),

@@ -170,8 +170,8 @@ def test_initial_weights_depend_on_the_seed_alone(head: HeadSpec) -> None:
 def test_parameters_that_no_rule_sets_are_named() -> None:
     spec = SPECS["td-hm_res50"]
     model = build_model(replace(spec, backbone=resnet(18)))
-    model.backbone = torch.nn.Conv1d(3, 4, 1)  # type: ignore[assignment]
-    with pytest.raises(AssertionError, match=r"Conv1d has .* no rule sets: weight, bias\. Give it"):
+    model.backbone = torch.nn.Conv3d(3, 4, 1)  # type: ignore[assignment]
+    with pytest.raises(AssertionError, match=r"Conv3d has .* no rule sets: weight, bias\. Give it"):
         initialise(model, 0)
 
 
