@@ -12,6 +12,7 @@ from rich.text import Text
 
 from posebench.cli.planned_claims import refuse_untestable
 from posebench.errors import UsageError
+from posebench.files.inputs import in_home
 from posebench.judging.verdicts import verdicts_of
 from posebench.prediction.execution import Resources
 from posebench.reporting.live import (
@@ -117,7 +118,7 @@ def roots_of(texts: list[str]) -> dict[str, Path]:
                 f"--data-root {text} does not say which data are where.",
                 hint="Write NAME=FOLDER, such as lsp14=/data/lsp14.",
             )
-        found[name] = Path(folder).expanduser()
+        found[name] = in_home(folder)
     return found
 
 

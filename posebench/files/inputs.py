@@ -23,3 +23,20 @@ def not_a_file(path: Path) -> str | None:
     if stat.S_ISREG(mode):
         return None
     return next((what for is_kind, what in _KINDS if is_kind(mode)), "no plain file")
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether anything is at `path`; nothing is at one that no name could be."""
+    try:
+        path.stat()
+    except (OSError, ValueError):  # too long, or with a null character
+        return False
+    return True
+
+
+def in_home(text: str) -> Path:
+    """Return a path whose `~` is the user's home; one of an unknown user stays as it is."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)

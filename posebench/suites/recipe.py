@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from posebench.datasets.keypoints import COCO
 from posebench.errors import SpecError
+from posebench.files.inputs import in_home, is_there
 from posebench.files.records import record_from_mapping
 from posebench.files.yaml_records import read_yaml
 from posebench.networks.codecs import SimccCodec
@@ -196,8 +197,8 @@ def recipe_from_mapping(mapping: Mapping[str, Any], *, where: str, folder: Path)
         ("distillation", "teacher"),
     ):
         if isinstance(plain.get(section), dict) and isinstance(plain[section].get(key), str):
-            beside = folder / Path(plain[section][key]).expanduser()
-            plain[section][key] = str(beside) if beside.exists() else plain[section][key]
+            beside = folder / in_home(plain[section][key])
+            plain[section][key] = str(beside) if is_there(beside) else plain[section][key]
     # Recipes of version 0.1 have the settings of losses among those of the optimiser.
     optimisation = plain.get("optimisation")
     if isinstance(optimisation, dict) and "simcc_beta" in optimisation:

@@ -172,3 +172,11 @@ def test_a_bad_value_is_refused_with_its_place(tmp_path, key, value, complaint):
     with pytest.raises(SpecError, match=complaint) as caught:
         load_recipe(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["x" * 5000, "~nobody-of-this-name/people", "a\0b"])
+def test_a_folder_that_no_name_could_be_is_no_file_of_ours(tmp_path: Path, folder: str) -> None:
+    recipe = yaml.safe_load(written(tmp_path).read_text(encoding="utf-8"))
+    recipe["data"] = {"folder": folder}
+    read = recipe_from_mapping(recipe, where="here", folder=tmp_path)
+    assert isinstance(read.data, FolderData) and read.data.folder == folder
