@@ -11,7 +11,7 @@ from posebench.errors import SpecError
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.lab.training import Recipe, load_recipe
 from posebench.networks.sizes import InputSize
-from posebench.suites.recipe import Distillation, Initialisation
+from posebench.suites.recipe import Distillation, Initialisation, recipe_from_mapping
 from posebench.suites.training_data import FolderData, RenderedData
 
 MINIMAL = {
