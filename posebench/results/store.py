@@ -16,6 +16,7 @@ from typing import Any
 
 from posebench.errors import DataError, SpecError, UsageError
 from posebench.files.environment import environment
+from posebench.files.inputs import not_a_file
 from posebench.files.json_file import read_json
 from posebench.files.locking import taken
 from posebench.files.records import mapping_from_record, record_from_mapping
@@ -129,12 +130,18 @@ def start_run(folder: Path, record: RunRecord) -> None:
 
 
 def write_cell(folder: Path, cell: StoredCell, table: ImageTable | None = None) -> StoredCell:
-    """Write a cell and its table, the table first; return the cell as it is stored."""
+    """Write a cell and its table, the table first; return the cell as it is stored.
+
+    Raises `DataError` if they cannot be written, or if the cell's file is a pipe or a folder.
+    """
+    path = _cell_path(folder, cell.id)
+    if path.exists() and (what := not_a_file(path)) is not None:
+        raise DataError(f"{path} is {what}, where a result belongs.", hint="Remove it.")
     with _naming(folder):
         key = None if table is None else save_table(folder / _TABLES, table)
         stored = replace(cell, table=key, environment=cell.environment or environment())
         document = {"schema_version": SCHEMA_VERSION, **mapping_from_record(stored)}
-        write_json(_cell_path(folder, cell.id), with_checksum(document))
+        write_json(path, with_checksum(document))
     return stored
 
 

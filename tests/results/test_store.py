@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_a_table_of_version_0_2_has_matches_alone(tmp_path: Path) -> None:
-    folder = Path(__file__).parents[2] / "results" / "crowd" / "tables"
+    folder = Path(__file__).parent
     table = load_table(folder, "5f131a551de67a1492bb")
     assert (table.errors, table.oks, table.is_whole) == (None, None, False) and table.images > 0
     whole = made_up_table(0.5)
@@ -276,3 +277,13 @@ def test_what_bench_measured_loads_as_columns(tmp_path: Path) -> None:
     assert table.loc[0, "speed.latency ms"] == 10.1
     assert table.loc[0, "speed.peak MB"] == 300.0
     assert "speed" not in table.columns
+
+
+@pytest.mark.parametrize(("make", "what"), [(os.mkfifo, "a pipe"), (Path.mkdir, "a folder")])
+def test_a_cell_is_not_written_into_what_is_no_file(
+    tmp_path: Path, make: Callable[[Path], None], what: str
+) -> None:
+    folder = run_folder(tmp_path, {"a": result()})
+    make(folder / "cells" / "b.json")
+    with pytest.raises(DataError, match=rf"b\.json is {what}, where a result belongs"):
+        write_cell(folder, StoredCell("b", result()))
