@@ -50,7 +50,7 @@ def test_a_table_of_probes_says_what_could_not_be_read(
         print_fitting(table)
     said = capsys.readouterr().out
     assert "probe position-code" in said and "labelled, 5" in said
-    assert "heatmap-l: unsupported: A heatmap has no position vectors" in said
+    assert "heatmap-l: unsupported: It has no position vectors" in said
 
 
 def test_table_shows_probes_as_markdown() -> None:
