@@ -8,12 +8,12 @@ timm stores the average separately and evaluates it (`timm/models/_helpers.py`, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from posebench.checkpoints.findings import WEIGHTS, Finding
 from posebench.checkpoints.parsing.reading import StateTree
-from posebench.checkpoints.parsing.rebuilding import TensorRef
+from posebench.checkpoints.publishers.publisher import unwrapped
 from posebench.errors import CheckpointError, SpecError
 
 AVERAGED, LAST = "averaged", "last"
@@ -33,8 +33,6 @@ _PAIRS = (
     _Pair("state_dict_ema", "state_dict", "timm keeps the average apart, and tests it"),
     _Pair("model_ema", "model", "timm keeps the average apart, and tests it"),
 )
-# What data parallelism puts before names.
-_PARALLEL = "module."
 STATE_KEYS = ("state_dict", "model_state_dict", "model", *("ema_state_dict", "state_dict_ema"),
               "model_ema")  # fmt: skip
 _RULES = {
@@ -98,15 +96,8 @@ def _rivals(tree: StateTree, first: str, rest: Iterable[str]) -> list[str]:
         for key, state in others.items()
         if 2 * len(state) >= wanted.total()
         and Counter(tensor.shape for tensor in state.values()) <= wanted
-        and not _are_same(tree.states[first], state)
+        and unwrapped(state) != unwrapped(tree.states[first])  # names of the same tensors
     ]
-
-
-def _are_same(one: Mapping[str, TensorRef], other: Mapping[str, TensorRef]) -> bool:
-    """Tell whether two states are names of the same tensors in the file."""
-    bare = {name.removeprefix(_PARALLEL): tensor for name, tensor in one.items()}
-    others = {name.removeprefix(_PARALLEL): tensor for name, tensor in other.items()}
-    return bare == others
 
 
 def _question(first: str, rivals: Sequence[str]) -> CheckpointError:

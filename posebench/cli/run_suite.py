@@ -43,7 +43,7 @@ from posebench.running.probing import PlannedProbe, asked_probes, pending_probes
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
-from posebench.running.sources import SuiteCheckpoint, suite_checkpoints
+from posebench.running.sources import SuiteCheckpoint
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast, stand_ins
 from posebench.running.trained.train_suite import (
@@ -256,8 +256,7 @@ def _plan_with_stand_ins(
     trainings, loaded = [each.training for each in planned], LoadedCheckpoints()
     with stand_ins(request.suite, trainings, request.out) as trained:
         plan = plan_of(replace(request, trained=trained), loaded, display.progress)
-        checkpoints = (*suite_checkpoints(request.suite, request.folder), *trained)
-        return plan, plan_probes(request.suite, checkpoints, plan.workloads, loaded)
+        return plan, plan_probes(request.suite, plan.checkpoints, plan.workloads, loaded)
 
 
 def _show_plan(request: RunRequest, jobs: int) -> None:

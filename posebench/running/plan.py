@@ -58,7 +58,7 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """All cells of a suite, in order.
+    """All cells of a suite, in order, and the checkpoints that they are of.
 
     The order is by data set, boxes, checkpoint, flip test, engine, precision, transform, size,
     policy, decoder.
@@ -67,6 +67,7 @@ class SuitePlan:
     suite: Suite
     workloads: tuple[Workload, ...]
     cells: tuple[PlannedCell, ...]
+    checkpoints: tuple[SuiteCheckpoint, ...]
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def plan_cells(
                 by_workload[index] += planner.cells(index, workload)
     progress("planning", len(checkpoints), len(checkpoints))
     cells = [cell for group in by_workload for cell in group]
-    return SuitePlan(suite, tuple(workloads), tuple(_with_ids(cells)))
+    return SuitePlan(suite, tuple(workloads), tuple(_with_ids(cells)), tuple(checkpoints))
 
 
 class _CheckpointPlanner:

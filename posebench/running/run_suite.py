@@ -38,7 +38,6 @@ from posebench.running.request import Display, Message, RunRequest, show
 from posebench.running.resources import set_up_process, share_of_each, share_out
 from posebench.running.run_pass import PassWorker
 from posebench.running.scored import FinishedCell
-from posebench.running.sources import suite_checkpoints
 from posebench.running.storing import fail_cells, pending_and_done, store_cell
 from posebench.running.workload import Workload
 
@@ -87,8 +86,7 @@ def run_suite(
         plan = plan_of(request, loaded, display.progress)
         if check is not None:
             check(plan)
-        checkpoints = (*suite_checkpoints(request.suite, request.folder), *request.trained)
-        probes = plan_probes(request.suite, checkpoints, plan.workloads, loaded)
+        probes = plan_probes(request.suite, plan.checkpoints, plan.workloads, loaded)
         before = _before(request)
         record = RunRecord(
             SCHEMA_VERSION,

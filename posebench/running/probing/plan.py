@@ -13,7 +13,7 @@ from posebench.results.probes import ProbeData, ProbeStatus, StoredProbe
 from posebench.running.loading import LoadedCheckpoints, checkpoint_facts
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint
-from posebench.running.workload import Workload
+from posebench.running.workload import Workload, datasets_of_workloads
 from posebench.suites.suite import DatasetEntry, Suite
 
 
@@ -77,9 +77,8 @@ def _each_data_set(
     suite: Suite, workloads: Sequence[Workload]
 ) -> Iterator[tuple[DatasetEntry, Workload]]:
     """Yield each data set once, with whichever boxes come first."""
-    entries = [each for each in suite.dataset_entries for _ in suite.boxes]
     seen: set[DatasetEntry] = set()
-    for entry, workload in zip(entries, workloads, strict=True):
+    for entry, workload in zip(datasets_of_workloads(suite), workloads, strict=True):
         if entry not in seen:
             seen.add(entry)
             yield entry, workload
