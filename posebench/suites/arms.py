@@ -13,7 +13,7 @@ from posebench.datasets.choices import SYNTHETIC_LEVELS
 from posebench.errors import SpecError, nearest
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.yaml_records import read_yaml
-from posebench.suites.recipe import Recipe, recipe_from_mapping
+from posebench.suites.recipe import WEIGHT_SOURCES, Recipe, recipe_from_mapping
 from posebench.suites.shipped import shipped_folder
 from posebench.suites.trained import (
     ARM,
@@ -30,8 +30,6 @@ from posebench.suites.trained import (
 )
 
 _SCALES = "scales"
-# Where a recipe names the weights of another training.
-_SOURCES = {"initialise": "checkpoint", "distillation": "teacher"}
 _OF_AN_ARM = "arm:"
 _TWICE = "2x"
 
@@ -55,7 +53,7 @@ class Training:
         recipe = self.recipe
         for section, name in self.sources.items():
             filled = replace(
-                getattr(recipe, section), **{_SOURCES[section]: str(checkpoints[name])}
+                getattr(recipe, section), **{WEIGHT_SOURCES[section]: str(checkpoints[name])}
             )
             recipe = replace(recipe, **{section: filled})
         return recipe
@@ -149,7 +147,7 @@ def _arm(name: str, trained: TrainedCheckpoints, common: dict[str, Any], base: _
     where = f"arm {name}"
     plain = _with(common, _overrides(trained.arms[name]), where)
     sources = {}
-    for section, key in _SOURCES.items():
+    for section, key in WEIGHT_SOURCES.items():
         source = _arm_of(plain.get(section), key)
         if source is not None:
             sources[section] = source
@@ -205,7 +203,7 @@ def _in_order(trained: TrainedCheckpoints) -> list[str]:
     needs = {}
     for name, arm in trained.arms.items():
         plain = _with({}, _overrides(arm), f"arm {name}")
-        found = [_arm_of(plain.get(section), key) for section, key in _SOURCES.items()]
+        found = [_arm_of(plain.get(section), key) for section, key in WEIGHT_SOURCES.items()]
         needs[name] = [source for source in found if source is not None]
         for source in needs[name]:
             if source not in trained.arms:

@@ -19,6 +19,8 @@ from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec, mapping_with_keypoints
 from posebench.suites.training_data import RenderedData, TrainingData
 
+# Sections of a recipe that take the weights of a checkpoint, and the field that names it.
+WEIGHT_SOURCES = {"initialise": "checkpoint", "distillation": "teacher"}
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.25, 4.0
 
 
@@ -193,8 +195,7 @@ def recipe_from_mapping(mapping: Mapping[str, Any], *, where: str, folder: Path)
         ("data", "folder"),
         ("data", "keypoints"),
         ("model", "keypoints"),
-        ("initialise", "checkpoint"),
-        ("distillation", "teacher"),
+        *WEIGHT_SOURCES.items(),
     ):
         if isinstance(plain.get(section), dict) and isinstance(plain[section].get(key), str):
             beside = folder / in_home(plain[section][key])

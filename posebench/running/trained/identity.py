@@ -15,7 +15,7 @@ from posebench.errors import CheckpointError
 from posebench.files.hashing import content_key, sha256_of
 from posebench.lab.training import TRAINING_VERSION
 from posebench.suites.arms import Training
-from posebench.suites.recipe import Recipe
+from posebench.suites.recipe import WEIGHT_SOURCES, Recipe
 from posebench.suites.training_data import FolderData, TrainingData
 from posebench.zoo import resolve
 
@@ -44,7 +44,7 @@ def training_key(recipe: Recipe, sources: Mapping[str, str]) -> str:
     """
     stated = {name: value for name, value in _stated(recipe).items() if name not in _NAMES}
     weights = {}
-    for section, field in (("initialise", "checkpoint"), ("distillation", "teacher")):
+    for section, field in WEIGHT_SOURCES.items():
         settings = getattr(recipe, section)
         if settings is not None:
             others = {name: v for name, v in _stated(settings).items() if name != field}
