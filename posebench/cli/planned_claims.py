@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from posebench.errors import SpecError
 from posebench.judging.claim_checks import claim_problems
 from posebench.reporting.messages import harmless
+from posebench.results.cell import CellResult
 from posebench.results.store import StoredCell
 from posebench.suites.claims import Claim
+from posebench.suites.recipe import SOURCES
 
 if TYPE_CHECKING:
     from posebench.running.plan import SuitePlan
@@ -32,7 +34,10 @@ def planned_claims(plan: SuitePlan, claims: Sequence[Claim]) -> PlannedClaims:
     Where a checkpoint is not there or cannot be loaded, what its cells would have been is not
     known: a claim that lacks cells is then no problem.
     """
-    cells = [StoredCell(c.id, c.result, dict(c.checkpoint.entry.labels)) for c in plan.cells]
+    cells = [
+        StoredCell(c.id, _without_sources(c.result), dict(c.checkpoint.entry.labels))
+        for c in plan.cells
+    ]
     names = {name for each in plan.workloads for name in each.dataset.keypoints.keypoints}
     incomplete = any(cell.result.status in ("skipped", "failed") for cell in plan.cells)
     problems, notes = [], []
@@ -45,6 +50,22 @@ def planned_claims(plan: SuitePlan, claims: Sequence[Claim]) -> PlannedClaims:
         else:
             problems.append(text)
     return PlannedClaims(tuple(problems), tuple(notes))
+
+
+def _without_sources(result: CellResult) -> CellResult:
+    """Return a result whose training does not say which files it read.
+
+    A trained checkpoint names them by the hash of their content, which is not known of one that is
+    yet to be trained. Where arms may differ in them, the suite has been checked for it.
+    """
+    training = result.checkpoint.training
+    if training is None:
+        return result
+    known = dict(training)
+    for section, field in SOURCES.items():
+        if isinstance(settings := known.get(section), Mapping):
+            known[section] = {name: value for name, value in settings.items() if name != field}
+    return replace(result, checkpoint=replace(result.checkpoint, training=known))
 
 
 def refuse_untestable(plan: SuitePlan, claims: Sequence[Claim]) -> None:

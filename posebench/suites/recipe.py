@@ -21,6 +21,8 @@ from posebench.suites.training_data import RenderedData, TrainingData
 
 # Sections of a recipe that take the weights of a checkpoint, and the field that names it.
 WEIGHT_SOURCES = {"initialise": "checkpoint", "distillation": "teacher"}
+# The same of all files and folders that a recipe reads.
+SOURCES = {"data": "folder", **WEIGHT_SOURCES}
 SMALLEST_FACTOR, LARGEST_FACTOR = 0.25, 4.0
 
 

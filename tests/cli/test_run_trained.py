@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -82,6 +83,22 @@ def test_a_dry_run_shows_what_training_costs(
     assert "4 cells, 0 done before" in shown.out
     run("run", suite, *where)
     assert "All 4 checkpoints are trained." in run("run", suite, *where, "--dry-run").out
+
+
+def test_trained_and_untrained_checkpoints_of_one_folder_are_comparable(
+    suite: Path, people: Path, run: Callable[..., Any]
+) -> None:
+    claim = suite.parent / "claim.yaml"
+    claim.write_text(f"{CLAIM}    factor: [model.head, model.codec]\n", encoding="utf-8")
+    where = ("--data-root", f"people={people}")
+    assert run("run", suite, *where).code == 0
+    for place in (suite.parent / "cache" / "trained", suite.parent / "runs" / "lab" / "trained"):
+        for record in place.glob("*/trained.json"):
+            if json.loads(record.read_bytes())["name"] == "simcc_people_s1":
+                shutil.rmtree(record.parent)
+    planned = run("run", suite, *where, "--dry-run")
+    assert (planned.code, "1 of 4 checkpoints are to be trained" in planned.out) == (0, True)
+    assert run("run", suite, *where).code == 0
 
 
 def test_what_is_trained_so_far(suite: Path, people: Path, run: Callable[..., Any]) -> None:

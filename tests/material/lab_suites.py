@@ -14,6 +14,7 @@ import yaml
 from posebench.checkpoints.native import save_checkpoint
 from posebench.lab.training import Recipe, TrainingOutcome
 from posebench.lab.training.initial_weights import initialise
+from posebench.lab.training.provenance import portable
 from posebench.networks.model import build_model
 
 BASE: dict[str, Any] = {
@@ -64,14 +65,15 @@ def instant_training(
     initialise(model, recipe.seed)
     progress("train", recipe.steps, recipe.steps)
     checkpoint = out / f"{recipe.name}.safetensors"
-    save_checkpoint(checkpoint, model.eval(), {"recipe": {}}, dtype=torch.float32)
+    made = {"recipe": portable(recipe), "data": {"sha256": "da" * 32}}
+    save_checkpoint(checkpoint, model.eval(), made, dtype=torch.float32)
     at_sizes = {}
     for factor in recipe.test_sizes:
         size = recipe.model.input_size.scaled(factor)
         at_sizes[size] = out / f"{recipe.name}@{size}.safetensors"
         sized = build_model(replace(recipe.model, input_size=size))
         initialise(sized, recipe.seed)
-        save_checkpoint(at_sizes[size], sized.eval(), {"recipe": {}}, dtype=torch.float32)
+        save_checkpoint(at_sizes[size], sized.eval(), made, dtype=torch.float32)
     curve = out / f"{recipe.name}.curve.json"
     curve.write_text(json.dumps({"curve": []}), encoding="utf-8")
     return TrainingOutcome(checkpoint, curve, {"AP": 0.5}, at_sizes)
