@@ -39,6 +39,7 @@ from posebench.running.resources import set_up_process, share_of_each, share_out
 from posebench.running.run_pass import PassWorker
 from posebench.running.scored import FinishedCell
 from posebench.running.storing import fail_cells, pending_and_done, store_cell
+from posebench.running.trained.places import keep_places, without_places
 from posebench.running.workload import Workload
 
 Jobs = Mapping[str, Sequence[PlannedCell]]
@@ -90,7 +91,7 @@ def run_suite(
         before = _before(request)
         record = RunRecord(
             SCHEMA_VERSION,
-            request.suite,
+            without_places(request.suite),
             request.claims,
             _joined(before.cells, [cell.id for cell in plan.cells], request, has_cell),
             environment(),
@@ -101,6 +102,7 @@ def run_suite(
             _joined(before.probes, [probe.id for probe in probes], request, has_probe),
         )
         start_run(request.out, record)
+        keep_places(request.out, request.suite)
         pending, done = pending_and_done(request, plan, asked_probes(request, probes))
         display.planned(plan.cells, pending, done)
         for cell in pending:

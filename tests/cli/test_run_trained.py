@@ -56,6 +56,7 @@ def test_cells_of_trained_checkpoints_are_like_any(
     done = run("run", suite, *where, "--jobs", 1)
     assert done.code == 0
     assert "simcc_people_s1: trained (0 left)" in done.err
+    assert str(people) not in (suite.parent / "runs" / "lab" / "run.yaml").read_text()
     found = read_run(suite.parent / "runs" / "lab")
     assert [(cell.result.checkpoint.name, cell.labels["seed"]) for cell in found.cells] == [
         (f"{arm}_people_s{seed}", str(seed)) for seed in (0, 1) for arm in ARMS

@@ -16,6 +16,7 @@ from posebench.prediction.predictions import Predictions
 from posebench.reporting.page.pairs import MatchedPair
 from posebench.results.cell import Protocol
 from posebench.results.store import Run, StoredCell
+from posebench.running.trained.places import with_places
 from posebench.running.workload import data_requests
 from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.oks import Pairs
@@ -65,7 +66,8 @@ def load_run_data(run: Run) -> RunData:
             found, (f"The run's suite is gone, and with it the way to the data: {error}",)
         )
     wanted = {_key(cell.result.protocol) for cell in run.cells}
-    for request in data_requests(run.record.suite, folder, run.record.limit):
+    suite = with_places(run.record.suite, run.folder)
+    for request in data_requests(suite, folder, run.record.limit):
         try:
             dataset = load_pose_dataset(request, _unseen)
         except PosebenchError as error:

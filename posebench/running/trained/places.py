@@ -1,0 +1,101 @@
+"""Where a run found the folders that its suite trains on: kept with the run, apart from its record.
+
+The record of a run says what was run; it is committed, and read on other machines. Folders of this
+machine lie in a file of their own beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.errors import DataError, UsageError, nearest
+from posebench.files.json_file import read_json
+from posebench.files.writing import write_json
+from posebench.suites.suite import Suite
+from posebench.suites.trained import TrainingDataEntry
+from posebench.suites.training_data import KEYPOINTS_FILE
+
+PLACES_FILE = ".places.json"
+
+
+def without_places(suite: Suite) -> Suite:
+    """Return a suite whose training data are named; where they lie is left out."""
+    if suite.trained is None:
+        return suite
+    data = tuple(_named(entry) for entry in suite.trained.data_entries)
+    return replace(suite, trained=replace(suite.trained, data=data))
+
+
+def _named(entry: TrainingDataEntry) -> TrainingDataEntry:
+    if entry.folder is None:
+        return entry
+    keypoints = entry.keypoints
+    if keypoints is not None and keypoints not in KEYPOINT_SETS:
+        beside = Path(keypoints) == Path(entry.folder) / KEYPOINTS_FILE
+        keypoints = None if beside else Path(keypoints).name
+    return replace(entry, folder=entry.label, keypoints=keypoints)
+
+
+def keep_places(run: Path, suite: Suite) -> None:
+    """Write where the training data of a suite lie beside the record of its run."""
+    if suite.trained is None:
+        return
+    places = {
+        entry.label: {"folder": entry.folder, "keypoints": entry.keypoints}
+        for entry in suite.trained.data_entries
+        if entry.folder is not None
+    }
+    if places:
+        write_json(run / PLACES_FILE, places)
+
+
+def with_places(suite: Suite, run: Path, roots: Mapping[str, Path] | None = None) -> Suite:
+    """Return the suite of a run's record with the folders of its training data.
+
+    `roots` maps data sets to folders, which take the place of those that the run found. What
+    neither names keeps its name. Raises `UsageError` for a name that the suite does not train on.
+    """
+    trained, roots = suite.trained, roots or {}
+    entries = () if trained is None else trained.data_entries
+    labels = [entry.label for entry in entries if entry.folder is not None]
+    for name in roots:
+        if name not in labels:
+            what = f"--data-root {name}=…: the run was trained on no folder {name!r}."
+            raise UsageError(what, hint=nearest(name, labels))
+    if trained is None or not labels:
+        return suite
+    kept = _kept_places(run)
+    data = tuple(_placed(entry, kept.get(entry.label), roots.get(entry.label)) for entry in entries)
+    return replace(suite, trained=replace(trained, data=data))
+
+
+def _placed(
+    entry: TrainingDataEntry, kept: Mapping[str, Any] | None, root: Path | None
+) -> TrainingDataEntry:
+    if entry.folder is None:
+        return entry
+    if root is None:
+        return entry if kept is None else replace(entry, **kept)
+    own = root / KEYPOINTS_FILE
+    keypoints = str(own) if entry.keypoints is None and own.is_file() else entry.keypoints
+    return replace(entry, folder=str(root.absolute()), keypoints=keypoints)
+
+
+def _kept_places(run: Path) -> dict[str, dict[str, Any]]:
+    """Return what `keep_places` wrote; nothing if it is not there, or not as it was written."""
+    try:
+        value, _ = read_json(run / PLACES_FILE, "list of data folders")
+    except DataError:
+        return {}
+    rows = value.items() if isinstance(value, dict) else ()
+    return {name: row for name, row in rows if _is_place(row)}
+
+
+def _is_place(row: object) -> bool:
+    if not isinstance(row, dict) or row.keys() != {"folder", "keypoints"}:
+        return False
+    return isinstance(row["folder"], str) and isinstance(row["keypoints"], str | None)
