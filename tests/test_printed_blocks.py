@@ -1,0 +1,28 @@
+"""What pages say that a command prints is what it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from printed_blocks import PrintedBlock, blocks_of, pages_below, printed
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = [
+    pytest.param(block, id=f"{page.parent.name}-{page.stem}-{number}")
+    for page in pages_below(ROOT)
+    for number, block in enumerate(blocks_of(page))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_is_what_its_command_prints(
+    block: PrintedBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert block.text == printed(block.command)
+
+
+def test_every_page_of_results_has_its_blocks() -> None:
+    with_blocks = {page.parent.name for page in pages_below(ROOT)}
+    assert {"quickstart", "resolution", "capacity", "decoders", "crowd", "ci"} <= with_blocks
