@@ -1,7 +1,8 @@
 """Blocks of Markdown pages that a command printed.
 
-`python tests/material/printed_blocks.py PAGE...` prints them anew. A block stands between `<!-- printed by: COMMAND -->` and `<!-- end -->`; commands run in the
+A block stands between `<!-- printed by: COMMAND -->` and `<!-- end -->`; commands run in the
 repository. Tables in Markdown stand as they are, everything else in a fence.
+`python tests/material/printed_blocks.py PAGE...` prints them anew.
 """
 
 from __future__ import annotations
