@@ -10,7 +10,7 @@ import typer
 _OF_PROBES = ("decay", "position-code", "similarity", "matching", "match-examples")
 KINDS = (
     "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", *_OF_PROBES, "difference",
-    "curve",
+    "verdicts", "curve",
 )  # fmt: skip
 
 
@@ -28,9 +28,9 @@ def plot_command(
         typer.Option(
             help="resolution: AP against input size; scaling: against parameters; pareto: against "
             "cost; keypoints: by keypoint; bits, sparsity: by transform; difference: between "
-            "checkpoints; curve: AP and loss in training. Of probes: decay: "
-            "response by distance; position-code: cosines of bins; similarity: cosines of "
-            "keypoints; matching: by layer; match-examples: with images."
+            "checkpoints; verdicts: effects of claims, seed by seed; curve: AP and loss in "
+            "training. Of probes: decay: response by distance; position-code: cosines of bins; "
+            "similarity: cosines of keypoints; matching: by layer; match-examples: with images."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],
@@ -38,7 +38,12 @@ def plot_command(
     """Draw a run's results, or training curves, for print and for screens."""
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
-    from posebench.reporting.figures.files import plot_curves, plot_differences, plot_run
+    from posebench.reporting.figures.files import (
+        plot_curves,
+        plot_differences,
+        plot_run,
+        plot_verdicts,
+    )
     from posebench.reporting.messages import say
 
     chosen = one_of(kind, KINDS, "--kind")
@@ -46,6 +51,8 @@ def plot_command(
         plot_curves(files, out)
     elif len(files) == 1 and chosen == "difference":
         plot_differences(files[0], out)
+    elif len(files) == 1 and chosen == "verdicts":
+        plot_verdicts(files[0], out)
     elif len(files) == 1:
         plot_run(files[0], chosen, out)
     else:

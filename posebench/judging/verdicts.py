@@ -43,7 +43,10 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class OnOneDataSet:
-    """A claim's effect on one of several data sets, with interval and p-value."""
+    """A claim's effect on one of several data sets, and the verdict on that data set alone.
+
+    Fields are those of `Verdict`; `p_holm` is adjusted over the claims that meet this data set.
+    """
 
     dataset: str
     effect: float
@@ -51,6 +54,9 @@ class OnOneDataSet:
     high: float | None = None
     p: float | None = None
     detectable: Detectable | None = None
+    by_seed: tuple[tuple[str, float], ...] = ()
+    p_holm: float | None = None
+    verdict: VerdictWord = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,34 @@ def _adjusted(estimated: Sequence[Verdict]) -> tuple[Verdict, ...]:
     tests = sum(p is not None for p in adjusted)
     return tuple(
         _decided(replace(verdict, p_holm=p), tests)
-        for verdict, p in zip(estimated, adjusted, strict=True)
+        for verdict, p in zip(_with_parts_decided(estimated), adjusted, strict=True)
     )
+
+
+def _with_parts_decided(estimated: Sequence[Verdict]) -> list[Verdict]:
+    """Return verdicts with a word for each of their data sets, each adjusted by itself."""
+    by_name: dict[str, list[float | None]] = {}
+    for verdict in estimated:
+        for part in verdict.by_dataset:
+            by_name.setdefault(part.dataset, []).append(part.p)
+    adjusted = {name: iter(holm(values)) for name, values in by_name.items()}
+    return [
+        replace(
+            verdict,
+            by_dataset=tuple(
+                _part_decided(verdict.claim, part, next(adjusted[part.dataset]))
+                for part in verdict.by_dataset
+            ),
+        )
+        for verdict in estimated
+    ]
+
+
+def _part_decided(claim: Claim, part: OnOneDataSet, p_holm: float | None) -> OnOneDataSet:
+    word: VerdictWord = "inconclusive"
+    if p_holm is not None and p_holm < LEVEL:
+        word = "supported" if _agrees(claim, part.effect) else "refuted"
+    return replace(part, p_holm=p_holm, verdict=word)
 
 
 def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) -> Verdict:
@@ -173,7 +205,7 @@ def _by_dataset(
         name = place[0] if sets.count(place[0]) == 1 else " trained on ".join(place)
         found = estimate_of(claim, own, cells, replicates)
         chance = found.low, found.high, found.p, found.detectable
-        parts.append(OnOneDataSet(name, found.effect, *chance))
+        parts.append(OnOneDataSet(name, found.effect, *chance, found.by_seed))
     return tuple(parts)
 
 

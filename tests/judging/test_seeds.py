@@ -223,10 +223,24 @@ def test_a_claim_on_two_data_sets_holds_on_both(lsp: Any, word: str, p_is_larges
     assert [part.dataset for part in verdict.by_dataset] == ["people", "lsp"]
     assert [part.effect for part in verdict.by_dataset] == pytest.approx([0.032, np.mean(lsp)])
     assert verdict.detectable in [part.detectable for part in verdict.by_dataset]
+    words = [part.verdict for part in verdict.by_dataset]
+    assert words == ["supported", "supported" if p_is_largest else "refuted"]
+    assert [len(part.by_seed) for part in verdict.by_dataset] == [3, 3]
     largest = max(part.p or 0 for part in verdict.by_dataset)
     assert verdict.p == (largest if p_is_largest else 1.0)
     if not p_is_largest:
         assert verdict.reason == "the data sets do not agree"
+
+
+def test_the_verdict_on_one_data_set_is_adjusted_over_claims_on_it() -> None:
+    cells = trained_cells({"s": [0.03, 0.032, 0.034]})
+    cells += trained_cells({"s": [0.02, 0.021, 0.019]}, fields={"dataset": "lsp"})
+    other = replace(CLAIM, id="other", margin=0.01)
+    first, second = judge([CLAIM, other], cells, replicates_of_cells(cells, NOISE))
+    for mine, theirs in zip(first.by_dataset, second.by_dataset, strict=True):
+        assert mine.p is not None and theirs.p is not None
+        assert mine.p < theirs.p
+        assert (mine.p_holm, theirs.p_holm) == (2 * mine.p, max(2 * mine.p, theirs.p))
 
 
 def test_arms_trained_on_two_data_sets_pair_within_each() -> None:

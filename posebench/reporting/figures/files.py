@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from posebench.errors import UsageError
+from posebench.judging.verdicts import verdicts_of
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.diagnosis import diagnosis_drawing
 from posebench.reporting.figures.drawing import Drawing, write_drawing
 from posebench.reporting.figures.effects import differences_drawing
+from posebench.reporting.figures.lab.verdicts import verdicts_drawing
 from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.training import read_curves, training_drawing
@@ -58,6 +60,21 @@ def plot_differences(source: Path, out: Path) -> None:
             hint="posebench eval of several checkpoints, with --out, makes them.",
         )
     write_drawing(_noted(drawing, finding_lines(results)), out)
+
+
+def plot_verdicts(source: Path, out: Path) -> None:
+    """Draw the effects of a run's verdicts.
+
+    Raises `DataError` if `source` is no run directory, `UsageError` if no claim of it has an
+    effect, and the errors of `write_drawing`.
+    """
+    run = read_run(source)
+    drawing = verdicts_drawing(verdicts_of(run))
+    if drawing is None:
+        raise UsageError(
+            f"{source} holds no claim with an effect.", hint="posebench claims says why."
+        )
+    write_drawing(_noted(drawing, finding_lines(cell.result for cell in run.cells)), out)
 
 
 def plot_curves(paths: Sequence[Path], out: Path) -> None:

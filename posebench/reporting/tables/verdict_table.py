@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from posebench.judging.evidence_kinds import EVIDENCE_KINDS
-from posebench.judging.verdicts import Verdict
+from posebench.judging.verdicts import OnOneDataSet, Verdict
 from posebench.reporting.text_tables import cell_text, terminal_table
 from posebench.reporting.texts import NO_VALUE, of_metric, p_text
 from posebench.results.numbers import number_named
+from posebench.scoring.units import Unit
 
 STYLES = {
     "supported": "green",
@@ -135,16 +136,25 @@ def _parts_text(verdict: Verdict) -> list[str]:
     if len(verdict.effects) > 1 and verdict.pairs_agree is not None:
         parts.append(f"{verdict.pairs_agree} of {len(verdict.effects)} pairs agree")
     if verdict.by_dataset:
-        single = [
-            f"{part.dataset} {unit.signed(part.effect)} (p {p_text(part.p)})"
-            for part in verdict.by_dataset
-        ]
+        single = [_part_text(part, unit) for part in verdict.by_dataset]
         word = "both" if len(single) == 2 else f"all {len(single)}"
-        parts.append(f"{', '.join(single)}, on {word} p {p_text(verdict.p)}")
-    if verdict.by_seed:
+        parts.append(f"{'; '.join(single)}; on {word} p {p_text(verdict.p)}")
+    if verdict.by_seed and not verdict.by_dataset:
         effects = " ".join(unit.signed(effect) for _, effect in verdict.by_seed)
         parts.append(f"per seed {effects}")
     return parts
+
+
+def _part_text(part: OnOneDataSet, unit: Unit) -> str:
+    """Show the verdict on one data set."""
+    seeds = " ".join(unit.signed(effect) for _, effect in part.by_seed)
+    known = [f"p {p_text(part.p)}"]
+    if part.low is not None and part.high is not None:
+        known.insert(0, f"95 % {unit.signed(part.low)} to {unit.signed(part.high)}")
+    if part.p_holm != part.p:
+        known.append(f"Holm {p_text(part.p_holm)}")
+    text = f"{part.dataset}: {part.verdict}, {unit.signed(part.effect)} ({', '.join(known)})"
+    return f"{text}, per seed {seeds}" if len(part.by_seed) > 1 else text
 
 
 def _chance_texts(verdict: Verdict) -> list[str]:

@@ -59,13 +59,25 @@ def test_both_data_sets_and_the_plateau_are_said() -> None:
     both = replace(
         FULL,
         by_dataset=(
-            OnOneDataSet("rendered", -0.03, p=0.001),
-            OnOneDataSet("lsp14", -0.012, p=0.004),
+            OnOneDataSet(
+                "rendered",
+                -0.03,
+                -0.04,
+                -0.02,
+                0.001,
+                p_holm=0.002,
+                verdict="supported",
+                by_seed=(("0", -0.031), ("1", -0.029)),
+            ),
+            OnOneDataSet("lsp14", -0.012, p=0.004, p_holm=0.004),
         ),
         plateau=(("heatmap, budget 2x", 0.043), ("simcc, budget 2x", -0.001)),
     )
     line = verdict_line(both)
-    assert "rendered -3.0 (p 0.001), lsp14 -1.2 (p 0.004), on both p 0.004" in line
+    assert (
+        "rendered: supported, -3.0 (95 % -4.0 to -2.0, p 0.001, Holm 0.002), per seed -3.1 -2.9; "
+        "lsp14: inconclusive, -1.2 (p 0.004); on both p 0.004"
+    ) in line
     assert (
         "longer training adds +4.3 (heatmap, budget 2x) · longer training adds -0.1 (simcc" in line
     )
