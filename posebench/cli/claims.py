@@ -17,6 +17,9 @@ def claims_command(
     enforce: Annotated[
         bool, typer.Option("--enforce", help="Exit with 1 if a claim is refuted.")
     ] = False,
+    format: Annotated[
+        str, typer.Option(help="terminal, or md: a table with a column for each data set.")
+    ] = "terminal",
     json: Annotated[Path | None, typer.Option(help="Write the verdicts.")] = None,
     junit: Annotated[
         Path | None, typer.Option(help="Write them as JUnit XML, in which refuted claims fail.")
@@ -26,22 +29,30 @@ def claims_command(
 
     Each run is judged by itself; p-values are adjusted for the number of its claims.
     """
+    from posebench.cli.choices import one_of
     from posebench.files.records import mapping_from_record
     from posebench.files.writing import naming_what_cannot_be_written, write_json, write_text
     from posebench.judging.verdicts import verdicts_of
     from posebench.reporting.messages import say
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.tables.verdict_junit import verdict_junit
+    from posebench.reporting.tables.verdict_overview import verdict_overview
     from posebench.reporting.tables.verdict_table import verdict_line, verdict_table
     from posebench.results.findings import finding_lines
     from posebench.results.store import read_run, runs_in
 
+    shown = one_of(format, ("terminal", "md"), "--format")
     judged = [read_run(run) for folder in runs for run in runs_in(folder)]
     verdicts = [verdict for run in judged for verdict in verdicts_of(run)]
     found = finding_lines(cell.result for run in judged for cell in run.cells)
     for line in found:
         say(line)
-    print_fitting(verdict_table(verdicts) if verdicts else "No suite of these runs makes claims.")
+    if not verdicts:
+        print_fitting("No suite of these runs makes claims.")
+    elif shown == "md":
+        typer.echo(verdict_overview(verdicts))
+    else:
+        print_fitting(verdict_table(verdicts))
     if json is not None:
         plain = [{**mapping_from_record(each), "line": verdict_line(each)} for each in verdicts]
         document = {"schema_version": SCHEMA_VERSION, "findings": found, "verdicts": plain}

@@ -68,13 +68,14 @@ class Verdict:
     the largest of `by_dataset` if there are several data sets. They are None where nothing was
     resampled. `keypoint_pairs` counts the left/right pairs that were resampled in place of
     `images`. `scope` is what the verdict is about, None for published figures, and `not_shown`
-    what it leaves open. `effects` are the single pairs' by what each pair shares, of which
-    `pairs_agree` are as the claim says; `by_seed` are those of single seeds. `seeds` counts those
-    that treatment and control share; where they share none, it is the smallest of
-    `unpaired_seeds`, those of each side or pair. `detectable` is of the data set that tells least.
-    `cells` are those it rests on; `confounds` in what else published networks of a pair differ,
-    `undeclared` in what trainings do if the claim declares no factor; `plateau` is what longer
-    training adds by arm and budget; `reason` says why there is no more to say.
+    what it leaves open; `datasets` are those it was measured on. `effects` are the single
+    pairs' by what each pair shares, of which `pairs_agree` are as the claim says; `by_seed` are
+    those of single seeds. `seeds` counts those that treatment and control share; where they
+    share none, it is the smallest of `unpaired_seeds`, those of each side or pair. `detectable`
+    is of the data set that tells least. `cells` are those it rests on; `confounds` in what else
+    published networks of a pair differ, `undeclared` in what trainings do if the claim declares
+    no factor; `plateau` is what longer training adds by arm and budget; `reason` says why there
+    is no more to say.
     """
 
     claim: Claim
@@ -97,6 +98,7 @@ class Verdict:
     pairs_agree: int | None = None
     by_seed: tuple[tuple[str, float], ...] = ()
     unpaired_seeds: tuple[int, ...] = ()
+    datasets: tuple[str, ...] = ()
     by_dataset: tuple[OnOneDataSet, ...] = ()
     detectable: Detectable | None = None
     undeclared: tuple[str, ...] = ()
@@ -179,6 +181,7 @@ def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) 
         pairs_agree=sum(_agrees(claim, effect) for _, effect in effects),
         by_seed=whole.by_seed,
         unpaired_seeds=whole.seeds if measured and len(whole.seeds) > 1 else (),
+        datasets=tuple(dict.fromkeys(pair.place[0] for pair in pairs)) if measured else (),
         by_dataset=parts,
         detectable=max(
             (part.detectable for part in parts if part.detectable is not None),
