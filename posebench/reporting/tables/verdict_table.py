@@ -93,7 +93,7 @@ def effect_text(verdict: Verdict) -> str:
         return NO_VALUE
     per = "" if verdict.claim.trend is None else f" per doubling of {verdict.claim.trend}"
     unit = number_named(verdict.claim.metric).unit
-    return f"{unit.signed(verdict.effect)} {of_metric(verdict.claim.metric)}{per}"
+    return f"{unit.signed(verdict.effect)} {of_metric(verdict.claim.metric)}{per}".rstrip()
 
 
 def interval_text(verdict: Verdict) -> str:
