@@ -213,7 +213,7 @@ def _reference(claim: Claim, cell: ClaimCell, cells: Sequence[ClaimCell]) -> Cla
     if TEST_SIZE in replaced:
         replaced |= {"checkpoint", "trained_size", "size", "relative_size"}
     elif any(name.startswith(LABEL) for name in replaced):
-        replaced |= {"checkpoint", ARM}
+        replaced |= {"checkpoint", "backbone", ARM}
     for other in cells:
         same = ("checkpoint" in replaced or other.checkpoint == cell.checkpoint) and all(
             other.fields.get(name) == cell.fields.get(name)

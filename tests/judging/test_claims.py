@@ -92,6 +92,7 @@ def test_relative_to_another_label_takes_the_arm_that_has_it_with_the_same_seed(
             f"{paradigm}-s", id=f"{paradigm}-{channels}_s{seed}{budget}",
             fields={"checkpoint": f"{paradigm}-{channels}_s{seed}{budget}", "labels.seed": seed,
                     "labels.arm": f"{paradigm}-{channels}", "labels.channels": channels,
+                    "backbone": f"of {channels}",
                     **({"labels.budget": budget} if budget else {})},
         )
         for budget in ("2x", "") for paradigm in ("simcc", "heatmap")
