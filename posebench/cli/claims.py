@@ -29,7 +29,6 @@ def claims_command(
     from posebench.files.records import mapping_from_record
     from posebench.files.writing import naming_what_cannot_be_written, write_json, write_text
     from posebench.judging.verdicts import verdicts_of
-    from posebench.reporting.messages import say
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.tables.verdict_junit import verdict_junit
     from posebench.reporting.tables.verdict_table import verdict_line, verdict_table
@@ -40,7 +39,7 @@ def claims_command(
     verdicts = [verdict for run in judged for verdict in verdicts_of(run)]
     found = finding_lines(cell.result for run in judged for cell in run.cells)
     for line in found:
-        say(line)
+        print_fitting(line)
     print_fitting(verdict_table(verdicts) if verdicts else "No suite of these runs makes claims.")
     if json is not None:
         plain = [{**mapping_from_record(each), "line": verdict_line(each)} for each in verdicts]

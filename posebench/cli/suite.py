@@ -12,12 +12,13 @@ app = typer.Typer(help="List, show and check suites.", no_args_is_help=True)
 @app.command("ls")
 def list_suites() -> None:
     """List the suites that come with posebench."""
-    from posebench.reporting.messages import say
+    from posebench.reporting.printing import print_fitting
+    from posebench.reporting.text_tables import terminal_table
     from posebench.suites.collection import description_of
     from posebench.suites.shipped import shipped_suites
 
-    for name, path in shipped_suites().items():
-        say(f"{name:<18} {description_of(path)}")
+    rows = [(name, description_of(path)) for name, path in shipped_suites().items()]
+    print_fitting(terminal_table(("suite", "what it is for"), rows, words=2))
 
 
 @app.command("show")
