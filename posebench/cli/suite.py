@@ -55,10 +55,17 @@ def validate_suite(
 
 
 @app.command("schema")
-def print_schema() -> None:
-    """Print the JSON schema of suite files, for editors."""
+def print_schema(
+    format: Annotated[str, typer.Option(help="json, for editors, or md, for readers.")] = "json",
+) -> None:
+    """Print the schema of suite files: types, choices and meaning of every field."""
     import json
 
+    from posebench.cli.choices import one_of
     from posebench.suites.schema import suite_schema
+    from posebench.suites.schema_tables import record_tables
 
-    typer.echo(json.dumps(suite_schema(), indent=1))
+    if one_of(format, ("json", "md"), "--format") == "json":
+        typer.echo(json.dumps(suite_schema(), indent=1))
+    else:
+        typer.echo("\n\n".join(record_tables().values()))
