@@ -46,7 +46,7 @@ WITHOUT_TORCH = (
 )
 WITH_TORCH = {
     "reporting.live",
-    "reporting.page.profiles",
+    "reporting.page.people.profiles",
     "reporting.training_display",
     "cli.planned_claims",
     "cli.run_collection",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import os
@@ -9,11 +10,31 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from documented_commands import commands_in, unknown_words
 from rooms import ROOMS
+from small_store import result
+
+from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.judging.verdicts import verdicts_of
+from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.heads import HEADS
+from posebench.networks.spec import BackboneSpec, CropSpec, FlipSpec, NeckSpec
+from posebench.reporting.tables.results_table import METRIC_COLUMNS, columns
+from posebench.results.cell import (
+    CellResult,
+    CheckpointFacts,
+    Intervals,
+    OfficialMetrics,
+    Protocol,
+)
+from posebench.results.numbers import NUMBERS
+from posebench.results.store import StoredCell, read_run
+from posebench.suites.claims import FIELDS
+from posebench.suites.schema_tables import record_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
@@ -82,6 +103,78 @@ def test_the_api_page_lists_what_each_room_offers() -> None:
     assert listed == {
         room: sorted(face.__all__) for room, face in faces.items() if room not in NOT_OFFERED
     }
+
+
+def generated(page: str) -> str:
+    """Return what stands between the marks for generated fields on a page."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return text.partition("<!-- fields -->\n")[2].partition("\n<!-- end of fields -->")[0]
+
+
+def test_the_fields_of_suites_and_claims_are_those_of_the_schema() -> None:
+    """`posebench suite schema --format md` makes these sections."""
+    tables = record_tables({"Claim": "claims.md"})
+    assert generated("claims.md") == tables.pop("Claim")
+    assert generated("suites.md") == "\n\n".join(tables.values())
+
+
+def named_in(page: str) -> set[str]:
+    """Return what a page sets as code."""
+    text = prose(ROOT / "docs" / page)
+    return {part.strip() for code in re.findall(r"`([^`]+)`", text) for part in code.split(",")}
+
+
+def test_the_page_of_columns_names_every_column_number_and_field() -> None:
+    named = named_in("columns.md")
+    headers = {column.header for kind in METRIC_COLUMNS.values() for column in _columns(kind)}
+    assert headers - {"AP 95%"} <= named | {"left_wrist"}
+    assert set(NUMBERS) <= named
+    for record in (Protocol, CellResult, CheckpointFacts, Intervals, StoredCell):
+        assert {field.name for field in dataclasses.fields(record)} - {"result"} <= named
+
+
+def _columns(names: tuple[str, ...]) -> list[Any]:
+    """Return the columns of a table with everything in it."""
+    made = result("a", 0.5)
+    official = OfficialMetrics("e", {"AP": 0.5})
+    intervals = Intervals(0.95, "percentile", 1, 0, {"AP": 0.4}, {"AP": 0.6})
+    protocol = dataclasses.replace(made.protocol, transform="w8", precision="bf16")
+    return columns(
+        [
+            dataclasses.replace(
+                made,
+                metrics=dict.fromkeys(names, 0.5),
+                official=official,
+                intervals=intervals,
+                protocol=protocol,
+            )
+        ]
+    )
+
+
+def test_the_pages_of_claims_and_specs_name_every_field() -> None:
+    assert set(FIELDS) <= named_in("claims.md")
+    named = named_in("spec.md")
+    inner = {"backbone": BackboneSpec, "crop": CropSpec, "flip": FlipSpec, "neck": NeckSpec}
+    wanted = {f"{name}.{f.name}" for name, kind in inner.items() for f in dataclasses.fields(kind)}
+    wanted |= {"input_size", "keypoints", "weights", *HEADS, *KEYPOINT_SETS}
+    for codec in (HeatmapCodec, SimccCodec):
+        wanted |= {field.name for field in dataclasses.fields(codec)} - {"kind"}
+    assert wanted <= named
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_worked_examples_of_claims_run(number: int, tmp_path: Path, run: Any) -> None:
+    text = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+    example = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)[number]
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(example, encoding="utf-8")
+    done = run("run", suite, "--out", tmp_path / "run", "--limit", 6)
+    assert done.code == 0, done.err
+    verdicts = verdicts_of(read_run(tmp_path / "run"))
+    assert verdicts
+    assert {v.verdict for v in verdicts} <= {"supported", "refuted", "inconclusive"}
+    assert all(v.low is not None for v in verdicts)
 
 
 def test_every_page_is_in_the_menu() -> None:

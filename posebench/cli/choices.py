@@ -23,6 +23,15 @@ def several_of(text: str, valid: tuple[Name, ...], option: str) -> tuple[Name, .
     return tuple(dict.fromkeys(names))
 
 
+def count_or_all(text: str, option: str) -> int | None:
+    """Return a count of 0 or more, None for `all`; raise `UsageError` for anything else."""
+    if text == "all":
+        return None
+    if not (text.isdecimal() and len(text) < 10):
+        raise UsageError(f"{option} {text!r} is neither a number nor all.", hint="Such as 24.")
+    return int(text)
+
+
 def numbers_of(text: str, option: str, most: int) -> tuple[int, ...]:
     """Return the numbers of a comma-separated list, from 1 to `most`, each once."""
     parts = [part.strip() for part in text.split(",")]

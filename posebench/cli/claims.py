@@ -33,7 +33,6 @@ def claims_command(
     from posebench.files.records import mapping_from_record
     from posebench.files.writing import naming_what_cannot_be_written, write_json, write_text
     from posebench.judging.verdicts import verdicts_of
-    from posebench.reporting.messages import say
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.tables.verdict_junit import verdict_junit
     from posebench.reporting.tables.verdict_overview import verdict_overview
@@ -46,7 +45,7 @@ def claims_command(
     verdicts = [verdict for run in judged for verdict in verdicts_of(run)]
     found = finding_lines(cell.result for run in judged for cell in run.cells)
     for line in found:
-        say(line)
+        print_fitting(line)
     if not verdicts:
         print_fitting("No suite of these runs makes claims.")
     elif shown == "md":

@@ -1,4 +1,4 @@
-"""`posebench data make` and `posebench data check`."""
+"""`posebench data make`, `posebench data check` and `posebench data sigmas`."""
 
 from __future__ import annotations
 
@@ -83,3 +83,43 @@ def check_command(
     for report in reports:
         say(check_listing(report))
     raise typer.Exit(0 if all(report.sound for report in reports) else 2)
+
+
+@app.command("sigmas")
+def sigmas_command(
+    annotations: Annotated[
+        list[Path], typer.Argument(help="Annotation files of the same images, one per annotator.")
+    ],
+    keypoints: Annotated[
+        str | None,
+        typer.Option(
+            help="A built-in set or a YAML file; by default as the first file names them."
+        ),
+    ] = None,
+    category: Annotated[str | None, typer.Option(help="One category by id or name.")] = None,
+    area_rule: options.AreaRule = None,
+    replicates: options.Replicates = 1000,
+    seed: options.ResampleSeed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the keypoint set, a YAML file for --keypoints.")
+    ] = None,
+) -> None:
+    """Estimate OKS sigmas from persons that several annotators labelled, as COCO did."""
+    from posebench.cli.choices import one_of
+    from posebench.datasets.keypoints import keypoint_set_text, load_keypoint_set
+    from posebench.datasets.repeats import load_repeats
+    from posebench.datasets.rules import AREA_RULES, LoadOptions
+    from posebench.reporting.printing import print_fitting, write_out
+    from posebench.reporting.tables.listings import sigma_table
+    from posebench.scoring.statistics.sigmas import estimate_sigmas, estimated_set
+
+    loading = LoadOptions(
+        keypoints=load_keypoint_set(keypoints) if keypoints else None,
+        category=category,
+        area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
+    )
+    found = estimate_sigmas(load_repeats(annotations, loading), replicates, seed)
+    print_fitting(sigma_table(found, annotations))
+    if out is not None:
+        write_out(out, keypoint_set_text(estimated_set(found, out.stem)))
+        print_fitting(f"{out}: for --keypoints, or keypoints.yaml in the data set's folder")

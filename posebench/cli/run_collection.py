@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from posebench.cli.run_suite import (
@@ -23,7 +22,7 @@ from posebench.reporting.live import duration, suite_display
 from posebench.reporting.messages import as_line, say
 from posebench.reporting.printing import print_fitting
 from posebench.reporting.tables.verdict_table import verdict_table
-from posebench.reporting.text_tables import terminal_table
+from posebench.reporting.text_tables import TextTable, terminal_table
 from posebench.results.store import RUN_FILE, read_run
 from posebench.running.request import RunRequest
 from posebench.running.resources import set_up_process, share_out
@@ -172,7 +171,7 @@ def _cost(request: RunRequest, seen: set[str]) -> _Cost:
     )
 
 
-def _cost_table(costs: Sequence[_Cost]) -> Table:
+def _cost_table(costs: Sequence[_Cost]) -> TextTable:
     heads = (
         "suite", "cells", "to run", "checkpoints", "to train", "trained above", "CPU minutes",
     )  # fmt: skip

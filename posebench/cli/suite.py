@@ -12,12 +12,13 @@ app = typer.Typer(help="List, show and check suites.", no_args_is_help=True)
 @app.command("ls")
 def list_suites() -> None:
     """List the suites that come with posebench."""
-    from posebench.reporting.messages import say
+    from posebench.reporting.printing import print_fitting
+    from posebench.reporting.text_tables import terminal_table
     from posebench.suites.collection import description_of
     from posebench.suites.shipped import shipped_suites
 
-    for name, path in shipped_suites().items():
-        say(f"{name:<18} {description_of(path)}")
+    rows = [(name, description_of(path)) for name, path in shipped_suites().items()]
+    print_fitting(terminal_table(("suite", "what it is for"), rows, words=2))
 
 
 @app.command("show")
@@ -54,10 +55,17 @@ def validate_suite(
 
 
 @app.command("schema")
-def print_schema() -> None:
-    """Print the JSON schema of suite files, for editors."""
+def print_schema(
+    format: Annotated[str, typer.Option(help="json, for editors, or md, for readers.")] = "json",
+) -> None:
+    """Print the schema of suite files: types, choices and meaning of every field."""
     import json
 
+    from posebench.cli.choices import one_of
     from posebench.suites.schema import suite_schema
+    from posebench.suites.schema_tables import record_tables
 
-    typer.echo(json.dumps(suite_schema(), indent=1))
+    if one_of(format, ("json", "md"), "--format") == "json":
+        typer.echo(json.dumps(suite_schema(), indent=1))
+    else:
+        typer.echo("\n\n".join(record_tables().values()))

@@ -177,6 +177,24 @@ def load_keypoint_set(name_or_path: str | Path) -> KeypointSet:
     return record_from_mapping(KeypointSet, raw, where=text)
 
 
+def keypoint_set_text(keypoints: KeypointSet) -> str:
+    """Return a set as the YAML that `load_keypoint_set` reads, with pairs by name."""
+    import yaml
+
+    def named(pairs: tuple[tuple[int, int], ...]) -> list[list[str]]:
+        return [[keypoints.keypoints[end] for end in pair] for pair in pairs]
+
+    plain = {
+        "name": keypoints.name,
+        "keypoints": list(keypoints.keypoints),
+        "sigmas": list(keypoints.sigmas),
+        "flip_pairs": named(keypoints.flip_pairs),
+        "skeleton": named(keypoints.skeleton),
+    }
+    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    return text
+
+
 def _index_of(end: object, names: list[object], where: str) -> object:
     """Return the index of a keypoint given by name; return anything else unchanged."""
     if end in names:

@@ -82,7 +82,8 @@ def _paired(claim: Claim, shares: str, sides: Sides, cells: Sequence[ClaimCell])
     crowded = [group for side in sides for group in side.values() if len(group) > 1]
     if claim.trend is None and crowded:
         names = ", ".join(cell.id for cell in crowded[0])
-        return Contrast(conflicts=(f"{shares}: {names} are alike in all that {_pairs_by(claim)}",))
+        alike = f"{shares}: {names} are alike in all that {_pairs_by(claim)}"
+        return Contrast(conflicts=(f"{alike}{_telling(crowded[0], claim)}",))
     members = [cell for side in sides for group in side.values() for cell in group]
     references = {cell.id: _reference(claim, cell, cells) for cell in members}
     used = [*members, *(cell for cell in references.values() if cell is not None)]
@@ -105,6 +106,17 @@ def _paired(claim: Claim, shares: str, sides: Sides, cells: Sequence[ClaimCell])
 
 def _pairs_by(claim: Claim) -> str:
     return "match_by lists" if claim.match_by is not None else "the cells of a pair share"
+
+
+def _telling(cells: Sequence[ClaimCell], claim: Claim) -> str:
+    """Return which fields tell cells apart and could stand in `match_by`."""
+    fields = [
+        name
+        for name in cells[0].fields
+        if name not in {*claim.treatment, *claim.control}
+        and len({cell.fields.get(name) for cell in cells}) == len(cells)
+    ]
+    return f"; they differ in {', '.join(fields)}, which match_by may list" if fields else ""
 
 
 def _pair(

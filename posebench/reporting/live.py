@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.messages import as_line
-from posebench.reporting.text_tables import terminal_table
+from posebench.reporting.tables.results_table import reason_lines
+from posebench.reporting.text_tables import cell_text, terminal_table
 from posebench.reporting.texts import points
 from posebench.results.cell import CellResult
 from posebench.results.findings import finding_lines
@@ -131,7 +132,8 @@ class LiveDisplay:
         if done <= 0:
             return ""
         seconds = (time.monotonic() - self._started) * (sum(cost.values()) - done) / done
-        return f", about {duration(seconds)} left"
+        # Cells that were just begun, or whose answers are kept, tell little of the others.
+        return f", about {duration(seconds)} left" if seconds >= 1 else ", less than a minute left"
 
 
 @contextmanager
@@ -196,20 +198,20 @@ def network_cells(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     return list(first.values())
 
 
-def plan_table(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> Table:
-    """Return every cell of a plan with its status, cost and reason."""
+def plan_table(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> RenderableType:
+    """Return every cell of a plan with its status and cost, and why some cannot run."""
     waiting = {cell.id for cell in pending}
     rows = []
     for cell in cells:
         result = cell.result
         status = "to run" if result.status == "ok" else result.status
-        cost = cell_cost(result)
+        cost = cell_cost(result) / 1000
         rows.append(
             (
                 cell.id,
                 status if cell.id in waiting else "done or not asked for",
-                result.reason or "",
-                f"{cost / 1000:.2f}" if cost else "",
+                "" if not cost else f"{cost:.2f}" if cost >= 0.01 else "<0.01",
             )
         )
-    return terminal_table(("cell", "status", "reason", "T MACs"), rows, words=3)
+    table = terminal_table(("cell", "status", "T MACs"), rows, words=2)
+    return Group(table, *map(cell_text, reason_lines(cell.result for cell in cells)))

@@ -32,7 +32,8 @@ def progress_bars(unit: str) -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         rate,
-        TimeRemainingColumn(),
+        # A bar that is full says how long it took, not that nothing is left to do.
+        TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
         transient=True,
     ) as bars:

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress as Bars, TaskID, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.live import duration
 from posebench.reporting.messages import as_line
-from posebench.reporting.text_tables import terminal_table
+from posebench.reporting.text_tables import TextTable, terminal_table
 from posebench.running.trained.forecast import Forecast
 from posebench.running.trained.train_suite import PlannedTraining
 
@@ -113,7 +112,7 @@ def training_display() -> Iterator[TrainingShown]:
         yield TrainingShown(console, bars)
 
 
-def training_table(planned: Sequence[PlannedTraining], found: Forecast) -> Table:
+def training_table(planned: Sequence[PlannedTraining], found: Forecast) -> TextTable:
     """Return every arm on its data, with the seeds to train and done, and minutes of one thread."""
     groups: dict[tuple[str, ...], list[PlannedTraining]] = {}
     for each in planned:

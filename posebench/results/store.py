@@ -110,6 +110,10 @@ class Run:
         """
         return None if cell.table is None else load_table(self.folder / _TABLES, cell.table)
 
+    def keeps_predictions(self, cell: StoredCell) -> bool:
+        """Tell whether the file of a cell's predictions is there."""
+        return self._predictions(cell.predictions or "").is_file()
+
     def predictions(self, cell: StoredCell) -> Predictions | None:
         """Return a cell's predictions before NMS, or None if it has none.
 
@@ -117,7 +121,10 @@ class Run:
         """
         if cell.predictions is None:
             return None
-        return load_predictions(self.folder / PREDICTIONS / f"{cell.predictions}.npz")
+        return load_predictions(self._predictions(cell.predictions))
+
+    def _predictions(self, key: str) -> Path:
+        return self.folder / PREDICTIONS / f"{key}.npz"
 
 
 def start_run(folder: Path, record: RunRecord) -> None:

@@ -46,7 +46,7 @@ def test_the_live_table_counts_and_shows_the_last_results() -> None:
         shown.print(live.renderable)
     text = shown.file.getvalue()  # type: ignore[attr-defined]
     assert "3 cells (1 failed), 0 done before" in text
-    assert "1 done, 1 running, 1 left, about 0 s left" in text
+    assert "1 done, 1 running, 1 left, less than a minute left" in text
     assert "simcc-s" in text and "3/10" in text and "heatmap-s" not in text
     assert "a: AP 50.0, 248.0 instances/s" in text
 
@@ -70,7 +70,7 @@ def test_the_live_table_shows_devices_side_by_side() -> None:
         then.print(live.renderable)
     text = both.file.getvalue()  # type: ignore[attr-defined]
     # 1.1 of 3 cells are behind it, though none is finished.
-    assert "0 done, 2 running, 1 left, about 0 s left" in text
+    assert "0 done, 2 running, 1 left, less than a minute left" in text
     assert "cuda:0: a" in text and "5/10" in text and "cuda:1: b" in text and "6/10" in text
     text = then.file.getvalue()  # type: ignore[attr-defined]
     assert "1 done, 2 running, 0 left" in text

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
-from rich.table import Table
+import pytest
+from rich.console import Console
+from rich.text import Text
 
+from posebench.reporting.grids import Grid, fitted
 from posebench.reporting.printing import text_of
 from posebench.reporting.text_tables import (
+    TextTable,
     columns_that_fit,
     markdown_table,
     terminal_table,
@@ -17,7 +22,7 @@ from posebench.reporting.text_tables import (
 ROW = {"name": "a", "first": "1", "second": "22", "third": "333"}
 
 
-def table_of(names: Sequence[str]) -> Table:
+def table_of(names: Sequence[str]) -> TextTable:
     return terminal_table(names, [[ROW[name] for name in names]])
 
 
@@ -38,3 +43,49 @@ def test_the_most_dispensable_columns_go_first() -> None:
 
 def test_texts_of_strangers_do_not_reach_the_terminal() -> None:
     assert "\x1b" not in text_of(terminal_table(["a"], [["\x1b[2Jx"]]))
+
+
+def at_width(table: TextTable, width: int) -> list[str]:
+    """Return the lines of a table as a terminal of some width shows them."""
+    console = Console(width=width, file=io.StringIO())
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [40, 50, 80])
+def test_at_any_width_names_and_numbers_stay_whole(width: int) -> None:
+    header = ["a checkpoint of yours", *(f"column {i}" for i in range(7))]
+    names = ["a_name-without_spaces", "left hip and right hip", "[b]"]
+    numbers = [[f"{10 * row + i}.5 [1.0, 2.0]" for i in range(7)] for row in range(3)]
+    rows = [[name, *own] for name, own in zip(names, numbers, strict=True)]
+    lines = at_width(terminal_table(header, rows), width)
+    assert max(map(len, lines)) <= width
+    shown = "\n".join(lines)
+    assert all(number in shown for own in numbers for number in own)
+    assert names[0] in shown and "…" not in shown
+    parts = shown.count("more columns of these rows") + 1
+    assert shown.count(names[0]) == parts
+    assert (parts > 1) == (width_of(terminal_table(header, rows)) > width)
+
+
+def test_only_names_that_tell_rows_apart_are_repeated() -> None:
+    rows = [["one", "torch", "1" * 20, "2" * 20], ["two", "torch", "3" * 20, "4" * 20]]
+    lines = at_width(terminal_table(["id", "engine", "a", "b"], rows, words=2), 40)
+    assert [line.split() for line in lines[-2:]] == [["one", "2" * 20], ["two", "4" * 20]]
+
+
+def test_a_grid_lists_its_values_where_most_places_are_empty() -> None:
+    def grid(filled: bool) -> Grid:
+        values = [
+            [Text(f"{r}.{c}") if filled or r == c else None for c in range(4)] for r in range(4)
+        ]
+        keys = [(f"a-name-{r}", "dark") for r in range(4)]
+        return Grid(("id", "decoder"), ("64x48", "96x80", "128x96", "192x144"), keys, values)
+
+    sparse, left_out = fitted(grid(filled=False), 26)
+    assert (sparse.table.header, left_out) == (("id", "column", "value"), ["decoder"])
+    full, left_out = fitted(grid(filled=True), 26)
+    assert full.table.header == ("id", "64x48", "96x80", "128x96", "192x144")
+    whole, left_out = fitted(grid(filled=False), 60)
+    assert (whole, left_out) == (grid(filled=False), [])

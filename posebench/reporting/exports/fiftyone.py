@@ -13,7 +13,7 @@ from posebench.datasets.coco import PoseDataset
 from posebench.errors import DataError
 from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.reporting.exports.cells import ExportedRun, file_word, numbers_in_units, settings_of
-from posebench.reporting.page.instances import load_run_data
+from posebench.reporting.page.people.instances import load_run_data
 from posebench.results.store import StoredCell
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from posebench.reporting.figures.drawing import Drawing, Panel
 from posebench.reporting.figures.marks import draw_interval, draw_point, log_axis
 from posebench.reporting.figures.names import add_name
-from posebench.reporting.figures.style import LINE_WIDTH, SOFT, paradigm_legend, paradigm_of
+from posebench.reporting.figures.style import LINE_WIDTH, SOFT, Looks, line_legend, paradigm_of
 from posebench.reporting.figures.values import (
     ap_points,
     ap_said,
     is_as_trained,
     known_ap,
+    looks_of,
     protocol_line,
     short_name,
     top_of,
@@ -57,12 +58,14 @@ LATENCY = Cost(
 )
 
 
-def scaling_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
+def scaling_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
     """Draw AP (points) with its interval against parameters, a line for each paradigm.
 
     Takes every checkpoint at its trained size with its own decoder; models trained at one size make
-    one line. Returns None if there are none.
+    one line, through the mean of those with as many parameters. Without `looks`, checkpoints look
+    as they come. Returns None if there are none.
     """
+    looks = looks or looks_of(cells)
     results = [
         cell.result
         for cell in cells
@@ -71,26 +74,32 @@ def scaling_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
     points = _points(PARAMETERS, results)
     if not points:
         return None
+    families = list(_families(points).values())
+    joined = [own[0][1].checkpoint.paradigm for own in families if len({x for x, _ in own}) > 1]
     return Drawing(
         heading=protocol_line([result for _, result in points]),
-        panels=(_panel(PARAMETERS, points, _draw_families),),
-        legend=paradigm_legend(result.checkpoint.paradigm for _, result in points),
+        panels=(_panel(PARAMETERS, points, partial(_draw_families, looks)),),
+        legend=(
+            *looks.legend((result.checkpoint.name for _, result in points), line=False),
+            *line_legend(joined),
+        ),
         height=2.6,
     )
 
 
-def pareto_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
+def pareto_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
     """Draw AP (points) against GFLOPs, instances per second, and latency if it was measured.
 
     A cell is on a front if no other cell is at least as good in both and better in one; cells on a
-    front have their interval and name. Each cell has its checkpoint's own decoder. Returns None
-    without AP.
+    front have their interval and name. Each cell has its checkpoint's own decoder. Without `looks`,
+    checkpoints look as they come. Returns None without AP.
     """
+    looks = looks or looks_of(cells)
     results = [cell.result for cell in with_own_decoders(cells)]
     results = [result for result in results if ap_points(result) is not None]
     several = len({_execution(result) for result in results}) > 1
     panels = [
-        _panel(cost, points, partial(_draw_front, cost, several))
+        _panel(cost, points, partial(_draw_front, cost, several, looks))
         for cost in (GFLOPS, THROUGHPUT, LATENCY)
         if (points := _points(cost, results))
     ]
@@ -99,7 +108,7 @@ def pareto_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
     return Drawing(
         heading=protocol_line(results),
         panels=tuple(panels),
-        legend=paradigm_legend((result.checkpoint.paradigm for result in results), line=False),
+        legend=looks.legend((result.checkpoint.name for result in results), line=False),
         height=2.5,
     )
 
@@ -132,31 +141,42 @@ def _panel(
     return Panel(cost.title, f"AP against {cost.label}: {said}", panel)
 
 
-def _draw_families(axes: Axes, points: Sequence[Point]) -> None:
-    """Draw all points with their names, and a line through those of one paradigm and size."""
+def _families(points: Sequence[Point]) -> dict[tuple[str | None, str, str], list[Point]]:
+    """Return points of one paradigm, trained size and data set together, the smallest first."""
     families: dict[tuple[str | None, str, str], list[Point]] = {}
-    for value, result in points:
+    for value, result in sorted(points, key=lambda point: point[0]):
         facts = result.checkpoint
         key = facts.paradigm, str(facts.trained_size), result.protocol.dataset
         families.setdefault(key, []).append((value, result))
-    for own in families.values():
-        own.sort(key=lambda point: point[0])
+    return families
+
+
+def _draw_families(looks: Looks, axes: Axes, points: Sequence[Point]) -> None:
+    """Draw all points with their names, and a line through those of one paradigm and size."""
+    for (paradigm, *_), own in _families(points).items():
+        heights: dict[float, list[float]] = {}
+        for value, result in own:
+            heights.setdefault(value, []).append(known_ap(result))
         axes.plot(
-            [value for value, _ in own],
-            [known_ap(result) for _, result in own],
-            color=_colour(own[0][1]),
+            list(heights),
+            [sum(aps) / len(aps) for aps in heights.values()],
+            color=SOFT,
             linewidth=LINE_WIDTH,
+            linestyle=paradigm_of(paradigm).line,
+            zorder=1,
         )
         for value, result in own:
-            _draw_named(axes, value, result, short_name(result.checkpoint.name))
+            _draw_named(axes, value, result, short_name(result.checkpoint.name), looks)
 
 
-def _draw_front(cost: Cost, with_execution: bool, axes: Axes, points: Sequence[Point]) -> None:
+def _draw_front(
+    cost: Cost, with_execution: bool, looks: Looks, axes: Axes, points: Sequence[Point]
+) -> None:
     """Draw all points faintly, and those on the front with interval and name."""
     best = front(points, cost.more_is_better)
     for value, result in points:
         if (value, result) not in best:
-            draw_point(axes, value, result, alpha=0.4, clip_on=False)
+            draw_point(axes, value, result, looks, alpha=0.4, clip_on=False)
     axes.step(
         [value for value, _ in best],
         [known_ap(result) for _, result in best],
@@ -166,21 +186,20 @@ def _draw_front(cost: Cost, with_execution: bool, axes: Axes, points: Sequence[P
         linestyle=":",
         zorder=0,
     )
+    sizes = {str(result.size) for _, result in points}
     for value, result in best:
-        name = short_name(f"{result.checkpoint.name} {result.size}")
-        execution = f" {_execution(result)}" if with_execution else ""
-        _draw_named(axes, value, result, name + execution)
+        parts = [short_name(result.checkpoint.name)]
+        parts += [str(result.size)] if len(sizes) > 1 else []
+        parts += [_execution(result)] if with_execution else []
+        _draw_named(axes, value, result, " ".join(parts), looks)
 
 
-def _draw_named(axes: Axes, value: float, result: CellResult, name: str) -> None:
-    draw_interval(axes, value, result)
-    draw_point(axes, value, result, clip_on=False)
-    add_name(axes, value, known_ap(result), name, _colour(result))
+def _draw_named(axes: Axes, value: float, result: CellResult, name: str, looks: Looks) -> None:
+    draw_interval(axes, value, result, looks)
+    draw_point(axes, value, result, looks, clip_on=False)
+    colour = looks.colour(result.checkpoint.name).light
+    add_name(axes, value, known_ap(result), name, colour)
 
 
 def _execution(result: CellResult) -> str:
     return f"{result.protocol.engine} {result.protocol.precision}"
-
-
-def _colour(result: CellResult) -> str:
-    return paradigm_of(result.checkpoint.paradigm).colour

@@ -15,7 +15,7 @@ from posebench.errors import UsageError
 from posebench.files.writing import naming_what_cannot_be_written, put_when_written
 from posebench.reporting.figures.names import arrange_names
 from posebench.reporting.figures.style import COLUMN_WIDTH, PAGE_WIDTH, SETTINGS, SOFT, LegendEntry
-from posebench.reporting.figures.svg import told_svg
+from posebench.reporting.figures.svg import clean, told_svg
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -180,4 +180,4 @@ def _add_legend(figure: Figure, entries: Sequence[LegendEntry], columns: int) ->
         ncols=columns,
     )
     for text, entry in zip(legend.get_texts(), entries, strict=True):
-        text.set_text(entry.label)
+        text.set_text(clean(entry.label))

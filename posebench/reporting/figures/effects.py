@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from posebench.judging.verdicts import Verdict
 from posebench.reporting.figures.drawing import Drawing, Panel
-from posebench.reporting.figures.style import INK, PAPER, RULE, SOFT, LegendEntry
+from posebench.reporting.figures.style import INK, PAPER, RULE, SHADE, SOFT, LegendEntry
 from posebench.reporting.figures.svg import clean, say
 from posebench.reporting.figures.values import protocol_line
 from posebench.reporting.tables.verdict_table import effect_text, interval_text
@@ -23,23 +24,48 @@ VERDICT_INCHES = (3.2, 0.55)
 # Labels of 0 and a margin closer than this share of the axis would touch.
 _APART = 0.15
 _ROW = 0.17
+_STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 _SIGNS = {"greater": (1,), "less": (-1,), "within": (-1, 1)}
 
 
-def verdict_panel(verdict: Verdict) -> Panel | None:
-    """Draw effect and interval on a line with 0 and the margin; None without an effect."""
+def verdict_panel(verdict: Verdict, reach: float | None = None) -> Panel | None:
+    """Draw effect and interval on a line with 0 and the margin; None without an effect.
+
+    The side that supports the claim is shaded. The line ends `reach` to either side of 0, in the
+    metric's unit; by default where this verdict's own numbers end.
+    """
     if verdict.effect is None:
         return None
     spoken = f"Effect {effect_text(verdict)}, interval {interval_text(verdict)}"
-    return Panel(verdict.claim.id, spoken, partial(_draw, verdict=verdict, effect=verdict.effect))
+    draw = partial(_draw, verdict=verdict, effect=verdict.effect, reach=reach or reach_of(verdict))
+    return Panel(verdict.claim.id, spoken, draw)
 
 
-def _draw(axes: Axes, *, verdict: Verdict, effect: float) -> None:
+def reach_of(verdict: Verdict) -> float:
+    """Return how far from 0 a line must go that holds a verdict's numbers, in its unit."""
+    ends = [end for end in (verdict.effect, verdict.low, verdict.high) if end is not None]
+    scale = number_named(verdict.claim.metric).unit.scale
+    return _rounded_up(1.05 * scale * max(map(abs, (*ends, verdict.claim.margin))) or 1.0)
+
+
+def _rounded_up(value: float) -> float:
+    """Return the next number that people write on an axis."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in _STEPS if step * power >= value)
+
+
+def _draw(axes: Axes, *, verdict: Verdict, effect: float, reach: float) -> None:
     claim = verdict.claim
     scale = number_named(claim.metric).unit.scale
     low, high = (scale * (effect if v is None else v) for v in (verdict.low, verdict.high))
-    margins = [scale * claim.margin * sign for sign in _SIGNS[claim.direction] if claim.margin]
-    reach = 1.15 * max(map(abs, (low, high, *margins))) or 1.0
+    border = scale * claim.margin
+    margins = [border * sign for sign in _SIGNS[claim.direction] if claim.margin]
+    supporting = {
+        "greater": (border, reach),
+        "less": (-reach, -border),
+        "within": (-border, border),
+    }
+    axes.axvspan(*supporting[claim.direction], color=SHADE, linewidth=0, zorder=0)
     axes.axhline(0, color=RULE, linewidth=0.8)
     axes.axvline(0, color=SOFT, linewidth=0.8)
     for margin in margins:
@@ -50,7 +76,11 @@ def _draw(axes: Axes, *, verdict: Verdict, effect: float) -> None:
     axes.plot([scale * effect], [0], color=INK, marker="D", markersize=5, linestyle="none")
     axes.set(xlim=(-reach, reach), ylim=(-1, 1), yticks=[])
     crowded = any(abs(margin) < _APART * reach for margin in margins)
-    axes.set_xticks([0, *margins], ["" if crowded else "0", *(f"{m:+g}" for m in margins)])
+    ends = [
+        value for value in (-reach, reach) if all(abs(value - m) > _APART * reach for m in margins)
+    ]
+    texts = ["" if crowded else "0", *(f"{m:+g}" for m in margins), *(f"{e:+g}" for e in ends)]
+    axes.set_xticks([0, *margins, *ends], texts)
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

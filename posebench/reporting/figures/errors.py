@@ -12,13 +12,9 @@ import numpy as np
 from posebench.reporting.figures.drawing import Drawing, Panel
 from posebench.reporting.figures.style import (
     MARKER_SIZE,
-    PARADIGMS,
     RULE,
     SMALL,
-    bar_legend,
-    bar_look,
-    mark_look,
-    paradigm_legend,
+    Looks,
 )
 from posebench.reporting.figures.svg import say
 from posebench.scoring.diagnosis.confidence import Calibration
@@ -34,14 +30,15 @@ _LEAST = 2.0
 
 @dataclass(frozen=True, eq=False)
 class PairDiagnosis:
-    """What goes wrong in both cells of a matched pair, by paradigm."""
+    """What goes wrong in both cells of a pair, by checkpoint, and how that was measured."""
 
     title: str
+    protocol: str
     costs: Mapping[str, Sequence[ErrorCost]]
     calibrations: Mapping[str, Calibration]
 
 
-def errors_drawing(pairs: Sequence[PairDiagnosis]) -> Drawing | None:
+def errors_drawing(pairs: Sequence[PairDiagnosis], looks: Looks) -> Drawing | None:
     """Draw the AP (points) that each type of error alone costs, a panel for each pair."""
     if not pairs:
         return None
@@ -50,45 +47,49 @@ def errors_drawing(pairs: Sequence[PairDiagnosis]) -> Drawing | None:
     ends = min([0.0, *known]), max([_LEAST, *known])
     rows = max(len(costs) for pair in pairs for costs in pair.costs.values())
     return Drawing(
-        heading="AP regained if one type of error alone were corrected",
+        heading=_measured(pairs),
         panels=tuple(
             Panel(
                 pair.title,
                 f"AP regained by correcting each type of error: {pair.title}",
-                partial(_draw_costs, costs=pair.costs, ends=ends),
+                partial(_draw_costs, costs=pair.costs, ends=ends, looks=looks),
             )
             for pair in pairs
         ),
-        legend=bar_legend(name for pair in pairs for name in pair.costs),
+        legend=looks.bar_legend(name for pair in pairs for name in pair.costs),
         height=0.5 + _ROW * rows,
         same_y=True,
     )
 
 
-def reliability_drawing(pairs: Sequence[PairDiagnosis]) -> Drawing | None:
+def reliability_drawing(pairs: Sequence[PairDiagnosis], looks: Looks) -> Drawing | None:
     """Draw the mean OKS of detections against their mean score, a panel for each pair."""
     if not pairs:
         return None
 
     def draw(axes: Axes, pair: PairDiagnosis) -> None:
         draw_diagonal(axes)
-        for paradigm, calibration in pair.calibrations.items():
-            look = {**mark_look(paradigm), "linestyle": "-", "linewidth": 0.9}
+        for name, calibration in pair.calibrations.items():
+            look = {**looks.mark(name), **looks.line(name), "linewidth": 0.9}
             draw_calibration(axes, calibration, look)
 
     return Drawing(
-        heading="What scores are worth: on the dotted line a score is the OKS it promises",
+        heading=_measured(pairs),
         panels=tuple(
             Panel(
                 pair.title, f"Mean OKS against mean score: {pair.title}", partial(draw, pair=pair)
             )
             for pair in pairs
         ),
-        legend=paradigm_legend(name for pair in pairs for name in pair.calibrations),
+        legend=looks.legend(name for pair in pairs for name in pair.calibrations),
         columns=3,
         height=2.0,
         same_y=True,
     )
+
+
+def _measured(pairs: Sequence[PairDiagnosis]) -> str:
+    return " / ".join(dict.fromkeys(pair.protocol for pair in pairs))
 
 
 def cost_points(cost: ErrorCost) -> float | None:
@@ -118,17 +119,21 @@ def draw_calibration(axes: Axes, calibration: Calibration, look: Mapping[str, An
 
 
 def _draw_costs(
-    axes: Axes, *, costs: Mapping[str, Sequence[ErrorCost]], ends: tuple[float, float]
+    axes: Axes,
+    *,
+    costs: Mapping[str, Sequence[ErrorCost]],
+    ends: tuple[float, float],
+    looks: Looks,
 ) -> None:
-    for place, (paradigm, found) in enumerate(costs.items()):
+    for place, (name, found) in enumerate(costs.items()):
         values = [cost_points(cost) for cost in found]
         rows = np.arange(len(found)) + (place - (len(costs) - 1) / 2) * (_BAR + 0.06)
-        bars = axes.barh(rows, [value or 0.0 for value in values], _BAR, **bar_look(paradigm))
+        bars = axes.barh(rows, [value or 0.0 for value in values], _BAR, **looks.bar(name))
         texts = ["" if value is None else f"{value:+.1f}" for value in values]
         axes.bar_label(bars, texts, padding=2, fontsize=SMALL)
         for bar, cost, text in zip(bars, found, texts, strict=True):
             shown = f"{cost.count} of {cost.out_of}"
-            say(bar, f"{PARADIGMS[paradigm].name}, {cost.name}: {text} AP, {shown}")
+            say(bar, f"{name}, {cost.name}: {text} AP, {shown}")
     names = [cost.name for cost in next(iter(costs.values()))]
     axes.set_yticks(range(len(names)), names)
     room = 0.14 * (ends[1] - ends[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup
 
 from posebench.reporting.figures.drawing import (
@@ -15,7 +16,7 @@ from posebench.reporting.figures.drawing import (
     legend_artist,
     settle,
 )
-from posebench.reporting.figures.style import LegendEntry
+from posebench.reporting.figures.style import LegendEntry, Looks
 from posebench.reporting.figures.svg import page_svg
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _WIDTH, _LEAST_HEIGHT = 3.4, 2.45
 _GLYPH = (0.38, 0.2)
+# Half the width of a mark, in the units of its drawing.
+_MARK = 10.0
 
 
 def drawing_svgs(drawing: Drawing, prefix: str) -> list[Markup]:
@@ -57,6 +60,22 @@ def glyph_svg(entry: LegendEntry, prefix: str) -> Markup:
         axes.add_artist(artist)
         figure.set_layout_engine("none")
         return page_svg(_source(figure), None, prefix)
+
+
+def mark_svg(looks: Looks, name: str) -> Markup:
+    """Return a checkpoint's mark as a small `<svg>` without ids, hidden from screen readers."""
+    from matplotlib.markers import MarkerStyle
+
+    look, number = looks.mark(name), looks.colour_number(name)
+    style = MarkerStyle(look["marker"])
+    outline = np.asarray(style.get_path().transformed(style.get_transform()).to_polygons()[0])
+    corners = " ".join(f"{x * _MARK:.1f},{-y * _MARK:.1f}" for x, y in outline)
+    colour = "var(--other)" if number is None else f"var(--series-{number})"
+    face = {"full": colour, "open": "none", "half": "var(--grid)"}[looks.fill(name)]
+    return Markup(
+        '<svg class="mark" viewBox="-7 -7 14 14" aria-hidden="true"><polygon points="{}" '
+        'fill="{}" stroke="{}" stroke-width="1.6"/></svg>'
+    ).format(corners, face, colour)
 
 
 def _source(figure: Figure) -> str:

@@ -1,4 +1,4 @@
-"""PCK of each keypoint, paradigm beside paradigm. Never loads torch."""
+"""PCK of each keypoint, checkpoint beside checkpoint. Never loads torch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from posebench.reporting.figures.drawing import Drawing, Panel
-from posebench.reporting.figures.style import RULE, mark_look, paradigm_legend, paradigm_of
+from posebench.reporting.figures.style import RULE, Looks
 from posebench.reporting.figures.svg import clean, say
 from posebench.reporting.figures.values import (
     is_as_trained,
+    looks_of,
     matched_panels,
     measured_by,
     panel_title,
@@ -24,14 +25,23 @@ if TYPE_CHECKING:
 _ROW = 0.135
 
 
-def keypoints_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
+def keypoints_drawing(
+    cells: Sequence[ReadCell],
+    looks: Looks | None = None,
+    groups: Sequence[Sequence[ReadCell]] | None = None,
+) -> Drawing | None:
     """Draw each keypoint's PCK@0.1 of checkpoints at their trained size, a panel for each pair.
 
-    Returns None if no cell has its keypoints' numbers.
+    `groups` are cells to draw instead, a panel for each group. Without `looks`, checkpoints look as
+    they come. Returns None if no cell has its keypoints' numbers.
     """
-    found = [cell for cell in cells if cell.keypoints and is_as_trained(cell.result)]
+    if groups is None:
+        groups = matched_panels([cell for cell in cells if is_as_trained(cell.result)])
+    groups = [own for group in groups if (own := [cell for cell in group if cell.keypoints])]
+    found = [cell for group in groups for cell in group]
     if not found:
         return None
+    looks = looks or looks_of(cells)
     names = list(dict.fromkeys(name for cell in found for name in cell.keypoints))
     shares = [s for cell in found for s in cell.keypoints.values() if s is not None]
     low = 100 * min(shares, default=0.0)
@@ -40,21 +50,28 @@ def keypoints_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
         Panel(
             panel_title(panel, several),
             _spoken(panel),
-            partial(_draw_rows, cells=panel, names=names, low=low),
+            partial(_draw_rows, cells=panel, names=names, low=low, looks=looks),
         )
-        for panel in matched_panels(found)
+        for panel in groups
     ]
     return Drawing(
         heading=protocol_line([cell.result for cell in found]),
         panels=tuple(panels),
-        legend=paradigm_legend((c.result.checkpoint.paradigm for c in found), line=False),
+        legend=looks.legend((cell.result.checkpoint.name for cell in found), line=False),
         columns=3,
         height=0.55 + _ROW * len(names),
         same_y=True,
     )
 
 
-def _draw_rows(axes: Axes, *, cells: Sequence[ReadCell], names: Sequence[str], low: float) -> None:
+def _draw_rows(
+    axes: Axes,
+    *,
+    cells: Sequence[ReadCell],
+    names: Sequence[str],
+    low: float,
+    looks: Looks,
+) -> None:
     """Draw a row for each keypoint: a mark for each checkpoint, and a line between them."""
     for row, name in enumerate(names):
         shares = [100 * s for c in cells if (s := c.keypoints.get(name)) is not None]
@@ -65,7 +82,7 @@ def _draw_rows(axes: Axes, *, cells: Sequence[ReadCell], names: Sequence[str], l
         for row, name in enumerate(names):
             if (share := cell.keypoints.get(name)) is None:
                 continue
-            (mark,) = axes.plot([100 * share], [row], **mark_look(facts.paradigm))
+            (mark,) = axes.plot([100 * share], [row], **looks.mark(facts.name))
             say(mark, f"{facts.name}, {name.replace('_', ' ')}: {100 * share:.1f}")
     axes.set_yticks(range(len(names)), [clean(name.replace("_", " ")) for name in names])
     axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(max(0.0, low - 4), 101.5))
@@ -74,8 +91,5 @@ def _draw_rows(axes: Axes, *, cells: Sequence[ReadCell], names: Sequence[str], l
 
 
 def _spoken(cells: Sequence[ReadCell]) -> str:
-    sides = [
-        f"{paradigm_of(cell.result.checkpoint.paradigm).name} {cell.result.checkpoint.name}"
-        for cell in cells
-    ]
-    return f"PCK of {len(cells[0].keypoints)} keypoints: {' and '.join(sides)}"
+    names = " and ".join(dict.fromkeys(cell.result.checkpoint.name for cell in cells))
+    return f"PCK of {len(cells[0].keypoints)} keypoints: {names}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from posebench.reporting.figures.style import INTERVAL_CAP, mark_look, paradigm_of
+from posebench.reporting.figures.style import INTERVAL_CAP, Looks
 from posebench.reporting.figures.svg import say
 from posebench.reporting.figures.values import ap_said, known_ap
 from posebench.results.cell import CellResult
@@ -19,25 +19,23 @@ _MARGIN = 1.6
 _DIGITS, _LEAST_TICKS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)), 3
 
 
-def draw_point(axes: Axes, x: float, result: CellResult, marker: str = "o", **look: Any) -> None:
-    """Draw a result's AP in points at x with its interval; a tooltip says what it is."""
-    (mark,) = axes.plot(
-        [x], [known_ap(result)], **{**mark_look(result.checkpoint.paradigm, marker), **look}
-    )
+def draw_point(axes: Axes, x: float, result: CellResult, looks: Looks, **more: Any) -> None:
+    """Draw a result's AP in points at x; a tooltip says what it is."""
+    (mark,) = axes.plot([x], [known_ap(result)], **{**looks.mark(result.checkpoint.name), **more})
     say(mark, ap_said(result))
 
 
-def draw_interval(axes: Axes, x: float, result: CellResult, **look: Any) -> None:
+def draw_interval(axes: Axes, x: float, result: CellResult, looks: Looks, **more: Any) -> None:
     """Draw the interval of a result's AP, if it has one."""
     if (bounds := ap_bounds(result)) is not None:
         axes.plot(
             [x, x],
             bounds,
-            color=paradigm_of(result.checkpoint.paradigm).colour,
+            color=looks.colour(result.checkpoint.name).light,
             linewidth=0.8,
             marker=INTERVAL_CAP,
             markersize=4.0,
-            **look,
+            **more,
         )
 
 

@@ -64,8 +64,8 @@ def add_name(axes: Axes, x: float, y: float, name: str, colour: str) -> None:
 def arrange_names(figure: Figure) -> None:
     """Move each name to the first free place around its mark; hide names that find none.
 
-    Places that no line crosses come first. A name that lies far from its mark has a line to it. The
-    figure must be laid out before.
+    Places that no line crosses come first, and those whose line to the mark crosses nothing. A name
+    that lies far from its mark has a line to it. The figure must be laid out before.
     """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     for axes in figure.axes:
@@ -75,8 +75,8 @@ def arrange_names(figure: Figure) -> None:
         inside = axes.get_window_extent(renderer)
         taken, crossed = list(mark_boxes(axes)), list(_line_boxes(axes))
         for name in sorted(names, key=lambda name: -name.xy[1]):  # type: ignore[attr-defined]
-            for obstacles in ([*taken, *crossed], taken):
-                box = _placed(name, obstacles, inside, renderer)
+            for obstacles, straight in (([*taken, *crossed], True), (taken, True), (taken, False)):
+                box = _placed(name, obstacles, inside, renderer, straight=straight)
                 if box is not None:
                     taken.append(box)
                     break
@@ -121,17 +121,35 @@ def _pixels(line: Line2D) -> NDArray[np.float64]:
     return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
-def _placed(name: Any, obstacles: list[Bbox], inside: Bbox, renderer: Any) -> Bbox | None:
-    """Put a name where it is within the axes and free of obstacles; return its box, if any."""
+def _placed(
+    name: Any, obstacles: list[Bbox], inside: Bbox, renderer: Any, *, straight: bool
+) -> Bbox | None:
+    """Put a name where it is within the axes and free of obstacles; return its box, if any.
+
+    With `straight`, the line to its mark crosses no obstacle either.
+    """
     for x, y, across, up in _PLACES:
         name.set(position=(x, y), ha=across, va=up)
         box = text_box(name, renderer)
         held = inside.x0 <= box.x0 and box.x1 <= inside.x1
         held = held and inside.y0 <= box.y0 and box.y1 <= inside.y1
         if held and not box.count_overlaps(obstacles):
-            name.arrow_patch.set_visible(abs(y) > _NEAR)
+            is_far = abs(y) > _NEAR
+            if straight and is_far and _is_crossed(name, box, obstacles):
+                continue
+            name.arrow_patch.set_visible(is_far)
             return box
     return None
+
+
+def _is_crossed(name: Any, box: Bbox, obstacles: list[Bbox]) -> bool:
+    """Tell whether something other than its own mark lies on the line from a name to its mark."""
+    mark = name.axes.transData.transform(name.xy)
+    edge = np.clip(mark, box.min, box.max)
+    count = int(np.hypot(*(edge - mark)) / _STRIDE) + 2
+    spots = np.linspace(mark, edge, count)
+    others = [each for each in obstacles if not each.contains(*mark)]
+    return any(each.contains(*spot) for each in others for spot in spots)
 
 
 def text_box(text: Any, renderer: Any) -> Bbox:

@@ -1,4 +1,4 @@
-"""AP against input size, a panel for each matched pair. Never loads torch."""
+"""AP against input size, a panel for each resize policy. Never loads torch."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from posebench.reporting.figures.drawing import Drawing, Panel
 from posebench.reporting.figures.marks import draw_interval, draw_point
+from posebench.reporting.figures.names import add_name
 from posebench.reporting.figures.style import (
-    LINE_WIDTH,
     MARKER_SIZE,
-    POLICY_MARKERS,
+    POLICIES,
     SOFT,
     LegendEntry,
-    paradigm_legend,
-    paradigm_of,
-    policy_legend,
-    policy_line,
+    Looks,
 )
-from posebench.reporting.figures.svg import say
+from posebench.reporting.figures.svg import clean, say
 from posebench.reporting.figures.values import (
     ap_points,
     ap_said,
     known_ap,
-    matched_panels,
+    looks_of,
     measured_by,
-    panel_title,
     protocol_line,
+    shared_panels,
+    short_name,
     top_of,
     with_own_decoders,
 )
@@ -48,46 +46,81 @@ _LEVEL_LABELS = 3
 _HEIGHT, _HEIGHT_WITH_UPRIGHT_LABELS = 2.0, 2.5
 # Share of the height under AP 0 that is kept for the marks of cells without AP.
 _FLOOR = 0.09
-# How far apart the marks of one size stand, in points.
-_DODGE = 2.0
+# How far apart the marks of one size stand, and how wide they may spread, in points.
+_DODGE, _SPREAD = 4.0, 14.0
+# Names of more checkpoints would cover one another.
+_MOST_NAMES = 4
 
 
-def resolution_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
+def resolution_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
     """Draw AP (points) with its interval against input height; None for cells without sizes.
 
-    Colour stands for the paradigm, a mark's shape for the resize policy; each checkpoint has its
-    own decoder. Cells without AP are marks on the panel's floor. A policy's line passes through
-    the trained size, where all policies are the same.
+    Each policy has a panel, and a row of them where there are many checkpoints or protocols; each
+    checkpoint has its own decoder. Cells without AP are marks on the panel's floor. At the trained
+    size all policies are the same, so that every policy's line passes through it. Without `looks`,
+    checkpoints look as they come.
     """
     placed = [cell for cell in with_own_decoders(cells) if cell.result.size is not None]
     if not placed:
         return None
     results = [cell.result for cell in placed]
+    looks = looks or looks_of(cells)
     without = sum(cell.result.size is None for cell in cells)
     several = len(set(map(measured_by, results))) > 1
     top = top_of(results)
     floor = -top * _FLOOR if any(ap_points(result) is None for result in results) else 0.0
-    grouped = matched_panels(placed)
-    most = max(len({cell.result.size for cell in panel}) for panel in grouped)
+    rows = shared_panels(placed)
     panels = [
         Panel(
-            panel_title(panel, several),
-            f"AP against input size: {'; '.join(ap_said(cell.result) for cell in panel)}",
-            partial(_draw_panel, results=[cell.result for cell in panel], limits=(floor, top)),
+            _title(row, policy, several, len(rows) > 1),
+            f"AP against input size, {policy} policy: "
+            + "; ".join(ap_said(result) for result in _of_policy(row, policy)),
+            partial(
+                _draw_panel,
+                results=[cell.result for cell in row],
+                policy=policy,
+                limits=(floor, top),
+                looks=looks,
+            ),
         )
-        for panel in grouped
+        for row in rows
+        for policy in _policies(row)
     ]
+    most = max(len({cell.result.size for cell in row}) for row in rows)
     return Drawing(
         heading=protocol_line(results) + f" · {without} without a size left out" * bool(without),
         panels=tuple(panels),
-        legend=_legend(results),
-        columns=3,
+        legend=_legend(results, looks),
+        columns=max(len(_policies(row)) for row in rows),
         height=_HEIGHT if most <= _LEVEL_LABELS else _HEIGHT_WITH_UPRIGHT_LABELS,
         same_y=True,
     )
 
 
-def _draw_panel(axes: Axes, *, results: Sequence[CellResult], limits: tuple[float, float]) -> None:
+def _policies(cells: Sequence[ReadCell]) -> list[str]:
+    found = dict.fromkeys(cell.result.policy or "" for cell in cells)
+    return [name for name in POLICIES if name in found] + [n for n in found if n not in POLICIES]
+
+
+def _title(row: Sequence[ReadCell], policy: str, with_protocol: bool, with_names: bool) -> str:
+    names = list(dict.fromkeys(short_name(cell.result.checkpoint.name) for cell in row))
+    named = " to ".join(dict.fromkeys((names[0], names[-1]))) if with_names else ""
+    protocol = measured_by(row[0].result) if with_protocol else ""
+    return clean(" · ".join(filter(None, (f"{policy} policy".strip(), named, protocol))))
+
+
+def _of_policy(cells: Sequence[ReadCell], policy: str) -> list[CellResult]:
+    return [cell.result for cell in cells if (cell.result.policy or "") == policy]
+
+
+def _draw_panel(
+    axes: Axes,
+    *,
+    results: Sequence[CellResult],
+    policy: str,
+    limits: tuple[float, float],
+    looks: Looks,
+) -> None:
     sizes = sorted({result.size for result in results if result.size is not None})
     heights = sorted({size.height for size in sizes})
     labels = ["\n".join(str(size) for size in sizes if size.height == h) for h in heights]
@@ -101,48 +134,58 @@ def _draw_panel(axes: Axes, *, results: Sequence[CellResult], limits: tuple[floa
     for place in sorted(homes):
         axes.axvline(place, zorder=0, **_HOME)
     checkpoints = list(dict.fromkeys(result.checkpoint.name for result in results))
+    step = min(_DODGE, _SPREAD / len(checkpoints))
     for place, name in enumerate(checkpoints):
-        shift = _shifted(axes, _DODGE * (2 * place - len(checkpoints) + 1))
+        shift = _shifted(axes, step * (place - (len(checkpoints) - 1) / 2))
         own = [result for result in results if result.checkpoint.name == name]
-        for decoder, policy in dict.fromkeys((r.protocol.decoder, r.policy) for r in own):
-            _draw_series(axes, [r for r in own if r.protocol.decoder == decoder], policy, shift)
+        for decoder in dict.fromkeys(r.protocol.decoder for r in own):
+            alike = [r for r in own if r.protocol.decoder == decoder]
+            shown = _draw_series(axes, alike, policy, looks, shift)
+            if shown and len(checkpoints) <= _MOST_NAMES:
+                last, colour = shown[-1], looks.colour(name).light
+                add_name(axes, _height(last), known_ap(last), short_name(name), colour)
 
 
 def _draw_series(
-    axes: Axes, results: Sequence[CellResult], policy: str | None, shift: Transform
-) -> None:
-    """Draw one checkpoint under one policy, by way of its AP at the trained size.
+    axes: Axes,
+    results: Sequence[CellResult],
+    policy: str,
+    looks: Looks,
+    shift: Transform,
+) -> list[CellResult]:
+    """Draw one checkpoint under one policy; return what the line passes through.
 
-    At that size every policy is `native`, so that the other policies have no cell of their own.
+    At the trained size every policy is `native`, so that the other policies have no cell of their
+    own there.
     """
+    own = [result for result in results if (result.policy or "") == policy]
     at_home = [r for r in results if r.policy == "native" and r.size == r.checkpoint.trained_size]
-    own = [result for result in results if result.policy == policy]
+    if not own:
+        return []
     shown = [r for r in results if ap_points(r) is not None and (r in own or r in at_home)]
     shown.sort(key=_height)
     axes.plot(
         [_height(result) for result in shown],
         [known_ap(result) for result in shown],
-        color=paradigm_of(own[0].checkpoint.paradigm).colour,
-        linewidth=LINE_WIDTH,
-        linestyle=policy_line(policy),
+        **looks.line(own[0].checkpoint.name),
         transform=shift,
     )
+    for result in shown:
+        draw_interval(axes, _height(result), result, looks, transform=shift)
+        draw_point(axes, _height(result), result, looks, transform=shift)
     for result in own:
         if ap_points(result) is None:
-            _mark_missing(axes, result, shift)
-            continue
-        draw_interval(axes, _height(result), result, transform=shift)
-        marker = POLICY_MARKERS.get(policy or "", "o")
-        draw_point(axes, _height(result), result, marker, transform=shift)
+            _mark_missing(axes, result, looks, shift)
+    return shown
 
 
-def _mark_missing(axes: Axes, result: CellResult, shift: Transform) -> None:
+def _mark_missing(axes: Axes, result: CellResult, looks: Looks, shift: Transform) -> None:
     marker, _ = MISSING.get(result.status, MISSING["failed"])
     (mark,) = axes.plot(
         [_height(result)],
         [axes.get_ylim()[0] / 2],
         marker=marker,
-        color=paradigm_of(result.checkpoint.paradigm).colour,
+        color=looks.colour(result.checkpoint.name).light,
         markersize=MARKER_SIZE + 1,
         linestyle="none",
         transform=shift,
@@ -163,15 +206,14 @@ def _height(result: CellResult) -> float:
     return float(result.size.height)
 
 
-def _legend(results: Sequence[CellResult]) -> tuple[LegendEntry, ...]:
+def _legend(results: Sequence[CellResult], looks: Looks) -> tuple[LegendEntry, ...]:
     missing = [
         LegendEntry(label, {"color": SOFT, "marker": marker, "linestyle": "none"})
         for status, (marker, label) in MISSING.items()
         if any(result.status == status and ap_points(result) is None for result in results)
     ]
     return (
-        *paradigm_legend(result.checkpoint.paradigm for result in results),
-        *policy_legend(result.policy for result in results),
+        *looks.legend(result.checkpoint.name for result in results),
         *missing,
         LegendEntry("trained size", _HOME),
     )

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
-from posebench.reporting.figures.style import GRID, INK, PAPER, PARADIGMS, RULE, SOFT
+from posebench.reporting.figures.style import GRID, INK, PAPER, RULE, SERIES, SHADE, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,7 +23,8 @@ _VARIABLES = {
     SOFT: "--soft",
     RULE: "--line",
     GRID: "--grid",
-    **{paradigm.colour: f"--{name}" for name, paradigm in PARADIGMS.items()},
+    SHADE: "--shade",
+    **{colour: f"--series-{place}" for place, colour in enumerate(SERIES, 1)},
 }
 _REFERENCE = re.compile(r"(?<=#)[\w.-]+")
 _NUMBER = re.compile(r"-?\d+\.\d+")

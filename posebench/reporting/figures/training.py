@@ -89,7 +89,7 @@ def _draw_accuracy(axes: Axes, curves: Sequence[Curve], styles: Mapping[str, Any
     for curve in curves:
         _draw_curve(axes, curve, curve.ap, styles[curve.pair])
         name = f"{short_name(curve.name)} {curve.ap[-1]:.1f}"
-        colour = PARADIGMS[curve.paradigm].colour
+        colour = PARADIGMS[curve.paradigm].colour.light
         add_name(axes, curve.samples[-1] / 1000, curve.ap[-1], name, colour)
     axes.set(ylabel="AP (points)", ylim=(0, None), xlabel="samples seen (thousands)")
     last = max(curve.samples[-1] for curve in curves) / 1000

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from posebench.networks.sizes import InputSize
+from posebench.reporting.figures.style import Looks
 from posebench.reporting.figures.svg import clean
 from posebench.results.cell import CellResult
 from posebench.results.reading import ReadCell, ap_bounds
 
-_NAME_CHARACTERS = 24
+_NAME_CHARACTERS, _NAME_END = 24, 12
+# More checkpoints in one plot could not be told apart.
+MOST_IN_A_PANEL = 8
 _FLIP = {True: "flip test", False: "no flip test", None: "flip test unknown"}
 
 
@@ -70,9 +73,18 @@ def with_own_decoders(cells: Sequence[ReadCell]) -> list[ReadCell]:
 
 
 def short_name(name: str) -> str:
-    """Return a name that fits beside a mark."""
+    """Return a name that fits beside a mark: a long one without its middle."""
     name = clean(name)
-    return name if len(name) <= _NAME_CHARACTERS else f"{name[:_NAME_CHARACTERS]}…"
+    if len(name) <= _NAME_CHARACTERS:
+        return name
+    # Names of one series, such as seeds, differ at their ends.
+    return f"{name[: _NAME_CHARACTERS - _NAME_END - 1]}…{name[-_NAME_END:]}"
+
+
+def looks_of(cells: Sequence[ReadCell]) -> Looks:
+    """Return how the checkpoints of some cells look, in the order in which they come."""
+    facts = [cell.result.checkpoint for cell in cells]
+    return Looks({one.name: one.paradigm for one in facts})
 
 
 def measured_by(result: CellResult) -> str:
@@ -96,8 +108,29 @@ def protocol_line(results: Sequence[CellResult]) -> str:
 def matched_panels(cells: Sequence[ReadCell]) -> list[list[ReadCell]]:
     """Group cells by protocol and pair, with at most one checkpoint of a paradigm in each group.
 
-    Cells are a pair by their label, or else by backbone and trained size.
+    Cells are a pair by their label, or else by backbone and trained size. Without any pair, the
+    checkpoints of a protocol come together, a few in each group.
     """
+    panels = _paired(cells)
+    if all(len({cell.result.checkpoint.name for cell in panel}) == 1 for panel in panels):
+        return shared_panels(cells)
+    return panels
+
+
+def shared_panels(cells: Sequence[ReadCell]) -> list[list[ReadCell]]:
+    """Group cells by protocol, with at most `MOST_IN_A_PANEL` checkpoints in each group."""
+    names: dict[str, dict[str, None]] = {}
+    panels: dict[tuple[str, int], list[ReadCell]] = {}
+    for cell in cells:
+        protocol, name = measured_by(cell.result), cell.result.checkpoint.name
+        known = names.setdefault(protocol, {})
+        known.setdefault(name, None)
+        place = list(known).index(name) // MOST_IN_A_PANEL
+        panels.setdefault((protocol, place), []).append(cell)
+    return list(panels.values())
+
+
+def _paired(cells: Sequence[ReadCell]) -> list[list[ReadCell]]:
     panels: dict[tuple[Any, ...], list[ReadCell]] = {}
     rivals: dict[tuple[Any, ...], list[tuple[str, str | None]]] = {}
     for cell in cells:
@@ -115,7 +148,14 @@ def matched_panels(cells: Sequence[ReadCell]) -> list[list[ReadCell]]:
 def panel_title(cells: Sequence[ReadCell], with_protocol: bool) -> str:
     """Return what the cells of a panel share, and which checkpoints they are."""
     facts = [cell.result.checkpoint for cell in cells]
-    names = " and ".join(dict.fromkeys(short_name(one.name) for one in facts))
-    backbones = ", ".join(dict.fromkeys(one.backbone or "unknown backbone" for one in facts))
-    title = f"{names} · {backbones} · trained at {facts[0].trained_size}"
-    return clean(f"{title} · {measured_by(cells[0].result)}" if with_protocol else title)
+    names = _listed(list(dict.fromkeys(short_name(one.name) for one in facts)))
+    backbones = list(dict.fromkeys(one.backbone or "unknown backbone" for one in facts))
+    sizes = list(dict.fromkeys(str(one.trained_size) for one in facts))
+    parts = [names, *(backbones if len(backbones) == 1 else [])]
+    parts += [f"trained at {sizes[0]}"] if len(sizes) == 1 else []
+    return clean(" · ".join([*parts, *([measured_by(cells[0].result)] if with_protocol else [])]))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return a few names joined by `and`, more of them as a range."""
+    return " and ".join(names) if len(names) < 3 else f"{names[0]} to {names[-1]}"

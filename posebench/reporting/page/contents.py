@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from posebench.reporting.figures.style import PARADIGMS
+from posebench.reporting.figures.style import COLOURS, Looks
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """One cell: its text, and how it looks (`best`, `paradigm` and so on, by class names)."""
+    """One cell: its text, how it looks (`best` and so on, by classes), and markup before it."""
 
     text: str
     class_: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """Plots with one caption and legend, and their numbers as a table."""
+    """Plots with one caption and legend, and their numbers as a table.
+
+    `protocol` says in a line what the numbers were measured on and how.
+    """
 
     id: str
     title: str
@@ -62,27 +66,35 @@ class Figure:
     panels: tuple[Panel, ...]
     table: DataTable
     legend: tuple[LegendEntry, ...] = field(default=())
+    protocol: str = ""
 
 
-def paradigm_class(name: str | None) -> str:
-    """Return the class of a paradigm's colour."""
-    return name if name is not None and name in PARADIGMS else "other"
+def verdict_class(word: str) -> str:
+    """Return the class of what a difference says."""
+    return {"better": "up", "worse": "down", "n/c": "apart"}.get(word, "")
 
 
-def paradigm_css() -> str:
-    """Return the style of paradigms: on light and dark pages, in print, and on photographs."""
-    light = " ".join(f"--{name}: {look.colour};" for name, look in PARADIGMS.items())
-    dark = " ".join(f"--{name}: {look.dark};" for name, look in PARADIGMS.items())
+def series_class(looks: Looks, name: str) -> str:
+    """Return the class of a checkpoint's colour."""
+    place = looks.colour_number(name)
+    return "other" if place is None else f"series-{place}"
+
+
+def series_css() -> str:
+    """Return the colours of checkpoints: on light and dark pages, in print, and on photographs."""
+    numbered = list(enumerate(COLOURS, 1))
+    light = " ".join(f"--series-{place}: {colour.light};" for place, colour in numbered)
+    dark = " ".join(f"--series-{place}: {colour.dark};" for place, colour in numbered)
     lines = [
         f":root {{ {light} }}",
         f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}",
         f"@media print {{ :root {{ {light} }} }}",
     ]
-    for name, look in PARADIGMS.items():
+    for place, colour in numbered:
+        name = f"series-{place}"
         lines += [
-            f"td.paradigm.{name} {{ color: var(--{name}); font-weight: 600; }}",
-            f".pose.{name}, .spot.{name}, .guide.{name} {{ color: {look.on_photo}; }}",
-            f".swatch.{name} {{ background: {look.on_photo}; }}",
+            f".pose.{name}, .spot.{name}, .guide.{name} {{ color: {colour.on_photo}; }}",
+            f".swatch.{name} {{ background: {colour.on_photo}; }}",
         ]
     return "\n".join([*lines, ""])
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from posebench.errors import PosebenchError
-from posebench.files.records import record_from_mapping
 from posebench.reporting.figures.errors import PairDiagnosis, cost_points
+from posebench.reporting.figures.values import protocol_line
 from posebench.reporting.page.contents import DataTable, plain_table
-from posebench.reporting.page.instances import RunData
-from posebench.reporting.page.pairs import MatchedPair, pair_title
+from posebench.reporting.page.pairs import CellPair, pair_title
+from posebench.reporting.page.people.instances import RunData, kept_predictions, scored_detections
 from posebench.reporting.texts import NO_VALUE
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.diagnosis.diagnosis import Diagnosis, diagnose, error_costs
-from posebench.scoring.evaluate import ScoringOptions, select_results
-from posebench.scoring.matching.detections import detections_from_results, no_detections
 from posebench.scoring.matching.matching import KIND_RULES
 from posebench.scoring.matching.truth import ground_truth
 
@@ -28,38 +26,37 @@ class Diagnosed:
     problems: tuple[str, ...]
 
 
-def diagnose_pairs(run: Run, data: RunData, pairs: Sequence[MatchedPair]) -> Diagnosed:
+def diagnose_pairs(run: Run, data: RunData, pairs: Sequence[CellPair]) -> Diagnosed:
     """Diagnose the cells of pairs; a pair that cannot be diagnosed is a problem, not an error."""
     found, problems = [], []
+    known: dict[str, Diagnosis | None] = {}
     for pair in pairs:
         sides = {}
-        for paradigm, cell in zip(pair.paradigms, pair.cells, strict=True):
+        for name, cell in zip(pair.names, pair.cells, strict=True):
             try:
-                diagnosis = _diagnose(run, data, cell)
+                if cell.id not in known:
+                    known[cell.id] = _diagnose(run, data, cell)
+                diagnosis = known[cell.id]
             except PosebenchError as error:
                 problems.append(str(error))
             else:
-                sides.update({} if diagnosis is None else {paradigm: diagnosis})
+                sides.update({} if diagnosis is None else {name: diagnosis})
         if len(sides) == len(pair.cells):
-            costs = {paradigm: error_costs(side) for paradigm, side in sides.items()}
-            calibrations = {paradigm: side.calibration for paradigm, side in sides.items()}
-            found.append(PairDiagnosis(pair_title(pair), costs, calibrations))
+            costs = {name: error_costs(side) for name, side in sides.items()}
+            calibrations = {name: side.calibration for name, side in sides.items()}
+            protocol = protocol_line([cell.result for cell in pair.cells])
+            found.append(PairDiagnosis(pair_title(pair), protocol, costs, calibrations))
     return Diagnosed(tuple(found), tuple(dict.fromkeys(problems)))
 
 
 def _diagnose(run: Run, data: RunData, cell: StoredCell) -> Diagnosis | None:
-    dataset, predictions = data.of(cell), run.predictions(cell)
-    if dataset is None or predictions is None:
+    dataset = data.of(cell)
+    if dataset is None:
         return None
-    protocol = cell.result.protocol
-    scoring = {field.name: getattr(protocol, field.name) for field in fields(ScoringOptions)}
-    options = record_from_mapping(ScoringOptions, scoring, where=cell.id)
-    rows, joints = select_results(dataset, predictions, options), len(dataset.keypoints)
-    detections = detections_from_results(rows, joints) if rows else no_detections(joints)
-    assert detections is not None, "select_results refuses what is not finite"
+    predictions = kept_predictions(run, cell)
     return diagnose(
         ground_truth(dataset),
-        detections,
+        scored_detections(cell, dataset, predictions),
         dataset.keypoints.flip_indices,
         KIND_RULES[dataset.kind],
     )
@@ -69,37 +66,35 @@ def error_table(pairs: Sequence[PairDiagnosis]) -> DataTable:
     """Return the AP that each type of error costs, and how often it occurs."""
     rows = [
         (
-            pair.title,
             costs[0].name,
-            *(NO_VALUE if (v := cost_points(c)) is None else f"{v:+.1f}" for c in costs),
-            *(f"{cost.count} of {cost.out_of}" for cost in costs),
+            name,
+            NO_VALUE if (value := cost_points(cost)) is None else f"{value:+.1f}",
+            f"{cost.count} of {cost.out_of}",
+            pair.title,
         )
         for pair in pairs
         for costs in zip(*pair.costs.values(), strict=True)
+        for name, cost in zip(pair.costs, costs, strict=True)
     ]
-    return _table("Types of error", ("error", "AP regained", "count"), rows)
+    headers = [
+        ("error", False), ("checkpoint", False), ("AP regained", True), ("count", True),
+        ("pair", False),
+    ]  # fmt: skip
+    return plain_table("Types of error", headers, rows)
 
 
 def reliability_table(pairs: Sequence[PairDiagnosis]) -> DataTable:
     """Return how far scores are from OKS, and how well they order persons."""
     rows = [
-        (
-            pair.title,
-            "all detections",
-            *(_plain(side.ece, 3) for side in pair.calibrations.values()),
-            *(_plain(side.rank_correlation, 2) for side in pair.calibrations.values()),
-        )
+        (name, _plain(side.ece, 3), _plain(side.rank_correlation, 2), pair.title)
         for pair in pairs
+        for name, side in pair.calibrations.items()
     ]
-    return _table("Reliability of scores", ("of", "calibration error", "rank correlation"), rows)
-
-
-def _table(caption: str, names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> DataTable:
-    """Return a table with columns for the pair, the first name, and the others by its side."""
-    headers = [("pair", False), (names[0], False)]
-    for what in names[1:]:
-        headers += [(f"{what}, {side}", True) for side in ("first", "second")]
-    return plain_table(caption, headers, rows)
+    headers = [
+        ("checkpoint", False), ("calibration error", True), ("rank correlation", True),
+        ("pair", False),
+    ]  # fmt: skip
+    return plain_table("Reliability of scores, all detections", headers, rows)
 
 
 def _plain(value: float | None, digits: int) -> str:

@@ -24,11 +24,11 @@ from posebench.reporting.figures.lab.transforms import (
     sparsity_drawing,
 )
 from posebench.reporting.figures.resolution import resolution_drawing
-from posebench.reporting.figures.style import paradigm_of
+from posebench.reporting.figures.style import Looks, paradigm_of
 from posebench.reporting.figures.values import ap_points, is_as_trained, with_own_decoders
 from posebench.reporting.page.contents import DataTable, Figure, LegendEntry, Panel, plain_table
 from posebench.reporting.page.diagnoses import error_table, reliability_table
-from posebench.reporting.page.pairs import MatchedPair, ProtocolGroup, pair_title
+from posebench.reporting.page.pairs import CellPair, ProtocolGroup, pair_title
 from posebench.reporting.texts import NO_VALUE, points
 from posebench.results.reading import ReadCell, ap_bounds
 from posebench.results.store import StoredCell
@@ -36,21 +36,22 @@ from posebench.results.store import StoredCell
 _TEXTS = {
     "size": (
         "AP against input size",
-        "Each plot holds the checkpoints of one pair with their own decoders; bars are 95 % "
-        "intervals from resampled images. Lines of a policy pass through the trained size, "
+        "One plot for each resize policy, every checkpoint with its own decoder; bars are 95 % "
+        "intervals from resampled images. Every policy's line passes through the trained size, "
         "where all policies are the same.",
     ),
     "scaling": (
         "AP against model size",
         "Checkpoints at their trained sizes with their own decoders; bars are 95 % intervals. "
-        "A line joins those of one paradigm that were trained at one size.",
+        "A grey line joins those of one paradigm that were trained at one size, by their mean "
+        "where several have as many parameters.",
     ),
     "pareto": (
         "AP against computation and speed",
         "Every cell with its checkpoint's own decoder. The dotted line joins cells that no other "
-        "cell beats in both; they have names and 95 % intervals. GFLOPs are multiply-accumulates "
-        "of one forward pass without the flip test; instances per second are of the whole run on "
-        "the machine named below, reading and cropping included.",
+        "cell beats in both; those have names and 95 % intervals, the others are pale. GFLOPs are "
+        "multiply-accumulates of one forward pass without the flip test; instances per second are "
+        "of the whole run on the machine named below, reading and cropping included.",
     ),
     "bits": (
         "AP against bits",
@@ -64,7 +65,7 @@ _TEXTS = {
         "images.",
     ),
     "keypoints": (
-        "Keypoints by paradigm",
+        "Keypoints",
         "Share of labelled keypoints within a tenth of the longer box side (PCK@0.1), in points.",
     ),
     "errors": (
@@ -84,19 +85,24 @@ _TEXTS = {
 _COSTS = (PARAMETERS, GFLOPS, THROUGHPUT, LATENCY)
 
 
-def group_figures(group: ProtocolGroup) -> list[Figure]:
+def group_figures(group: ProtocolGroup, looks: Looks) -> list[Figure]:
     """Return AP against sizes and costs of the cells of one protocol."""
     cells = list(map(_read, group.cells))
     own = [cell for cell in cells if cell.result.has_own_decoder is not False]
     trained = [cell for cell in cells if is_as_trained(cell.result)]
     several = len({cell.result.size for cell in own}) > 1
     with_ap = [cell for cell in own if ap_points(cell.result) is not None]
+    several_models = len({cell.result.checkpoint.name for cell in with_ap}) > 1
+    by_size = resolution_drawing(own, looks) if several else None
+    scaling = scaling_drawing(cells, looks) if several_models else None
+    by_cost = pareto_drawing(own, looks) if len(with_ap) > 1 else None
+    pruned = _transform_table(shown_cells(cells, SPARSITY))
     found = [
-        ("size", resolution_drawing(own) if several else None, _size_table(with_own_decoders(own))),
-        ("scaling", scaling_drawing(cells), _cost_table(trained)),
-        ("pareto", pareto_drawing(own), _cost_table(with_own_decoders(with_ap))),
-        ("bits", bits_drawing(cells), _transform_table(shown_cells(cells, BITS))),
-        ("sparsity", sparsity_drawing(cells), _transform_table(shown_cells(cells, SPARSITY))),
+        ("size", by_size, _size_table(with_own_decoders(own))),
+        ("scaling", scaling, _cost_table(trained)),
+        ("pareto", by_cost, _cost_table(with_own_decoders(with_ap))),
+        ("bits", bits_drawing(cells, looks), _transform_table(shown_cells(cells, BITS))),
+        ("sparsity", sparsity_drawing(cells, looks), pruned),
     ]
     return [
         _view(kind, drawing, table, group.letter)
@@ -105,13 +111,16 @@ def group_figures(group: ProtocolGroup) -> list[Figure]:
     ]
 
 
-def pair_figures(pairs: Sequence[MatchedPair], diagnosed: Sequence[PairDiagnosis]) -> list[Figure]:
-    """Return keypoints, errors and reliability of matched pairs."""
-    cells = [_read(cell) for pair in pairs for cell in pair.cells]
+def pair_figures(
+    pairs: Sequence[CellPair], diagnosed: Sequence[PairDiagnosis], looks: Looks
+) -> list[Figure]:
+    """Return keypoints, errors and reliability of pairs."""
+    cells = [[_read(cell) for cell in pair.cells] for pair in pairs]
+    keypoints = keypoints_drawing([], looks, cells)
     found = [
-        ("keypoints", keypoints_drawing(cells), _keypoint_table(pairs)),
-        ("errors", errors_drawing(diagnosed), error_table(diagnosed)),
-        ("reliability", reliability_drawing(diagnosed), reliability_table(diagnosed)),
+        ("keypoints", keypoints, _keypoint_table(pairs)),
+        ("errors", errors_drawing(diagnosed, looks), error_table(diagnosed)),
+        ("reliability", reliability_drawing(diagnosed, looks), reliability_table(diagnosed)),
     ]
     return [_view(kind, drawing, table) for kind, drawing, table in found if drawing is not None]
 
@@ -135,6 +144,7 @@ def figure_of(name: str, texts: tuple[str, str], drawing: Drawing, table: DataTa
             Panel(panel.title, svg) for panel, svg in zip(drawing.panels, svgs, strict=True)
         ),
         table=table,
+        protocol=drawing.heading,
         legend=tuple(
             LegendEntry(glyph_svg(entry, f"{name}-key-{place}"), entry.label)
             for place, entry in enumerate(drawing.legend, 1)
@@ -194,14 +204,13 @@ def _first(cell: ReadCell) -> tuple[str, ...]:
     )
 
 
-def _keypoint_table(pairs: Sequence[MatchedPair]) -> DataTable:
-    headers = [
-        ("pair", False), ("keypoint", False), ("PCK@0.1, first", True), ("PCK@0.1, second", True),
-    ]  # fmt: skip
+def _keypoint_table(pairs: Sequence[CellPair]) -> DataTable:
+    headers = [("keypoint", False), ("checkpoint", False), ("PCK@0.1", True), ("pair", False)]
     rows = [
-        (pair_title(pair), name.replace("_", " "), *(points(c.keypoints[name]) for c in pair.cells))
+        (key.replace("_", " "), name, points(cell.keypoints[key]), pair_title(pair))
         for pair in pairs
-        for name in pair.cells[0].keypoints
-        if name in pair.cells[1].keypoints
+        for key in pair.cells[0].keypoints
+        for name, cell in zip(pair.names, pair.cells, strict=True)
+        if key in cell.keypoints
     ]
-    return plain_table("Keypoints by paradigm", headers, rows)
+    return plain_table("PCK@0.1 of each keypoint, in points", headers, rows)

@@ -12,18 +12,22 @@ from typing import Any
 
 from posebench.judging.verdicts import verdicts_of
 from posebench.reporting.escaping import one_line
-from posebench.reporting.figures.style import PARADIGMS
-from posebench.reporting.page.contents import paradigm_css
+from posebench.reporting.figures.inline import mark_svg
+from posebench.reporting.figures.style import Looks
+from posebench.reporting.page.comparisons import Wish, compared, difference_table
+from posebench.reporting.page.contents import LegendEntry, series_class, series_css
 from posebench.reporting.page.diagnoses import diagnose_pairs
 from posebench.reporting.page.figure_views import group_figures, pair_figures
-from posebench.reporting.page.gallery_views import Answer, make_gallery
-from posebench.reporting.page.instances import PairInstances, load_run_data
-from posebench.reporting.page.pairs import (
-    incomparable_pairs,
-    matched_pairs,
-    protocol_groups,
-    shown_pairs,
+from posebench.reporting.page.pairs import CellPair, protocol_groups, shown_pairs
+from posebench.reporting.page.people.browser import (
+    MOST_INLINE,
+    Browser,
+    BrowserWish,
+    make_browser,
 )
+from posebench.reporting.page.people.gallery_views import Answer, GalleryWish, make_gallery
+from posebench.reporting.page.people.instances import PairInstances, RunData, load_run_data
+from posebench.reporting.page.people.persons import all_persons
 from posebench.reporting.page.probe_views import probe_views
 from posebench.reporting.page.provenance import (
     command_to_repeat,
@@ -33,8 +37,8 @@ from posebench.reporting.page.provenance import (
     loads_table,
     protocol_views,
 )
-from posebench.reporting.page.result_tables import pairs_table, results_table
-from posebench.reporting.page.verdict_views import tally, verdict_view
+from posebench.reporting.page.result_tables import results_table
+from posebench.reporting.page.verdict_views import tally, verdict_views
 from posebench.reporting.printing import write_out
 from posebench.results.findings import finding_lines
 from posebench.results.store import Run, StoredCell, read_run
@@ -45,23 +49,28 @@ _MOST_PAIRS = 6
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What to write: a run directory, the file, and how much of the gallery.
+    """What to write: a run directory, the file, what to compare, and how much of the people.
 
-    `instances` of each kind are shown of each pair; `profiles` runs the networks of the gallery
-    again for their heatmaps and bins, which loads torch.
+    `instances` of each kind are shown of each pair, closely; `profiles` runs their networks again
+    for their heatmaps and bins, which loads torch. `gallery` persons of the browser have a picture,
+    None for all: a few in the page, more in a folder beside it. `wish` is what to compare, None for
+    what readers look for first.
     """
 
     run: Path
     out: Path
     instances: int = 3
     profiles: bool = True
+    gallery: int | None = MOST_INLINE
+    wish: Wish | None = None
 
 
 def write_report(request: ReportRequest) -> Path:
-    """Write the report of a run as one HTML file that needs nothing else; return its path.
+    """Write the report of a run as one HTML file; return its path.
 
-    Parts whose data, images or checkpoints are gone say so. Raises `PosebenchError` if there is no
-    run directory.
+    It needs nothing else, but for the folder of pictures if there are many. Parts whose data,
+    images or checkpoints are gone say so. Raises `PosebenchError` if there is no run directory, or
+    if it lacks the checkpoints to compare.
     """
     run = read_run(request.run)
     write_out(request.out, _render(_context(run, request)))
@@ -70,27 +79,34 @@ def write_report(request: ReportRequest) -> Path:
 
 def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
     groups = protocol_groups(run.cells)
-    pairs, apart = matched_pairs(groups), incomparable_pairs(groups)
-    close = shown_pairs(pairs, _MOST_PAIRS)
+    checkpoints = [cell.result.checkpoint for cell in run.cells]
+    checkpoints += [probe.checkpoint for probe in run.probes]
+    looks = Looks({one.name: one.paradigm for one in checkpoints})
+    comparison = compared(run, groups, request.wish or Wish())
+    close = shown_pairs(comparison.pairs, _MOST_PAIRS)
     data = load_run_data(run)
     diagnosed = diagnose_pairs(run, data, close)
     verdicts = verdicts_of(run)
-    figures = [figure for group in groups for figure in group_figures(group)]
-    figures += pair_figures(close, diagnosed.pairs)
+    figures = [figure for group in groups for figure in group_figures(group, looks)]
+    figures += pair_figures(close, diagnosed.pairs, looks)
+    wish = GalleryWish(request.instances, looks, _answer(run, request))
     return {
         "run": run,
-        "verdicts": [verdict_view(verdict, place) for place, verdict in enumerate(verdicts, 1)],
+        "verdicts": verdict_views(verdicts),
         "tally": tally(verdicts),
         "counts": _counts(run),
         "findings": finding_lines(cell.result for cell in run.cells),
-        "results": results_table(run, groups),
-        "pairs": pairs_table(run, pairs, apart) if pairs or apart else None,
+        "results": results_table(run, groups, looks),
+        "comparison": comparison,
+        "differences": difference_table(comparison),
         "troubles": _troubles(run.cells),
         "figures": figures,
-        "probes": probe_views(run),
+        "probes": probe_views(run, looks),
         "plot_problems": diagnosed.problems,
-        "gallery": make_gallery(run, data, close, request.instances, _answer(run, request)),
-        "paradigms": {name: PARADIGMS[name] for pair in close for name in pair.paradigms},
+        "gallery": make_gallery(run, data, close, wish),
+        "browser": _browser(run, data, close, BrowserWish(request.gallery, request.out, looks)),
+        "checkpoints": [LegendEntry(mark_svg(looks, name), name) for name in looks.paradigms],
+        "poses": {name: series_class(looks, name) for pair in close for name in pair.names},
         "profiles": request.profiles,
         "protocols": protocol_views(groups),
         "inputs": inputs_table(run),
@@ -101,11 +117,18 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
     }
 
 
+def _browser(run: Run, data: RunData, close: Sequence[CellPair], wish: BrowserWish) -> Browser:
+    """Return the browser of all persons, which begins with the first pair that is looked at."""
+    persons, problems = all_persons(run, data)
+    first = close[0].names if close else ()
+    return make_browser(persons, first, wish, (*data.problems, *problems))
+
+
 def _answer(run: Run, request: ReportRequest) -> Answer | None:
     """Return how to ask a cell's network again, if that is wanted."""
     if not request.profiles:
         return None
-    from posebench.reporting.page.profiles import NetworkAnswers
+    from posebench.reporting.page.people.profiles import NetworkAnswers
 
     networks = NetworkAnswers(run)
 
@@ -146,10 +169,13 @@ def _render(context: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     files = importlib.resources.files("posebench.reporting.page") / "templates"
-    style, script = ((files / name).read_text("utf-8") for name in ("report.css", "report.js"))
-    style = paradigm_css() + style
+    style, *scripts = (
+        (files / name).read_text("utf-8") for name in ("report.css", "report.js", "people.js")
+    )
+    style, script = series_css() + style, "\n".join(scripts)
+    images = "data:" if context["browser"].folder is None else "data: 'self'"
     policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; img-src {images}; base-uri 'none'; form-action 'none'; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     )
     template = environment.get_template("report.html")

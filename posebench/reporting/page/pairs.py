@@ -1,4 +1,4 @@
-"""Cells that may be compared: groups of one protocol, and matched pairs of two paradigms."""
+"""Cells that may be compared: groups of one protocol, and pairs of two checkpoints."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from posebench.judging.claim_cells import comparable_identity
 from posebench.judging.contrasts import OF_TRANSFORMS
-from posebench.reporting.figures.style import PARADIGMS, paradigm_of
-from posebench.reporting.figures.values import is_as_trained, way_of
-from posebench.reporting.texts import file_labels
+from posebench.reporting.figures.style import PARADIGMS
+from posebench.reporting.figures.values import ap_points, is_as_trained, known_ap, way_of
+from posebench.reporting.texts import NO_VALUE, file_labels
 from posebench.results.store import StoredCell
 
 
@@ -26,42 +26,23 @@ class ProtocolGroup:
 
 
 @dataclass(frozen=True)
-class MatchedPair:
-    """Two cells of the same size, policy, transform and protocol that differ in their paradigm.
+class CellPair:
+    """Two cells of two checkpoints, side by side; what is subtracted is the first.
 
-    The paradigms stand in the order of `PARADIGMS`.
+    `label` is what pairs of one run are told apart by, if they are labelled; `letters` are those
+    of the cells' protocols, `differing` the protocol's fields that forbid to subtract.
     """
 
-    name: str
-    letter: str
     cells: tuple[StoredCell, StoredCell]
-
-    @property
-    def paradigms(self) -> tuple[str, str]:
-        """The names of both paradigms, as results have them."""
-        one, other = (cell.result.checkpoint.paradigm or "" for cell in self.cells)
-        return one, other
-
-    @property
-    def paradigm_names(self) -> tuple[str, str]:
-        """The names of both paradigms, as people write them."""
-        one, other = (paradigm_of(name).name for name in self.paradigms)
-        return one, other
-
-
-@dataclass(frozen=True)
-class IncomparablePair:
-    """A pair by name, size and way (policy, transform) whose cells have two protocols.
-
-    `paradigms` are the names as people write them, `fields` those of the protocol that differ.
-    """
-
-    name: str
-    size: str
-    way: str
-    paradigms: tuple[str, str]
     letters: tuple[str, str]
-    fields: tuple[str, ...]
+    label: str = ""
+    differing: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of both checkpoints."""
+        one, other = (cell.result.checkpoint.name for cell in self.cells)
+        return one, other
 
 
 def protocol_groups(cells: Sequence[StoredCell]) -> tuple[ProtocolGroup, ...]:
@@ -90,13 +71,14 @@ def pair_name(cell: StoredCell) -> str:
     return cell.labels.get("pair") or f"{facts.backbone} {facts.trained_size}"
 
 
-def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[MatchedPair, ...]:
-    """Return the pairs of all groups, of cells with numbers and their own decoders.
+def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
+    """Return the pairs of two paradigms that share label or backbone, size, way and protocol.
 
-    If several cells of a paradigm are alike in all that pairs share, none is paired.
+    They are of cells with numbers and their own decoders, in the order of `PARADIGMS`. If several
+    cells of a paradigm are alike in all that pairs share, none is paired.
     """
     return tuple(
-        MatchedPair(key[0], group.letter, (sides[one][0], sides[other][0]))
+        CellPair((sides[one][0], sides[other][0]), (group.letter, group.letter), key[0])
         for group in groups
         for key, sides in _sides(group).items()
         for one, other in combinations(PARADIGMS, 2)
@@ -104,29 +86,59 @@ def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[MatchedPair, ...]:
     )
 
 
-def incomparable_pairs(groups: Sequence[ProtocolGroup]) -> tuple[IncomparablePair, ...]:
-    """Return the cells that would be pairs if their paradigms had the same protocol."""
-    found: dict[PairKey, dict[str, list[ProtocolGroup]]] = {}
+def incomparable_pairs(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
+    """Return the cells that would be matched pairs if they had the same protocol."""
+    found: dict[PairKey, dict[str, list[tuple[ProtocolGroup, StoredCell]]]] = {}
     for group in groups:
         for key, sides in _sides(group).items():
-            for paradigm in sides:
-                found.setdefault(key, {}).setdefault(paradigm, []).append(group)
+            for paradigm, cells in sides.items():
+                found.setdefault(key, {}).setdefault(paradigm, []).append((group, cells[0]))
     return tuple(
-        IncomparablePair(
-            *key,
-            (PARADIGMS[first].name, PARADIGMS[second].name),
-            (one.letter, other.letter),
-            _differing(one, other),
-        )
+        _across(sides[first][0], sides[second][0], key[0])
         for key, sides in found.items()
         for first, second in combinations(PARADIGMS, 2)
-        for one in sides.get(first, ())[:1]
-        for other in sides.get(second, ())[:1]
-        if not {g.letter for g in sides[first]} & {g.letter for g in sides[second]}
+        if first in sides and second in sides
+        if not {g.letter for g, _ in sides[first]} & {g.letter for g, _ in sides[second]}
     )
 
 
+def two_best(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
+    """Return the two checkpoints of the highest AP of each protocol, the best one first.
+
+    Each is shown as it was trained if that was measured. If no protocol has two checkpoints, the
+    best of all are returned, which cannot be subtracted.
+    """
+    ranked = [_ranked(group) for group in groups]
+    pairs = tuple(
+        CellPair((cells[0], cells[1]), (group.letter, group.letter))
+        for group, cells in zip(groups, ranked, strict=True)
+        if len(cells) > 1
+    )
+    if pairs:
+        return pairs
+    best = [(g, cells[0]) for g, cells in zip(groups, ranked, strict=True) if cells]
+    best.sort(key=lambda each: -known_ap(each[1].result))
+    names = {cell.result.checkpoint.name for _, cell in best[:2]}
+    return (_across(best[0], best[1]),) if len(names) == 2 else ()
+
+
+def _ranked(group: ProtocolGroup) -> list[StoredCell]:
+    """Return one cell of each checkpoint of a protocol, the highest AP first."""
+    chosen: dict[str, StoredCell] = {}
+    cells = [cell for cell in group.cells if ap_points(cell.result) is not None]
+    for cell in sorted(cells, key=lambda c: (not is_as_trained(c.result), -known_ap(c.result))):
+        chosen.setdefault(cell.result.checkpoint.name, cell)
+    return sorted(chosen.values(), key=lambda cell: -known_ap(cell.result))
+
+
+Place = tuple[ProtocolGroup, StoredCell]
 PairKey = tuple[str, str, str]
+
+
+def _across(one: Place, other: Place, label: str = "") -> CellPair:
+    """Return a pair of two protocols."""
+    letters = one[0].letter, other[0].letter
+    return CellPair((one[1], other[1]), letters, label, differing_fields(one[0], other[0]))
 
 
 def _sides(group: ProtocolGroup) -> dict[PairKey, dict[str, list[StoredCell]]]:
@@ -141,19 +153,33 @@ def _sides(group: ProtocolGroup) -> dict[PairKey, dict[str, list[StoredCell]]]:
     return found
 
 
-def _differing(one: ProtocolGroup, other: ProtocolGroup) -> tuple[str, ...]:
+def differing_fields(one: ProtocolGroup, other: ProtocolGroup) -> tuple[str, ...]:
+    """Return the fields of the protocol in which two groups differ."""
     names = {**one.identity, **other.identity}
     return tuple(n for n in names if one.identity.get(n) != other.identity.get(n))
 
 
-def pair_title(pair: MatchedPair) -> str:
-    """Return a pair's name with what tells it from others."""
-    result = pair.cells[0].result
-    paradigms = " and ".join(pair.paradigm_names)
-    return f"{pair.name} · {paradigms} · {result.size} {way_of(result)} · protocol {pair.letter}"
+def place_text(pair: CellPair) -> str:
+    """Return the size and way of a pair; both cells' where they differ."""
+    places = (f"{cell.result.size} {way_of(cell.result)}".strip() for cell in pair.cells)
+    return " / ".join(dict.fromkeys(places))
 
 
-def shown_pairs(pairs: Sequence[MatchedPair], most: int) -> list[MatchedPair]:
-    """Return up to `most` pairs to look at closely: those as trained, or else any."""
-    trained = [pair for pair in pairs if all(is_as_trained(cell.result) for cell in pair.cells)]
-    return (trained or list(pairs))[:most]
+def protocol_text(pair: CellPair) -> str:
+    """Return the letters of a pair's protocols."""
+    return " / ".join(dict.fromkeys(pair.letters)) or NO_VALUE
+
+
+def pair_title(pair: CellPair) -> str:
+    """Return which checkpoints a pair holds, and what tells it from others."""
+    first, second = pair.names
+    parts = [f"{second} against {first}", place_text(pair), f"protocol {protocol_text(pair)}"]
+    parts += [f"not comparable: other {', '.join(pair.differing)}"] if pair.differing else []
+    return " · ".join(parts)
+
+
+def shown_pairs(pairs: Sequence[CellPair], most: int) -> list[CellPair]:
+    """Return up to `most` pairs to look at closely: the comparable ones as trained, or else any."""
+    comparable = [pair for pair in pairs if not pair.differing] or list(pairs)
+    trained = [p for p in comparable if all(is_as_trained(cell.result) for cell in p.cells)]
+    return (trained or comparable)[:most]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from posebench.errors import DataError
 from posebench.reporting.figures.probes import PROBE_FIGURES
+from posebench.reporting.figures.style import Looks
 from posebench.reporting.page.contents import DataTable, Figure, plain_table
 from posebench.reporting.page.figure_views import figure_of
 from posebench.reporting.tables.probe_tables import ProbeTable, tables_of
@@ -61,26 +62,26 @@ class ProbeSection:
     remarks: tuple[str, ...]
 
 
-def probe_views(run: Run) -> tuple[ProbeSection, ...]:
-    """Return what the page shows of a run's probes."""
+def probe_views(run: Run, looks: Looks | None = None) -> tuple[ProbeSection, ...]:
+    """Return what the page shows of a run's probes; `looks` are those of the whole page."""
     try:
         read = probes_of(run)
     except DataError as error:
         return (ProbeSection("Probes", f"They cannot be shown: {error.message}", (), (), ()),)
     return tuple(
-        _section(name, [each for each in read if each.probe.probe == name])
+        _section(name, [each for each in read if each.probe.probe == name], looks)
         for name in _SECTIONS
         if any(each.probe.probe == name for each in read)
     )
 
 
-def _section(name: str, read: Sequence[ReadProbe]) -> ProbeSection:
+def _section(name: str, read: Sequence[ReadProbe], looks: Looks | None) -> ProbeSection:
     title, caption, kinds = _SECTIONS[name]
     found = list(tables_of([each.probe for each in read]))
     tables = tuple(_table(each) for each in found if each.rows)
     figures: list[Figure] = []
     for kind in kinds:
-        drawing = PROBE_FIGURES[kind].draw(read)
+        drawing = PROBE_FIGURES[kind].draw(read, looks)
         if drawing is not None and tables:
             # The numbers are the same for all figures of a probe: they stand with the first.
             texts = (title if not figures else f"{title}: examples", caption if not figures else "")

@@ -1,46 +1,45 @@
-"""The tables of results and of matched pairs, ready to sort and filter."""
+"""The table of all cells, ready to sort and filter: first what people came for."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
-from posebench.judging.claim_cells import replicates_of
-from posebench.reporting.figures.values import way_of
-from posebench.reporting.page.contents import (
-    DataTable,
-    TableCell,
-    TableColumn,
-    paradigm_class,
-    plain_table,
-)
-from posebench.reporting.page.pairs import IncomparablePair, MatchedPair, ProtocolGroup
+from markupsafe import Markup
+
+from posebench.reporting.figures.inline import mark_svg
+from posebench.reporting.figures.style import Looks
+from posebench.reporting.page.contents import DataTable, TableCell, TableColumn
+from posebench.reporting.page.pairs import ProtocolGroup
 from posebench.reporting.tables.results_table import columns
-from posebench.reporting.texts import NO_VALUE, points, signed_points
+from posebench.reporting.texts import NO_VALUE
 from posebench.results.store import Run, StoredCell
-from posebench.scoring.statistics.intervals import percentile_interval
 
 _FILTERS = ("paradigm", "size", "policy", "transform", "decoder", "status", "protocol")
 _BEST = "AP"
-# The first columns tell cells apart, and have the numbers that people look for.
+# The first columns say which cell it is and what it scored, and then how it was run.
 _FIRST = (
-    "checkpoint", "paradigm", "size", "policy", "transform", "decoder", "status", "AP", "AP 95%",
-    "AP official",
+    "checkpoint", "size", "AP", "AP 95%", "AP official", "status", "policy", "transform", "decoder",
+    "paradigm", "backbone", "params M",
 )  # fmt: skip
-_LIFTED = ("boxes", "flip", "protocol")
+# What is the same in every row stands in the caption.
+_LIFTED = (
+    "boxes", "flip", "protocol", "policy", "transform", "decoder", "paradigm", "status",
+)  # fmt: skip
 
 
-def results_table(run: Run, groups: Sequence[ProtocolGroup]) -> DataTable:
+def results_table(run: Run, groups: Sequence[ProtocolGroup], looks: Looks) -> DataTable:
     """Return all cells of a run; the best AP of each protocol is marked.
 
-    The caption has what is the same in every row.
+    Each checkpoint has its mark before its name. The caption has what is the same in every row.
     """
     letters = {cell.id: group.letter for group in groups for cell in group.cells}
     best = {cell.id for group in groups for cell in _best(group.cells)}
     shown = {column.header: column for column in columns([cell.result for cell in run.cells])}
     texts = {header: [c.show(cell.result) for cell in run.cells] for header, c in shown.items()}
     texts["protocol"] = [letters.get(cell.id, NO_VALUE) for cell in run.cells]
-    alike = [name for name in _LIFTED if len(set(texts[name])) == 1]
+    alike = [name for name in _LIFTED if len(set(texts.get(name, ()))) == 1]
+    names = {cell.result.checkpoint.name for cell in run.cells}
+    marks = {name: mark_svg(looks, name) for name in names}
     headers = [name for name in (*_FIRST, *texts) if name in texts and name not in alike]
     headers = list(dict.fromkeys(headers))
     caption = (
@@ -55,16 +54,21 @@ def results_table(run: Run, groups: Sequence[ProtocolGroup]) -> DataTable:
             for name in headers
         ),
         tuple(
-            tuple(TableCell(texts[name][i], _look(name, cell, best)) for name in headers)
+            tuple(
+                TableCell(texts[header][i], _look(header, cell, best), _mark(header, cell, marks))
+                for header in headers
+            )
             for i, cell in enumerate(run.cells)
         ),
     )
 
 
+def _mark(header: str, cell: StoredCell, marks: Mapping[str, Markup]) -> str:
+    return marks[cell.result.checkpoint.name] if header == "checkpoint" else ""
+
+
 def _look(header: str, cell: StoredCell, best: Collection[str]) -> str:
     """Return the classes of a cell of the table."""
-    if header == "paradigm":
-        return f"paradigm {paradigm_class(cell.result.checkpoint.paradigm)}"
     if header == "status":
         return f"status {cell.result.status}"
     return "best" if header == _BEST and cell.id in best else ""
@@ -79,63 +83,3 @@ def _best(cells: Sequence[StoredCell]) -> list[StoredCell]:
     values = {cell.id: (cell.result.metrics or {}).get(_BEST) for cell in cells}
     highest = max((value for value in values.values() if value is not None), default=None)
     return [cell for cell in cells if highest is not None and values[cell.id] == highest]
-
-
-def pairs_table(
-    run: Run, pairs: Sequence[MatchedPair], apart: Sequence[IncomparablePair]
-) -> DataTable:
-    """Return AP of both paradigms of each pair and the difference, with its paired interval.
-
-    For pairs of different protocols, the fields that differ take the place of a difference.
-    """
-    names = [cell.id for pair in pairs for cell in pair.cells]
-    draws = replicates_of(run, names, [_BEST])
-    rows = [_pair_row(pair, draws) for pair in pairs]
-    rows += [
-        (
-            pair.name,
-            pair.size,
-            pair.way,
-            pair.paradigms[0],
-            NO_VALUE,
-            pair.paradigms[1],
-            NO_VALUE,
-            "n/c",
-            f"other {', '.join(pair.fields)}",
-            " / ".join(pair.letters),
-        )
-        for pair in apart
-    ]
-    headers = [
-        ("pair", False), ("size", True), ("policy", False), ("first", False),
-        ("AP of first", True), ("second", False), ("AP of second", True),
-        ("second − first", True), ("95 %", True), ("protocol", False),
-    ]  # fmt: skip
-    return plain_table(
-        "Matched pairs of one protocol, each with its own decoder. The interval is of the "
-        "difference, from resamples of the images that both cells share. n/c: not comparable.",
-        headers,
-        rows,
-    )
-
-
-def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[str, ...]:
-    one, other = ((cell.result.metrics or {}).get(_BEST) for cell in pair.cells)
-    gap = None if one is None or other is None else other - one
-    keys = [(cell.id, _BEST) for cell in pair.cells]
-    bounds = None
-    if all(key in draws for key in keys):
-        bounds = percentile_interval(draws[keys[1]] - draws[keys[0]])
-    result = pair.cells[0].result
-    return (
-        pair.name,
-        str(result.size),
-        way_of(result) or NO_VALUE,
-        pair.paradigm_names[0],
-        points(one),
-        pair.paradigm_names[1],
-        points(other),
-        signed_points(gap),
-        NO_VALUE if bounds is None else " to ".join(map(signed_points, bounds)),
-        pair.letter,
-    )

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
-from posebench.judging.verdicts import Verdict
-from posebench.reporting.figures.effects import VERDICT_INCHES, verdict_panel
+from posebench.judging.verdicts import LEVEL, Verdict
+from posebench.reporting.figures.effects import VERDICT_INCHES, reach_of, verdict_panel
 from posebench.reporting.figures.inline import panel_svg
 from posebench.reporting.page.contents import DataTable, plain_table
 from posebench.reporting.tables.verdict_table import (
@@ -40,6 +40,7 @@ class VerdictView:
     """A verdict in texts; `effects` are those of single pairs, `drawing` its interval.
 
     `scope` says what it is about, `limit` what it shows nothing of; both None without an effect.
+    `why` is the reason in a few words, where that is the number of claims.
     """
 
     verdict: Verdict
@@ -53,9 +54,22 @@ class VerdictView:
     limit: str | None
     drawing: Markup | None
     effects: DataTable | None
+    why: str | None
 
 
-def verdict_view(verdict: Verdict, place: int) -> VerdictView:
+def verdict_views(verdicts: Sequence[Verdict]) -> list[VerdictView]:
+    """Return how verdicts are shown: those of one unit share one scale."""
+    reaches: dict[str, float] = {}
+    for verdict in verdicts:
+        unit = number_named(verdict.claim.metric).unit.word
+        reaches[unit] = max(reaches.get(unit, 0.0), reach_of(verdict))
+    return [
+        _view(verdict, place, reaches[number_named(verdict.claim.metric).unit.word])
+        for place, verdict in enumerate(verdicts, 1)
+    ]
+
+
+def _view(verdict: Verdict, place: int, reach: float) -> VerdictView:
     """Return how a verdict is shown; `place` numbers it on the page."""
     effects = None
     if verdict.effects:
@@ -75,9 +89,19 @@ def verdict_view(verdict: Verdict, place: int) -> VerdictView:
         rule=_rule(verdict.claim),
         scope=scope_text(verdict) if verdict.effects else None,
         limit=" ".join(limits_of([verdict])) or None,
-        drawing=_drawing(verdict, place),
+        drawing=_drawing(verdict, place, reach),
         effects=effects,
+        why=_why(verdict),
     )
+
+
+def _why(verdict: Verdict) -> str | None:
+    """Say so if a verdict is inconclusive only because there are several claims."""
+    if verdict.verdict != "inconclusive" or verdict.p is None or verdict.p_holm is None:
+        return None
+    if verdict.p >= LEVEL or verdict.p_holm < LEVEL:
+        return None
+    return f"p {verdict.p_holm:.2g} after Holm, {verdict.p:.2g} alone"
 
 
 def tally(verdicts: Sequence[Verdict]) -> list[tuple[str, str, int]]:
@@ -96,6 +120,6 @@ def _rule(claim: Claim) -> str:
     return f"Supported by an effect {word} {sign if claim.margin else ''}{margin} {unit}."
 
 
-def _drawing(verdict: Verdict, place: int) -> Markup | None:
-    panel = verdict_panel(verdict)
+def _drawing(verdict: Verdict, place: int, reach: float) -> Markup | None:
+    panel = verdict_panel(verdict, reach)
     return None if panel is None else panel_svg(panel, VERDICT_INCHES, f"verdict-{place}")

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from posebench.files.records import mapping_from_record
 from posebench.judging.changes import CellComparison, CellState, Change, Comparison, is_of
 from posebench.reporting.escaping import for_github, for_markdown, one_line
+from posebench.reporting.tables.results_table import reason_alone
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, p_text, points
 from posebench.results.numbers import AP, number_named
@@ -186,11 +187,15 @@ def _headline(comparison: Comparison) -> str:
 
 
 def _listed(comparison: Comparison) -> list[str]:
+    groups: dict[tuple[CellState, str], list[str]] = {}
+    for state in _LISTED:
+        for cell in comparison.cells:
+            if cell.state == state:
+                reason = reason_alone(cell.reason or NO_VALUE)
+                groups.setdefault((state, reason), []).append(cell.id)
     cells = [
-        f"{_WORDS[state]}: {cell.id} ({cell.reason})"
-        for state in _LISTED
-        for cell in comparison.cells
-        if cell.state == state
+        f"{_WORDS[state]} ({reason}): {', '.join(names)}"
+        for (state, reason), names in groups.items()
     ]
     reasons = Counter(cell.speed_reason for cell in comparison.cells if cell.speed_reason)
     speeds = [

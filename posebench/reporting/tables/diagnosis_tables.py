@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.tables.score_tables import data_lines
-from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.text_tables import TextTable, cell_text, terminal_table
 from posebench.reporting.texts import (
     NO_VALUE,
     estimate_text,
@@ -53,7 +52,7 @@ def _heading(report: DiagnosisReport, labels: Sequence[str]) -> list[str]:
     return lines
 
 
-def _costs_table(label: str, model: ModelDiagnosis) -> Table:
+def _costs_table(label: str, model: ModelDiagnosis) -> TextTable:
     header = [f"{label}: error", "count", "share", "", "AP regained alone", "in order"]
     rows = [
         [
@@ -83,7 +82,7 @@ def _costs_note(model: ModelDiagnosis) -> str:
 
 def _differences_table(
     title: str, shares: Mapping[str, Difference], regained: Mapping[str, Difference]
-) -> Table:
+) -> TextTable:
     rows = []
     for name, difference in shares.items():
         cost = regained.get(name)
@@ -93,7 +92,7 @@ def _differences_table(
     return terminal_table([title, "share", "p (Holm)", "AP regained alone", "p (Holm)"], rows)
 
 
-def _keypoints_table(label: str, model: ModelDiagnosis) -> Table:
+def _keypoints_table(label: str, model: ModelDiagnosis) -> TextTable:
     thresholds = [f"PCK@{threshold:g}" for threshold in PCK_THRESHOLDS]
     header = [f"{label}: keypoint", "labelled", *thresholds, "error px", "median px", *STATES]
     rows = []
@@ -117,7 +116,7 @@ def _keypoint_cells(item: KeypointMetrics) -> list[str]:
     ]
 
 
-def _strata_table(label: str, model: ModelDiagnosis) -> Table:
+def _strata_table(label: str, model: ModelDiagnosis) -> TextTable:
     thresholds = [f"PCK@{threshold:g}" for threshold in PCK_THRESHOLDS]
     header = [f"{label}: persons by", "", "persons", "AP", "AR", "OKS", *thresholds]
     rows, family = [], None
@@ -129,7 +128,7 @@ def _strata_table(label: str, model: ModelDiagnosis) -> Table:
     return terminal_table(header, rows, words=2)
 
 
-def _reliability_table(label: str, model: ModelDiagnosis) -> Table:
+def _reliability_table(label: str, model: ModelDiagnosis) -> TextTable:
     rows = [
         [
             f"{item.low:.1f}-{item.high:.1f}",

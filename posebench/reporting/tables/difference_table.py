@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from posebench.reporting.text_tables import cell_text, columns_that_fit, terminal_table
+from posebench.reporting.text_tables import TextTable, cell_text, columns_that_fit, terminal_table
 from posebench.reporting.texts import NO_VALUE, p_text
 from posebench.results.differences import Difference, Differences
 from posebench.results.numbers import number_named
@@ -25,7 +24,7 @@ def difference_table(found: Differences, width: int) -> RenderableType:
     places = list(dict.fromkeys(name for each in rows for name in each.place))
     header = ["checkpoint", *places, *_numbers(rows[0])]
 
-    def table_of(names: Sequence[str]) -> Table:
+    def table_of(names: Sequence[str]) -> TextTable:
         lines = [_line(each, places) for each in rows]
         words = [name for name in ("checkpoint", *places) if name in names]
         cells = [[line[name] for name in names] for line in lines]

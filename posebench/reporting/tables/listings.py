@@ -1,13 +1,23 @@
-"""What `posebench inspect`, `posebench convert` and `posebench data check` print."""
+"""What `posebench inspect`, `convert`, `data check` and `data sigmas` print."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Group, RenderableType
+
+from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.reporting.escaping import one_line
-from posebench.reporting.texts import points
+from posebench.reporting.tables.results_table import FEW_IMAGES
+from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.texts import NO_VALUE, points
+from posebench.scoring.statistics.sigmas import ENOUGH_REPEATS, SigmaEstimates
+
+# A label that lies so many sigmas from the mean is one to look at.
+_ODD = 3.0
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from posebench.checkpoints import Checkpoint, Inspection
@@ -101,3 +111,65 @@ def check_listing(report: CheckReport) -> str:
         if item.hint:
             lines.append(f"      {item.hint}")
     return "\n".join(lines)
+
+
+def sigma_table(found: SigmaEstimates, files: Sequence[Path]) -> RenderableType:
+    """Return sigmas with their intervals, those of built-in sets, and what they rest on."""
+    header = ("keypoint", "sigma", "95 %", "built-in", "persons", "repeats")
+    rows = [
+        (
+            each.keypoint,
+            _sigma(each.sigma),
+            NO_VALUE if each.low is None else f"{_sigma(each.low)} to {_sigma(each.high)}",
+            _built_in(each.keypoint),
+            str(each.persons),
+            str(each.repeats),
+        )
+        for each in found.sigmas
+    ]
+    table = terminal_table(header, rows)
+    return Group(table, *map(cell_text, _sigma_notes(found, files)))
+
+
+def _sigma(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.4f}"
+
+
+def _built_in(keypoint: str) -> str:
+    """Show the sigma of a built-in set for a keypoint of this name."""
+    for each in KEYPOINT_SETS.values():
+        if keypoint in each.keypoints:
+            return f"{each.sigmas[each.keypoints.index(keypoint)]:g} ({each.name})"
+    return NO_VALUE
+
+
+def _sigma_notes(found: SigmaEstimates, files: Sequence[Path]) -> list[str]:
+    pairs = "; left and right have one sigma" if found.keypoints.flip_pairs else ""
+    notes = [
+        f"{found.persons} persons in {found.images} images, labelled by at least two of "
+        f"{len(files)} annotators",
+        "sigma: square root of the mean squared distance of labels to their mean, divided by the "
+        f"square root of the person's area, with n - 1 for n labels{pairs}",
+    ]
+    if found.replicates:
+        notes.append(
+            f"95 %: percentile interval, {found.replicates} resamples of images, seed {found.seed}"
+        )
+        if found.images < FEW_IMAGES:
+            notes.append(f"with {found.images} images, intervals are too narrow to be trusted")
+    notes += [
+        f"{path}: {count} persons that nobody else labelled, left out"
+        for path, count in zip(files, found.alone, strict=True)
+        if count
+    ]
+    if few := [each.keypoint for each in found.sigmas if each.repeats < ENOUGH_REPEATS]:
+        notes.append(
+            f"fewer than {ENOUGH_REPEATS} repeats, which make a sigma sure to about 10 %: "
+            f"{', '.join(few)}"
+        )
+    if odd := [each for each in found.farthest if each.distance > _ODD]:
+        said = "; ".join(f"{each.image} {each.keypoint} {each.distance:.1f}" for each in odd)
+        notes.append(
+            f"labels farthest from their mean, perhaps mistakes or sides exchanged: {said}"
+        )
+    return notes

@@ -9,21 +9,20 @@ import re
 from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from posebench.files.records import mapping_from_record
 from posebench.judging.verdicts import LEVEL
 from posebench.reporting.escaping import for_csv, for_html, for_latex, for_markdown, one_line
+from posebench.reporting.grids import Grid, fitted
 from posebench.reporting.tables.pivot import Pivot
 from posebench.reporting.tables.pivot_slots import Entry
-from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table, width_of
+from posebench.reporting.text_tables import cell_text, markdown_table
 from posebench.reporting.texts import NO_VALUE, doubted
 from posebench.results.numbers import number_named
 
 SCHEMA_VERSION = 1
 MARK = "*"
-_COLUMN = "column"
 # How the reason of a cell begins that cannot run at its size.
 _PLACE = re.compile(r"(?P<size>\d+x\d+) under (?P<policy>\w+): ")
 
@@ -60,50 +59,23 @@ def _difference_text(entry: Entry, with_interval: bool) -> str:
 def pivot_table(pivot: Pivot, with_interval: bool, width: int | None = None) -> RenderableType:
     """Return the table for the terminal, what all rows share and why cells have no value.
 
-    If it is wider than `width`, each value gets a line of its own; if that is not enough, fields
-    that tell no rows apart are left out, and a note says which.
+    If it is wider than `width`, it is laid out as `fitted` does; a note says what is left out.
     """
-    fields, rows = [*pivot.row_fields], [[*row.keys] for row in pivot.rows]
-    header: Sequence[str] = pivot.columns
-    values = [[_marked(entry, with_interval) for entry in row.entries] for row in pivot.rows]
-    table = _table(fields, header, rows, values)
-    left_out = list[str]()
-    if width is not None and width_of(table) > width:
-        places = [(row, column) for row in range(len(rows)) for column in range(len(header))]
-        shown = [(r, c) for r, c in places if pivot.rows[r].entries[c] is not None]
-        several = len(header) > 1
-        fields += [_COLUMN] if several else []
-        rows = [[*rows[r], *([header[c]] if several else [])] for r, c in shown]
-        values = [[values[r][c]] for r, c in shown]
-        header = ("value",) if several else header
-        for index in reversed(range(1, len(pivot.row_fields))):
-            kept = [row[:index] + row[index + 1 :] for row in rows]
-            needed = width_of(_table(fields, header, rows, values))
-            if needed > width and len({*map(tuple, kept)}) == len(rows):
-                left_out.append(fields.pop(index))
-                rows = kept
-        table = _table(fields, header, rows, values, folded=True)
+    grid = Grid(
+        pivot.row_fields,
+        pivot.columns,
+        [row.keys for row in pivot.rows],
+        [
+            [None if entry is None else _marked(entry, with_interval) for entry in row.entries]
+            for row in pivot.rows
+        ],
+    )
+    grid, left_out = (grid, []) if width is None else fitted(grid, width)
     notes = [*([f"No room for {', '.join(left_out)}."] if left_out else []), *_notes(pivot)]
-    return Group(*map(cell_text, pivot.findings), table, *map(cell_text, notes))
+    return Group(*map(cell_text, pivot.findings), grid.table, *map(cell_text, notes))
 
 
-def _table(
-    fields: Sequence[str],
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    values: Sequence[Sequence[Text]],
-    *,
-    folded: bool = False,
-) -> Table:
-    lines = [_line(keys, own) for keys, own in zip(rows, values, strict=True)]
-    return terminal_table((*fields, *header), lines, len(fields) + folded)
-
-
-def _line(keys: Sequence[str], values: Sequence[Text]) -> list[str | Text]:
-    return [*keys, *values]
-
-
-def _marked(entry: Entry | None, with_interval: bool) -> Text:
+def _marked(entry: Entry, with_interval: bool) -> Text:
     return Text(value_text(entry, with_interval), style="bold" if _best(entry) else "")
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.printing import WIDE, print_fitting, screen_width
-from posebench.reporting.text_tables import cell_text, columns_that_fit, terminal_table, width_of
+from posebench.reporting.text_tables import (
+    TextTable,
+    cell_text,
+    columns_that_fit,
+    terminal_table,
+    width_of,
+)
 from posebench.reporting.texts import NO_VALUE, number_text, points
 from posebench.results.cell import CellResult
 from posebench.results.findings import finding_lines
@@ -32,6 +38,8 @@ DISPENSABLE = (
 )  # fmt: skip
 # Below this, resamples of images say little about other images.
 FEW_IMAGES = 30
+# How the reason of a cell begins that cannot run at its size.
+_PLACE = re.compile(r"\d+x\d+ under \w+: ")
 NO_SPEED = "no inst/s where an earlier run's outputs were scored (posebench bench measures speed)"
 
 
@@ -139,14 +147,14 @@ def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
             lifted.append(column)
     wanted = {column.header: column for column in shown}
 
-    def table_of(headers: Sequence[str]) -> Table:
+    def table_of(headers: Sequence[str]) -> TextTable:
         return _table(results, [wanted[header] for header in headers])
 
     shown = [wanted[name] for name in columns_that_fit([*wanted], DISPENSABLE, width, table_of)]
     dropped = [column for column in wanted.values() if column not in shown]
     found = map(cell_text, finding_lines(results))
     caption, table = _caption(results, lifted, dropped), _table(results, shown)
-    return Group(*found, caption, table, *_reasons(results))
+    return Group(*found, caption, table, *map(cell_text, reason_lines(results)))
 
 
 def _caption(
@@ -197,7 +205,7 @@ def _shared(column: Column, results: Sequence[CellResult]) -> str:
     return next((value for value in values if value != NO_VALUE), NO_VALUE)
 
 
-def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> Table:
+def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> TextTable:
     looks = {"ok": None, "failed": "red"}
     return terminal_table(
         [column.header for column in shown],
@@ -207,23 +215,25 @@ def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> Table:
     )
 
 
-def _reasons(results: Sequence[CellResult]) -> list[Text]:
-    """Return one line per distinct reason, with the cells that share it."""
+def reason_lines(results: Iterable[CellResult]) -> list[str]:
+    """Return one line per distinct reason why cells have no numbers, with those that share it."""
     cells: dict[tuple[str, str], dict[str, list[str]]] = {}
     for result in results:
         if result.reason is None:
             continue
-        reason = result.reason.removeprefix(f"{result.size} under {result.policy}: ")
+        reason = reason_alone(result.reason)
         sharing = cells.setdefault((result.status, reason), {})
         named = sharing.setdefault(result.checkpoint.name, [])
         if result.size is not None:
             where = f"{result.size} {result.policy}"
             if where not in named:
                 named.append(where)
-    return [
-        cell_text(f"{status}: {_cells(sharing)}: {reason}")
-        for (status, reason), sharing in cells.items()
-    ]
+    return [f"{status}: {_cells(sharing)}: {reason}" for (status, reason), sharing in cells.items()]
+
+
+def reason_alone(reason: str) -> str:
+    """Return a reason without the size and policy that it begins with."""
+    return _PLACE.sub("", reason, count=1)
 
 
 def _cells(sharing: dict[str, list[str]]) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
 from posebench.reporting.tables.results_table import FEW_IMAGES
-from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.text_tables import TextTable, cell_text, terminal_table
 from posebench.reporting.texts import NO_VALUE, estimate_text, file_labels, p_text
 from posebench.scoring.files import DataFacts, FileScore, ScoreReport
 from posebench.scoring.statistics.estimates import Estimate
@@ -48,7 +47,7 @@ def _heading(report: ScoreReport) -> list[str]:
     return lines
 
 
-def _metrics_table(report: ScoreReport) -> Table:
+def _metrics_table(report: ScoreReport) -> TextTable:
     labels = file_labels(len(report.scores))
     header = ["points", *labels]
     for label in labels[1:]:
@@ -63,7 +62,7 @@ def _metrics_table(report: ScoreReport) -> Table:
     return terminal_table(header, rows)
 
 
-def _categories_table(report: ScoreReport) -> Table:
+def _categories_table(report: ScoreReport) -> TextTable:
     """Return AP of each category, and that of all: their mean."""
     rows = [
         [name, *(_with_interval(score.categories[name]["AP"]) for score in report.scores)]
@@ -110,7 +109,7 @@ def _notes(report: ScoreReport) -> list[str]:
     return lines
 
 
-def _official_table(label: str, score: FileScore) -> Table:
+def _official_table(label: str, score: FileScore) -> TextTable:
     """Return our numbers beside the official evaluator's, as fractions with all their digits."""
     official = score.official or {}
     rows = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,8 @@ from posebench.reporting.texts import NO_VALUE, of_metric, p_text
 from posebench.results.numbers import number_named
 from posebench.scoring.units import Unit
 
+# Names of claims up to this length stand beside what the claims say.
+_SHORT = 24
 STYLES = {
     "supported": "green",
     "refuted": "red",
@@ -40,12 +43,28 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
         ],
         words=5,
     )
+    limits = [Text(line) for line in limits_of(verdicts)]
+    return Group(table, Text(), _grounds(verdicts), *([Text(), *limits] if limits else []))
+
+
+def _grounds(verdicts: Sequence[Verdict]) -> RenderableType:
+    """Return what each claim says and rests on, beside its name, or below a long one."""
+    if any(len(verdict.claim.id) > _SHORT for verdict in verdicts):
+        return Group(
+            *(
+                part
+                for verdict in verdicts
+                for part in (
+                    cell_text(f"{verdict.claim.id}: {verdict.claim.statement}"),
+                    Padding(cell_text(verdict_line(verdict)), (0, 0, 0, 2)),
+                )
+            )
+        )
     grounds = Table.grid(padding=(0, 1))
     for verdict in verdicts:
         grounds.add_row(cell_text(f"{verdict.claim.id}:"), cell_text(verdict.claim.statement))
         grounds.add_row(Text(), cell_text(verdict_line(verdict)))
-    limits = [Text(line) for line in limits_of(verdicts)]
-    return Group(table, Text(), grounds, *([Text(), *limits] if limits else []))
+    return grounds
 
 
 def limits_of(verdicts: Sequence[Verdict]) -> list[str]:

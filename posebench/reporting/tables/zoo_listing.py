@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.table import Table
-
 from posebench.reporting.printing import WIDE, print_fitting, screen_width
-from posebench.reporting.text_tables import columns_that_fit, terminal_table
+from posebench.reporting.text_tables import TextTable, columns_that_fit, terminal_table
 from posebench.reporting.texts import NO_VALUE
 from posebench.zoo.published import (
     PublishedCheckpoint,
@@ -23,7 +21,7 @@ from posebench.zoo.selection import Architecture
 
 _COLUMNS = ("id", "paradigm", "K", "published", "data", "split", "boxes", "flip", "file")
 # Columns that there may be no room for, the most dispensable first.
-_DISPENSABLE = ("file", "flip", "K", "paradigm", "split")
+_DISPENSABLE = ("file", "flip", "K", "paradigm", "split", "data", "boxes")
 # The metric that a result is shown by is the first of these that it has.
 _MAIN_METRICS = ("AP", "PCKh@0.5", "PCK(person)", "PCK(torso)", "mAP(posetrack)", "AUC(body8)")
 
@@ -66,7 +64,7 @@ def _columns_on(
 
 def entries_table(
     entries: Sequence[PublishedCheckpoint], dataset: str | None, columns: Sequence[str] = _COLUMNS
-) -> Table:
+) -> TextTable:
     """Return a row per entry with its result on `dataset`, else on the data it is meant for."""
     rows = [_cells(entry, result_on(entry, dataset)) for entry in entries]
     words = [name for name in columns if name not in ("published", "K")]
@@ -113,7 +111,7 @@ def entry_listing(entry: PublishedCheckpoint) -> str:
     return "\n".join(lines)
 
 
-def architectures_table(architectures: Sequence[Architecture]) -> Table:
+def architectures_table(architectures: Sequence[Architecture]) -> TextTable:
     """Return a row per architecture: how many files are published and whether they load."""
     return terminal_table(
         ("architecture", "published files", "posebench loads it as"),

@@ -21,9 +21,12 @@ from posebench.cli.plot import KINDS
 from posebench.errors import DataError, SpecError, UsageError
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.files import plot_curves, plot_run
+from posebench.reporting.figures.keypoints import keypoints_drawing
 from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.style import BLUE, COLUMN_WIDTH, VERMILION
+from posebench.reporting.figures.values import matched_panels
 from posebench.results.cell import CellFinding, RunSettings, write_results
+from posebench.results.reading import ReadCell
 
 
 def curve_file(folder: Path, name: str, points=3, pair="s", **changes) -> Path:
@@ -52,15 +55,13 @@ def test_resolution_names_sizes_checkpoints_policies_and_protocol(tmp_path):
         "input size (height × width, px)",
         "64x48",
         "128x96",
-        "heatmap-s and simcc-s · ResNet-18 · trained at 128x96",
-        "heatmap",
-        "SimCC",
+        "heatmap-s · heatmap",
+        "simcc-s · SimCC",
         "native policy",
         "resample policy",
         "unsupported at this size",
         "trained size",
-        "synthetic: 150 images, 339 instances · boxes gt",
-        "flip test · posebench, COCO rules",
+        "synthetic: 150 images, 339 instances · boxes gt · flip test · posebench, COCO rules",
     }
     assert expected <= set(texts)
     assert not {"pool policy", "interpolate policy", "failed", "skipped"} & set(texts)
@@ -70,22 +71,33 @@ def test_resolution_names_sizes_checkpoints_policies_and_protocol(tmp_path):
     assert svg_titles(out) == [
         "heatmap-s, 64x48 native: AP 10.0",
         "heatmap-s, 128x96 native: AP 50.0",
-        "heatmap-s, 64x48 resample: AP 40.0",
-        "simcc-s, 64x48 native: unsupported",
         "simcc-s, 128x96 native: AP 40.0",
+        "simcc-s, 64x48 native: unsupported",
+        "heatmap-s, 64x48 resample: AP 40.0",
+        "heatmap-s, 128x96 native: AP 50.0",
         "simcc-s, 64x48 resample: AP 30.0",
+        "simcc-s, 128x96 native: AP 40.0",
     ]
 
 
-def test_a_pair_shares_a_panel_and_rivals_do_not(tmp_path):
-    def panels(cells):
-        out = tmp_path / "plot.svg"
-        plot_run(results_file(tmp_path, cells), "resolution", out)
-        return svg_texts(out).count("input size (height × width, px)")
+def test_a_pair_shares_a_panel_and_rivals_do_not():
+    def panels(*cells):
+        return [len(panel) for panel in matched_panels([ReadCell(one) for one in cells])]
 
-    assert panels(PAIR) == 1
-    assert panels([*PAIR, cell("heatmap-other", "64x48")]) == 2
-    assert panels([*PAIR, *(cell(f"simcc-{n}", "64x48") for n in range(6))]) == 7
+    pair = cell("heatmap-s", "64x48"), cell("simcc-s", "64x48")
+    assert panels(*pair) == [2]
+    assert panels(*pair, cell("heatmap-other", "64x48")) == [2, 1]
+    # Without any pair they come together.
+    assert panels(*(cell(f"simcc-{n}", "64x48") for n in range(10))) == [8, 2]
+
+
+def test_checkpoints_that_are_no_pair_share_the_panel_of_keypoints(tmp_path):
+    keypoints = {"nose": 0.9}
+    cells = [ReadCell(cell(f"heatmap-{n}", "128x96"), keypoints) for n in range(2)]
+    drawing = keypoints_drawing(cells)
+    assert [panel.title for panel in drawing.panels] == [
+        "heatmap-0 and heatmap-1 · ResNet-18 · trained at 128x96"
+    ]
 
 
 def test_cells_that_failed_are_said_to_have_failed(tmp_path):
@@ -130,7 +142,7 @@ def test_the_suffix_says_the_format(tmp_path):
 
 def test_bitmaps_have_the_resolution_of_print_and_the_width_of_a_column(tmp_path):
     out = tmp_path / "plot.png"
-    plot_run(results_file(tmp_path, PAIR), "resolution", out)
+    plot_run(results_file(tmp_path, PAIR[:2]), "resolution", out)
     width = int.from_bytes(out.read_bytes()[16:20], "big")
     assert width == round(300 * COLUMN_WIDTH)
 
@@ -267,11 +279,11 @@ def test_figures_of_a_run_name_what_they_show(tmp_path: Path) -> None:
         out = tmp_path / f"{kind}.svg"
         plot_run(folder, kind, out)
         assert any("people: 150 images" in text for text in svg_texts(out))
-        # Only the best of equal cost are named in the pareto figure.
+        # Only the best of equal cost has a name beside its mark; the legend names all.
         text = " ".join(svg_texts(out))
-        assert [name for name in sizes if name in text] == (
-            ["simcc-m"] if kind == "pareto" else list(sizes)
-        )
+        assert all(name in text for name in sizes)
+        named = [name for name in sizes if name in svg_texts(out)]
+        assert named == {"pareto": ["simcc-m"], "scaling": list(sizes), "keypoints": []}[kind]
     assert "left wrist" in svg_texts(tmp_path / "keypoints.svg")
     assert "heatmap-m, left wrist: 50.0" in svg_titles(tmp_path / "keypoints.svg")
 
@@ -282,7 +294,7 @@ def test_latency_has_a_panel_where_it_was_measured(tmp_path: Path) -> None:
     plot_run(run, "pareto", tmp_path / "pareto.svg")
     text = (tmp_path / "pareto.svg").read_text(encoding="utf-8")
     assert "milliseconds for one crop" in text
-    assert ">simcc-s 64x48 torch fp32<" in text
+    assert ">simcc-s torch fp32<" in text
     without = run_folder(tmp_path / "without", {"a": result()})
     plot_run(without, "pareto", tmp_path / "without.svg")
     assert "milliseconds" not in (tmp_path / "without.svg").read_text(encoding="utf-8")
@@ -317,7 +329,7 @@ def test_other_data_sets_and_flip_tests_have_panels_of_their_own(tmp_path: Path)
     out = tmp_path / "out.svg"
     plot_run(results_file(tmp_path, cells), "resolution", out)
     panels = [e for e in ElementTree.parse(out).iter() if e.get("id", "").startswith("axes_")]
-    assert len(panels) == 3
+    assert len(panels) == 3 * len({c.policy for c in PAIR})
     assert "crowd" in out.read_text(encoding="utf-8")
 
 

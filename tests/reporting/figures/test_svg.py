@@ -11,7 +11,7 @@ from drawn import HOSTILE, PAIR
 from posebench.reporting.figures.drawing import Panel
 from posebench.reporting.figures.inline import drawing_svgs, glyph_svg, panel_svg
 from posebench.reporting.figures.resolution import resolution_drawing
-from posebench.reporting.figures.style import BLUE, LegendEntry, bar_legend, paradigm_legend
+from posebench.reporting.figures.style import BLUE, LegendEntry, Looks, paradigm_legend
 from posebench.reporting.figures.svg import clean, say
 from posebench.results.reading import ReadCell
 
@@ -49,7 +49,7 @@ def test_the_page_decides_on_colours_and_fonts() -> None:
     assert "style" not in source
     assert "font-family" not in source
     assert BLUE not in source
-    assert 'fill="var(--heatmap)"' in source
+    assert 'fill="var(--series-1)"' in source
     colours = set(re.findall(r'(?:fill|stroke)="([^"]*)"', source))
     assert [c for c in colours if not c.startswith("var(--") and c != "none"] == []
 
@@ -78,7 +78,7 @@ def test_a_drawing_is_an_svg_for_each_panel_and_the_same_each_time() -> None:
 def test_glyphs_are_hidden_from_screen_readers() -> None:
     entries = (
         *paradigm_legend(["simcc"]),
-        *bar_legend(["heatmap"]),
+        *Looks({"a": "heatmap"}).bar_legend(["a"]),
         LegendEntry("x", {"color": "k"}),
     )
     for entry in entries:

@@ -1,25 +1,26 @@
-"""Matched pairs of any two paradigms."""
+"""Pairs of any two checkpoints: which are compared by default, on request, and what is said."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
-from small_store import result, run_folder
+from small_store import made_up_table, result, run_folder
 
-from posebench.networks.names import Paradigm
-from posebench.reporting.figures.style import PARADIGMS, bar_look, mark_look
-from posebench.reporting.page.contents import paradigm_css
+from posebench.errors import UsageError
+from posebench.judging.differences import differences_of
+from posebench.reporting.page.comparisons import Comparison, Wish, compared, difference_table
 from posebench.reporting.page.pairs import (
     incomparable_pairs,
     matched_pairs,
     pair_title,
     protocol_groups,
+    shown_pairs,
+    two_best,
 )
-from posebench.reporting.page.result_tables import pairs_table
 from posebench.results.cell import CellResult
+from posebench.results.differences import write_differences
 from posebench.results.store import read_run
 
 
@@ -34,34 +35,110 @@ def folder(tmp_path: Path) -> Path:
     return run_folder(tmp_path, cells, labels={name: {"pair": "s"} for name in cells})
 
 
-def test_each_two_of_three_paradigms_are_a_pair(folder: Path) -> None:
+def foreign(folder: Path, *, flips: tuple[bool, ...] = (True, True, True)) -> Path:
+    """Write a run of three heatmap checkpoints that share no label, backbone or size."""
+    cells = {}
+    for place, (name, ap) in enumerate((("one", 0.5), ("two", 0.7), ("three", 0.6))):
+        made = result(name, ap, flip_test=flips[place])
+        facts = replace(made.checkpoint, backbone=f"b{place}", paradigm="heatmap")
+        cells[name] = replace(made, checkpoint=facts)
+    tables = {"one": made_up_table(0.5), "two": made_up_table(0.9, 1), "three": made_up_table(0.6)}
+    return run_folder(folder, cells, tables)
+
+
+def comparison_of(folder: Path, wish: Wish | None = None) -> Comparison:
     run = read_run(folder)
-    groups = protocol_groups(run.cells)
+    return compared(run, protocol_groups(run.cells), wish or Wish())
+
+
+def names_of(comparison: Comparison) -> list[tuple[str, str]]:
+    return [(row.difference.checkpoint, row.difference.baseline) for row in comparison.rows]
+
+
+def test_each_two_of_three_paradigms_are_a_pair(folder: Path) -> None:
+    groups = protocol_groups(read_run(folder).cells)
     pairs = matched_pairs(groups)
-    assert [pair.paradigms for pair in pairs] == [
-        ("heatmap", "simcc"),
-        ("heatmap", "regression"),
-        ("simcc", "regression"),
+    assert [pair.names for pair in pairs] == [
+        ("heatmap-s", "simcc-s"),
+        ("heatmap-s", "regression-s"),
+        ("simcc-s", "regression-s"),
     ]
-    assert pair_title(pairs[0]) == "s · heatmap and SimCC · 64x48 native · protocol A"
+    assert pair_title(pairs[0]) == "simcc-s against heatmap-s · 64x48 native · protocol A"
     assert incomparable_pairs(groups) == ()
-    table = pairs_table(run, pairs, ())
-    rows = [[cell.text for cell in row] for row in table.rows]
-    assert [row[3:8] for row in rows] == [
-        ["heatmap", "50.0", "SimCC", "40.0", "-10.0"],
-        ["heatmap", "50.0", "regression", "30.0", "-20.0"],
-        ["SimCC", "40.0", "regression", "30.0", "-10.0"],
+    table = difference_table(comparison_of(folder))
+    assert table is not None
+    assert [column.header for column in table.columns] == [
+        "checkpoint", "difference", "told apart", "against", "AP", "other AP", "pair",
+    ]  # fmt: skip
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["simcc-s", "-10.0", "–", "heatmap-s", "40.0", "50.0", "s"],
+        ["regression-s", "-20.0", "–", "heatmap-s", "30.0", "50.0", "s"],
+        ["regression-s", "-10.0", "–", "simcc-s", "30.0", "40.0", "s"],
     ]
+    assert table.caption.endswith("In all rows: size 64x48, policy native, protocol A.")
 
 
-def test_every_paradigm_looks_like_no_other() -> None:
-    looks = {name: (mark_look(name), bar_look(name)) for name in PARADIGMS}
-    for part in (0, 1):
-        plain = [look[part] for look in looks.values()]
-        assert all(plain.count(look) == 1 for look in plain)
-    assert set(PARADIGMS) == set(get_args(Paradigm))
-    # Apart from colour too.
-    assert len({look.fill for look in PARADIGMS.values()}) == len(PARADIGMS)
-    for name, look in PARADIGMS.items():
-        assert f"--{name}: {look.colour};" in paradigm_css()
-        assert f".swatch.{name} " in paradigm_css()
+def test_without_paradigms_to_match_the_two_best_are_compared_and_said(tmp_path: Path) -> None:
+    found = comparison_of(foreign(tmp_path))
+    assert found.said == "The two of the highest AP: two and three."
+    assert names_of(found) == [("three", "two")]
+    (row,) = found.rows
+    assert row.difference.told_apart is True
+    assert row.difference.low is not None and row.difference.low < -0.1
+
+
+def test_two_best_of_other_protocols_are_not_subtracted(tmp_path: Path) -> None:
+    run = read_run(foreign(tmp_path, flips=(True, False, True)))
+    # One protocol has two checkpoints: those.
+    assert [pair.names for pair in two_best(protocol_groups(run.cells))] == [("three", "one")]
+    alone = replace(run, cells=run.cells[:2])
+    groups = protocol_groups(alone.cells)
+    (pair,) = two_best(groups)
+    assert (pair.names, pair.differing) == (("two", "one"), ("flip_test",))
+    assert pair_title(pair).endswith("protocol B / A · not comparable: other flip_test")
+    table = difference_table(compared(alone, groups, Wish()))
+    assert table is not None
+    (texts,) = [[cell.text for cell in row] for row in table.rows]
+    assert texts[1:3] == ["–", "n/c"]
+    assert texts[-1] == "the protocols differ in flip_test"
+    assert "No two cells can be subtracted" in table.caption
+
+
+def test_a_reader_may_ask_for_any_pair_or_baseline(tmp_path: Path) -> None:
+    folder = foreign(tmp_path)
+    assert names_of(comparison_of(folder, Wish(pair=("three", "one")))) == [("one", "three")]
+    against = comparison_of(folder, Wish(baseline="three"))
+    assert sorted(names_of(against)) == [("one", "three"), ("two", "three")]
+    assert against.said == "Every other checkpoint against three."
+    with pytest.raises(UsageError, match="no checkpoint 'thre'") as caught:
+        comparison_of(folder, Wish(baseline="thre"))
+    assert "three" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="twice"):
+        comparison_of(folder, Wish(pair=("one", "one")))
+
+
+def test_the_baseline_of_an_evaluation_is_the_pages(tmp_path: Path) -> None:
+    folder = foreign(tmp_path)
+    kept = differences_of(read_run(folder), "two")
+    write_differences(folder, kept)
+    found = comparison_of(folder)
+    assert "two, the baseline" in found.said
+    assert tuple(row.difference for row in found.rows) == kept.differences
+    # Its intervals are those that a reader would get for the same baseline.
+    again = comparison_of(folder, Wish(baseline="two"))
+    assert [row.difference for row in again.rows] == [row.difference for row in found.rows]
+
+
+def test_a_single_checkpoint_has_nothing_to_compare(tmp_path: Path) -> None:
+    found = comparison_of(run_folder(tmp_path, {"a": result()}))
+    assert found.said == "There are no two checkpoints with AP to compare."
+    assert difference_table(found) is None
+
+
+def test_pairs_that_can_be_compared_are_looked_at_first(tmp_path: Path) -> None:
+    folder = foreign(tmp_path, flips=(True, False, True))
+    pairs = comparison_of(folder, Wish(baseline="three")).pairs
+    assert {pair.names[1]: bool(pair.differing) for pair in pairs} == {"one": False, "two": True}
+    assert [pair.names[1] for pair in shown_pairs(pairs, 6)] == ["one"]
+    only = [pair for pair in pairs if pair.differing]
+    assert shown_pairs(only, 6) == only

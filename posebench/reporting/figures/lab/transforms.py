@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from posebench.reporting.figures.drawing import Drawing, Panel
 from posebench.reporting.figures.marks import draw_interval, draw_point
-from posebench.reporting.figures.style import LINE_WIDTH, paradigm_legend, paradigm_of
+from posebench.reporting.figures.style import Looks
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.values import (
     ap_points,
     ap_said,
     has_own_settings,
     known_ap,
+    looks_of,
     matched_panels,
     measured_by,
     protocol_line,
@@ -73,14 +74,20 @@ BITS = Way("Bits", "bits", lambda t: t.bits, _quantised, is_logarithmic=True)
 SPARSITY = Way("Pruning", "pruned (%)", lambda t: t.pruned or 0, _pruned)
 
 
-def bits_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
-    """Draw AP (points) with its interval against bits; None without quantised networks."""
-    return _drawing(cells, BITS)
+def bits_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
+    """Draw AP (points) with its interval against bits; None without quantised networks.
+
+    Without `looks`, checkpoints look as they come.
+    """
+    return _drawing(cells, BITS, looks or looks_of(cells))
 
 
-def sparsity_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
-    """Draw AP (points) with its interval against the pruned share; None without pruned networks."""
-    return _drawing(cells, SPARSITY)
+def sparsity_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
+    """Draw AP (points) with its interval against the pruned share; None without pruned networks.
+
+    Without `looks`, checkpoints look as they come.
+    """
+    return _drawing(cells, SPARSITY, looks or looks_of(cells))
 
 
 def shown_cells(cells: Sequence[ReadCell], way: Way) -> list[ReadCell]:
@@ -91,7 +98,7 @@ def shown_cells(cells: Sequence[ReadCell], way: Way) -> list[ReadCell]:
     return [c for c in measured if _transform(c).is_none or way.series(_transform(c))]
 
 
-def _drawing(cells: Sequence[ReadCell], way: Way) -> Drawing | None:
+def _drawing(cells: Sequence[ReadCell], way: Way, looks: Looks) -> Drawing | None:
     shown = shown_cells(cells, way)
     if not shown:
         return None
@@ -100,7 +107,11 @@ def _drawing(cells: Sequence[ReadCell], way: Way) -> Drawing | None:
     series = list(dict.fromkeys(found for c in shown if (found := way.series(_transform(c)))))
     top = top_of(results)
     panels = [
-        _panel(way, name, own, several, top)
+        Panel(
+            _title(name, own, several),
+            f"AP against {way.label}, {name}: {'; '.join(ap_said(c.result) for c in own)}",
+            partial(_draw, way=way, cells=own, top=top, looks=looks),
+        )
         for pair in matched_panels(shown)
         for name in series
         if len(own := [c for c in pair if way.series(_transform(c)) in (name, None)]) > 1
@@ -108,25 +119,19 @@ def _drawing(cells: Sequence[ReadCell], way: Way) -> Drawing | None:
     return Drawing(
         heading=protocol_line(results),
         panels=tuple(panels),
-        legend=paradigm_legend(result.checkpoint.paradigm for result in results),
+        legend=looks.legend(result.checkpoint.name for result in results),
         columns=min(len(series), _MOST_COLUMNS),
         height=_HEIGHT,
         same_y=True,
     )
 
 
-def _panel(way: Way, name: str, cells: Sequence[ReadCell], several: bool, top: float) -> Panel:
+def _title(name: str, cells: Sequence[ReadCell], several: bool) -> str:
     names = " and ".join(dict.fromkeys(short_name(c.result.checkpoint.name) for c in cells))
-    parts = [name, names, *([measured_by(cells[0].result)] if several else [])]
-    said = "; ".join(ap_said(cell.result) for cell in cells)
-    return Panel(
-        clean(" · ".join(parts)),
-        f"AP against {way.label}, {name}: {said}",
-        partial(_draw, way=way, cells=cells, top=top),
-    )
+    return clean(" · ".join([name, names, *([measured_by(cells[0].result)] if several else [])]))
 
 
-def _draw(axes: Axes, *, way: Way, cells: Sequence[ReadCell], top: float) -> None:
+def _draw(axes: Axes, *, way: Way, cells: Sequence[ReadCell], top: float, looks: Looks) -> None:
     amounts = sorted({way.amount(_transform(cell)) for cell in cells})
     if way.is_logarithmic:
         axes.set_xscale("log", base=2)
@@ -137,19 +142,18 @@ def _draw(axes: Axes, *, way: Way, cells: Sequence[ReadCell], top: float) -> Non
     lines: dict[str, list[CellResult]] = {}
     for cell in cells:
         lines.setdefault(cell.result.checkpoint.name, []).append(cell.result)
-    for place, results in enumerate(lines.values()):
+    for place, (name, results) in enumerate(lines.items()):
         results.sort(key=lambda result: way.amount(parse_transform(result.protocol.transform)))
-        colour = paradigm_of(results[0].checkpoint.paradigm).colour
         span = max(amounts) - min(amounts) or 1.0
         shift = _DODGE * (2 * place - len(lines) + 1)
         xs = []
         for result in results:
             x = way.amount(parse_transform(result.protocol.transform))
             xs.append(x * 2 ** (shift * 4) if way.is_logarithmic else x + shift * span)
-        axes.plot(xs, list(map(known_ap, results)), color=colour, linewidth=LINE_WIDTH)
+        axes.plot(xs, list(map(known_ap, results)), **looks.line(name))
         for x, result in zip(xs, results, strict=True):
-            draw_interval(axes, x, result)
-            draw_point(axes, x, result)
+            draw_interval(axes, x, result, looks)
+            draw_point(axes, x, result, looks)
 
 
 def _transform(cell: ReadCell) -> Transform:

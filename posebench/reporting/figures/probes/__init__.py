@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from posebench.reporting.figures.drawing import Drawing
 from posebench.reporting.figures.probes.decay import decay_drawing
@@ -12,14 +13,22 @@ from posebench.reporting.figures.probes.examples import examples_drawing
 from posebench.reporting.figures.probes.matching import matching_drawing
 from posebench.reporting.figures.probes.position_code import position_code_drawing
 from posebench.reporting.figures.probes.similarity import similarity_drawing
+from posebench.reporting.figures.style import Looks
 from posebench.results.reading import ReadProbe
+
+
+class ProbeDraw(Protocol):
+    """Draws what probes read; without `looks`, checkpoints look as they come."""
+
+    def __call__(self, probes: Sequence[ReadProbe], looks: Looks | None = None) -> Drawing | None:
+        """Return the drawing, or None if no probe has what it needs."""
 
 
 @dataclass(frozen=True)
 class ProbeFigure:
     """A figure of probes; `draw` returns None if no probe has what the figure `needs`."""
 
-    draw: Callable[[Sequence[ReadProbe]], Drawing | None]
+    draw: ProbeDraw
     needs: str
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.reporting.figures.drawing import Drawing, Panel
-from posebench.reporting.figures.probes.lines import data_line, of_probe
-from posebench.reporting.figures.style import PAPER, SOFT, LegendEntry, paradigm_of
+from posebench.reporting.figures.probes.lines import data_line, of_probe, probe_looks
+from posebench.reporting.figures.style import PAPER, SOFT, LegendEntry, Looks
 from posebench.reporting.figures.svg import clean, say
 from posebench.results.reading import ReadProbe
 
@@ -31,15 +31,24 @@ _WANTED: dict[str, Any] = {
 }
 
 
-def examples_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
-    """Draw examples of one-shot matches of the last checkpoint of each paradigm."""
+def examples_drawing(probes: Sequence[ReadProbe], looks: Looks | None = None) -> Drawing | None:
+    """Draw examples of one-shot matches of the last checkpoint of each paradigm.
+
+    Without `looks`, checkpoints look as they come.
+    """
+    looks = looks or probe_looks(probes)
     found = of_probe(probes, "tokens")
     last = {read.probe.checkpoint.paradigm: read for read in found}
     panels = [
         Panel(
             f"{clean(read.probe.checkpoint.name)}: {_name(read, number)}",
             f"Match of {_name(read, number)} by {read.probe.checkpoint.name}",
-            partial(_draw, read=read, number=number),
+            partial(
+                _draw,
+                read=read,
+                number=number,
+                colour=looks.colour(read.probe.checkpoint.name).light,
+            ),
         )
         for number in range(_count(found))
         for read in last.values()
@@ -48,8 +57,8 @@ def examples_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
     if not panels:
         return None
     trained = [
-        LegendEntry(f"found by tokens of {paradigm_of(name).name}", _found_look(name))
-        for name in last
+        LegendEntry(f"found by tokens of {clean(name)}", _found_look(looks.colour(name).light))
+        for name in dict.fromkeys(read.probe.checkpoint.name for read in last.values())
     ]
     return Drawing(
         heading="Left the example with its point, right the person in whom it is sought · "
@@ -58,14 +67,14 @@ def examples_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
         legend=(
             LegendEntry("wanted", {**_WANTED, "markeredgecolor": SOFT}),
             *trained,
-            LegendEntry("found by patches of pixels", _found_look(None, "x")),
+            LegendEntry("found by patches of pixels", _found_look(SOFT, "x")),
         ),
         columns=4 if len(last) > 1 else 2,
         height=1.6,
     )
 
 
-def _draw(axes: Axes, *, read: ReadProbe, number: int) -> None:
+def _draw(axes: Axes, *, read: ReadProbe, number: int, colour: str) -> None:
     key = f"example/{number}"
     support, person = (_image(read.arrays[f"{key}/{name}"]) for name in ("support", "person"))
     gap = np.full((len(support), _GAP, 3), 255, np.uint8)
@@ -77,15 +86,13 @@ def _draw(axes: Axes, *, read: ReadProbe, number: int) -> None:
     for array in read.arrays:
         layer = array.removeprefix(f"{key}/found/")
         if layer != array:
-            paradigm = read.probe.checkpoint.paradigm
-            look = _found_look(None, "x") if layer == _PIXELS else _found_look(paradigm)
+            look = _found_look(SOFT, "x") if layer == _PIXELS else _found_look(colour)
             (mark,) = axes.plot(*(read.arrays[array] + shift), **look)
             say(mark, f"found by {layer}")
     axes.set_axis_off()
 
 
-def _found_look(paradigm: str | None, marker: str = "P") -> dict[str, Any]:
-    colour = paradigm_of(paradigm).colour if paradigm else SOFT
+def _found_look(colour: str, marker: str = "P") -> dict[str, Any]:
     return {
         "marker": marker,
         "markersize": 6,

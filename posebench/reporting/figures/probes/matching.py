@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from posebench.reporting.figures.drawing import Drawing, Panel
-from posebench.reporting.figures.probes.lines import ARMS, data_line, of_probe
+from posebench.reporting.figures.probes.lines import ARMS, data_line, of_probe, probe_looks
 from posebench.reporting.figures.style import (
     INTERVAL_CAP,
     SOFT,
     LegendEntry,
+    Looks,
     mark_look,
-    paradigm_legend,
 )
 from posebench.reporting.figures.svg import say
 from posebench.results.probes import ProbeRow
@@ -29,8 +29,12 @@ _UNTRAINED = {**mark_look(None, "x"), "markersize": 3.4}
 _DODGE = 0.11
 
 
-def matching_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
-    """Draw PCK@0.1 of matches by layer, a panel for each kind of points and number of examples."""
+def matching_drawing(probes: Sequence[ReadProbe], looks: Looks | None = None) -> Drawing | None:
+    """Draw PCK@0.1 of matches by layer, a panel for each kind of points and number of examples.
+
+    Without `looks`, checkpoints look as they come.
+    """
+    looks = looks or probe_looks(probes)
     found = of_probe(probes, "tokens")
     if not found:
         return None
@@ -40,7 +44,7 @@ def matching_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
         Panel(
             f"{_POINTS.get(points, points)}, {shots} example{'s' * (shots != '1')}",
             f"Share of {_POINTS.get(points, points)} matched by layer with {shots} examples",
-            partial(_draw, probes=found, points=points, shots=shots),
+            partial(_draw, probes=found, points=points, shots=shots, looks=looks),
         )
         for points, shots in keys
     ]
@@ -48,7 +52,7 @@ def matching_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
         heading=data_line([read.probe for read in found]),
         panels=tuple(panels),
         legend=(
-            *paradigm_legend((read.probe.checkpoint.paradigm for read in found), line=False),
+            *looks.legend((read.probe.checkpoint.name for read in found), line=False),
             LegendEntry(ARMS["untrained"], _UNTRAINED),
         ),
         columns=2,
@@ -57,7 +61,9 @@ def matching_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
     )
 
 
-def _draw(axes: Axes, *, probes: Sequence[ReadProbe], points: str, shots: str) -> None:
+def _draw(
+    axes: Axes, *, probes: Sequence[ReadProbe], points: str, shots: str, looks: Looks
+) -> None:
     chosen = [
         (read, row)
         for read in probes
@@ -74,7 +80,8 @@ def _draw(axes: Axes, *, probes: Sequence[ReadProbe], points: str, shots: str) -
         x = layers.index(_layer(row)) + _DODGE * (place - (len(names) - 1) / 2)
         look: dict[str, Any] = _UNTRAINED
         if row.arm != "untrained":
-            look = mark_look(read.probe.checkpoint.paradigm if row.arm == "trained" else None)
+            trained = row.arm == "trained"
+            look = looks.mark(read.probe.checkpoint.name) if trained else mark_look(None)
         low, high = row.low.get(METRIC), row.high.get(METRIC)
         if low is not None and high is not None:
             caps: dict[str, Any] = {

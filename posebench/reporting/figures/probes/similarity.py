@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from posebench.reporting.figures.drawing import Drawing, Panel
 from posebench.reporting.figures.probes.lines import data_line, of_probe
-from posebench.reporting.figures.style import BLUE, PAPER, VERMILION
+from posebench.reporting.figures.style import BLUE, PAPER, VERMILION, Looks
 from posebench.reporting.figures.svg import clean
 from posebench.results.reading import ReadProbe
 
@@ -20,8 +20,12 @@ _OF = {"vectors": "learned vectors", "tokens": "mean tokens"}
 _MOST_NAMES = 26
 
 
-def similarity_drawing(probes: Sequence[ReadProbe]) -> Drawing | None:
-    """Draw the cosines of keypoints, a panel for each checkpoint's vectors and tokens."""
+def similarity_drawing(probes: Sequence[ReadProbe], looks: Looks | None = None) -> Drawing | None:
+    """Draw the cosines of keypoints, a panel for each checkpoint's vectors and tokens.
+
+    Colours are cosines, so that `looks` do not matter.
+    """
+    del looks
     found = of_probe(probes, "keypoint-vectors")
     panels = [
         Panel(

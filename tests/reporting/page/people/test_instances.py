@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from report_runs import small_real_run
 
-from posebench.reporting.page.gallery import chosen_instances
-from posebench.reporting.page.instances import (
+from posebench.reporting.page.pairs import matched_pairs, protocol_groups, shown_pairs
+from posebench.reporting.page.people.gallery import chosen_instances
+from posebench.reporting.page.people.instances import (
     PairInstances,
     load_run_data,
     most_similar,
     pair_instances,
 )
-from posebench.reporting.page.pairs import matched_pairs, protocol_groups, shown_pairs
 from posebench.results.store import read_run
 from posebench.scoring.matching.oks import Pairs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 from posebench.datasets.coco import PoseDataset
 from posebench.datasets.requests import load_pose_dataset
 from posebench.errors import DataError, PosebenchError
+from posebench.files.records import record_from_mapping
 from posebench.prediction.predictions import Predictions
-from posebench.reporting.page.pairs import MatchedPair
+from posebench.reporting.page.pairs import CellPair
 from posebench.results.cell import Protocol
 from posebench.results.store import Run, StoredCell
 from posebench.running.trained.places import with_places
 from posebench.running.workload import data_requests
-from posebench.scoring.matching.detections import Detections
+from posebench.scoring.evaluate import ScoringOptions, select_results
+from posebench.scoring.matching.detections import (
+    Detections,
+    detections_from_results,
+    no_detections,
+)
 from posebench.scoring.matching.oks import Pairs
 from posebench.scoring.matching.pairing import all_pairs
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
@@ -90,7 +96,7 @@ def _key(protocol: Protocol) -> tuple[str, int]:
     return protocol.annotations_sha256, protocol.images
 
 
-def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
+def pair_instances(run: Run, data: RunData, pair: CellPair) -> PairInstances:
     """Return the persons of a pair.
 
     With ground-truth boxes an instance is its own person; with detected ones it is the person of
@@ -100,7 +106,10 @@ def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
     dataset = data.of(pair.cells[0])
     if dataset is None:
         raise DataError("The data set of this run is not here.")
-    both = [_kept(run, cell) for cell in pair.cells]
+    one, other = (cell.result.protocol for cell in pair.cells)
+    if (_key(one), one.boxes, one.instances) != (_key(other), other.boxes, other.instances):
+        raise DataError("The two cells are of different persons or boxes.")
+    both = [kept_predictions(run, cell) for cell in pair.cells]
     _, first, second = np.intersect1d(both[0].ids, both[1].ids, return_indices=True)
     predictions = (_subset(both[0], first), _subset(both[1], second))
     truth = ground_truth(dataset)
@@ -124,6 +133,22 @@ def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:
     )
 
 
+def scored_detections(
+    cell: StoredCell, dataset: PoseDataset, predictions: Predictions
+) -> Detections:
+    """Return what a cell's scores were made of: its predictions after rescoring and NMS.
+
+    Raises `EvaluationError` if predictions and data do not fit.
+    """
+    protocol = cell.result.protocol
+    scoring = {field.name: getattr(protocol, field.name) for field in fields(ScoringOptions)}
+    options = record_from_mapping(ScoringOptions, scoring, where=cell.id)
+    rows, joints = select_results(dataset, predictions, options), len(dataset.keypoints)
+    detections = detections_from_results(rows, joints) if rows else no_detections(joints)
+    assert detections is not None, "select_results refuses what is not finite"
+    return detections
+
+
 def most_similar(
     similar: Sequence[Pairs], count: int, among: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
@@ -141,10 +166,17 @@ def most_similar(
     return persons
 
 
-def _kept(run: Run, cell: StoredCell) -> Predictions:
+def kept_predictions(run: Run, cell: StoredCell) -> Predictions:
+    """Return the predictions of a cell.
+
+    Raises `DataError` if they are gone, as they are where only results are handed on, or damaged.
+    """
+    if cell.predictions is None or not run.keeps_predictions(cell):
+        raise DataError(
+            "The predictions of this run are not in its folder.", hint="Run the suite again."
+        )
     predictions = run.predictions(cell)
-    if predictions is None:
-        raise DataError(f"The run keeps no predictions of {cell.id}.", hint="Run the suite again.")
+    assert predictions is not None, "the cell names them"
     return predictions
 
 

@@ -13,7 +13,12 @@ from small_store import result
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
 from posebench.networks.sizes import InputSize
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
-from posebench.reporting.page.pictures import CropView, crop_view, draw_heatmap, draw_profiles
+from posebench.reporting.page.people.pictures import (
+    CropView,
+    crop_view,
+    draw_heatmap,
+    draw_profiles,
+)
 
 SIZE = InputSize(64, 48)
 BOX = np.array([20.0, 30.0, 90.0, 180.0], dtype=np.float32)

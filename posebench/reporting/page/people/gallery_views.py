@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from posebench.datasets.images.files import dataset_image
 from posebench.errors import PosebenchError
-from posebench.reporting.figures.style import paradigm_of
-from posebench.reporting.page.contents import paradigm_class
-from posebench.reporting.page.gallery import Choice, chosen_instances
-from posebench.reporting.page.instances import PairInstances, RunData, pair_instances
-from posebench.reporting.page.pairs import MatchedPair, pair_title
-from posebench.reporting.page.pictures import (
+from posebench.reporting.figures.style import Looks
+from posebench.reporting.page.contents import series_class
+from posebench.reporting.page.pairs import CellPair, pair_title
+from posebench.reporting.page.people.gallery import Choice, chosen_instances
+from posebench.reporting.page.people.instances import PairInstances, RunData, pair_instances
+from posebench.reporting.page.people.pictures import (
     Pose,
     crop_view,
     draw_heatmap,
@@ -63,27 +63,43 @@ class Gallery:
     problems: tuple[str, ...]
 
 
-def make_gallery(
-    run: Run, data: RunData, pairs: Sequence[MatchedPair], count: int, answer: Answer | None
-) -> Gallery:
-    """Draw up to `count` instances of each kind of each pair; missing data is a problem."""
+@dataclass(frozen=True)
+class GalleryWish:
+    """How many instances of each kind of each pair to draw, and how: in the page's `looks`.
+
+    `answer` asks networks again; None leaves out what they answered.
+    """
+
+    count: int
+    looks: Looks
+    answer: Answer | None
+
+
+def make_gallery(run: Run, data: RunData, pairs: Sequence[CellPair], wish: GalleryWish) -> Gallery:
+    """Draw instances of each pair; missing data is a problem."""
     items: list[GalleryItem] = []
     problems = list(data.problems)
+    failed: dict[str, list[str]] = {}
     for pair in pairs:
         try:
             found = pair_instances(run, data, pair)
-            choices = chosen_instances(found, count)
-            outputs = _answers(pair, found, choices, answer, problems)
+            choices = chosen_instances(found, wish.count)
+            outputs = _answers(pair, found, choices, wish.answer, problems)
             for index, choice in enumerate(choices):
                 answers = [None if o is None else tuple(part[index] for part in o) for o in outputs]
-                items.append(_item(pair, found, choice, answers))
+                items.append(_item(pair, found, choice, answers, wish.looks))
         except PosebenchError as error:
-            problems.append(f"{pair_title(pair)}: {error}")
+            failed.setdefault(str(error), []).append(pair_title(pair))
+    # What is wrong with every pair is said once.
+    problems += [
+        error if len(titles) == len(pairs) else f"{'; '.join(titles)}: {error}"
+        for error, titles in failed.items()
+    ]
     return Gallery(tuple(items), tuple(dict.fromkeys(problems)))
 
 
 def _answers(
-    pair: MatchedPair,
+    pair: CellPair,
     found: PairInstances,
     choices: Sequence[Choice],
     answer: Answer | None,
@@ -114,10 +130,11 @@ def _other_execution(result: CellResult) -> str | None:
 
 
 def _item(
-    pair: MatchedPair,
+    pair: CellPair,
     found: PairInstances,
     choice: Choice,
     answers: Sequence[Outputs | None],
+    looks: Looks,
 ) -> GalleryItem:
     row, keypoints = choice.row, found.dataset.keypoints
     image_id = int(found.predictions[0].image_ids[row])
@@ -126,8 +143,8 @@ def _item(
     keypoint = keypoints.keypoints[choice.keypoint].replace("_", " ")
     tiles = []
     for side, cell in enumerate(pair.cells):
-        tiles += _tiles(found, choice, side, cell, image, answers[side])
-    first, second = pair.paradigm_names
+        tiles += _tiles(found, choice, (side, cell), image, answers[side], looks)
+    first, second = pair.names
     gap = round(100 * float(found.oks[1, row] - found.oks[0, row]))
     return GalleryItem(
         pair=pair_title(pair),
@@ -141,20 +158,22 @@ def _item(
 def _tiles(
     found: PairInstances,
     choice: Choice,
-    side: int,
-    cell: StoredCell,
+    own: tuple[int, StoredCell],
     image: NDArray[np.uint8],
     answer: Outputs | None,
+    looks: Looks,
 ) -> list[Tile]:
-    """Return the poses of one cell, and its answer if there is one."""
+    """Return the poses of one side's cell, and its answer if there is one."""
+    side, cell = own
     row, person = choice.row, found.persons[choice.row]
     predictions, result = found.predictions[side], cell.result
     view = crop_view(image, predictions.bbox_xyxy[row], result)
     labelled = found.truth.visibility[person] > 0
-    look = paradigm_class(result.checkpoint.paradigm)
+    name, paradigm = result.checkpoint.name, result.checkpoint.paradigm
+    look = series_class(looks, name)
     truth = Pose(found.truth.keypoints[person], labelled, "truth")
     predicted = Pose(predictions.keypoints[row], np.ones_like(labelled), look)
-    name, oks = paradigm_of(result.checkpoint.paradigm).name, 100 * found.oks[side, row]
+    oks = 100 * found.oks[side, row]
     caption = f"{name}: OKS {oks:.0f}"
     spoken = f"Ground truth and the pose of {result.checkpoint.name}, OKS {oks:.0f}"
     tiles = [Tile(caption, draw_poses(view, spoken, found.dataset.keypoints, truth, predicted))]
@@ -166,10 +185,10 @@ def _tiles(
     joint = found.dataset.keypoints.keypoints[k].replace("_", " ")
     spoken = f"What {result.checkpoint.name} answers for the {joint}, {off:.0f} pixels off"
     where = f"of {joint}, {off:.0f} px off"
-    if look == "heatmap":
+    if paradigm == "heatmap":
         drawing = draw_heatmap(view, spoken, answer[0][k], _is_udp(result), marks)
         tiles.append(Tile(f"heatmap {where}", drawing))
-    elif look == "simcc":
+    elif paradigm == "simcc":
         drawing = draw_profiles(view, spoken, (answer[0][k], answer[1][k]), marks)
         tiles.append(Tile(f"x and y bins {where}", drawing))
     # The coordinates that a regression network answers with are its pose.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from posebench.datasets.keypoints import KeypointSet
 from posebench.networks.sizes import InputSize
 from posebench.prediction.crops import crop_image
 from posebench.prediction.geometry import boxes_to_center_scale
-from posebench.reporting.page.svg import element, line, path, picture
+from posebench.reporting.page.people.svg import element, line, path, picture
 from posebench.results.cell import CellResult
 
 _HEIGHT = 224
@@ -83,6 +83,45 @@ def draw_poses(
         _skeleton(meant, truth, keypoints),
         _skeleton(told, predicted, keypoints),
         class_="crop",
+    )
+
+
+_FILE_STYLE = (
+    "image{image-rendering:auto}.bone,.gap{fill:none;stroke-linecap:round}"
+    ".bone{stroke:currentColor;stroke-width:2}.joint{fill:currentColor;stroke:#000;"
+    "stroke-width:.7}.gap{stroke:#ff5a8a;stroke-width:1}.truth{color:#fff}"
+    ".truth .bone{stroke-dasharray:4 3.5;stroke-width:1.6}.model{display:none}"
+    ".model:target{display:inline}"
+)
+
+
+def person_picture(
+    view: CropView,
+    keypoints: KeypointSet,
+    truth: Pose,
+    poses: Sequence[tuple[Pose, str]],
+) -> str:
+    """Return an SVG file of a person: ground truth and the pose that the file's fragment names.
+
+    Each pose comes with its colour; its `class_` is the fragment, so that `p.svg#m0` shows one.
+    """
+    meant = view.place(truth.keypoints)
+    groups = []
+    for pose, colour in poses:
+        told = view.place(pose.keypoints)
+        errors = [path([told[k], meant[k]], "gap") for k in np.flatnonzero(truth.shown)]
+        skeleton = _skeleton(told, pose, keypoints)
+        groups.append(element("g", *errors, skeleton, id=pose.class_, class_="model", color=colour))
+    return element(
+        "svg",
+        element("style", Markup(_FILE_STYLE)),
+        _image(view),
+        _skeleton(meant, truth, keypoints),
+        *groups,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {view.width} {view.height}",
+        width=view.width,
+        height=view.height,
     )
 
 

@@ -1,4 +1,4 @@
-"""Which instances of a pair are worth a look: the worst, and those the paradigms differ on."""
+"""Which instances of a pair are worth a look: the worst, and those the two differ on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from posebench.reporting.page.instances import PairInstances
+from posebench.reporting.page.people.instances import PairInstances
 
 Kind = Literal["worst", "changed"]
 
