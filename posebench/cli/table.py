@@ -29,6 +29,12 @@ def table_command(
             show_default=False,
         ),
     ] = None,
+    mean_over: Annotated[
+        str | None,
+        typer.Option(
+            help="Field, such as labels.seed, over whose values to show means.", show_default=False
+        ),
+    ] = None,
     ci: Annotated[
         bool,
         typer.Option("--ci", help="Show 95 % intervals, of differences to the baseline too."),
@@ -44,8 +50,9 @@ def table_command(
     """Show runs as a table over any fields; results of other protocols are never subtracted."""
     from posebench.cli.choices import one_of
     from posebench.reporting.printing import print_fitting, screen_width, text_of, write_out
-    from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
-    from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table
+    from posebench.reporting.tables.pivot.formats import TEXT_FORMATS, pivot_table
+    from posebench.reporting.tables.pivot.request import PivotRequest
+    from posebench.reporting.tables.pivot.table import pivot_runs
     from posebench.results.store import runs_in
 
     if probes:
@@ -58,6 +65,7 @@ def table_command(
         baseline=baseline,
         sort=sort,
         intervals=ci,
+        mean_over=mean_over,
     )
     form = one_of(format, ("terminal", *TEXT_FORMATS), "--format")
     pivot = pivot_runs([run for folder in runs for run in runs_in(folder)], request)

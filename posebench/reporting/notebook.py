@@ -16,8 +16,9 @@ from posebench.judging.verdicts import Verdict, verdicts_of
 from posebench.reporting.escaping import for_html
 from posebench.reporting.printing import WIDE, text_of
 from posebench.reporting.progress import progress_bars
-from posebench.reporting.tables.pivot import PivotRequest, pivot_runs
-from posebench.reporting.tables.pivot_formats import pivot_html
+from posebench.reporting.tables.pivot.formats import pivot_html
+from posebench.reporting.tables.pivot.request import PivotRequest
+from posebench.reporting.tables.pivot.table import pivot_runs
 from posebench.reporting.tables.results_table import results_table
 from posebench.reporting.tables.score_tables import score_tables
 from posebench.reporting.texts import estimate_text, file_labels, p_text

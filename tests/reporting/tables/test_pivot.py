@@ -18,10 +18,12 @@ from small_store import made_up_table, result, run_folder
 from posebench.errors import UsageError
 from posebench.networks.sizes import InputSize
 from posebench.reporting.printing import text_of
-from posebench.reporting.tables.pivot import Pivot, PivotRequest, pivot_runs
-from posebench.reporting.tables.pivot_formats import TEXT_FORMATS, pivot_table, value_text
-from posebench.results.cell import Intervals
+from posebench.reporting.tables.pivot.formats import TEXT_FORMATS, pivot_table, value_text
+from posebench.reporting.tables.pivot.request import PivotRequest
+from posebench.reporting.tables.pivot.table import Pivot, pivot_runs
+from posebench.results.cell import CellResult, Intervals
 from posebench.results.speed import measured
+from posebench.scoring.statistics.image_table import ImageTable
 
 
 def shown(pivot: Pivot, ci: bool = False) -> dict[tuple[str, ...], list[str]]:
@@ -155,7 +157,8 @@ def test_the_baseline_at_its_trained_size_stands_for_every_policy(tmp_path: Path
 def test_policies_show_the_value_of_the_trained_size_where_they_are_the_same(
     tmp_path: Path,
 ) -> None:
-    cells, tables = {}, {}
+    cells: dict[str, CellResult] = {}
+    tables: dict[str, ImageTable] = {}
     for place, name in enumerate("AB"):
         for size, policy in (("64x48", "native"), ("128x96", "native"), ("128x96", "pool")):
             key = f"{name}-{size}-{policy}"

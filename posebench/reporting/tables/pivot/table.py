@@ -11,7 +11,9 @@ from typing import Any
 
 from posebench.errors import UsageError, nearest
 from posebench.judging.claim_cells import cells_of
-from posebench.reporting.tables.pivot_slots import (
+from posebench.reporting.tables.pivot.means import averaged
+from posebench.reporting.tables.pivot.request import PivotRequest, check_request
+from posebench.reporting.tables.pivot.slots import (
     RUN,
     Entry,
     Row,
@@ -33,24 +35,6 @@ BEST = "best"
 
 
 @dataclass(frozen=True)
-class PivotRequest:
-    """What to show: fields of the rows and columns, metrics, and the row to compare with.
-
-    No `rows` means every field that varies and is in no column. `baseline` is a checkpoint's
-    name, to which differences have intervals with `intervals`; `sort` names the column that orders
-    the rows, best first: a column of values or of a row field, or `best`, which is the first; a
-    metric's name is its first column.
-    """
-
-    rows: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ("size",)
-    metrics: tuple[str, ...] = ("AP",)
-    baseline: str | None = None
-    sort: str | None = None
-    intervals: bool = False
-
-
-@dataclass(frozen=True)
 class PivotRow:
     """The values of the row fields, and an entry or None for each column."""
 
@@ -62,7 +46,7 @@ class PivotRow:
 class Pivot:
     """A table: headers of the row fields, labels of the columns, rows, and what all rows share.
 
-    `findings` say what is odd in the data and the checkpoints.
+    `findings` say what is odd in the data and the checkpoints; numbers are means over `mean_over`.
     """
 
     row_fields: tuple[str, ...]
@@ -70,6 +54,7 @@ class Pivot:
     rows: tuple[PivotRow, ...]
     shared: tuple[tuple[str, str], ...]
     findings: tuple[str, ...] = ()
+    mean_over: str | None = None
 
 
 def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
@@ -91,8 +76,12 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
             "The runs have no results yet.",
             hint="posebench run SUITE makes some; --probes shows what probes read.",
         )
-    _check_names(sources, request)
+    check_request(sources, request)
+    found = finding_lines(source.stored.result for source in sources)
     row_fields = request.rows or _varying(sources, request.columns)
+    if request.mean_over is not None:
+        places = (*row_fields, *request.columns)
+        sources = averaged(sources, request.mean_over, places, request.metrics)
     columns = _columns(sources, request)
     lines = _lines(sources, row_fields, request.columns)
     homes = _homes(sources, row_fields, request.columns)
@@ -114,9 +103,10 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     labels = tuple(_label(column, metric, request) for column, metric in columns)
     if request.sort is not None:
         rows.sort(key=_order(request.sort, row_fields, labels, request.metrics))
-    shared = _shared(sources, {*row_fields, *request.columns})
-    found = finding_lines(source.stored.result for source in sources)
-    return Pivot(row_fields, labels, tuple(rows), shared, tuple(found))
+    averaged_over = () if request.mean_over is None else (request.mean_over, "checkpoint")
+    told = {*row_fields, *request.columns, *averaged_over}
+    shared = _shared(sources, told)
+    return Pivot(row_fields, labels, tuple(rows), shared, tuple(found), request.mean_over)
 
 
 def _lines(
@@ -170,21 +160,6 @@ def _sources(name: str, run: Run, index: int) -> list[Source]:
         Source(cell, stored, {**cell.fields, RUN: name}, index)
         for cell, stored in zip(cells_of(run), run.cells, strict=True)
     ]
-
-
-def _check_names(sources: Sequence[Source], request: PivotRequest) -> None:
-    fields = dict.fromkeys(name for source in sources for name in source.fields)
-    for name in (*request.rows, *request.columns):
-        if name not in fields:
-            raise UsageError(f"No result has the field {name!r}.", hint=nearest(name, fields))
-    metrics = dict.fromkeys(name for source in sources for name in source.cell.values)
-    for name in request.metrics:
-        if name not in metrics:
-            raise UsageError(f"No result has the metric {name!r}.", hint=nearest(name, metrics))
-    names = dict.fromkeys(source.fields["checkpoint"] for source in sources)
-    if request.baseline is not None and request.baseline not in names:
-        hint = nearest(request.baseline, names)
-        raise UsageError(f"No result is of the checkpoint {request.baseline!r}.", hint=hint)
 
 
 def _varying(sources: Sequence[Source], columns: Sequence[str]) -> tuple[str, ...]:

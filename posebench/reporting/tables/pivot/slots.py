@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ class Entry:
     interval and p-value where they were asked for; `not_comparable` names the fields of the
     protocol that forbid one, or says that the baseline has no value. `unstable` is why a speed is
     not stable. `is_native` marks an entry of the trained size in the row of another policy, which
-    is the same there.
+    is the same there. A mean over `count` cells has their standard deviation as `spread`.
     """
 
     metric: str
@@ -45,16 +45,31 @@ class Entry:
     not_comparable: tuple[str, ...] = ()
     unstable: str | None = None
     is_native: bool = False
+    spread: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over cells and their sample standard deviation, None where one cannot be told."""
+
+    value: float | None
+    spread: float | None
+    count: int
 
 
 @dataclass(frozen=True)
 class Source:
-    """A cell, the position of its run, and its texts with the run's name."""
+    """A cell, the position of its run, and its texts with the run's name.
+
+    `means` stand in the place of the cell's numbers, by metric, where it stands for several cells.
+    """
 
     cell: ClaimCell
     stored: StoredCell
     fields: dict[str, str]
     run: int = 0
+    means: Mapping[str, Mean] | None = None
 
     @property
     def key(self) -> CellOfRun:
@@ -215,6 +230,10 @@ def add_chance(subtracted: Sequence[tuple[Slot, Slot]], runs: Sequence[Run]) -> 
 
 def _entry(source: Source, metric: str) -> Entry:
     result = source.stored.result
+    if source.means is not None:
+        mean = source.means[metric]
+        entry = Entry(metric, mean.value, status=result.status, reason=result.reason)
+        return replace(entry, spread=mean.spread, count=mean.count)
     number, (low, high) = number_named(metric), bounds_of(result, metric) or (None, None)
     repeats = None if number.repeats is None else number.repeats(result)
     return Entry(

@@ -15,8 +15,8 @@ from posebench.files.records import mapping_from_record
 from posebench.judging.verdicts import LEVEL
 from posebench.reporting.escaping import for_csv, for_html, for_latex, for_markdown, one_line
 from posebench.reporting.grids import Grid, fitted
-from posebench.reporting.tables.pivot import Pivot
-from posebench.reporting.tables.pivot_slots import Entry
+from posebench.reporting.tables.pivot.slots import Entry
+from posebench.reporting.tables.pivot.table import Pivot
 from posebench.reporting.text_tables import cell_text, markdown_table
 from posebench.reporting.texts import NO_VALUE, doubted
 from posebench.results.numbers import number_named
@@ -35,6 +35,8 @@ def value_text(entry: Entry | None, with_interval: bool) -> str:
         return entry.status if entry.status != "ok" else NO_VALUE
     number = number_named(entry.metric)
     unit, text = number.unit, number.unit.text(entry.value)
+    if entry.spread is not None and number.kind != "network":
+        return f"{text} ± {unit.text(entry.spread)}"
     if number.kind != "score":
         text = doubted(text, entry.unstable)
     elif with_interval and entry.low is not None and entry.high is not None:
@@ -219,6 +221,10 @@ def _notes(pivot: Pivot) -> list[str]:
     if pivot.shared:
         notes.append("All: " + ", ".join(f"{name} {value}" for name, value in pivot.shared) + ".")
     entries = [entry for row in pivot.rows for entry in row.entries if entry is not None]
+    if pivot.mean_over is not None:
+        counts = sorted({entry.count for entry in entries if entry.count is not None})
+        each = " or ".join(map(str, counts))
+        notes.append(f"Mean ± standard deviation over {each} values of {pivot.mean_over}.")
     tested = sum(entry.p_holm is not None and not entry.is_native for entry in entries)
     if tested:
         notes.append(

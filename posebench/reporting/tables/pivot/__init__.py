@@ -1,0 +1,1 @@
+"""Results as a table over any two sets of fields. No torch."""
