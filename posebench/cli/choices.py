@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypeVar
 
 from posebench.errors import UsageError, nearest
+from posebench.files.inputs import in_home
 
 Name = TypeVar("Name", bound=str)
 
@@ -41,3 +43,20 @@ def numbers_of(text: str, option: str, most: int) -> tuple[int, ...]:
             f"{option} {text!r} is no list of numbers from 1 to {most}.", hint="Such as 1,8,32."
         )
     return tuple(dict.fromkeys(map(int, parts)))
+
+
+def roots_of(texts: list[str]) -> dict[str, Path]:
+    """Return the folders of data sets from texts such as `lsp14=/data/lsp14`.
+
+    Raises `UsageError` if one is of another form.
+    """
+    found = {}
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise UsageError(
+                f"--data-root {text} does not say which data are where.",
+                hint="Write NAME=FOLDER, such as lsp14=/data/lsp14.",
+            )
+        found[name] = in_home(folder)
+    return found

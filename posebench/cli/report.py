@@ -29,6 +29,15 @@ def report_command(
             "folder beside the page.",
         ),
     ] = "24",
+    data_root: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="Where a data set lies that the run's checkpoints were trained on, if it was "
+            "elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
     profiles: Annotated[
         bool,
         typer.Option(
@@ -43,18 +52,23 @@ def report_command(
     else the two best checkpoints. A folder of runs gets a file for each, with its name behind that
     of --out.
     """
-    from posebench.cli.choices import count_or_all
+    from posebench.cli.choices import count_or_all, roots_of
     from posebench.errors import UsageError
     from posebench.reporting.messages import say
     from posebench.reporting.page import ReportRequest, Wish, write_report
-    from posebench.results.store import runs_in
+    from posebench.results.store import read_run, runs_in
+    from posebench.running.trained.places import check_roots
 
     if pair is not None and baseline is not None:
         raise UsageError("--pair and --baseline exclude each other.", hint="Give one of them.")
     pictures = count_or_all(gallery, "--gallery")
     found = runs_in(run)
+    roots = roots_of(data_root or [])
+    if roots:
+        check_roots(roots, [read_run(each).record.suite for each in found])
     for each in found:
         file = out if found == (run,) else out.with_stem(f"{out.stem}-{each.name}")
         wish = Wish(baseline, pair)
-        written = write_report(ReportRequest(each, file, instances, profiles, pictures, wish))
+        request = ReportRequest(each, file, instances, profiles, pictures, wish, roots)
+        written = write_report(request)
         say(f"{written} ({written.stat().st_size / 1e6:.1f} MB)")

@@ -67,8 +67,9 @@ def run_command(
 
     A file that lists suites runs them one after the other, each in a folder of its own.
     """
+    from posebench.cli.choices import roots_of
     from posebench.cli.run_collection import run_collection
-    from posebench.cli.run_suite import RunOptions, roots_of, run_command_line
+    from posebench.cli.run_suite import RunOptions, run_command_line
     from posebench.prediction.execution import Resources
     from posebench.suites.collection import is_collection
     from posebench.suites.shipped import find_suite

@@ -11,8 +11,6 @@ from pathlib import Path
 from rich.text import Text
 
 from posebench.cli.planned_claims import refuse_untestable
-from posebench.errors import UsageError
-from posebench.files.inputs import in_home
 from posebench.judging.verdicts import verdicts_of
 from posebench.prediction.execution import Resources
 from posebench.reporting.live import (
@@ -103,23 +101,6 @@ class Ended:
 
     code: int
     stopped: bool = False
-
-
-def roots_of(texts: list[str]) -> dict[str, Path]:
-    """Return the folders of data sets from texts such as `lsp14=/data/lsp14`.
-
-    Raises `UsageError` if one is of another form.
-    """
-    found = {}
-    for text in texts:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
-            raise UsageError(
-                f"--data-root {text} does not say which data are where.",
-                hint="Write NAME=FOLDER, such as lsp14=/data/lsp14.",
-            )
-        found[name] = in_home(folder)
-    return found
 
 
 def run_command_line(path: Path, options: RunOptions) -> int:

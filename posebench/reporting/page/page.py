@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.resources
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ class ReportRequest:
     `instances` of each kind are shown of each pair, closely; `profiles` runs their networks again
     for their heatmaps and bins, which loads torch. `gallery` persons of the browser have a picture,
     None for all: a few in the page, more in a folder beside it. `wish` is what to compare, None for
-    what readers look for first.
+    what readers look for first. `data_roots` are folders of training data by name, in the place of
+    those where the run found them.
     """
 
     run: Path
@@ -63,6 +64,7 @@ class ReportRequest:
     profiles: bool = True
     gallery: int | None = MOST_INLINE
     wish: Wish | None = None
+    data_roots: Mapping[str, Path] = field(default_factory=dict)
 
 
 def write_report(request: ReportRequest) -> Path:
@@ -84,7 +86,7 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
     looks = Looks({one.name: one.paradigm for one in checkpoints})
     comparison = compared(run, groups, request.wish or Wish())
     close = shown_pairs(comparison.pairs, _MOST_PAIRS)
-    data = load_run_data(run)
+    data = load_run_data(run, request.data_roots)
     diagnosed = diagnose_pairs(run, data, close)
     verdicts = verdicts_of(run)
     figures = [figure for group in groups for figure in group_figures(group, looks)]

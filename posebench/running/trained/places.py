@@ -6,7 +6,7 @@ machine lie in a file of their own beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,24 +53,33 @@ def keep_places(run: Path, suite: Suite) -> None:
         write_json(run / PLACES_FILE, places)
 
 
+def placed_names(suite: Suite) -> tuple[str, ...]:
+    """Return the names of a suite's training data that lie in folders."""
+    entries = () if suite.trained is None else suite.trained.data_entries
+    return tuple(entry.label for entry in entries if entry.folder is not None)
+
+
+def check_roots(roots: Iterable[str], suites: Sequence[Suite]) -> None:
+    """Raise `UsageError` for a name that none of the suites trains on."""
+    names = dict.fromkeys(name for suite in suites for name in placed_names(suite))
+    for root in roots:
+        if root not in names:
+            what = f"--data-root {root}=…: nothing was trained on a folder {root!r}."
+            raise UsageError(what, hint=nearest(root, names))
+
+
 def with_places(suite: Suite, run: Path, roots: Mapping[str, Path] | None = None) -> Suite:
     """Return the suite of a run's record with the folders of its training data.
 
     `roots` maps data sets to folders, which take the place of those that the run found. What
-    neither names keeps its name. Raises `UsageError` for a name that the suite does not train on.
+    neither names keeps its name.
     """
-    trained, roots = suite.trained, roots or {}
-    entries = () if trained is None else trained.data_entries
-    labels = [entry.label for entry in entries if entry.folder is not None]
-    for name in roots:
-        if name not in labels:
-            what = f"--data-root {name}=…: the run was trained on no folder {name!r}."
-            raise UsageError(what, hint=nearest(name, labels))
-    if trained is None or not labels:
+    if suite.trained is None or not placed_names(suite):
         return suite
-    kept = _kept_places(run)
-    data = tuple(_placed(entry, kept.get(entry.label), roots.get(entry.label)) for entry in entries)
-    return replace(suite, trained=replace(trained, data=data))
+    kept, found = _kept_places(run), roots or {}
+    entries = suite.trained.data_entries
+    data = tuple(_placed(e, kept.get(e.label), found.get(e.label)) for e in entries)
+    return replace(suite, trained=replace(suite.trained, data=data))
 
 
 def _placed(

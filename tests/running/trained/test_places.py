@@ -11,6 +11,7 @@ from lab_suites import lab_suite
 from posebench.errors import UsageError
 from posebench.running.trained.places import (
     PLACES_FILE,
+    check_roots,
     keep_places,
     with_places,
     without_places,
@@ -54,8 +55,9 @@ def test_a_folder_elsewhere(suite: Suite, tmp_path: Path) -> None:
     found = with_places(without_places(suite), tmp_path, {"people": elsewhere})
     assert found.trained is not None
     assert found.trained.data_entries[1].folder == str(elsewhere)
+    check_roots(["people", "more"], [suite])
     with pytest.raises(UsageError, match="people"):
-        with_places(without_places(suite), tmp_path, {"peple": elsewhere})
+        check_roots(["peple"], [suite])
 
 
 @pytest.mark.parametrize("written", ["", "[]", '{"people": 3}', '{"people": {"folder": 3}}'])

@@ -61,8 +61,11 @@ class PairInstances:
     predictions: tuple[Predictions, Predictions]
 
 
-def load_run_data(run: Run) -> RunData:
-    """Load the data sets of a run by way of its suite; one that cannot be loaded is a problem."""
+def load_run_data(run: Run, roots: Mapping[str, Path] | None = None) -> RunData:
+    """Load the data sets of a run by way of its suite; one that cannot be loaded is a problem.
+
+    `roots` maps training data to folders, in the place of those where the run found them.
+    """
     found: dict[tuple[str, int], PoseDataset] = {}
     problems = []
     try:
@@ -72,7 +75,7 @@ def load_run_data(run: Run) -> RunData:
             found, (f"The run's suite is gone, and with it the way to the data: {error}",)
         )
     wanted = {_key(cell.result.protocol) for cell in run.cells}
-    suite = with_places(run.record.suite, run.folder)
+    suite = with_places(run.record.suite, run.folder, roots)
     for request in data_requests(suite, folder, run.record.limit):
         try:
             dataset = load_pose_dataset(request, _unseen)
