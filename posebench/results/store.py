@@ -14,11 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from posebench.errors import DataError, SpecError, UsageError
+from posebench.errors import DataError, SpecError
 from posebench.files.environment import environment
 from posebench.files.inputs import not_a_file
 from posebench.files.json_file import read_json
-from posebench.files.locking import taken
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.writing import write_json, write_text
 from posebench.files.yaml_records import YamlFile, record_from_yaml
@@ -40,7 +39,6 @@ RUN_FILE = "run.yaml"
 _CELLS = "cells"
 _TABLES = "tables"
 PREDICTIONS = "predictions"
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -249,25 +247,6 @@ def read_run_record(folder: Path) -> RunRecord:
     _check_version(YamlFile(path).value.get("schema_version"), path)
     record, _ = record_from_yaml(RunRecord, path)
     return record
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run directory for one process.
-
-    Raises `UsageError` if another process holds it, or if the file system has no locks. The system
-    releases the lock when the process ends, however it ends.
-    """
-    with _naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = taken(folder / _LOCK)
-    if lock is None:
-        raise UsageError(
-            f"Another process is running in {folder}.",
-            hint="Wait for it, or choose another folder with --out.",
-        )
-    with lock:
-        yield
 
 
 def _cell_path(folder: Path, name: str) -> Path:

@@ -17,6 +17,7 @@ from posebench.files.environment import environment
 from posebench.prediction.devices import check_device
 from posebench.prediction.execution import Progress
 from posebench.results.probe_store import has_probe
+from posebench.results.shared.locks import locked
 from posebench.results.store import (
     RUN_FILE,
     SCHEMA_VERSION,
@@ -24,12 +25,12 @@ from posebench.results.store import (
     RunRecord,
     StoredCell,
     has_cell,
-    locked,
     read_run_record,
     start_run,
 )
-from posebench.running.executors import EXECUTORS, WorkerLost, Workers
+from posebench.running.executors import EXECUTORS, WorkerLost, Workers, with_retries
 from posebench.running.executors.jobs import Work
+from posebench.running.executors.retrying import TRIES
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.passes import passes_on
 from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite
@@ -140,13 +141,18 @@ def _run_jobs(
     workers = Workers(start, request.devices, fresh=work.apart)
     execute = EXECUTORS["processes" if apart else "inline"]
     loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
-    with closing(execute(jobs, workers, lambda _key, message: shown.receive(message))) as outcomes:
+    receive = partial(_receive, shown)
+    tries = 1 if work.apart else TRIES  # a measurement is not repeated
+    with closing(with_retries(execute, jobs, workers, receive, shown.left, tries)) as outcomes:
         for key, outcome in outcomes:
             if isinstance(outcome, WorkerLost):
-                lost = [cell for cell in jobs[key] if cell.id not in shown.done]
-                fail_cells(request.out, lost, outcome.reason, shown.display)
+                fail_cells(request.out, shown.left(jobs[key]), outcome.reason, shown.display)
             del left[key]
             loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
+
+
+def _receive(shown: _Shown, _key: str, message: Message) -> None:
+    shown.receive(message)
 
 
 class _Shown:
@@ -155,6 +161,10 @@ class _Shown:
     def __init__(self, display: Display) -> None:
         self.display = display
         self.done = set[str]()
+
+    def left(self, cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+        """Return the cells that are not done."""
+        return [cell for cell in cells if cell.id not in self.done]
 
     def receive(self, message: Message) -> None:
         """Take one message of a worker."""

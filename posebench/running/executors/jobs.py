@@ -6,8 +6,10 @@ gets once.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 Send = Callable[[Any], None]
@@ -15,6 +17,18 @@ Send = Callable[[Any], None]
 
 Work = Callable[[Any, Send], Any]
 """Does one job and returns its outcome."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where workers are, besides their places.
+
+    `logs` is the folder that gets what they print, None for this process's own streams; all
+    machines see it under this path. `options` are those of the engine behind an executor.
+    """
+
+    logs: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -28,13 +42,18 @@ class Workers:
     start: Callable[[str], Work]
     places: tuple[str, ...]
     fresh: bool = False
+    site: Site = field(default_factory=Site)
 
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """The outcome of a job that was not done, as its worker ended or failed, with the reason."""
+    """The outcome of a job that was not done, as its worker ended or failed, with the reason.
+
+    If the worker `died`, another one may do the job; otherwise it would fail in the same way.
+    """
 
     reason: str
+    died: bool = False
 
 
 class Executor(Protocol):
@@ -50,3 +69,8 @@ class Executor(Protocol):
     ) -> Generator[tuple[str, Any], None, None]:
         """Run all jobs."""
         ...
+
+
+def this_node() -> str:
+    """Return the name of this machine."""
+    return platform.node() or "this machine"

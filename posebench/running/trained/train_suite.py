@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from posebench.results.cell import Status
-from posebench.results.store import locked
-from posebench.running.executors import EXECUTORS, WorkerLost, Workers
+from posebench.results.shared.locks import locked
+from posebench.running.executors import EXECUTORS, WorkerLost, Workers, with_retries
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.running.trained.identity import training_keys
 from posebench.running.trained.kept import (
@@ -101,7 +101,8 @@ def train_suite(
         while jobs := progress.ready():
             workers = Workers(TrainingWorker, tuple(places))
             receive = partial(_show_step, display)
-            with closing(EXECUTORS["processes"](jobs, workers, receive)) as outcomes:
+            tried = with_retries(EXECUTORS["processes"], jobs, workers, receive)
+            with closing(tried) as outcomes:
                 for name, outcome in outcomes:
                     display.finished(name, progress.note(name, outcome))
     return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
