@@ -50,6 +50,7 @@ WITH_TORCH = {
     "reporting.training_display",
     "cli.planned_claims",
     "cli.run_collection",
+    "cli.run_options",
     "cli.run_suite",
     "cli.validate_suite",
 }

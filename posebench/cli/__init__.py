@@ -23,6 +23,7 @@ from posebench.cli.evaluate import evaluate_command
 from posebench.cli.examples import help_of
 from posebench.cli.export import export_command
 from posebench.cli.inspect import inspect_command
+from posebench.cli.merge import merge_command
 from posebench.cli.plot import plot_command
 from posebench.cli.probe import probe_command
 from posebench.cli.report import report_command
@@ -46,6 +47,7 @@ app.command("eval", **help_of("eval"))(evaluate_command)
 app.command("bench", **help_of("bench"))(bench_command)
 app.command("probe", **help_of("probe"))(probe_command)
 app.command("train", **help_of("train"))(train_command)
+app.command("merge", **help_of("merge"))(merge_command)
 app.command("table", **help_of("table"))(table_command)
 app.command("claims", **help_of("claims"))(claims_command)
 app.command("compare", **help_of("compare"))(compare_command)

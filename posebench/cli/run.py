@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,13 @@ def run_command(
             "one per GPU.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Only one of several like parts, each run by a process of its own: 2/7, or auto "
+            "in a SLURM array, or auto/7 in a Kubernetes indexed job.",
+        ),
+    ] = None,
     training: Annotated[
         bool,
         typer.Option(
@@ -68,8 +76,10 @@ def run_command(
     A file that lists suites runs them one after the other, each in a folder of its own.
     """
     from posebench.cli.run_collection import run_collection
-    from posebench.cli.run_suite import RunOptions, roots_of, run_command_line
+    from posebench.cli.run_options import RunOptions, roots_of
+    from posebench.cli.run_suite import run_command_line
     from posebench.prediction.execution import Resources
+    from posebench.running.sharing.shards import shard_of
     from posebench.suites.collection import is_collection
     from posebench.suites.shipped import find_suite
 
@@ -88,6 +98,7 @@ def run_command(
         jobs,
         training,
         predictions,
+        None if shard is None else shard_of(shard, os.environ),
     )
     path = find_suite(suite)
     run_file = run_collection if is_collection(path) else run_command_line

@@ -25,7 +25,7 @@ from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum
-from posebench.results.image_tables import is_sound, load_table, save_table
+from posebench.results.image_tables import is_sound, load_table, save_table, table_path
 from posebench.results.probe_store import read_probe
 from posebench.results.probes import StoredProbe
 from posebench.scoring.statistics.image_table import ImageTable
@@ -203,6 +203,14 @@ def _sound_document(path: Path) -> dict[str, Any]:
 def has_cell(folder: Path, name: str) -> bool:
     """Tell whether there is a result of a cell, whatever it is worth."""
     return _cell_path(folder, name).is_file()
+
+
+def cell_files(folder: Path, cell: StoredCell) -> tuple[Path, ...]:
+    """Return the files of a cell that are there, the cell's own one last."""
+    tables, predictions = folder / _TABLES, folder / PREDICTIONS
+    parts = [] if cell.table is None else [table_path(tables, cell.table)]
+    parts += [] if cell.predictions is None else [predictions / f"{cell.predictions}.npz"]
+    return tuple(path for path in (*parts, _cell_path(folder, cell.id)) if path.is_file())
 
 
 def has_table(folder: Path, cell: StoredCell) -> bool:

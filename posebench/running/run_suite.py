@@ -34,11 +34,12 @@ from posebench.running.executors.retrying import TRIES
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.passes import passes_on
 from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite
-from posebench.running.probing import asked_probes, plan_probes, run_probes
+from posebench.running.probing import PlannedProbe, plan_probes, run_probes
 from posebench.running.request import Display, Message, RunRequest, show
 from posebench.running.resources import set_up_process, share_of_each, share_out
 from posebench.running.run_pass import PassWorker
 from posebench.running.scored import FinishedCell
+from posebench.running.sharing.asked import Asked, asked_of
 from posebench.running.storing import fail_cells, pending_and_done, store_cell
 from posebench.running.workload import Workload
 
@@ -68,8 +69,8 @@ def run_suite(
     display: Display,
     work: CellWork = EVALUATION,
     check: Callable[[SuitePlan], None] | None = None,
-) -> None:
-    """Run what is left of a suite.
+) -> Asked:
+    """Run what is left of a suite, or of a shard of it; return what was asked for.
 
     Results already in the run directory are kept if they were made from the same checkpoint, data,
     protocol and version. A cell that fails is a result. On Ctrl-C what is done is kept. `check`
@@ -81,29 +82,17 @@ def run_suite(
         check_device(device)
     _, settings = share_out(request.resources, request.devices[0])
     set_up_process(settings)
-    with locked(request.out):
+    with locked(request.out, request.shard):
         _check_work(request, work)
         loaded = LoadedCheckpoints()
         plan = plan_of(request, loaded, display.progress)
         if check is not None:
             check(plan)
         probes = plan_probes(request.suite, plan.checkpoints, plan.workloads, loaded)
-        before = _before(request)
-        record = RunRecord(
-            SCHEMA_VERSION,
-            request.suite,
-            request.claims,
-            _joined(before.cells, [cell.id for cell in plan.cells], request, has_cell),
-            environment(),
-            settings.torch_threads,
-            request.source,
-            request.limit,
-            work.record,
-            _joined(before.probes, [probe.id for probe in probes], request, has_probe),
-        )
-        start_run(request.out, record)
-        pending, done = pending_and_done(request, plan, asked_probes(request, probes))
-        display.planned(plan.cells, pending, done)
+        start_run(request.out, _record(request, plan, probes, settings.torch_threads, work))
+        asked = asked_of(request, plan, probes)
+        pending, done = pending_and_done(request, asked.cells)
+        display.planned(plan.cells if request.shard is None else asked.cells, pending, done)
         for cell in pending:
             if cell.result.status != "ok":
                 display.finished(store_cell(request.out, cell, FinishedCell(cell.result)))
@@ -111,7 +100,31 @@ def run_suite(
         groups = work.jobs(to_run, len(request.devices))
         jobs = {group[0].id: group for group in groups}
         _run_jobs(request, plan, jobs, loaded, _Shown(display), work)
-        run_probes(request, probes, loaded, display.progress)
+        run_probes(request, asked.probes, loaded, display.progress)
+    return asked
+
+
+def _record(
+    request: RunRequest,
+    plan: SuitePlan,
+    probes: Sequence[PlannedProbe],
+    threads: int,
+    work: CellWork,
+) -> RunRecord:
+    """Return what the run directory says of the run."""
+    before = _before(request)
+    return RunRecord(
+        SCHEMA_VERSION,
+        request.suite,
+        request.claims,
+        _joined(before.cells, [cell.id for cell in plan.cells], request, has_cell),
+        environment(),
+        threads,
+        request.source,
+        request.limit,
+        work.record,
+        _joined(before.probes, [probe.id for probe in probes], request, has_probe),
+    )
 
 
 def plan_of(request: RunRequest, loaded: LoadedCheckpoints, progress: Progress) -> SuitePlan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from posebench.results.cell import Status
-from posebench.results.shared.locks import locked
+from posebench.results.shared.locks import Shard, locked
 from posebench.running.executors import EXECUTORS, WorkerLost, Workers, with_retries
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.running.trained.identity import training_keys
@@ -61,6 +61,14 @@ class PlannedTraining:
         return self.training.recipe.steps * optimisation.batch_size
 
 
+@dataclass(frozen=True)
+class TrainingShare:
+    """The names of the trainings whose checkpoints a shard of a run evaluates."""
+
+    shard: Shard
+    names: frozenset[str]
+
+
 def plan_trainings(suite: Suite, folder: Path, run: Path) -> tuple[PlannedTraining, ...]:
     """Return every training of a suite in `folder`, with what `run` and the cache have of it.
 
@@ -85,8 +93,11 @@ def train_suite(
     run: Path,
     places: Sequence[str],
     display: TrainingDisplay,
+    share: TrainingShare | None = None,
 ) -> tuple[SuiteCheckpoint, ...]:
     """Train what is not trained yet, one process at each of `places`, and return all checkpoints.
+
+    Of a `share` these are its own, and those that they take weights from.
 
     A training that fails is a checkpoint with its reason; those that need its weights fail with it.
     On Ctrl-C, and however the process ends, what is trained stays, and a training that was under
@@ -94,10 +105,11 @@ def train_suite(
     """
     if suite.trained is None:
         return ()
-    with locked(run):
+    with locked(run, None if share is None else share.shard):
         planned = plan_trainings(suite, folder, run)
-        display.begun(planned)
-        progress = _Progress(run, planned)
+        needed = planned if share is None else needed_trainings(planned, share.names)
+        display.begun(needed)
+        progress = _Progress(run, needed)
         while jobs := progress.ready():
             workers = Workers(TrainingWorker, tuple(places))
             receive = partial(_show_step, display)
@@ -105,17 +117,30 @@ def train_suite(
             with closing(tried) as outcomes:
                 for name, outcome in outcomes:
                     display.finished(name, progress.note(name, outcome))
-    return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
+    return tuple(found for each in needed for found in _checkpoints(suite, each, progress))
 
 
-def trained_so_far(suite: Suite, folder: Path, run: Path) -> tuple[SuiteCheckpoint, ...]:
+def needed_trainings(
+    planned: Sequence[PlannedTraining], names: Collection[str]
+) -> tuple[PlannedTraining, ...]:
+    """Return the trainings of these names and those that they take weights from, in order."""
+    needed = {*names}
+    for each in reversed(planned):  # each before those that it takes weights from
+        if each.training.name in needed:
+            needed.update(each.training.sources.values())
+    return tuple(each for each in planned if each.training.name in needed)
+
+
+def trained_so_far(
+    suite: Suite, folder: Path, run: Path, share: TrainingShare | None = None
+) -> tuple[SuiteCheckpoint, ...]:
     """Return all checkpoints of a suite without training any: those that lack are skipped.
 
     Raises `PosebenchError` if recipes or data do not fit.
     """
     if suite.trained is None:
         return ()
-    with locked(run):
+    with locked(run, None if share is None else share.shard):
         planned = plan_trainings(suite, folder, run)
         progress = _Progress(run, planned)
         return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
