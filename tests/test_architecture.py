@@ -76,6 +76,8 @@ ONLY_IN = {
     "huggingface_hub": {"zoo"},
     "wandb": {"reporting/exports"},
     "mlflow": {"reporting/exports"},
+    "submitit": {"running/executors"},
+    "ray": {"running/executors"},
 }
 
 

@@ -39,6 +39,11 @@ EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
             "posebench merge runs/part-1 runs/part-2 --out runs/whole",
             "posebench merge parts/* --out runs/whole",
         ),
+        "status": (
+            "Read runs",
+            "posebench status runs/quickstart",
+            "posebench status runs/grid",
+        ),
         "table": (
             "Read runs",
             "posebench table runs/quickstart --ci",

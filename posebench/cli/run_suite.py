@@ -26,6 +26,7 @@ from posebench.reporting.training_display import (
     training_line,
     training_table,
 )
+from posebench.results.shared.ledger import JOBS
 from posebench.results.shared.locks import Shard
 from posebench.results.store import RUN_FILE, Run, read_run
 from posebench.running.bench.convolutions import convolution_speed
@@ -44,6 +45,7 @@ from posebench.running.trained.forecast import forecast, stand_ins
 from posebench.running.trained.shares import share_trained
 from posebench.running.trained.train_suite import (
     PlannedTraining,
+    Trainers,
     TrainingShare,
     needed_trainings,
     plan_trainings,
@@ -83,19 +85,24 @@ def run_command_line(path: Path, options: RunOptions) -> int:
 def request_of(path: Path, options: RunOptions) -> tuple[RunRequest, tuple[str, ...]]:
     """Return what is asked for, with a suite's data settled, and a line for data not here."""
     found = settled(load_suite(path), path.parent, options.scale, options.data_roots)
+    folder, out = path.parent, options.folder_for(found.suite.name)
+    if options.executor is not None:  # other processes may have another folder
+        folder, out = folder.resolve(), out.resolve()
     request = RunRequest(
         suite=found.suite,
-        claims=find_claims(found.suite.claims, path.parent, found.suite.factors),
-        folder=path.parent,
-        out=options.folder_for(found.suite.name),
+        claims=find_claims(found.suite.claims, folder, found.suite.factors),
+        folder=folder,
+        out=out,
         only=options.only,
         limit=options.limit,
         retry_failed=options.retry_failed,
-        devices=device_names(options.device),
+        devices=device_names(options.device) if options.executor is None else options.places,
         resources=options.resources,
         source=source_text(path),
         coco_results=options.predictions,
         shard=options.shard,
+        executor=options.executor,
+        site=replace(options.site, logs=out / JOBS) if options.executor else options.site,
     )
     check_outputs(request)
     return request, found.absent
@@ -125,6 +132,9 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
         except KeyboardInterrupt:
             say("\nStopped by Ctrl-C. The same command goes on where it stopped.", err=True)
             return Ended(3, stopped=True)
+        if options.training and options.site.detached and _is_training(request):
+            say("Trainings were submitted. The same command goes on when they are done.")
+            return Ended(0)
         stopped, asked = False, None
         with suite_display() as display:
             try:
@@ -145,6 +155,12 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
     print_fitting(Text(f"Run directory: {request.out}"))
     results = [cell.result for cell in shown.cells]
     return Ended(3 if stopped else exit_code((*results, *shown.probes)), stopped)
+
+
+def _is_training(request: RunRequest) -> bool:
+    """Tell whether checkpoints are not trained yet, and did not fail."""
+    problems = [each.problem for each in request.trained] + [*request.untrained.values()]
+    return any(problem is not None and problem[0] == "skipped" for problem in problems)
 
 
 def _share_of(run: Run, asked: Asked) -> Run:
@@ -176,7 +192,15 @@ def _train(
     if not options.training:
         return trained_so_far(request.suite, request.folder, request.out, share)
     with training_display() as shown:
-        return train_suite(request.suite, request.folder, request.out, options.places, shown, share)
+        return train_suite(
+            request.suite,
+            request.folder,
+            request.out,
+            options.places,
+            shown,
+            share,
+            Trainers(options.executor or "processes", request.site),
+        )
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,9 @@ The one orchestrator of `run`, `eval` and `bench`, which differ in what is done 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.environment import environment
@@ -23,45 +20,20 @@ from posebench.results.store import (
     SCHEMA_VERSION,
     NewerSchemaError,
     RunRecord,
-    StoredCell,
     has_cell,
     read_run_record,
     start_run,
 )
-from posebench.running.executors import EXECUTORS, WorkerLost, Workers, with_retries
-from posebench.running.executors.jobs import Work
-from posebench.running.executors.retrying import TRIES
+from posebench.running.executors import ELSEWHERE
 from posebench.running.loading import LoadedCheckpoints
-from posebench.running.passes import passes_on
-from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite
+from posebench.running.plan import Place, SuitePlan, plan_suite
 from posebench.running.probing import PlannedProbe, plan_probes, run_probes
-from posebench.running.request import Display, Message, RunRequest, show
-from posebench.running.resources import set_up_process, share_of_each, share_out
-from posebench.running.run_pass import PassWorker
+from posebench.running.request import Display, RunRequest
+from posebench.running.resources import set_up_process, share_out
 from posebench.running.scored import FinishedCell
 from posebench.running.sharing.asked import Asked, asked_of
-from posebench.running.storing import fail_cells, pending_and_done, store_cell
-from posebench.running.workload import Workload
-
-Jobs = Mapping[str, Sequence[PlannedCell]]
-
-
-@dataclass(frozen=True)
-class CellWork:
-    """What is done for cells: how they become jobs for a number of devices, and who does these.
-
-    `worker` takes the request, the workloads, the checkpoints at hand (None in a process of its
-    own) and the device. `apart` gives each job a process of its own; `record` is how the run's
-    record describes the work; runs of different work do not mix.
-    """
-
-    jobs: Callable[[Sequence[PlannedCell], int], list[list[PlannedCell]]]
-    worker: Callable[[RunRequest, Sequence[Workload], LoadedCheckpoints | None, str], Work]
-    apart: bool = False
-    record: Mapping[str, Any] | None = None
-
-
-EVALUATION = CellWork(passes_on, PassWorker)
+from posebench.running.sharing.dispatch import EVALUATION, CellWork, Dispatch
+from posebench.running.storing import pending_and_done, store_cell
 
 
 def run_suite(
@@ -78,9 +50,10 @@ def run_suite(
     cannot be used at all.
     """
     request = replace(request, resources=request.all_resources)
-    for device in request.devices:
+    elsewhere = request.executor in ELSEWHERE
+    for device in () if elsewhere else request.devices:
         check_device(device)
-    _, settings = share_out(request.resources, request.devices[0])
+    _, settings = share_out(request.resources, "cpu" if elsewhere else request.devices[0])
     set_up_process(settings)
     with locked(request.out, request.shard):
         _check_work(request, work)
@@ -97,9 +70,7 @@ def run_suite(
             if cell.result.status != "ok":
                 display.finished(store_cell(request.out, cell, FinishedCell(cell.result)))
         to_run = [cell for cell in pending if cell.result.status == "ok"]
-        groups = work.jobs(to_run, len(request.devices))
-        jobs = {group[0].id: group for group in groups}
-        _run_jobs(request, plan, jobs, loaded, _Shown(display), work)
+        Dispatch(request, plan, loaded, work).run(asked.cells, to_run, display)
         run_probes(request, asked.probes, loaded, display.progress)
     return asked
 
@@ -130,62 +101,14 @@ def _record(
 def plan_of(request: RunRequest, loaded: LoadedCheckpoints, progress: Progress) -> SuitePlan:
     """Return all cells of the suite."""
     place = Place(
-        request.folder, request.folders, request.limit, request.devices[0], request.trained
+        request.folder,
+        request.folders,
+        request.limit,
+        request.devices[0],
+        request.trained,
+        elsewhere=request.executor in ELSEWHERE,
     )
     return plan_suite(request.suite, place, loaded, progress)
-
-
-def _run_jobs(
-    request: RunRequest,
-    plan: SuitePlan,
-    jobs: Jobs,
-    loaded: LoadedCheckpoints,
-    shown: _Shown,
-    work: CellWork,
-) -> None:
-    """Run jobs where the request says; a job whose worker is lost fails its cells."""
-    left = dict(jobs)
-    apart = work.apart or len(request.devices) > 1
-    if apart:
-        loaded.keep_only(())
-        share = share_of_each(request.resources, request.devices[0], len(request.devices))
-        request = replace(request, resources=share)
-    start = partial(work.worker, request, plan.workloads, None if apart else loaded)
-    workers = Workers(start, request.devices, fresh=work.apart)
-    execute = EXECUTORS["processes" if apart else "inline"]
-    loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
-    receive = partial(_receive, shown)
-    tries = 1 if work.apart else TRIES  # a measurement is not repeated
-    with closing(with_retries(execute, jobs, workers, receive, shown.left, tries)) as outcomes:
-        for key, outcome in outcomes:
-            if isinstance(outcome, WorkerLost):
-                fail_cells(request.out, shown.left(jobs[key]), outcome.reason, shown.display)
-            del left[key]
-            loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
-
-
-def _receive(shown: _Shown, _key: str, message: Message) -> None:
-    shown.receive(message)
-
-
-class _Shown:
-    """Shows what workers send, and notes which cells are done."""
-
-    def __init__(self, display: Display) -> None:
-        self.display = display
-        self.done = set[str]()
-
-    def left(self, cells: Sequence[PlannedCell]) -> list[PlannedCell]:
-        """Return the cells that are not done."""
-        return [cell for cell in cells if cell.id not in self.done]
-
-    def receive(self, message: Message) -> None:
-        """Take one message of a worker."""
-        show(self.display, message)
-        call, arguments = message
-        if call == "finished":
-            stored: StoredCell = arguments[0]
-            self.done.add(stored.id)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def pending_and_done(
     request: RunRequest, asked: Sequence[PlannedCell]
 ) -> tuple[list[PlannedCell], dict[str, StoredCell]]:
     """Return the cells that have no result of this plan yet, and the others' results by id."""
-    found = {cell.id: _stored(request, cell) for cell in asked}
+    found = {cell.id: stored_cell(request, cell) for cell in asked}
     done = {name: stored for name, stored in found.items() if stored is not None}
     pending = [cell for cell in asked if cell.id not in done]
     _say_what_is_replaced(request, pending)
@@ -74,7 +74,7 @@ def _say_what_is_replaced(request: RunRequest, pending: Sequence[PlannedCell]) -
         )
 
 
-def _stored(request: RunRequest, cell: PlannedCell) -> StoredCell | None:
+def stored_cell(request: RunRequest, cell: PlannedCell) -> StoredCell | None:
     """Return what the run directory has of a cell, None where that is not what is asked for."""
     if request.coco_results is not None or _lacks_outputs(cell):
         return None  # what is asked for besides the run directory is not in it

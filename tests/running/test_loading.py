@@ -26,7 +26,8 @@ from posebench.running.loading import LoadedCheckpoints, checkpoint_facts, train
 from posebench.running.plan import PlannedCell
 from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
-from posebench.running.run_suite import EVALUATION, run_suite
+from posebench.running.run_suite import run_suite
+from posebench.running.sharing.dispatch import EVALUATION
 from posebench.running.sources import CheckpointSource
 from posebench.suites.suite import CheckpointEntry, DatasetEntry, ScoringEntry, Suite
 

@@ -35,7 +35,8 @@ from posebench.running.passes import passes_on
 from posebench.running.plan import PlannedCell
 from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
-from posebench.running.run_suite import EVALUATION, run_suite
+from posebench.running.run_suite import run_suite
+from posebench.running.sharing.dispatch import EVALUATION
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.suites.shipped import shipped_suites
 from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, load_suite
