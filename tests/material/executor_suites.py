@@ -20,6 +20,7 @@ from posebench.running.request import ProgressDisplay, RunRequest
 from posebench.running.run_pass import PassWorker
 from posebench.running.run_suite import run_suite
 from posebench.running.sharing.dispatch import EVALUATION
+from posebench.running.sharing.jobs import Segment
 from posebench.running.trained.kept import trained_folder
 from posebench.running.trained.worker import TrainingJob, TrainingWorker
 from posebench.suites.suite import ScoringEntry, Suite
@@ -36,14 +37,14 @@ def executor_request(
     for paradigm in PARADIGMS:
         if not (folder / f"{paradigm}.safetensors").exists():
             small_checkpoint(folder / f"{paradigm}.safetensors", paradigm)
+    axes = options.pop("axes", {"sizes": ("native", "96x80"), "policies": ("native", "resample")})
     suite = Suite(
         "small",
         "d",
-        tuple(f"{paradigm}.safetensors" for paradigm in PARADIGMS),
+        tuple(f"{paradigm}.safetensors" for paradigm in options.pop("paradigms", PARADIGMS)),
         (str(people),),
-        sizes=("native", "96x80"),
-        policies=("native", "resample"),
         scoring=ScoringEntry(replicates=20),
+        **axes,
     )
     own = folder / out
     site = Site(logs=own / "jobs", options=options.pop("options", {"cluster": "local"}))
@@ -66,6 +67,8 @@ def drive(
 class DiesOnce:
     """A worker whose process is killed behind the first cell that any of them stores."""
 
+    at = "finished"
+
     def __init__(self, *arguments: Any) -> None:
         self._worker = PassWorker(*arguments)
         self._out: Path = arguments[0].out
@@ -78,15 +81,21 @@ class DiesOnce:
             return None
         return os.getpid()
 
-    def __call__(self, cells: Sequence[PlannedCell], send: Any) -> None:
+    def __call__(self, job: Sequence[PlannedCell] | Segment, send: Any) -> None:
         """Run cells, and kill behind one of them."""
 
         def send_and_kill(message: Any) -> None:
             send(message)
-            if message[0] == "finished" and (process := self.victim()) is not None:
+            if message[0] == self.at and (process := self.victim()) is not None:
                 os.kill(process, signal.SIGKILL)
 
-        self._worker(cells, send_and_kill)
+        self._worker(job, send_and_kill)
+
+
+class DiesInTheMiddle(DiesOnce):
+    """A worker whose process is killed behind the first batch that any of them predicts."""
+
+    at = "progress"
 
 
 class KillsDriver(DiesOnce):
@@ -122,13 +131,17 @@ def killed_driver(folder: Path, people: Path, out: str, executor: str | None, **
 class Counts:
     """A display that counts what it is shown."""
 
-    def __init__(self, at_first: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, at_first: Callable[[], None] = lambda: None, steps: list[int] | None = None
+    ) -> None:
+        self.steps = [] if steps is None else steps
         self.pending: list[str] = []
         self.finished_ids: list[str] = []
         self._at_first = at_first
 
     def progress(self, label: str, done: int, total: int) -> None:
-        """Show nothing."""
+        """Note how much is done."""
+        self.steps.append(done)
 
     def planned(self, cells: Any, pending: Sequence[PlannedCell], done: Any) -> None:
         """Note what is to be done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -24,14 +25,16 @@ from posebench.running.loading import LoadedCheckpoints
 from posebench.running.passes import passes_on
 from posebench.running.plan import PlannedCell, SuitePlan
 from posebench.running.request import Display, Message, RunRequest, show
-from posebench.running.resources import share_of_each
+from posebench.running.resources import batch_size_on, share_of_each
 from posebench.running.run_pass import PassWorker
+from posebench.running.sharing.costs import cost_of
 from posebench.running.sharing.elsewhere import Expected, StartElsewhere
-from posebench.running.sharing.jobs import jobs_on
+from posebench.running.sharing.jobs import Segment, jobs_on, segments_of
 from posebench.running.storing import fail_cells, stored_cell
 from posebench.running.workload import Workload
 
-_Jobs = Mapping[str, Sequence[PlannedCell]]
+_log = logging.getLogger(__name__)
+_Job = Sequence[PlannedCell] | Segment
 
 
 @dataclass(frozen=True)
@@ -66,33 +69,66 @@ class Dispatch:
     ) -> None:
         """Run the pending ones of the cells that are asked for; whatever fails is a result."""
         shown = _Shown(display, self.request)
-        self._run(self._jobs(asked, pending), shown)
+        jobs = self._jobs(asked, pending)
+        segments = self._segments(jobs, cost_of(asked) / len(self.request.devices))
+        if segments:
+            others = {key: job for key, job in jobs.items() if key not in segments}
+            parts = {
+                f"{key} {part.span.start}-{part.span.stop}": part
+                for key, parts in segments.items()
+                for part in parts
+            }
+            self._run({**parts, **others}, shown)
+            jobs = {key: jobs[key] for key in segments}
+        self._run(jobs, shown)
 
-    def _jobs(self, asked: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> _Jobs:
+    def _jobs(
+        self, asked: Sequence[PlannedCell], pending: Sequence[PlannedCell]
+    ) -> dict[str, Sequence[PlannedCell]]:
         places = len(self.request.devices)
         if self.request.executor is None:
             return {group[0].id: group for group in self.work.jobs(pending, places)}
         waiting = {cell.id for cell in pending}
-        jobs = {}
+        jobs: dict[str, Sequence[PlannedCell]] = {}
         for group in jobs_on([cell for cell in asked if cell.result.status == "ok"], places):
             left = [cell for cell in group if cell.id in waiting]
             if left:
                 jobs[_key(group)] = left
         return jobs
 
-    def _run(self, jobs: _Jobs, shown: _Shown) -> None:
-        request, work, left = self.request, self.work, dict(jobs)
+    def _segments(
+        self, jobs: Mapping[str, Sequence[PlannedCell]], share: float
+    ) -> dict[str, list[Segment]]:
+        """Return the segments of jobs that are dearer than a share, by the keys of the jobs.
+
+        What they predict is gathered in a second round, which a detached run does not have.
+        """
+        if self.request.executor is None or self.request.site.detached:
+            return {}
+        batch = batch_size_on(self.request.resources, self.request.devices[0])
+        parts = {key: segments_of(job, share, batch) for key, job in jobs.items()}
+        return {key: found for key, found in parts.items() if found}
+
+    def _run(self, jobs: Mapping[str, _Job], shown: _Shown) -> None:
+        left = dict(jobs)
         receive = partial(_receive, shown)
-        tries = 1 if work.apart else TRIES  # a measurement is not repeated
+        tries = 1 if self.work.apart else TRIES  # a measurement is not repeated
         workers = self._workers()
         execute = EXECUTORS[self._executor]
         self._keep_only(left)
-        with closing(with_retries(execute, jobs, workers, receive, shown.left, tries)) as outcomes:
+        tried = with_retries(execute, jobs, workers, receive, shown.left_of, tries)
+        with closing(tried) as outcomes:
             for key, outcome in outcomes:
                 if isinstance(outcome, WorkerLost):
-                    fail_cells(request.out, shown.left(jobs[key]), outcome.reason, shown.display)
+                    self._give_up(jobs[key], outcome.reason, shown)
                 del left[key]
                 self._keep_only(left)
+
+    def _give_up(self, job: _Job, reason: str, shown: _Shown) -> None:
+        if isinstance(job, Segment):  # the pass that gathers does without it
+            _log.warning("A segment of %s was not predicted: %s", job.cells[0].id, reason)
+            return
+        fail_cells(self.request.out, shown.left(job), reason, shown.display)
 
     @property
     def _executor(self) -> str:
@@ -115,11 +151,15 @@ class Dispatch:
             start = partial(work.worker, request, plan.workloads, self.loaded)
         return Workers(start, places, work.apart, request.site, _is_lasting)
 
-    def _keep_only(self, left: _Jobs) -> None:
+    def _keep_only(self, left: Mapping[str, _Job]) -> None:
         """Let go of checkpoints that no job here needs any more."""
-        if self._executor != "inline":
-            left = {}
-        self.loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
+        here = left.values() if self._executor == "inline" else ()
+        cells = [cell for job in here for cell in _cells_of(job)]
+        self.loaded.keep_only(cell.checkpoint.source for cell in cells)
+
+
+def _cells_of(job: _Job) -> Sequence[PlannedCell]:
+    return job.cells if isinstance(job, Segment) else job
 
 
 def _key(group: Sequence[PlannedCell]) -> str:
@@ -144,6 +184,10 @@ class _Shown:
         self.display = display
         self._request = request
         self._done = set[str]()
+
+    def left_of(self, job: _Job) -> _Job:
+        """Return what is left of a job to do."""
+        return job if isinstance(job, Segment) else self.left(job)
 
     def left(self, cells: Sequence[PlannedCell]) -> list[PlannedCell]:
         """Return the cells that are not done.

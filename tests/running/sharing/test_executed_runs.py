@@ -11,6 +11,7 @@ import pytest
 from executor_suites import (
     PATHS,
     Counts,
+    DiesInTheMiddle,
     DiesOnce,
     drive,
     executor_request,
@@ -18,9 +19,12 @@ from executor_suites import (
 )
 from same_runs import run_contents
 
+from posebench.prediction.execution import Resources
+from posebench.prediction.kept.parts import Span
 from posebench.results.shared.locks import Shard
 from posebench.results.shared.merging import merge_runs
 from posebench.results.store import read_run
+from posebench.running.sharing.jobs import Segment, segments_of
 
 
 def needs(package: str) -> pytest.MarkDecorator:
@@ -97,6 +101,36 @@ def test_a_killed_driver_changes_nothing(
     assert 0 < len(read_run(request.out).cells) < 6
     drive(request)
     assert run_contents(request.out) == whole
+
+
+def test_one_huge_cell_is_predicted_in_segments_and_scored_once(
+    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posebench.running.sharing.jobs._LEAST_BATCHES", 1)
+    one: dict[str, Any] = {
+        "paradigms": ("heatmap",),
+        "axes": {"decoders": ("argmax", "quarter")},
+        "resources": Resources(threads=1, batch_size=2),
+    }
+    alone = executor_request(folder, people, "huge-alone", **one)
+    drive(alone)
+    request = executor_request(folder, people, "huge", local, **one)
+    spans = list[Span]()
+
+    def spied(job: Any, share: float, batch_size: int) -> list[Segment]:
+        found = segments_of(job, share, batch_size)
+        spans.extend(segment.span for segment in found)
+        return found
+
+    monkeypatch.setattr("posebench.running.sharing.dispatch.segments_of", spied)
+    counts = Counts()
+    drive(request, DiesInTheMiddle, counts)
+    assert (request.out / ".died").exists()
+    assert run_contents(request.out) == run_contents(alone.out)
+    assert len(counts.finished_ids) == 2
+    # Nine people in batches of two, halves of whole batches, which the pass finds when it starts.
+    assert spans == [Span(0, 4), Span(4, 9)]
+    assert counts.steps[-1] == 9 and not list((request.out / "predictions").glob("*.part.npz"))
 
 
 @pytest.mark.slow
