@@ -50,6 +50,7 @@ WITH_TORCH = {
     "reporting.training_display",
     "cli.planned_claims",
     "cli.run_collection",
+    "cli.run_options",
     "cli.run_suite",
     "cli.validate_suite",
 }
@@ -75,6 +76,8 @@ ONLY_IN = {
     "huggingface_hub": {"zoo"},
     "wandb": {"reporting/exports"},
     "mlflow": {"reporting/exports"},
+    "submitit": {"running/executors"},
+    "ray": {"running/executors"},
 }
 
 

@@ -23,11 +23,13 @@ from posebench.cli.evaluate import evaluate_command
 from posebench.cli.examples import help_of
 from posebench.cli.export import export_command
 from posebench.cli.inspect import inspect_command
+from posebench.cli.merge import merge_command
 from posebench.cli.plot import plot_command
 from posebench.cli.probe import probe_command
 from posebench.cli.report import report_command
 from posebench.cli.run import run_command
 from posebench.cli.score import score_command
+from posebench.cli.status import status_command
 from posebench.cli.suite import app as suite_app
 from posebench.cli.table import table_command
 from posebench.cli.train import train_command
@@ -46,6 +48,8 @@ app.command("eval", **help_of("eval"))(evaluate_command)
 app.command("bench", **help_of("bench"))(bench_command)
 app.command("probe", **help_of("probe"))(probe_command)
 app.command("train", **help_of("train"))(train_command)
+app.command("merge", **help_of("merge"))(merge_command)
+app.command("status", **help_of("status"))(status_command)
 app.command("table", **help_of("table"))(table_command)
 app.command("claims", **help_of("claims"))(claims_command)
 app.command("compare", **help_of("compare"))(compare_command)

@@ -22,7 +22,8 @@ from posebench.results.differences import (
     read_differences,
     write_differences,
 )
-from posebench.results.store import RUN_FILE, Run, locked, read_run, start_run
+from posebench.results.shared.locks import locked
+from posebench.results.store import RUN_FILE, Run, read_run, start_run
 from posebench.running.sources import suite_checkpoints
 from posebench.suites.suite import Suite
 

@@ -34,6 +34,16 @@ EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
             "posebench train suites/recipes/simcc-s.yaml --out trained",
             "posebench train own.yaml --device cuda --out trained",
         ),
+        "merge": (
+            "Run",
+            "posebench merge runs/part-1 runs/part-2 --out runs/whole",
+            "posebench merge parts/* --out runs/whole",
+        ),
+        "status": (
+            "Read runs",
+            "posebench status runs/quickstart",
+            "posebench status runs/grid",
+        ),
         "table": (
             "Read runs",
             "posebench table runs/quickstart --ci",

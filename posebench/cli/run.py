@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,45 @@ def run_command(
             "one per GPU.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Only one of several like parts, each run by a process of its own: 2/7, or auto "
+            "in a SLURM array, or auto/7 in a Kubernetes indexed job.",
+        ),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="Who runs the jobs: local (processes), slurm or ray. --jobs says how many at a "
+            "time, 8 by default on a cluster.",
+            show_default=False,
+        ),
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="KEY=VALUE: a parameter of the SLURM jobs, such as partition=gpu, timeout_min=240 "
+            "or gpus_per_node=1; cluster=local tries them as processes of this machine. May be "
+            "given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach",
+            help="Submit SLURM jobs and leave; `posebench status` shows how far they are, and the "
+            "same command without --detach waits for them and judges.",
+        ),
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Ray cluster to use, such as auto; by default Ray is started on this machine.",
+            show_default=False,
+        ),
+    ] = None,
     training: Annotated[
         bool,
         typer.Option(
@@ -69,12 +109,15 @@ def run_command(
     """
     from posebench.cli.choices import roots_of
     from posebench.cli.run_collection import run_collection
-    from posebench.cli.run_suite import RunOptions, run_command_line
+    from posebench.cli.run_options import ExecutorWords, RunOptions
+    from posebench.cli.run_suite import run_command_line
     from posebench.prediction.execution import Resources
+    from posebench.running.sharing.shards import shard_of
     from posebench.suites.collection import is_collection
     from posebench.suites.shipped import find_suite
 
     resources = Resources(threads, workers)
+    words = ExecutorWords(executor, slurm or (), address, detach)
     roots = roots_of(data_root or [])
     asked = RunOptions(
         out,
@@ -89,6 +132,8 @@ def run_command(
         jobs,
         training,
         predictions,
+        None if shard is None else shard_of(shard, os.environ),
+        *words.settle(threads),
     )
     path = find_suite(suite)
     run_file = run_collection if is_collection(path) else run_command_line

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.text import Text
 
+from posebench.cli.run_options import RunOptions
 from posebench.cli.run_suite import (
     Ended,
-    RunOptions,
     check_claims,
     promised_by,
     request_of,
@@ -58,7 +58,7 @@ def run_collection(path: Path, options: RunOptions) -> int:
             break
     begun = [request.out for request in requests if (request.out / RUN_FILE).is_file()]
     verdicts = [verdict for folder in begun for verdict in verdicts_of(read_run(folder))]
-    if verdicts:
+    if verdicts and options.shard is None:
         print_fitting(verdict_table(verdicts))
     print_fitting(Text(f"Run directories: {len(begun)} in {out}"))
     return max(codes)
@@ -158,8 +158,8 @@ def _cost(request: RunRequest, seen: set[str]) -> _Cost:
         new = [each for key, each in waiting.items() if key not in seen]
         seconds = forecast(new, request.devices[0], display.progress).seconds(new)
     seen.update(waiting)
-    cells = promised.plan.cells
-    pending, _ = pending_and_done(request, promised.plan, promised.probes)
+    cells = promised.asked.cells if request.shard else promised.plan.cells
+    pending, _ = pending_and_done(request, promised.asked.cells)
     return _Cost(
         request.suite.name,
         len(cells),

@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 
 from posebench.cli.planned_claims import refuse_untestable
-from posebench.judging.verdicts import verdicts_of
-from posebench.prediction.execution import Resources
+from posebench.cli.printed_run import print_left, print_run
+from posebench.cli.run_options import RunOptions
 from posebench.reporting.live import (
-    cell_cost,
     duration,
-    network_cells,
     plan_line,
     plan_table,
     suite_display,
 )
 from posebench.reporting.messages import say
 from posebench.reporting.printing import print_fitting
-from posebench.reporting.tables.probe_tables import probe_tables
-from posebench.reporting.tables.results_table import by_data, print_results
-from posebench.reporting.tables.verdict_table import verdict_table
 from posebench.reporting.training_display import (
     training_display,
     training_line,
     training_table,
 )
-from posebench.results.cell import CellResult
-from posebench.results.store import RUN_FILE, read_run
+from posebench.results.shared.ledger import JOBS
+from posebench.results.shared.locks import Shard
+from posebench.results.store import RUN_FILE, Run, read_run
 from posebench.running.bench.convolutions import convolution_speed
 from posebench.running.evaluation import check_outputs, exit_code
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.plan import SuitePlan
-from posebench.running.probing import PlannedProbe, asked_probes, pending_probes, plan_probes
+from posebench.running.probing import PlannedProbe, pending_probes, plan_probes
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
+from posebench.running.sharing.asked import Asked, asked_of
+from posebench.running.sharing.costs import cost_of
 from posebench.running.sources import SuiteCheckpoint
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast, stand_ins
+from posebench.running.trained.shares import share_trained
 from posebench.running.trained.train_suite import (
     PlannedTraining,
+    Trainers,
+    TrainingShare,
+    needed_trainings,
     plan_trainings,
     train_suite,
     trained_so_far,
@@ -54,45 +56,6 @@ from posebench.suites.claims import find_claims
 from posebench.suites.settling import settled
 from posebench.suites.shipped import source_text
 from posebench.suites.suite import load_suite
-
-_RUNS = Path("runs")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """The options of `posebench run`.
-
-    `predictions` gets COCO results of each cell.
-
-    `scale` and `data_roots`, by the data sets' names, are for suites that train; `jobs` is how many
-    checkpoints are trained side by side on each device; without `training` none is.
-    """
-
-    out: Path | None = None
-    only: str | None = None
-    limit: int | None = None
-    retry_failed: bool = False
-    dry_run: bool = False
-    device: str = "cpu"
-    resources: Resources = field(default_factory=Resources)
-    scale: str | None = None
-    data_roots: Mapping[str, Path] = field(default_factory=dict)
-    jobs: int | None = None
-    training: bool = True
-    predictions: Path | None = None
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Where checkpoints are trained: a device for each process."""
-        devices = device_names(self.device)
-        jobs = self.jobs or (os.cpu_count() or 1 if devices == ("cpu",) else 1)
-        return devices * jobs
-
-    def folder_for(self, name: str) -> Path:
-        """Return the folder that was asked for, or the default one of a suite's name."""
-        limit = None if self.limit is None else f"limit{self.limit}"
-        named = "-".join(part for part in (name, self.scale, limit) if part is not None)
-        return self.out or _RUNS / named
 
 
 @dataclass(frozen=True)
@@ -122,18 +85,24 @@ def run_command_line(path: Path, options: RunOptions) -> int:
 def request_of(path: Path, options: RunOptions) -> tuple[RunRequest, tuple[str, ...]]:
     """Return what is asked for, with a suite's data settled, and a line for data not here."""
     found = settled(load_suite(path), path.parent, options.scale, options.data_roots)
+    folder, out = path.parent, options.folder_for(found.suite.name)
+    if options.executor is not None:  # other processes may have another folder
+        folder, out = folder.resolve(), out.resolve()
     request = RunRequest(
         suite=found.suite,
-        claims=find_claims(found.suite.claims, path.parent, found.suite.factors),
-        folder=path.parent,
-        out=options.folder_for(found.suite.name),
+        claims=find_claims(found.suite.claims, folder, found.suite.factors),
+        folder=folder,
+        out=out,
         only=options.only,
         limit=options.limit,
         retry_failed=options.retry_failed,
-        devices=device_names(options.device),
+        devices=device_names(options.device) if options.executor is None else options.places,
         resources=options.resources,
         source=source_text(path),
         coco_results=options.predictions,
+        shard=options.shard,
+        executor=options.executor,
+        site=replace(options.site, logs=out / JOBS) if options.executor else options.site,
     )
     check_outputs(request)
     return request, found.absent
@@ -154,68 +123,95 @@ def check_claims(request: RunRequest) -> None:
 def run_request(request: RunRequest, options: RunOptions) -> Ended:
     """Train what a suite needs, run what is left of it, and print its table and verdicts.
 
-    Raises `SpecError`, before anything is run, for claims that could never be tested.
+    Of a shard, its own share; the verdicts are left to the whole run. Raises `SpecError`, before
+    anything is run, for claims that could never be tested.
     """
-    try:
-        request = replace(request, trained=_trained(request, options))
-    except KeyboardInterrupt:
-        say("\nStopped by Ctrl-C. The same command goes on where it stopped.", err=True)
-        return Ended(3, stopped=True)
-    stopped = False
-    with suite_display() as display:
+    with ExitStack() as kept:
         try:
-            run_suite(request, display, check=partial(refuse_untestable, claims=request.claims))
+            request = kept.enter_context(_trained(request, options))
         except KeyboardInterrupt:
-            if not (request.out / RUN_FILE).is_file():
-                raise  # nothing has begun
-            stopped = True
+            say("\nStopped by Ctrl-C. The same command goes on where it stopped.", err=True)
+            return Ended(3, stopped=True)
+        if options.training and options.site.detached and _is_training(request):
+            say("Trainings were submitted. The same command goes on when they are done.")
+            return Ended(0)
+        stopped, asked = False, None
+        with suite_display() as display:
+            try:
+                check = partial(refuse_untestable, claims=request.claims)
+                asked = run_suite(request, display, check=check)
+            except KeyboardInterrupt:
+                if not (request.out / RUN_FILE).is_file():
+                    raise  # nothing has begun
+                stopped = True
     run = read_run(request.out)
-    results = [cell.result for cell in run.cells]
-    for group in by_data(results):
-        print_results(group)
-    for line in _in_suites(results):
-        say(line)
-    for table in probe_tables(run.probes):
-        print_fitting(table)
-    verdicts = verdicts_of(run)
-    if verdicts:
-        print_fitting(verdict_table(verdicts))
+    shown = run if request.shard is None or asked is None else _share_of(run, asked)
+    print_run(shown, verdicts=request.shard is None)
     if run.missing:
         why = "Stopped by Ctrl-C" if stopped else "Not all asked for"
-        total = len(run.record.cells) + len(run.record.probes)
-        print_fitting(f"{why}: {len(run.missing)} of {total} results are left.")
+        print_left(run, why if request.shard is None else f"Shard {request.shard} has ended")
+    elif request.shard is not None:
+        print_fitting(f"All shards are done: posebench claims {request.out} judges the claims.")
     print_fitting(Text(f"Run directory: {request.out}"))
-    return Ended(3 if stopped else exit_code((*results, *run.probes)), stopped)
+    results = [cell.result for cell in shown.cells]
+    return Ended(3 if stopped else exit_code((*results, *shown.probes)), stopped)
 
 
-# Reasons name options of `posebench eval`; these are their keys in a suite.
-_KEYS = {
-    "--spec": "`spec` of a checkpoint",
-    "--engine": "`engines`",
-    "--dataset": "`datasets`",
-}
+def _is_training(request: RunRequest) -> bool:
+    """Tell whether checkpoints are not trained yet, and did not fail."""
+    problems = [each.problem for each in request.trained] + [*request.untrained.values()]
+    return any(problem is not None and problem[0] == "skipped" for problem in problems)
 
 
-def _in_suites(results: Sequence[CellResult]) -> list[str]:
-    """Return what options that reasons name are called in a suite."""
-    reasons = " ".join(result.reason or "" for result in results)
-    return [f"In a suite, {option} is {key}." for option, key in _KEYS.items() if option in reasons]
+def _share_of(run: Run, asked: Asked) -> Run:
+    """Return what a run has of a share."""
+    ids = asked.ids
+    return replace(
+        run,
+        cells=tuple(cell for cell in run.cells if cell.id in ids),
+        probes=tuple(probe for probe in run.probes if probe.id in ids),
+    )
 
 
-def _trained(request: RunRequest, options: RunOptions) -> tuple[SuiteCheckpoint, ...]:
-    """Return the checkpoints of `trained:`, trained first unless they shall not be."""
+@contextmanager
+def _trained(request: RunRequest, options: RunOptions) -> Iterator[RunRequest]:
+    """Yield the request with the checkpoints of `trained:`, trained unless they shall not be."""
+    if request.suite.trained is None:
+        yield request
+    elif request.shard is None:
+        yield replace(request, trained=_train(request, options, None))
+    else:
+        train = partial(_train, request, options)
+        with share_trained(request, request.shard, train, lambda *_: None) as found:
+            yield found
+
+
+def _train(
+    request: RunRequest, options: RunOptions, share: TrainingShare | None
+) -> tuple[SuiteCheckpoint, ...]:
     if not options.training:
-        return trained_so_far(request.suite, request.folder, request.out)
+        return trained_so_far(request.suite, request.folder, request.out, share)
     with training_display() as shown:
-        return train_suite(request.suite, request.folder, request.out, options.places, shown)
+        return train_suite(
+            request.suite,
+            request.folder,
+            request.out,
+            options.places,
+            shown,
+            share,
+            Trainers(options.executor or "processes", request.site),
+        )
 
 
 @dataclass(frozen=True)
 class Promised:
-    """What a suite will have when all is trained: its cells, probes asked for, and trainings."""
+    """What a suite will have when all is trained, and the part of it that is asked for.
+
+    `trainings` are those that the part needs.
+    """
 
     plan: SuitePlan
-    probes: tuple[PlannedProbe, ...]
+    asked: Asked
     trainings: tuple[PlannedTraining, ...]
 
 
@@ -227,7 +223,11 @@ def promised_by(request: RunRequest, display: Display) -> Promised:
     planned = plan_trainings(request.suite, request.folder, request.out)
     plan, probes = _plan_with_stand_ins(request, planned, display)
     refuse_untestable(plan, request.claims)
-    return Promised(plan, tuple(asked_probes(request, probes)), planned)
+    request = replace(request, crops={each.training.name: each.crops for each in planned})
+    asked = asked_of(request, plan, probes)
+    if request.shard is not None:
+        planned = needed_trainings(planned, asked.trainings)
+    return Promised(plan, asked, planned)
 
 
 def _plan_with_stand_ins(
@@ -247,21 +247,30 @@ def _show_plan(request: RunRequest, jobs: int) -> None:
         promised = promised_by(request, display)
         planned = promised.trainings
         found = forecast(planned, request.devices[0], display.progress)
-    asked, plan = promised.probes, promised.plan
-    pending, _ = pending_and_done(request, plan, asked)
-    if plan.cells:
-        print_fitting(plan_table(plan.cells, pending))
-    print_fitting(Text(plan_line(plan.cells, pending)))
-    if asked:
-        left = pending_probes(request, asked)
-        print_fitting(f"{len(asked)} probes, {len(asked) - len(left)} done before")
+    asked = promised.asked
+    pending, _ = pending_and_done(request, asked.cells)
+    shown = promised.plan.cells if request.shard is None else asked.cells
+    if shown:
+        print_fitting(plan_table(shown, pending))
+    print_fitting(Text(plan_line(shown, pending)))
+    if request.shard is not None:
+        print_fitting(_share_line(request.shard, promised))
+    if asked.probes:
+        left = pending_probes(request, asked.probes)
+        print_fitting(f"{len(asked.probes)} probes, {len(asked.probes) - len(left)} done before")
     if planned:
         print_fitting(training_table(planned, found))
         print_fitting(Text(training_line(planned, found, jobs)))
-    total = sum(cell_cost(cell.result) for cell in network_cells(pending))
+    total = cost_of(pending)
     if total:
         speed = convolution_speed()
         print_fitting(
             f"About {total / 1000:.1f} T multiply-accumulates; at {speed:.0f} G/s, measured on"
             f" convolutions just now, about {duration(total / speed)} and the crops' time."
         )
+
+
+def _share_line(shard: Shard, promised: Promised) -> str:
+    own, every = promised.asked.cells, promised.plan.cells
+    part = cost_of(own) / (cost_of(every) or 1.0)
+    return f"Shard {shard}: {len(own)} of {len(every)} cells, {part:.0%} of their cost"

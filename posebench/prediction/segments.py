@@ -1,7 +1,8 @@
 """A pass in segments: its predictions are kept every minute, and not made again after a kill.
 
 Segments are made of whole batches, the same ones as in an uninterrupted pass, so that no answer
-depends on where it was interrupted.
+depends on where it was interrupted, nor on who answered which: several machines may each predict a
+span of the instances, and a pass that finds their answers only gathers them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from posebench.errors import DataError, PosebenchError
 from posebench.networks.codecs import Decoder
 from posebench.prediction.crop_batches import image_order
 from posebench.prediction.execution import Parallelism
-from posebench.prediction.kept.parts import Part, joined, picked, read_parts, write_part
+from posebench.prediction.kept.parts import Part, Span, joined, picked, read_parts, write_part
 from posebench.prediction.predict import Key, NetworkRun, Outcome, predict
 
 _log = logging.getLogger(__name__)
@@ -46,12 +47,46 @@ def predict_in_segments(
     if not keeps or not len(instances):
         return predict(runs, dataset, instances, parallelism=parallelism, progress=progress)
     order = image_order(instances)
-    answers = {key: _Answers(run, parallelism.batch_size, len(order)) for key, run in runs.items()}
+    whole = Span(0, len(order))
+    answers = {key: _Answers(run, parallelism.batch_size, whole) for key, run in runs.items()}
     if before := min((own.done for own in answers.values()), default=0):
         progress(before)
+    _fill(answers, dataset, instances, parallelism, progress)
+    rows = np.argsort(order)
+    return {key: own.outcomes(rows) for key, own in answers.items()}
+
+
+def predict_span(
+    runs: Mapping[Key, NetworkRun],
+    dataset: PoseDataset,
+    instances: Instances,
+    span: Span,
+    *,
+    parallelism: Parallelism,
+    progress: Callable[[int], None],
+) -> None:
+    """Predict a span of the instances and keep the answers, for `predict_in_segments` to gather.
+
+    The span starts and ends between two batches. What a network cannot answer is left to that pass,
+    which meets it again.
+    """
+    answers = {key: _Answers(run, parallelism.batch_size, span) for key, run in runs.items()}
+    _fill(answers, dataset, instances, parallelism, progress)
+    _keep(answers.values())
+
+
+def _fill(
+    answers: Mapping[Key, _Answers],
+    dataset: PoseDataset,
+    instances: Instances,
+    parallelism: Parallelism,
+    progress: Callable[[int], None],
+) -> None:
+    """Predict what is missing of the answers, and keep it now and then."""
+    order = image_order(instances)
     kept_at = time.monotonic()
     try:
-        for start, stop, lacking in _segments(answers, parallelism, len(order)):
+        for start, stop, lacking in _segments(answers, parallelism):
             outcomes = predict(
                 {key: answers[key].left for key in lacking},
                 dataset,
@@ -67,23 +102,22 @@ def predict_in_segments(
     except BaseException:
         _keep(answers.values())
         raise
-    rows = np.argsort(order)
-    return {key: own.outcomes(rows) for key, own in answers.items()}
 
 
 def _segments(
-    answers: Mapping[Key, _Answers], parallelism: Parallelism, total: int
+    answers: Mapping[Key, _Answers], parallelism: Parallelism
 ) -> Iterator[tuple[int, int, list[Key]]]:
     """Yield the start and stop of segments of about a minute, and the runs that lack them."""
     batch = parallelism.batch_size
     least = parallelism.lanes * batch
     length = _FIRST_BATCHES * least
     while lacking := {
-        key: own.done for key, own in answers.items() if own.decoders and own.done < total
+        key: own.done for key, own in answers.items() if own.decoders and own.done < own.stop
     }:
         start = min(lacking.values())
         others = (done for done in lacking.values() if done > start)
-        stop = min(start + length, total, *others)
+        ends = (answers[key].stop for key in lacking)
+        stop = min(start + length, *ends, *others)
         began = time.monotonic()
         yield start, stop, [key for key, done in lacking.items() if done == start]
         speed = (stop - start) / max(time.monotonic() - began, 1e-3)
@@ -109,14 +143,14 @@ def _rows_of(instances: Instances, rows: NDArray[np.intp]) -> Instances:
 
 
 class _Answers:
-    """What the decoders of one run have answered so far, in the batches' order of instances."""
+    """What the decoders of one run have answered of a span, in the batches' order of instances."""
 
-    def __init__(self, run: NetworkRun, batch_size: int, total: int) -> None:
+    def __init__(self, run: NetworkRun, batch_size: int, span: Span) -> None:
         self._run = run
         self._batch_size = batch_size
-        kept = {
-            decoder: read_parts(run.files[decoder], batch_size, total) for decoder in run.decoders
-        }
+        self.stop = span.stop
+        files = {decoder: run.files[decoder] for decoder in run.decoders}
+        kept = {decoder: read_parts(file, batch_size, span) for decoder, file in files.items()}
         # The network runs for all decoders at once, so it starts where the first of them lacks
         # something.
         stops = zip(*([part.stop for part in own] for own in kept.values()), strict=False)
@@ -124,7 +158,7 @@ class _Answers:
         self._parts = {decoder: own[:common] for decoder, own in kept.items()}
         self._failures: dict[Decoder, PosebenchError] = {}
         first = self._parts[run.decoders[0]]
-        self._kept = self.done = first[-1].stop if first else 0
+        self._kept = self.done = first[-1].stop if first else span.start
 
     @property
     def decoders(self) -> tuple[Decoder, ...]:

@@ -18,11 +18,11 @@ from posebench.reporting.messages import as_line
 from posebench.reporting.tables.results_table import reason_lines
 from posebench.reporting.text_tables import cell_text, terminal_table
 from posebench.reporting.texts import points
-from posebench.results.cell import CellResult
 from posebench.results.findings import finding_lines
 from posebench.results.store import StoredCell
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display
+from posebench.running.sharing.costs import cell_cost
 
 _LAST_SHOWN = 8
 _REFRESH_PER_SECOND = 4
@@ -147,15 +147,6 @@ def suite_display() -> Iterator[Display]:
         yield LiveDisplay(live)
 
 
-def cell_cost(result: CellResult) -> float:
-    """Return the giga multiply-accumulates of a cell's network, 0 for one that does not run."""
-    if result.status != "ok":
-        return 0.0
-    passes = 2 if result.protocol.flip_test else 1
-    # A network whose cost cannot be counted still takes time.
-    return (result.gflops or 1.0) * passes * result.protocol.instances
-
-
 def plan_line(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> str:
     """Return how many cells a plan has, how many of them run, and how many are done already."""
     counts = Counter(cell.result.status for cell in cells)
@@ -188,14 +179,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def network_cells(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """Return one cell for each network that runs: decoders share it."""
-    first: dict[object, PlannedCell] = {}
-    for cell in cells:
-        first.setdefault(cell.id if cell.network is None else cell.network.key, cell)
-    return list(first.values())
 
 
 def plan_table(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> RenderableType:

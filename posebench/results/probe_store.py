@@ -97,6 +97,12 @@ def has_arrays(folder: Path, probe: StoredProbe) -> bool:
     return probe.arrays is None or _arrays_path(folder, probe.id).is_file()
 
 
+def probe_files(folder: Path, probe: StoredProbe) -> tuple[Path, ...]:
+    """Return the files of a probe that are there, the probe's own one last."""
+    both = _arrays_path(folder, probe.id), _path(folder, probe.id)
+    return tuple(path for path in both if path.is_file())
+
+
 def has_probe(folder: Path, name: str) -> bool:
     """Tell whether there is a result of a probe, whatever it is worth."""
     return _path(folder, name).is_file()

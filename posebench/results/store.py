@@ -14,11 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from posebench.errors import DataError, SpecError, UsageError
+from posebench.errors import DataError, SpecError
 from posebench.files.environment import environment
 from posebench.files.inputs import not_a_file
 from posebench.files.json_file import read_json
-from posebench.files.locking import taken
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.writing import write_json, write_text
 from posebench.files.yaml_records import YamlFile, record_from_yaml
@@ -26,7 +25,7 @@ from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum
-from posebench.results.image_tables import is_sound, load_table, save_table
+from posebench.results.image_tables import is_sound, load_table, save_table, table_path
 from posebench.results.probe_store import read_probe
 from posebench.results.probes import StoredProbe
 from posebench.scoring.statistics.image_table import ImageTable
@@ -40,7 +39,6 @@ RUN_FILE = "run.yaml"
 _CELLS = "cells"
 _TABLES = "tables"
 PREDICTIONS = "predictions"
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -214,6 +212,14 @@ def has_cell(folder: Path, name: str) -> bool:
     return _cell_path(folder, name).is_file()
 
 
+def cell_files(folder: Path, cell: StoredCell) -> tuple[Path, ...]:
+    """Return the files of a cell that are there, the cell's own one last."""
+    tables, predictions = folder / _TABLES, folder / PREDICTIONS
+    parts = [] if cell.table is None else [table_path(tables, cell.table)]
+    parts += [] if cell.predictions is None else [predictions / f"{cell.predictions}.npz"]
+    return tuple(path for path in (*parts, _cell_path(folder, cell.id)) if path.is_file())
+
+
 def has_table(folder: Path, cell: StoredCell) -> bool:
     """Tell whether the table that a cell names is there and sound; True if it names none."""
     return cell.table is None or is_sound(folder / _TABLES, cell.table)
@@ -256,25 +262,6 @@ def read_run_record(folder: Path) -> RunRecord:
     _check_version(YamlFile(path).value.get("schema_version"), path)
     record, _ = record_from_yaml(RunRecord, path)
     return record
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run directory for one process.
-
-    Raises `UsageError` if another process holds it, or if the file system has no locks. The system
-    releases the lock when the process ends, however it ends.
-    """
-    with _naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = taken(folder / _LOCK)
-    if lock is None:
-        raise UsageError(
-            f"Another process is running in {folder}.",
-            hint="Wait for it, or choose another folder with --out.",
-        )
-    with lock:
-        yield
 
 
 def _cell_path(folder: Path, name: str) -> Path:

@@ -24,7 +24,8 @@ from posebench.running.network_plans import Storage
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import share_out
-from posebench.running.run_suite import EVALUATION, CellWork, run_suite
+from posebench.running.run_suite import run_suite
+from posebench.running.sharing.dispatch import EVALUATION, CellWork
 from posebench.running.sources import checkpoint_entries
 from posebench.suites.claims import find_claims
 from posebench.suites.fields import EvaluationFields

@@ -116,6 +116,7 @@ class NetworkPlanner:
     """Plans the runs of one loaded checkpoint's network.
 
     Each size and policy is tried once, and its cost counted once, whatever the data and engines.
+    This machine need not have the device of networks that run `elsewhere`.
     """
 
     def __init__(
@@ -124,7 +125,10 @@ class NetworkPlanner:
         source: CheckpointSource,
         decoders: Sequence[DecoderChoice],
         storage: Storage,
+        *,
+        elsewhere: bool = False,
     ) -> None:
+        self._elsewhere = elsewhere
         self.checkpoint = checkpoint
         self.facts = checkpoint_facts(checkpoint, source.name)
         self._findings = checkpoint_findings(checkpoint)
@@ -149,7 +153,7 @@ class NetworkPlanner:
                 said = f"{len(scored)} of {len(spec.keypoints)} by name"
                 result = replace(result, protocol=replace(protocol, scored_keypoints=said))
             adapted = self._network(key.size, key.policy)
-            check_execution(self.checkpoint.network, key.execution)
+            check_execution(self.checkpoint.network, key.execution, elsewhere=self._elsewhere)
             check_transform(self.checkpoint.network, key.transform, key.execution, key.policy)
             identity = _outputs_identity(result, workload, key.transform)
             files = self._files(identity, workload)

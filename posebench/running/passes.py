@@ -23,15 +23,15 @@ def passes_on(pending: Sequence[PlannedCell], devices: int) -> list[list[Planned
     network run does, so that all devices have work.
     """
     if devices == 1:
-        by_data = _grouped(pending, lambda cell: cell.runs.key.workload)
+        by_data = grouped(pending, lambda cell: cell.runs.key.workload)
         return [group for cells in by_data for group in _passes(cells)]
-    by_checkpoint = _grouped(pending, lambda cell: (cell.runs.key.workload, _file(cell)))
+    by_checkpoint = grouped(pending, lambda cell: (cell.runs.key.workload, _file(cell)))
     if len(by_checkpoint) >= devices:
         return by_checkpoint
-    return _grouped(pending, lambda cell: cell.runs.key)
+    return grouped(pending, lambda cell: cell.runs.key)
 
 
-def _grouped(
+def grouped(
     cells: Sequence[PlannedCell], key_of: Callable[[PlannedCell], Hashable]
 ) -> list[list[PlannedCell]]:
     """Return cells in groups of one key, in the order in which the keys come first."""

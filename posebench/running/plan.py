@@ -75,7 +75,7 @@ class Place:
     """Where a suite's paths start, what is kept where, and the device that networks run on.
 
     `limit` keeps the first images of each data set only; `trained` are the checkpoints that the run
-    has trained.
+    has trained. The device may be `elsewhere`, on machines that this one need not be like.
     """
 
     folder: Path
@@ -83,6 +83,7 @@ class Place:
     limit: int | None = None
     device: str = "cpu"
     trained: tuple[SuiteCheckpoint, ...] = ()
+    elsewhere: bool = False
 
     def checkpoints(self, suite: Suite) -> tuple[SuiteCheckpoint, ...]:
         """Return all checkpoints of a suite, those that are trained last.
@@ -156,7 +157,9 @@ class _CheckpointPlanner:
         if self._problem is None:
             try:
                 found = loaded.load(source)
-                self._planner = NetworkPlanner(found, source, suite.decoders, place.storage)
+                self._planner = NetworkPlanner(
+                    found, source, suite.decoders, place.storage, elsewhere=place.elsewhere
+                )
                 self._places = sizes_and_policies(
                     found.spec, checkpoint.sizes or suite.sizes, suite.policies
                 )

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from posebench.prediction.execution import Progress, Resources
+from posebench.results.cell import Status
+from posebench.results.shared.locks import Shard
 from posebench.results.store import PREDICTIONS, StoredCell
+from posebench.running.executors.jobs import Site
 from posebench.running.network_plans import Storage
 from posebench.running.plan import PlannedCell
 from posebench.running.sources import SuiteCheckpoint
@@ -25,7 +28,10 @@ class RunRequest:
     networks answer is kept in `storage`, by default with the run. `coco_results` is a file for the
     COCO results of the only cell, or a folder for one file per cell. With `only_adds`, a run
     directory keeps the results that the suite does not ask for. `trained` are the checkpoints that
-    were trained for the suite.
+    were trained for the suite. Of a `shard`, only its cells run; `crops` are those that trainings
+    see, by name, and weigh in what a shard gets; `untrained` says of trainings of the shard why
+    they have no checkpoint, where untrained weights stand in for it in the plan. An `executor` runs
+    the cells, at its `site`, with a worker for each device.
     """
 
     suite: Suite
@@ -42,6 +48,11 @@ class RunRequest:
     coco_results: Path | None = None
     only_adds: bool = False
     trained: tuple[SuiteCheckpoint, ...] = ()
+    shard: Shard | None = None
+    crops: Mapping[str, int] = field(default_factory=dict)
+    untrained: Mapping[str, tuple[Status, str]] = field(default_factory=dict)
+    executor: str | None = None
+    site: Site = field(default_factory=Site)
 
     @property
     def coco_results_in_one_file(self) -> bool:

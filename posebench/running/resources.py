@@ -35,7 +35,7 @@ def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettin
     on_cpu = device == "cpu"
     spare = min(os.cpu_count() or 1, _MOST_WORKERS)
     parallelism = Parallelism(
-        batch_size=resources.batch_size or (_CPU_BATCH if on_cpu else _DEVICE_BATCH),
+        batch_size=batch_size_on(resources, device),
         lanes=min(threads, _MOST_LANES) if on_cpu else _DEVICE_LANES,
         workers=resources.workers if resources.workers is not None else 0 if on_cpu else spare,
     )
@@ -43,6 +43,11 @@ def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettin
         threads, parallelism.batch_size, parallelism.lanes, parallelism.workers, device
     )
     return parallelism, settings
+
+
+def batch_size_on(resources: Resources, device: str) -> int:
+    """Return how many crops a batch has on a device, which this machine need not have."""
+    return resources.batch_size or (_CPU_BATCH if device == "cpu" else _DEVICE_BATCH)
 
 
 def set_up_process(settings: RunSettings) -> None:

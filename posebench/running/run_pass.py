@@ -22,7 +22,7 @@ from posebench.prediction.kept.predictions import (
     write_predictions,
 )
 from posebench.prediction.predict import NetworkRun, Outcome
-from posebench.prediction.segments import predict_in_segments
+from posebench.prediction.segments import predict_in_segments, predict_span
 from posebench.results.cell import Status
 from posebench.running.executors.jobs import Send
 from posebench.running.loading import LoadedCheckpoints
@@ -34,6 +34,7 @@ from posebench.running.reasons import reason_of
 from posebench.running.request import RunRequest, SentDisplay
 from posebench.running.resources import set_up_process, share_out
 from posebench.running.scored import FinishedCell, score_cell
+from posebench.running.sharing.jobs import Segment
 from posebench.running.storing import store_cell
 from posebench.running.workload import Workload
 
@@ -60,17 +61,38 @@ class PassWorker:
         self._parallelism, settings = share_out(request.resources, device)
         set_up_process(settings)
 
-    def __call__(self, cells: Sequence[PlannedCell], send: Send) -> None:
-        """Run one pass, and send what is to be shown."""
-        request = self._request
-        prefix = f"{self._device}: " if len(request.devices) > 1 else ""
+    def __call__(self, job: Sequence[PlannedCell] | Segment, send: Send) -> None:
+        """Run one pass, or a segment of one, and send what is to be shown."""
+        prefix = f"{self._device}: " if len(self._request.devices) > 1 else ""
         display = SentDisplay(send, prefix)
-        cells = [replace(cell, network=on_device(cell.runs, self._device)) for cell in cells]
+        if isinstance(job, Segment):
+            self._predict(replace(job, cells=tuple(self._here(job.cells))), display)
+        else:
+            self._run(self._here(job), display)
+
+    def _here(self, cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+        return [replace(cell, network=on_device(cell.runs, self._device)) for cell in cells]
+
+    def _workload_of(self, cells: Sequence[PlannedCell]) -> Workload:
+        return self._workloads[cells[0].runs.key.workload]
+
+    def _predict(self, segment: Segment, display: SentDisplay) -> None:
+        name = f"{segment.cells[0].id} from {segment.span.start}"
+        run_segment(
+            segment,
+            self._workload_of(segment.cells),
+            self._parallelism,
+            self._loaded,
+            partial(display.progress, name),
+        )
+
+    def _run(self, cells: Sequence[PlannedCell], display: SentDisplay) -> None:
+        request = self._request
         display.started(cells)
         name = pass_name(cell.checkpoint.source.name for cell in cells)
         finished = run_pass(
             cells,
-            self._workloads[cells[0].runs.key.workload],
+            self._workload_of(cells),
             self._parallelism,
             self._loaded,
             partial(display.progress, name),
@@ -98,13 +120,7 @@ def run_pass(
     and new ones are kept. Whatever goes wrong in a cell is its
     `reason`. `progress` gets the number of instances that are done and of all.
     """
-    done, total = 0, len(workload.instances)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
+    advance = _counting(len(workload.instances), progress)
     loaded.make_room(cell.runs.source for cell in cells)
     kept = {cell.id: found for cell in cells if (found := _kept(cell)) is not None}
     to_run = [cell for cell in cells if cell.id not in kept]
@@ -129,6 +145,42 @@ def run_pass(
             yield cell, FinishedCell(replace(cell.result, status=status, reason=reason))
         else:
             yield cell, _scored(cell, outcomes[key][cell.decoder], workload)
+
+
+def run_segment(
+    segment: Segment,
+    workload: Workload,
+    parallelism: Parallelism,
+    loaded: LoadedCheckpoints,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Predict a span of one network's instances, and keep it for the pass that scores them all.
+
+    Whatever goes wrong is left to that pass, which meets it again.
+    """
+    loaded.make_room(cell.runs.source for cell in segment.cells)
+    networks = _networks(segment.cells, workload, parallelism, loaded)
+    span = segment.span
+    predict_span(
+        networks.runs,
+        workload.dataset,
+        workload.instances,
+        span,
+        parallelism=parallelism,
+        progress=_counting(span.stop - span.start, progress),
+    )
+
+
+def _counting(total: int, progress: Callable[[int, int], None]) -> Callable[[int], None]:
+    """Return a function that takes what was done at a time, and tells how much is done so far."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return advance
 
 
 @dataclass(frozen=True)

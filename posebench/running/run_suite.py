@@ -5,62 +5,36 @@ The one orchestrator of `run`, `eval` and `bench`, which differ in what is done 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.environment import environment
 from posebench.prediction.devices import check_device
 from posebench.prediction.execution import Progress
 from posebench.results.probe_store import has_probe
+from posebench.results.shared.locks import locked
 from posebench.results.store import (
     RUN_FILE,
     SCHEMA_VERSION,
     NewerSchemaError,
     RunRecord,
-    StoredCell,
     has_cell,
-    locked,
     read_run_record,
     start_run,
 )
-from posebench.running.executors import EXECUTORS, WorkerLost, Workers
-from posebench.running.executors.jobs import Work
+from posebench.running.executors import ELSEWHERE
 from posebench.running.loading import LoadedCheckpoints
-from posebench.running.passes import passes_on
-from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite
-from posebench.running.probing import asked_probes, plan_probes, run_probes
-from posebench.running.request import Display, Message, RunRequest, show
-from posebench.running.resources import set_up_process, share_of_each, share_out
-from posebench.running.run_pass import PassWorker
+from posebench.running.plan import Place, SuitePlan, plan_suite
+from posebench.running.probing import PlannedProbe, plan_probes, run_probes
+from posebench.running.request import Display, RunRequest
+from posebench.running.resources import set_up_process, share_out
 from posebench.running.scored import FinishedCell
-from posebench.running.storing import fail_cells, pending_and_done, store_cell
+from posebench.running.sharing.asked import Asked, asked_of
+from posebench.running.sharing.dispatch import EVALUATION, CellWork, Dispatch
+from posebench.running.storing import pending_and_done, store_cell
 from posebench.running.trained.places import keep_places, without_places
-from posebench.running.workload import Workload
-
-Jobs = Mapping[str, Sequence[PlannedCell]]
-
-
-@dataclass(frozen=True)
-class CellWork:
-    """What is done for cells: how they become jobs for a number of devices, and who does these.
-
-    `worker` takes the request, the workloads, the checkpoints at hand (None in a process of its
-    own) and the device. `apart` gives each job a process of its own; `record` is how the run's
-    record describes the work; runs of different work do not mix.
-    """
-
-    jobs: Callable[[Sequence[PlannedCell], int], list[list[PlannedCell]]]
-    worker: Callable[[RunRequest, Sequence[Workload], LoadedCheckpoints | None, str], Work]
-    apart: bool = False
-    record: Mapping[str, Any] | None = None
-
-
-EVALUATION = CellWork(passes_on, PassWorker)
 
 
 def run_suite(
@@ -68,8 +42,8 @@ def run_suite(
     display: Display,
     work: CellWork = EVALUATION,
     check: Callable[[SuitePlan], None] | None = None,
-) -> None:
-    """Run what is left of a suite.
+) -> Asked:
+    """Run what is left of a suite, or of a shard of it; return what was asked for.
 
     Results already in the run directory are kept if they were made from the same checkpoint, data,
     protocol and version. A cell that fails is a result. On Ctrl-C what is done is kept. `check`
@@ -77,94 +51,66 @@ def run_suite(
     cannot be used at all.
     """
     request = replace(request, resources=request.all_resources)
-    for device in request.devices:
+    elsewhere = request.executor in ELSEWHERE
+    for device in () if elsewhere else request.devices:
         check_device(device)
-    _, settings = share_out(request.resources, request.devices[0])
+    _, settings = share_out(request.resources, "cpu" if elsewhere else request.devices[0])
     set_up_process(settings)
-    with locked(request.out):
+    with locked(request.out, request.shard):
         _check_work(request, work)
         loaded = LoadedCheckpoints()
         plan = plan_of(request, loaded, display.progress)
         if check is not None:
             check(plan)
         probes = plan_probes(request.suite, plan.checkpoints, plan.workloads, loaded)
-        before = _before(request)
-        record = RunRecord(
-            SCHEMA_VERSION,
-            without_places(request.suite),
-            request.claims,
-            _joined(before.cells, [cell.id for cell in plan.cells], request, has_cell),
-            environment(),
-            settings.torch_threads,
-            request.source,
-            request.limit,
-            work.record,
-            _joined(before.probes, [probe.id for probe in probes], request, has_probe),
-        )
-        start_run(request.out, record)
+        start_run(request.out, _record(request, plan, probes, settings.torch_threads, work))
         keep_places(request.out, request.suite)
-        pending, done = pending_and_done(request, plan, asked_probes(request, probes))
-        display.planned(plan.cells, pending, done)
+        asked = asked_of(request, plan, probes)
+        pending, done = pending_and_done(request, asked.cells)
+        display.planned(plan.cells if request.shard is None else asked.cells, pending, done)
         for cell in pending:
             if cell.result.status != "ok":
                 display.finished(store_cell(request.out, cell, FinishedCell(cell.result)))
         to_run = [cell for cell in pending if cell.result.status == "ok"]
-        groups = work.jobs(to_run, len(request.devices))
-        jobs = {group[0].id: group for group in groups}
-        _run_jobs(request, plan, jobs, loaded, _Shown(display), work)
-        run_probes(request, probes, loaded, display.progress)
+        Dispatch(request, plan, loaded, work).run(asked.cells, to_run, display)
+        run_probes(request, asked.probes, loaded, display.progress)
+    return asked
+
+
+def _record(
+    request: RunRequest,
+    plan: SuitePlan,
+    probes: Sequence[PlannedProbe],
+    threads: int,
+    work: CellWork,
+) -> RunRecord:
+    """Return what the run directory says of the run."""
+    before = _before(request)
+    return RunRecord(
+        SCHEMA_VERSION,
+        without_places(request.suite),
+        request.claims,
+        _joined(before.cells, [cell.id for cell in plan.cells], request, has_cell),
+        environment(),
+        threads,
+        request.source,
+        request.limit,
+        work.record,
+        _joined(before.probes, [probe.id for probe in probes], request, has_probe),
+    )
 
 
 def plan_of(request: RunRequest, loaded: LoadedCheckpoints, progress: Progress) -> SuitePlan:
     """Return all cells of the suite."""
     place = Place(
-        request.folder, request.folders, request.limit, request.devices[0], request.trained
+        request.folder,
+        request.folders,
+        request.limit,
+        request.devices[0],
+        request.trained,
+        elsewhere=request.executor in ELSEWHERE,
     )
     return plan_suite(request.suite, place, loaded, progress)
-
-
-def _run_jobs(
-    request: RunRequest,
-    plan: SuitePlan,
-    jobs: Jobs,
-    loaded: LoadedCheckpoints,
-    shown: _Shown,
-    work: CellWork,
-) -> None:
-    """Run jobs where the request says; a job whose worker is lost fails its cells."""
-    left = dict(jobs)
-    apart = work.apart or len(request.devices) > 1
-    if apart:
-        loaded.keep_only(())
-        share = share_of_each(request.resources, request.devices[0], len(request.devices))
-        request = replace(request, resources=share)
-    start = partial(work.worker, request, plan.workloads, None if apart else loaded)
-    workers = Workers(start, request.devices, fresh=work.apart)
-    execute = EXECUTORS["processes" if apart else "inline"]
-    loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
-    with closing(execute(jobs, workers, lambda _key, message: shown.receive(message))) as outcomes:
-        for key, outcome in outcomes:
-            if isinstance(outcome, WorkerLost):
-                lost = [cell for cell in jobs[key] if cell.id not in shown.done]
-                fail_cells(request.out, lost, outcome.reason, shown.display)
-            del left[key]
-            loaded.keep_only(cell.checkpoint.source for group in left.values() for cell in group)
-
-
-class _Shown:
-    """Shows what workers send, and notes which cells are done."""
-
-    def __init__(self, display: Display) -> None:
-        self.display = display
-        self.done = set[str]()
-
-    def receive(self, message: Message) -> None:
-        """Take one message of a worker."""
-        show(self.display, message)
-        call, arguments = message
-        if call == "finished":
-            stored: StoredCell = arguments[0]
-            self.done.add(stored.id)
 
 
 @dataclass(frozen=True)

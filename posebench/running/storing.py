@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from posebench.__version__ import __version__
-from posebench.errors import PosebenchError, UsageError
+from posebench.errors import PosebenchError
 from posebench.files.records import mapping_from_record
 from posebench.results.cell import CellResult, Intervals
 from posebench.results.store import (
@@ -20,8 +19,7 @@ from posebench.results.store import (
     read_cell,
     write_cell,
 )
-from posebench.running.plan import PlannedCell, SuitePlan
-from posebench.running.probing.plan import PlannedProbe
+from posebench.running.plan import PlannedCell
 from posebench.running.request import Display, RunRequest
 from posebench.running.scored import FinishedCell
 from posebench.running.workload import resampling
@@ -52,23 +50,10 @@ def fail_cells(folder: Path, cells: Sequence[PlannedCell], reason: str, display:
 
 
 def pending_and_done(
-    request: RunRequest, plan: SuitePlan, probes: Sequence[PlannedProbe] = ()
+    request: RunRequest, asked: Sequence[PlannedCell]
 ) -> tuple[list[PlannedCell], dict[str, StoredCell]]:
-    """Return the cells that have no result of this plan yet, and the others' results by id.
-
-    Raises `UsageError` if `--only` fits no cell and none of the `probes` that it leaves.
-    """
-    asked = [
-        cell
-        for cell in plan.cells
-        if request.only is None or fnmatch.fnmatch(cell.id, request.only)
-    ]
-    if not asked and plan.cells and not probes:
-        raise UsageError(
-            f"--only {request.only} fits none of the suite's {len(plan.cells)} cells.",
-            hint=f"A cell's id looks like {plan.cells[0].id}; --dry-run lists them all.",
-        )
-    found = {cell.id: _stored(request, cell) for cell in asked}
+    """Return the cells that have no result of this plan yet, and the others' results by id."""
+    found = {cell.id: stored_cell(request, cell) for cell in asked}
     done = {name: stored for name, stored in found.items() if stored is not None}
     pending = [cell for cell in asked if cell.id not in done]
     _say_what_is_replaced(request, pending)
@@ -89,7 +74,7 @@ def _say_what_is_replaced(request: RunRequest, pending: Sequence[PlannedCell]) -
         )
 
 
-def _stored(request: RunRequest, cell: PlannedCell) -> StoredCell | None:
+def stored_cell(request: RunRequest, cell: PlannedCell) -> StoredCell | None:
     """Return what the run directory has of a cell, None where that is not what is asked for."""
     if request.coco_results is not None or _lacks_outputs(cell):
         return None  # what is asked for besides the run directory is not in it

@@ -44,7 +44,7 @@ def rate(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
 
         monkeypatch.setattr(bench_run, "MeasureWorker", Pretends)
         here = {**EXECUTORS, "processes": EXECUTORS["inline"]}
-        monkeypatch.setattr("posebench.running.run_suite.EXECUTORS", here)
+        monkeypatch.setattr("posebench.running.sharing.dispatch.EXECUTORS", here)
 
     return pretend
 

@@ -17,7 +17,9 @@ import pytest
 import torch
 from lab_suites import ARMS, instant_training, lab_suite
 from safetensors.torch import load_file
+from same_runs import run_contents
 
+from posebench.errors import TrainingError
 from posebench.judging.verdicts import verdicts_of
 from posebench.results.store import read_run
 from posebench.running.executors import EXECUTORS
@@ -109,6 +111,52 @@ def test_what_is_trained_so_far(suite: Path, people: Path, run: Callable[..., An
     assert "simcc_people_s1: skipped: it is not trained yet" in skipped.err
     assert run("run", suite, *where).code == 0
     assert run("run", suite, *where, "--no-training", "--out", "other").code == 0
+
+
+def results_of(out: Path) -> dict[str, Any]:
+    found = run_contents(out)
+    return {name: value for name, value in found.items() if not name.startswith("trained/")}
+
+
+def test_shards_train_what_they_evaluate(
+    suite: Path, people: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("run", suite, "--data-root", f"people={people}", "--jobs", 1)
+    assert run(*options, "--out", "whole").code == 0
+    for index in (1, 2):
+        monkeypatch.setenv("POSEBENCH_CACHE", f"cache-{index}")  # machines that share nothing
+        part = Path(f"part-{index}")
+        shard = ("--out", part, "--shard", f"{index}/2")
+        assert "2 of 2 checkpoints are to be trained" in run(*options, *shard, "--dry-run").out
+        assert run(*options, *shard).code == 0
+        assert len(list((part / "trained").glob("[!.]*"))) == len(read_run(part).cells) == 2
+        assert "2 cells, 2 done before" in run(*options, *shard).err
+    merged = run("merge", "part-1", "part-2", "--out", "merged")
+    assert merged.code == 0 and "L1" in merged.out
+    assert results_of(Path("merged")) == results_of(Path("whole"))
+    assert len(weights(Path("merged"))) == 4
+
+
+def test_a_training_that_fails_in_a_shard_fails_its_cells_alone(
+    suite: Path, people: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(recipe: Any, *others: Any) -> Any:
+        if recipe.name == "simcc_people_s1":
+            raise TrainingError("the loss is nan")
+        return instant_training(recipe, *others)
+
+    monkeypatch.setattr(worker, "train", train)
+    options = ("run", suite, "--data-root", f"people={people}", "--jobs", 1, "--out", "out")
+    codes = [run(*options, "--shard", f"{index}/2").code for index in (1, 2)]
+    assert sorted(codes) == [0, 3]
+    found = read_run(Path("out"))
+    assert found.missing == ()
+    status = {cell.result.checkpoint.name: cell.result.reason for cell in found.cells}
+    assert status.pop("simcc_people_s1") == "it could not be trained: the loss is nan"
+    assert set(status.values()) == {None}
+    monkeypatch.setenv("POSEBENCH_CACHE", "empty")
+    skipped = run(*options, "--shard", "1/2", "--no-training", "--out", "other")
+    assert skipped.code == 3 and "it is not trained yet" in skipped.err
 
 
 def test_ctrl_c_while_training(

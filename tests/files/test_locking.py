@@ -10,7 +10,7 @@ import pytest
 
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.locking import NoLocksError, taken
-from posebench.results.store import locked
+from posebench.results.shared.locks import locked
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, code: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 import small_run
 import torch
 from numpy.typing import NDArray
-from passes import run_cells
+from passes import planned, run_cells
 from small_run import small_checkpoint
 
 from posebench.datasets.requests import DataRequest
@@ -27,10 +27,14 @@ from posebench.prediction import crop_batches, predict as predict_module, segmen
 from posebench.prediction.crops import crop_image
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
+from posebench.prediction.kept.parts import Span
 from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
+from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import Storage
+from posebench.running.run_pass import run_segment
 from posebench.running.scored import FinishedCell
+from posebench.running.sharing.jobs import Segment
 from posebench.running.workload import Workload, load_workload
 from posebench.scoring.evaluate import ScoringOptions
 
@@ -167,6 +171,29 @@ def test_a_killed_pass_goes_on_where_it_was(
     assert numbers(again) == whole
     assert all(cell.result.instances_per_second for cell in again)
     same(tmp_path / "kept", tmp_path / "whole")
+
+
+@LANES
+def test_spans_that_others_predicted_are_gathered(
+    nets: list[Path], workload: Workload, tmp_path: Path, cut: list[Any], lanes: int
+) -> None:
+    run(nets, workload, tmp_path / "whole", lanes)
+    storage, loaded = Storage(predictions=tmp_path / "spans"), LoadedCheckpoints()
+    cells = planned(nets[:1], workload, storage, loaded)
+    whole = (len(workload.instances) // BATCH) * BATCH
+    for span in (Span(6, whole), Span(0, 6), Span(whole, len(workload.instances))):
+        if span.start < span.stop:
+            segment = Segment(cells, span)
+            run_segment(segment, workload, Parallelism(BATCH, lanes), loaded, lambda *_: None)
+    assert parts(tmp_path / "spans")
+    cut.clear()
+    steps: list[int] = []
+    run(nets[:1], workload, tmp_path / "spans", lanes, progress=lambda done, _: steps.append(done))
+    assert (cut, steps) == ([], [len(workload.instances)])
+    for path in (tmp_path / "spans").iterdir():
+        one, other = load_predictions(path), load_predictions(tmp_path / "whole" / path.name)
+        for field in fields(Predictions):
+            np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
 
 
 def test_a_process_killed_at_once_loses_one_segment(

@@ -14,10 +14,11 @@ from small_store import result
 from posebench.networks.codecs import HeatmapCodec
 from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import Execution
-from posebench.reporting.live import LineDisplay, LiveDisplay, cell_cost, duration
+from posebench.reporting.live import LineDisplay, LiveDisplay, duration
 from posebench.results.store import StoredCell
 from posebench.running.network_plans import NetworkPlan, RunKey
 from posebench.running.plan import PlannedCell
+from posebench.running.sharing.costs import cell_cost
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.suites.suite import CheckpointEntry
 

@@ -21,7 +21,8 @@ from posebench.errors import DataError, UsageError
 from posebench.results import store
 from posebench.results.cell import CellFinding, Intervals
 from posebench.results.image_tables import is_sound, load_table, save_table, table_path
-from posebench.results.store import StoredCell, locked, read_cell, read_run, start_run, write_cell
+from posebench.results.shared.locks import locked
+from posebench.results.store import StoredCell, read_cell, read_run, start_run, write_cell
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_a_newer_run_says_so_whatever_it_holds(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from posebench.results.store import locked\n"
+        "import sys; from pathlib import Path; from posebench.results.shared.locks import locked\n"
         f"with locked(Path({str(tmp_path)!r})): print('in', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

@@ -26,7 +26,9 @@ from posebench.running.loading import LoadedCheckpoints, checkpoint_facts, train
 from posebench.running.plan import PlannedCell
 from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
-from posebench.running.run_suite import EVALUATION, run_suite
+from posebench.running.run_suite import run_suite
+from posebench.running.sharing.dispatch import EVALUATION
+from posebench.running.sharing.jobs import Segment
 from posebench.running.sources import CheckpointSource
 from posebench.suites.suite import CheckpointEntry, DatasetEntry, ScoringEntry, Suite
 
@@ -187,7 +189,7 @@ def test_what_is_held_fits_the_budget(folder: Path, calls: Counter[str]) -> None
 class CountsItsLoads(PassWorker):
     """A worker that sends what it loads, and fails where it plans."""
 
-    def __call__(self, cells: Sequence[PlannedCell], send: Send) -> None:
+    def __call__(self, job: Sequence[PlannedCell] | Segment, send: Send) -> None:
         def loaded(path: Path, spec_file: Path | None = None) -> Any:
             send(("progress", (f"loads {path.stem}", 0, 1)))
             return load_checkpoint(path, spec_file)
@@ -195,7 +197,7 @@ class CountsItsLoads(PassWorker):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loading, "load_checkpoint", loaded)
             patch.setattr(network_plans.NetworkPlanner, "plan", None)
-            super().__call__(cells, send)
+            super().__call__(job, send)
 
 
 class Labels(Silence):

@@ -29,12 +29,14 @@ from posebench.networks.sizes import InputSize
 from posebench.prediction.execution import Execution, Resources
 from posebench.results import store
 from posebench.results.store import StoredCell, read_cell, read_run, write_cell
+from posebench.running.executors.jobs import this_node
 from posebench.running.network_plans import NetworkPlan, RunKey
 from posebench.running.passes import passes_on
 from posebench.running.plan import PlannedCell
 from posebench.running.request import RunRequest
 from posebench.running.run_pass import PassWorker
-from posebench.running.run_suite import EVALUATION, run_suite
+from posebench.running.run_suite import run_suite
+from posebench.running.sharing.dispatch import EVALUATION
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.suites.shipped import shipped_suites
 from posebench.suites.suite import CheckpointEntry, ScoringEntry, Suite, load_suite
@@ -322,7 +324,34 @@ def test_a_device_that_dies_fails_its_cells_and_no_others(folder: Path, people: 
     assert sorted(status.values()) == ["failed", "failed", "failed", "unsupported"]
     assert {name.split("_")[2] for name, why in status.items() if why == "failed"} == {"heatmap"}
     (reason,) = reasons
-    assert reason is not None and reason.startswith("the process of cpu ended: SIGKILL")
+    assert reason is not None and reason.startswith(f"the process of cpu on {this_node()} ended")
+    assert "SIGKILL" in reason and reason.endswith("tried 3 times")
+
+
+def test_a_device_that_dies_once_costs_no_cell(folder: Path, people: Path) -> None:
+    alone, asked = request(folder, people, "alone"), request(folder, people, devices=("cpu", "cpu"))
+    ran(alone)
+    recorder = Recorder()
+    run_suite(asked, recorder, replace(EVALUATION, worker=DiesOnce))
+    assert contents(asked.out) == contents(alone.out)
+    assert sorted(recorder.finished_ids) == sorted(recorder.pending)
+
+
+class DiesOnce:
+    """A worker whose process is killed behind the first cell that any of them stores."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._worker = PassWorker(*arguments)
+        self._mark = arguments[0].out / "died"
+
+    def __call__(self, cells: Sequence[PlannedCell], send: Any) -> None:
+        def send_and_die(message: Any) -> None:
+            send(message)
+            if message[0] == "finished" and not self._mark.exists():
+                self._mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        self._worker(cells, send_and_die)
 
 
 class DiesOfHeatmaps:

@@ -35,13 +35,15 @@ _OF_FILES: dict[str, dict[Engine, tuple[Precision, ...]]] = {
 }
 
 
-def check_execution(network: Network, execution: Execution) -> None:
+def check_execution(network: Network, execution: Execution, *, elsewhere: bool = False) -> None:
     """Check that nothing known beforehand keeps a network from running.
 
+    The device need not be one of this machine if the network runs `elsewhere`.
     Raises `UnsupportedExecutionError` if the engine cannot run it, or not in this precision or on
     this device.
     """
-    check_device(execution.device)
+    if not elsewhere:
+        check_device(execution.device)
     engine = execution.engine or own_engine(network)
     offered = PRECISIONS_OF
     if isinstance(network, ExportedNetwork):

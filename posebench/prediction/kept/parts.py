@@ -1,7 +1,7 @@
 """Parts of a cell's predictions, kept while it runs: a killed run goes on where it was.
 
 Parts lie beside the file of all predictions, which replaces them in the end. They follow one
-another from the first instance, in the order of the batches. Deleting any of them is safe.
+another in the order of the batches. Deleting any of them is safe.
 """
 
 from __future__ import annotations
@@ -34,8 +34,16 @@ class Part:
     seconds: float
 
 
-def read_parts(file: CachedFile, batch_size: int, total: int) -> list[Part]:
-    """Return the kept parts of a cell's `total` instances, from the first on.
+@dataclass(frozen=True)
+class Span:
+    """The instances from `start` up to `stop`, in the order of the batches."""
+
+    start: int
+    stop: int
+
+
+def read_parts(file: CachedFile, batch_size: int, span: Span) -> list[Part]:
+    """Return the kept parts of a span of a cell's instances, from its start on.
 
     Only parts made of the same batches count, because others could round differently. A damaged
     part and all that follow it are left out, with a warning.
@@ -46,11 +54,11 @@ def read_parts(file: CachedFile, batch_size: int, total: int) -> list[Part]:
             start, stop = int(found[1]), int(found[2])
             spans[start] = max(stop, spans.get(start, 0))
     parts: list[Part] = []
-    while (start := parts[-1].stop if parts else 0) in spans:
+    while (start := parts[-1].stop if parts else span.start) in spans:
         part_file = _part_file(file, batch_size, start, spans[start])
         try:
             predictions, seconds = read_arrays(part_file, "seconds")
-            if len(predictions) != spans[start] - start or not start < spans[start] <= total:
+            if len(predictions) != spans[start] - start or not start < spans[start] <= span.stop:
                 raise DataError(f"{part_file.path} holds {len(predictions)} instances.")
         except DataError as error:
             _log.warning("%s. They are made again.", in_one_line(error).rstrip("."))

@@ -11,7 +11,7 @@ from posebench.results.store import StoredCell
 from posebench.running.bench.cell import BenchSettings, steps_of
 from posebench.running.bench.measure import MeasureWorker
 from posebench.running.plan import PlannedCell
-from posebench.running.run_suite import CellWork
+from posebench.running.sharing.dispatch import CellWork
 
 _LABEL = "measuring"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -14,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, cast
 
 from posebench.errors import PosebenchError
-from posebench.running.executors.jobs import WorkerLost, Workers
+from posebench.running.executors.jobs import WorkerLost, Workers, this_node
 from posebench.running.reasons import reason_of
 
 # Seconds that a process has to end by itself; finishing its batches takes most of them.
@@ -26,11 +28,12 @@ _PATIENCE = 10
 
 @dataclass
 class _Worker:
-    """A process, and the key of the job it has."""
+    """A process, the key of the job it has, and the file of what it prints, if it has one."""
 
     place: str
     process: BaseProcess
     key: str
+    log: Path | None
 
 
 def processes(
@@ -53,7 +56,7 @@ def processes(
                     is_done, message = connection.recv()
                 except (EOFError, ConnectionError):
                     del running[connection]
-                    yield worker.key, WorkerLost(_ending(worker))
+                    yield worker.key, WorkerLost(_ending(worker), died=True)
                     _start(workers, worker.place, jobs, waiting, running)
                     continue
                 if not is_done:
@@ -86,10 +89,12 @@ def _start(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     level = logging.getLogger("posebench").level
+    if workers.site.logs is not None:
+        workers.site.logs.mkdir(parents=True, exist_ok=True)
     process = context.Process(target=_serve, args=(theirs, workers, place, level), daemon=True)
     process.start()
     theirs.close()  # otherwise its end would go unnoticed
-    running[ours] = _Worker(place, process, waiting[0])
+    running[ours] = _Worker(place, process, waiting[0], _log_of(workers, process.pid))
     _give(ours, running[ours], jobs, waiting)
 
 
@@ -101,8 +106,25 @@ def _give(
         connection.send(jobs[worker.key])
 
 
+def _log_of(workers: Workers, process: int | None) -> Path | None:
+    """Return the file that gets what a process prints, if processes have such files."""
+    folder = workers.site.logs
+    return None if folder is None else folder / f"{this_node()}-{process}.log"
+
+
+def _print_to(log: Path) -> None:
+    """Let this process print to a file, what its libraries print included."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.close(file)
+
+
 def _serve(connection: Connection, workers: Workers, place: str, log_level: int) -> None:
     """Do the jobs that come until there are no more."""
+    log = _log_of(workers, os.getpid())
+    if log is not None:
+        _print_to(log)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("posebench").setLevel(log_level)
     # Ctrl-C reaches every process of a terminal; only the first one obeys it, and says when to
@@ -135,7 +157,8 @@ def _ending(worker: _Worker) -> str:
         how = signal.Signals(-code).name
     if code == -signal.SIGKILL:
         how += ", which the system sends when memory runs out"
-    return f"the process of {worker.place} ended: {how}"
+    said = "" if worker.log is None else f", log {worker.log}"
+    return f"the process of {worker.place} on {this_node()} ended: {how}{said}"
 
 
 def _stop(processes: Sequence[BaseProcess]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -30,12 +29,6 @@ _OUTCOME = {
 }  # fmt: skip
 
 
-def asked_probes(request: RunRequest, planned: Sequence[PlannedProbe]) -> list[PlannedProbe]:
-    """Return the probes whose ids fit the pattern that was asked for."""
-    pattern = request.only
-    return [each for each in planned if pattern is None or fnmatch.fnmatch(each.id, pattern)]
-
-
 def pending_probes(request: RunRequest, asked: Sequence[PlannedProbe]) -> list[PlannedProbe]:
     """Return the probes that the run directory has no result of."""
     return [each for each in asked if not _is_done(request, each)]
@@ -43,12 +36,12 @@ def pending_probes(request: RunRequest, asked: Sequence[PlannedProbe]) -> list[P
 
 def run_probes(
     request: RunRequest,
-    planned: Sequence[PlannedProbe],
+    asked: Sequence[PlannedProbe],
     loaded: LoadedCheckpoints,
     progress: Progress,
 ) -> None:
     """Run what is left of the probes; one that fails is a result with its reason."""
-    pending = pending_probes(request, asked_probes(request, planned))
+    pending = pending_probes(request, asked)
     for done, (probe, subject) in enumerate(_subjects(pending, loaded)):
         progress(f"probe {probe.id}", done, len(pending))
         _store(request, probe, subject)

@@ -151,15 +151,18 @@ def share_trained(folder: Path, key: str) -> None:
 
 
 @contextmanager
-def training_lock(key: str) -> Iterator[None]:
-    """Wait until no other process of this user trains the same."""
-    place, lock = _cached(key), None
-    with contextlib.suppress(OSError, NoLocksError):  # without one, two may train the same
-        if place is not None:
-            path = place.parent.parent / _LOCKS / f"{TRAINED}-{key}.lock"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = taken(path, -1)
-    with lock or contextlib.nullcontext():
+def training_lock(key: str, run: Path) -> Iterator[None]:
+    """Wait until no other process of this user, or in this run directory, trains the same."""
+    place = _cached(key)
+    folders = [run / TRAINED, *([] if place is None else [place.parent.parent])]
+    with contextlib.ExitStack() as held:
+        for folder in folders:
+            path = folder / _LOCKS / f"{TRAINED}-{key}.lock"
+            with contextlib.suppress(OSError, NoLocksError):  # without one, two may train the same
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock = taken(path, -1)
+                if lock is not None:
+                    held.enter_context(lock)
         yield
 
 

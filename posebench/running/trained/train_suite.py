@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from posebench.results.cell import Status
-from posebench.results.store import locked
-from posebench.running.executors import EXECUTORS, WorkerLost, Workers
+from posebench.results.shared.locks import Shard, locked
+from posebench.running.executors import (
+    EXECUTORS,
+    Site,
+    Submitted,
+    WorkerLost,
+    Workers,
+    with_retries,
+)
 from posebench.running.sources import CheckpointSource, SuiteCheckpoint
 from posebench.running.trained.identity import training_keys
 from posebench.running.trained.kept import (
@@ -61,6 +68,22 @@ class PlannedTraining:
         return self.training.recipe.steps * optimisation.batch_size
 
 
+@dataclass(frozen=True)
+class TrainingShare:
+    """The names of the trainings whose checkpoints a shard of a run evaluates."""
+
+    shard: Shard
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Trainers:
+    """Which executor trains, and where."""
+
+    executor: str = "processes"
+    site: Site = field(default_factory=Site)
+
+
 def plan_trainings(suite: Suite, folder: Path, run: Path) -> tuple[PlannedTraining, ...]:
     """Return every training of a suite in `folder`, with what `run` and the cache have of it.
 
@@ -85,8 +108,13 @@ def train_suite(
     run: Path,
     places: Sequence[str],
     display: TrainingDisplay,
+    share: TrainingShare | None = None,
+    trainers: Trainers | None = None,
 ) -> tuple[SuiteCheckpoint, ...]:
     """Train what is not trained yet, one process at each of `places`, and return all checkpoints.
+
+    Of a `share` these are its own, and those that they take weights from. `trainers` are processes
+    of this machine by default.
 
     A training that fails is a checkpoint with its reason; those that need its weights fail with it.
     On Ctrl-C, and however the process ends, what is trained stays, and a training that was under
@@ -94,34 +122,62 @@ def train_suite(
     """
     if suite.trained is None:
         return ()
-    with locked(run):
+    with locked(run, None if share is None else share.shard):
         planned = plan_trainings(suite, folder, run)
-        display.begun(planned)
-        progress = _Progress(run, planned)
-        while jobs := progress.ready():
-            workers = Workers(TrainingWorker, tuple(places))
-            receive = partial(_show_step, display)
-            with closing(EXECUTORS["processes"](jobs, workers, receive)) as outcomes:
-                for name, outcome in outcomes:
-                    display.finished(name, progress.note(name, outcome))
-    return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
+        needed = planned if share is None else needed_trainings(planned, share.names)
+        display.begun(needed)
+        progress = _Progress(run, needed)
+        trainers = trainers or Trainers()
+        workers = Workers(TrainingWorker, tuple(places), site=trainers.site, keeps=_keep_none)
+        while ready := progress.ready():
+            jobs = {f"{name} {job.key[:12]}": job for name, job in ready.items()}
+            receive = partial(_show_step, display, jobs)
+            tried = with_retries(EXECUTORS[trainers.executor], jobs, workers, receive)
+            with closing(tried) as outcomes:
+                for key, outcome in outcomes:
+                    if not isinstance(outcome, Submitted):
+                        name = jobs[key].recipe.name
+                        display.finished(name, progress.note(name, outcome))
+            if trainers.site.detached:
+                break  # what was submitted is done in some other process
+    return tuple(found for each in needed for found in _checkpoints(suite, each, progress))
 
 
-def trained_so_far(suite: Suite, folder: Path, run: Path) -> tuple[SuiteCheckpoint, ...]:
+def needed_trainings(
+    planned: Sequence[PlannedTraining], names: Collection[str]
+) -> tuple[PlannedTraining, ...]:
+    """Return the trainings of these names and those that they take weights from, in order."""
+    needed = {*names}
+    for each in reversed(planned):  # each before those that it takes weights from
+        if each.training.name in needed:
+            needed.update(each.training.sources.values())
+    return tuple(each for each in planned if each.training.name in needed)
+
+
+def trained_so_far(
+    suite: Suite, folder: Path, run: Path, share: TrainingShare | None = None
+) -> tuple[SuiteCheckpoint, ...]:
     """Return all checkpoints of a suite without training any: those that lack are skipped.
 
     Raises `PosebenchError` if recipes or data do not fit.
     """
     if suite.trained is None:
         return ()
-    with locked(run):
+    with locked(run, None if share is None else share.shard):
         planned = plan_trainings(suite, folder, run)
         progress = _Progress(run, planned)
         return tuple(found for each in planned for found in _checkpoints(suite, each, progress))
 
 
-def _show_step(display: TrainingDisplay, name: str, step: tuple[str, int, int]) -> None:
-    display.step(name, *step)
+def _show_step(
+    display: TrainingDisplay, jobs: Mapping[str, TrainingJob], key: str, step: tuple[str, int, int]
+) -> None:
+    display.step(jobs[key].recipe.name, *step)
+
+
+def _keep_none(_step: object) -> bool:
+    """Keep no step of a training until it is done."""
+    return False
 
 
 def suite_checkpoint(

@@ -65,7 +65,7 @@ class TrainingWorker:
     def __call__(self, job: TrainingJob, send: Send) -> TrainedRecord | TrainingFailed:
         """Train one checkpoint, or take it where another process has just trained it."""
         try:
-            with training_lock(job.key):
+            with training_lock(job.key, job.run):
                 found = find_trained(job.run, job.recipe.name, job.key)
                 return found or _trained(job, self._device, _throttled(send))
         except Exception as error:

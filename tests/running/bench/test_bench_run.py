@@ -27,7 +27,8 @@ from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import Storage
 from posebench.running.plan import Place, PlannedCell, plan_suite
 from posebench.running.request import RunRequest
-from posebench.running.run_suite import CellWork, run_suite
+from posebench.running.run_suite import run_suite
+from posebench.running.sharing.dispatch import CellWork
 from posebench.suites.suite import DatasetEntry, ScoringEntry, Suite
 
 BRIEF = BenchSettings(Budget(repeats=2, seconds=0.01, warmup=0.0), (1, 3))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from executor_suites import PATHS, TrainingDiesOnce
 from lab_suites import ARMS, instant_training, lab_suite
+from safetensors.torch import load_file
 
 from posebench.errors import TrainingError
 from posebench.lab.training import Recipe, TrainingOutcome
-from posebench.running.executors import EXECUTORS
+from posebench.running.executors import EXECUTORS, Site
 from posebench.running.sources import SuiteCheckpoint
 from posebench.running.trained import train_suite as training, worker
 from posebench.running.trained.kept import read_record, trained_checkpoint
-from posebench.running.trained.train_suite import PlannedTraining, train_suite
+from posebench.running.trained.train_suite import PlannedTraining, Trainers, train_suite
 from posebench.suites.settling import settled
 from posebench.suites.suite import load_suite
 
@@ -217,3 +221,33 @@ def test_a_suite_without_training(tmp_path: Path) -> None:
     path.write_text("name: n\ndescription: d\ncheckpoints: [a]\n", encoding="utf-8")
     assert train_suite(load_suite(path), tmp_path, tmp_path / "run", ("cpu",), Shown()) == ()
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["processes", "slurm", "ray"])
+def test_a_training_whose_worker_is_killed_goes_on_wherever_it_runs(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = {"slurm": "submitit", "ray": "ray"}.get(executor, "posebench")
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"needs {package}")
+    monkeypatch.setenv("PYTHONPATH", PATHS)
+    monkeypatch.setattr(training, "TrainingWorker", TrainingDiesOnce)
+    path, out = lab_suite(tmp_path), tmp_path / "run"
+    suite = settled(load_suite(path), path.parent).suite
+    weights = {}
+    for out in (tmp_path / "whole", tmp_path / "run"):
+        monkeypatch.setenv("POSEBENCH_CACHE", str(out / "cache"))
+        if out.name == "whole":
+            out.mkdir()
+            (out / ".died").touch()  # nobody else dies
+        trainers = Trainers(
+            "processes" if out.name == "whole" else executor,
+            Site(logs=out / "jobs", options={"cluster": "local"}),
+        )
+        shown = Shown()
+        found = train_suite(suite, path.parent, out, ("cpu", "cpu"), shown, trainers=trainers)
+        assert set(shown.done.values()) == {None} and (out / ".died").exists()
+        weights[out.name] = {each.source.name: load_file(each.source.path) for each in found}
+    for name, tensors in weights["whole"].items():
+        assert all(torch.equal(tensors[key], weights["run"][name][key]) for key in tensors)

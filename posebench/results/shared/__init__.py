@@ -1,0 +1,1 @@
+"""Run directories that several processes write: who may, how parts become one, what is left."""

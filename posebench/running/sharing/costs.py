@@ -1,0 +1,30 @@
+"""What cells cost before they run, in giga multiply-accumulates: to estimate time, and to share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from posebench.results.cell import CellResult
+from posebench.running.plan import PlannedCell
+
+
+def cell_cost(result: CellResult) -> float:
+    """Return the giga multiply-accumulates of a cell's network, 0 for one that does not run."""
+    if result.status != "ok":
+        return 0.0
+    passes = 2 if result.protocol.flip_test else 1
+    # A network whose cost cannot be counted still takes time.
+    return (result.gflops or 1.0) * passes * result.protocol.instances
+
+
+def network_cells(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """Return one cell for each network that runs: decoders share it."""
+    first: dict[object, PlannedCell] = {}
+    for cell in cells:
+        first.setdefault(cell.id if cell.network is None else cell.network.key, cell)
+    return list(first.values())
+
+
+def cost_of(cells: Sequence[PlannedCell]) -> float:
+    """Return the giga multiply-accumulates of cells together; each network counts once."""
+    return sum(cell_cost(cell.result) for cell in network_cells(cells))
