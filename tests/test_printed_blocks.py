@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def test_a_block_is_what_its_command_prints(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert block.text == printed(block.command)
+
+
+def test_verdicts_in_the_table_of_all_claims_are_those_below_it() -> None:
+    page = ROOT / "results" / "lab" / "README.md"
+    (block,) = blocks_of(page)
+    said = re.findall(r"([A-Z]\d+-[\w-]+): (\w+, [^|<]+?)(?=<br>| \|)", page.read_text("utf-8"))
+    lines = [line.split(" | ") for line in block.text.splitlines() if line.startswith("| ")]
+    rows = {cells[1]: cells[3:] for cells in lines}
+    assert len(said) > 20
+    assert [text for name, text in said if text not in " | ".join(rows[name])] == []
 
 
 def test_every_page_of_results_has_its_blocks() -> None:
