@@ -155,7 +155,8 @@ def test_the_baseline_at_its_trained_size_stands_for_every_policy(tmp_path: Path
 def test_policies_show_the_value_of_the_trained_size_where_they_are_the_same(
     tmp_path: Path,
 ) -> None:
-    cells, tables = {}, {}
+    cells: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     for place, name in enumerate("AB"):
         for size, policy in (("64x48", "native"), ("128x96", "native"), ("128x96", "pool")):
             key = f"{name}-{size}-{policy}"
