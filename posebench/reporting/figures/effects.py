@@ -79,8 +79,10 @@ def _draw(axes: Axes, *, verdict: Verdict, effect: float, reach: float) -> None:
     ends = [
         value for value in (-reach, reach) if all(abs(value - m) > _APART * reach for m in margins)
     ]
-    texts = ["" if crowded else "0", *(f"{m:+g}" for m in margins), *(f"{e:+g}" for e in ends)]
-    axes.set_xticks([0, *margins, *ends], texts)
+    named = ["" if crowded else "0", *(f"{margin:+g}" for margin in margins)]
+    if crowded and len(margins) > 1:
+        named = [f"±{border:g}", "", ""]
+    axes.set_xticks([0, *margins, *ends], [*named, *(f"{end:+g}" for end in ends)])
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

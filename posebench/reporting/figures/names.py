@@ -22,6 +22,8 @@ _NONE = (None, "None", "none", "")
 _NEAR, _GAP, _STEP, _STEPS = 5.0, 1.0, 7.0, 6
 # The distance, in pixels, between places at which a line is looked at.
 _STRIDE = 3.0
+# Lines of more names to their marks would be a thicket.
+_FEW = 12
 Place = tuple[float, float, str, str]
 
 
@@ -64,8 +66,9 @@ def add_name(axes: Axes, x: float, y: float, name: str, colour: str) -> None:
 def arrange_names(figure: Figure) -> None:
     """Move each name to the first free place around its mark; hide names that find none.
 
-    Places that no line crosses come first, and those whose line to the mark crosses nothing. A name
-    that lies far from its mark has a line to it. The figure must be laid out before.
+    Places that no line crosses come first, and those whose line to the mark crosses nothing; with
+    many names there are no others. A name that lies far from its mark has a line to it. The figure
+    must be laid out before.
     """
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     for axes in figure.axes:
@@ -75,7 +78,9 @@ def arrange_names(figure: Figure) -> None:
         inside = axes.get_window_extent(renderer)
         taken, crossed = list(mark_boxes(axes)), list(_line_boxes(axes))
         for name in sorted(names, key=lambda name: -name.xy[1]):  # type: ignore[attr-defined]
-            for obstacles, straight in (([*taken, *crossed], True), (taken, True), (taken, False)):
+            ways = [([*taken, *crossed], True), (taken, True)]
+            ways += [(taken, False)] if len(names) <= _FEW else []
+            for obstacles, straight in ways:
                 box = _placed(name, obstacles, inside, renderer, straight=straight)
                 if box is not None:
                     taken.append(box)

@@ -48,7 +48,7 @@ _FLOOR = 0.09
 # How far apart the marks of one size stand, and how wide they may spread, in points.
 _DODGE, _SPREAD = 4.0, 14.0
 # Names of more checkpoints would cover one another.
-_MOST_NAMES = 4
+_MOST_NAMES, _MOST_COLUMNS = 4, 3
 # Room beside the smallest and largest size, as factors, the latter with and without names.
 _MARGIN, _NAME_ROOM = 1.25, 2.1
 
@@ -94,7 +94,7 @@ def resolution_drawing(
         heading=protocol_line(results) + f" · {without} without a size left out" * bool(without),
         panels=tuple(panels),
         legend=_legend(results, view),
-        columns=max(len(_policies(row)) for row in rows),
+        columns=min(_MOST_COLUMNS, max(len(_policies(row)) for row in rows)),
         height=_HEIGHT if most <= _LEVEL_LABELS else _HEIGHT_WITH_UPRIGHT_LABELS,
         same_y=True,
     )

@@ -207,7 +207,8 @@ def panel_title(cells: Sequence[ReadCell], with_protocol: bool) -> str:
     sizes = list(dict.fromkeys(str(one.trained_size) for one in facts))
     parts = [names, *(backbones if len(backbones) == 1 else [])]
     parts += [f"trained at {sizes[0]}"] if len(sizes) == 1 else []
-    return clean(" · ".join([*parts, *([measured_by(cells[0].result)] if with_protocol else [])]))
+    protocols = dict.fromkeys(measured_by(cell.result) for cell in cells)
+    return clean(" · ".join([*parts, *([" / ".join(protocols)] if with_protocol else [])]))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -38,7 +38,8 @@ class PivotRequest:
 
     No `rows` means every field that varies and is in no column. `baseline` is a checkpoint's
     name, to which differences have intervals with `intervals`; `sort` names the column that orders
-    the rows, best first: a column of values or of a row field, or `best`, which is the first.
+    the rows, best first: a column of values or of a row field, or `best`, which is the first; a
+    metric's name is its first column.
     """
 
     rows: tuple[str, ...] = ()
@@ -94,9 +95,12 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     row_fields = request.rows or _varying(sources, request.columns)
     columns = _columns(sources, request)
     lines = _lines(sources, row_fields, request.columns)
+    homes = _homes(sources, row_fields, request.columns)
     matrix = [
-        Row(keys, [Slot(_at(found, column), metric) for column, metric in columns], row_fields)
+        Row(keys, [Slot(_at(found, c), metric, policy) for c, metric in columns], row_fields)
         for keys, found in lines.items()
+        for found in [{**homes.get(_elsewhere(keys, row_fields), {}), **found}]
+        for policy in [dict(zip(row_fields, keys, strict=True)).get("policy")]
     ]
     subtracted = []
     for index in range(len(columns)):
@@ -109,7 +113,7 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     rows = [PivotRow(row.keys, tuple(slot.entry for slot in row.slots)) for row in matrix]
     labels = tuple(_label(column, metric, request) for column, metric in columns)
     if request.sort is not None:
-        rows.sort(key=_order(request.sort, row_fields, labels))
+        rows.sort(key=_order(request.sort, row_fields, labels, request.metrics))
     shared = _shared(sources, {*row_fields, *request.columns})
     found = finding_lines(source.stored.result for source in sources)
     return Pivot(row_fields, labels, tuple(rows), shared, tuple(found))
@@ -126,6 +130,29 @@ def _lines(
         if other is not source:
             raise _ambiguous(source, other, (*row_fields, *columns))
     return lines
+
+
+def _elsewhere(keys: tuple[str, ...], row_fields: Sequence[str]) -> tuple[str, ...]:
+    """Return a row's values without its policy."""
+    pairs = zip(row_fields, keys, strict=True)
+    return tuple(key for name, key in pairs if name != "policy")
+
+
+def _homes(
+    sources: Sequence[Source], row_fields: Sequence[str], columns: Sequence[str]
+) -> dict[tuple[str, ...], dict[tuple[str, ...], Source]]:
+    """Return the cells at trained sizes by row without policy and by column.
+
+    All policies are the same there, so that rows of other policies show them too.
+    """
+    homes: dict[tuple[str, ...], dict[tuple[str, ...], Source]] = {}
+    if "policy" not in row_fields:
+        return homes
+    for source in sources:
+        if source.fields.get("relative_size") == "1x":
+            keys = _elsewhere(_texts(source, row_fields), row_fields)
+            homes.setdefault(keys, {})[_texts(source, columns)] = source
+    return homes
 
 
 def _at(found: dict[tuple[str, ...], Source], column: tuple[str, ...]) -> Source | None:
@@ -191,7 +218,7 @@ def _by_size(value: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _order(
-    column: str, row_fields: Sequence[str], labels: Sequence[str]
+    column: str, row_fields: Sequence[str], labels: Sequence[str], metrics: Sequence[str]
 ) -> Callable[[PivotRow], Any]:
     """Return a key that sorts rows by a column.
 
@@ -203,8 +230,11 @@ def _order(
     if column in labels:
         index = labels.index(column)
         return lambda row: _badness([row.entries[index]])
+    if column in metrics:
+        places = range(metrics.index(column), len(labels), len(metrics))
+        return lambda row: _badness([row.entries[index] for index in places])
     if column != BEST:
-        shown = (*row_fields, *labels, BEST)
+        shown = (*row_fields, *labels, *metrics, BEST)
         raise UsageError(f"The table has no column {column!r}.", hint=nearest(column, shown))
     return lambda row: _badness(row.entries)
 

@@ -219,7 +219,7 @@ def _notes(pivot: Pivot) -> list[str]:
     if pivot.shared:
         notes.append("All: " + ", ".join(f"{name} {value}" for name, value in pivot.shared) + ".")
     entries = [entry for row in pivot.rows for entry in row.entries if entry is not None]
-    tested = sum(entry.p_holm is not None for entry in entries)
+    tested = sum(entry.p_holm is not None and not entry.is_native for entry in entries)
     if tested:
         notes.append(
             f"{MARK} told apart from the baseline: p below {LEVEL} after Holm over {tested} "

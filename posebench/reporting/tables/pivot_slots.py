@@ -26,7 +26,8 @@ class Entry:
     entries of one protocol. `difference` is to the baseline's entry of the same column, with its
     interval and p-value where they were asked for; `not_comparable` names the fields of the
     protocol that forbid one, or says that the baseline has no value. `unstable` is why a speed is
-    not stable.
+    not stable. `is_native` marks an entry of the trained size in the row of another policy, which
+    is the same there.
     """
 
     metric: str
@@ -43,6 +44,7 @@ class Entry:
     told_apart: bool | None = None
     not_comparable: tuple[str, ...] = ()
     unstable: str | None = None
+    is_native: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,12 @@ class Source:
 class Slot:
     """A place of the table: where its value comes from, and the entry it shows."""
 
-    def __init__(self, source: Source | None, metric: str) -> None:
+    def __init__(self, source: Source | None, metric: str, policy: str | None = None) -> None:
+        """Take a value from a cell for a row, which may have another `policy` than the cell."""
         self.source = source
         self.entry = None if source is None else _entry(source, metric)
+        if source is not None and self.entry is not None and policy is not None:
+            self.entry = replace(self.entry, is_native=source.fields.get("policy") != policy)
 
     @property
     def value(self) -> float | None:
@@ -193,7 +198,11 @@ def add_chance(subtracted: Sequence[tuple[Slot, Slot]], runs: Sequence[Run]) -> 
         if slot.entry is not None and slot.entry.difference is not None
         if slot.source is not None and base.source is not None
     ]
-    for (slot, _), chance in zip(subtracted, chance_of(runs, asked), strict=True):
+    # A difference that rows of several policies show is one.
+    single = list(dict.fromkeys(asked))
+    chances = dict(zip(single, chance_of(runs, single), strict=True))
+    for (slot, _), own in zip(subtracted, asked, strict=True):
+        chance = chances[own]
         assert slot.entry is not None, "only entries with values are subtracted"
         slot.entry = replace(
             slot.entry,

@@ -103,6 +103,18 @@ def test_the_side_that_supports_a_claim_is_shaded(
         assert (span.x0, span.x1) == pytest.approx(side)
 
 
+def test_margins_that_lie_close_have_one_label() -> None:
+    panel = verdict_panel(
+        Verdict(replace(CLAIM, margin=0.01, direction="within"), "untested", 0.0), 30
+    )
+    assert panel is not None
+    with house_style():
+        axes: Any = empty_figure(3, 0.5).subplots()
+        panel.draw(axes)
+        texts = [text.get_text() for text in axes.get_xticklabels()]
+        assert texts == ["±1", "", "", "-30", "+30"]
+
+
 def test_a_verdict_is_drawn_as_wide_as_others_of_its_unit() -> None:
     panel = verdict_panel(Verdict(CLAIM, "supported", 0.01, 0.005, 0.02), reach=30)
     assert panel is not None

@@ -2,54 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Visit
 from report_runs import CLAIM, hostile_run
 from small_store import result, run_folder
 
 from posebench.reporting.page import ReportRequest, write_report
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Return a headless browser, or skip."""
-    api = pytest.importorskip("playwright.sync_api", reason="needs posebench-pose[browser]")
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"needs a browser on the machine: {', '.join(BROWSERS)}")
-    with api.sync_playwright() as driver:
-        # Browsers refuse their sandbox to root, which containers run as.
-        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-class Visit:
-    """A page that is open, and what it said and asked for."""
-
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
-        self.page = browser.new_context(**options).new_page()
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.said.append("dialog"))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def column(self, table: str, index: int) -> list[str]:
-        """Return the texts of a column's rows that are shown."""
-        texts: list[str] = self.page.eval_on_selector_all(
-            f"#{table} tbody tr:not([hidden])",
-            f"rows => rows.map(row => row.cells[{index}].textContent)",
-        )
-        return texts
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def headers(visit: Visit) -> list[str]:
-    found: list[str] = visit.page.eval_on_selector_all(
-        "#results-table thead th", "all => all.map(each => each.textContent)"
-    )
-    return found
+    return visit.texts("#results-table thead th")
 
 
 def test_sorting_by_mouse_and_keyboard(browser: Any, report: Path) -> None:
@@ -135,6 +93,33 @@ def test_print_unfolds_and_the_keyboard_skips(browser: Any, report: Path) -> Non
     assert visit.page.locator("article details:not([open])").count() == 0
     visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert visit.page.locator("article details[open]").count() == 0
+
+
+def test_what_people_came_for_is_on_screen(browser: Any, report: Path) -> None:
+    for width, names in (
+        (1280, ("checkpoint", "size", "AP", "backbone", "params M")),
+        (390, ("checkpoint", "size", "AP")),
+    ):
+        visit = Visit(browser, report, viewport={"width": width, "height": 900})
+        found = headers(visit)
+        assert [name for name in found if name in names] == list(names)
+        for name in names:
+            header = visit.page.locator("#results-table thead th").nth(found.index(name))
+            box = header.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width, (width, name)
+
+
+def test_paper_has_no_lists_of_cells(browser: Any, tmp_path: Path) -> None:
+    cells = {f"cell-{n}": result("heatmap-s", None, policy=f"p{n}") for n in range(40)}
+    cells["good"] = result("simcc-s", 0.5)
+    path = write_report(ReportRequest(run_folder(tmp_path / "run", cells), tmp_path / "r.html"))
+    visit = Visit(browser, path)
+    shown = "all => all.filter(e => e.getClientRects().length).map(e => e.textContent)"
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(visit.texts(".troubles .cells li", shown)) == 40
+    visit.page.emulate_media(media="print")
+    assert visit.texts(".troubles .cells li", shown) == []
+    assert visit.texts(".troubles .cells-count", shown) == ["40 cells:"]
 
 
 # Texts with less than 4.5:1 between ink and what is behind it (WCAG 2, AA).

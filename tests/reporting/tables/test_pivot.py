@@ -152,6 +152,39 @@ def test_the_baseline_at_its_trained_size_stands_for_every_policy(tmp_path: Path
     assert shown(pivot)["B", "resample"] == ["70.0 (+20.0)"]
 
 
+def test_policies_show_the_value_of_the_trained_size_where_they_are_the_same(
+    tmp_path: Path,
+) -> None:
+    cells: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
+    for place, name in enumerate("AB"):
+        for size, policy in (("64x48", "native"), ("128x96", "native"), ("128x96", "pool")):
+            key = f"{name}-{size}-{policy}"
+            cells[key] = result(name, 0.5, size=InputSize.parse(size), policy=policy)
+            tables[key] = made_up_table(0.3 + 0.4 * place, seed=len(tables))
+    folder = run_folder(tmp_path, cells, tables)
+    request = PivotRequest(("checkpoint", "policy"), baseline="A", intervals=True)
+    pivot = pivot_runs([folder], request)
+    rows = {row.keys: row.entries for row in pivot.rows}
+    native, pooled = rows["B", "native"], rows["B", "pool"]
+    assert native[0] is not None and pooled[0] is not None
+    assert pooled[0] == replace(native[0], is_native=True)
+    assert pooled[1] is not None and not pooled[1].is_native
+    # Each difference is tested once, in however many rows it is shown.
+    assert "Holm over 3 differences" in TEXT_FORMATS["md"](pivot, True)
+    single = [native[0], native[1], pooled[1]]
+    alone = pivot_runs([folder], replace(request, rows=("checkpoint",), columns=("size", "policy")))
+    (others,) = [row.entries for row in alone.rows if row.keys == ("B",)]
+    assert [e.p_holm for e in single if e] == [e.p_holm for e in others if e]
+
+
+def test_a_metric_names_its_first_column(run: Path) -> None:
+    by_metric = pivot_runs([run], PivotRequest(("checkpoint",), sort="AP"))
+    by_best = pivot_runs([run], PivotRequest(("checkpoint",), sort="best"))
+    assert by_metric.rows == by_best.rows
+    assert [row.keys for row in by_metric.rows] == [("simcc-s",), ("heatmap-s",)]
+
+
 def test_rows_are_sorted_by_any_column(run: Path) -> None:
     def names(sort: str, **more: Any) -> list[tuple[str, ...]]:
         pivot = pivot_runs([run], PivotRequest(rows=("checkpoint",), sort=sort, **more))

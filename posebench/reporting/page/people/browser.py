@@ -135,7 +135,12 @@ def _document(
         {"name": name, "look": series_class(wish.looks, name), **values}
         for name, values in zip(models, own, strict=True)
     ]
-    words = {"errors": ERRORS, "sizes": tuple(SIZES), "crowding": tuple(CROWDING)}
+    words = {
+        "data": [persons.name for persons in groups],
+        "errors": ERRORS,
+        "sizes": tuple(SIZES),
+        "crowding": tuple(CROWDING),
+    }
     return {"words": words, "persons": columns, "models": named}
 
 

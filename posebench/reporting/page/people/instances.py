@@ -98,7 +98,8 @@ def pair_instances(run: Run, data: RunData, pair: CellPair) -> PairInstances:
     """Return the persons of a pair.
 
     With ground-truth boxes an instance is its own person; with detected ones it is the person of
-    its image that the two poses together resemble most. Raises `PosebenchError` if data or
+    its image that the two poses together resemble most, and of a person's instances the most
+    similar one is returned. Raises `PosebenchError` if data or
     predictions are not there.
     """
     dataset = data.of(pair.cells[0])
@@ -121,7 +122,7 @@ def pair_instances(run: Run, data: RunData, pair: CellPair) -> PairInstances:
     for index, pairs in enumerate(similar):
         own = pairs.person == persons[pairs.detection]
         oks[index, pairs.detection[own]] = pairs.oks[own]
-    known = persons >= 0
+    known = best_of_each(persons, oks.sum(axis=0))
     return PairInstances(
         dataset,
         truth,
@@ -162,6 +163,18 @@ def most_similar(
     persons = np.full(count, -1, dtype=np.int64)
     persons[detection[order]] = person[order]  # the last of a detection, its best, stays
     return persons
+
+
+def best_of_each(persons: NDArray[np.int64], oks: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which of N instances is the most similar one of its person, the first of equals.
+
+    `persons` (N,) are -1 where there is none, `oks` (N,) how similar each is.
+    """
+    order = np.lexsort((np.arange(len(persons)), -oks, persons))
+    _, first = np.unique(persons[order], return_index=True)
+    best = np.zeros(len(persons), dtype=bool)
+    best[order[first]] = True
+    return best & (persons >= 0)
 
 
 def kept_predictions(run: Run, cell: StoredCell) -> Predictions:

@@ -47,6 +47,7 @@
       words.crowding[persons.crowding[row]],
       `${persons.labelled[row]} keypoint${persons.labelled[row] === 1 ? "" : "s"} labelled`,
     ];
+    if (words.data.length > 1) facts.push(words.data[persons.data[row]]);
     made.append(element("p", facts.join(" · "), "why"));
     const tiles = element("div", "", "tiles");
     for (const index of [one, other]) {

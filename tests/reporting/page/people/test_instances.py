@@ -12,6 +12,7 @@ from posebench.reporting.page.pairs import matched_pairs, protocol_groups, shown
 from posebench.reporting.page.people.gallery import chosen_instances
 from posebench.reporting.page.people.instances import (
     PairInstances,
+    best_of_each,
     load_run_data,
     most_similar,
     pair_instances,
@@ -76,3 +77,9 @@ def test_detected_boxes_have_the_person_that_both_resemble_most() -> None:
     among = np.array([True, True, False])
     # 0: person 1 with 1.1 before person 0 with 1.0; 1: person 2 does not count; 2: nobody.
     assert most_similar([one, other], 3, among).tolist() == [1, 1, -1]
+
+
+def test_of_a_persons_instances_the_most_similar_one_stays() -> None:
+    persons = np.array([2, -1, 0, 2, 0, 2])
+    oks = np.array([0.3, 0.9, 0.1, 0.8, 0.1, 0.8])
+    assert np.flatnonzero(best_of_each(persons, oks)).tolist() == [2, 3]
