@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 _OF_PROBES = ("decay", "position-code", "similarity", "matching", "match-examples")
+# What draws a score, and so takes --metric.
+_SCORED = ("resolution", "scaling", "pareto", "bits", "sparsity", "history")
+_SELECTED = (*_SCORED, "keypoints")
 KINDS = (
-    "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", *_OF_PROBES, "difference",
-    "verdicts", "curve",
+    "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", "history", *_OF_PROBES,
+    "difference", "verdicts", "curve",
 )  # fmt: skip
 
 
@@ -18,43 +21,78 @@ def plot_command(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="A run directory, or a results file of `posebench eval`; for curve: .curve.json "
-            "files of `posebench train`, or folders of them.",
+            help="A run directory, or a results file of `posebench eval`; for history: several run "
+            "directories; for curve: .curve.json files of `posebench train`, or folders of them.",
             show_default=False,
         ),
     ],
     kind: Annotated[
         str,
         typer.Option(
-            help="resolution: AP against input size; scaling: against parameters; pareto: against "
-            "cost; keypoints: by keypoint; bits, sparsity: by transform; difference: between "
-            "checkpoints; verdicts: effects of claims, seed by seed; curve: AP and loss in "
-            "training. Of probes: decay: response by distance; position-code: cosines of bins; "
-            "similarity: cosines of keypoints; matching: by layer; match-examples: with images."
+            help="resolution: a score against input size; scaling: against parameters; pareto: "
+            "against cost; keypoints: by keypoint; bits, sparsity: by transform; history: score "
+            "and speed over runs; difference: between checkpoints; verdicts: effects of claims, "
+            "seed by seed; curve: AP and loss in training. Of probes: decay: response by distance; "
+            "position-code: cosines of bins; similarity: cosines of keypoints; matching: by layer; "
+            "match-examples: with images."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],
+    metric: Annotated[
+        str, typer.Option(help="Score to draw, such as AP, AR, PCK@0.1, median error or ECE.")
+    ] = "AP",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only cells whose id fits a pattern, as in posebench run, or whose field does: "
+            "policy=native, checkpoint=heatmap-*. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Draw a run's results, or training curves, for print and for screens."""
+    """Draw a run's results, runs over time, or training curves, for print and for screens."""
     from posebench.cli.choices import one_of
     from posebench.errors import UsageError
     from posebench.reporting.figures.files import (
+        Shown,
         plot_curves,
         plot_differences,
+        plot_history,
         plot_run,
         plot_verdicts,
     )
+    from posebench.reporting.figures.values import Measure
     from posebench.reporting.messages import say
+    from posebench.results.numbers import NUMBERS
 
     chosen = one_of(kind, KINDS, "--kind")
+    scores = tuple(name for name, number in NUMBERS.items() if number.kind == "score")
+    shown = Shown(Measure(one_of(metric, scores, "--metric")), tuple(only or ()))
+    _refuse_unused(chosen, metric, only)
     if chosen == "curve":
         plot_curves(files, out)
-    elif len(files) == 1 and chosen == "difference":
-        plot_differences(files[0], out)
-    elif len(files) == 1 and chosen == "verdicts":
-        plot_verdicts(files[0], out)
-    elif len(files) == 1:
-        plot_run(files[0], chosen, out)
-    else:
+    elif chosen == "history":
+        plot_history(files, out, shown)
+    elif len(files) > 1:
         raise UsageError(f"--kind {chosen} draws one run.", hint="Give one run directory or file.")
+    elif chosen == "difference":
+        plot_differences(files[0], out)
+    elif chosen == "verdicts":
+        plot_verdicts(files[0], out)
+    else:
+        plot_run(files[0], chosen, out, shown)
     say(str(out))
+
+
+def _refuse_unused(kind: str, metric: str, only: list[str] | None) -> None:
+    """Raise `UsageError` for an option that a kind of figure does not take."""
+    from posebench.errors import UsageError
+
+    if metric != "AP" and kind not in _SCORED:
+        raise UsageError(
+            f"--kind {kind} draws no other score.", hint=f"--metric is for {', '.join(_SCORED)}."
+        )
+    if only and kind not in _SELECTED:
+        raise UsageError(
+            f"--kind {kind} shows everything.", hint=f"--only is for {', '.join(_SELECTED)}."
+        )

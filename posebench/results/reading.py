@@ -24,11 +24,12 @@ _RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class ReadCell:
-    """A result; its keypoints' PCK@0.1 by name and its labels, if a run has them."""
+    """A result; its keypoints' PCK@0.1 by name, its labels and its id, if a run has them."""
 
     result: CellResult
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +64,7 @@ def read_cells(source: Path) -> list[ReadCell]:
     Raises `DataError` if `source` is anything else, and `SpecError` if its records do not fit.
     """
     if (source / RUN_FILE).is_file():
-        return [
-            ReadCell(cell.result, cell.keypoints, cell.labels) for cell in read_run(source).cells
-        ]
+        return cells_of_run(read_run(source))
     file = source / _RESULTS if source.is_dir() else source
     value, _ = read_json(file, "results file")
     if not isinstance(value, dict) or not isinstance(value.get("results"), list):
@@ -84,6 +83,11 @@ def read_cells(source: Path) -> list[ReadCell]:
         ReadCell(_result(entry, f"{file}: result {number}"))
         for number, entry in enumerate(value["results"])
     ]
+
+
+def cells_of_run(run: Run) -> list[ReadCell]:
+    """Return the cells of a run that was read."""
+    return [ReadCell(cell.result, cell.keypoints, cell.labels, cell.id) for cell in run.cells]
 
 
 def _result(entry: Any, where: str) -> CellResult:

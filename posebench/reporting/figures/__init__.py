@@ -5,24 +5,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from posebench.reporting.figures.cost import pareto_drawing, scaling_drawing
 from posebench.reporting.figures.drawing import Drawing
 from posebench.reporting.figures.keypoints import keypoints_drawing
 from posebench.reporting.figures.lab.transforms import bits_drawing, sparsity_drawing
 from posebench.reporting.figures.resolution import resolution_drawing
+from posebench.reporting.figures.style import Looks
+from posebench.reporting.figures.values import AP_MEASURE, Measure
 from posebench.results.reading import ReadCell
+
+
+class RunDraw(Protocol):
+    """Draws a score of cells; without `looks`, checkpoints look as they come."""
+
+    def __call__(
+        self, cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+    ) -> Drawing | None:
+        """Return the drawing, or None if no cell has what it needs."""
 
 
 @dataclass(frozen=True)
 class RunFigure:
     """A figure of a run; `draw` returns None if no cell has what the figure `needs`."""
 
-    draw: Callable[[Sequence[ReadCell]], Drawing | None]
+    draw: RunDraw
     needs: str
+
+
+def _keypoints(
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+) -> Drawing | None:
+    """Draw PCK@0.1 of each keypoint, whatever the score."""
+    del measure
+    return keypoints_drawing(cells, looks)
 
 
 RUN_FIGURES: Mapping[str, RunFigure] = MappingProxyType(
@@ -31,7 +51,7 @@ RUN_FIGURES: Mapping[str, RunFigure] = MappingProxyType(
         "scaling": RunFigure(scaling_drawing, "with AP at its trained size"),
         "pareto": RunFigure(pareto_drawing, "with AP and a cost"),
         "keypoints": RunFigure(
-            keypoints_drawing, "with its keypoints' numbers (posebench run keeps them)"
+            _keypoints, "with its keypoints' numbers (posebench run keeps them)"
         ),
         "bits": RunFigure(bits_drawing, "with AP of a quantised network (transforms: w4)"),
         "sparsity": RunFigure(

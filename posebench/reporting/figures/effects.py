@@ -99,11 +99,11 @@ def differences_drawing(found: Differences, results: Sequence[CellResult]) -> Dr
     metric = rows[0].metric
     unit = number_named(metric).unit
     said = "; ".join(_said(each) for each in rows)
-    label = f"{metric} minus that of {clean(found.baseline)} ({unit.word})"
+    label = f"difference in {metric} ({unit.word})"
     draw = partial(_draw_differences, rows=rows, scale=unit.scale, label=label)
     looks = (("told apart", INK), ("not told apart", PAPER))
     return Drawing(
-        heading=protocol_line(results),
+        heading=f"{protocol_line(results)} · against {clean(found.baseline)}",
         panels=(Panel("", f"Differences in {metric} to {found.baseline}: {said}", draw),),
         legend=tuple(LegendEntry(text, _look(face)) for text, face in looks),
         height=0.5 + _ROW * len(rows),

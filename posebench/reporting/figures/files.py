@@ -1,9 +1,9 @@
-"""Figures as files: of runs, of trainings, of diagnoses."""
+"""Figures as files: of runs, of their history, of trainings, of diagnoses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posebench.errors import UsageError
@@ -12,21 +12,35 @@ from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.diagnosis import diagnosis_drawing
 from posebench.reporting.figures.drawing import Drawing, write_drawing
 from posebench.reporting.figures.effects import differences_drawing
+from posebench.reporting.figures.history import HistoryRun, history_drawing
+from posebench.reporting.figures.lab.training import read_curves, training_drawing
 from posebench.reporting.figures.lab.verdicts import verdicts_drawing
 from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.svg import clean
-from posebench.reporting.figures.training import read_curves, training_drawing
+from posebench.reporting.figures.values import AP_MEASURE, Measure
+from posebench.reporting.selecting import selected
 from posebench.results.differences import cells_in, read_differences
 from posebench.results.findings import finding_lines, warned_of
-from posebench.results.reading import read_cells, read_probes
-from posebench.results.store import read_run
+from posebench.results.reading import cells_of_run, read_cells, read_probes
+from posebench.results.store import Run, read_run
 from posebench.scoring.diagnosis.files import DiagnosisReport
 
 
-def plot_run(source: Path, kind: str, out: Path) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What a figure shows: a score, and the cells that fit every filter of `only`."""
+
+    measure: Measure = AP_MEASURE
+    only: tuple[str, ...] = ()
+
+
+_ALL = Shown()
+
+
+def plot_run(source: Path, kind: str, out: Path, shown: Shown = _ALL) -> None:
     """Draw a figure of a run, an evaluation or a results file.
 
-    `kind` is one of `RUN_FIGURES`, or of `PROBE_FIGURES` for a run with probes.
+    `kind` is one of `RUN_FIGURES`, or of `PROBE_FIGURES` for a run with probes, which show all.
 
     Raises `DataError` if `source` holds no results, `UsageError` if they lack what the figure
     shows, and the errors of `write_drawing`.
@@ -35,8 +49,9 @@ def plot_run(source: Path, kind: str, out: Path) -> None:
         needs, drawing = PROBE_FIGURES[kind].needs, PROBE_FIGURES[kind].draw(read_probes(source))
         lines: list[str] = []
     else:
-        cells = read_cells(source)
-        needs, drawing = RUN_FIGURES[kind].needs, RUN_FIGURES[kind].draw(cells)
+        cells = selected(read_cells(source), shown.only)
+        drawing = RUN_FIGURES[kind].draw(cells, measure=shown.measure)
+        needs = RUN_FIGURES[kind].needs
         lines = finding_lines(cell.result for cell in cells)
     if drawing is None:
         raise UsageError(f"{source} holds no result {needs}.")
@@ -75,6 +90,31 @@ def plot_verdicts(source: Path, out: Path) -> None:
             f"{source} holds no claim with an effect.", hint="posebench claims says why."
         )
     write_drawing(_noted(drawing, finding_lines(cell.result for cell in run.cells)), out)
+
+
+def plot_history(sources: Sequence[Path], out: Path, shown: Shown = _ALL) -> None:
+    """Draw runs in the order in which they were made; filters are of cells that all of them have.
+
+    Raises `DataError` if one is no run directory, `UsageError` if none has the score, and the
+    errors of `write_drawing`.
+    """
+    runs = [_history_run(read_run(source), shown) for source in sources]
+    drawing = history_drawing(runs, measure=shown.measure, every=bool(shown.only))
+    if drawing is None:
+        raise UsageError(f"No cell of these runs has {shown.measure.name}.")
+    lines = finding_lines(cell.result for run in runs for cell in run.cells)
+    write_drawing(_noted(drawing, lines), out)
+
+
+def _history_run(run: Run, shown: Shown) -> HistoryRun:
+    environment = run.record.environment
+    machine = environment.get("machine") or {}
+    return HistoryRun(
+        run.folder.name,
+        str(environment.get("date", "")),
+        " ".join(str(value) for value in machine.values()),
+        tuple(selected(cells_of_run(run), shown.only)),
+    )
 
 
 def plot_curves(paths: Sequence[Path], out: Path) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROW = 0.135
+# How far marks of a row stand apart, so that equal ones are seen, as a share of the row.
+_SHIFT = 0.5
 
 
 def keypoints_drawing(
@@ -77,12 +79,13 @@ def _draw_rows(
         shares = [100 * s for c in cells if (s := c.keypoints.get(name)) is not None]
         if shares:
             axes.plot([min(shares), max(shares)], [row, row], color=RULE, linewidth=1.6, zorder=1)
-    for cell in cells:
+    for place, cell in enumerate(cells):
         facts = cell.result.checkpoint
+        shift = _SHIFT * (place - (len(cells) - 1) / 2) / len(cells)
         for row, name in enumerate(names):
             if (share := cell.keypoints.get(name)) is None:
                 continue
-            (mark,) = axes.plot([100 * share], [row], **looks.mark(facts.name))
+            (mark,) = axes.plot([100 * share], [row + shift], **looks.mark(facts.name))
             say(mark, f"{facts.name}, {name.replace('_', ' ')}: {100 * share:.1f}")
     axes.set_yticks(range(len(names)), [clean(name.replace("_", " ")) for name in names])
     axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(max(0.0, low - 4), 101.5))

@@ -1,4 +1,4 @@
-"""Marks that figures share: a point with its interval, and axes of AP and of costs."""
+"""Marks that figures share: a point with its interval, and axes of costs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from posebench.reporting.figures.style import INTERVAL_CAP, Looks
+from posebench.reporting.figures.style import INTERVAL_CAP
 from posebench.reporting.figures.svg import say
-from posebench.reporting.figures.values import ap_said, known_ap
+from posebench.reporting.figures.values import View
 from posebench.results.cell import CellResult
-from posebench.results.reading import ap_bounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,19 +18,20 @@ _MARGIN = 1.6
 _DIGITS, _LEAST_TICKS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)), 3
 
 
-def draw_point(axes: Axes, x: float, result: CellResult, looks: Looks, **more: Any) -> None:
-    """Draw a result's AP in points at x; a tooltip says what it is."""
-    (mark,) = axes.plot([x], [known_ap(result)], **{**looks.mark(result.checkpoint.name), **more})
-    say(mark, ap_said(result))
+def draw_point(axes: Axes, x: float, result: CellResult, view: View, **more: Any) -> None:
+    """Draw a result's value at x; a tooltip says what it is."""
+    look = {**view.looks.mark(result.checkpoint.name), **more}
+    (mark,) = axes.plot([x], [view.measure.known(result)], **look)
+    say(mark, view.measure.said(result))
 
 
-def draw_interval(axes: Axes, x: float, result: CellResult, looks: Looks, **more: Any) -> None:
-    """Draw the interval of a result's AP, if it has one."""
-    if (bounds := ap_bounds(result)) is not None:
+def draw_interval(axes: Axes, x: float, result: CellResult, view: View, **more: Any) -> None:
+    """Draw the interval of a result's value, if it has one."""
+    if (bounds := view.measure.bounds(result)) is not None:
         axes.plot(
             [x, x],
             bounds,
-            color=looks.colour(result.checkpoint.name).light,
+            color=view.looks.colour(result.checkpoint.name).light,
             linewidth=0.8,
             marker=INTERVAL_CAP,
             markersize=4.0,

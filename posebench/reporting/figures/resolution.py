@@ -1,4 +1,4 @@
-"""AP against input size, a panel for each resize policy. Never loads torch."""
+"""A score against input size, a panel for each resize policy. Never loads torch."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from posebench.reporting.figures.style import (
 )
 from posebench.reporting.figures.svg import clean, say
 from posebench.reporting.figures.values import (
-    ap_points,
-    ap_said,
-    known_ap,
-    looks_of,
+    AP_MEASURE,
+    Measure,
+    View,
     measured_by,
     protocol_line,
     shared_panels,
     short_name,
-    top_of,
+    view_of,
     with_own_decoders,
 )
 from posebench.results.cell import CellResult
@@ -44,43 +43,47 @@ MISSING = {
 _HOME: dict[str, Any] = {"color": SOFT, "linewidth": 0.9, "linestyle": ":"}
 _LEVEL_LABELS = 3
 _HEIGHT, _HEIGHT_WITH_UPRIGHT_LABELS = 2.0, 2.5
-# Share of the height under AP 0 that is kept for the marks of cells without AP.
+# Share of the height under 0 that is kept for the marks of cells without the score.
 _FLOOR = 0.09
 # How far apart the marks of one size stand, and how wide they may spread, in points.
 _DODGE, _SPREAD = 4.0, 14.0
 # Names of more checkpoints would cover one another.
 _MOST_NAMES, _MOST_COLUMNS = 4, 3
+# Room beside the smallest and largest size, as factors, the latter with and without names.
+_MARGIN, _NAME_ROOM = 1.25, 2.1
 
 
-def resolution_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
-    """Draw AP (points) with its interval against input height; None for cells without sizes.
+def resolution_drawing(
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+) -> Drawing | None:
+    """Draw a score with its interval against input height; None for cells without sizes.
 
     Each policy has a panel, and a row of them where there are many checkpoints or protocols; each
-    checkpoint has its own decoder. Cells without AP are marks on the panel's floor. At the trained
-    size all policies are the same, so that every policy's line passes through it. Without `looks`,
-    checkpoints look as they come.
+    checkpoint has its own decoder. Cells without the score are marks on the panel's floor. At the
+    trained size all policies are the same, so that every policy's line passes through it. Without
+    `looks`, checkpoints look as they come.
     """
     placed = [cell for cell in with_own_decoders(cells) if cell.result.size is not None]
     if not placed:
         return None
     results = [cell.result for cell in placed]
-    looks = looks or looks_of(cells)
+    view = view_of(cells, looks, measure)
     without = sum(cell.result.size is None for cell in cells)
     several = len(set(map(measured_by, results))) > 1
-    top = top_of(results)
-    floor = -top * _FLOOR if any(ap_points(result) is None for result in results) else 0.0
+    top = measure.top(results)
+    floor = -top * _FLOOR if any(measure.of(result) is None for result in results) else 0.0
     rows = shared_panels(placed)
     panels = [
         Panel(
             _title(row, policy, several, len(rows) > 1),
-            f"AP against input size, {policy} policy: "
-            + "; ".join(ap_said(result) for result in _of_policy(row, policy)),
+            f"{measure.name} against input size, {policy} policy: "
+            + "; ".join(measure.said(result) for result in _of_policy(row, policy)),
             partial(
                 _draw_panel,
                 results=[cell.result for cell in row],
                 policy=policy,
                 limits=(floor, top),
-                looks=looks,
+                view=view,
             ),
         )
         for row in rows
@@ -90,7 +93,7 @@ def resolution_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) ->
     return Drawing(
         heading=protocol_line(results) + f" · {without} without a size left out" * bool(without),
         panels=tuple(panels),
-        legend=_legend(results, looks),
+        legend=_legend(results, view),
         columns=min(_MOST_COLUMNS, max(len(_policies(row)) for row in rows)),
         height=_HEIGHT if most <= _LEVEL_LABELS else _HEIGHT_WITH_UPRIGHT_LABELS,
         same_y=True,
@@ -119,7 +122,7 @@ def _draw_panel(
     results: Sequence[CellResult],
     policy: str,
     limits: tuple[float, float],
-    looks: Looks,
+    view: View,
 ) -> None:
     sizes = sorted({result.size for result in results if result.size is not None})
     heights = sorted({size.height for size in sizes})
@@ -127,30 +130,32 @@ def _draw_panel(
     axes.set_xscale("log", base=2)
     axes.set_xticks(heights, labels, rotation=0 if len(heights) <= _LEVEL_LABELS else 90)
     axes.minorticks_off()
-    axes.set(xlabel="input size (height × width, px)", ylabel="AP (points)", ylim=limits)
+    axes.set(xlabel="input size (height × width, px)", ylabel=view.measure.label, ylim=limits)
     homes = {home.height for r in results if (home := r.checkpoint.trained_size) is not None}
     ends = [*heights, *homes]
-    axes.set_xlim(min(ends) / 1.25, max(ends) * 1.25)
+    checkpoints = list(dict.fromkeys(result.checkpoint.name for result in results))
+    has_names = len(checkpoints) <= _MOST_NAMES
+    axes.set_xlim(min(ends) / _MARGIN, max(ends) * (_NAME_ROOM if has_names else _MARGIN))
     for place in sorted(homes):
         axes.axvline(place, zorder=0, **_HOME)
-    checkpoints = list(dict.fromkeys(result.checkpoint.name for result in results))
     step = min(_DODGE, _SPREAD / len(checkpoints))
     for place, name in enumerate(checkpoints):
         shift = _shifted(axes, step * (place - (len(checkpoints) - 1) / 2))
         own = [result for result in results if result.checkpoint.name == name]
         for decoder in dict.fromkeys(r.protocol.decoder for r in own):
             alike = [r for r in own if r.protocol.decoder == decoder]
-            shown = _draw_series(axes, alike, policy, looks, shift)
-            if shown and len(checkpoints) <= _MOST_NAMES:
-                last, colour = shown[-1], looks.colour(name).light
-                add_name(axes, _height(last), known_ap(last), short_name(name), colour)
+            shown = _draw_series(axes, alike, policy, view, shift)
+            if shown and has_names:
+                last, colour = shown[-1], view.looks.colour(name).light
+                y = view.measure.known(last)
+                add_name(axes, _height(last), y, short_name(name), colour)
 
 
 def _draw_series(
     axes: Axes,
     results: Sequence[CellResult],
     policy: str,
-    looks: Looks,
+    view: View,
     shift: Transform,
 ) -> list[CellResult]:
     """Draw one checkpoint under one policy; return what the line passes through.
@@ -158,39 +163,40 @@ def _draw_series(
     At the trained size every policy is `native`, so that the other policies have no cell of their
     own there.
     """
+    measure = view.measure
     own = [result for result in results if (result.policy or "") == policy]
     at_home = [r for r in results if r.policy == "native" and r.size == r.checkpoint.trained_size]
     if not own:
         return []
-    shown = [r for r in results if ap_points(r) is not None and (r in own or r in at_home)]
+    shown = [r for r in results if measure.of(r) is not None and (r in own or r in at_home)]
     shown.sort(key=_height)
     axes.plot(
         [_height(result) for result in shown],
-        [known_ap(result) for result in shown],
-        **looks.line(own[0].checkpoint.name),
+        [measure.known(result) for result in shown],
+        **view.looks.line(own[0].checkpoint.name),
         transform=shift,
     )
     for result in shown:
-        draw_interval(axes, _height(result), result, looks, transform=shift)
-        draw_point(axes, _height(result), result, looks, transform=shift)
+        draw_interval(axes, _height(result), result, view, transform=shift)
+        draw_point(axes, _height(result), result, view, transform=shift)
     for result in own:
-        if ap_points(result) is None:
-            _mark_missing(axes, result, looks, shift)
+        if measure.of(result) is None:
+            _mark_missing(axes, result, view, shift)
     return shown
 
 
-def _mark_missing(axes: Axes, result: CellResult, looks: Looks, shift: Transform) -> None:
+def _mark_missing(axes: Axes, result: CellResult, view: View, shift: Transform) -> None:
     marker, _ = MISSING.get(result.status, MISSING["failed"])
     (mark,) = axes.plot(
         [_height(result)],
         [axes.get_ylim()[0] / 2],
         marker=marker,
-        color=looks.colour(result.checkpoint.name).light,
+        color=view.looks.colour(result.checkpoint.name).light,
         markersize=MARKER_SIZE + 1,
         linestyle="none",
         transform=shift,
     )
-    say(mark, ap_said(result))
+    say(mark, view.measure.said(result))
 
 
 def _shifted(axes: Axes, points: float) -> Transform:
@@ -206,14 +212,14 @@ def _height(result: CellResult) -> float:
     return float(result.size.height)
 
 
-def _legend(results: Sequence[CellResult], looks: Looks) -> tuple[LegendEntry, ...]:
+def _legend(results: Sequence[CellResult], view: View) -> tuple[LegendEntry, ...]:
     missing = [
         LegendEntry(label, {"color": SOFT, "marker": marker, "linestyle": "none"})
         for status, (marker, label) in MISSING.items()
-        if any(result.status == status and ap_points(result) is None for result in results)
+        if any(r.status == status and view.measure.of(r) is None for r in results)
     ]
     return (
-        *looks.legend(result.checkpoint.name for result in results),
+        *view.looks.legend(result.checkpoint.name for result in results),
         *missing,
         LegendEntry("trained size", _HOME),
     )

@@ -1,15 +1,18 @@
-"""What figures read from results: AP with its interval, and how cells are named and grouped."""
+"""What figures read from results: a score with its interval, how cells are named and grouped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from posebench.networks.sizes import InputSize
 from posebench.reporting.figures.style import Looks
 from posebench.reporting.figures.svg import clean
 from posebench.results.cell import CellResult
-from posebench.results.reading import ReadCell, ap_bounds
+from posebench.results.numbers import AP, bounds_of, number_named
+from posebench.results.reading import ReadCell
+from posebench.scoring.units import Unit
 
 _NAME_CHARACTERS, _NAME_END = 24, 12
 # More checkpoints in one plot could not be told apart.
@@ -17,34 +20,85 @@ MOST_IN_A_PANEL = 8
 _FLIP = {True: "flip test", False: "no flip test", None: "flip test unknown"}
 
 
+@dataclass(frozen=True)
+class Measure:
+    """The score that a figure draws, in its unit: points for a fraction."""
+
+    name: str = AP
+
+    @property
+    def unit(self) -> Unit:
+        """The unit that values are in."""
+        return number_named(self.name).unit
+
+    @property
+    def label(self) -> str:
+        """The score's name with its unit, for an axis."""
+        return f"{self.name} ({self.unit.word})"
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether a larger value is the better one."""
+        return number_named(self.name).better != "lower"
+
+    def of(self, result: CellResult) -> float | None:
+        """Return a result's value, or None if it has none."""
+        value = (result.metrics or {}).get(self.name)
+        return None if value is None else self.unit.scale * value
+
+    def known(self, result: CellResult) -> float:
+        """Return the value of a result that has one."""
+        value = self.of(result)
+        assert value is not None
+        return value
+
+    def bounds(self, result: CellResult) -> tuple[float, float] | None:
+        """Return the ends of the value's interval, or None if it has none."""
+        bounds = bounds_of(result, self.name)
+        return (
+            None if bounds is None else (self.unit.scale * bounds[0], self.unit.scale * bounds[1])
+        )
+
+    def top(self, results: Sequence[CellResult]) -> float:
+        """Return the end of an axis that holds every result's value and interval."""
+        ends = [value for result in results if (value := self.of(result)) is not None]
+        ends += [bounds[1] for result in results if (bounds := self.bounds(result)) is not None]
+        return 1.06 * max(ends, default=0.0) or 1.0
+
+    def said(self, result: CellResult) -> str:
+        """Say which cell a mark is, and its value with the interval."""
+        where = f"{result.checkpoint.name}, {result.size} {way_of(result)}"
+        value, bounds = self.of(result), self.bounds(result)
+        if value is None:
+            return f"{where}: {result.status}"
+        interval = "" if bounds is None else f" ({bounds[0]:.1f}–{bounds[1]:.1f})"
+        return f"{where}: {self.name} {value:.1f}{interval}"
+
+
+AP_MEASURE = Measure()
+
+
+@dataclass(frozen=True)
+class View:
+    """How checkpoints look in a figure, and which score it draws."""
+
+    looks: Looks
+    measure: Measure = AP_MEASURE
+
+
+def view_of(cells: Sequence[ReadCell], looks: Looks | None, measure: Measure) -> View:
+    """Return a view; without `looks`, checkpoints look as they come."""
+    return View(looks or looks_of(cells), measure)
+
+
 def ap_points(result: CellResult) -> float | None:
     """Return a result's AP in points, or None if it has none."""
-    ap = (result.metrics or {}).get("AP")
-    return None if ap is None else 100 * ap
+    return AP_MEASURE.of(result)
 
 
 def known_ap(result: CellResult) -> float:
     """Return the AP in points of a result that has one."""
-    ap = ap_points(result)
-    assert ap is not None
-    return ap
-
-
-def top_of(results: Sequence[CellResult]) -> float:
-    """Return the end of an AP axis that holds every result's AP and interval."""
-    ends = [ap for result in results if (ap := ap_points(result)) is not None]
-    ends += [bounds[1] for result in results if (bounds := ap_bounds(result)) is not None]
-    return 1.06 * max(ends, default=0.0) or 1.0
-
-
-def ap_said(result: CellResult) -> str:
-    """Say which cell a mark is, and its AP with the interval."""
-    where = f"{result.checkpoint.name}, {result.size} {way_of(result)}"
-    ap, bounds = ap_points(result), ap_bounds(result)
-    if ap is None:
-        return f"{where}: {result.status}"
-    interval = "" if bounds is None else f" ({bounds[0]:.1f}–{bounds[1]:.1f})"
-    return f"{where}: AP {ap:.1f}{interval}"
+    return AP_MEASURE.known(result)
 
 
 def way_of(result: CellResult) -> str:

@@ -255,7 +255,7 @@ def test_the_command_draws_both_kinds(tmp_path):
 
 
 def test_the_command_offers_every_figure():
-    assert (*RUN_FIGURES, *PROBE_FIGURES, "difference", "curve") == KINDS
+    assert (*RUN_FIGURES, "history", *PROBE_FIGURES, "difference", "verdicts", "curve") == KINDS
 
 
 def test_the_command_refuses_what_it_cannot_draw(tmp_path):
@@ -349,3 +349,45 @@ def test_no_name_becomes_markup_or_mathematics(tmp_path: Path, kind: str) -> Non
     assert "\x1b" not in shown
     for suffix in (".pdf", ".png"):
         plot_run(folder, kind, out.with_suffix(suffix))
+
+
+def test_another_score_is_drawn_in_its_unit(tmp_path):
+    metrics = {"AP": 0.5, "median error": 0.031}
+    cells = [dataclasses.replace(each, metrics=metrics) for each in PAIR if each.metrics]
+    out = tmp_path / "plot.svg"
+    source = results_file(tmp_path, cells)
+    arguments = ["plot", str(source), "--out", str(out), "--metric", "median error"]
+    for kind in ("resolution", "scaling"):
+        done = CliRunner().invoke(app, [*arguments, "--kind", kind])
+        assert done.exit_code == 0, done.output
+        assert "median error (points)" in svg_texts(out)
+        assert any("median error 3.1" in title for title in svg_titles(out))
+
+
+def test_a_figure_shows_the_cells_that_are_asked_for(tmp_path):
+    out = tmp_path / "plot.svg"
+    source = results_file(tmp_path, PAIR)
+    arguments = ["plot", str(source), "--kind", "resolution", "--out", str(out)]
+    done = CliRunner().invoke(app, [*arguments, "--only", "checkpoint=simcc-*"])
+    assert done.exit_code == 0, done.output
+    assert all(title.startswith("simcc-s") for title in svg_titles(out))
+
+
+@pytest.mark.parametrize(
+    "words", [["difference", "--metric", "AR"], ["curve", "--only", "policy=native"]]
+)
+def test_options_that_a_figure_does_not_take_are_refused(tmp_path, words):
+    arguments = ["plot", str(tmp_path), "--out", str(tmp_path / "x.svg"), "--kind", *words]
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, UsageError)
+
+
+def test_the_history_of_runs_is_drawn_by_the_command(tmp_path):
+    runs = [
+        str(run_folder(tmp_path / name, {"heatmap-s": result("heatmap-s", ap)}))
+        for name, ap in (("one", 0.4), ("two", 0.5))
+    ]
+    out = tmp_path / "history.svg"
+    done = CliRunner().invoke(app, ["plot", *runs, "--kind", "history", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert {"heatmap-s", "AP (points)"} <= set(svg_texts(out))

@@ -10,9 +10,9 @@ from drawn import PAIR, cell, collisions, ladder
 
 from posebench.reporting.figures import RUN_FIGURES
 from posebench.reporting.figures.drawing import Drawing, Panel, composed
+from posebench.reporting.figures.lab.training import Curve, training_drawing
 from posebench.reporting.figures.names import add_name
 from posebench.reporting.figures.style import BLUE
-from posebench.reporting.figures.training import Curve, training_drawing
 from posebench.results.reading import ReadCell
 
 TRANSFORMS = {

@@ -1,4 +1,4 @@
-"""AP against bits and against pruned weights, a panel for each pair and way. Never loads torch."""
+"""A score against bits and pruned weights, a panel for each pair and way. Never loads torch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from posebench.reporting.figures.marks import draw_interval, draw_point
 from posebench.reporting.figures.style import Looks
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.values import (
-    ap_points,
-    ap_said,
+    AP_MEASURE,
+    Measure,
+    View,
     has_own_settings,
-    known_ap,
-    looks_of,
     matched_panels,
     measured_by,
     protocol_line,
     short_name,
-    top_of,
+    view_of,
 )
 from posebench.results.cell import CellResult
 from posebench.results.reading import ReadCell
@@ -74,43 +73,52 @@ BITS = Way("Bits", "bits", lambda t: t.bits, _quantised, is_logarithmic=True)
 SPARSITY = Way("Pruning", "pruned (%)", lambda t: t.pruned or 0, _pruned)
 
 
-def bits_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
-    """Draw AP (points) with its interval against bits; None without quantised networks.
+def bits_drawing(
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+) -> Drawing | None:
+    """Draw a score with its interval against bits; None without quantised networks.
 
     Without `looks`, checkpoints look as they come.
     """
-    return _drawing(cells, BITS, looks or looks_of(cells))
+    return _drawing(cells, BITS, view_of(cells, looks, measure))
 
 
-def sparsity_drawing(cells: Sequence[ReadCell], looks: Looks | None = None) -> Drawing | None:
-    """Draw AP (points) with its interval against the pruned share; None without pruned networks.
+def sparsity_drawing(
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+) -> Drawing | None:
+    """Draw a score with its interval against the pruned share; None without pruned networks.
 
     Without `looks`, checkpoints look as they come.
     """
-    return _drawing(cells, SPARSITY, looks or looks_of(cells))
+    return _drawing(cells, SPARSITY, view_of(cells, looks, measure))
 
 
-def shown_cells(cells: Sequence[ReadCell], way: Way) -> list[ReadCell]:
+def shown_cells(
+    cells: Sequence[ReadCell], way: Way, measure: Measure = AP_MEASURE
+) -> list[ReadCell]:
     """Return the cells of a figure: those of its kind, and the same networks left as they are."""
-    measured = [c for c in cells if has_own_settings(c.result) and ap_points(c.result) is not None]
+    own = [cell for cell in cells if has_own_settings(cell.result)]
+    measured = [cell for cell in own if measure.of(cell.result) is not None]
     if not any(way.series(_transform(cell)) for cell in measured):
         return []
     return [c for c in measured if _transform(c).is_none or way.series(_transform(c))]
 
 
-def _drawing(cells: Sequence[ReadCell], way: Way, looks: Looks) -> Drawing | None:
-    shown = shown_cells(cells, way)
+def _drawing(cells: Sequence[ReadCell], way: Way, view: View) -> Drawing | None:
+    measure = view.measure
+    shown = shown_cells(cells, way, measure)
     if not shown:
         return None
     results = [cell.result for cell in shown]
     several = len(set(map(measured_by, results))) > 1
     series = list(dict.fromkeys(found for c in shown if (found := way.series(_transform(c)))))
-    top = top_of(results)
+    top = measure.top(results)
     panels = [
         Panel(
             _title(name, own, several),
-            f"AP against {way.label}, {name}: {'; '.join(ap_said(c.result) for c in own)}",
-            partial(_draw, way=way, cells=own, top=top, looks=looks),
+            f"{measure.name} against {way.label}, {name}: "
+            + "; ".join(measure.said(cell.result) for cell in own),
+            partial(_draw, way=way, cells=own, top=top, view=view),
         )
         for pair in matched_panels(shown)
         for name in series
@@ -119,7 +127,7 @@ def _drawing(cells: Sequence[ReadCell], way: Way, looks: Looks) -> Drawing | Non
     return Drawing(
         heading=protocol_line(results),
         panels=tuple(panels),
-        legend=looks.legend(result.checkpoint.name for result in results),
+        legend=view.looks.legend(result.checkpoint.name for result in results),
         columns=min(len(series), _MOST_COLUMNS),
         height=_HEIGHT,
         same_y=True,
@@ -131,14 +139,21 @@ def _title(name: str, cells: Sequence[ReadCell], several: bool) -> str:
     return clean(" · ".join([name, names, *([measured_by(cells[0].result)] if several else [])]))
 
 
-def _draw(axes: Axes, *, way: Way, cells: Sequence[ReadCell], top: float, looks: Looks) -> None:
+def _draw(
+    axes: Axes,
+    *,
+    way: Way,
+    cells: Sequence[ReadCell],
+    top: float,
+    view: View,
+) -> None:
     amounts = sorted({way.amount(_transform(cell)) for cell in cells})
     if way.is_logarithmic:
         axes.set_xscale("log", base=2)
     labels = ["fp32" if way is BITS and x == FLOAT_BITS else f"{x:g}" for x in amounts]
     axes.set_xticks(amounts, labels)
     axes.minorticks_off()
-    axes.set(xlabel=way.label, ylabel="AP (points)", ylim=(0, top))
+    axes.set(xlabel=way.label, ylabel=view.measure.label, ylim=(0, top))
     lines: dict[str, list[CellResult]] = {}
     for cell in cells:
         lines.setdefault(cell.result.checkpoint.name, []).append(cell.result)
@@ -150,10 +165,10 @@ def _draw(axes: Axes, *, way: Way, cells: Sequence[ReadCell], top: float, looks:
         for result in results:
             x = way.amount(parse_transform(result.protocol.transform))
             xs.append(x * 2 ** (shift * 4) if way.is_logarithmic else x + shift * span)
-        axes.plot(xs, list(map(known_ap, results)), **looks.line(name))
+        axes.plot(xs, list(map(view.measure.known, results)), **view.looks.line(name))
         for x, result in zip(xs, results, strict=True):
-            draw_interval(axes, x, result, looks)
-            draw_point(axes, x, result, looks)
+            draw_interval(axes, x, result, view)
+            draw_point(axes, x, result, view)
 
 
 def _transform(cell: ReadCell) -> Transform:
