@@ -78,6 +78,7 @@ ONLY_IN = {
     "mlflow": {"reporting/exports"},
     "submitit": {"running/executors"},
     "ray": {"running/executors"},
+    "fsspec": {"files"},
 }
 
 

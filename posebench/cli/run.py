@@ -88,6 +88,21 @@ def run_command(
             show_default=False,
         ),
     ] = None,
+    stage: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder on a node's own disk that images are copied to, to be read from there.",
+            show_default=False,
+        ),
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            help="URL that keeps a copy of the run directory, such as s3://bucket/run; what is "
+            "there already is fetched first.",
+            show_default=False,
+        ),
+    ] = None,
     training: Annotated[
         bool,
         typer.Option(
@@ -134,6 +149,8 @@ def run_command(
         predictions,
         None if shard is None else shard_of(shard, os.environ),
         *words.settle(threads),
+        stage,
+        mirror,
     )
     path = find_suite(suite)
     run_file = run_collection if is_collection(path) else run_command_line

@@ -95,6 +95,7 @@ def _options_of(members: Sequence[Member], options: RunOptions) -> dict[str, Run
         member.suite.name: replace(
             options,
             out=None if options.out is None else options.out / member.suite.name,
+            mirror=options.mirror and f"{options.mirror.rstrip('/')}/{member.suite.name}",
             scale=options.scale if member.suite.name in labels else None,
             data_roots={
                 name: folder

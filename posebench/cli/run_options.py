@@ -31,7 +31,8 @@ class RunOptions:
 
     `scale` and `data_roots`, by the data sets' names, are for suites that train; `jobs` is how many
     checkpoints are trained side by side on each device; without `training` none is. Of a `shard`,
-    only its part runs. An `executor` runs what there is to run, at its `site`.
+    only its part runs. An `executor` runs what there is to run, at its `site`. Images are read
+    from copies in the folder `stage`; results are copied to the URL `mirror`.
     """
 
     out: Path | None = None
@@ -49,6 +50,8 @@ class RunOptions:
     shard: Shard | None = None
     executor: str | None = None
     site: Site = field(default_factory=Site)
+    stage: Path | None = None
+    mirror: str | None = None
 
     @property
     def places(self) -> tuple[str, ...]:

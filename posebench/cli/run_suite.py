@@ -39,6 +39,7 @@ from posebench.running.resources import device_names, set_up_process, share_out
 from posebench.running.run_suite import plan_of, run_suite
 from posebench.running.sharing.asked import Asked, asked_of
 from posebench.running.sharing.costs import cost_of
+from posebench.running.sharing.mirrored import MirroredDisplay, run_mirror
 from posebench.running.sources import SuiteCheckpoint
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast, stand_ins
@@ -102,6 +103,8 @@ def request_of(path: Path, options: RunOptions) -> tuple[RunRequest, tuple[str, 
         coco_results=options.predictions,
         shard=options.shard,
         executor=options.executor,
+        stage=options.stage,
+        mirror=options.mirror,
         site=replace(options.site, logs=out / JOBS) if options.executor else options.site,
     )
     check_outputs(request)
@@ -126,6 +129,9 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
     Of a shard, its own share; the verdicts are left to the whole run. Raises `SpecError`, before
     anything is run, for claims that could never be tested.
     """
+    mirror = None if request.mirror is None else run_mirror(request.mirror, request.out)
+    if mirror is not None:
+        mirror.fetch()
     with ExitStack() as kept:
         try:
             request = kept.enter_context(_trained(request, options))
@@ -135,15 +141,19 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
         if options.training and options.site.detached and _is_training(request):
             say("Trainings were submitted. The same command goes on when they are done.")
             return Ended(0)
+        if mirror is not None and request.suite.trained is not None:
+            mirror.push_all()
         stopped, asked = False, None
         with suite_display() as display:
             try:
                 check = partial(refuse_untestable, claims=request.claims)
-                asked = run_suite(request, display, check=check)
+                shown_by = mirror and MirroredDisplay(display, mirror, request.out)
+                asked = run_suite(request, shown_by or display, check=check)
             except KeyboardInterrupt:
                 if not (request.out / RUN_FILE).is_file():
                     raise  # nothing has begun
                 stopped = True
+    mirrored = mirror is None or mirror.push_all()
     run = read_run(request.out)
     shown = run if request.shard is None or asked is None else _share_of(run, asked)
     print_run(shown, verdicts=request.shard is None)
@@ -154,7 +164,8 @@ def run_request(request: RunRequest, options: RunOptions) -> Ended:
         print_fitting(f"All shards are done: posebench claims {request.out} judges the claims.")
     print_fitting(Text(f"Run directory: {request.out}"))
     results = [cell.result for cell in shown.cells]
-    return Ended(3 if stopped else exit_code((*results, *shown.probes)), stopped)
+    code = exit_code((*results, *shown.probes))
+    return Ended(code if mirrored and not stopped else 3, stopped)
 
 
 def _is_training(request: RunRequest) -> bool:

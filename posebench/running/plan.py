@@ -75,7 +75,8 @@ class Place:
     """Where a suite's paths start, what is kept where, and the device that networks run on.
 
     `limit` keeps the first images of each data set only; `trained` are the checkpoints that the run
-    has trained. The device may be `elsewhere`, on machines that this one need not be like.
+    has trained. The device may be `elsewhere`, on machines that this one need not be like. Images
+    are read from copies in `stage`, if that is given.
     """
 
     folder: Path
@@ -84,6 +85,7 @@ class Place:
     device: str = "cpu"
     trained: tuple[SuiteCheckpoint, ...] = ()
     elsewhere: bool = False
+    stage: Path | None = None
 
     def checkpoints(self, suite: Suite) -> tuple[SuiteCheckpoint, ...]:
         """Return all checkpoints of a suite, those that are trained last.
@@ -107,7 +109,7 @@ def plan_suite(
     `PosebenchError` if data cannot be used, or if a pattern fits no file.
     """
     checkpoints = place.checkpoints(suite)
-    workloads = suite_workloads(suite, place.folder, place.limit, progress)
+    workloads = suite_workloads(suite, place.folder, place.limit, progress, place.stage)
     return plan_cells(suite, checkpoints, workloads, place, loaded, progress)
 
 

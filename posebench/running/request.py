@@ -31,7 +31,8 @@ class RunRequest:
     were trained for the suite. Of a `shard`, only its cells run; `crops` are those that trainings
     see, by name, and weigh in what a shard gets; `untrained` says of trainings of the shard why
     they have no checkpoint, where untrained weights stand in for it in the plan. An `executor` runs
-    the cells, at its `site`, with a worker for each device.
+    the cells, at its `site`, with a worker for each device. Where workers run, images are copied
+    to the folder `stage` first. `mirror` is a URL that keeps a copy of the run directory.
     """
 
     suite: Suite
@@ -53,6 +54,8 @@ class RunRequest:
     untrained: Mapping[str, tuple[Status, str]] = field(default_factory=dict)
     executor: str | None = None
     site: Site = field(default_factory=Site)
+    stage: Path | None = None
+    mirror: str | None = None
 
     @property
     def coco_results_in_one_file(self) -> bool:

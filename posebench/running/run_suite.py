@@ -109,6 +109,7 @@ def plan_of(request: RunRequest, loaded: LoadedCheckpoints, progress: Progress) 
         request.devices[0],
         request.trained,
         elsewhere=request.executor in ELSEWHERE,
+        stage=None if request.executor in ELSEWHERE else request.stage,
     )
     return plan_suite(request.suite, place, loaded, progress)
 

@@ -16,6 +16,7 @@ from posebench.datasets.choices import SYNTHETIC_LEVELS, BoxFilter
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.images.rules import ImageReading
+from posebench.datasets.images.staging import staged_paths
 from posebench.datasets.keypoints import KEYPOINT_SETS, load_keypoint_set
 from posebench.datasets.layout import LAYOUTS, locate
 from posebench.datasets.requests import (
@@ -67,10 +68,12 @@ def load_workload(
     scoring: ScoringOptions,
     progress: Callable[[int, int], None],
     checks: ScoreChecks | None = None,
+    stage: Path | None = None,
 ) -> Workload:
     """Load annotations and boxes and check that every image is there, in the annotated size.
 
-    `progress` gets scenes done and in all while a synthetic set is rendered. Raises `DataError` if
+    `progress` gets scenes done and in all while a synthetic set is rendered, or images while they
+    are copied to the folder `stage`, from which they are read then. Raises `DataError` if
     data cannot be used, and `UsageError` if options do not suit them.
     """
     boxes = None if request.boxes == GROUND_TRUTH else Path(request.boxes)
@@ -80,6 +83,8 @@ def load_workload(
             hint="Name a file of detected boxes in place of gt.",
         )
     dataset = load_pose_dataset(request, progress)
+    if stage is not None:
+        dataset = _staged(dataset, stage, progress)
     instances = instances_of(dataset, boxes, request.box_filter)
     findings = data_findings(dataset, instances)
     raise_errors(findings, dataset.annotations)
@@ -91,6 +96,13 @@ def load_workload(
     instances = replace(instances, bbox_xyxy=moved)
     protocol = _protocol(dataset, instances, request, scoring)
     return Workload(dataset, instances, protocol, scoring, checks, findings)
+
+
+def _staged(dataset: PoseDataset, stage: Path, progress: Callable[[int, int], None]) -> PoseDataset:
+    """Return a data set whose images are copies in a folder."""
+    paths = staged_paths([image.path for image in dataset.images], stage, progress)
+    images = (replace(image, path=path) for image, path in zip(dataset.images, paths, strict=True))
+    return replace(dataset, images=tuple(images))
 
 
 def _protocol(
@@ -148,9 +160,13 @@ def datasets_of_workloads(suite: Suite) -> list[DatasetEntry]:
 
 
 def suite_workloads(
-    suite: Suite, folder: Path, limit: int | None, progress: Progress
+    suite: Suite,
+    folder: Path,
+    limit: int | None,
+    progress: Progress,
+    stage: Path | None = None,
 ) -> list[Workload]:
-    """Load the data sets of a suite with each of the boxes.
+    """Load the data sets of a suite with each of the boxes; images are copied to `stage` first.
 
     Raises `DataError` and `UsageError` as `load_workload` does.
     """
@@ -158,8 +174,9 @@ def suite_workloads(
         load_workload(
             request,
             scoring_options(suite),
-            lambda done, total: progress("rendering", done, total),
+            lambda done, total: progress("rendering" if stage is None else "staging", done, total),
             ScoreChecks(resampling(suite), suite.scoring.official),
+            stage,
         )
         for request in data_requests(suite, folder, limit)
     ]

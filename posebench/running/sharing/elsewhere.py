@@ -46,7 +46,9 @@ class StartElsewhere:
         Raises `DataError` if this machine sees other data than the run was planned with.
         """
         request = self.request
-        found = suite_workloads(request.suite, request.folder, request.limit, lambda *_: None)
+        found = suite_workloads(
+            request.suite, request.folder, request.limit, lambda *_: None, request.stage
+        )
         for expected, workload in zip(self.expected, found, strict=True):
             _check_same(expected, Expected.of(workload))
         return self.worker(request, found, None, place)
