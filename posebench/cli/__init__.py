@@ -21,6 +21,7 @@ from posebench.cli.data import app as data_app
 from posebench.cli.diagnose import diagnose_command
 from posebench.cli.evaluate import evaluate_command
 from posebench.cli.examples import help_of
+from posebench.cli.explain import explain_command
 from posebench.cli.export import export_command
 from posebench.cli.inspect import inspect_command
 from posebench.cli.merge import merge_command
@@ -54,6 +55,7 @@ app.command("table", **help_of("table"))(table_command)
 app.command("claims", **help_of("claims"))(claims_command)
 app.command("compare", **help_of("compare"))(compare_command)
 app.command("diagnose", **help_of("diagnose"))(diagnose_command)
+app.command("explain", **help_of("explain"))(explain_command)
 app.command("score", **help_of("score"))(score_command)
 app.command("inspect", **help_of("inspect"))(inspect_command)
 app.command("convert", **help_of("convert"))(convert_command)

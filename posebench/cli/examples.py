@@ -84,6 +84,11 @@ EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
             "posebench diagnose a.json --ann annotations.json",
             "posebench diagnose a.json b.json --ann annotations.json --plot errors.svg",
         ),
+        "explain": (
+            "Results of any tool",
+            "posebench explain runs/mine mmpose/rtmpose-m_aic+coco_256x192 --out why.svg",
+            "posebench explain mine.json theirs.json --ann annotations.json",
+        ),
         "inspect": (
             "Checkpoints, data and suites",
             "posebench inspect a.pth",

@@ -1,0 +1,1 @@
+"""`posebench explain`: what it asks of running and judging, and its table."""

@@ -1,0 +1,208 @@
+"""What `posebench explain` does: read two sides, measure what differs, and explain. No torch.
+
+`judging` and `running` do not know each other: here the one's question meets the other's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from posebench.errors import PosebenchError, in_one_line
+from posebench.judging.explaining.explain import base_of, differing_fields, explain, signs_of
+from posebench.judging.explaining.sides import (
+    Annotated,
+    Side,
+    published_side,
+    read_side,
+)
+from posebench.networks.names import Refinement
+from posebench.prediction.execution import Progress
+from posebench.prediction.predictions import Predictions
+from posebench.results.explaining.explanation import Explanation
+from posebench.results.explaining.fields import FIELDS, GROUND_TRUTH
+from posebench.results.explaining.measured import Measured
+from posebench.scoring.evaluate import ScoringOptions, select_results
+from posebench.scoring.files import load_annotated
+from posebench.scoring.matching.detections import result_columns
+from posebench.scoring.signs.paired import mean_gap
+from posebench.scoring.signs.sign import Sign
+from posebench.scoring.signs.signs import ReadFile
+from posebench.scoring.statistics.estimates import Resampling
+
+if TYPE_CHECKING:
+    from posebench.running.switches.measure import Switchboard
+
+_MINE, _OTHER = "MINE", "OTHER"
+_PADDINGS = (1.0, 1.1, 1.2, 1.25, 1.3, 1.5)
+# A switch that leaves less than this share of the distance between two sets of poses made them.
+_TELLS = 0.1
+_ALL = 0.999
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """What to explain: two arguments of `read_side`, and where else to look.
+
+    `annotations` are needed for results files; `boxes` is the file of the other's boxes; `raw` is a
+    folder of raw outputs; `shared` is the user's folder of predictions. `may_run` lets the network
+    run.
+    """
+
+    mine: str
+    theirs: str
+    annotations: Path | None = None
+    dataset: str | None = None
+    may_run: bool = False
+    boxes: Path | None = None
+    raw: Path | None = None
+    shared: Path | None = None
+    resampling: Resampling = field(default_factory=Resampling)
+
+
+def explained(request: ExplainRequest, progress: Progress) -> Explanation:
+    """Return why the two numbers differ.
+
+    Raises `PosebenchError` if a side cannot be read.
+    """
+    annotated = None
+    if request.annotations is not None:
+        annotated = Annotated.of(load_annotated(request.annotations, request.dataset, None)[0])
+    mine = read_side(request.mine, annotated, _MINE)
+    theirs = read_side(request.theirs, annotated, _OTHER)
+    mine, theirs = _fitting_row(mine, theirs), _fitting_row(theirs, mine)
+    base = base_of(mine, theirs)
+    measured: dict[str, Measured] = {}
+    signs: tuple[Sign, ...] = ()
+    notes: tuple[str, ...] = ()
+    if base is not None and base.run is not None and base.cell is not None:
+        try:
+            board = _board(request, base, progress)
+        except PosebenchError as error:
+            notes = (f"nothing could be switched: {in_one_line(error)}",)
+        else:
+            measured = _measured(board, mine, theirs, request)
+            if annotated is not None and base_of(theirs, mine) is base:
+                mine, theirs = (
+                    _with_poses(each, board, annotated) if each is base else each
+                    for each in (mine, theirs)
+                )
+                signs = _reproduced(board, *_parted(mine, theirs), annotated)
+    if annotated is not None:
+        signs = (*signs, *signs_of(mine, theirs, annotated))
+    found = explain(mine, theirs, measured, request.resampling, _in_order(signs))
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def _in_order(signs: tuple[Sign, ...]) -> tuple[Sign, ...]:
+    return tuple(sorted(signs, key=lambda sign: sign.rank))
+
+
+def _fitting_row(side: Side, other: Side) -> Side:
+    """Return a published side by the row that is most like the other side."""
+    if side.published is None or not other.fields:
+        return side
+    return published_side(side.published, other.fields)
+
+
+def _board(request: ExplainRequest, base: Side, progress: Progress) -> Switchboard:
+    from posebench.running.switches.measure import Switchboard, SwitchRequest
+
+    assert base.run is not None and base.cell is not None
+    asked = SwitchRequest(base.run, base.cell, request.may_run, request.raw, request.shared)
+    return Switchboard(asked, progress)
+
+
+def _measured(
+    board: Switchboard, mine: Side, theirs: Side, request: ExplainRequest
+) -> dict[str, Measured]:
+    """Return the base with each differing field switched to the other side's value."""
+    is_mine = base_of(mine, theirs) is mine
+    found = {}
+    for each in differing_fields(mine, theirs):
+        value = each.theirs if is_mine else each.mine
+        if FIELDS[each.field] == "fixed":
+            continue
+        if each.field == "boxes":
+            value = _boxes(value, theirs if is_mine else mine, request)
+        found[each.field] = board.measure(each.field, value)
+    return found
+
+
+def _boxes(value: str, side: Side, request: ExplainRequest) -> str:
+    """Return what boxes are as a suite names them: `gt`, or a file that is here."""
+    from posebench.running.switches.switched import cell_suite
+
+    if value == GROUND_TRUTH:
+        return value
+    if request.boxes is not None:
+        return str(request.boxes)
+    if side.run is not None and side.cell is not None:
+        own = cell_suite(side.run, side.cell)
+        return str((own.folder / own.suite.boxes_entries[0].file).resolve())
+    return value
+
+
+def _parted(mine: Side, theirs: Side) -> tuple[Side, Side]:
+    """Return the side of a run, and the other one."""
+    return (mine, theirs) if mine.cell is not None else (theirs, mine)
+
+
+def _with_poses(side: Side, board: Switchboard, annotated: Annotated) -> Side:
+    """Return a run's side with the poses that were scored, which compare with those of a file."""
+    file = _as_file(side.facts.name, board.predictions, board.workload.scoring, annotated)
+    return replace(side, file=file)
+
+
+def _as_file(
+    name: str, predictions: Predictions, scoring: ScoringOptions, annotated: Annotated
+) -> ReadFile:
+    rows = select_results(annotated.dataset, predictions, scoring)
+    columns = result_columns(rows, len(annotated.dataset.keypoints))
+    assert columns is not None
+    return ReadFile(name, columns)
+
+
+def _reproduced(
+    board: Switchboard, own: Side, other: Side, annotated: Annotated
+) -> tuple[Sign, ...]:
+    """Return the switches of a run's network that make the poses of the other's file.
+
+    Each that the network, or a kept answer of it, can say is tried until one makes them all.
+    """
+    if other.file is None or own.file is None:
+        return ()
+    wanted = other.file.columns.detections
+    before = mean_gap(own.file.columns.detections, wanted)
+    if before == 0:
+        return ()
+    found = []
+    for name, value in _variants(own):
+        made = board.measure(name, value)
+        if made.predictions is None:
+            continue
+        file = _as_file(name, made.predictions, board.workload.scoring, annotated)
+        explains = 1 - mean_gap(file.columns.detections, wanted) / before
+        if explains > _TELLS:
+            does = "makes these poses" if explains > 1 - _TELLS else "comes closer to them"
+            text = f"the network of {own.facts.name} with {name} {_word(value)} {does}"
+            found.append(Sign(name, text, explains, made.ap))
+        if explains > _ALL:
+            break
+    return tuple(found)
+
+
+def _variants(side: Side) -> Iterator[tuple[str, Any]]:
+    """Yield the switches that people forget or set otherwise, without those that are set."""
+    fields = side.fields
+    yield "flip_test", not fields["flip_test"]
+    yield "crop", "classic" if fields["crop"] == "udp" else "udp"
+    yield "channels", "bgr" if fields["channels"] == "rgb" else "rgb"
+    yield from (("padding", each) for each in _PADDINGS if each != fields["padding"])
+    yield from (("decoder", each) for each in get_args(Refinement) if each != fields["decoder"])
+
+
+def _word(value: Any) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
