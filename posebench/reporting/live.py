@@ -25,6 +25,7 @@ from posebench.running.request import Display
 from posebench.running.sharing.costs import cell_cost
 
 _LAST_SHOWN = 8
+_NAMED = 4
 _REFRESH_PER_SECOND = 4
 
 
@@ -158,8 +159,10 @@ def plan_line(cells: Sequence[PlannedCell], pending: Sequence[PlannedCell]) -> s
 def pass_line(cells: Sequence[PlannedCell]) -> str:
     """Return which networks share the images of one pass, empty for a single one."""
     networks = len({cell.runs.key for cell in cells})
-    names = dict.fromkeys(cell.checkpoint.source.name for cell in cells)
-    return f"{networks} networks in one pass, of {', '.join(names)}" if networks > 1 else ""
+    names = [*dict.fromkeys(cell.checkpoint.source.name for cell in cells)]
+    more = len(names) - _NAMED
+    shown = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{networks} networks in one pass, of {shown}" if networks > 1 else ""
 
 
 def cell_line(cell: StoredCell) -> str:

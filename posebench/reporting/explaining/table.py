@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from posebench.reporting.text_tables import cell_text, terminal_table
+from posebench.reporting.text_tables import TextTable, cell_text, terminal_table
 from posebench.reporting.texts import NO_VALUE, estimate_text, points
 from posebench.results.explaining.explanation import Explanation, SideFacts, Step
 from posebench.scoring.statistics.estimates import Estimate
@@ -32,7 +31,7 @@ def _side(label: str, side: SideFacts) -> str:
     return f"{label} = {side.name}, {side.kind} {side.source}{about}: AP {points(side.ap)}"
 
 
-def _steps_table(found: Explanation) -> Table:
+def _steps_table(found: Explanation) -> TextTable:
     header = ["", "OTHER", "MINE", "AP", "known from"]
     rows = [["OTHER", "", "", points(found.theirs.ap), ""]]
     rows += [_line(step) for step in found.steps]
@@ -57,7 +56,7 @@ def change_text(effect: Estimate | None) -> str:
     return estimate_text(effect.value, bounds, signed=True)
 
 
-def _signs_table(found: Explanation) -> Table:
+def _signs_table(found: Explanation) -> TextTable:
     header = ["sign", "explains", "AP then", "what it says"]
     rows = [[sign.cause, _share(sign.explains), points(sign.ap), sign.text] for sign in found.signs]
     return terminal_table(header, rows, ["sign", "what it says"])
