@@ -16,9 +16,10 @@ from rich.text import Text
 
 from posebench.reporting.messages import as_line
 from posebench.reporting.text_tables import terminal_table
-from posebench.reporting.texts import points
+from posebench.reporting.texts import main_text
 from posebench.results.cell import CellResult
 from posebench.results.findings import finding_lines
+from posebench.results.numbers import main_metric
 from posebench.results.store import StoredCell
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display
@@ -176,7 +177,7 @@ def cell_line(cell: StoredCell) -> str:
         return f"{cell.id}: {result.status}: {result.reason}"
     speed = result.instances_per_second
     shown = f", {speed:.1f} instances/s" if speed is not None else ""
-    return f"{cell.id}: AP {points((result.metrics or {}).get('AP'))}{shown}"
+    return f"{cell.id}: {main_metric([result])} {main_text(result)}{shown}"
 
 
 def duration(seconds: float) -> str:

@@ -100,7 +100,9 @@ def read_results(
         )
     (count,) = counts
     categories = [dataset.category for dataset in datasets]
-    file = read_detections(path, Expected(count, categories, datasets[0].images, form))
+    first = datasets[0]
+    whole_body = first.kind == "wholebody"
+    file = read_detections(path, Expected(count, categories, first.images, form, whole_body))
     found = list(file.findings)
     for dataset, truth in zip(datasets, truths, strict=True):
         found += reading_findings(dataset, truth, file.columns.of(dataset.category.id))

@@ -12,16 +12,18 @@ from posebench.reporting.figures.marks import draw_interval, draw_point, log_axi
 from posebench.reporting.figures.names import add_name
 from posebench.reporting.figures.style import LINE_WIDTH, SOFT, paradigm_legend, paradigm_of
 from posebench.reporting.figures.values import (
-    ap_points,
-    ap_said,
     is_as_trained,
-    known_ap,
+    known_score,
     protocol_line,
+    score_axis,
+    score_said,
+    score_value,
     short_name,
     top_of,
     with_own_decoders,
 )
 from posebench.results.cell import CellResult
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.reading import ReadCell
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def scaling_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
     results = [
         cell.result
         for cell in cells
-        if is_as_trained(cell.result) and ap_points(cell.result) is not None
+        if is_as_trained(cell.result) and score_value(cell.result) is not None
     ]
     points = _points(PARAMETERS, results)
     if not points:
@@ -87,7 +89,7 @@ def pareto_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
     without AP.
     """
     results = [cell.result for cell in with_own_decoders(cells)]
-    results = [result for result in results if ap_points(result) is not None]
+    results = [result for result in results if score_value(result) is not None]
     several = len({_execution(result) for result in results}) > 1
     panels = [
         _panel(cost, points, partial(_draw_front, cost, several))
@@ -108,8 +110,11 @@ def front(points: Sequence[Point], more_is_better: bool) -> list[Point]:
     """Return the points that no other one beats in both, from the cheapest on."""
     sign = -1 if more_is_better else 1
     found: list[Point] = []
-    for x, result in sorted(points, key=lambda point: (sign * point[0], -known_ap(point[1]))):
-        if not found or known_ap(result) > known_ap(found[-1][1]):
+    best = 1 if number_named(main_metric(r for _, r in points)).better == "lower" else -1
+    for x, result in sorted(
+        points, key=lambda point: (sign * point[0], best * known_score(point[1]))
+    ):
+        if not found or best * known_score(result) < best * known_score(found[-1][1]):
             found.append((x, result))
     return found
 
@@ -121,15 +126,17 @@ def _points(cost: Cost, results: Sequence[CellResult]) -> list[Point]:
 def _panel(
     cost: Cost, points: Sequence[Point], draw: Callable[[Axes, Sequence[Point]], None]
 ) -> Panel:
-    said = "; ".join(f"{ap_said(result)}, {value:.3g}" for value, result in points)
+    said = "; ".join(f"{score_said(result)}, {value:.3g}" for value, result in points)
+
+    results = [result for _, result in points]
 
     def panel(axes: Axes) -> None:
         log_axis(axes, [value for value, _ in points])
-        top = top_of([result for _, result in points])
-        axes.set(xlabel=cost.label, ylabel="AP (points)", ylim=(0, top))
+        top = top_of(results)
+        axes.set(xlabel=cost.label, ylabel=score_axis(results), ylim=(0, top))
         draw(axes, points)
 
-    return Panel(cost.title, f"AP against {cost.label}: {said}", panel)
+    return Panel(cost.title, f"{main_metric(results)} against {cost.label}: {said}", panel)
 
 
 def _draw_families(axes: Axes, points: Sequence[Point]) -> None:
@@ -143,7 +150,7 @@ def _draw_families(axes: Axes, points: Sequence[Point]) -> None:
         own.sort(key=lambda point: point[0])
         axes.plot(
             [value for value, _ in own],
-            [known_ap(result) for _, result in own],
+            [known_score(result) for _, result in own],
             color=_colour(own[0][1]),
             linewidth=LINE_WIDTH,
         )
@@ -159,7 +166,7 @@ def _draw_front(cost: Cost, with_execution: bool, axes: Axes, points: Sequence[P
             draw_point(axes, value, result, alpha=0.4, clip_on=False)
     axes.step(
         [value for value, _ in best],
-        [known_ap(result) for _, result in best],
+        [known_score(result) for _, result in best],
         where="post",
         color=SOFT,
         linewidth=0.8,
@@ -175,7 +182,7 @@ def _draw_front(cost: Cost, with_execution: bool, axes: Axes, points: Sequence[P
 def _draw_named(axes: Axes, value: float, result: CellResult, name: str) -> None:
     draw_interval(axes, value, result)
     draw_point(axes, value, result, clip_on=False)
-    add_name(axes, value, known_ap(result), name, _colour(result))
+    add_name(axes, value, known_score(result), name, _colour(result))
 
 
 def _execution(result: CellResult) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from posebench.reporting.figures.style import INTERVAL_CAP, mark_look, paradigm_of
 from posebench.reporting.figures.svg import say
-from posebench.reporting.figures.values import ap_said, known_ap
+from posebench.reporting.figures.values import known_score, score_said
 from posebench.results.cell import CellResult
-from posebench.results.reading import ap_bounds
+from posebench.results.reading import score_bounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,14 +22,14 @@ _DIGITS, _LEAST_TICKS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)), 3
 def draw_point(axes: Axes, x: float, result: CellResult, marker: str = "o", **look: Any) -> None:
     """Draw a result's AP in points at x with its interval; a tooltip says what it is."""
     (mark,) = axes.plot(
-        [x], [known_ap(result)], **{**mark_look(result.checkpoint.paradigm, marker), **look}
+        [x], [known_score(result)], **{**mark_look(result.checkpoint.paradigm, marker), **look}
     )
-    say(mark, ap_said(result))
+    say(mark, score_said(result))
 
 
 def draw_interval(axes: Axes, x: float, result: CellResult, **look: Any) -> None:
     """Draw the interval of a result's AP, if it has one."""
-    if (bounds := ap_bounds(result)) is not None:
+    if (bounds := score_bounds(result)) is not None:
         axes.plot(
             [x, x],
             bounds,

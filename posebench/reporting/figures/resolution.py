@@ -21,17 +21,19 @@ from posebench.reporting.figures.style import (
 )
 from posebench.reporting.figures.svg import say
 from posebench.reporting.figures.values import (
-    ap_points,
-    ap_said,
-    known_ap,
+    known_score,
     matched_panels,
     measured_by,
     panel_title,
     protocol_line,
+    score_axis,
+    score_said,
+    score_value,
     top_of,
     with_own_decoders,
 )
 from posebench.results.cell import CellResult
+from posebench.results.numbers import main_metric
 from posebench.results.reading import ReadCell
 
 if TYPE_CHECKING:
@@ -66,13 +68,14 @@ def resolution_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
     without = sum(cell.result.size is None for cell in cells)
     several = len(set(map(measured_by, results))) > 1
     top = top_of(results)
-    floor = -top * _FLOOR if any(ap_points(result) is None for result in results) else 0.0
+    floor = -top * _FLOOR if any(score_value(result) is None for result in results) else 0.0
     grouped = matched_panels(placed)
     most = max(len({cell.result.size for cell in panel}) for panel in grouped)
     panels = [
         Panel(
             panel_title(panel, several),
-            f"AP against input size: {'; '.join(ap_said(cell.result) for cell in panel)}",
+            f"{main_metric(results)} against input size: "
+            + "; ".join(score_said(cell.result) for cell in panel),
             partial(_draw_panel, results=[cell.result for cell in panel], limits=(floor, top)),
         )
         for panel in grouped
@@ -94,7 +97,7 @@ def _draw_panel(axes: Axes, *, results: Sequence[CellResult], limits: tuple[floa
     axes.set_xscale("log", base=2)
     axes.set_xticks(heights, labels, rotation=0 if len(heights) <= _LEVEL_LABELS else 90)
     axes.minorticks_off()
-    axes.set(xlabel="input size (height × width, px)", ylabel="AP (points)", ylim=limits)
+    axes.set(xlabel="input size (height × width, px)", ylabel=score_axis(results), ylim=limits)
     homes = {home.height for r in results if (home := r.checkpoint.trained_size) is not None}
     ends = [*heights, *homes]
     axes.set_xlim(min(ends) / 1.25, max(ends) * 1.25)
@@ -117,18 +120,18 @@ def _draw_series(
     """
     at_home = [r for r in results if r.policy == "native" and r.size == r.checkpoint.trained_size]
     own = [result for result in results if result.policy == policy]
-    shown = [r for r in results if ap_points(r) is not None and (r in own or r in at_home)]
+    shown = [r for r in results if score_value(r) is not None and (r in own or r in at_home)]
     shown.sort(key=_height)
     axes.plot(
         [_height(result) for result in shown],
-        [known_ap(result) for result in shown],
+        [known_score(result) for result in shown],
         color=paradigm_of(own[0].checkpoint.paradigm).colour,
         linewidth=LINE_WIDTH,
         linestyle=policy_line(policy),
         transform=shift,
     )
     for result in own:
-        if ap_points(result) is None:
+        if score_value(result) is None:
             _mark_missing(axes, result, shift)
             continue
         draw_interval(axes, _height(result), result, transform=shift)
@@ -147,7 +150,7 @@ def _mark_missing(axes: Axes, result: CellResult, shift: Transform) -> None:
         linestyle="none",
         transform=shift,
     )
-    say(mark, ap_said(result))
+    say(mark, score_said(result))
 
 
 def _shifted(axes: Axes, points: float) -> Transform:
@@ -167,7 +170,7 @@ def _legend(results: Sequence[CellResult]) -> tuple[LegendEntry, ...]:
     missing = [
         LegendEntry(label, {"color": SOFT, "marker": marker, "linestyle": "none"})
         for status, (marker, label) in MISSING.items()
-        if any(result.status == status and ap_points(result) is None for result in results)
+        if any(result.status == status and score_value(result) is None for result in results)
     ]
     return (
         *paradigm_legend(result.checkpoint.paradigm for result in results),

@@ -1,47 +1,58 @@
-"""What figures read from results: AP with its interval, and how cells are named and grouped."""
+"""What figures read from results: AP with its interval, and how cells are named and grouped.
+
+Of data without AP it is their main number instead, such as NME.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from posebench.networks.sizes import InputSize
 from posebench.reporting.figures.svg import clean
 from posebench.results.cell import CellResult
-from posebench.results.reading import ReadCell, ap_bounds
+from posebench.results.numbers import main_metric, number_named
+from posebench.results.reading import ReadCell, score_bounds
 
 _NAME_CHARACTERS = 24
 _FLIP = {True: "flip test", False: "no flip test", None: "flip test unknown"}
 
 
-def ap_points(result: CellResult) -> float | None:
-    """Return a result's AP in points, or None if it has none."""
-    ap = (result.metrics or {}).get("AP")
-    return None if ap is None else 100 * ap
+def score_value(result: CellResult) -> float | None:
+    """Return a result's AP in points, or its main number as shown; None if it has none."""
+    name = main_metric([result])
+    value = (result.metrics or {}).get(name)
+    return None if value is None else number_named(name).unit.scale * value
 
 
-def known_ap(result: CellResult) -> float:
-    """Return the AP in points of a result that has one."""
-    ap = ap_points(result)
+def score_axis(results: Iterable[CellResult]) -> str:
+    """Return the label of an axis of scores: `AP (points)`."""
+    name = main_metric(results)
+    return f"{name} ({number_named(name).unit.word})"
+
+
+def known_score(result: CellResult) -> float:
+    """Return the score of a result that has one."""
+    ap = score_value(result)
     assert ap is not None
     return ap
 
 
 def top_of(results: Sequence[CellResult]) -> float:
-    """Return the end of an AP axis that holds every result's AP and interval."""
-    ends = [ap for result in results if (ap := ap_points(result)) is not None]
-    ends += [bounds[1] for result in results if (bounds := ap_bounds(result)) is not None]
+    """Return the end of an axis that holds every result's score and interval."""
+    ends = [ap for result in results if (ap := score_value(result)) is not None]
+    ends += [bounds[1] for result in results if (bounds := score_bounds(result)) is not None]
     return 1.06 * max(ends, default=0.0) or 1.0
 
 
-def ap_said(result: CellResult) -> str:
-    """Say which cell a mark is, and its AP with the interval."""
+def score_said(result: CellResult) -> str:
+    """Say which cell a mark is, and its score with the interval."""
     where = f"{result.checkpoint.name}, {result.size} {way_of(result)}"
-    ap, bounds = ap_points(result), ap_bounds(result)
+    ap, bounds = score_value(result), score_bounds(result)
     if ap is None:
         return f"{where}: {result.status}"
     interval = "" if bounds is None else f" ({bounds[0]:.1f}–{bounds[1]:.1f})"
-    return f"{where}: AP {ap:.1f}{interval}"
+    return f"{where}: {main_metric([result])} {ap:.1f}{interval}"
 
 
 def way_of(result: CellResult) -> str:

@@ -16,16 +16,15 @@ from posebench.reporting.page.contents import (
 )
 from posebench.reporting.page.pairs import IncomparablePair, MatchedPair, ProtocolGroup
 from posebench.reporting.tables.results_table import columns
-from posebench.reporting.texts import NO_VALUE, points, signed_points
+from posebench.reporting.texts import NO_VALUE, number_text
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.statistics.intervals import percentile_interval
 
 _FILTERS = ("paradigm", "size", "policy", "transform", "decoder", "status", "protocol")
-_BEST = "AP"
 # The first columns tell cells apart, and have the numbers that people look for.
 _FIRST = (
-    "checkpoint", "paradigm", "size", "policy", "transform", "decoder", "status", "AP", "AP 95%",
-    "AP official",
+    "checkpoint", "paradigm", "size", "policy", "transform", "decoder", "status",
 )  # fmt: skip
 _LIFTED = ("boxes", "flip", "protocol")
 
@@ -35,16 +34,19 @@ def results_table(run: Run, groups: Sequence[ProtocolGroup]) -> DataTable:
 
     The caption has what is the same in every row.
     """
+    main = main_metric(cell.result for cell in run.cells)
     letters = {cell.id: group.letter for group in groups for cell in group.cells}
-    best = {cell.id for group in groups for cell in _best(group.cells)}
+    best = {cell.id for group in groups for cell in _best(group.cells, main)}
     shown = {column.header: column for column in columns([cell.result for cell in run.cells])}
     texts = {header: [c.show(cell.result) for cell in run.cells] for header, c in shown.items()}
     texts["protocol"] = [letters.get(cell.id, NO_VALUE) for cell in run.cells]
     alike = [name for name in _LIFTED if len(set(texts[name])) == 1]
-    headers = [name for name in (*_FIRST, *texts) if name in texts and name not in alike]
+    first = (*_FIRST, main, f"{main} 95%", "AP official")
+    headers = [name for name in (*first, *texts) if name in texts and name not in alike]
     headers = list(dict.fromkeys(headers))
     caption = (
-        "Every cell of the run. AP and PCK in points; the best AP of each protocol is bold. "
+        f"Every cell of the run. {main} in {number_named(main).unit.word}, PCK in points; the best "
+        f"{main} of each protocol is bold. "
         "Rows of different protocols must not be subtracted."
     )
     said = ", ".join(f"{name} {texts[name][0]}" for name in alike if run.cells)
@@ -55,7 +57,10 @@ def results_table(run: Run, groups: Sequence[ProtocolGroup]) -> DataTable:
             for name in headers
         ),
         tuple(
-            tuple(TableCell(texts[name][i], _look(name, cell, best)) for name in headers)
+            tuple(
+                TableCell(texts[name][i], _look(name, cell, best if name == main else ()))
+                for name in headers
+            )
             for i, cell in enumerate(run.cells)
         ),
     )
@@ -67,7 +72,7 @@ def _look(header: str, cell: StoredCell, best: Collection[str]) -> str:
         return f"paradigm {paradigm_class(cell.result.checkpoint.paradigm)}"
     if header == "status":
         return f"status {cell.result.status}"
-    return "best" if header == _BEST and cell.id in best else ""
+    return "best" if cell.id in best else ""
 
 
 def _choices(header: str, texts: Sequence[str]) -> tuple[str, ...]:
@@ -75,22 +80,24 @@ def _choices(header: str, texts: Sequence[str]) -> tuple[str, ...]:
     return values if header in _FILTERS and len(values) > 1 else ()
 
 
-def _best(cells: Sequence[StoredCell]) -> list[StoredCell]:
-    values = {cell.id: (cell.result.metrics or {}).get(_BEST) for cell in cells}
-    highest = max((value for value in values.values() if value is not None), default=None)
-    return [cell for cell in cells if highest is not None and values[cell.id] == highest]
+def _best(cells: Sequence[StoredCell], main: str) -> list[StoredCell]:
+    values = {cell.id: (cell.result.metrics or {}).get(main) for cell in cells}
+    known = [value for value in values.values() if value is not None]
+    best = (min if number_named(main).better == "lower" else max)(known, default=None)
+    return [cell for cell in cells if best is not None and values[cell.id] == best]
 
 
 def pairs_table(
     run: Run, pairs: Sequence[MatchedPair], apart: Sequence[IncomparablePair]
 ) -> DataTable:
-    """Return AP of both paradigms of each pair and the difference, with its paired interval.
+    """Return both paradigms' AP (or main number), and the difference with its paired interval.
 
     For pairs of different protocols, the fields that differ take the place of a difference.
     """
     names = [cell.id for pair in pairs for cell in pair.cells]
-    draws = replicates_of(run, names, [_BEST])
-    rows = [_pair_row(pair, draws) for pair in pairs]
+    main = main_metric(cell.result for cell in run.cells)
+    draws = replicates_of(run, names, [main])
+    rows = [_pair_row(pair, main, draws) for pair in pairs]
     rows += [
         (
             pair.name,
@@ -108,7 +115,7 @@ def pairs_table(
     ]
     headers = [
         ("pair", False), ("size", True), ("policy", False), ("first", False),
-        ("AP of first", True), ("second", False), ("AP of second", True),
+        (f"{main} of first", True), ("second", False), (f"{main} of second", True),
         ("second − first", True), ("95 %", True), ("protocol", False),
     ]  # fmt: skip
     return plain_table(
@@ -119,10 +126,13 @@ def pairs_table(
     )
 
 
-def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[str, ...]:
-    one, other = ((cell.result.metrics or {}).get(_BEST) for cell in pair.cells)
+def _pair_row(
+    pair: MatchedPair, main: str, draws: Mapping[tuple[str, str], Any]
+) -> tuple[str, ...]:
+    unit = number_named(main).unit
+    one, other = ((cell.result.metrics or {}).get(main) for cell in pair.cells)
     gap = None if one is None or other is None else other - one
-    keys = [(cell.id, _BEST) for cell in pair.cells]
+    keys = [(cell.id, main) for cell in pair.cells]
     bounds = None
     if all(key in draws for key in keys):
         bounds = percentile_interval(draws[keys[1]] - draws[keys[0]])
@@ -132,10 +142,10 @@ def _pair_row(pair: MatchedPair, draws: Mapping[tuple[str, str], Any]) -> tuple[
         str(result.size),
         way_of(result) or NO_VALUE,
         pair.paradigm_names[0],
-        points(one),
+        number_text(one, unit),
         pair.paradigm_names[1],
-        points(other),
-        signed_points(gap),
-        NO_VALUE if bounds is None else " to ".join(map(signed_points, bounds)),
+        number_text(other, unit),
+        NO_VALUE if gap is None else unit.signed(gap),
+        NO_VALUE if bounds is None else " to ".join(map(unit.signed, bounds)),
         pair.letter,
     )

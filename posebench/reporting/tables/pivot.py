@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from posebench.reporting.tables.pivot_slots import (
     subtract,
 )
 from posebench.results.findings import finding_lines
-from posebench.results.numbers import number_named
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
 from posebench.suites.transforms import NO_TRANSFORM
@@ -36,14 +36,15 @@ BEST = "best"
 class PivotRequest:
     """What to show: fields of the rows and columns, metrics, and the row to compare with.
 
-    No `rows` means every field that varies and is in no column. `baseline` is a checkpoint's
+    No `rows` means every field that varies and is in no column, no `metrics` AP, or the main number
+    of data that have none. `baseline` is a checkpoint's
     name, to which differences have intervals with `intervals`; `sort` names the column that orders
     the rows, best first: a column of values or of a row field, or `best`, which is the first.
     """
 
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ("size",)
-    metrics: tuple[str, ...] = ("AP",)
+    metrics: tuple[str, ...] = ()
     baseline: str | None = None
     sort: str | None = None
     intervals: bool = False
@@ -90,6 +91,8 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
             "The runs have no results yet.",
             hint="posebench run SUITE makes some; --probes shows what probes read.",
         )
+    main = main_metric(cell.result for run in runs for cell in run.cells)
+    request = replace(request, metrics=request.metrics or (main,))
     _check_names(sources, request)
     row_fields = request.rows or _varying(sources, request.columns)
     columns = _columns(sources, request)

@@ -12,17 +12,19 @@ from posebench.reporting.figures.marks import draw_interval, draw_point
 from posebench.reporting.figures.style import LINE_WIDTH, paradigm_legend, paradigm_of
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.values import (
-    ap_points,
-    ap_said,
     has_own_settings,
-    known_ap,
+    known_score,
     matched_panels,
     measured_by,
     protocol_line,
+    score_axis,
+    score_said,
+    score_value,
     short_name,
     top_of,
 )
 from posebench.results.cell import CellResult
+from posebench.results.numbers import main_metric
 from posebench.results.reading import ReadCell
 from posebench.suites.transforms import FLOAT_BITS, Transform, parse_transform
 
@@ -85,7 +87,8 @@ def sparsity_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
 
 def shown_cells(cells: Sequence[ReadCell], way: Way) -> list[ReadCell]:
     """Return the cells of a figure: those of its kind, and the same networks left as they are."""
-    measured = [c for c in cells if has_own_settings(c.result) and ap_points(c.result) is not None]
+    own = [cell for cell in cells if has_own_settings(cell.result)]
+    measured = [cell for cell in own if score_value(cell.result) is not None]
     if not any(way.series(_transform(cell)) for cell in measured):
         return []
     return [c for c in measured if _transform(c).is_none or way.series(_transform(c))]
@@ -118,10 +121,10 @@ def _drawing(cells: Sequence[ReadCell], way: Way) -> Drawing | None:
 def _panel(way: Way, name: str, cells: Sequence[ReadCell], several: bool, top: float) -> Panel:
     names = " and ".join(dict.fromkeys(short_name(c.result.checkpoint.name) for c in cells))
     parts = [name, names, *([measured_by(cells[0].result)] if several else [])]
-    said = "; ".join(ap_said(cell.result) for cell in cells)
+    said = "; ".join(score_said(cell.result) for cell in cells)
     return Panel(
         clean(" · ".join(parts)),
-        f"AP against {way.label}, {name}: {said}",
+        f"{main_metric(c.result for c in cells)} against {way.label}, {name}: {said}",
         partial(_draw, way=way, cells=cells, top=top),
     )
 
@@ -133,7 +136,7 @@ def _draw(axes: Axes, *, way: Way, cells: Sequence[ReadCell], top: float) -> Non
     labels = ["fp32" if way is BITS and x == FLOAT_BITS else f"{x:g}" for x in amounts]
     axes.set_xticks(amounts, labels)
     axes.minorticks_off()
-    axes.set(xlabel=way.label, ylabel="AP (points)", ylim=(0, top))
+    axes.set(xlabel=way.label, ylabel=score_axis(c.result for c in cells), ylim=(0, top))
     lines: dict[str, list[CellResult]] = {}
     for cell in cells:
         lines.setdefault(cell.result.checkpoint.name, []).append(cell.result)
@@ -146,7 +149,7 @@ def _draw(axes: Axes, *, way: Way, cells: Sequence[ReadCell], top: float) -> Non
         for result in results:
             x = way.amount(parse_transform(result.protocol.transform))
             xs.append(x * 2 ** (shift * 4) if way.is_logarithmic else x + shift * span)
-        axes.plot(xs, list(map(known_ap, results)), color=colour, linewidth=LINE_WIDTH)
+        axes.plot(xs, list(map(known_score, results)), color=colour, linewidth=LINE_WIDTH)
         for x, result in zip(xs, results, strict=True):
             draw_interval(axes, x, result)
             draw_point(axes, x, result)
