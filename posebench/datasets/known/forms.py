@@ -21,6 +21,8 @@ PARTS = ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
 _PIXEL_STD = 200.0
 _FREIHAND_SIDE = 224
 _HALPE_BODY = 26
+# Numbers that a body's 17 keypoints take.
+_BODY = 51
 
 
 def in_form(raw: Any, form: Form, path: Path, images: Path | None) -> Any:
@@ -46,8 +48,8 @@ def files_beside(form: Form, path: Path) -> tuple[Path, ...]:
 
 def joined(row: Mapping[str, Any]) -> Row:
     """Return a whole body's row with all 133 keypoints as one list, if its parts are lists."""
-    lists = [row.get(name) for name in ("keypoints", *PARTS)]
-    if not all(isinstance(part, list) for part in lists):
+    lists: list[Any] = [row.get(name) for name in ("keypoints", *PARTS)]
+    if not all(isinstance(part, list) for part in lists) or len(lists[0]) > _BODY:
         return dict(row)
     return {**row, "keypoints": [number for part in lists if part for number in part]}
 

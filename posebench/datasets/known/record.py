@@ -39,12 +39,12 @@ class Distances:
     """Metrics by the distance of keypoints from their labels, as MMPose defines them.
 
     `metrics` are names of `scoring.METRICS`, the main one first. `face_size` is what NME is
-    relative to: two keypoints, or a field of each annotation; `torso` are the two keypoints of
-    PCK(torso).
+    relative to: the distance of two keypoints, or the longer side of the box; `torso` are the two
+    keypoints of PCK(torso).
     """
 
     metrics: tuple[str, ...]
-    face_size: tuple[str, str] | str | None = None
+    face_size: tuple[str, str] | Literal["box"] | None = None
     torso: tuple[str, str] | None = None
 
 

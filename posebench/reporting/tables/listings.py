@@ -17,6 +17,7 @@ from posebench.scoring.matching.metrics import MatchMetric, Subset
 from posebench.scoring.metrics import scored_by
 from posebench.scoring.statistics.image_table import DistanceMetric
 
+_BOX_SIDE = "the longer side of the box"
 # Numbers of a data set that a line of the table has room for.
 _MOST_SHOWN = 3
 
@@ -149,7 +150,7 @@ def known_listing(known: KnownDataset) -> str:
     splits = [f"{word} means {part}" for word, part in layout.splits.items()]
     facts: list[tuple[str, str | None]] = [
         ("scored by", f"{', '.join(scored)} ({EVALUATORS[known.kind]})"),
-        ("relative to", sides if isinstance(sides, str) else sides and " to ".join(sides)),
+        ("relative to", _BOX_SIDE if sides == "box" else sides and " to ".join(sides)),
         ("boxes", known.boxes),
         ("areas", {"annotation": "of the annotation", "box": "0.53 of the box"}[known.area_rule]),
         ("keypoints", f"{len(names)} ({keypoints.name}): {', '.join(names)}"),

@@ -128,7 +128,18 @@ def _box_sizes(measured: _Measured) -> NDArray[np.float64]:
 
 
 def _head_sizes(measured: _Measured) -> NDArray[np.float64]:
-    return _field(measured, HEAD_SIZE)
+    """Return the head size (P,) of each person's annotation."""
+    rows, ids = {row["id"]: row for row in measured.dataset.persons}, measured.persons.ids.tolist()
+    sizes = [rows[key].get(HEAD_SIZE) for key in ids]
+    for key, size in zip(ids, sizes, strict=True):
+        if not isinstance(size, int | float) or not np.isfinite(size):
+            raise DataError(
+                f"Annotation {key} of {measured.dataset.annotations} has no {HEAD_SIZE}, which "
+                f"{measured.distances.metrics[0]} is relative to.",
+                hint=f"Give each annotation a {HEAD_SIZE} in pixels: 0.6 of its head box's "
+                "diagonal.",
+            )
+    return np.array(sizes, dtype=np.float64)
 
 
 def _torso_sizes(measured: _Measured) -> NDArray[np.float64]:
@@ -144,8 +155,8 @@ def _torso_sizes(measured: _Measured) -> NDArray[np.float64]:
 def _face_sizes(measured: _Measured) -> NDArray[np.float64]:
     size = measured.distances.face_size
     assert size is not None, "the record of the data set names the size of its faces"
-    if isinstance(size, str):
-        return _field(measured, size)
+    if size == "box":
+        return _box_sizes(measured)
     one, other = _indices(measured, size)
     labels = measured.labels[..., :2]
     sizes = np.linalg.norm(labels[:, one] - labels[:, other], axis=1)
@@ -155,20 +166,6 @@ def _face_sizes(measured: _Measured) -> NDArray[np.float64]:
 def _indices(measured: _Measured, names: tuple[str, str]) -> tuple[int, int]:
     keypoints = measured.dataset.keypoints.keypoints
     return keypoints.index(names[0]), keypoints.index(names[1])
-
-
-def _field(measured: _Measured, name: str) -> NDArray[np.float64]:
-    """Return a number (P,) of each person's annotation."""
-    rows = {row["id"]: row for row in measured.dataset.persons}
-    values = [rows[key].get(name) for key in measured.persons.ids.tolist()]
-    for key, value in zip(measured.persons.ids.tolist(), values, strict=True):
-        if not isinstance(value, int | float) or not np.isfinite(value):
-            raise DataError(
-                f"Annotation {key} of {measured.dataset.annotations} has no {name}, which "
-                f"{measured.distances.metrics[0]} is relative to.",
-                hint=f"Give each annotation a {name} in pixels.",
-            )
-    return np.array(values, dtype=np.float64)
 
 
 _SIZES: Mapping[str, Callable[[_Measured], NDArray[np.float64]]] = {

@@ -56,7 +56,7 @@ _HANDS = (
         for threshold in (0.05, 0.1, 0.2)
     ),
     DistanceMetric("AUC", f"{AUC_PIXELS:g} pixels", "area"),
-    DistanceMetric("EPE", "pixels", "mean"),
+    DistanceMetric("EPE", "pixels", "mean", pooled=True),
 )
 DISTANCE_METRICS: Mapping[str, DistanceMetric] = MappingProxyType(
     {
@@ -66,7 +66,7 @@ DISTANCE_METRICS: Mapping[str, DistanceMetric] = MappingProxyType(
             *_PCKH_JOINTS,
             *_JHMDB,
             *_HANDS,
-            DistanceMetric("NME", "face", "mean"),
+            DistanceMetric("NME", "face", "mean", pooled=True),
         )
     }
 )

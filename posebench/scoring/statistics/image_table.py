@@ -55,8 +55,8 @@ class DistanceMetric:
     """A metric by the distance of keypoints from their labels, relative to `scale`.
 
     A `share` counts the keypoints nearer than `threshold`, an `area` is the mean share at 20 even
-    thresholds from 0, a `mean` is that of the distances. Shares are the mean of those of each kind
-    of keypoint, or `pooled`: of all labels together. `keypoints` are the only ones that count.
+    thresholds from 0, a `mean` is that of the distances. It is the mean of those of each kind of
+    keypoint or, if `pooled`, that of all labels together. `keypoints` are the only ones that count.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """Metrics by distance of resampled images, by integer image weights, exactly as of copies.
 
 Each is a quotient of sums over images: right or distant keypoints over those that count, of each
-kind of keypoint or of all together.
+kind of keypoint or of all together. Sums are in double precision, where MMPose adds distances up in
+single: its EPE and NME are right to 6 or 7 digits.
 """
 
 from __future__ import annotations
@@ -34,16 +35,7 @@ def distance_values(tables: Sequence[ImageTable], metrics: Sequence[DistanceMetr
 
 
 def distance_value(table: ImageTable, metric: DistanceMetric) -> float | None:
-    """Return a metric of all images, None where nothing counts or a mean's person has no result.
-
-    A mean is summed in single precision, by keypoint and then by person, as MMPose sums it: so the
-    two agree in every digit.
-    """
-    if metric.measure == "mean":
-        errors = _columns(table.distances[metric.scale], metric).T
-        counted = errors[~np.isnan(errors)]
-        whole = len(counted) and np.isfinite(counted).all()
-        return float(counted.sum() / len(counted)) if whole else None
+    """Return a metric of all images, None where nothing counts or a mean's person has no result."""
     value = float(_measure(table, metric)(np.ones((1, table.images), dtype=np.int32))[0])
     return None if np.isnan(value) else value
 
