@@ -81,6 +81,33 @@ def whole_body_problem(seed: int) -> WholeBodyProblem:
     return WholeBodyProblem(images, persons, results)
 
 
+def in_val_scale(images: int) -> WholeBodyProblem:
+    """Return a problem of many images, with a few results for each person in varied distance."""
+    rng = np.random.default_rng(9)
+    records = [{"id": number} for number in range(1, images + 1)]
+    persons, results = list[Row](), list[Row]()
+    for image in records:
+        own = [_person(rng, image["id"]) for _ in range(rng.integers(1, 5))]
+        persons += own
+        for person in own:
+            points = np.reshape(person["keypoints"], (133, 3))[:, :2]
+            near = points + rng.normal(size=(133, 2)) * rng.uniform(0.1, 8)
+            scores = rng.uniform(0.05, 1, (133, 1))
+            triplets = np.hstack([near, scores]).ravel().tolist()
+            results.append(
+                {
+                    "image_id": image["id"],
+                    "category_id": 1,
+                    "keypoints": triplets,
+                    "score": float(rng.random()),
+                }
+            )
+        results.append(_result(rng, image["id"], own))
+    for number, row in enumerate(persons, start=1):
+        row["id"] = number
+    return WholeBodyProblem(records, persons, results)
+
+
 def _person(rng: np.random.Generator, image: int) -> Row:
     corner, size = rng.integers(0, 200, 2), rng.integers(1, 160, 2)
     points = corner + rng.integers(0, 9, (133, 2)) * size / 8

@@ -240,48 +240,75 @@ class SmallSetRow:
     gap: float
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """A small set as posebench read it, and how MMPose reads it."""
+
+    small: SmallSet
+    annotations: Path
+    datasets: tuple[PoseDataset, ...]
+    config: Mapping[str, Any]
+
+
 def small_set_rows(data: Path, seeds: Sequence[int] = (0, 1, 2)) -> list[SmallSetRow]:
     """Score perturbed labels of MMPose's small test sets, in its folder `tests/data`, by both."""
     with tempfile.TemporaryDirectory() as name:
-        return [_small_set_row(each, data, Path(name), seeds) for each in SMALL_SETS]
+        sets = [_loaded(each, data, Path(name)) for each in SMALL_SETS]
+        jobs, arrays, predictions = list[dict[str, Any]](), {}, []
+        for place, each in enumerate(sets):
+            jobs.append({"dataset": each.config})
+            for seed in seeds:
+                made, file = _perturbed(each.datasets, seed), f"{place}-{seed}.npz"
+                predictions.append(made)
+                arrays[file] = _prediction_arrays(made)
+                metrics = metric_configs(each.small.record)
+                for metric in metrics:
+                    if metric["type"].startswith("Coco"):
+                        metric["ann_file"] = str(each.annotations)
+                jobs.append({"dataset": each.config, "arrays": file, "metrics": metrics})
+        answers = asked(jobs, arrays)
+    step, rows = len(seeds) + 1, []
+    for place, each in enumerate(sets):
+        built, *found = answers[step * place : step * (place + 1)]
+        own = predictions[len(seeds) * place : len(seeds) * (place + 1)]
+        pairs = [
+            (our_numbers(each.datasets, made), by_our_names(each.small.record, answer["metrics"]))
+            for made, answer in zip(own, found, strict=True)
+        ]
+        rows.append(_small_set_row(each, built["instances"], pairs))
+    return rows
 
 
-def _small_set_row(small: SmallSet, data: Path, folder: Path, seeds: Sequence[int]) -> SmallSetRow:
+def _loaded(small: SmallSet, data: Path, folder: Path) -> _Loaded:
     annotations, more = data / small.file, dict(small.more)
     if small.record == "mpii":
         annotations, heads = _with_head_boxes(annotations, folder)
         more["headbox_file"] = str(heads)
+    # CrowdPose's file tells by itself.
     known = None if small.record == "crowdpose" else known_dataset(small.record)
     datasets = load_categories(annotations, data, LoadOptions(known=known))
     config = {"type": small.kind, "ann_file": str(annotations), "data_prefix": {"img": ""}, **more}
-    (built,) = asked([{"dataset": config}], {})
-    theirs = {row["id"]: row for row in built["instances"]}
-    arrays, predictions = {}, {}
-    for seed in seeds:
-        predictions[seed] = _perturbed(datasets, seed)
-        arrays[f"{seed}.npz"] = _prediction_arrays(predictions[seed], small.record)
-    metrics = metric_configs(small.record)
-    for each in metrics:
-        if each["type"].startswith("Coco"):
-            each["ann_file"] = str(annotations)
-    jobs = [{"dataset": config, "arrays": file, "metrics": metrics} for file in arrays]
-    answers = asked(jobs, arrays)
-    pairs = [
-        (our_numbers(datasets, predictions[seed]), by_our_names(small.record, found["metrics"]))
-        for seed, found in zip(seeds, answers, strict=True)
-    ]
-    boxes, labels = _instance_gaps(datasets, theirs)
-    main = next(iter(pairs[0][0]))
+    return _Loaded(small, annotations, datasets, config)
+
+
+def _small_set_row(
+    loaded: _Loaded,
+    instances: Sequence[Mapping[str, Any]],
+    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+) -> SmallSetRow:
+    boxes, labels = _instance_gaps(loaded.datasets, {row["id"]: row for row in instances})
+    ours, theirs = pairs[0]
+    main = next(iter(ours))
     return SmallSetRow(
-        record=small.record,
-        images=len(datasets[0].images),
-        instances=len(theirs),
+        record=loaded.small.record,
+        images=len(loaded.datasets[0].images),
+        instances=len(instances),
         box_gap=boxes,
         label_gap=labels,
         main=main,
-        ours=pairs[0][0][main],
-        theirs=pairs[0][1][main],
-        numbers=sum(name in pairs[0][1] and value != -1 for name, value in pairs[0][0].items()),
+        ours=ours[main],
+        theirs=theirs[main],
+        numbers=sum(name in theirs and value != -1 for name, value in ours.items()),
         gap=max(gap(*pair) for pair in pairs),
     )
 
@@ -324,7 +351,7 @@ def _perturbed(datasets: Sequence[PoseDataset], seed: int) -> Predictions:
     return Predictions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _prediction_arrays(predictions: Predictions, record: str) -> dict[str, Any]:
+def _prediction_arrays(predictions: Predictions) -> dict[str, Any]:
     # MPII's labels count from 0 in posebench; MMPose leaves them and adds 1 to predictions.
     return {
         "ids": predictions.ids,
@@ -342,7 +369,8 @@ def _instance_gaps(
     for dataset in datasets:
         instances = ground_truth_instances(dataset)
         assert instances.keypoints is not None
-        shift = 1.0 if dataset.name == "mpii" or _is_mpii(dataset) else 0.0
+        known = dataset.known
+        shift = 1.0 if known is not None and known.name == "mpii" else 0.0
         for row, key in enumerate(instances.ids.tolist()):
             other = theirs[key]
             seen.add(key)
@@ -354,7 +382,3 @@ def _instance_gaps(
     if seen != theirs.keys():
         raise RuntimeError(f"other instances: {sorted(seen ^ theirs.keys())[:5]}")
     return boxes, labels
-
-
-def _is_mpii(dataset: PoseDataset) -> bool:
-    return dataset.known is not None and dataset.known.name == "mpii"
