@@ -22,7 +22,13 @@ from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import KeypointSet
 from posebench.datasets.known.forms import files_beside, in_form
 from posebench.datasets.known.record import Distances, KnownDataset
-from posebench.datasets.rules import LoadOptions, Rules, check_structure, rules_of
+from posebench.datasets.rules import (
+    LoadOptions,
+    Rules,
+    check_structure,
+    part_findings,
+    rules_of,
+)
 from posebench.errors import DataError, UsageError
 from posebench.files.hashing import sha256_of
 from posebench.files.json_file import read_json
@@ -129,7 +135,8 @@ def parse_annotations(
             digest = sha256_of(path, *others)
     check_structure(path, raw)
     rules = rules_of(path, raw, options)
-    return ParsedAnnotations(path, raw, digest, rules, tuple(find_defects(raw, rules)))
+    found = (*find_defects(raw, rules), *part_findings(raw, rules.kind))
+    return ParsedAnnotations(path, raw, digest, rules, found)
 
 
 def load_categories(

@@ -70,7 +70,8 @@ def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> K
         )
     raise DataError(
         f"{path} has {count} keypoints per person, which fit no built-in set.",
-        hint="Describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it"
+        hint="Name the data set, if `posebench data ls` lists it (--record; --dataset in score). "
+        "Or describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it"
         + (
             f". {sets_with({count})[:-1]}, if the names alone differ."
             if sets_with({count})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posebench.datasets.categories import Category, choose_categories
+from posebench.datasets.checks.findings import Finding
 from posebench.datasets.choices import AreaRule, Kind
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoint_names import guess_keypoints
@@ -15,6 +16,8 @@ from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.datasets.known.record import KnownDataset
 from posebench.errors import DataError
 
+# What COCO-WholeBody's annotations have besides COCO's.
+_PARTS = {"foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts"}
 # Keypoints of data sets whose publishers annotate no areas.
 _WITHOUT_AREA = {"aic", "exlpose", "crowdpose"}
 
@@ -82,6 +85,16 @@ def _usual_area_rule(raw: Mapping[str, Any], kind: Kind, sets: Sequence[Keypoint
     without = {keypoints.name for keypoints in sets} <= _WITHOUT_AREA
     has_area = any(isinstance(row, dict) and "area" in row for row in raw["annotations"])
     return "box" if without and not has_area else "annotation"
+
+
+def part_findings(raw: Mapping[str, Any], kind: Kind) -> list[Finding]:
+    """Return a finding if a file labels whole bodies, of which the body alone is scored."""
+    whole = [row for row in raw["annotations"] if isinstance(row, dict) and row.keys() >= _PARTS]
+    if kind != "coco" or not whole:
+        return []
+    what = f"{len(whole)} annotations also label feet, faces and hands: the body alone is scored"
+    hint = "The data set coco-wholebody scores them all (--dataset, or --record in eval)."
+    return [Finding("parts-left-out", what, len(whole), hint=hint)]
 
 
 def check_structure(path: Path, raw: Any) -> None:
