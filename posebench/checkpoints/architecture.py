@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from posebench.checkpoints.findings import Finding, findings_of
 from posebench.checkpoints.refusals import nearest_family
-from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.datasets.keypoints import SETS_BY_NUMBER
 from posebench.errors import CheckpointError, SpecError
 from posebench.files.records import mapping_from_record
 from posebench.networks.backbones import BACKBONES, recognise_backbone
@@ -73,7 +73,7 @@ def keypoint_count(shapes: StateShapes, decoder: str | None) -> int:
     if family is None or channels < 1:
         raise CheckpointError("The head of this file has no final layer, so K cannot be known.")
     if decoder is None and family.codec.paradigm == "heatmap":
-        counts = {len(known) for known in KEYPOINT_SETS.values()}
+        counts = {len(known) for known in SETS_BY_NUMBER.values()}
         regresses = channels not in counts and channels in {OFFSET_CHANNELS * n for n in counts}
     else:
         regresses = decoder == "udp-regress"

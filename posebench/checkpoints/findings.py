@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.datasets.keypoints import KEYPOINT_SETS, SETS_BY_NUMBER, KeypointSet
 from posebench.errors import CheckpointError, SpecError, UsageError, nearest
 from posebench.files.records import mapping_from_record
 from posebench.networks.spec import ModelSpec, spec_from_mapping, spec_overrides
@@ -131,7 +131,7 @@ def keypoints_by_count(count: int) -> tuple[Finding, ...]:
 
     If several sets have that count, the finding says that the set cannot be known.
     """
-    named = [name for name, known in KEYPOINT_SETS.items() if len(known) == count]
+    named = [name for name, known in SETS_BY_NUMBER.items() if len(known) == count]
     if len(named) > 1:
         why = f"default: none, as {' and '.join(named)} both have {count}, in other orders"
         return (Finding("keypoints", None, why),)

@@ -28,6 +28,7 @@ def bench_command(
     area_rule: options.AreaRule = None,
     exif: options.Exif = "apply",
     allow_resized: options.AllowResized = False,
+    record: options.Record = None,
     boxes: options.Boxes = "gt",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
     size: Annotated[
@@ -113,6 +114,7 @@ def bench_command(
                 keypoints=keypoints,
                 category=category,
                 allow_resized=allow_resized,
+                record=record,
             ),
         ),
         boxes=(BoxesEntry(boxes),),

@@ -1,4 +1,4 @@
-"""`posebench data make`, `posebench data check` and `posebench data sigmas`."""
+"""`posebench data ls`, `show`, `make` and `check`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,30 @@ import typer
 
 from posebench.cli import options
 
-app = typer.Typer(help="Make and check data sets.", no_args_is_help=True)
+app = typer.Typer(help="Known data sets; make and check data sets.", no_args_is_help=True)
 make_app = typer.Typer(help="Make a data set.", no_args_is_help=True)
 app.add_typer(make_app, name="make")
+
+
+@app.command("ls")
+def ls_command() -> None:
+    """List the data sets that `--dataset` knows by name, and what each is scored by."""
+    from posebench.reporting.printing import print_fitting
+    from posebench.reporting.tables.listings import known_table
+
+    print_fitting(known_table())
+
+
+@app.command("show")
+def show_command(
+    name: Annotated[str, typer.Argument(help="A name that `posebench data ls` lists.")],
+) -> None:
+    """Show a data set's record: protocol, keypoints, where its files lie and whose they are."""
+    from posebench.datasets.known.record import known_dataset
+    from posebench.reporting.messages import say
+    from posebench.reporting.tables.listings import known_listing
+
+    say(known_listing(known_dataset(name)))
 
 
 @make_app.command("synthetic")
@@ -63,12 +84,15 @@ def check_command(
     area_rule: options.AreaRule = None,
     exif: options.Exif = "apply",
     allow_resized: options.AllowResized = False,
+    record: options.Record = None,
 ) -> None:
-    """Check annotations, images and boxes; ground truth as prediction must score AP 1.0."""
+    """Check annotations, images and boxes; ground truth as prediction must score best."""
     from posebench.cli.choices import one_of
+    from posebench.datasets.choices import AREA_RULES
     from posebench.datasets.images.rules import EXIF_RULES, ImageReading
     from posebench.datasets.keypoints import load_keypoint_set
-    from posebench.datasets.rules import AREA_RULES, LoadOptions
+    from posebench.datasets.known.record import known_dataset
+    from posebench.datasets.rules import LoadOptions
     from posebench.reporting.messages import say
     from posebench.reporting.tables.listings import check_listing
     from posebench.scoring.data_check import CheckOptions, check_path
@@ -78,6 +102,7 @@ def check_command(
         category=category,
         area_rule=one_of(area_rule, AREA_RULES, "--area-rule") if area_rule else None,
         reading=ImageReading(one_of(exif, EXIF_RULES, "--exif"), allow_resized),
+        known=known_dataset(record) if record else None,
     )
     reports = check_path(path, CheckOptions(images, boxes, loading))
     for report in reports:
@@ -106,9 +131,10 @@ def sigmas_command(
 ) -> None:
     """Estimate OKS sigmas from persons that several annotators labelled, as COCO did."""
     from posebench.cli.choices import one_of
+    from posebench.datasets.choices import AREA_RULES
     from posebench.datasets.keypoints import keypoint_set_text, load_keypoint_set
     from posebench.datasets.repeats import load_repeats
-    from posebench.datasets.rules import AREA_RULES, LoadOptions
+    from posebench.datasets.rules import LoadOptions
     from posebench.reporting.printing import print_fitting, write_out
     from posebench.reporting.tables.listings import sigma_table
     from posebench.scoring.statistics.sigmas import estimate_sigmas, estimated_set

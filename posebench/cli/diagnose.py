@@ -31,7 +31,7 @@ def diagnose_command(
 ) -> None:
     """Say what goes wrong in results files, and what each kind of error costs in AP."""
     from posebench.cli.choices import one_of
-    from posebench.datasets.rules import AREA_RULES
+    from posebench.datasets.choices import AREA_RULES
     from posebench.files.writing import check_writable
     from posebench.reporting.figures.files import plot_diagnosis
     from posebench.reporting.printing import print_fitting

@@ -31,8 +31,8 @@ def evaluate_command(
     dataset: Annotated[
         str,
         typer.Option(
-            help="synthetic, synthetic-crowd, coco, crowdpose, a folder, or an annotation file; "
-            "or several: coco,crowdpose."
+            help="synthetic, synthetic-crowd, coco or another of `posebench data ls`, a folder, or "
+            "an annotation file; or several: coco,crowdpose."
         ),
     ] = "synthetic",
     data_root: options.DataRoot = None,
@@ -43,6 +43,7 @@ def evaluate_command(
     area_rule: options.AreaRule = None,
     exif: options.Exif = "apply",
     allow_resized: options.AllowResized = False,
+    record: options.Record = None,
     boxes: Annotated[
         str,
         typer.Option(
@@ -193,6 +194,7 @@ def evaluate_command(
                 keypoints=keypoints,
                 category=category,
                 allow_resized=allow_resized,
+                record=record,
             )
             for name in paths_of(dataset)
         ),

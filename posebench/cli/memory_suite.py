@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from posebench.cli.choices import one_of
+from posebench.datasets.choices import AREA_RULES
 from posebench.datasets.images.rules import EXIF_RULES
 from posebench.datasets.requests import GROUND_TRUTH
-from posebench.datasets.rules import AREA_RULES
 from posebench.running.sources import checkpoint_entries
 from posebench.suites.suite import BoxesEntry, DatasetEntry, Suite, check_suite
 from posebench.zoo import embedded_names

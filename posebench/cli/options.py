@@ -22,12 +22,22 @@ Checkpoints = Annotated[
 Dataset = Annotated[
     str,
     typer.Option(
-        help="synthetic, synthetic-crowd, coco, crowdpose, a folder, or an annotation file."
+        help="synthetic, synthetic-crowd, coco or another of `posebench data ls`, a folder, or an "
+        "annotation file."
     ),
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option(help="Folder of COCO or CrowdPose; else the variable POSEBENCH_DATA."),
+    typer.Option(
+        help="Folder of a known data set, or the one above; else the variable POSEBENCH_DATA."
+    ),
+]
+Record = Annotated[
+    str | None,
+    typer.Option(
+        help="The data set of `posebench data ls` as which a folder or annotation file is read "
+        "and scored."
+    ),
 ]
 Split = Annotated[str, typer.Option(help="Part of the data set.")]
 Images = Annotated[Path | None, typer.Option(help="Folder of the images of an annotation file.")]
@@ -97,7 +107,10 @@ ResultsFormat = Annotated[
 AnnotationFile = Annotated[Path, typer.Option(help="COCO-format annotation file.")]
 AnnotatedKind = Annotated[
     str | None,
-    typer.Option(help="A built-in set, such as coco, or a YAML file; else by annotations."),
+    typer.Option(
+        help="A data set of `posebench data ls`, a built-in keypoint set or a YAML file of one; "
+        "else by annotations."
+    ),
 ]
 Replicates = Annotated[
     int,

@@ -39,8 +39,13 @@ def plot_command(
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],
     metric: Annotated[
-        str, typer.Option(help="Score to draw, such as AP, AR, PCK@0.1, median error or ECE.")
-    ] = "AP",
+        str | None,
+        typer.Option(
+            help="Score to draw, such as AR, PCK@0.1, median error or ECE; by default AP, or the "
+            "main number of data without it.",
+            show_default=False,
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,7 +72,8 @@ def plot_command(
 
     chosen = one_of(kind, KINDS, "--kind")
     scores = tuple(name for name, number in NUMBERS.items() if number.kind == "score")
-    shown = Shown(Measure(one_of(metric, scores, "--metric")), tuple(only or ()))
+    measure = None if metric is None else Measure(one_of(metric, scores, "--metric"))
+    shown = Shown(measure, tuple(only or ()))
     _refuse_unused(chosen, metric, only)
     if chosen == "curve":
         plot_curves(files, out)
@@ -84,11 +90,11 @@ def plot_command(
     say(str(out))
 
 
-def _refuse_unused(kind: str, metric: str, only: list[str] | None) -> None:
+def _refuse_unused(kind: str, metric: str | None, only: list[str] | None) -> None:
     """Raise `UsageError` for an option that a kind of figure does not take."""
     from posebench.errors import UsageError
 
-    if metric != "AP" and kind not in _SCORED:
+    if metric is not None and kind not in _SCORED:
         raise UsageError(
             f"--kind {kind} draws no other score.", hint=f"--metric is for {', '.join(_SCORED)}."
         )

@@ -25,6 +25,7 @@ def probe_command(
     category: options.Category = None,
     exif: options.Exif = "apply",
     allow_resized: options.AllowResized = False,
+    record: options.Record = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
     people: Annotated[int, typer.Option(min=1, help="Read up to N people, drawn by lot.")] = 300,
     seed: Annotated[
@@ -65,6 +66,7 @@ def probe_command(
         keypoints=keypoints,
         category=category,
         allow_resized=allow_resized,
+        record=record,
     )
     suite = suite_of(
         "probe",

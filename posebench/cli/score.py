@@ -34,7 +34,7 @@ def score_command(
 ) -> None:
     """Score results files, every number with an interval; several files side by side."""
     from posebench.cli.choices import one_of
-    from posebench.datasets.rules import AREA_RULES
+    from posebench.datasets.choices import AREA_RULES
     from posebench.files.writing import check_writable
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.tables.score_tables import score_tables

@@ -19,8 +19,13 @@ def table_command(
         str, typer.Option(help="Fields of the columns, or none for one column per metric.")
     ] = "size",
     metric: Annotated[
-        str, typer.Option(help="Metrics, such as AP,AR,PCK@0.1,inst/s,latency ms,params M.")
-    ] = "AP",
+        str | None,
+        typer.Option(
+            help="Metrics, such as AP,AR,PCK@0.1,inst/s,latency ms,params M; by default AP, or "
+            "the main one of data without it.",
+            show_default=False,
+        ),
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Checkpoint to show differences to.")] = None,
     sort: Annotated[
         str | None,
@@ -61,7 +66,7 @@ def table_command(
     request = PivotRequest(
         rows=_names(rows or ""),
         columns=() if columns == "none" else _names(columns),
-        metrics=_names(metric),
+        metrics=_names(metric or ""),
         baseline=baseline,
         sort=sort,
         intervals=ci,

@@ -17,5 +17,10 @@ from .keypoints import (
     KeypointSet as KeypointSet,
     load_keypoint_set as load_keypoint_set,
 )
+from .known.record import (
+    KnownDataset as KnownDataset,
+    known_dataset as known_dataset,
+    known_names as known_names,
+)
 from .requests import DataRequest as DataRequest, load_pose_dataset as load_pose_dataset
 from .rules import LoadOptions as LoadOptions

@@ -1,11 +1,16 @@
-"""What a user may choose of data, as records that need no arrays: levels, boxes, their changes."""
+"""What a user may choose of data, as records that need no arrays: rules, levels, boxes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from posebench.errors import UsageError
 
+Kind = Literal["coco", "crowdpose", "wholebody", "distance"]
+"""The evaluator whose rules count: OKS, with strata by crowd, by part of the body, or distances."""
+AreaRule = Literal["annotation", "box"]
+AREA_RULES: tuple[AreaRule, ...] = ("annotation", "box")
 SYNTHETIC_LEVELS = {"synthetic": "standard", "synthetic-crowd": "crowd"}
 # Beyond these a crop shows nothing of its person.
 _LARGEST_SHIFT, _LARGEST_SCALE = 1.0, 4.0

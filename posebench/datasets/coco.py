@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 from posebench.datasets.categories import Category, annotation_rows, only_category
 from posebench.datasets.checks.defects import find_defects, labelled_count, tidied
 from posebench.datasets.checks.findings import Finding
+from posebench.datasets.choices import AreaRule, Kind
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import KeypointSet
-from posebench.datasets.rules import AreaRule, Kind, LoadOptions, Rules, check_structure, rules_of
+from posebench.datasets.known.forms import files_beside, in_form
+from posebench.datasets.known.record import Distances, KnownDataset
+from posebench.datasets.rules import (
+    LoadOptions,
+    Rules,
+    check_structure,
+    part_findings,
+    rules_of,
+)
 from posebench.errors import DataError, UsageError
+from posebench.files.hashing import sha256_of
 from posebench.files.json_file import read_json
 
 # Share of its box that a person is assumed to fill if its annotation has no area (xtcocotools,
@@ -46,7 +56,7 @@ class PoseDataset:
     annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the whole file,
     even if `images` is only a part. `raw` is the parsed file, cut to `images`, and must not be
     changed. `findings` are defects of the file that do not prevent scoring. `reading` says how its
-    image files become pixels.
+    image files become pixels. `known` is the record that it was read by, if it is a known data set.
     """
 
     name: str
@@ -60,6 +70,12 @@ class PoseDataset:
     findings: tuple[Finding, ...] = field(default=(), repr=False, compare=False)
     category: Category = field(default_factory=Category)
     reading: ImageReading = field(default_factory=ImageReading)
+    known: KnownDataset | None = None
+
+    @property
+    def distances(self) -> Distances | None:
+        """The metrics by distance that it is scored by, if by any."""
+        return None if self.known is None else self.known.distances
 
     @property
     def persons(self) -> list[dict[str, Any]]:
@@ -104,15 +120,23 @@ class ParsedAnnotations:
         return [item for item in self.findings if item.level == "error"]
 
 
-def parse_annotations(path: Path, options: LoadOptions) -> ParsedAnnotations:
+def parse_annotations(
+    path: Path, options: LoadOptions, images: Path | None = None
+) -> ParsedAnnotations:
     """Read a COCO-format keypoint annotation file and find what is wrong with it.
 
-    Raises `DataError` if the file is not in this format, and `UsageError` if it lacks the category.
+    A known data set's file may have another form, which asks for the folder of its images. Raises
+    `DataError` if the file is not in this format, and `UsageError` if it lacks the category.
     """
     raw, digest = read_json(path, "annotation file")
+    if options.known is not None:
+        raw = in_form(raw, options.known.form, path, images)
+        if others := files_beside(options.known.form, path):
+            digest = sha256_of(path, *others)
     check_structure(path, raw)
     rules = rules_of(path, raw, options)
-    return ParsedAnnotations(path, raw, digest, rules, tuple(find_defects(raw, rules)))
+    found = (*find_defects(raw, rules), *part_findings(raw, rules.kind))
+    return ParsedAnnotations(path, raw, digest, rules, found)
 
 
 def load_categories(
@@ -124,7 +148,7 @@ def load_categories(
     meaningless.
     """
     options = options or LoadOptions()
-    return datasets_of(parse_annotations(path, options), images, options)
+    return datasets_of(parse_annotations(path, options, images), images, options)
 
 
 def datasets_of(
@@ -159,6 +183,7 @@ def datasets_of(
             findings=parsed.findings,
             category=category,
             reading=options.reading,
+            known=options.known,
         )
         for category, keypoints in parsed.rules.categories
     )
@@ -217,9 +242,11 @@ def annotation_area(row: Mapping[str, Any], rule: AreaRule) -> float:
 def ground_truth_instances(dataset: PoseDataset) -> Instances:
     """Return the persons that MMPose evaluates with ground-truth boxes, in its order.
 
-    Boxes are clipped to the image. Left out are crowds, persons without labelled keypoints,
-    and boxes that are empty after clipping. Raises `DataError` if nobody is left.
+    Boxes are clipped to the image, but those of known data sets that say otherwise. Left out are
+    crowds, persons without labelled keypoints, and boxes that are empty after clipping. Raises
+    `DataError` if nobody is left.
     """
+    clip = dataset.known is None or dataset.known.clip_boxes
     by_image: dict[int, list[dict[str, Any]]] = {image.id: [] for image in dataset.images}
     for row in dataset.persons:
         by_image[row["image_id"]].append(row)
@@ -227,7 +254,7 @@ def ground_truth_instances(dataset: PoseDataset) -> Instances:
         (index, row["id"], bbox, keypoints)
         for index, image in enumerate(dataset.images)
         for row in by_image[image.id]
-        for bbox, keypoints in [_clipped(row, image)]
+        for bbox, keypoints in [_box_and_pose(row, image if clip else None)]
         if _is_instance(row, bbox, keypoints)
     ]
     if not found:
@@ -242,14 +269,14 @@ def ground_truth_instances(dataset: PoseDataset) -> Instances:
     )
 
 
-def _clipped(
-    row: Mapping[str, Any], image: ImageRecord
+def _box_and_pose(
+    row: Mapping[str, Any], clip_to: ImageRecord | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the box (4,) clipped to the image and the keypoints (K, 3), both float32."""
+    """Return the box (4,), clipped to an image if there is one, and keypoints (K, 3), float32."""
     x, y, w, h = row["bbox"]
-    corners = np.clip(
-        [x, y, x + w, y + h], 0, [image.width - 1, image.height - 1] * 2, dtype=np.float64
-    )
+    corners = np.array([x, y, x + w, y + h], dtype=np.float64)
+    if clip_to is not None:
+        corners = np.clip(corners, 0, [clip_to.width - 1, clip_to.height - 1] * 2)
     keypoints = np.asarray(row["keypoints"], dtype=np.float32).reshape(-1, 3)
     return corners.astype(np.float32), keypoints
 

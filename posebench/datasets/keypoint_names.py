@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 from posebench.datasets.categories import Category, annotation_rows
 from posebench.datasets.checks.findings import Finding
-from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.datasets.keypoints import KEYPOINT_SETS, SETS_BY_NUMBER, KeypointSet
 from posebench.errors import DataError
 
 # Categories whose 17 keypoints are COCO's even if the file does not name them.
 _PEOPLE = ("person", "people", "human", "unnamed")
+# What animals' sides and legs are short for.
+_WORDS = {"l": "left", "r": "right", "f": "front", "b": "back"}
 _SAME_NAME = {"head": "tophead", "headtop": "tophead"}
 
 
@@ -43,7 +46,8 @@ def _names_of(keypoints: KeypointSet) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    plain = "".join(character for character in name.casefold() if character.isalnum())
+    words = re.split(r"[\W_]+", name.casefold())
+    plain = "".join(_WORDS.get(word, word) for word in words)
     return _SAME_NAME.get(plain, plain)
 
 
@@ -57,7 +61,7 @@ def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> K
     counts = _annotated_counts(annotation_rows(raw, category.id))
     usual = max(counts, key=lambda number: (counts[number], number), default=0)
     count = len(names) if names and (not counts or len(names) in counts) else usual
-    for keypoint_set in KEYPOINT_SETS.values():
+    for keypoint_set in (SETS_BY_NUMBER if names is None else KEYPOINT_SETS).values():
         if len(keypoint_set) == count and (names is None or names.fit(keypoint_set)):
             return keypoint_set
     if count == 0:
@@ -66,7 +70,8 @@ def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> K
         )
     raise DataError(
         f"{path} has {count} keypoints per person, which fit no built-in set.",
-        hint="Describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it"
+        hint="Name the data set, if `posebench data ls` lists it (--record; --dataset in score). "
+        "Or describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it"
         + (
             f". {sets_with({count})[:-1]}, if the names alone differ."
             if sets_with({count})
@@ -89,7 +94,7 @@ def sets_with(counts: set[int]) -> str:
 
 def guess_findings(category: Category, keypoints: KeypointSet) -> list[Finding]:
     """Return a finding if a set was chosen by its number of keypoints alone and may be wrong."""
-    fitting = [name for name, item in KEYPOINT_SETS.items() if len(item) == len(keypoints)]
+    fitting = [name for name, item in SETS_BY_NUMBER.items() if len(item) == len(keypoints)]
     if category.keypoints is not None or (len(fitting) == 1 and category.name in _PEOPLE):
         return []
     what = (

@@ -2,7 +2,9 @@
 
 COCO-17 sigmas are pycocotools' `Params.kpt_oks_sigmas`; CrowdPose-14 sigmas are those of the
 CrowdPose API, as in MMPose 1.3.2's `configs/_base_/datasets/crowdpose.py`; the other sets lie in
-`keypoint_sets/` and are those of the other files in MMPose's folder.
+`keypoint_sets/` and are those of the other files in MMPose's folder. Of 300w, aflw, cofw and wflw
+no sigmas are published: each has 0.05, which only decides whose a face is where an image has
+several.
 """
 
 from __future__ import annotations
@@ -108,12 +110,20 @@ def _stored_set(name: str) -> KeypointSet:
 
 
 _FOLDER = Path(__file__).parent / "keypoint_sets"
-# Of two sets with the same number of keypoints, the likelier one for data without names comes
-# first.
-KEYPOINT_SETS: dict[str, KeypointSet] = {
+# What data and checkpoints without names are taken for by their number of keypoints. Of two sets
+# with the same number, the likelier one comes first.
+SETS_BY_NUMBER: dict[str, KeypointSet] = {
     "coco": COCO,
     "crowdpose": CROWDPOSE,
     **{name: _stored_set(name) for name in ("aic", "mpii", "halpe26", "coco-wholebody")},
+}
+_NAMED_SETS = (
+    "exlpose", "jhmdb", "ap10k", "animalpose", "300w", "wflw", "cofw", "aflw",
+    "coco-wholebody-face", "hand21",
+)  # fmt: skip
+KEYPOINT_SETS: dict[str, KeypointSet] = {
+    **SETS_BY_NUMBER,
+    **{name: _stored_set(name) for name in _NAMED_SETS},
 }
 
 

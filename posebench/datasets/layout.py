@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from posebench.datasets.known.record import known_dataset, known_names
 from posebench.errors import DataError, UsageError, nearest
 
 DATA_ROOT_VARIABLE = "POSEBENCH_DATA"
@@ -21,45 +22,44 @@ class Location:
     images: Path
 
 
-def _coco_files(split: str) -> tuple[list[str], list[str]]:
-    year = split if split[-4:].isdigit() else split + _COCO_YEAR
+def _files_of(dataset: str, split: str) -> tuple[list[str], list[str]]:
+    """Return the paths of a known data set's annotations and images, in the order to try."""
+    layout = known_dataset(dataset).layout
+    part = layout.splits.get(split, split)
+    words = {"split": part, "year": part if part[-4:].isdigit() else part + _COCO_YEAR}
     return (
-        [f"annotations/person_keypoints_{year}.json"],
-        [year, f"images/{year}", f"{year}/{year}", "images"],
+        [pattern.format(**words) for pattern in layout.annotations],
+        [pattern.format(**words) for pattern in layout.images],
     )
-
-
-def _crowdpose_files(split: str) -> tuple[list[str], list[str]]:
-    names = (f"mmpose_crowdpose_{split}.json", f"crowdpose_{split}.json")
-    folders = ("annotations/", "json/", "")
-    return [folder + name for folder in folders for name in names], ["images"]
 
 
 def _folder_files(split: str) -> tuple[list[str], list[str]]:
     """Return the paths tried in a user's folder, such as a written synthetic set."""
-    coco_annotations, coco_images = _coco_files(split)
-    crowd_annotations, _ = _crowdpose_files(split)
+    coco_annotations, coco_images = _files_of("coco", split)
+    crowd_annotations, _ = _files_of("crowdpose", split)
     own = [f"annotations/person_keypoints_{split}.json", f"annotations/{split}.json"]
     return own + coco_annotations + crowd_annotations, [split, f"images/{split}", *coco_images]
 
 
-LAYOUTS = {"coco": _coco_files, "crowdpose": _crowdpose_files}
-
-
 def locate(
-    dataset: str, data_root: Path | None = None, split: str = "val", images: Path | None = None
+    dataset: str,
+    data_root: Path | None = None,
+    split: str = "val",
+    images: Path | None = None,
+    record: str | None = None,
 ) -> Location:
     """Find the annotations and images of a data set.
 
-    `dataset` is `coco` or `crowdpose` (below `data_root`, else below the folder that the
+    `dataset` is the name of a known data set (below `data_root`, else below the folder that the
     environment variable POSEBENCH_DATA names; either the data set's own folder or its parent), a
-    user's folder, or an annotation file. `images` names the folder of images if it cannot be
-    guessed. Raises `DataError`, with every path tried, if nothing is found.
+    user's folder, which may be laid out like the data set `record`, or an annotation file. `images`
+    names the folder of images if it cannot be guessed. Raises `DataError`, with every path tried,
+    if nothing is found.
     """
-    if dataset in LAYOUTS:
+    if dataset in known_names():
         root = _data_root(data_root, dataset)
-        roots = [root, root / dataset, root / dataset.upper()]
-        annotation_names, image_names = LAYOUTS[dataset](split)
+        roots = [root, *(root / name for name in known_dataset(dataset).layout.folders)]
+        annotation_names, image_names = _files_of(dataset, split)
         annotations = _first_file(
             [base / name for base in roots for name in annotation_names], dataset
         )
@@ -67,14 +67,15 @@ def locate(
         return Location(annotations, images or _first_folder(base, image_names, annotations))
     path = Path(dataset)
     if path.is_dir():
-        annotation_names, image_names = _folder_files(split)
+        of_record = ([], []) if record is None else _files_of(record, split)
+        annotation_names, image_names = map(list.__add__, of_record, _folder_files(split))
         annotations = _first_file([path / name for name in annotation_names], dataset)
         return Location(annotations, images or _first_folder(path, image_names, annotations))
     if path.is_file():
         return Location(path, images or images_for(path) or path.parent)
     raise UsageError(
         f"There is no data set, folder or annotation file {dataset!r}.",
-        hint=nearest(dataset, LAYOUTS) + " Or name a folder or a COCO-format .json file.",
+        hint=nearest(dataset, known_names()) + " Or name a folder or a COCO-format .json file.",
     )
 
 

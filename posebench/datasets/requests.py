@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from posebench.datasets.boxes import detected_instances
-from posebench.datasets.choices import SYNTHETIC_LEVELS, BoxChange, BoxFilter
+from posebench.datasets.choices import SYNTHETIC_LEVELS, AreaRule, BoxChange, BoxFilter
 from posebench.datasets.coco import (
     Instances,
     PoseDataset,
@@ -17,21 +17,24 @@ from posebench.datasets.coco import (
 )
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import load_keypoint_set
-from posebench.datasets.layout import LAYOUTS, locate
-from posebench.datasets.rules import AreaRule, LoadOptions
+from posebench.datasets.known.record import KnownDataset, known_dataset, known_names
+from posebench.datasets.layout import locate
+from posebench.datasets.rules import LoadOptions
 from posebench.datasets.synthetic import renderer_name, write_dataset
 from posebench.errors import DataError, UsageError, nearest
 from posebench.files.cache import cached_folder
 
 GROUND_TRUTH = "gt"
+_SELF_EVIDENT = ("coco", "crowdpose")
 
 
 @dataclass(frozen=True)
 class DataRequest:
     """What to evaluate on, in the user's words.
 
-    `dataset` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder, or an annotation
-    file with its images in the folder `images`. `boxes` is `gt` or a detections file,
+    `dataset` is `synthetic`, `synthetic-crowd`, the name of a known data set such as `coco`, a
+    folder, or an annotation file with its images in the folder `images`. `record` is the known data
+    set that a folder or file is read and scored as. `boxes` is `gt` or a detections file,
     which `box_filter` thins out and `box_change` moves and scales. `keypoints`
     is a built-in set or a YAML file, found from the annotations by default. `category` is an id or
     a name, needed if several have keypoints. `area_rule` says where areas come from; None follows
@@ -50,6 +53,7 @@ class DataRequest:
     category: str | None = None
     area_rule: AreaRule | None = None
     reading: ImageReading = field(default_factory=ImageReading)
+    record: str | None = None
 
 
 def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
@@ -65,25 +69,39 @@ def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter
     return instances
 
 
+def record_of(dataset: str, record: str | None) -> KnownDataset | None:
+    """Return the record that data are read and scored by, None if their file is asked.
+
+    A file of COCO or CrowdPose tells by itself. Raises `UsageError` if there is no such record.
+    """
+    if record is not None:
+        return known_dataset(record)
+    told = dataset in known_names() and dataset not in _SELF_EVIDENT
+    return known_dataset(dataset) if told else None
+
+
 def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]) -> PoseDataset:
     """Find and read the annotations that `request` names."""
     keypoints = load_keypoint_set(request.keypoints) if request.keypoints else None
     place = request.dataset
     if place in SYNTHETIC_LEVELS:
         place = str(synthetic_folder(SYNTHETIC_LEVELS[place], request.split, progress))
-    elif place not in LAYOUTS and not Path(place).exists():
+    elif place not in known_names() and not Path(place).exists():
         raise UsageError(
             f"There is no data set, folder or annotation file {place!r}.",
-            hint=nearest(place, (*SYNTHETIC_LEVELS, *LAYOUTS))
+            hint=nearest(place, (*SYNTHETIC_LEVELS, *known_names()))
             + " Or name a folder or a COCO-format .json file.",
         )
-    location = locate(place, request.data_root, request.split, request.images)
+    known = record_of(request.dataset, request.record)
+    name = known.name if known else None
+    location = locate(place, request.data_root, request.split, request.images, name)
     options = LoadOptions(
         name=Path(request.dataset).resolve().stem,
         keypoints=keypoints,
         area_rule=request.area_rule,
         category=request.category,
         reading=request.reading,
+        known=known,
     )
     dataset = load_dataset(location.annotations, location.images, options)
     return dataset if request.limit is None else limit_images(dataset, request.limit)

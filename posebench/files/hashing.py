@@ -12,8 +12,8 @@ from typing import Any
 import posebench
 
 _CHUNK = 2**20
-# Keypoint sets are data files beside the code.
-_SOURCES = (".py", ".json")
+# Keypoint sets and records of data sets are data files beside the code.
+_SOURCES = (".py", ".json", ".yaml")
 # From files to keypoints: records are read, networks built, transformed and made ready, crops cut.
 # What rooms besides these decide (scoring, tables, figures) leaves predictions as they are.
 PREDICTING_ROOMS = (

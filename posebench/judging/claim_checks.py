@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from posebench.datasets.known.record import known_dataset
 from posebench.errors import nearest
 from posebench.judging.claim_cells import claim_cell
 from posebench.judging.contrasts import contrast_of
@@ -17,8 +18,7 @@ from posebench.results.numbers import NUMBERS, number_named
 from posebench.results.probe_numbers import PROBE_NUMBERS
 from posebench.results.store import StoredCell
 from posebench.scoring.evaluate import EVALUATORS
-from posebench.scoring.matching.metrics import MATCH_METRICS
-from posebench.scoring.metrics import METRICS
+from posebench.scoring.metrics import recipes_of
 from posebench.suites.claims import Claim
 from posebench.suites.suite import ScoringEntry, Suite
 
@@ -121,10 +121,9 @@ def _with_values(stored: StoredCell, keypoints: Collection[str]) -> ClaimCell:
 
 
 def _scores(stored: StoredCell) -> list[str]:
-    """Return the scores of a cell's evaluator."""
-    evaluator = stored.result.protocol.evaluator
-    others, own = set[str](), set[str]()
-    for kind, metrics in MATCH_METRICS.items():
-        names = own if EVALUATORS[kind] == evaluator else others
-        names |= {each.name for each in metrics}
-    return [name for name in METRICS if name in own or name not in others]
+    """Return the scores of a cell's evaluator, and of its data set's record."""
+    protocol = stored.result.protocol
+    kinds = [kind for kind, name in EVALUATORS.items() if name == protocol.evaluator]
+    known = None if protocol.record is None else known_dataset(protocol.record)
+    distances = None if known is None else known.distances
+    return [recipe.name for kind in kinds for recipe in recipes_of(kind, distances)]

@@ -27,7 +27,7 @@ from posebench.judging.untested import what_kept_apart
 from posebench.judging.verdicts import LEVEL, Verdict, judge
 from posebench.results.cell import CellResult
 from posebench.results.differences import Difference, Differences
-from posebench.results.numbers import AP
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run
 from posebench.scoring.statistics.estimates import Estimate
 from posebench.scoring.statistics.images_alone import ImageSample
@@ -54,12 +54,18 @@ def baseline_of(names: Sequence[str], baseline: str | None) -> str:
     return baseline
 
 
-def difference_claims(run: Run, baseline: str, metric: str = AP) -> tuple[Claim, ...]:
-    """Return for each other checkpoint the claim that it is better than the baseline."""
+def difference_claims(run: Run, baseline: str, metric: str | None = None) -> tuple[Claim, ...]:
+    """Return for each other checkpoint the claim that it is better than the baseline.
+
+    Without a `metric` it is AP, or the main number of data that have none.
+    """
+    metric = metric or main_metric(cell.result for cell in run.cells)
+    lower = number_named(metric).better == "lower"
     return tuple(
         Claim(
             id=f"{name} against {baseline}",
-            statement=f"{name} has a higher {metric} than {baseline}.",
+            statement=f"{name} has a {'lower' if lower else 'higher'} {metric} than {baseline}.",
+            direction="less" if lower else "greater",
             treatment={"checkpoint": name},
             control={"checkpoint": baseline},
             metric=metric,
@@ -69,11 +75,13 @@ def difference_claims(run: Run, baseline: str, metric: str = AP) -> tuple[Claim,
     )
 
 
-def differences_of(run: Run, baseline: str, metric: str = AP) -> Differences:
+def differences_of(run: Run, baseline: str, metric: str | None = None) -> Differences:
     """Return the differences of all checkpoints to one, at every place that they share.
 
-    Raises `DataError` for damaged tables.
+    Without a `metric` it is AP, or the main number of data that have none. Raises `DataError` for
+    damaged tables.
     """
+    metric = metric or main_metric(cell.result for cell in run.cells)
     cells = cells_of(run)
     whole = difference_claims(run, baseline, metric)
     places = [place for claim in whole for place in _places(claim, cells)]

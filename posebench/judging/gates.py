@@ -61,6 +61,12 @@ DEFAULT_GATES = ("AP drop 0 significant", *STANDING_GATES)
 NO_GATES = "none"
 
 
+def default_gates(metric: str) -> tuple[Gate, ...]:
+    """Return the gates of data that are known by a metric: no significant change for the worse."""
+    worse = "rise" if number_named(metric).better == "lower" else "drop"
+    return tuple(map(parse_gate, (f"{metric} {worse} 0 significant", *STANDING_GATES)))
+
+
 def gates_of(texts: Sequence[str]) -> tuple[Gate, ...]:
     """Return the gates that a user asks for, each once.
 

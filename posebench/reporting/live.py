@@ -17,8 +17,9 @@ from rich.text import Text
 from posebench.reporting.messages import as_line
 from posebench.reporting.tables.results_table import reason_lines
 from posebench.reporting.text_tables import cell_text, terminal_table
-from posebench.reporting.texts import points
+from posebench.reporting.texts import main_text
 from posebench.results.findings import finding_lines
+from posebench.results.numbers import main_metric
 from posebench.results.store import StoredCell
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display
@@ -172,7 +173,7 @@ def cell_line(cell: StoredCell) -> str:
         return f"{cell.id}: {result.status}: {result.reason}"
     speed = result.instances_per_second
     shown = f", {speed:.1f} instances/s" if speed is not None else ""
-    return f"{cell.id}: AP {points((result.metrics or {}).get('AP'))}{shown}"
+    return f"{cell.id}: {main_metric([result])} {main_text(result)}{shown}"
 
 
 def duration(seconds: float) -> str:

@@ -23,6 +23,7 @@ from posebench.reporting.tables.results_table import results_table
 from posebench.reporting.tables.score_tables import score_tables
 from posebench.reporting.texts import estimate_text, file_labels, p_text
 from posebench.results.frames import load_results
+from posebench.results.numbers import main_metric
 from posebench.results.store import Run, read_run
 from posebench.scoring.files import ScoreReport
 from posebench.scoring.statistics.estimates import Estimate
@@ -67,7 +68,9 @@ class EvaluatedRun:
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows: scores in points with their intervals."""
         known = {name for cell in self.run.cells for name in cell.result.metrics or {}}
-        metrics = tuple(name for name in _SHOWN if name in known) or ("params M",)
+        main = main_metric(cell.result for cell in self.run.cells)
+        shown = dict.fromkeys((main, *_SHOWN))
+        metrics = tuple(name for name in shown if name in known) or ("params M",)
         return pivot_html(pivot_runs([self.folder], PivotRequest((), (), metrics)), True)
 
 

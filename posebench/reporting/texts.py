@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from string import ascii_uppercase
 
-from posebench.results.numbers import number_named
+from posebench.results.cell import CellResult
+from posebench.results.numbers import main_metric, number_named
 from posebench.scoring.units import POINTS, Unit
 
 NO_VALUE = "–"
@@ -30,13 +31,23 @@ def doubted(text: str, doubt: str | None) -> str:
     return text if doubt is None else f"{text} (unstable, {doubt})"
 
 
+def main_text(result: CellResult) -> str:
+    """Show a result's main number, AP in points."""
+    name = main_metric([result])
+    return number_text((result.metrics or {}).get(name), number_named(name).unit)
+
+
 def estimate_text(
-    value: float | None, bounds: tuple[float, float] | None, *, signed: bool = False
+    value: float | None,
+    bounds: tuple[float, float] | None,
+    *,
+    signed: bool = False,
+    unit: Unit = POINTS,
 ) -> str:
-    """Show a fraction in points with its interval in brackets, if it has one."""
+    """Show a number in its unit, with its interval in brackets if it has one."""
     if value is None:
         return NO_VALUE
-    show = POINTS.signed if signed else POINTS.text
+    show = unit.signed if signed else unit.text
     return show(value) if bounds is None else f"{show(value)} [{', '.join(map(show, bounds))}]"
 
 

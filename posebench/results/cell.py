@@ -92,6 +92,7 @@ class Protocol:
     calibration_crops: int | None = None
     box_shift: tuple[float, float] = (0.0, 0.0)
     box_scale: float = 1.0
+    record: str | None = None
 
 
 @dataclass(frozen=True)

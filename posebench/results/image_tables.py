@@ -30,28 +30,43 @@ _ARRAYS = {
 # Not in files of version 0.2 and before.
 _ERRORS = {"error_image": np.int64, "errors": np.float32, "keypoints": np.uint8}
 _OKS = "oks"
+# In front of the arrays of a part of the body, by its name, and of distances, by their scale.
+_PART = "part"
+_DISTANCES = "distances"
 _KEY_CHARACTERS = 20
 
 
 def save_table(folder: Path, table: ImageTable) -> str:
     """Write a per-image table below `folder` and return its key; a sound one is left alone."""
-    matches, errors = table.matches, table.errors
-    arrays: dict[str, NDArray[Any]] = {name: getattr(matches, name) for name in _ARRAYS}
-    arrays["ignored"] = np.packbits(matches.ignored)
-    if matches.crowd_index is not None:
-        arrays["crowd_index"] = matches.crowd_index
-    arrays["rules"] = _bytes_of(_rules_text(matches.rules))
-    if errors is not None:
-        values = errors.image, errors.errors, _bytes_of(json.dumps(errors.keypoints))
-        arrays |= dict(zip(_ERRORS, values, strict=True))
+    arrays = _match_arrays(table.matches)
+    if table.errors is not None:
+        arrays |= _error_arrays(table.errors)
     if table.oks is not None:
         arrays[_OKS] = table.oks
+    parts = {f"{_PART}:{name}": _match_arrays(each) for name, each in table.parts.items()}
+    parts |= {f"{_DISTANCES}:{name}": _error_arrays(each) for name, each in table.distances.items()}
+    for prefix, own in parts.items():
+        arrays |= {f"{prefix}:{name}": values for name, values in own.items()}
     key = _key(arrays)
     path = table_path(folder, key)
     if not is_sound(folder, key):
         with put_when_written(path) as temporary:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     return key
+
+
+def _match_arrays(matches: MatchTable) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {name: getattr(matches, name) for name in _ARRAYS}
+    arrays["ignored"] = np.packbits(matches.ignored)
+    if matches.crowd_index is not None:
+        arrays["crowd_index"] = matches.crowd_index
+    arrays["rules"] = _bytes_of(_rules_text(matches.rules))
+    return arrays
+
+
+def _error_arrays(errors: ErrorTable) -> dict[str, NDArray[Any]]:
+    values = errors.image, errors.errors, _bytes_of(json.dumps(errors.keypoints))
+    return dict(zip(_ERRORS, values, strict=True))
 
 
 def _key(arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -109,7 +124,20 @@ def _image_table(arrays: Mapping[str, NDArray[Any]]) -> ImageTable:
     matches, oks = _matches(arrays), arrays.get(_OKS)
     if oks is not None and oks.shape != matches.scores.shape:
         raise ValueError("oks has another shape than the rest")
-    return ImageTable(matches, _errors(arrays), oks)
+    parts = {name: _matches(own) for name, own in _below(arrays, _PART).items()}
+    found = {name: _errors(own) for name, own in _below(arrays, _DISTANCES).items()}
+    distances = {name: errors for name, errors in found.items() if errors is not None}
+    return ImageTable(matches, _errors(arrays), oks, parts, distances)
+
+
+def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the arrays below a prefix, by the name that follows it and then by their own."""
+    found: dict[str, dict[str, NDArray[Any]]] = {}
+    for key, values in arrays.items():
+        if key.startswith(f"{prefix}:"):
+            name, _, own = key.removeprefix(f"{prefix}:").rpartition(":")
+            found.setdefault(name, {})[own] = values
+    return found
 
 
 def _errors(arrays: Mapping[str, NDArray[Any]]) -> ErrorTable | None:

@@ -6,7 +6,7 @@ The metrics of predictions come from `scoring.METRICS`. No torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -135,6 +135,14 @@ NUMBERS: Mapping[str, Number] = MappingProxyType(
         "peak MB": _single(Unit("MB", decimals=0), "lower", _peak),
     }
 )
+
+
+def main_metric(results: Iterable[CellResult]) -> str:
+    """Return the number that results are known by: AP, or the first one of data without AP."""
+    known = [result.metrics for result in results if result.metrics]
+    if not known or any(AP in metrics for metrics in known):
+        return AP
+    return next(iter(known[0]))
 
 
 def number_named(name: str) -> Number:

@@ -17,25 +17,27 @@ from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.images.staging import staged_paths
-from posebench.datasets.keypoints import KEYPOINT_SETS, load_keypoint_set
-from posebench.datasets.layout import LAYOUTS, locate
+from posebench.datasets.keypoints import load_keypoint_set
+from posebench.datasets.known.record import known_dataset, known_names
+from posebench.datasets.layout import locate
 from posebench.datasets.requests import (
     GROUND_TRUTH,
     DataRequest,
     instances_of,
     load_pose_dataset,
+    record_of,
 )
 from posebench.errors import DataError, UsageError
 from posebench.files.hashing import sha256_of
 from posebench.prediction.execution import Progress
 from posebench.prediction.kept.identity import inputs_sha256
 from posebench.results.cell import CellFinding, Protocol
-from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions
-from posebench.scoring.official_crowdpose import crowdpose_evaluator
+from posebench.scoring.evaluate import EVALUATORS, ScoreChecks, ScoringOptions, scoring_of
+from posebench.scoring.official import check_official
 from posebench.scoring.statistics.estimates import Resampling
 from posebench.suites.suite import DatasetEntry, Suite
 
-_CROWDPOSE = "crowdpose"
+_COCO, _CROWDPOSE = "coco", "crowdpose"
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ def load_workload(
     findings = data_findings(dataset, instances)
     raise_errors(findings, dataset.annotations)
     checks = checks or ScoreChecks()
-    if checks.official and dataset.kind == "crowdpose":
-        crowdpose_evaluator()  # otherwise the run would fail only when everything is predicted
+    if checks.official:
+        check_official(dataset)  # otherwise the run would fail only when everything is predicted
+    scoring = scoring_of(dataset, scoring)
     # Findings are on the boxes as they were.
     moved = changed_boxes(instances.bbox_xyxy, request.box_change)
     instances = replace(instances, bbox_xyxy=moved)
@@ -144,6 +147,7 @@ def _protocol(
         allow_resized=dataset.reading.allow_resized,
         box_shift=change.shift,
         box_scale=change.scale,
+        record=None if dataset.known is None else dataset.known.name,
     )
 
 
@@ -221,6 +225,7 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     category=None if entry.category is None else str(entry.category),
                     area_rule=entry.area_rule,
                     reading=ImageReading(entry.exif, entry.allow_resized),
+                    record=entry.record,
                 )
             )
     return requests
@@ -244,6 +249,7 @@ def workloads_without_data(suite: Suite, folder: Path) -> list[Workload]:
 def _planned_workload(request: DataRequest, scoring: ScoringOptions) -> Workload:
     """Return data without images and instances, whose protocol is complete but for their hashes."""
     dataset = replace(_planned_dataset(request), images=())
+    scoring = scoring_of(dataset, scoring)
     whole, fractions = np.zeros(0, np.int64), np.zeros(0, np.float32)
     instances = Instances(whole, whole, np.zeros((0, 4), np.float32), fractions)
     without_file = replace(request, boxes=GROUND_TRUTH, box_filter=BoxFilter())
@@ -255,10 +261,10 @@ def _planned_workload(request: DataRequest, scoring: ScoringOptions) -> Workload
 def _is_here(request: DataRequest) -> bool:
     """Tell whether annotations can be read; a word that is no data set counts, to be refused."""
     name = request.dataset
-    if name not in LAYOUTS and not Path(name).exists():
+    if name not in known_names() and not Path(name).exists():
         return Path(name).name == name and not name.endswith(".json")
     try:
-        locate(name, request.data_root, request.split, request.images)
+        locate(name, request.data_root, request.split, request.images, request.record)
     except (DataError, UsageError):
         return False
     return True
@@ -268,16 +274,17 @@ def _planned_dataset(request: DataRequest) -> PoseDataset:
     """Return the annotated data set, or what is known of it by its name."""
     if request.dataset not in SYNTHETIC_LEVELS and _is_here(request):
         return load_pose_dataset(request, lambda _done, _total: None)
-    kind = "crowdpose" if request.dataset == _CROWDPOSE else "coco"
-    keypoints = load_keypoint_set(request.keypoints) if request.keypoints else KEYPOINT_SETS[kind]
+    known = record_of(request.dataset, request.record)
+    told = known or known_dataset(_CROWDPOSE if request.dataset == _CROWDPOSE else _COCO)
     return PoseDataset(
         name=Path(request.dataset).resolve().stem,
-        kind="crowdpose" if kind == _CROWDPOSE else "coco",
+        kind=told.kind,
         annotations=Path(request.dataset),
         annotations_sha256=f"that of {request.dataset}",
         images=(),
-        keypoints=keypoints,
-        area_rule=request.area_rule or ("box" if kind == _CROWDPOSE else "annotation"),
+        keypoints=load_keypoint_set(request.keypoints or told.keypoints),
+        area_rule=request.area_rule or told.area_rule,
         raw={"images": [], "annotations": [], "categories": []},
         reading=request.reading,
+        known=known,
     )

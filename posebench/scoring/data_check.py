@@ -27,8 +27,15 @@ from posebench.datasets.layout import annotation_files, images_for
 from posebench.datasets.rules import LoadOptions
 from posebench.errors import DataError, PosebenchError
 from posebench.prediction.predictions import Predictions
-from posebench.scoring.evaluate import ScoringOptions, evaluate, select_results
-from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics, mean_of_categories
+from posebench.scoring.evaluate import (
+    ScoringOptions,
+    evaluate,
+    scoring_of,
+    select_results,
+)
+from posebench.scoring.matching.metrics import MatchMetric, Metrics, mean_of_categories
+from posebench.scoring.metrics import scored_by
+from posebench.scoring.statistics.image_table import DistanceMetric
 
 # Decoding an image takes milliseconds: in a larger set, only evenly spread images are read.
 MAX_IMAGES_READ = 200
@@ -100,7 +107,7 @@ def check_dataset(annotations: Path, options: CheckOptions | None = None) -> Che
     options = options or CheckOptions()
     images = options.images or images_for(annotations)
     try:
-        parsed = parse_annotations(annotations, options.load)
+        parsed = parse_annotations(annotations, options.load, images)
     except DataError as error:
         return CheckReport(annotations, images, (_as_finding(error),))
     report = CheckReport(
@@ -172,10 +179,11 @@ def check_oracle(
             truth = ground_truth_instances(dataset)
             predictions = ground_truth_predictions(dataset, truth)
             metrics = evaluate(dataset, predictions, ScoringOptions(nms="none")).metrics
-            counted = [metric.name for metric in MATCH_METRICS[dataset.kind]]
+            counted = [recipe.name for recipe in scored_by(dataset.kind, dataset.distances)]
             scores.append({name: metrics.values[name] for name in counted})
             instances += len(truth)
-            lost += len(truth) - len(select_results(dataset, predictions, ScoringOptions()))
+            usual = scoring_of(dataset, ScoringOptions())
+            lost += len(truth) - len(select_results(dataset, predictions, usual))
             found += _oracle_findings(dataset, metrics, truth)
     except PosebenchError as error:
         return None, 0, [_as_finding(error)]
@@ -189,11 +197,14 @@ def check_oracle(
 
 
 def _oracle_findings(dataset: PoseDataset, metrics: Metrics, truth: Instances) -> list[Finding]:
-    counted = {metric.name: metrics.values[metric.name] for metric in MATCH_METRICS[dataset.kind]}
+    counted = scored_by(dataset.kind, dataset.distances)
     low = {
-        name: value
-        for name, value in counted.items()
-        if value is not None and value < 1 - _ROUNDING
+        recipe.name: value
+        for recipe in counted
+        # Areas of a part are those of the whole person, so perfect hands need not reach 1.
+        if getattr(recipe, "part", None) is None
+        and (value := metrics.values[recipe.name]) is not None
+        and not _is_perfect(recipe, value)
     }
     if not low:
         return []
@@ -209,6 +220,13 @@ def _oracle_findings(dataset: PoseDataset, metrics: Metrics, truth: Instances) -
         f"{value:.4f}: {why}"
     )
     return [Finding("oracle-low", what)]
+
+
+def _is_perfect(recipe: MatchMetric | DistanceMetric, value: float) -> bool:
+    """Tell whether a number is the best there is; the first threshold of MMPose's AUC is 0."""
+    if isinstance(recipe, DistanceMetric) and recipe.measure != "share":
+        return value <= _ROUNDING if recipe.measure == "mean" else value >= 0.95 - _ROUNDING
+    return value >= 1 - _ROUNDING
 
 
 def ground_truth_predictions(dataset: PoseDataset, truth: Instances) -> Predictions:

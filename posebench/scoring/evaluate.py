@@ -1,40 +1,58 @@
 """From predictions to metrics: rescoring, OKS-NMS, matching, intervals, localisation error.
 
 The order and the defaults are those of MMPose 1.3.2's `CocoMetric`; the numbers are those of
-pycocotools, and of xtcocotools for CrowdPose.
+pycocotools, and of xtcocotools for CrowdPose and COCO-WholeBody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from posebench.datasets.choices import Kind
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.rules import Kind
+from posebench.datasets.known.forms import joined
 from posebench.errors import EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
 from posebench.scoring.diagnosis.confidence import counted_oks
-from posebench.scoring.localisation import localise, share_by_keypoint
-from posebench.scoring.matching.accumulate import summarise
-from posebench.scoring.matching.detections import detections_from_results, no_detections
-from posebench.scoring.matching.matching import KIND_RULES, match
-from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
+from posebench.scoring.distances.measuring import Found, distance_tables
+from posebench.scoring.localisation import detections_of, localise, share_by_keypoint
+from posebench.scoring.matching.detections import (
+    Detections,
+    detections_from_results,
+    no_detections,
+)
+from posebench.scoring.matching.matching import KIND_RULES
+from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.matching.truth import ground_truth
-from posebench.scoring.metrics import calibration_metrics, localisation_metrics, recipes_of
+from posebench.scoring.metrics import (
+    calibration_metrics,
+    localisation_metrics,
+    matched_table,
+    recipes_of,
+    scored_by,
+    table_values,
+)
 from posebench.scoring.nms import NmsRule, apply_nms
 from posebench.scoring.official import score_official
 from posebench.scoring.rescoring import Rescoring, rescore
 from posebench.scoring.results_json import to_coco_results
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
 from posebench.scoring.statistics.image_table import ImageTable
+from posebench.scoring.whole_body.parts import RESULT_LAYOUT, split
 
 # How results name what scored them; versions are in their environment.
 EVALUATORS: Mapping[Kind, str] = MappingProxyType(
-    {"coco": "posebench, COCO rules", "crowdpose": "posebench, CrowdPose rules"}
+    {
+        "coco": "posebench, COCO rules",
+        "crowdpose": "posebench, CrowdPose rules",
+        "wholebody": "posebench, COCO-WholeBody rules",
+        "distance": "posebench, distances as in MMPose",
+    }
 )
 
 
@@ -46,6 +64,11 @@ class ScoringOptions:
     keypoint_threshold: float = 0.2
     nms: NmsRule = "hard"
     nms_threshold: float = 0.9
+
+
+def scoring_of(dataset: PoseDataset, options: ScoringOptions) -> ScoringOptions:
+    """Return options that suit the data: where every person has one pose, none is a duplicate."""
+    return replace(options, nms="none") if dataset.kind == "distance" else options
 
 
 @dataclass(frozen=True)
@@ -86,22 +109,23 @@ def evaluate(
     """
     checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
-    joints, category = len(dataset.keypoints), dataset.category.id
-    found = detections_from_results(results, joints, category) if results else no_detections(joints)
-    if found is None:
-        raise EvaluationError("The predictions hold numbers that cannot be scored.")
-    truth, rules = ground_truth(dataset), KIND_RULES[dataset.kind]
-    matches, localisation = match(truth, found, rules), localise(dataset, predictions)
-    oks = counted_oks(truth, found, rules).astype(np.float32)
-    table = ImageTable(matches, localisation.table(), oks)
+    found = _scored_detections(dataset, results)
+    truth, localisation = ground_truth(dataset), localise(dataset, predictions)
+    everything = Found(detections_of(predictions), predictions.ids.astype(np.int64))
+    table = replace(
+        matched_table(truth, found, dataset.kind),
+        errors=localisation.table(),
+        oks=counted_oks(truth, found, KIND_RULES[dataset.kind]).astype(np.float32),
+        distances=distance_tables(dataset, truth, everything),
+    )
     values = {
-        **summarise(matches, MATCH_METRICS[dataset.kind]),
+        **table_values(table, scored_by(dataset.kind, dataset.distances)),
         **localisation_metrics(localisation),
-        **calibration_metrics(table),
+        **({} if dataset.kind == "distance" else calibration_metrics(table)),
     }
     estimates = None
     if checks.resampling is not None:
-        sampled = resample([table], recipes_of(dataset.kind), checks.resampling)
+        sampled = resample([table], recipes_of(dataset.kind, dataset.distances), checks.resampling)
         estimates = sampled.estimates(0, values)
     return Evaluation(
         metrics=Metrics(values, EVALUATORS[dataset.kind]),
@@ -113,13 +137,31 @@ def evaluate(
     )
 
 
+def _scored_detections(dataset: PoseDataset, results: list[dict[str, Any]]) -> Detections:
+    """Return results as columns.
+
+    Raises `EvaluationError` if numbers cannot be scored.
+    """
+    joints, category = len(dataset.keypoints), dataset.category.id
+    if not results:
+        return no_detections(joints)
+    layout = None
+    if dataset.kind == "wholebody":
+        results, layout = list(map(joined, results)), RESULT_LAYOUT
+    found = detections_from_results(results, joints, category, layout)
+    if found is None:
+        raise EvaluationError("The predictions hold numbers that cannot be scored.")
+    return found
+
+
 def select_results(
     dataset: PoseDataset, predictions: Predictions, options: ScoringOptions
 ) -> list[dict[str, Any]]:
     """Return the COCO results that rescoring and OKS-NMS make of predictions.
 
     Images come in order of first appearance, and the results of an image best first (by id without
-    NMS). Raises `EvaluationError` as `evaluate` does.
+    NMS). Those of whole bodies have COCO-WholeBody's lists and, as in MMPose, no box. Raises
+    `EvaluationError` as `evaluate` does.
     """
     if len(predictions) and predictions.keypoints.shape[1] != len(dataset.keypoints):
         raise EvaluationError(
@@ -127,7 +169,10 @@ def select_results(
             f"has {len(dataset.keypoints)}.",
             hint="Evaluate this checkpoint on data with its own keypoints.",
         )
-    return chosen_results(predictions, dataset.keypoints.sigmas, options, dataset.category.id)
+    rows = chosen_results(predictions, dataset.keypoints.sigmas, options, dataset.category.id)
+    if dataset.kind != "wholebody":
+        return rows
+    return [{key: value for key, value in split(row).items() if key != "bbox"} for row in rows]
 
 
 def chosen_results(

@@ -13,25 +13,27 @@ from pathlib import Path
 import numpy as np
 
 from posebench.__version__ import __version__
+from posebench.datasets.choices import AreaRule, Kind
 from posebench.datasets.coco import PoseDataset, load_categories
 from posebench.datasets.keypoints import load_keypoint_set
-from posebench.datasets.rules import AreaRule, Kind, LoadOptions
+from posebench.datasets.requests import record_of
+from posebench.datasets.rules import LoadOptions
 from posebench.errors import DataError
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import naming_what_cannot_be_written, write_json
+from posebench.scoring.distances.measuring import Found, distance_tables
 from posebench.scoring.formats.folders import files_of
 from posebench.scoring.formats.formats import FORMATS, FormatChoice
-from posebench.scoring.matching.accumulate import summarise
-from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
 from posebench.scoring.matching.metrics import (
-    MATCH_METRICS,
     CrowdSplit,
+    MatchMetric,
     crowdpose_metrics,
     mean_of_categories,
 )
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
+from posebench.scoring.metrics import matched_table, scored_by, table_values
 from posebench.scoring.official import score_official_categories
 from posebench.scoring.results_file import ResultsFile, read_results
 from posebench.scoring.results_json import read_coco_results, rows_of
@@ -42,7 +44,7 @@ from posebench.scoring.statistics.estimates import (
     mean_of_tables,
     resample,
 )
-from posebench.scoring.statistics.image_table import ImageTable
+from posebench.scoring.statistics.image_table import DistanceMetric, ImageTable
 from posebench.scoring.statistics.intervals import holm
 
 SCHEMA_VERSION = 1
@@ -50,7 +52,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to score. `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess.
+    """What to score. `dataset` is a known data set, a keypoint set or its YAML, or None to guess.
 
     `format` says who wrote the results; `auto` sees it. `category` is an id or a name, None for all
     that have keypoints. Without replicates there are no intervals.
@@ -133,21 +135,17 @@ def score_files(request: ScoreRequest) -> ScoreReport:
     truths = [ground_truth(dataset) for dataset in datasets]
     check_somebody_counts(datasets, truths)
     kind = datasets[0].kind
-    metrics = MATCH_METRICS[kind]
+    metrics: tuple[MatchMetric | DistanceMetric, ...] = scored_by(kind, datasets[0].distances)
     if kind == "crowdpose":
         metrics = crowdpose_metrics(request.crowd_split)
     files = [read_results(path, datasets, truths, request.format) for path in request.predictions]
     tables = [
-        [
-            match(truth, file.columns.of(dataset.category.id), KIND_RULES[kind])
-            for dataset, truth in zip(datasets, truths, strict=True)
-        ]
-        for file in files
+        [_table(*each, file) for each in zip(datasets, truths, strict=True)] for file in files
     ]
-    values = [[summarise(table, metrics) for table in row] for row in tables]
+    values = [[table_values(table, metrics) for table in row] for row in tables]
     means = [mean_of_categories(row) for row in values]
     flat = [table for row in tables for table in row]
-    each = resample(list(map(ImageTable, flat)), metrics, request.resampling)
+    each = resample(flat, metrics, request.resampling)
     mean = mean_of_tables(each, len(datasets))
     names = [str(dataset.category) for dataset in datasets]
     scores = []
@@ -169,6 +167,14 @@ def score_files(request: ScoreRequest) -> ScoreReport:
         scores=tuple(scores),
         differences=_differences(files, means, mean),
     )
+
+
+def _table(dataset: PoseDataset, truth: GroundTruth, file: ResultsFile) -> ImageTable:
+    """Return what a file's numbers on a category are made of, image by image."""
+    own = file.columns.of(dataset.category.id)
+    boxes = file.columns.boxes_of(dataset.category.id)
+    table = matched_table(truth, own, dataset.kind)
+    return replace(table, distances=distance_tables(dataset, truth, Found(own, bbox_xywh=boxes)))
 
 
 def check_somebody_counts(datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth]) -> None:
@@ -219,17 +225,20 @@ def load_annotated(
 ) -> tuple[PoseDataset, ...]:
     """Read the annotations that results files are scored against; images need not be there.
 
-    `dataset` is coco, crowdpose, a keypoint set YAML, or None to guess. Returns one data set for
+    `dataset` is a known data set's name, a keypoint set, or None to guess. Returns one data set for
     each category.
     """
     kind: Kind | None = None
-    if dataset is not None:
+    known = None if dataset is None else record_of(dataset, None)
+    if dataset is not None and known is None:
         kind = "crowdpose" if dataset == "crowdpose" else "coco"
     options = LoadOptions(
-        keypoints=load_keypoint_set(dataset) if dataset else None,
+        name=None if known is None else known.name,
+        keypoints=load_keypoint_set(dataset) if dataset and known is None else None,
         kind=kind,
         area_rule=area_rule,
         category=category,
+        known=known,
     )
     return load_categories(annotations, annotations.parent, options)
 
@@ -238,20 +247,24 @@ def _file_score(
     request: ScoreRequest,
     datasets: Sequence[PoseDataset],
     file: ResultsFile,
-    tables: Sequence[MatchTable],
+    tables: Sequence[ImageTable],
 ) -> FileScore:
     """Return a file's score without its metrics."""
     official = None
     if request.official:
         # The file itself where it can be, so that the check covers how it was read.
-        count = len(datasets[0].keypoints)
-        rows = rows_of(file.columns) if file.adapted else read_coco_results(file.path, count)
+        count, whole_body = len(datasets[0].keypoints), datasets[0].kind == "wholebody"
+        rows = (
+            rows_of(file.columns)
+            if file.adapted
+            else read_coco_results(file.path, count, whole_body=whole_body)
+        )
         official = score_official_categories(datasets, rows)
     return FileScore(
         path=str(file.path),
         sha256=sha256_of(*files_of(file.path)),
         detections=len(file.detections),
-        scored=sum(len(table.scores) for table in tables),
+        scored=sum(len(table.matches.scores) for table in tables),
         metrics={},
         official=dict(official.values) if official else None,
         official_evaluator=official.evaluator if official else None,

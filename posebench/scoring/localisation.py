@@ -56,14 +56,19 @@ def localise(dataset: PoseDataset, predictions: Predictions) -> Localisation:
     """
     check_finite(predictions)
     truth = ground_truth(dataset)
-    detections = Detections(
+    distances = keypoint_distances(truth, detections_of(predictions))
+    return Localisation(dataset, truth, distances)
+
+
+def detections_of(predictions: Predictions) -> Detections:
+    """Return predictions as columns, before rescoring and NMS."""
+    return Detections(
         image_ids=predictions.image_ids.astype(np.int64),
         keypoints=predictions.keypoints.astype(np.float64),
         keypoint_scores=predictions.keypoint_scores.astype(np.float64),
         scores=predictions.bbox_scores.astype(np.float64),
         areas=predictions.areas.astype(np.float64),
     )
-    return Localisation(dataset, truth, keypoint_distances(truth, detections))
 
 
 def in_single_precision(errors: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Score with the official evaluators: pycocotools for COCO, xtcocotools or its equal for CrowdPose.
+"""Score with the official evaluators: pycocotools, and xtcocotools for CrowdPose and whole bodies.
 
 They get the whole files: all results, and every category that is evaluated. Their quirks (an
 annotation id 0, missing counts, empty results, files re-read) are met by preparing their input,
@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from posebench.datasets.checks.defects import labelled_count
+from posebench.datasets.choices import Kind
 from posebench.datasets.coco import PoseDataset, annotation_area
-from posebench.datasets.rules import Kind
+from posebench.datasets.known.forms import joined
 from posebench.errors import EvaluationError
-from posebench.scoring.matching.metrics import Metrics
-from posebench.scoring.official_crowdpose import score_crowdpose
+from posebench.scoring.matching.metrics import MATCH_METRICS, Metrics
+from posebench.scoring.official_crowdpose import crowdpose_evaluator, score_crowdpose
+from posebench.scoring.whole_body.official import score_whole_body, whole_body_evaluator
 
 COCO_METRICS = (
     "AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR", "AR50", "AR75", "AR(M)", "AR(L)",
@@ -31,12 +33,29 @@ CROWDPOSE_METRICS = (
 METRIC_NAMES: dict[Kind, tuple[str, ...]] = {
     "coco": COCO_METRICS,
     "crowdpose": CROWDPOSE_METRICS,
+    "wholebody": tuple(metric.name for metric in MATCH_METRICS["wholebody"]),
 }
 
 
 def score_official(dataset: PoseDataset, results: list[dict[str, Any]]) -> Metrics:
     """Score COCO results against one category; see `score_official_categories`."""
     return score_official_categories([dataset], results)
+
+
+def check_official(dataset: PoseDataset) -> None:
+    """Check that the official evaluator of a data set can run.
+
+    Raises `EvaluationError` if it is not installed, or if data are scored by distances.
+    """
+    if dataset.kind == "distance":
+        raise EvaluationError(
+            f"{dataset.name} is scored by distances, of which there is no official evaluator here.",
+            hint="Leave out --official.",
+        )
+    if dataset.kind == "crowdpose":
+        crowdpose_evaluator()
+    if dataset.kind == "wholebody":
+        whole_body_evaluator()
 
 
 def score_official_categories(
@@ -46,7 +65,8 @@ def score_official_categories(
 
     Images without results count, results of other categories do not; the arguments are not changed.
     Raises `EvaluationError` if results are of other images or have another number of keypoints, if
-    the categories' keypoints differ, or if CrowdPose's evaluator is needed and not installed.
+    the categories' keypoints differ, if the evaluator is needed and not installed, or if data are
+    scored by distances.
     """
     if len({dataset.keypoints.sigmas for dataset in datasets}) > 1:
         raise EvaluationError(
@@ -54,6 +74,9 @@ def score_official_categories(
             hint="Name one category with --category.",
         )
     first = datasets[0]
+    check_official(first)
+    if first.kind == "wholebody":
+        results = list(map(joined, results))
     _check_results(first, results)
     stats, evaluator = _EVALUATORS[first.kind](first, _ground_truth(datasets), results)
     names = METRIC_NAMES[first.kind]
@@ -137,6 +160,12 @@ def indexed(truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[Any, 
     return annotated, nothing
 
 
+def _score_whole_body(
+    dataset: PoseDataset, truth: dict[str, Any], results: list[dict[str, Any]]
+) -> tuple[Any, str]:
+    return score_whole_body(dataset, truth, results, indexed)
+
+
 def _score_crowdpose(
     dataset: PoseDataset, truth: dict[str, Any], results: list[dict[str, Any]]
 ) -> tuple[Any, str]:
@@ -148,4 +177,5 @@ _EVALUATORS: dict[
 ] = {
     "coco": _score_coco,
     "crowdpose": _score_crowdpose,
+    "wholebody": _score_whole_body,
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from posebench.datasets.rules import AREA_RULES, AreaRule
+from posebench.datasets.choices import AREA_RULES, AreaRule
 from posebench.errors import UsageError, nearest
 from posebench.scoring.files import ScoreRequest
 from posebench.scoring.formats.formats import FORMAT_CHOICES, FormatChoice

@@ -100,11 +100,34 @@ def read_results(
         )
     (count,) = counts
     categories = [dataset.category for dataset in datasets]
-    file = read_detections(path, Expected(count, categories, datasets[0].images, form))
+    first = datasets[0]
+    whole_body = first.kind == "wholebody"
+    file = read_detections(path, Expected(count, categories, first.images, form, whole_body))
     found = list(file.findings)
+    if first.kind == "distance":  # which asks for no score
+        found = [each for each in found if not each.kind.startswith("results-scores-")]
+        found += _persons_without(datasets, truths, file)
     for dataset, truth in zip(datasets, truths, strict=True):
         found += reading_findings(dataset, truth, file.columns.of(dataset.category.id))
     return replace(file, findings=tuple(found))
+
+
+def _persons_without(
+    datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth], file: ResultsFile
+) -> list[Finding]:
+    """Return a finding on persons in whose image there is no result."""
+    missing = list[str]()
+    for dataset, truth in zip(datasets, truths, strict=True):
+        own = file.columns.of(dataset.category.id).image_ids
+        alone = ~truth.ignored & ~np.isin(truth.image_ids[truth.image], own)
+        missing += [f"annotation {key}" for key in truth.ids[alone].tolist()]
+    what = "Persons in whose image there is no result: each of their keypoints is a miss, and EPE "
+    return finding(
+        "results-persons-missing",
+        f"{what}and NME, which are means over all, have no value",
+        missing,
+        "Write a result for each annotated person, of its own box.",
+    )
 
 
 def _merged(faults: Sequence[Finding]) -> list[Finding]:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from posebench.datasets.categories import PERSON
 from posebench.datasets.checks.findings import Finding
 from posebench.datasets.checks.row_faults import fault_findings, result_fault
+from posebench.datasets.known.forms import joined
 from posebench.errors import DataError
 from posebench.files.json_file import read_json
 from posebench.prediction.predictions import Predictions, group_by_image
 from posebench.scoring.matching.detections import ResultColumns
+from posebench.scoring.whole_body.parts import RESULT_LAYOUT
 
 RESULT_FORMAT = (
     "Each result is an object with image_id, category_id, keypoints [x, y, score] * K and score, "
@@ -66,19 +68,24 @@ def rows_of(columns: ResultColumns) -> list[dict[str, Any]]:
             "keypoints": triplets[index].reshape(-1).tolist(),
             "score": float(found.scores[index]),
             **({} if boxes is None else {"bbox": boxes[index].tolist()}),
+            **{RESULT_LAYOUT.score_fields[name]: v[index] for name, v in found.part_scores.items()},
         }
         for index in range(len(columns))
     ]
 
 
-def read_coco_results(path: Path, keypoint_count: int) -> list[dict[str, Any]]:
-    """Read a COCO results file of poses.
+def read_coco_results(
+    path: Path, keypoint_count: int, *, whole_body: bool = False
+) -> list[dict[str, Any]]:
+    """Read a COCO results file of poses; those of whole bodies may have a list for each part.
 
     Raises `DataError` if it cannot be scored.
     """
     raw, _ = read_json(path, "results file")
     if not isinstance(raw, list):
         raise DataError(f"The results file {path} does not hold a list.", hint=RESULT_FORMAT)
+    if whole_body:
+        raw = [joined(row) if isinstance(row, dict) else row for row in raw]
     raise_faults(path, row_faults(raw, keypoint_count))
     boxed = sum("bbox" in row for row in raw)
     raise_faults(path, box_count_faults(boxed, len(raw)))

@@ -42,8 +42,9 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "spec": "YAML file with what the checkpoint does not say.",
         },
         "DatasetEntry": {
-            "name": "synthetic, synthetic-crowd, coco, crowdpose, a folder or an annotation file.",
-            "root": "Folder of COCO or CrowdPose; by default the variable POSEBENCH_DATA.",
+            "name": "synthetic, synthetic-crowd, one of `posebench data ls` such as coco, a folder "
+            "or an annotation file.",
+            "root": "Folder of a known data set; by default the variable POSEBENCH_DATA.",
             "split": "Part of the data set.",
             "images": "Folder of the images of an annotation file.",
             "keypoints": "A built-in set, such as coco, or a YAML file; else by annotations.",
@@ -52,6 +53,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "area_rule": "Where areas come from: the annotation, or 0.53 of the box.",
             "exif": "Whether images are turned by their EXIF orientation.",
             "allow_resized": "Take resized copies of the images.",
+            "record": "One of `posebench data ls`, as which data are read and scored.",
         },
         "BoxesEntry": {
             "file": "gt (ground truth), or a file of detected boxes.",

@@ -61,8 +61,9 @@ class CheckpointEntry:
 class DatasetEntry:
     """A data set of a suite, by the words of `posebench eval`.
 
-    `name` is `synthetic`, `synthetic-crowd`, `coco`, `crowdpose`, a folder or an annotation
-    file; `limit` keeps the first images only. `category` is a name or an id, `area_rule` says
+    `name` is `synthetic`, `synthetic-crowd`, one that `posebench data ls` lists, a folder or an
+    annotation file, which are read and scored as `record` says: a name of that list. `limit` keeps
+    the first images only. `category` is a name or an id, `area_rule` says
     where areas come from; `exif` and `allow_resized` say how image files become pixels.
     """
 
@@ -76,6 +77,7 @@ class DatasetEntry:
     area_rule: AreaRuleName | None = None
     exif: ExifChoice = "apply"
     allow_resized: bool = False
+    record: str | None = None
 
 
 @dataclass(frozen=True)

@@ -26,20 +26,22 @@ def test_40_prefixes_that_all_names_share(run: Any, tmp_path: Path, prefix: str)
 
 
 def test_42_a_config_that_says_animals(run: Any, tmp_path: Path) -> None:
-    text = config_text("heatmap").replace("CocoDataset", "AP10KDataset")
-    assert "AP10KDataset" in text
+    text = config_text("heatmap").replace("CocoDataset", "AnimalKingdomDataset")
+    assert "AnimalKingdomDataset" in text
     save_mmpose(tmp_path / "net.pth", "heatmap", cfg=text)
     done = run("inspect", tmp_path / "net.pth")
-    assert done.code == 2 and "AP10KDataset: its keypoints are not a built-in set" in done.out
+    assert (
+        done.code == 2 and "AnimalKingdomDataset: its keypoints are not a built-in set" in done.out
+    )
     assert "--spec" in done.out
 
 
 def test_42_a_file_name_that_says_animals(run: Any, tmp_path: Path) -> None:
-    path = tmp_path / "rtmpose-t_simcc-ap10k_pt-aic-coco_210e-64x48-7a041aa1_20230206.pth"
+    path = tmp_path / "rtmpose-t_simcc-apt36k_pt-aic-coco_210e-64x48-7a041aa1_20230206.pth"
     torch.save({"state_dict": make_model("rtmcc").state_dict()}, path)
     done = run("inspect", path)
     assert done.code == 2
-    assert "file name: ap10k, whose keypoints are not a built-in set" in done.out
+    assert "file name: apt36k, whose keypoints are not a built-in set" in done.out
 
 
 def test_43_averaged_weights_beside_the_last_steps(run: Any, tmp_path: Path) -> None:

@@ -63,6 +63,15 @@ def test_decoders(name: str, decoder: str | None) -> None:
         ),
         ("res101_aic_256x192-79b35445_20200826.pth", 14, "aic"),
         ("hrnet_w32_coco_wholebody_256x192-853765cd_20200918.pth", 133, "coco-wholebody"),
+        (
+            "rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.pth",
+            17,
+            "ap10k",
+        ),
+        ("hrnet_w32_animalpose_256x256-1aa7f075_20210426.pth", 20, "animalpose"),
+        ("AP-10K_best.pth", 17, "ap10k"),
+        ("hrnetv2_w18_wflw_256x256-2bf032a6_20210125.pth", 98, "wflw"),
+        ("res50_onehand10k_256x256-739c8639_20210330.pth", 21, "hand21"),
         ("rtmpose-l_simcc-body7_pt-body7-halpe26_700e-256x192-2abb7558_20230605.pth", 17, "coco"),
     ],
 )
@@ -80,11 +89,8 @@ def test_keypoints_that_a_name_does_not_tell() -> None:
     # PoseTrack also has 17 keypoints, but other ones.
     for name in (
         "res50_posetrack18_256x192-a62807c7_20201028.pth",
-        "rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.pth",
-        "hrnet_w32_animalpose_256x256-1aa7f075_20210426.pth",
         "vitpose-h-apt36k.pth",
         "td-hm_res50_h36m-256x256.pth",
-        "AP-10K_best.pth",
     ):
         (unknown,) = find_keypoints(name, 17)
         assert unknown.value is None

@@ -62,9 +62,9 @@ def test_crowdpose_sigmas_are_those_of_coco_where_they_share_a_keypoint() -> Non
 
 @pytest.mark.parametrize("keypoints", KEYPOINT_SETS.values(), ids=KEYPOINT_SETS)
 def test_mirroring_swaps_left_and_right_and_nothing_else(keypoints: KeypointSet) -> None:
-    swap = {"left": "right", "right": "left"}
+    swap = {"left": "right", "right": "left", "L": "R", "R": "L"}
     for name, mirror in zip(keypoints.keypoints, keypoints.flip_indices, strict=True):
-        if name.startswith("face-"):  # numbered round the face, without sides
+        if name.startswith(("face-", "kpt-")):  # numbered round the face, without sides
             continue
         side, _, part = name.partition("_")
         expected = f"{swap[side]}_{part}" if side in swap else name
@@ -113,7 +113,11 @@ def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
 
 
 # MMPose 1.3.2's file of each built-in set.
-MMPOSE_NAMES = {"coco-wholebody": "coco_wholebody"}
+MMPOSE_NAMES = {
+    "coco-wholebody": "coco_wholebody",
+    "coco-wholebody-face": "coco_wholebody_face",
+    "hand21": "coco_wholebody_hand",
+}
 
 
 @pytest.mark.parametrize("name", KEYPOINT_SETS)
@@ -124,7 +128,7 @@ def test_built_in_sets_are_those_of_mmpose(name: str, peer_datasets: Path) -> No
     rows = [info["keypoint_info"][index] for index in range(len(own))]
     place = {row["name"]: index for index, row in enumerate(rows)}
     assert tuple(place) == own.keypoints
-    assert tuple(info["sigmas"]) == own.sigmas
+    assert (tuple(info["sigmas"]) or (0.05,) * len(own)) == own.sigmas
     assert own.flip_indices == tuple(place[row["swap"] or row["name"]] for row in rows)
     links = [row["link"] for row in info["skeleton_info"].values()]
     assert own.skeleton == tuple((place[one], place[other]) for one, other in links)

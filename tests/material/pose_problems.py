@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from posebench.datasets.choices import AreaRule, Kind
 from posebench.datasets.coco import ImageRecord, PoseDataset
 from posebench.datasets.keypoints import KeypointSet
-from posebench.datasets.rules import AreaRule, Kind
 from posebench.scoring.official_crowdpose import import_xtcocotools
 
 Row = dict[str, Any]

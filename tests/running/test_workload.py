@@ -18,8 +18,8 @@ from posebench.datasets.requests import DataRequest
 from posebench.datasets.synthetic import write_dataset
 from posebench.errors import DataError, EvaluationError, UsageError
 from posebench.files.hashing import sha256_of
-from posebench.running import workload as workload_module
 from posebench.running.workload import Workload, load_workload
+from posebench.scoring import official
 from posebench.scoring.evaluate import ScoreChecks, ScoringOptions
 
 
@@ -181,7 +181,7 @@ def test_the_official_evaluator_is_asked_for_before_anything_runs(
     def missing() -> None:
         raise EvaluationError("needs xtcocotools")
 
-    monkeypatch.setattr(workload_module, "crowdpose_evaluator", missing)
+    monkeypatch.setattr(official, "crowdpose_evaluator", missing)
     with pytest.raises(EvaluationError, match="xtcocotools"):
         load(dataset=str(tmp_path), official=True)
     assert load(dataset=str(tmp_path)).protocol.evaluator == "posebench, CrowdPose rules"

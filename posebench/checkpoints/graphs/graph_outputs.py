@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from posebench.checkpoints.findings import Finding, keypoints_by_count
-from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.datasets.keypoints import SETS_BY_NUMBER
 from posebench.errors import CheckpointError
 from posebench.networks.codecs.regression import COORDINATES, WITH_DEVIATIONS
 from posebench.networks.sizes import InputSize
@@ -121,7 +121,7 @@ def _regression_of_known(shapes: Shapes, size: InputSize) -> Outputs | None:
     found = _regression(shapes, size)
     if found is None or shapes[found.names[0]][2] != WITH_DEVIATIONS:
         return None
-    return found if found.channels in {len(known) for known in KEYPOINT_SETS.values()} else None
+    return found if found.channels in {len(known) for known in SETS_BY_NUMBER.values()} else None
 
 
 def _is_heatmap(shape: tuple[int, ...], size: InputSize) -> bool:

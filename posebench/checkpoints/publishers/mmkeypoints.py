@@ -25,6 +25,18 @@ _DATASETS = {
     "MpiiDataset": "mpii",
     "CocoWholeBodyDataset": "coco-wholebody",
     "UBody2dDataset": "coco-wholebody",
+    "CocoWholeBodyFaceDataset": "coco-wholebody-face",
+    "CocoWholeBodyHandDataset": "hand21",
+    "OneHand10KDataset": "hand21",
+    "FreiHandDataset": "hand21",
+    "Face300WDataset": "300w",
+    "WFLWDataset": "wflw",
+    "COFWDataset": "cofw",
+    "AFLWDataset": "aflw",
+    "AP10KDataset": "ap10k",
+    "AnimalPoseDataset": "animalpose",
+    "JhmdbDataset": "jhmdb",
+    "ExlposeDataset": "exlpose",
     **mmpose0.DATA_SETS,
 }
 # The same, by file name in MMPose's `configs/_base_/datasets`, which a config may point to.
@@ -38,6 +50,12 @@ _METAINFO = {
     "halpe26": "halpe26",
     "coco_wholebody": "coco-wholebody",
     "ubody2d": "coco-wholebody",
+    "coco_wholebody_face": "coco-wholebody-face",
+    "coco_wholebody_hand": "hand21",
+    "onehand10k": "hand21",
+    "freihand2d": "hand21",
+    **{name: name for name in ("300w", "wflw", "cofw", "aflw")},
+    **{name: name for name in ("ap10k", "animalpose", "jhmdb", "exlpose")},
 }
 # MMPose stores sigmas as float32; rounding back gives the constants they were written as.
 _SIGMA_TOLERANCE = 1e-6
@@ -98,8 +116,10 @@ def _keypoint_set(dataset_meta: Mapping[str, Any]) -> KeypointSet:
         with np.errstate(over="ignore"):
             single = constants.astype(np.float32)
         for known in KEYPOINT_SETS.values():
-            if known.keypoints == names and np.allclose(
-                known.sigmas, constants, rtol=0, atol=_SIGMA_TOLERANCE
+            # Some sets have no published sigmas, and those of posebench are as good as none.
+            if known.keypoints == names and (
+                not constants.size
+                or np.allclose(known.sigmas, constants, rtol=0, atol=_SIGMA_TOLERANCE)
             ):
                 return known
         partners = [int(index) for index in flips]  # type: ignore[union-attr]

@@ -30,6 +30,17 @@ DATA_SETS = {
     "TopDownAicDataset": "aic",
     "TopDownMpiiDataset": "mpii",
     "TopDownCocoWholeBodyDataset": "coco-wholebody",
+    "FaceCocoWholeBodyDataset": "coco-wholebody-face",
+    "HandCocoWholeBodyDataset": "hand21",
+    "OneHand10KDataset": "hand21",
+    "FreiHandDataset": "hand21",
+    "Face300WDataset": "300w",
+    "FaceWFLWDataset": "wflw",
+    "FaceCOFWDataset": "cofw",
+    "FaceAFLWDataset": "aflw",
+    "AnimalAP10KDataset": "ap10k",
+    "AnimalPoseDataset": "animalpose",
+    "TopDownJhmdbDataset": "jhmdb",
 }
 
 

@@ -38,6 +38,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "names-count": "error",
         "names-missing": "warning",
         "names-more": "warning",
+        "parts-left-out": "note",
         "names-order": "error",
         "names-other": "warning",
         # Persons.
@@ -91,6 +92,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "results-box-reading": "warning",
         "results-categories": "warning",
         "results-none-of-category": "warning",
+        "results-persons-missing": "warning",
         "results-twice": "warning",
         "results-reading": "warning",
         "results-unlike": "warning",

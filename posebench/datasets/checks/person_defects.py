@@ -72,7 +72,7 @@ def person_defects(
             "Persons without labels whose `keypoints` are an empty list",
             (person_name(row) for row in rows if _stands_for_nobody(row)),
         ),
-        *_flag_defects(rows),
+        *_flag_defects(rows, kind),
         *finding(
             "keypoints-numbers",
             "Persons with keypoints that are not finite numbers (NaN, text, beyond 1e9)",
@@ -112,9 +112,9 @@ def _shape_defects(rows: list[Row], keypoints: KeypointSet) -> list[Finding]:
     )
 
 
-def _flag_defects(rows: list[Row]) -> list[Finding]:
+def _flag_defects(rows: list[Row], kind: str) -> list[Finding]:
     """Return findings on the fields that say whether a person counts."""
-    return _found(
+    found = _found(
         rows,
         ("keypoints-missing", "Persons without `keypoints`", lambda row: "keypoints" not in row),
         (
@@ -134,11 +134,12 @@ def _flag_defects(rows: list[Row]) -> list[Finding]:
                 else False
             ),
         ),
-        (
-            "num-keypoints-missing",
-            "Persons without `num_keypoints` (counted from the visibility flags)",
-            lambda row: "num_keypoints" not in row,
-        ),
+    )
+    if kind == "distance":  # which asks for no count
+        return found
+    what = "Persons without `num_keypoints` (counted from the visibility flags)"
+    return found + _found(
+        rows, ("num-keypoints-missing", what, lambda row: "num_keypoints" not in row)
     )
 
 
@@ -155,6 +156,8 @@ def _label_defects(posed: _Posed, kind: str) -> list[Finding]:
         wrong = [count == 0 < n for count, n in zip(counts, labelled, strict=True)]
         what = "Persons with labelled keypoints but `num_keypoints` 0, so that they are ignored"
         return found + _marked("num-keypoints-ignores", what, posed.rows, wrong)
+    if kind == "wholebody":
+        return found  # its count is that of the body's keypoints alone
     counted = sum(
         row.get("iscrowd") != 1 and n != 0 for row, n in zip(posed.rows, counts, strict=True)
     )

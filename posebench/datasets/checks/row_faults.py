@@ -14,6 +14,7 @@ from posebench.datasets.checks.findings import (
     is_number,
     shown,
 )
+from posebench.datasets.keypoints import KEYPOINT_SETS
 
 # A field's name, its fault, and what the value may mean.
 Fault = tuple[str, str, str | None]
@@ -110,10 +111,17 @@ def _keypoints_fault(row: Mapping[str, Any], count: int) -> Fault | None:
         return field, f"are a list of {len(value)} numbers, not {wanted}", hint
     if not has_length(value, wanted):
         hint = f"{count} keypoints are wanted."
+        if names := sets_of(len(value) / 3):
+            hint += f" Are they {names}? Name the data set with --dataset."
         return field, f"are a list of {len(value)} numbers, not {wanted}", hint
     if not are_numbers(value, wanted):
         return field, "are a list with text, null, NaN or infinite numbers", None
     return None
+
+
+def sets_of(count: float) -> str:
+    """Name the built-in keypoint sets of a number of keypoints, "" for none."""
+    return " or ".join(name for name, each in KEYPOINT_SETS.items() if len(each) == count)
 
 
 def _box_fault(row: Mapping[str, Any], field: str, *, needed: bool) -> Fault | None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.datasets.keypoints import SETS_BY_NUMBER
 from posebench.networks.codecs import RegressionCodec
 from posebench.networks.codecs.regression import COORDINATES, WITH_DEVIATIONS
 from posebench.networks.heads.family import HeadFamily, Outputs, Surroundings
@@ -119,7 +119,7 @@ def recognise(shapes: Shapes, _backbone: BackboneSpec | None) -> dict[str, Any] 
     keypoints. (No built-in set has half as many as another, so this is never a head without.)
     """
     keypoints, rest = divmod(output_rows(shapes), WITH_DEVIATIONS)
-    known = any(len(each) == keypoints for each in KEYPOINT_SETS.values())
+    known = any(len(each) == keypoints for each in SETS_BY_NUMBER.values())
     has_flow = any(name.startswith(_FLOW) for name in shapes)
     return {} if keypoints and not rest and (known or has_flow) else None
 

@@ -16,7 +16,7 @@ from posebench.reporting.figures.keypoints import keypoints_drawing
 from posebench.reporting.figures.lab.transforms import bits_drawing, sparsity_drawing
 from posebench.reporting.figures.resolution import resolution_drawing
 from posebench.reporting.figures.style import Looks
-from posebench.reporting.figures.values import AP_MEASURE, Measure
+from posebench.reporting.figures.values import Measure
 from posebench.results.reading import ReadCell
 
 
@@ -24,7 +24,7 @@ class RunDraw(Protocol):
     """Draws a score of cells; without `looks`, checkpoints look as they come."""
 
     def __call__(
-        self, cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+        self, cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure | None = None
     ) -> Drawing | None:
         """Return the drawing, or None if no cell has what it needs."""
 
@@ -38,7 +38,7 @@ class RunFigure:
 
 
 def _keypoints(
-    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure | None = None
 ) -> Drawing | None:
     """Draw PCK@0.1 of each keypoint, whatever the score."""
     del measure

@@ -60,7 +60,7 @@ LATENCY = Cost(
 
 
 def scaling_drawing(
-    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure | None = None
 ) -> Drawing | None:
     """Draw a score with its interval against parameters, a line for each paradigm.
 
@@ -69,6 +69,7 @@ def scaling_drawing(
     as they come. Returns None if there are none.
     """
     view = view_of(cells, looks, measure)
+    measure = view.measure
     results = [
         cell.result
         for cell in cells
@@ -91,7 +92,7 @@ def scaling_drawing(
 
 
 def pareto_drawing(
-    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure | None = None
 ) -> Drawing | None:
     """Draw a score against GFLOPs, instances per second, and latency if it was measured.
 
@@ -101,6 +102,7 @@ def pareto_drawing(
     the score.
     """
     view = view_of(cells, looks, measure)
+    measure = view.measure
     results = [cell.result for cell in with_own_decoders(cells)]
     results = [result for result in results if measure.of(result) is not None]
     several = len({_execution(result) for result in results}) > 1

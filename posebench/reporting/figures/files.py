@@ -17,7 +17,7 @@ from posebench.reporting.figures.lab.training import read_curves, training_drawi
 from posebench.reporting.figures.lab.verdicts import verdicts_drawing
 from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.svg import clean
-from posebench.reporting.figures.values import AP_MEASURE, Measure
+from posebench.reporting.figures.values import Measure
 from posebench.reporting.selecting import selected
 from posebench.results.differences import cells_in, read_differences
 from posebench.results.findings import finding_lines, warned_of
@@ -30,7 +30,7 @@ from posebench.scoring.diagnosis.files import DiagnosisReport
 class Shown:
     """What a figure shows: a score, and the cells that fit every filter of `only`."""
 
-    measure: Measure = AP_MEASURE
+    measure: Measure | None = None
     only: tuple[str, ...] = ()
 
 
@@ -101,7 +101,8 @@ def plot_history(sources: Sequence[Path], out: Path, shown: Shown = _ALL) -> Non
     runs = [_history_run(read_run(source), shown) for source in sources]
     drawing = history_drawing(runs, measure=shown.measure, every=bool(shown.only))
     if drawing is None:
-        raise UsageError(f"No cell of these runs has {shown.measure.name}.")
+        name = "a score" if shown.measure is None else shown.measure.name
+        raise UsageError(f"No cell of these runs has {name}.")
     lines = finding_lines(cell.result for run in runs for cell in run.cells)
     write_drawing(_noted(drawing, lines), out)
 

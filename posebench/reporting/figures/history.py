@@ -14,7 +14,6 @@ from posebench.reporting.figures.names import add_name
 from posebench.reporting.figures.style import Looks
 from posebench.reporting.figures.svg import clean, say
 from posebench.reporting.figures.values import (
-    AP_MEASURE,
     Measure,
     View,
     is_as_trained,
@@ -68,7 +67,7 @@ Comparable = Callable[[_Series, int], bool]
 def history_drawing(
     runs: Sequence[HistoryRun],
     looks: Looks | None = None,
-    measure: Measure = AP_MEASURE,
+    measure: Measure | None = None,
     *,
     every: bool = False,
 ) -> Drawing | None:
@@ -83,6 +82,7 @@ def history_drawing(
     own = [cell for cell in cells if is_as_trained(cell.result)]
     shown = cells if every or not own else own
     view = view_of(shown, looks, measure)
+    measure = view.measure
     series = _series(ordered, shown)
     scored = [each for each in series if any(measure.of(result) for result in each.results)]
     if not scored:

@@ -18,7 +18,6 @@ from posebench.reporting.figures.style import (
 )
 from posebench.reporting.figures.svg import clean, say
 from posebench.reporting.figures.values import (
-    AP_MEASURE,
     Measure,
     View,
     measured_by,
@@ -54,7 +53,7 @@ _MARGIN, _NAME_ROOM = 1.25, 2.1
 
 
 def resolution_drawing(
-    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure | None = None
 ) -> Drawing | None:
     """Draw a score with its interval against input height; None for cells without sizes.
 
@@ -68,6 +67,7 @@ def resolution_drawing(
         return None
     results = [cell.result for cell in placed]
     view = view_of(cells, looks, measure)
+    measure = view.measure
     without = sum(cell.result.size is None for cell in cells)
     several = len(set(map(measured_by, results))) > 1
     top = measure.top(results)

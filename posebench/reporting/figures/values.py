@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from posebench.networks.sizes import InputSize
 from posebench.reporting.figures.style import Looks
 from posebench.reporting.figures.svg import clean
 from posebench.results.cell import CellResult
-from posebench.results.numbers import AP, bounds_of, number_named
+from posebench.results.numbers import AP, bounds_of, main_metric, number_named
 from posebench.results.reading import ReadCell
 from posebench.scoring.units import Unit
 
@@ -86,19 +86,28 @@ class View:
     measure: Measure = AP_MEASURE
 
 
-def view_of(cells: Sequence[ReadCell], looks: Looks | None, measure: Measure) -> View:
-    """Return a view; without `looks`, checkpoints look as they come."""
-    return View(looks or looks_of(cells), measure)
+def main_measure(results: Iterable[CellResult]) -> Measure:
+    """Return the score that results are known by: AP, or the main number of data without it."""
+    return Measure(main_metric(results))
 
 
-def ap_points(result: CellResult) -> float | None:
-    """Return a result's AP in points, or None if it has none."""
-    return AP_MEASURE.of(result)
+def view_of(cells: Sequence[ReadCell], looks: Looks | None, measure: Measure | None) -> View:
+    """Return a view; without `looks`, checkpoints look as they come.
+
+    Without a `measure`, it is the score that results are known by.
+    """
+    return View(looks or looks_of(cells), measure or main_measure(c.result for c in cells))
 
 
-def known_ap(result: CellResult) -> float:
-    """Return the AP in points of a result that has one."""
-    return AP_MEASURE.known(result)
+def score_value(result: CellResult) -> float | None:
+    """Return the score that a result is known by, AP in points; None if it has none."""
+    return main_measure([result]).of(result)
+
+
+def worth_of(result: CellResult) -> float:
+    """Return a number by which results with a score are ordered; the best has the largest."""
+    measure = main_measure([result])
+    return measure.known(result) if measure.more_is_better else -measure.known(result)
 
 
 def way_of(result: CellResult) -> str:

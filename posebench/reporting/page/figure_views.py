@@ -25,12 +25,13 @@ from posebench.reporting.figures.lab.transforms import (
 )
 from posebench.reporting.figures.resolution import resolution_drawing
 from posebench.reporting.figures.style import Looks, paradigm_of
-from posebench.reporting.figures.values import ap_points, is_as_trained, with_own_decoders
+from posebench.reporting.figures.values import is_as_trained, score_value, with_own_decoders
 from posebench.reporting.page.contents import DataTable, Figure, LegendEntry, Panel, plain_table
 from posebench.reporting.page.diagnoses import error_table, reliability_table
 from posebench.reporting.page.pairs import CellPair, ProtocolGroup, pair_title
-from posebench.reporting.texts import NO_VALUE, points
-from posebench.results.reading import ReadCell, ap_bounds
+from posebench.reporting.texts import NO_VALUE, main_text, points
+from posebench.results.numbers import main_metric, number_named
+from posebench.results.reading import ReadCell, score_bounds
 from posebench.results.store import StoredCell
 
 _TEXTS = {
@@ -91,7 +92,7 @@ def group_figures(group: ProtocolGroup, looks: Looks) -> list[Figure]:
     own = [cell for cell in cells if cell.result.has_own_decoder is not False]
     trained = [cell for cell in cells if is_as_trained(cell.result)]
     several = len({cell.result.size for cell in own}) > 1
-    with_ap = [cell for cell in own if ap_points(cell.result) is not None]
+    with_ap = [cell for cell in own if score_value(cell.result) is not None]
     several_models = len({cell.result.checkpoint.name for cell in with_ap}) > 1
     by_size = resolution_drawing(own, looks) if several else None
     scaling = scaling_drawing(cells, looks) if several_models else None
@@ -157,39 +158,49 @@ def _read(cell: StoredCell) -> ReadCell:
 
 
 def interval_text(cell: ReadCell | StoredCell) -> str:
-    """Show the interval of a cell's AP in points."""
-    bounds = ap_bounds(cell.result)
+    """Show the interval of a cell's main number, AP's in points."""
+    bounds = score_bounds(cell.result)
     return NO_VALUE if bounds is None else f"{bounds[0]:.1f}–{bounds[1]:.1f}"
+
+
+def _main(cells: Sequence[ReadCell]) -> str:
+    return main_metric(cell.result for cell in cells)
+
+
+def _in_unit(cells: Sequence[ReadCell]) -> str:
+    """Return what a column of scores holds: `AP in points`."""
+    name = _main(cells)
+    return f"{name} in {number_named(name).unit.word}"
 
 
 def _size_table(cells: Sequence[ReadCell]) -> DataTable:
     headers = [
         ("checkpoint", False), ("paradigm", False), ("size", True), ("policy", False),
-        ("AP", True), ("95 %", True), ("status", False),
+        (_main(cells), True), ("95 %", True), ("status", False),
     ]  # fmt: skip
     rows = [(*_first(cell), cell.result.status) for cell in cells]
-    return plain_table("AP in points, own decoders", headers, rows)
+    return plain_table(f"{_in_unit(cells)}, own decoders", headers, rows)
 
 
 def _transform_table(cells: Sequence[ReadCell]) -> DataTable:
     headers = [
         ("checkpoint", False), ("paradigm", False), ("size", True), ("policy", False),
-        ("AP", True), ("95 %", True), ("transform", False),
+        (_main(cells), True), ("95 %", True), ("transform", False),
     ]  # fmt: skip
     rows = [(*_first(cell), cell.result.protocol.transform) for cell in cells]
-    return plain_table("AP in points, own decoders", headers, rows)
+    return plain_table(f"{_in_unit(cells)}, own decoders", headers, rows)
 
 
 def _cost_table(cells: Sequence[ReadCell]) -> DataTable:
     headers = [
         ("checkpoint", False), ("paradigm", False), ("size", True), ("policy", False),
-        ("AP", True), ("95 %", True), *((cost.label, True) for cost in _COSTS),
+        (_main(cells), True), ("95 %", True), *((cost.label, True) for cost in _COSTS),
     ]  # fmt: skip
     rows = []
     for cell in cells:
         costs = [cost.of(cell.result) for cost in _COSTS]
         rows.append((*_first(cell), *(f"{value:.3g}" if value else NO_VALUE for value in costs)))
-    return plain_table("AP in points, and what it costs", headers, rows)
+    return plain_table(f"{_in_unit(cells)}, and what it costs", headers, rows)
 
 
 def _first(cell: ReadCell) -> tuple[str, ...]:
@@ -199,7 +210,7 @@ def _first(cell: ReadCell) -> tuple[str, ...]:
         paradigm_of(result.checkpoint.paradigm).name,
         str(result.size),
         result.policy or NO_VALUE,
-        points((result.metrics or {}).get("AP")),
+        main_text(result),
         interval_text(cell),
     )
 

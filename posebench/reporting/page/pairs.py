@@ -11,7 +11,7 @@ from typing import Any
 from posebench.judging.claim_cells import comparable_identity
 from posebench.judging.contrasts import OF_TRANSFORMS
 from posebench.reporting.figures.style import PARADIGMS
-from posebench.reporting.figures.values import ap_points, is_as_trained, known_ap, way_of
+from posebench.reporting.figures.values import is_as_trained, score_value, way_of, worth_of
 from posebench.reporting.texts import NO_VALUE, file_labels
 from posebench.results.store import StoredCell
 
@@ -117,7 +117,7 @@ def two_best(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
     if pairs:
         return pairs
     best = [(g, cells[0]) for g, cells in zip(groups, ranked, strict=True) if cells]
-    best.sort(key=lambda each: -known_ap(each[1].result))
+    best.sort(key=lambda each: -worth_of(each[1].result))
     names = {cell.result.checkpoint.name for _, cell in best[:2]}
     return (_across(best[0], best[1]),) if len(names) == 2 else ()
 
@@ -125,10 +125,10 @@ def two_best(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
 def _ranked(group: ProtocolGroup) -> list[StoredCell]:
     """Return one cell of each checkpoint of a protocol, the highest AP first."""
     chosen: dict[str, StoredCell] = {}
-    cells = [cell for cell in group.cells if ap_points(cell.result) is not None]
-    for cell in sorted(cells, key=lambda c: (not is_as_trained(c.result), -known_ap(c.result))):
+    cells = [cell for cell in group.cells if score_value(cell.result) is not None]
+    for cell in sorted(cells, key=lambda c: (not is_as_trained(c.result), -worth_of(c.result))):
         chosen.setdefault(cell.result.checkpoint.name, cell)
-    return sorted(chosen.values(), key=lambda cell: -known_ap(cell.result))
+    return sorted(chosen.values(), key=lambda cell: -worth_of(cell.result))
 
 
 Place = tuple[ProtocolGroup, StoredCell]

@@ -12,14 +12,14 @@ from posebench.reporting.page.contents import DataTable, TableCell, TableColumn
 from posebench.reporting.page.pairs import ProtocolGroup
 from posebench.reporting.tables.results_table import columns
 from posebench.reporting.texts import NO_VALUE
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run, StoredCell
 
 _FILTERS = ("paradigm", "size", "policy", "transform", "decoder", "status", "protocol")
-_BEST = "AP"
 # The first columns say which cell it is and what it scored, and then how it was run.
-_FIRST = (
-    "checkpoint", "size", "AP", "AP 95%", "AP official", "status", "policy", "transform", "decoder",
-    "paradigm", "backbone", "params M",
+_FIRST = ("checkpoint", "size")
+_THEN = (
+    "AP official", "status", "policy", "transform", "decoder", "paradigm", "backbone", "params M",
 )  # fmt: skip
 # What is the same in every row stands in the caption.
 _LIFTED = (
@@ -32,18 +32,21 @@ def results_table(run: Run, groups: Sequence[ProtocolGroup], looks: Looks) -> Da
 
     Each checkpoint has its mark before its name. The caption has what is the same in every row.
     """
+    main = main_metric(cell.result for cell in run.cells)
     letters = {cell.id: group.letter for group in groups for cell in group.cells}
-    best = {cell.id for group in groups for cell in _best(group.cells)}
+    best = {cell.id for group in groups for cell in _best(group.cells, main)}
     shown = {column.header: column for column in columns([cell.result for cell in run.cells])}
     texts = {header: [c.show(cell.result) for cell in run.cells] for header, c in shown.items()}
     texts["protocol"] = [letters.get(cell.id, NO_VALUE) for cell in run.cells]
     alike = [name for name in _LIFTED if len(set(texts.get(name, ()))) == 1]
     names = {cell.result.checkpoint.name for cell in run.cells}
     marks = {name: mark_svg(looks, name) for name in names}
-    headers = [name for name in (*_FIRST, *texts) if name in texts and name not in alike]
+    first = (*_FIRST, main, f"{main} 95%", *_THEN)
+    headers = [name for name in (*first, *texts) if name in texts and name not in alike]
     headers = list(dict.fromkeys(headers))
     caption = (
-        "Every cell of the run. AP and PCK in points; the best AP of each protocol is bold. "
+        f"Every cell of the run. {main} in {number_named(main).unit.word}, PCK in points; the best "
+        f"{main} of each protocol is bold. "
         "Rows of different protocols must not be subtracted."
     )
     said = ", ".join(f"{name} {texts[name][0]}" for name in alike if run.cells)
@@ -55,8 +58,12 @@ def results_table(run: Run, groups: Sequence[ProtocolGroup], looks: Looks) -> Da
         ),
         tuple(
             tuple(
-                TableCell(texts[header][i], _look(header, cell, best), _mark(header, cell, marks))
-                for header in headers
+                TableCell(
+                    texts[name][i],
+                    _look(name, cell, best if name == main else ()),
+                    _mark(name, cell, marks),
+                )
+                for name in headers
             )
             for i, cell in enumerate(run.cells)
         ),
@@ -71,7 +78,7 @@ def _look(header: str, cell: StoredCell, best: Collection[str]) -> str:
     """Return the classes of a cell of the table."""
     if header == "status":
         return f"status {cell.result.status}"
-    return "best" if header == _BEST and cell.id in best else ""
+    return "best" if cell.id in best else ""
 
 
 def _choices(header: str, texts: Sequence[str]) -> tuple[str, ...]:
@@ -79,7 +86,8 @@ def _choices(header: str, texts: Sequence[str]) -> tuple[str, ...]:
     return values if header in _FILTERS and len(values) > 1 else ()
 
 
-def _best(cells: Sequence[StoredCell]) -> list[StoredCell]:
-    values = {cell.id: (cell.result.metrics or {}).get(_BEST) for cell in cells}
-    highest = max((value for value in values.values() if value is not None), default=None)
-    return [cell for cell in cells if highest is not None and values[cell.id] == highest]
+def _best(cells: Sequence[StoredCell], main: str) -> list[StoredCell]:
+    values = {cell.id: (cell.result.metrics or {}).get(main) for cell in cells}
+    known = [value for value in values.values() if value is not None]
+    best = (min if number_named(main).better == "lower" else max)(known, default=None)
+    return [cell for cell in cells if best is not None and values[cell.id] == best]

@@ -14,7 +14,7 @@ from posebench.judging.changes import CellComparison, CellState, Change, Compari
 from posebench.reporting.escaping import for_github, for_markdown, one_line
 from posebench.reporting.tables.results_table import reason_alone
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
-from posebench.reporting.texts import NO_VALUE, p_text, points
+from posebench.reporting.texts import NO_VALUE, p_text
 from posebench.results.numbers import AP, number_named
 
 SCHEMA_VERSION = 2
@@ -102,21 +102,22 @@ def github_annotations(comparison: Comparison) -> str:
     )
 
 
-_HEADER = ("cell", "AP", "new AP", "change", "95 % interval", "p (Holm)", "other changes", "speed")
+_HEADER = ("change", "95 % interval", "p (Holm)", "other changes", "speed")
 _SPEED_HEADER = ("cell", "speed", "before", "now", "change", "by their repeats")
 Rows = list[tuple[str, ...]]
 
 
 def _tables(comparison: Comparison) -> list[tuple[tuple[str, ...], Rows]]:
     """Return headers and rows: cells whose numbers changed, speeds that were repeated."""
-    changed = [_row(cell) for cell in comparison.cells if cell.state == "changed"]
+    main = _main(comparison)
+    changed = [_row(cell, main) for cell in comparison.cells if cell.state == "changed"]
     speeds = [
         _speed_row(cell.id, change)
         for cell in comparison.cells
         for change in cell.changes
         if change.told is not None
     ]
-    tables = [(_HEADER, changed), (_SPEED_HEADER, speeds)]
+    tables = [(("cell", main, f"new {main}", *_HEADER), changed), (_SPEED_HEADER, speeds)]
     return [(header, rows) for header, rows in tables if rows]
 
 
@@ -140,10 +141,17 @@ def _relative(change: Change) -> str:
     return f"{100 * (change.candidate / change.baseline - 1):+.0f} %"
 
 
-def _row(cell: CellComparison) -> tuple[str, ...]:
-    ap, speed = cell.change(AP), cell.change("inst/s")
+def _main(comparison: Comparison) -> str:
+    """Return the number that cells are known by: AP, or the first score of cells without it."""
+    names = [c.metric for cell in comparison.cells for c in cell.changes if is_of(c, "score")]
+    return AP if AP in names or not names else names[0]
+
+
+def _row(cell: CellComparison, main: str) -> tuple[str, ...]:
+    ap, speed = cell.change(main), cell.change("inst/s")
+    unit = number_named(main).unit
     others = [
-        c for c in cell.changes if c.metric != AP and is_of(c, "score") and c.difference.value
+        c for c in cell.changes if c.metric != main and is_of(c, "score") and c.difference.value
     ]
     largest = max(others, key=lambda c: abs(c.difference.value or 0), default=None)
     more = NO_VALUE
@@ -153,8 +161,8 @@ def _row(cell: CellComparison) -> tuple[str, ...]:
         )
     return (
         cell.id,
-        points(ap.baseline) if ap else NO_VALUE,
-        points(ap.candidate) if ap else NO_VALUE,
+        unit.text(ap.baseline) if ap else NO_VALUE,
+        unit.text(ap.candidate) if ap else NO_VALUE,
         _signed(ap),
         _interval(ap),
         p_text(ap.difference.p_holm) if ap else NO_VALUE,

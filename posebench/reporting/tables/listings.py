@@ -1,4 +1,4 @@
-"""What `posebench inspect`, `convert`, `data check` and `data sigmas` print."""
+"""What `posebench inspect`, `posebench convert` and `posebench data` print."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 
 from posebench.datasets.keypoints import KEYPOINT_SETS
+from posebench.datasets.known.record import KnownDataset, known_dataset, known_names
 from posebench.reporting.escaping import one_line
 from posebench.reporting.tables.results_table import FEW_IMAGES
-from posebench.reporting.text_tables import cell_text, terminal_table
-from posebench.reporting.texts import NO_VALUE, points
+from posebench.reporting.text_tables import TextTable, cell_text, terminal_table
+from posebench.reporting.texts import NO_VALUE, number_text
+from posebench.results.numbers import AP, number_named
+from posebench.scoring.evaluate import EVALUATORS
+from posebench.scoring.matching.metrics import MatchMetric, Subset
+from posebench.scoring.metrics import scored_by
+from posebench.scoring.statistics.image_table import DistanceMetric
 from posebench.scoring.statistics.sigmas import ENOUGH_REPEATS, SigmaEstimates
 
 # A label that lies so many sigmas from the mean is one to look at.
 _ODD = 3.0
+_BOX_SIDE = "the longer side of the box"
+# Numbers of a data set that a line of the table has room for.
+_MOST_SHOWN = 3
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,8 +113,10 @@ def check_listing(report: CheckReport) -> str:
         + (f", {len(report.categories)} categories" if len(report.categories) > 1 else ""),
     ]
     if report.oracle is not None:
-        score = points(report.oracle.values["AP"])
-        lines.append(f"  ground truth as prediction: AP {score} points ({report.oracle.evaluator})")
+        name, value = next(iter(report.oracle.values.items()))
+        unit = number_named(name).unit
+        score = f"{name} {number_text(value, unit)} {unit.word}"
+        lines.append(f"  ground truth as prediction: {score} ({report.oracle.evaluator})")
     for item in report.findings:
         lines.append(f"  {item.line}")
         if item.hint:
@@ -173,3 +184,53 @@ def _sigma_notes(found: SigmaEstimates, files: Sequence[Path]) -> list[str]:
             f"labels farthest from their mean, perhaps mistakes or sides exchanged: {said}"
         )
     return notes
+
+
+def known_table() -> TextTable:
+    """Return the table of known data sets."""
+    rows = []
+    for name in known_names():
+        known = known_dataset(name)
+        scored = scored_by(known.kind, known.distances)
+        main = [recipe.name for recipe in scored if _is_main(recipe)]
+        shown = ", ".join(main[:_MOST_SHOWN]) + (", …" if len(main) > _MOST_SHOWN else "")
+        count = len(KEYPOINT_SETS[known.keypoints])
+        rows.append([name, known.title, str(count), shown, known.boxes])
+    headers = ("name", "data set", "K", "scored by", "boxes")
+    return terminal_table(headers, rows, [header for header in headers if header != "K"])
+
+
+def _is_main(recipe: MatchMetric | DistanceMetric) -> bool:
+    """Tell whether a number is one that tables begin with: AP, or any by distance."""
+    if isinstance(recipe, DistanceMetric):
+        return True
+    return recipe.name.partition("(")[0] == AP and recipe.subset == Subset()
+
+
+def known_listing(known: KnownDataset) -> str:
+    """Return everything that the record of a data set says, a line or a few each."""
+    keypoints, layout = KEYPOINT_SETS[known.keypoints], known.layout
+    names = keypoints.keypoints
+    pairs = ", ".join(f"{names[one]}/{names[other]}" for one, other in keypoints.flip_pairs)
+    scored = [recipe.name for recipe in scored_by(known.kind, known.distances)]
+    sides = None if known.distances is None else known.distances.face_size
+    splits = [f"{word} means {part}" for word, part in layout.splits.items()]
+    facts: list[tuple[str, str | None]] = [
+        ("scored by", f"{', '.join(scored)} ({EVALUATORS[known.kind]})"),
+        ("relative to", _BOX_SIDE if sides == "box" else sides and " to ".join(sides)),
+        ("boxes", known.boxes),
+        ("areas", {"annotation": "of the annotation", "box": "0.53 of the box"}[known.area_rule]),
+        ("keypoints", f"{len(names)} ({keypoints.name}): {', '.join(names)}"),
+        ("sigmas", f"{known.sigmas}: {', '.join(f'{value:g}' for value in keypoints.sigmas)}"),
+        ("mirrored", pairs or "none trades places"),
+        ("folders", f"{', '.join(layout.folders)} below --data-root, or that folder itself"),
+        ("annotations", " or ".join(layout.annotations)),
+        ("images", " or ".join(layout.images)),
+        ("--split", "; ".join(splits) or "as in the names of the files"),
+        ("licence", known.licence),
+        ("from", known.home),
+        ("source", known.source),
+        ("note", known.note),
+    ]
+    lines = [f"{known.name}: {known.title}"]
+    return "\n".join([*lines, *(f"  {name + ':':13}{text}" for name, text in facts if text)])

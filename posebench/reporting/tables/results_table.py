@@ -20,11 +20,16 @@ from posebench.reporting.text_tables import (
 from posebench.reporting.texts import NO_VALUE, number_text, points
 from posebench.results.cell import CellResult
 from posebench.results.findings import finding_lines
-from posebench.results.numbers import AP, NUMBERS, bounds_of
+from posebench.results.numbers import AP, NUMBERS, bounds_of, main_metric, number_named
+from posebench.scoring.distances.recipes import DISTANCE_METRICS
 
+_BODY_PARTS = ("body", "foot", "face", "left hand", "right hand")
+# The numbers of data, by one that tells them, the most special first. Data without AP have those by
+# distance, in the order of their record.
 METRIC_COLUMNS = {
-    "coco": ("AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR"),
-    "crowdpose": ("AP", "AP50", "AP75", "AP(easy)", "AP(medium)", "AP(hard)", "AR"),
+    "AP(body)": ("AP", *(f"AP({part})" for part in _BODY_PARTS), "AR"),
+    "AP(hard)": ("AP", "AP50", "AP75", "AP(easy)", "AP(medium)", "AP(hard)", "AR"),
+    "AP": ("AP", "AP50", "AP75", "AP(M)", "AP(L)", "AR"),
 }
 # If the table is too wide, the first of these columns go to the caption if they say the same in
 # every row, and then the second are left out, the most dispensable first.
@@ -32,6 +37,7 @@ LIFTED_FIRST = (
     "boxes", "flip", "policy", "paradigm", "backbone", "params M", "GFLOPs", "status",
 )  # fmt: skip
 DISPENSABLE = (
+    *(name for name in reversed([*DISTANCE_METRICS]) if "(" in name),
     "AP75", "AP(M)", "AP(medium)", "AP(L)", "AP(easy)", "GFLOPs", "AP50", "backbone", "params M",
     "AR", "paradigm", "AP(hard)", "flip", "boxes", "inst/s", "PCK@0.1", "AP 95%", "AP official",
     "difference",
@@ -67,8 +73,9 @@ def _flip(result: CellResult) -> str:
 
 
 def _interval(result: CellResult) -> str:
-    bounds = bounds_of(result, AP)
-    return NO_VALUE if bounds is None else "–".join(map(points, bounds))
+    name = main_metric([result])
+    bounds, unit = bounds_of(result, name), number_named(name).unit
+    return NO_VALUE if bounds is None else "–".join(map(unit.text, bounds))
 
 
 def _official(result: CellResult) -> str:
@@ -90,13 +97,24 @@ def _gap(one: float | None, other: float | None) -> float:
     return abs(one - other)
 
 
+def _metric_columns(results: Sequence[CellResult]) -> tuple[str, ...]:
+    """Return the numbers that data are shown by."""
+    known = {name for result in results for name in result.metrics or {}}
+    if known and AP not in known:
+        # As the first result has them: in the order of their record.
+        metrics = next(result.metrics for result in results if result.metrics)
+        return tuple(name for name in metrics if name in DISTANCE_METRICS)
+    return next(
+        (METRIC_COLUMNS[name] for name in METRIC_COLUMNS if name in known), METRIC_COLUMNS[AP]
+    )
+
+
 def columns(results: Sequence[CellResult]) -> list[Column]:
     """Return the columns that suit what `results` hold."""
-    crowded = any("AP(hard)" in (result.metrics or {}) for result in results)
-    first, *others = METRIC_COLUMNS["crowdpose" if crowded else "coco"]
+    first, *others = _metric_columns(results)
     checks = []
     if any(result.intervals for result in results):
-        checks.append(Column("AP 95%", _interval, numeric=True))
+        checks.append(Column(f"{first} 95%", _interval, numeric=True))
     if any(result.official for result in results):
         checks.append(Column("AP official", _official, numeric=True))
         checks.append(Column("difference", _official_gap, numeric=True))
@@ -170,7 +188,7 @@ def _caption(
         *(f"{header} {value}" for header, value in same if value != NO_VALUE),
         f"scored by {protocol.evaluator}",
         *_checks(results),
-        "AP and PCK in points",
+        _units(results),
         *([NO_SPEED] if any(map(_has_no_speed, results)) else []),
     ]
     if dropped:
@@ -179,13 +197,27 @@ def _caption(
     return cell_text(" · ".join(facts))
 
 
+def _units(results: Sequence[CellResult]) -> str:
+    """Say in what units scores are shown."""
+    names = [*_metric_columns(results), "PCK"]
+    units: dict[str, list[str]] = {}
+    for name in names:
+        kind = name.partition("(")[0].partition("@")[0].rstrip("0123456789")
+        units.setdefault(number_named(name).unit.word, []).append(kind)
+    return ", ".join(
+        f"{' and '.join(dict.fromkeys(k for k in kinds if k != 'AR'))} in {word}"
+        for word, kinds in units.items()
+    )
+
+
 def _checks(results: Sequence[CellResult]) -> list[str]:
     """Return how intervals were made, and which official evaluator scored too."""
     said = []
     intervals = next((result.intervals for result in results if result.intervals), None)
     if intervals is not None:
         said.append(
-            f"AP 95%: {intervals.method} interval, {intervals.replicates} resamples of images"
+            f"{main_metric(results)} 95%: {intervals.method} interval, {intervals.replicates} "
+            "resamples of images"
         )
         if results[0].protocol.images < FEW_IMAGES:
             said.append("too few images for intervals to be trusted")

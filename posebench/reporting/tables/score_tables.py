@@ -7,9 +7,11 @@ from rich.console import Group, RenderableType
 from posebench.reporting.tables.results_table import FEW_IMAGES
 from posebench.reporting.text_tables import TextTable, cell_text, terminal_table
 from posebench.reporting.texts import NO_VALUE, estimate_text, file_labels, p_text
+from posebench.results.numbers import number_named
 from posebench.scoring.files import DataFacts, FileScore, ScoreReport
 from posebench.scoring.statistics.estimates import Estimate
 from posebench.scoring.statistics.intervals import CONFIDENCE
+from posebench.scoring.units import POINTS, Unit
 
 
 def score_tables(report: ScoreReport) -> RenderableType:
@@ -49,33 +51,37 @@ def _heading(report: ScoreReport) -> list[str]:
 
 def _metrics_table(report: ScoreReport) -> TextTable:
     labels = file_labels(len(report.scores))
-    header = ["points", *labels]
+    units = [number_named(name).unit for name in report.scores[0].metrics]
+    header = ["points" if POINTS in units else "", *labels]
     for label in labels[1:]:
         header += [f"{label} − {labels[0]}", "p (Holm)"]
     rows = []
     for name in report.scores[0].metrics:
-        cells = [_with_interval(score.metrics[name]) for score in report.scores]
+        unit = number_named(name).unit
+        cells = [_with_interval(score.metrics[name], unit) for score in report.scores]
         for difference in report.differences:
             estimate = difference.metrics[name]
-            cells += [_with_interval(estimate, signed=True), p_text(estimate.p_holm)]
-        rows.append([name, *cells])
+            cells += [_with_interval(estimate, unit, signed=True), p_text(estimate.p_holm)]
+        rows.append([name if unit == POINTS else f"{name} ({unit.word})", *cells])
     return terminal_table(header, rows)
 
 
 def _categories_table(report: ScoreReport) -> TextTable:
-    """Return AP of each category, and that of all: their mean."""
+    """Return AP, or the first number without it, of each category and of all: their mean."""
+    main = next(iter(report.scores[0].metrics))
+    unit = number_named(main).unit
     rows = [
-        [name, *(_with_interval(score.categories[name]["AP"]) for score in report.scores)]
+        [name, *(_with_interval(score.categories[name][main], unit) for score in report.scores)]
         for name in report.data.categories
     ]
-    rows.append(["mean", *(_with_interval(score.metrics["AP"]) for score in report.scores)])
-    return terminal_table(["AP of category", *file_labels(len(report.scores))], rows)
+    rows.append(["mean", *(_with_interval(score.metrics[main], unit) for score in report.scores)])
+    return terminal_table([f"{main} of category", *file_labels(len(report.scores))], rows)
 
 
-def _with_interval(estimate: Estimate, *, signed: bool = False) -> str:
+def _with_interval(estimate: Estimate, unit: Unit, *, signed: bool = False) -> str:
     low, high = estimate.low, estimate.high
     bounds = None if low is None or high is None else (low, high)
-    return estimate_text(estimate.value, bounds, signed=signed)
+    return estimate_text(estimate.value, bounds, signed=signed, unit=unit)
 
 
 def _notes(report: ScoreReport) -> list[str]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from posebench.datasets.categories import only_category
+from posebench.datasets.choices import AreaRule
 from posebench.datasets.coco import PoseDataset
-from posebench.datasets.rules import AreaRule
 from posebench.errors import UsageError
 from posebench.files.hashing import sha256_of
 from posebench.scoring.diagnosis.confidence import Calibration

@@ -11,12 +11,14 @@ from posebench.datasets.categories import Category
 from posebench.datasets.checks.findings import Finding
 from posebench.datasets.coco import ImageRecord
 from posebench.datasets.json_rows import read_rows
+from posebench.datasets.known.forms import joined
 from posebench.errors import DataError
 from posebench.scoring.formats.folders import rows_of_folder
 from posebench.scoring.formats.formats import FORMATS, FormatChoice, FormatName, recognised
 from posebench.scoring.formats.rows import MEAN_SCORE, WITHOUT_THIRD, ImageNames, RowAdapter
 from posebench.scoring.matching.detections import ResultColumns, result_columns
 from posebench.scoring.results_json import row_faults
+from posebench.scoring.whole_body.parts import RESULT_LAYOUT
 
 # What is found of results that are not written as COCO's.
 ADAPTED = ("results-adapted", "results-scores-missing")
@@ -24,12 +26,16 @@ ADAPTED = ("results-adapted", "results-scores-missing")
 
 @dataclass(frozen=True)
 class Expected:
-    """What results must fit: K keypoints, the categories, the images; and who wrote them."""
+    """What results must fit: K keypoints, the categories, the images; and who wrote them.
+
+    Those of whole bodies may have a list for each part of the body.
+    """
 
     keypoint_count: int
     categories: Sequence[Category] = (Category(),)
     images: Sequence[ImageRecord] = ()
     format: FormatChoice = "coco"
+    whole_body: bool = False
 
 
 class Blocks:
@@ -46,6 +52,7 @@ class Blocks:
         self.faults: list[Finding] = []
         self.bad_ids: list[Any] = []
         self.rows = self.boxed = 0
+        self._layout = RESULT_LAYOUT if expected.whole_body else None
         self._may_adapt = expected.format != "coco"
         self._adapter = RowAdapter(expected.keypoint_count, expected.categories, names)
 
@@ -66,14 +73,16 @@ class Blocks:
         """Turn a block of rows into columns."""
         if not rows:
             return
+        if self._layout is not None:
+            rows = [joined(row) for row in rows]
         self.format = self.format or recognised(rows[0])
         given, part = rows, None
         if FORMATS[self.format].exact:
-            part = result_columns(rows, self.keypoint_count)
+            part = result_columns(rows, self.keypoint_count, self._layout)
         if self._may_adapt and (part is None or self._adapter.knows_better(part)):
             before = self._adapter.changes.copy()
             rows = [self._adapter.adapted(row) for row in rows]
-            part = result_columns(rows, self.keypoint_count)
+            part = result_columns(rows, self.keypoint_count, self._layout)
             if part is None and FORMATS[self.format].exact:
                 # Its faults are those of the rows as they stand in the file.
                 rows, self._adapter.changes = given, before

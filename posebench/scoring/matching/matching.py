@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.rules import Kind
+from posebench.datasets.choices import Kind
 from posebench.errors import EvaluationError
 from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.oks import Pairs, similar_pairs
@@ -44,7 +44,12 @@ class MatchRules:
 
 # What the official evaluator of each kind of data does.
 KIND_RULES: Mapping[Kind, MatchRules] = MappingProxyType(
-    {"coco": MatchRules(), "crowdpose": MatchRules(drop_unscored=True)}
+    {
+        "coco": MatchRules(),
+        "crowdpose": MatchRules(drop_unscored=True),
+        "wholebody": MatchRules(drop_unscored=True),
+        "distance": MatchRules(),
+    }
 )
 
 

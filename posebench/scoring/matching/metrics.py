@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from posebench.datasets.rules import Kind
+from posebench.datasets.choices import Kind
 
 CrowdSplit = Literal["code", "paper"]
 # crowdIndex where medium and hard begin: the evaluators' code, and the CrowdPose paper.
@@ -25,7 +25,8 @@ class Subset:
 class MatchMetric:
     """Average precision or recall over all thresholds, or at one, in a subset.
 
-    `decimals` is how the evaluator rounds the value it reports, None for not at all.
+    `decimals` is how the evaluator rounds the value it reports, None for not at all; `part` is the
+    part of a whole body that counts, None for all keypoints.
     """
 
     name: str
@@ -33,6 +34,7 @@ class MatchMetric:
     threshold: float | None = None
     subset: Subset = Subset()
     decimals: int | None = None
+    part: str | None = None
 
 
 def _area_metrics(measure: Literal["precision", "recall"], name: str) -> tuple[MatchMetric, ...]:
@@ -68,9 +70,26 @@ def crowdpose_metrics(split: CrowdSplit = "code") -> tuple[MatchMetric, ...]:
     )
 
 
+# Parts of COCO-WholeBody's persons, as its tables name them; `AP` and `AR` alone are of the whole.
+_BODY_PARTS = ("body", "foot", "face", "left hand", "right hand")
+
+
+def _of_part(metric: MatchMetric, part: str) -> MatchMetric:
+    """Return the metric of a part: `AP(face)`, `AP50(face)`, `AP(face, M)`."""
+    kind, _, area = metric.name.partition("(")
+    inside = f"{part}, {area.rstrip(')')}" if area else part
+    return replace(metric, name=f"{kind}({inside})", part=part)
+
+
+WHOLE_BODY_METRICS = (
+    *COCO_METRICS,
+    *(_of_part(metric, part) for part in _BODY_PARTS for metric in COCO_METRICS),
+)
 MATCH_METRICS: dict[Kind, tuple[MatchMetric, ...]] = {
     "coco": COCO_METRICS,
     "crowdpose": crowdpose_metrics(),
+    "wholebody": WHOLE_BODY_METRICS,
+    "distance": (),
 }
 
 

@@ -67,7 +67,10 @@ def ground_truth(dataset: PoseDataset) -> GroundTruth:
     triplets = number_matrix([row["keypoints"] for row in rows], 3 * joints)
     triplets = triplets.reshape(len(rows), joints, 3)
     crowd = np.array([bool(row.get("iscrowd", 0)) for row in rows], dtype=bool)
-    unlabelled = np.array([labelled_count(row) == 0 for row in rows], dtype=bool)
+    if dataset.kind == "wholebody":  # whose counts are those of the body's keypoints alone
+        unlabelled = ~(triplets[..., 2] > 0).any(axis=1)
+    else:
+        unlabelled = np.array([labelled_count(row) == 0 for row in rows], dtype=bool)
     return GroundTruth(
         image_ids=image_ids,
         crowd_index=_crowd_index(dataset, image_ids),

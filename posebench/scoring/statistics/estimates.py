@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from posebench.errors import UsageError
 from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.statistics.bootstrap import (
+    Replicator,
     Weights,
     left_out_images,
     match_values,
@@ -22,6 +23,7 @@ from posebench.scoring.statistics.bootstrap import (
 )
 from posebench.scoring.statistics.image_table import (
     CalibrationMetric,
+    DistanceMetric,
     ErrorMetric,
     ImageTable,
     Recipe,
@@ -33,6 +35,7 @@ from posebench.scoring.statistics.intervals import (
     percentile_interval,
 )
 from posebench.scoring.statistics.weighted_calibration import calibration_values
+from posebench.scoring.statistics.weighted_distances import distance_values
 from posebench.scoring.statistics.weighted_errors import error_values
 
 # Groups of images that are left out in turn to find the skewness a BCa interval needs.
@@ -141,13 +144,20 @@ def _weighted(
     matched = [metric for metric in metrics if isinstance(metric, MatchMetric)]
     located = [metric for metric in metrics if isinstance(metric, ErrorMetric)]
     calibrated = [metric for metric in metrics if isinstance(metric, CalibrationMetric)]
-    parts = [match_values([table.matches for table in tables], matched)]
+    distant = [metric for metric in metrics if isinstance(metric, DistanceMetric)]
+    parts, made = list[Replicator](), list[Recipe]()
+    for part in dict.fromkeys(metric.part for metric in matched):
+        own = [metric for metric in matched if metric.part == part]
+        parts.append(match_values([table.matches_of(part) for table in tables], own))
+        made += own
     if located:
         parts.append(error_values(tables, located))
     if calibrated:
         parts.append(calibration_values(tables, calibrated))
+    if distant:
+        parts.append(distance_values(tables, distant))
+    made += [*located, *calibrated, *distant]
     blocks = [np.concatenate([part(block) for part in parts], axis=2) for block in weights]
-    made = [*matched, *located, *calibrated]
     return np.concatenate(blocks, axis=1)[..., [made.index(metric) for metric in metrics]]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +50,24 @@ class CalibrationMetric:
     bins: int
 
 
-Recipe = MatchMetric | ErrorMetric | CalibrationMetric
+@dataclass(frozen=True)
+class DistanceMetric:
+    """A metric by the distance of keypoints from their labels, relative to `scale`.
+
+    A `share` counts the keypoints nearer than `threshold`, an `area` is the mean share at 20 even
+    thresholds from 0, a `mean` is that of the distances. It is the mean of those of each kind of
+    keypoint or, if `pooled`, that of all labels together. `keypoints` are the only ones that count.
+    """
+
+    name: str
+    scale: str
+    measure: Literal["share", "area", "mean"]
+    threshold: float = 0.0
+    keypoints: tuple[str, ...] | None = None
+    pooled: bool = False
+
+
+Recipe = MatchMetric | ErrorMetric | CalibrationMetric | DistanceMetric
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +76,15 @@ class ImageTable:
 
     `oks` (D,) is that of the matches' detections with the most similar person of their image, 0
     without one, NaN where they do not count. `errors` and `oks` are None in files of version 0.2
-    and before, and where persons were only matched.
+    and before, and where persons were only matched. `parts` are the matches by each part of a whole
+    body, `distances` those by what they are relative to, where metrics need them.
     """
 
     matches: MatchTable
     errors: ErrorTable | None = None
     oks: NDArray[np.float32] | None = None
+    parts: Mapping[str, MatchTable] = field(default_factory=dict)
+    distances: Mapping[str, ErrorTable] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -74,9 +96,17 @@ class ImageTable:
         """Tell whether nothing is missing that this version keeps."""
         return self.errors is not None and self.oks is not None
 
+    def matches_of(self, part: str | None) -> MatchTable:
+        """Return who matched whom by a part of the body, or by all keypoints."""
+        return self.matches if part is None else self.parts[part]
+
     def tells(self, recipe: Recipe) -> bool:
         """Tell whether the table holds what a number is made of."""
+        if isinstance(recipe, DistanceMetric):
+            return recipe.scale in self.distances
         if isinstance(recipe, MatchMetric):
+            if recipe.part is not None and recipe.part not in self.parts:
+                return False
             return self.matches.crowd_index is not None or recipe.subset.crowd_index is None
         if isinstance(recipe, CalibrationMetric):
             return self.oks is not None

@@ -10,7 +10,7 @@ from drawn import cell, ladder
 from posebench.reporting.figures.cost import front, pareto_drawing, scaling_drawing
 from posebench.reporting.figures.drawing import composed, empty_figure, house_style
 from posebench.reporting.figures.marks import log_axis
-from posebench.reporting.figures.values import known_ap
+from posebench.reporting.figures.values import worth_of
 from posebench.results.reading import ReadCell
 
 
@@ -26,8 +26,8 @@ def test_nothing_beats_what_is_on_the_front(more_is_better: bool) -> None:
         for x, one in points
         if not any(
             sign * u <= sign * x
-            and known_ap(other) >= known_ap(one)
-            and (u != x or known_ap(other) > known_ap(one))
+            and worth_of(other) >= worth_of(one)
+            and (u != x or worth_of(other) > worth_of(one))
             for u, other in points
         )
     ]

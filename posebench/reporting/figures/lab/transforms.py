@@ -12,10 +12,10 @@ from posebench.reporting.figures.marks import draw_interval, draw_point
 from posebench.reporting.figures.style import Looks
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.values import (
-    AP_MEASURE,
     Measure,
     View,
     has_own_settings,
+    main_measure,
     matched_panels,
     measured_by,
     protocol_line,
@@ -74,7 +74,7 @@ SPARSITY = Way("Pruning", "pruned (%)", lambda t: t.pruned or 0, _pruned)
 
 
 def bits_drawing(
-    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure | None = None
 ) -> Drawing | None:
     """Draw a score with its interval against bits; None without quantised networks.
 
@@ -84,7 +84,7 @@ def bits_drawing(
 
 
 def sparsity_drawing(
-    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure = AP_MEASURE
+    cells: Sequence[ReadCell], looks: Looks | None = None, measure: Measure | None = None
 ) -> Drawing | None:
     """Draw a score with its interval against the pruned share; None without pruned networks.
 
@@ -94,10 +94,11 @@ def sparsity_drawing(
 
 
 def shown_cells(
-    cells: Sequence[ReadCell], way: Way, measure: Measure = AP_MEASURE
+    cells: Sequence[ReadCell], way: Way, measure: Measure | None = None
 ) -> list[ReadCell]:
     """Return the cells of a figure: those of its kind, and the same networks left as they are."""
     own = [cell for cell in cells if has_own_settings(cell.result)]
+    measure = measure or main_measure(cell.result for cell in own)
     measured = [cell for cell in own if measure.of(cell.result) is not None]
     if not any(way.series(_transform(cell)) for cell in measured):
         return []

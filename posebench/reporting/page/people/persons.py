@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from posebench.datasets.coco import PoseDataset
 from posebench.errors import DataError, PosebenchError
-from posebench.reporting.figures.values import ap_points, is_as_trained
+from posebench.reporting.figures.values import is_as_trained, score_value, worth_of
 from posebench.reporting.page.people.instances import RunData, kept_predictions, scored_detections
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.diagnosis.keypoint_errors import STATES, found_persons, keypoint_errors
@@ -66,7 +66,7 @@ def all_persons(run: Run, data: RunData) -> tuple[list[Persons], list[str]]:
     highest AP.
     """
     groups: dict[tuple[str, str, int], dict[str, StoredCell]] = {}
-    measured = [cell for cell in run.cells if ap_points(cell.result) is not None]
+    measured = [cell for cell in run.cells if score_value(cell.result) is not None]
     for cell in sorted(measured, key=_preference):
         protocol = cell.result.protocol
         key = protocol.annotations_sha256, protocol.boxes, protocol.images
@@ -87,7 +87,7 @@ def all_persons(run: Run, data: RunData) -> tuple[list[Persons], list[str]]:
 def _preference(cell: StoredCell) -> tuple[bool, bool, float]:
     result = cell.result
     own = result.has_own_decoder is not False
-    return not is_as_trained(result), not own, -(ap_points(result) or 0.0)
+    return not is_as_trained(result), not own, -worth_of(result)
 
 
 def _persons(run: Run, data: RunData, cells: Mapping[str, StoredCell]) -> tuple[Persons, list[str]]:

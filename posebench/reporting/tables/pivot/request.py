@@ -13,15 +13,16 @@ from posebench.reporting.tables.pivot.slots import Source
 class PivotRequest:
     """What to show: fields of the rows and columns, metrics, and the row to compare with.
 
-    No `rows` means every field that varies and is in no column. `baseline` is a checkpoint's
-    name, to which differences have intervals with `intervals`; `sort` names the column that orders
-    the rows, best first: a column of values or of a row field, or `best`, which is the first; a
-    metric's name is its first column.
+    No `rows` means every field that varies and is in no column, no `metrics` AP, or the main number
+    of data that have none. `baseline` is a checkpoint's name, to which differences have intervals
+    with `intervals`; `sort` names the column that orders the rows, best first: a column of values
+    or of a row field, or `best`, which is the first; a metric's name is its first column. Numbers
+    are means over the cells of a place that differ in `mean_over`.
     """
 
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ("size",)
-    metrics: tuple[str, ...] = ("AP",)
+    metrics: tuple[str, ...] = ()
     baseline: str | None = None
     sort: str | None = None
     intervals: bool = False

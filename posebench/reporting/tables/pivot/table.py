@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from posebench.reporting.tables.pivot.slots import (
     subtract,
 )
 from posebench.results.findings import finding_lines
-from posebench.results.numbers import number_named
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
 from posebench.suites.transforms import NO_TRANSFORM
@@ -76,6 +76,7 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
             "The runs have no results yet.",
             hint="posebench run SUITE makes some; --probes shows what probes read.",
         )
+    request = _with_metrics(request, runs)
     check_request(sources, request)
     found = finding_lines(source.stored.result for source in sources)
     row_fields = request.rows or _varying(sources, request.columns)
@@ -107,6 +108,11 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     told = {*row_fields, *request.columns, *averaged_over}
     shared = _shared(sources, told)
     return Pivot(row_fields, labels, tuple(rows), shared, tuple(found), request.mean_over)
+
+
+def _with_metrics(request: PivotRequest, runs: Sequence[Run]) -> PivotRequest:
+    main = main_metric(cell.result for run in runs for cell in run.cells)
+    return replace(request, metrics=request.metrics or (main,))
 
 
 def _lines(

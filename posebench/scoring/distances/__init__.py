@@ -1,0 +1,1 @@
+"""Scores by the distance of keypoints from their labels, as MMPose defines them."""

@@ -1,0 +1,80 @@
+"""Whose pose a result is, where every person has one: by id, by box, else by likeness.
+
+The metrics by distance are defined for the protocol of ground-truth boxes, in which a network
+answers once for each annotated person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebench.datasets.coco import Instances
+from posebench.scoring.matching.detections import Detections
+from posebench.scoring.matching.pairing import best_detections
+from posebench.scoring.matching.truth import GroundTruth
+
+# Pixels by which a result's box may differ from the person's, for rounding in its file.
+_SAME_BOX = 0.51
+
+
+def rows_by_id(
+    instances: Instances,
+    image_ids: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    owners: NDArray[np.int64],
+) -> NDArray[np.int64] | None:
+    """Return the prediction (P,) of each instance, None unless predictions are of the instances.
+
+    `image_ids` (P,) are those of the instances; `ids` (N,) and `owners` (N,) the predictions' ids
+    and image ids.
+    """
+    if len(ids) != len(instances):
+        return None
+    order, wanted = np.lexsort((owners, ids)), np.lexsort((image_ids, instances.ids))
+    if not (ids[order] == instances.ids[wanted]).all():
+        return None
+    if not (owners[order] == image_ids[wanted]).all():
+        return None
+    rows = np.empty(len(ids), dtype=np.int64)
+    rows[wanted] = order
+    return rows
+
+
+def rows_by_box(
+    instances: Instances,
+    image_ids: NDArray[np.int64],
+    owners: NDArray[np.int64],
+    bbox_xywh: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return the result (P,) whose box is that of each instance and of no other, -1 for none."""
+    corners = bbox_xywh.copy()
+    corners[:, 2:] += corners[:, :2]
+    of_image = _rows_of(owners)
+    persons = _rows_of(image_ids)
+    rows = np.full(len(instances), -1, dtype=np.int64)
+    for image, own in persons.items():
+        found = of_image.get(image, np.zeros(0, dtype=np.int64))
+        gaps = np.abs(corners[found][None] - instances.bbox_xyxy[own][:, None]).max(axis=2)
+        same = gaps <= _SAME_BOX
+        alone = (same.sum(axis=1) == 1) & (same[:, same.sum(axis=0) > 1].sum(axis=1) == 0)
+        rows[own[alone]] = found[same[alone].argmax(axis=1)] if alone.any() else rows[own[alone]]
+    return rows
+
+
+def rows_by_likeness(
+    truth: GroundTruth, instances: Instances, detections: Detections
+) -> NDArray[np.int64]:
+    """Return the result (P,) of best OKS in each instance's image, of equals the nearest."""
+    best = best_detections(truth, detections).row
+    order = np.argsort(truth.ids, kind="stable")
+    place = order[np.searchsorted(truth.ids, instances.ids, sorter=order)]
+    return np.asarray(best[place], dtype=np.int64)
+
+
+def _rows_of(values: NDArray[np.int64]) -> Mapping[int, NDArray[np.int64]]:
+    order = np.argsort(values, kind="stable")
+    keys, starts = np.unique(values[order], return_index=True)
+    return dict(zip(keys.tolist(), np.split(order, starts[1:]), strict=True))

@@ -1,0 +1,1 @@
+"""COCO-WholeBody: the body in parts, each scored by itself, and all of it together."""
