@@ -63,19 +63,8 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     Raises `UsageError` if a field or metric is unknown or two cells would fall into one place, and
     another `PosebenchError` if a run cannot be read.
     """
-    names = [folder.resolve().name for folder in folders]
-    shown = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     runs = [read_run(folder) for folder in folders]
-    sources = [
-        source
-        for index, (run, name) in enumerate(zip(runs, shown, strict=True))
-        for source in _sources(name, run, index)
-    ]
-    if not sources:
-        raise UsageError(
-            "The runs have no results yet.",
-            hint="posebench run SUITE makes some; --probes shows what probes read.",
-        )
+    sources = _all_sources(folders, runs)
     request = _with_metrics(request, runs)
     check_request(sources, request)
     found = finding_lines(source.stored.result for source in sources)
@@ -108,6 +97,22 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     told = {*row_fields, *request.columns, *averaged_over}
     shared = _shared(sources, told)
     return Pivot(row_fields, labels, tuple(rows), shared, tuple(found), request.mean_over)
+
+
+def _all_sources(folders: Sequence[Path], runs: Sequence[Run]) -> list[Source]:
+    names = [folder.resolve().name for folder in folders]
+    shown = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    sources = [
+        source
+        for index, (run, name) in enumerate(zip(runs, shown, strict=True))
+        for source in _sources(name, run, index)
+    ]
+    if not sources:
+        raise UsageError(
+            "The runs have no results yet.",
+            hint="posebench run SUITE makes some; --probes shows what probes read.",
+        )
+    return sources
 
 
 def _with_metrics(request: PivotRequest, runs: Sequence[Run]) -> PivotRequest:
