@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from posebench.cli import options
+from posebench.cli.examples import epilog_of
 
 app = typer.Typer(help="Make and check data sets.", no_args_is_help=True)
 make_app = typer.Typer(help="Make a data set.", no_args_is_help=True)
 app.add_typer(make_app, name="make")
 
 
-@make_app.command("synthetic")
+@make_app.command("synthetic", epilog=epilog_of("data make synthetic"))
 def make_synthetic_command(
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     split: Annotated[str, typer.Option(help="val or train.")] = "val",
@@ -49,7 +50,7 @@ def make_synthetic_command(
         say(str(contact_sheet))
 
 
-@app.command("check")
+@app.command("check", epilog=epilog_of("data check"))
 def check_command(
     path: Annotated[Path, typer.Argument(help="Annotation file, or the folder of a data set.")],
     images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
@@ -85,7 +86,7 @@ def check_command(
     raise typer.Exit(0 if all(report.sound for report in reports) else 2)
 
 
-@app.command("sigmas")
+@app.command("sigmas", epilog=epilog_of("data sigmas"))
 def sigmas_command(
     annotations: Annotated[
         list[Path], typer.Argument(help="Annotation files of the same images, one per annotator.")
