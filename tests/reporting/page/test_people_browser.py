@@ -151,8 +151,7 @@ def test_more_are_shown_on_demand_and_by_keyboard(
     assert len(visit.texts(CARDS)) == min(len(persons.rows), 48)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_no_barrier(browser: Any, report: Path, scheme: str, width: int) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="needs posebench-pose[browser]"

@@ -18,7 +18,7 @@ def test_verdicts_of_one_unit_share_one_scale() -> None:
     slow = Verdict(replace(CLAIM, id="slow", metric="latency ms"), "supported", 2.0, 1.0, 3.0)
     ends = [
         re.findall(r">([-+]\d+)<", view.drawing or "")
-        for view in verdict_views([small, large, slow])
+        for view in verdict_views([large, small, slow])
     ]
     assert ends == [["-50", "+50"], ["-50", "+50"], ["-4", "+4"]]
 
