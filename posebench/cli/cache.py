@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli.examples import epilog_of
+
 app = typer.Typer(help="What posebench keeps so that nothing is made twice.", no_args_is_help=True)
 
 Folder = Annotated[
@@ -19,7 +21,7 @@ Folder = Annotated[
 ]
 
 
-@app.command("info")
+@app.command("info", epilog=epilog_of("cache info"))
 def info_command(
     folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -35,7 +37,7 @@ def info_command(
         print_contents(contents)
 
 
-@app.command("prune")
+@app.command("prune", epilog=epilog_of("cache prune"))
 def prune_command(
     max_size: Annotated[
         str | None,

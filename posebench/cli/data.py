@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from posebench.cli import options
+from posebench.cli.examples import epilog_of
 
 app = typer.Typer(help="Known data sets; make and check data sets.", no_args_is_help=True)
 make_app = typer.Typer(help="Make a data set.", no_args_is_help=True)
 app.add_typer(make_app, name="make")
 
 
-@app.command("ls")
+@app.command("ls", epilog=epilog_of("data ls"))
 def ls_command() -> None:
     """List the data sets that `--dataset` knows by name, and what each is scored by."""
     from posebench.reporting.printing import print_fitting
@@ -23,7 +24,7 @@ def ls_command() -> None:
     print_fitting(known_table())
 
 
-@app.command("show")
+@app.command("show", epilog=epilog_of("data show"))
 def show_command(
     name: Annotated[str, typer.Argument(help="A name that `posebench data ls` lists.")],
 ) -> None:
@@ -35,7 +36,7 @@ def show_command(
     say(known_listing(known_dataset(name)))
 
 
-@make_app.command("synthetic")
+@make_app.command("synthetic", epilog=epilog_of("data make synthetic"))
 def make_synthetic_command(
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     split: Annotated[str, typer.Option(help="val or train.")] = "val",
@@ -70,7 +71,7 @@ def make_synthetic_command(
         say(str(contact_sheet))
 
 
-@app.command("check")
+@app.command("check", epilog=epilog_of("data check"))
 def check_command(
     path: Annotated[Path, typer.Argument(help="Annotation file, or the folder of a data set.")],
     images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
@@ -110,7 +111,7 @@ def check_command(
     raise typer.Exit(0 if all(report.sound for report in reports) else 2)
 
 
-@app.command("sigmas")
+@app.command("sigmas", epilog=epilog_of("data sigmas"))
 def sigmas_command(
     annotations: Annotated[
         list[Path], typer.Argument(help="Annotation files of the same images, one per annotator.")

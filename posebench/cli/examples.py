@@ -62,7 +62,7 @@ EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
         "plot": (
             "Read runs",
             "posebench plot runs/quickstart --kind resolution --out sizes.svg",
-            "posebench plot runs/speed --kind pareto --out speed.pdf",
+            "posebench plot runs/monday runs/today --kind history --out history.pdf",
         ),
         "report": (
             "Read runs",
@@ -99,6 +99,81 @@ EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
             "posebench convert a.pth a.safetensors",
             "posebench convert simcc-s simcc-s.safetensors",
         ),
+        "suite ls": (
+            "Checkpoints, data and suites",
+            "posebench suite ls",
+            "posebench suite ls | grep lab/",
+        ),
+        "suite show": (
+            "Checkpoints, data and suites",
+            "posebench suite show quickstart",
+            "posebench suite show quickstart > mine.yaml",
+        ),
+        "suite validate": (
+            "Checkpoints, data and suites",
+            "posebench suite validate mine.yaml",
+            "posebench suite validate mine.yaml --data",
+        ),
+        "suite schema": (
+            "Checkpoints, data and suites",
+            "posebench suite schema > suite.schema.json",
+            "posebench suite schema --format md",
+        ),
+        "data ls": (
+            "Checkpoints, data and suites",
+            "posebench data ls",
+            "posebench data ls | grep NME",
+        ),
+        "data show": (
+            "Checkpoints, data and suites",
+            "posebench data show mpii",
+            "posebench data show coco-wholebody",
+        ),
+        "data make synthetic": (
+            "Checkpoints, data and suites",
+            "posebench data make synthetic --out synthetic",
+            "posebench data make synthetic --level crowd --count 50 --out crowd",
+        ),
+        "data check": (
+            "Checkpoints, data and suites",
+            "posebench data check FOLDER --boxes detections.json",
+            "posebench data check annotations.json --images val2017 --keypoints own.yaml",
+        ),
+        "data sigmas": (
+            "Checkpoints, data and suites",
+            "posebench data sigmas anna.json ben.json",
+            "posebench data sigmas anna.json ben.json carla.json --out own.yaml",
+        ),
+        "zoo ls": (
+            "Checkpoints, data and suites",
+            "posebench zoo ls --paradigm simcc --dataset crowdpose",
+            "posebench zoo ls --families",
+        ),
+        "zoo show": (
+            "Checkpoints, data and suites",
+            "posebench zoo show mmpose/rtmpose-m_coco_256x192",
+            "posebench zoo show mmpose/rtmpose-m_coco_256x192 --json",
+        ),
+        "zoo pull": (
+            "Checkpoints, data and suites",
+            "posebench zoo pull mmpose/rtmpose-m_coco_256x192",
+            "posebench zoo pull mmpose/rtmpose-m_coco_256x192 --dir weights",
+        ),
+        "zoo verify": (
+            "Checkpoints, data and suites",
+            "posebench zoo verify a.pth",
+            "posebench zoo verify weights/td-hm_res50.pth",
+        ),
+        "cache info": (
+            "Checkpoints, data and suites",
+            "posebench cache info",
+            "posebench cache info --json",
+        ),
+        "cache prune": (
+            "Checkpoints, data and suites",
+            "posebench cache prune --max-size 5GB",
+            "posebench cache prune --kind predictions --older-than 30d --dry-run",
+        ),
     }
 )
 
@@ -112,5 +187,10 @@ class CommandHelp(TypedDict):
 
 def help_of(command: str) -> CommandHelp:
     """Return the group of a command, and the paragraph below its options."""
-    group, *examples = EXAMPLES[command]
-    return {"rich_help_panel": group, "epilog": "\n\n".join(("Examples:", *examples))}
+    return {"rich_help_panel": EXAMPLES[command][0], "epilog": epilog_of(command)}
+
+
+def epilog_of(command: str) -> str:
+    """Return what stands below a command's options."""
+    _, *examples = EXAMPLES[command]
+    return "\n\n".join(("Examples:", *examples))

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli.examples import epilog_of
+
 app = typer.Typer(help="List, show and check suites.", no_args_is_help=True)
 
 
-@app.command("ls")
+@app.command("ls", epilog=epilog_of("suite ls"))
 def list_suites() -> None:
     """List the suites that come with posebench."""
     from posebench.reporting.printing import print_fitting
@@ -21,7 +23,7 @@ def list_suites() -> None:
     print_fitting(terminal_table(("suite", "what it is for"), rows, words=2))
 
 
-@app.command("show")
+@app.command("show", epilog=epilog_of("suite show"))
 def show_suite(
     suite: Annotated[str, typer.Argument(help="Suite file, or a shipped suite's name.")],
 ) -> None:
@@ -35,7 +37,7 @@ def show_suite(
         typer.echo(harmless(line))
 
 
-@app.command("validate")
+@app.command("validate", epilog=epilog_of("suite validate"))
 def validate_suite(
     suite: Annotated[str, typer.Argument(help="Suite file, or a shipped suite's name.")],
     data: Annotated[
@@ -54,7 +56,7 @@ def validate_suite(
     raise typer.Exit(max(codes))
 
 
-@app.command("schema")
+@app.command("schema", epilog=epilog_of("suite schema"))
 def print_schema(
     format: Annotated[str, typer.Option(help="json, for editors, or md, for readers.")] = "json",
 ) -> None:

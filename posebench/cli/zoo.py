@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from posebench.cli.examples import epilog_of
+
 app = typer.Typer(help="Published checkpoints: facts, files, hashes.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(help="Id or file name of a published checkpoint.")]
 
 
-@app.command("ls")
+@app.command("ls", epilog=epilog_of("zoo ls"))
 def ls_command(
     paradigm: Annotated[str | None, typer.Option(help="heatmap, simcc or regression.")] = None,
     backbone: Annotated[
@@ -45,7 +47,7 @@ def ls_command(
     print_entries(select(wanted), dataset, as_json=json)
 
 
-@app.command("show")
+@app.command("show", epilog=epilog_of("zoo show"))
 def show_command(
     name: Id,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -63,7 +65,7 @@ def show_command(
         say(entry_listing(entry))
 
 
-@app.command("pull")
+@app.command("pull", epilog=epilog_of("zoo pull"))
 def pull_command(
     name: Id,
     folder: Annotated[
@@ -94,7 +96,7 @@ def pull_command(
     )
 
 
-@app.command("verify")
+@app.command("verify", epilog=epilog_of("zoo verify"))
 def verify_command(
     file: Annotated[Path, typer.Argument(help="A checkpoint file from anywhere.")],
 ) -> None:

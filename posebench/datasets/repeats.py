@@ -143,9 +143,9 @@ def _described_set(path: Path, wanted: str | None) -> KeypointSet:
     pairs = mirror_pairs(names)
     try:
         skeleton = _skeleton(raw, category)
-        return KeypointSet(path.stem, names, sigmas, pairs, skeleton)
+        return KeypointSet(category.name, names, sigmas, pairs, skeleton)
     except (PosebenchError, TypeError, ValueError, StopIteration):
-        return KeypointSet(path.stem, names, sigmas, pairs)
+        return KeypointSet(category.name, names, sigmas, pairs)
 
 
 def _skeleton(raw: Mapping[str, Any], category: Category) -> tuple[tuple[int, int], ...]:

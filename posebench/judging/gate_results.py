@@ -59,6 +59,8 @@ def _fails(gate: ChangeGate, change: Change) -> bool:
 def _shown(change: Change) -> str:
     number = number_named(change.metric)
     text = f"{number.unit.text(change.baseline)} -> {number.unit.text(change.candidate)}"
+    if number.kind == "speed" and change.told is None:
+        return f"{text} {number.unit.word} (measured once; posebench bench repeats it)"
     if number.kind != "score":
         return f"{text} {number.unit.word}"
     text = f"{change.metric} {text}"

@@ -131,7 +131,7 @@ class LiveDisplay:
         if self._running and self._steps:
             reached, total = map(sum, zip(*self._steps.values(), strict=True))
             done += reached / total * sum(cost.get(name, 0.0) for name in self._running)
-        if done <= 0:
+        if done <= 0 or len(self._done) >= len(self._pending):
             return ""
         seconds = (time.monotonic() - self._started) * (sum(cost.values()) - done) / done
         # Cells that were just begun, or whose answers are kept, tell little of the others.

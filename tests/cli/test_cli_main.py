@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,13 +61,24 @@ def test_an_unknown_command_is_a_usage_error(run: Callable[..., Any]) -> None:
 
 
 def test_every_command_has_two_examples_that_it_knows() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    leaves = {name for name, command in commands.items() if not hasattr(command, "commands")}
-    assert set(EXAMPLES) == leaves
+    assert set(EXAMPLES) == set(leaves_of(typer.main.get_command(app)))
     for name, (_, *examples) in EXAMPLES.items():
         words = [shlex.split(example) for example in examples]
-        assert len(words) == 2 and all(each[:2] == ["posebench", name] for each in words)
+        begin = ["posebench", *name.split()]
+        assert len(words) == 2 and all(each[: len(begin)] == begin for each in words)
         assert [each for each in words if unknown_words(each)] == []
+
+
+def leaves_of(command: Any, name: str = "") -> Iterator[str]:
+    """Yield the names of the commands below a group, such as `data make synthetic`."""
+    for word, each in getattr(command, "commands", {}).items():
+        yield from leaves_of(each, f"{name} {word}".strip())
+    if not hasattr(command, "commands"):
+        yield name
+
+
+def test_help_of_a_command_within_a_group_shows_its_examples(run: Callable[..., Any]) -> None:
+    assert "posebench data sigmas anna.json ben.json" in run("data", "sigmas", "--help").out
 
 
 def test_help_is_in_groups_and_shows_the_examples(run: Callable[..., Any]) -> None:

@@ -172,6 +172,11 @@ def test_other_protocols_are_never_subtracted() -> None:
 def test_cells_that_cannot_be_told_apart_are_a_conflict() -> None:
     cells = [cell("simcc-s"), cell("simcc-s", id="again"), cell("heatmap-s")]
     assert "alike in all that match_by lists" in contrast_of(CLAIM, cells).conflicts[0]
+    other = cell("simcc-s", id="again")
+    other = replace(other, fields={**other.fields, "engine": "openvino"})
+    cells = [replace(cells[0], fields={**cells[0].fields, "engine": "torch"}), other, cells[2]]
+    told = contrast_of(CLAIM, cells).conflicts[0]
+    assert told.endswith("; they differ in engine, which match_by may list")
 
 
 def test_a_cell_without_the_label_has_no_partner() -> None:

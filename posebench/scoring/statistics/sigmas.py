@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.keypoints import KeypointSet
+from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
 from posebench.datasets.repeats import RepeatedLabels
 from posebench.errors import DataError
 from posebench.scoring.statistics.bootstrap import resampled_images
@@ -40,7 +40,10 @@ class KeypointSigma:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """How far the labels of a keypoint of a person lie from their mean at most, in sigmas."""
+    """How far the labels of a keypoint of a person lie from their mean at most.
+
+    `distance` is in sigmas that single mistakes do not move.
+    """
 
     image: str
     keypoint: str
@@ -108,7 +111,7 @@ def estimate_sigmas(labels: RepeatedLabels, replicates: int, seed: int) -> Sigma
         images=images,
         persons=len(labels.areas),
         alone=labels.alone,
-        farthest=_farthest(labels, distances / np.where(value[pooled] > 0, value[pooled], np.inf)),
+        farthest=_farthest(labels, distances / _usual_spread(squares, repeats, pooled)),
         replicates=replicates,
         seed=seed,
     )
@@ -116,6 +119,8 @@ def estimate_sigmas(labels: RepeatedLabels, replicates: int, seed: int) -> Sigma
 
 def estimated_set(estimates: SigmaEstimates, name: str) -> KeypointSet:
     """Return the keypoint set with its estimated sigmas, rounded to four decimals.
+
+    It keeps its name, unless that is a built-in set's, which has other sigmas: then it is `name`.
 
     Raises `DataError` if a keypoint has none, or one of 0.
     """
@@ -130,6 +135,7 @@ def estimated_set(estimates: SigmaEstimates, name: str) -> KeypointSet:
             )
         rounded.append(sigma)
     own = estimates.keypoints
+    name = name if own.name in KEYPOINT_SETS else own.name
     return KeypointSet(name, own.keypoints, tuple(rounded), own.flip_pairs, own.skeleton)
 
 
@@ -143,6 +149,23 @@ def _spread(
     mean = points.sum(axis=0) / np.maximum(count, 1)[..., None]
     squared = np.where(known, ((points - mean) ** 2).sum(axis=-1), 0.0) / labels.areas[:, None]
     return squared.sum(axis=0), np.maximum(count - 1, 0), np.sqrt(squared.max(axis=0))
+
+
+def _usual_spread(
+    squares: NDArray[np.float64], repeats: NDArray[np.int64], pooled: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return sigmas (K,) from medians, which single mistakes do not move; infinite without any.
+
+    Of two labels with normal errors, the squared distances have the median ln 2 of their mean.
+    """
+    usual = np.full(len(pooled), np.inf)
+    for target in set(pooled.tolist()):
+        own = pooled == target
+        known = repeats[:, own] > 0
+        found = squares[:, own][known] / repeats[:, own][known]
+        if len(found) and np.median(found) > 0:
+            usual[own] = np.sqrt(np.median(found) / np.log(2))
+    return usual
 
 
 def _root_ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -116,6 +116,7 @@ def test_the_set_is_written_and_read(run: Any, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "0.0990" in done.out and "fewer than 100 repeats" in done.out
     found = load_keypoint_set(out)
+    assert found.name == "cat"
     assert found.keypoints == tuple(NAMES)
     assert found.sigmas == (0.099, 0.099, 0.099)
     assert (found.flip_pairs, found.skeleton) == (((1, 2),), ((0, 1), (0, 2)))
