@@ -6,6 +6,7 @@ An unknown key is an error that names the nearest valid one. Nothing in a file i
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,7 +79,7 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
         if len(matching) == 1:
             _check_keys(matching[0], value, place, where)
         return
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     valid = [field.name for field in dataclasses.fields(kind)]
     for key, item in value.items():
         inner = (*place, key)
@@ -88,11 +89,17 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
         _check_keys(hints[key], item, inner, where)
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a record's fields; finding them takes longer than to read a record."""
+    return typing.get_type_hints(kind)
+
+
 def _could_be(option: Any, item: Any) -> bool:
     """Tell whether `item` may stand for the dataclass `option`, by its `kind` if it has one."""
     if not (dataclasses.is_dataclass(option) and isinstance(item, Mapping)):
         return False
-    kind = typing.get_type_hints(option).get("kind")
+    kind = _hints(option).get("kind")
     return "kind" not in item or kind is None or item["kind"] in typing.get_args(kind)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from posebench.judging.claim_cells import cells_of, replicates_of
+from posebench.judging.contrasts import sides_of
 from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.pairs.chance import Replicates
 from posebench.judging.probed import probed_cells, probed_replicates
@@ -30,7 +31,15 @@ class EvidenceKind:
 
 
 def _measured_replicates(run: Run, claims: Sequence[Claim]) -> Replicates:
-    return replicates_of(run, [cell.id for cell in run.cells], [claim.metric for claim in claims])
+    """Return the replicates of the cells that claims are about: a run may have many others."""
+    cells = cells_of(run)
+    used: set[str] = set()
+    for claim in claims:
+        if claim.relative_to is not None:  # cells besides its two sides
+            used.update(cell.id for cell in cells)
+        used.update(cell.id for side in sides_of(claim, cells) for cell in side)
+    names = [cell.id for cell in cells if cell.id in used]
+    return replicates_of(run, names, [claim.metric for claim in claims])
 
 
 EVIDENCE_KINDS: Mapping[EvidenceWord, EvidenceKind] = MappingProxyType(

@@ -57,13 +57,13 @@ class StartElsewhere:
 def _check_same(expected: Expected, found: Expected) -> None:
     if expected == found:
         return
-    plain: tuple[dict[str, Any], dict[str, Any]] = (
-        mapping_from_record(expected),
-        mapping_from_record(found),
-    )
-    planned, seen = ({**each, **each.pop("protocol")} for each in plain)
+    planned, seen = _facts(expected), _facts(found)
     names = [name for name in planned if planned[name] != seen[name]]
     raise DataError(
         f"{found.protocol.dataset} is other data here than the run was planned with: "
         f"{', '.join(names)} differ."
     )
+
+
+def _facts(expected: Expected) -> dict[str, Any]:
+    return {**mapping_from_record(expected.protocol), "inputs_sha256": expected.inputs_sha256}
