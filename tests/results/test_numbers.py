@@ -9,7 +9,7 @@ from small_run import made_up
 from small_speed import SPEED
 
 from posebench.results.cell import Status
-from posebench.results.numbers import NUMBERS, bounds_of, number_named, numbers_of
+from posebench.results.numbers import NUMBERS, bounds_of, main_metric, number_named, numbers_of
 from posebench.results.speed import BatchSpeed, Memory
 from posebench.scoring.metrics import METRICS
 from posebench.scoring.statistics.image_table import ErrorMetric
@@ -21,6 +21,15 @@ RESULT = made_up("heatmap-s", "64x48", "native", 0.5)
 def test_every_metric_is_a_number_that_results_are_asked_for() -> None:
     assert [name for name, number in NUMBERS.items() if number.kind == "score"] == [*METRICS]
     assert NUMBERS["AR75"].read(RESULT) == (RESULT.metrics or {})["AR75"]
+
+
+def test_data_without_ap_are_known_by_their_first_number() -> None:
+    faces = replace(RESULT, metrics={"NME": 0.04, "PCK@0.1": 0.9})
+    lost = replace(RESULT, status="failed", metrics=None)
+    assert main_metric([]) == main_metric([lost]) == main_metric([lost, RESULT]) == "AP"
+    assert main_metric([lost, faces]) == "NME"
+    assert main_metric([faces, RESULT]) == "AP"
+    assert (NUMBERS["NME"].better, NUMBERS["EPE"].unit.word) == ("lower", "px")
 
 
 def test_numbers_of_a_cell_that_was_measured() -> None:

@@ -72,6 +72,27 @@ def test_the_same_table_is_kept_once_and_crowd_indices_with_it(tmp_path: Path) -
     np.testing.assert_array_equal(read, index)
 
 
+def test_parts_of_the_body_and_distances_are_kept(tmp_path: Path) -> None:
+    table = made_up_table(0.5)
+    whole = replace(
+        table,
+        parts={"left hand": made_up_table(0.3).matches, "foot": made_up_table(0.9).matches},
+        distances={"30 pixels": table.errors, "face": replace(table.errors, keypoints=("a", "b"))},
+    )
+    key = save_table(tmp_path, whole)
+    assert key != save_table(tmp_path, table) and is_sound(tmp_path, key)
+    read = load_table(tmp_path, key)
+    assert (read.parts.keys(), read.distances.keys()) == (
+        whole.parts.keys(), whole.distances.keys(),
+    )  # fmt: skip
+    for name, matches in whole.parts.items():
+        np.testing.assert_array_equal(read.parts[name].person, matches.person)
+    assert read.distances["face"].keypoints == ("a", "b")
+    np.testing.assert_array_equal(read.distances["30 pixels"].errors, table.errors.errors)
+    plain = load_table(tmp_path, save_table(tmp_path, table))
+    assert not plain.parts and not plain.distances
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "absent", "pickle"])
 def test_a_damaged_table_is_an_error(tmp_path: Path, damage: str) -> None:
     key = save_table(tmp_path, made_up_table(0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,15 @@ def test_nothing_beats_what_is_on_the_front(more_is_better: bool) -> None:
         )
     ]
     assert sorted(front(points, more_is_better), key=lambda p: p[0]) == expected
+
+
+def test_a_front_of_errors_is_the_lowest() -> None:
+    costs = ((1.0, 0.3), (2.0, 0.1), (3.0, 0.2))
+    faces = [
+        (cost, replace(cell(f"heatmap-{cost}", "64x48", ap=0.5), metrics={"NME": error}))
+        for cost, error in costs
+    ]
+    assert [cost for cost, _ in front(faces, more_is_better=False)] == [1, 2]
 
 
 def test_names_lines_and_marks_are_those_of_the_checkpoints() -> None:
