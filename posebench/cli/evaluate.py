@@ -118,6 +118,13 @@ def evaluate_command(
     ] = None,
     threads: options.Threads = None,
     workers: options.Workers = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images to leave out, such as those that training has seen (data overlap --out): "
+            "shows AP on all and without them."
+        ),
+    ] = None,
     json: options.ResultsFile = None,
     predictions: Annotated[
         Path | None,
@@ -158,6 +165,7 @@ def evaluate_command(
     """
     from posebench.cli.choices import one_of, several_of
     from posebench.cli.differences import asked_baseline, show_differences
+    from posebench.cli.exclusions import show_excluded
     from posebench.cli.memory_suite import (
         boxes_entries,
         dataset_entry,
@@ -165,6 +173,7 @@ def evaluate_command(
         suite_of,
         words_of,
     )
+    from posebench.datasets.overlap.report import read_exclusion
     from posebench.networks.codecs import DECODER_CHOICES
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
@@ -218,6 +227,7 @@ def evaluate_command(
         ),
     )
     base = asked_baseline(suite, baseline, checkpoints or (), out)
+    exclusion = None if exclude is None else read_exclusion(exclude)
     with run_directory(out) as folder:
         request = RunRequest(
             suite=suite,
@@ -236,8 +246,9 @@ def evaluate_command(
             done = run_results(request, ProgressDisplay(report), json)
         for group in by_data(done.results):
             print_results(group)
+        more = {} if exclusion is None else show_excluded(folder, done, exclusion, json)
         if checkpoints or baseline is not None:
-            show_differences(folder, done, base, json)
+            show_differences(folder, done, base, json, more)
     raise typer.Exit(done.exit_code)
 
 
