@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posebench.cli import options
+from posebench.datasets.corruptions.names import NO_CORRUPTION
 from posebench.suites.suite import MOST_CROPS, MOST_REPLICATES
 from posebench.suites.transforms import NO_TRANSFORM
 
@@ -109,6 +110,13 @@ def evaluate_command(
             "prune-50-layer, prune-50-channel."
         ),
     ] = NO_TRANSFORM,
+    corruption: Annotated[
+        str,
+        typer.Option(
+            help="What is done to the images, at levels 1 to 5: none, noise-3, blur-3, fog-3, "
+            "jpeg-3, bright-3, dark-3, occluders-3, truncation-3; blur-3@7 sets a seed."
+        ),
+    ] = NO_CORRUPTION,
     device: options.Device = "cpu",
     batch_size: Annotated[
         int | None,
@@ -215,6 +223,7 @@ def evaluate_command(
         engines=("own" if engine is None else one_of(engine, ENGINES, "--engine"),),
         precision=(one_of(precision, PRECISIONS, "--precision"),),
         transforms=words_of(transform),
+        corruptions=words_of(corruption),
         scoring=ScoringEntry(
             rescoring=one_of(rescoring, RESCORING_RULES, "--rescoring"),
             keypoint_threshold=keypoint_threshold,

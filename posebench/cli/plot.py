@@ -9,8 +9,8 @@ import typer
 
 _OF_PROBES = ("decay", "position-code", "similarity", "matching", "match-examples")
 KINDS = (
-    "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", *_OF_PROBES, "difference",
-    "verdicts", "curve",
+    "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", "robustness", *_OF_PROBES,
+    "difference", "verdicts", "curve",
 )  # fmt: skip
 
 
@@ -27,10 +27,11 @@ def plot_command(
         str,
         typer.Option(
             help="resolution: AP against input size; scaling: against parameters; pareto: against "
-            "cost; keypoints: by keypoint; bits, sparsity: by transform; difference: between "
-            "checkpoints; verdicts: effects of claims, seed by seed; curve: AP and loss in "
-            "training. Of probes: decay: response by distance; position-code: cosines of bins; "
-            "similarity: cosines of keypoints; matching: by layer; match-examples: with images."
+            "cost; keypoints: by keypoint; bits, sparsity: by transform; robustness: by level of "
+            "corruption; difference: between checkpoints; verdicts: effects of claims, seed by "
+            "seed; curve: AP and loss in training. Of probes: decay: response by distance; "
+            "position-code: cosines of bins; similarity: cosines of keypoints; matching: by layer; "
+            "match-examples: with images."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],

@@ -132,6 +132,7 @@ def _protocol(
         allow_resized=dataset.reading.allow_resized,
         box_shift=change.shift,
         box_scale=change.scale,
+        corruption=dataset.reading.corruption,
     )
 
 
@@ -143,14 +144,14 @@ def _boxes_label(request: DataRequest) -> str:
 
 
 def datasets_of_workloads(suite: Suite) -> list[DatasetEntry]:
-    """Return the data set of each of a suite's workloads: one for every one of the boxes."""
-    return [each for each in suite.dataset_entries for _ in suite.boxes]
+    """Return the data set of each of a suite's workloads: one for all boxes and corruptions."""
+    return [each for each in suite.dataset_entries for _ in suite.boxes for _ in suite.corruptions]
 
 
 def suite_workloads(
     suite: Suite, folder: Path, limit: int | None, progress: Progress
 ) -> list[Workload]:
-    """Load the data sets of a suite with each of the boxes.
+    """Load the data sets of a suite with each of the boxes and corruptions.
 
     Raises `DataError` and `UsageError` as `load_workload` does.
     """
@@ -185,7 +186,10 @@ def resampling(suite: Suite) -> Resampling | None:
 
 
 def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataRequest]:
-    """Return the data sets with each of the boxes; `folder` is what paths are relative to."""
+    """Return the data sets with each of the boxes, and these with each of the corruptions.
+
+    `folder` is what paths are relative to.
+    """
     requests = []
     for entry in suite.dataset_entries:
         limits = [number for number in (entry.limit, limit) if number is not None]
@@ -206,7 +210,11 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     reading=ImageReading(entry.exif, entry.allow_resized),
                 )
             )
-    return requests
+    return [
+        replace(request, reading=replace(request.reading, corruption=corruption))
+        for request in requests
+        for corruption in suite.corruptions
+    ]
 
 
 def _place(name: str, folder: Path) -> str:

@@ -32,8 +32,8 @@ def picture(index: int, seed: int = 0) -> Image:
         else:
             points = rng.integers(0, 120, (3, 2)) + np.array([x - 60, y - 60])
             cv2.fillPoly(image, [points.astype(np.int32)], colour)
-    noise = rng.normal(0, 4, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
+    noisy: Image = np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+    return noisy
 
 
 def _cropped(image: Image, rng: np.random.Generator, across: bool, down: bool) -> Image:

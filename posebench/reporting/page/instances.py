@@ -27,12 +27,12 @@ from posebench.suites.shipped import folder_of
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """The data sets of a run that are still there, by annotations and number of images.
+    """The data sets of a run that are still there, by annotations, number of images and corruption.
 
     `problems` say in words which are not.
     """
 
-    datasets: Mapping[tuple[str, int], PoseDataset]
+    datasets: Mapping[tuple[str, int, str], PoseDataset]
     problems: tuple[str, ...] = ()
 
     def of(self, cell: StoredCell) -> PoseDataset | None:
@@ -57,7 +57,7 @@ class PairInstances:
 
 def load_run_data(run: Run) -> RunData:
     """Load the data sets of a run by way of its suite; one that cannot be loaded is a problem."""
-    found: dict[tuple[str, int], PoseDataset] = {}
+    found: dict[tuple[str, int, str], PoseDataset] = {}
     problems = []
     try:
         folder = folder_of(run.record.source)
@@ -73,7 +73,7 @@ def load_run_data(run: Run) -> RunData:
         except PosebenchError as error:
             problems.append(f"{request.dataset} cannot be read: {error}")
             continue
-        key = (dataset.annotations_sha256, len(dataset.images))
+        key = dataset.annotations_sha256, len(dataset.images), dataset.reading.corruption
         if key in wanted:
             found[key] = dataset
         else:
@@ -86,8 +86,8 @@ def _unseen(done: int, total: int) -> None:
     del done, total
 
 
-def _key(protocol: Protocol) -> tuple[str, int]:
-    return protocol.annotations_sha256, protocol.images
+def _key(protocol: Protocol) -> tuple[str, int, str]:
+    return protocol.annotations_sha256, protocol.images, protocol.corruption
 
 
 def pair_instances(run: Run, data: RunData, pair: MatchedPair) -> PairInstances:

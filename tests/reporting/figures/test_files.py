@@ -243,7 +243,7 @@ def test_the_command_draws_both_kinds(tmp_path):
 
 
 def test_the_command_offers_every_figure():
-    assert (*RUN_FIGURES, *PROBE_FIGURES, "difference", "curve") == KINDS
+    assert (*RUN_FIGURES, *PROBE_FIGURES, "difference", "verdicts", "curve") == KINDS
 
 
 def test_the_command_refuses_what_it_cannot_draw(tmp_path):
@@ -328,6 +328,7 @@ def test_no_name_becomes_markup_or_mathematics(tmp_path: Path, kind: str) -> Non
     cells = {"one": hostile}
     for text in ("w4", "prune-50"):
         cells[text] = replace(hostile, protocol=replace(hostile.protocol, transform=text))
+    cells["blur"] = replace(hostile, protocol=replace(hostile.protocol, corruption="blur-3"))
     folder = run_folder(tmp_path / "run", cells, keypoints={HOSTILE: 0.5})
     out = tmp_path / "plot.svg"
     plot_run(folder, kind, out)

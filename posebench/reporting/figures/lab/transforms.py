@@ -85,7 +85,8 @@ def sparsity_drawing(cells: Sequence[ReadCell]) -> Drawing | None:
 
 def shown_cells(cells: Sequence[ReadCell], way: Way) -> list[ReadCell]:
     """Return the cells of a figure: those of its kind, and the same networks left as they are."""
-    measured = [c for c in cells if has_own_settings(c.result) and ap_points(c.result) is not None]
+    clean = [c for c in cells if c.result.corruption is None]
+    measured = [c for c in clean if has_own_settings(c.result) and ap_points(c.result) is not None]
     if not any(way.series(_transform(cell)) for cell in measured):
         return []
     return [c for c in measured if _transform(c).is_none or way.series(_transform(c))]
