@@ -1,4 +1,4 @@
-"""`posebench data ls`, `show`, `make` and `check`."""
+"""`posebench data ls`, `show`, `make`, `check`, `sigmas` and `overlap`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from posebench.cli import options
 from posebench.cli.examples import epilog_of
 
-app = typer.Typer(help="Known data sets; make and check data sets.", no_args_is_help=True)
+app = typer.Typer(help="Known data sets; make, check and compare data sets.", no_args_is_help=True)
 make_app = typer.Typer(help="Make a data set.", no_args_is_help=True)
 app.add_typer(make_app, name="make")
 
@@ -150,3 +150,35 @@ def sigmas_command(
     if out is not None:
         write_out(out, keypoint_set_text(estimated_set(found, out.stem)))
         print_fitting(f"{out}: for --keypoints, or keypoints.yaml in the data set's folder")
+
+
+@app.command("overlap", epilog=epilog_of("data overlap"))
+def overlap_command(
+    train: Annotated[
+        Path, typer.Argument(help="Training set: annotations, their folder, or one of images.")
+    ],
+    val: Annotated[Path, typer.Argument(help="Set that is evaluated on; it is held in memory.")],
+    train_images: Annotated[
+        Path | None, typer.Option(help="Folder of the training set's images.")
+    ] = None,
+    val_images: Annotated[Path | None, typer.Option(help="Folder of the other set's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write all pairs as JSON, for `eval --exclude`.")
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="Pairs to list.")] = 20,
+) -> None:
+    """Find images of a training set that are also in the set that is evaluated on."""
+    from posebench.datasets.overlap.report import image_set, overlap_report, write_overlap
+    from posebench.files.writing import check_writable
+    from posebench.reporting.explaining.overlap import overlap_text
+    from posebench.reporting.messages import say
+    from posebench.reporting.progress import progress_bars
+
+    if out is not None:
+        check_writable(out)
+    sides = image_set(train, train_images), image_set(val, val_images)
+    with progress_bars("images") as report:
+        found = overlap_report(*sides, report)
+    say(overlap_text(found, show))
+    if out is not None:
+        write_overlap(out, found)

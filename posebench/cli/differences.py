@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import naming_what_cannot_be_written
@@ -48,11 +49,15 @@ def asked_baseline(
 
 
 def show_differences(
-    folder: Path, done: RunResults, baseline: str | None, json: Path | None
+    folder: Path,
+    done: RunResults,
+    baseline: str | None,
+    json: Path | None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Print the differences of a run's checkpoints, and add them to its directory and to `json`.
 
-    A run of a single checkpoint has none.
+    A run of a single checkpoint has none. `more` is what `json` has besides.
     """
     run = read_run(folder)
     names = checkpoints_of(run)
@@ -63,7 +68,7 @@ def show_differences(
     _keep(run, found)
     if json is not None:
         with naming_what_cannot_be_written(json):
-            write_results(json, done.results, done.settings, mapping_from_record(found))
+            write_results(json, done.results, done.settings, {**more, **mapping_from_record(found)})
 
 
 def _baseline(run: Run, names: Sequence[str], baseline: str | None) -> str:

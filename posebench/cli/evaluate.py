@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from posebench.cli import options
+from posebench.datasets.corruptions.names import NO_CORRUPTION
 from posebench.suites.suite import MOST_CROPS, MOST_REPLICATES
 from posebench.suites.transforms import NO_TRANSFORM
 
@@ -110,6 +111,13 @@ def evaluate_command(
             "prune-50-layer, prune-50-channel."
         ),
     ] = NO_TRANSFORM,
+    corruption: Annotated[
+        str,
+        typer.Option(
+            help="What is done to the images, at levels 1 to 5: none, noise-3, blur-3, fog-3, "
+            "jpeg-3, bright-3, dark-3, occluders-3, truncation-3; blur-3@7 sets a seed."
+        ),
+    ] = NO_CORRUPTION,
     device: options.Device = "cpu",
     batch_size: Annotated[
         int | None,
@@ -119,6 +127,13 @@ def evaluate_command(
     ] = None,
     threads: options.Threads = None,
     workers: options.Workers = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images to leave out, such as those that training has seen (data overlap --out): "
+            "shows AP on all and without them."
+        ),
+    ] = None,
     json: options.ResultsFile = None,
     predictions: Annotated[
         Path | None,
@@ -159,6 +174,7 @@ def evaluate_command(
     """
     from posebench.cli.choices import one_of, several_of
     from posebench.cli.differences import asked_baseline, show_differences
+    from posebench.cli.exclusions import show_excluded
     from posebench.cli.memory_suite import (
         boxes_entries,
         dataset_entry,
@@ -166,6 +182,7 @@ def evaluate_command(
         suite_of,
         words_of,
     )
+    from posebench.datasets.overlap.report import read_exclusion
     from posebench.networks.codecs import DECODER_CHOICES
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
@@ -208,6 +225,7 @@ def evaluate_command(
         engines=("own" if engine is None else one_of(engine, ENGINES, "--engine"),),
         precision=(one_of(precision, PRECISIONS, "--precision"),),
         transforms=words_of(transform),
+        corruptions=words_of(corruption),
         scoring=ScoringEntry(
             rescoring=one_of(rescoring, RESCORING_RULES, "--rescoring"),
             keypoint_threshold=keypoint_threshold,
@@ -220,6 +238,7 @@ def evaluate_command(
         ),
     )
     base = asked_baseline(suite, baseline, checkpoints or (), out)
+    exclusion = None if exclude is None else read_exclusion(exclude)
     with run_directory(out) as folder:
         request = RunRequest(
             suite=suite,
@@ -238,8 +257,9 @@ def evaluate_command(
             done = run_results(request, ProgressDisplay(report), json)
         for group in by_data(done.results):
             print_results(group)
+        more = {} if exclusion is None else show_excluded(folder, done, exclusion, json)
         if checkpoints or baseline is not None:
-            show_differences(folder, done, base, json)
+            show_differences(folder, done, base, json, more)
     raise typer.Exit(done.exit_code)
 
 

@@ -144,6 +144,11 @@ EXAMPLES: Mapping[str, tuple[Group, str, str]] = MappingProxyType(
             "posebench data sigmas anna.json ben.json",
             "posebench data sigmas anna.json ben.json carla.json --out own.yaml",
         ),
+        "data overlap": (
+            "Checkpoints, data and suites",
+            "posebench data overlap train.json val.json",
+            "posebench data overlap TRAIN VAL --out overlap.json",
+        ),
         "zoo ls": (
             "Checkpoints, data and suites",
             "posebench zoo ls --paradigm simcc --dataset crowdpose",

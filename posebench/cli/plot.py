@@ -9,10 +9,11 @@ import typer
 
 _OF_PROBES = ("decay", "position-code", "similarity", "matching", "match-examples")
 # What draws a score, and so takes --metric.
-_SCORED = ("resolution", "scaling", "pareto", "bits", "sparsity", "history")
+_SCORED = ("resolution", "scaling", "pareto", "bits", "sparsity", "robustness", "history")
 _SELECTED = (*_SCORED, "keypoints")
 KINDS = (
-    "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", "history", *_OF_PROBES,
+    "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", "robustness", "history",
+    *_OF_PROBES,
     "difference", "verdicts", "curve",
 )  # fmt: skip
 
@@ -30,9 +31,10 @@ def plot_command(
         str,
         typer.Option(
             help="resolution: a score against input size; scaling: against parameters; pareto: "
-            "against cost; keypoints: by keypoint; bits, sparsity: by transform; history: score "
-            "and speed over runs; difference: between checkpoints; verdicts: effects of claims, "
-            "seed by seed; curve: AP and loss in training. Of probes: decay: response by distance; "
+            "against cost; keypoints: by keypoint; bits, sparsity: by transform; robustness: by "
+            "level of corruption; history: score and speed over runs; difference: between "
+            "checkpoints; verdicts: effects of claims, seed by seed; curve: AP and loss in "
+            "training. Of probes: decay: response by distance; "
             "position-code: cosines of bins; similarity: cosines of keypoints; matching: by layer; "
             "match-examples: with images."
         ),

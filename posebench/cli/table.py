@@ -51,6 +51,12 @@ def table_command(
     probes: Annotated[
         bool, typer.Option("--probes", help="What probes read instead: terminal or md.")
     ] = False,
+    kept: Annotated[
+        bool,
+        typer.Option(
+            "--kept", help="The share of AP kept on corrupted images instead: terminal or md."
+        ),
+    ] = False,
 ) -> None:
     """Show runs as a table over any fields; results of other protocols are never subtracted."""
     from posebench.cli.choices import one_of
@@ -62,6 +68,9 @@ def table_command(
 
     if probes:
         _show_probes(runs, one_of(format, ("terminal", "md"), "--format"), out)
+        return
+    if kept:
+        _show_kept(runs, one_of(format, ("terminal", "md"), "--format"), out)
         return
     request = PivotRequest(
         rows=_names(rows or ""),
@@ -100,6 +109,26 @@ def _show_probes(runs: list[Path], form: str, out: Path | None) -> None:
         return
     for table in tables:
         print_fitting(table)
+
+
+def _show_kept(runs: list[Path], form: str, out: Path | None) -> None:
+    """Show the share of AP that the networks of a run keep on corrupted images."""
+    from posebench.errors import UsageError
+    from posebench.judging.robustness.kept import kept_shares
+    from posebench.reporting.printing import print_fitting, text_of, write_out
+    from posebench.reporting.robustness.kept_table import kept_markdown, kept_table
+    from posebench.results.store import read_run
+
+    if len(runs) > 1:
+        raise UsageError("--kept shows one run.", hint="Give one run directory.")
+    shares = kept_shares(read_run(runs[0]))
+    if form == "md":
+        text = kept_markdown(shares)
+        write_out(out, text) if out is not None else sys.stdout.write(text)
+    elif out is not None:
+        write_out(out, text_of(kept_table(shares)))
+    else:
+        print_fitting(kept_table(shares))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ class PoseDataset:
     def persons(self) -> list[dict[str, Any]]:
         """The annotations of the category, in file order."""
         return annotation_rows(self.raw, self.category.id)
+
+    def boxes_of(self, image_id: int) -> NDArray[np.float64]:
+        """Return the boxes (P, 4), x, y, w, h, of an image's persons, crowds left out."""
+        return np.array(self._boxes_by_image.get(image_id, []), dtype=np.float64).reshape(-1, 4)
+
+    @cached_property
+    def _boxes_by_image(self) -> Mapping[int, list[list[float]]]:
+        found: dict[int, list[list[float]]] = {}
+        for row in self.persons:
+            if not row.get("iscrowd"):
+                found.setdefault(row["image_id"], []).append(row["bbox"][:4])
+        return found
 
 
 @dataclass(frozen=True, eq=False)

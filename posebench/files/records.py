@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from posebench.errors import PosebenchError, SpecError, nearest
@@ -54,6 +54,10 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
         raise MisfitError(where, first["loc"], text) from None
 
 
+# The types of a record's fields: finding them takes longer than to read a record.
+_hints: Callable[[Any], dict[str, Any]] = functools.cache(typing.get_type_hints)
+
+
 def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
     """Raise `MisfitError` for the first key of `value` that `kind` does not have, at any depth."""
     if isinstance(value, list | tuple):
@@ -87,12 +91,6 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
             name = ".".join(map(str, inner))
             raise MisfitError(where, inner, f"unknown key {name!r}. {nearest(str(key), valid)}")
         _check_keys(hints[key], item, inner, where)
-
-
-@functools.cache
-def _hints(kind: Any) -> dict[str, Any]:
-    """Return the types of a record's fields; finding them takes longer than to read a record."""
-    return typing.get_type_hints(kind)
 
 
 def _could_be(option: Any, item: Any) -> bool:

@@ -126,6 +126,7 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
         "engine": protocol.engine,
         "precision": protocol.precision,
         "transform": protocol.transform,
+        "corruption": protocol.corruption,
         **{f"{LABEL}{name}": text for name, text in stored.labels.items()},
     }
     return ClaimCell(

@@ -30,6 +30,7 @@ from posebench.suites.claims import LABEL, Claim
 
 # What a transform decides in the protocol.
 OF_TRANSFORMS = frozenset({"transform", "calibration_crops"})
+_CORRUPTION = "corruption"
 # A hash is told from another by its beginning.
 _SHORT, _BEGINNING = 24, 12
 
@@ -254,8 +255,11 @@ def _differences(claim: Claim, cells: Sequence[ClaimCell]) -> list[str]:
 def _varied(claim: Claim) -> frozenset[str]:
     """Return the fields of the protocol that a claim is about: its cells may differ in them."""
     selectors = (claim.treatment, claim.control, claim.relative_to or {})
-    named = any("transform" in selector for selector in selectors)
-    return OF_TRANSFORMS if named or claim.trend in ("bits", "weights") else frozenset()
+    named = {name for selector in selectors for name in selector}
+    found = frozenset({_CORRUPTION} & named)
+    if "transform" in named or claim.trend in ("bits", "weights"):
+        found |= OF_TRANSFORMS
+    return found
 
 
 def short_text(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from posebench.datasets.categories import PERSON
 from posebench.datasets.checks.findings import Level
+from posebench.datasets.corruptions.names import NO_CORRUPTION
 from posebench.files.environment import environment
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import write_json
@@ -55,6 +56,7 @@ class Protocol:
     id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`, and
     `box_shift` and `box_scale` those of `BoxChange`. `transform` is a text of `suites.transforms`,
     and `calibration_crops` says how many of the first crops told the ranges of its activations.
+    `corruption` is a text of `datasets.corruptions`.
     Files from before 0.2 have no hash, and were made of category 1 with the defaults.
     """
 
@@ -93,6 +95,7 @@ class Protocol:
     box_shift: tuple[float, float] = (0.0, 0.0)
     box_scale: float = 1.0
     record: str | None = None
+    corruption: str = NO_CORRUPTION
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,8 @@ class CellResult:
     def network_id(self) -> str:
         """File-name-safe identity, within a run, of all that one run of a network answers."""
         name = self.checkpoint.name.replace("/", "__").replace("\\", "__")
-        parts = (name, str(self.size), self.policy, self.unusual_execution, self.transform)
+        ways = (self.unusual_execution, self.transform, self.corruption)
+        parts = (name, str(self.size), self.policy, *ways)
         return "_".join(part for part in parts if part is not None)
 
     @property
@@ -192,6 +196,12 @@ class CellResult:
         """What was done to the network before it ran, or None if nothing was."""
         transform = self.protocol.transform
         return None if transform == NO_TRANSFORM else transform
+
+    @property
+    def corruption(self) -> str | None:
+        """What was done to the images, or None if nothing was."""
+        corruption = self.protocol.corruption
+        return None if corruption == NO_CORRUPTION else corruption
 
     @property
     def has_own_decoder(self) -> bool | None:

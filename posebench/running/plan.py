@@ -60,8 +60,8 @@ class PlannedCell:
 class SuitePlan:
     """All cells of a suite, in order, and the checkpoints that they are of.
 
-    The order is by data set, boxes, checkpoint, flip test, engine, precision, transform, size,
-    policy, decoder.
+    The order is by data set, boxes, corruption, checkpoint, flip test, engine, precision,
+    transform, size, policy, decoder.
     """
 
     suite: Suite
@@ -234,5 +234,9 @@ def _cell_name(cell: PlannedCell) -> str:
     if cell.network is not None:
         flip = "flip" if protocol.flip_test else "noflip"
         parts += [str(result.size), str(result.policy), flip, protocol.decoder or "none"]
-        parts += [each for each in (result.unusual_execution, result.transform) if each is not None]
+        parts += [
+            each
+            for each in (result.unusual_execution, result.transform, result.corruption)
+            if each is not None
+        ]
     return "_".join(parts)

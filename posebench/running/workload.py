@@ -148,6 +148,7 @@ def _protocol(
         box_shift=change.shift,
         box_scale=change.scale,
         record=None if dataset.known is None else dataset.known.name,
+        corruption=dataset.reading.corruption,
     )
 
 
@@ -159,8 +160,8 @@ def _boxes_label(request: DataRequest) -> str:
 
 
 def datasets_of_workloads(suite: Suite) -> list[DatasetEntry]:
-    """Return the data set of each of a suite's workloads: one for every one of the boxes."""
-    return [each for each in suite.dataset_entries for _ in suite.boxes]
+    """Return the data set of each of a suite's workloads: one for all boxes and corruptions."""
+    return [each for each in suite.dataset_entries for _ in suite.boxes for _ in suite.corruptions]
 
 
 def suite_workloads(
@@ -170,7 +171,9 @@ def suite_workloads(
     progress: Progress,
     stage: Path | None = None,
 ) -> list[Workload]:
-    """Load the data sets of a suite with each of the boxes; images are copied to `stage` first.
+    """Load the data sets of a suite with each of the boxes and corruptions.
+
+    Images are copied to `stage` first.
 
     Raises `DataError` and `UsageError` as `load_workload` does.
     """
@@ -206,7 +209,10 @@ def resampling(suite: Suite) -> Resampling | None:
 
 
 def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataRequest]:
-    """Return the data sets with each of the boxes; `folder` is what paths are relative to."""
+    """Return the data sets with each of the boxes, and these with each of the corruptions.
+
+    `folder` is what paths are relative to.
+    """
     requests = []
     for entry in suite.dataset_entries:
         limits = [number for number in (entry.limit, limit) if number is not None]
@@ -228,7 +234,11 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     record=entry.record,
                 )
             )
-    return requests
+    return [
+        replace(request, reading=replace(request.reading, corruption=corruption))
+        for request in requests
+        for corruption in suite.corruptions
+    ]
 
 
 def _place(name: str, folder: Path) -> str:

@@ -22,6 +22,7 @@ Selector = Mapping[str, str | bool | tuple[str | bool, ...]]
 FIELDS = (
     "checkpoint", "paradigm", "backbone", "trained_size", "dataset", "boxes", "size",
     "relative_size", "policy", "flip", "decoder", "own_decoder", "engine", "precision", "transform",
+    "corruption",
     "publisher", "train_set", "family", "split",
     # What probes add: which arm of which probe, and where in the network it was read.
     "probe", "arm", "output", "axis", "around", "of", "layer", "stride", "points", "shots",

@@ -26,6 +26,8 @@ class EvaluationFields(TypedDict, total=False):
     decoders: DecoderChoice | Sequence[DecoderChoice]
     engines: EngineName | Sequence[EngineName]
     precision: Precision | Sequence[Precision]
+    transforms: str | Sequence[str]
+    corruptions: str | Sequence[str]
     scoring: ScoringEntry | Mapping[str, Any]
     batch_size: int | None
     claims: str | Sequence[str]

@@ -27,6 +27,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "engines": "What runs the network; own is torch, or an exported file's runtime.",
             "precision": "Precision of the network.",
             "transforms": "What is done to the weights first: none, w4, prune-50 and the like.",
+            "corruptions": "What is done to the images first: none, blur-3, noise-5 and the like.",
             "scoring": "What turns predictions into numbers.",
             "batch_size": "Crops per forward pass; by default 8, or 64 on a GPU.",
             "claims": "Claims to judge: ids of shipped ones, YAML files, or claims written out.",

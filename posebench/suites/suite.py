@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posebench.datasets.choices import BoxChange
+from posebench.datasets.corruptions.names import NO_CORRUPTION, parse_corruption
 from posebench.errors import PosebenchError, SpecError, in_one_line
 from posebench.files.records import Place
 from posebench.files.yaml_records import record_from_yaml
@@ -32,7 +33,7 @@ AreaRuleName = Literal["annotation", "box"]
 ExifChoice = Literal["apply", "ignore"]
 AXES = (
     "checkpoints", "datasets", "boxes", "sizes", "policies", "flip", "decoders", "engines",
-    "precision", "transforms",
+    "precision", "transforms", "corruptions",
 )  # fmt: skip
 # What takes hours or all memory without making a number better is a slip of the hand.
 MOST_REPLICATES = 100_000
@@ -126,6 +127,7 @@ class Suite:
     `sizes` are `native`, `256x192` (height x width) or `0.5x`; `flip` is `own` (as the
     checkpoint says), true or false; the engine `own` is torch, or an exported file's runtime;
     `transforms` are `none` and texts of `suites.transforms`, such as `w4` and `prune-50`;
+    `corruptions` are `none` and texts of `datasets.corruptions`, such as `blur-3`;
     `claims` are ids of the shipped claims, YAML files, or claims written out. `probes` run on every
     checkpoint and data set; with probes, `sizes` may be empty, so that nothing is evaluated
     besides.
@@ -143,6 +145,7 @@ class Suite:
     engines: tuple[EngineName, ...] = ("own",)
     precision: tuple[Precision, ...] = ("fp32",)
     transforms: tuple[str, ...] = (NO_TRANSFORM,)
+    corruptions: tuple[str, ...] = (NO_CORRUPTION,)
     scoring: ScoringEntry = ScoringEntry()
     batch_size: int | None = None
     claims: tuple[str | Claim, ...] = ()
@@ -232,6 +235,7 @@ def _check_boxes(boxes: str | BoxesEntry) -> None:
 _CHECKS: Mapping[str, Callable[[Any], object]] = {
     "sizes": check_size_text,
     "transforms": parse_transform,
+    "corruptions": parse_corruption,
     "boxes": _check_boxes,
 }
 

@@ -456,7 +456,8 @@ def test_a_killed_run_loses_nothing_that_was_finished(folder: Path, people: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["ci", "resolution", "capacity", "decoders", "crowd", "quantisation", "pruning"]
+    "name",
+    ["ci", "resolution", "capacity", "decoders", "crowd", "quantisation", "pruning", "robustness"],
 )
 def test_shipped_suites_run_and_judge_their_claims(tmp_path: Path, name: str) -> None:
     out = tmp_path / name

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from posebench.datasets.checks.findings import Finding, finding, shortened
 from posebench.datasets.coco import ImageRecord, PoseDataset
+from posebench.datasets.corruptions.applying import corrupted
+from posebench.datasets.corruptions.names import parse_corruption
 from posebench.datasets.images.headers import ImageHeader, read_header, size_as_read
 from posebench.datasets.images.reading import read_image
 from posebench.errors import DataError
@@ -21,11 +23,20 @@ _BITS = 8
 
 
 def dataset_image(dataset: PoseDataset, index: int) -> NDArray[np.uint8]:
-    """Return one image (H, W, 3) BGR, of exactly the annotated size.
+    """Return one image (H, W, 3) BGR, of exactly the annotated size, corrupted if asked for.
 
     A resized copy is resampled if the data set's `reading` allows it. Raises `DataError` if the
     image cannot be read or has any other size.
     """
+    image = _sound_image(dataset, index)
+    corruption = parse_corruption(dataset.reading.corruption)
+    if corruption is None:
+        return image
+    record = dataset.images[index]
+    return corrupted(image, corruption, record.id, dataset.boxes_of(record.id))
+
+
+def _sound_image(dataset: PoseDataset, index: int) -> NDArray[np.uint8]:
     record, reading = dataset.images[index], dataset.reading
     image = read_image(record.path, reading.exif)
     height, width = image.shape[:2]

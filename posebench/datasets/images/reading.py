@@ -52,3 +52,27 @@ def _decoded(path: Path, flags: int) -> NDArray[Any]:
             hint="It is damaged or not an image. Get the file again.",
         )
     return image
+
+
+def read_gray(path: Path, at_least: int) -> NDArray[np.uint8]:
+    """Return the image (H, W) in grey, decoded at a fraction of its size where that is enough.
+
+    The longer side keeps `at_least` pixels, if it has so many. Raises `DataError` as `read_image`
+    does.
+    """
+    from posebench.datasets.images.headers import read_header
+
+    header = read_header(path)
+    longer = max(header.width, header.height)
+    flags = next(
+        (flag for factor, flag in _REDUCED.items() if longer >= factor * at_least),
+        cv2.IMREAD_GRAYSCALE,
+    )
+    return _decoded(path, flags).astype(np.uint8, copy=False)
+
+
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+}

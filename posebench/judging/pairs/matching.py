@@ -10,7 +10,7 @@ from posebench.suites.claims import LABEL, Claim
 
 # Axes of a grid. Where treatment and control share no value of one of the first, that is told as a
 # difference of their protocols.
-_PROTOCOL = ("dataset", "split", "boxes", "flip", "engine", "precision", "transform")
+_PROTOCOL = ("dataset", "split", "boxes", "flip", "engine", "precision", "transform", "corruption")
 _SIZE, _RELATIVE_SIZE, _POLICY = "size", "relative_size", "policy"
 _TRAINED = "1x"
 _DECODER, _OWN_DECODER = "decoder", "own_decoder"

@@ -13,6 +13,7 @@ from typing import Protocol
 from posebench.reporting.figures.cost import pareto_drawing, scaling_drawing
 from posebench.reporting.figures.drawing import Drawing
 from posebench.reporting.figures.keypoints import keypoints_drawing
+from posebench.reporting.figures.lab.robustness import robustness_drawing
 from posebench.reporting.figures.lab.transforms import bits_drawing, sparsity_drawing
 from posebench.reporting.figures.resolution import resolution_drawing
 from posebench.reporting.figures.style import Looks
@@ -56,6 +57,9 @@ RUN_FIGURES: Mapping[str, RunFigure] = MappingProxyType(
         "bits": RunFigure(bits_drawing, "with AP of a quantised network (transforms: w4)"),
         "sparsity": RunFigure(
             sparsity_drawing, "with AP of a pruned network (transforms: prune-50)"
+        ),
+        "robustness": RunFigure(
+            robustness_drawing, "with AP on corrupted images (corruptions: blur-3)"
         ),
     }
 )

@@ -111,8 +111,9 @@ def worth_of(result: CellResult) -> float:
 
 
 def way_of(result: CellResult) -> str:
-    """Return a result's policy, and its transform if it has one."""
-    return " ".join(each for each in (result.policy, result.transform) if each is not None)
+    """Return a result's policy, and its transform and corruption if it has one."""
+    ways = (result.policy, result.transform, result.corruption)
+    return " ".join(each for each in ways if each is not None)
 
 
 def has_own_settings(result: CellResult) -> bool:
@@ -122,17 +123,21 @@ def has_own_settings(result: CellResult) -> bool:
 
 
 def is_as_trained(result: CellResult) -> bool:
-    """Tell whether a cell has its checkpoint's own settings, and its network no transform."""
-    return has_own_settings(result) and result.transform is None
+    """Tell whether a cell has its checkpoint's own settings; network and images are unchanged."""
+    return has_own_settings(result) and _is_unchanged(result)
+
+
+def _is_unchanged(result: CellResult) -> bool:
+    return result.transform is None and result.corruption is None
 
 
 def with_own_decoders(cells: Sequence[ReadCell]) -> list[ReadCell]:
     """Return the cells with their checkpoints' own decoders, or all if there are none.
 
-    Of these, transformed networks are left out if there are others.
+    Of these, transformed networks and corrupted images are left out if there are others.
     """
     own = [cell for cell in cells if cell.result.has_own_decoder is not False] or list(cells)
-    return [cell for cell in own if cell.result.transform is None] or own
+    return [cell for cell in own if _is_unchanged(cell.result)] or own
 
 
 def short_name(name: str) -> str:

@@ -123,6 +123,8 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
     engines = [Column("engine", _engine)] if unusual else []
     if any(result.transform for result in results):
         engines.append(Column("transform", lambda r: r.protocol.transform))
+    if any(result.corruption for result in results):
+        engines.append(Column("corruption", lambda r: r.protocol.corruption))
     return [
         Column("checkpoint", lambda r: r.checkpoint.name),
         Column("paradigm", lambda r: r.checkpoint.paradigm or NO_VALUE),

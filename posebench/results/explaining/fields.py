@@ -18,6 +18,7 @@ FIELDS: Mapping[str, Kind] = {
     "images": "fixed",
     "category": "fixed",
     "exif": "network",
+    "corruption": "network",
     "boxes": "network",
     "min_box_score": "boxes filter",
     "box_nms": "boxes filter",

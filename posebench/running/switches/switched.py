@@ -30,6 +30,7 @@ _AXES = {
     "engine": "engines",
     "precision": "precision",
     "decoder": "decoders",
+    "corruption": "corruptions",
 }
 _FLIP_SHIFTS = ("shift_heatmap", "shift_simcc", "shift_coords")
 
@@ -66,6 +67,7 @@ def cell_suite(run: Run, cell: StoredCell) -> CellSuite:
         "engines": (protocol.engine or "own",),
         "precision": (protocol.precision.partition(",")[0],),
         "transforms": (protocol.transform,),
+        "corruptions": (protocol.corruption,),
         "claims": (),
         "trained": None,
         "probes": (),

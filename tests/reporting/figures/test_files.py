@@ -340,6 +340,7 @@ def test_no_name_becomes_markup_or_mathematics(tmp_path: Path, kind: str) -> Non
     cells = {"one": hostile}
     for text in ("w4", "prune-50"):
         cells[text] = replace(hostile, protocol=replace(hostile.protocol, transform=text))
+    cells["blur"] = replace(hostile, protocol=replace(hostile.protocol, corruption="blur-3"))
     folder = run_folder(tmp_path / "run", cells, keypoints={HOSTILE: 0.5})
     out = tmp_path / "plot.svg"
     plot_run(folder, kind, out)

@@ -15,6 +15,7 @@ from posebench.reporting.figures.names import add_name
 from posebench.reporting.figures.style import BLUE
 from posebench.results.reading import ReadCell
 
+LEVELS = [(name, level) for name in ("blur", "noise", "occluders") for level in range(1, 6)]
 TRANSFORMS = {
     "bits": ("w8", "w6", "w5", "w4", "w3", "w4a8", "answers-w4", "tokens-a4", "backbone-w4"),
     "sparsity": tuple(f"prune-{percent}" for percent in range(10, 100, 10)),
@@ -23,6 +24,11 @@ TRANSFORMS = {
 
 def transformed(cell: ReadCell, text: str) -> ReadCell:
     protocol = replace(cell.result.protocol, transform=text)
+    return replace(cell, result=replace(cell.result, protocol=protocol))
+
+
+def corrupted(cell: ReadCell, text: str) -> ReadCell:
+    protocol = replace(cell.result.protocol, corruption=text)
     return replace(cell, result=replace(cell.result, protocol=protocol))
 
 
@@ -60,6 +66,8 @@ def test_figures_of_runs_are_free_of_collisions(kind: str, count: int) -> None:
     cells = [ReadCell(c.result, keypoints, c.labels) for c in ladder(count)]
     for text in TRANSFORMS.get(kind, ()):
         cells += [transformed(c, text) for c in cells if c.result.transform is None]
+    if kind == "robustness":
+        cells += [corrupted(c, f"{name}-{level}") for c in cells for name, level in LEVELS]
     drawing = RUN_FIGURES[kind].draw(cells)
     assert drawing is not None
     with composed(drawing) as figure:

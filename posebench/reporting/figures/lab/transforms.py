@@ -97,7 +97,7 @@ def shown_cells(
     cells: Sequence[ReadCell], way: Way, measure: Measure | None = None
 ) -> list[ReadCell]:
     """Return the cells of a figure: those of its kind, and the same networks left as they are."""
-    own = [cell for cell in cells if has_own_settings(cell.result)]
+    own = [c for c in cells if c.result.corruption is None and has_own_settings(c.result)]
     measure = measure or main_measure(cell.result for cell in own)
     measured = [cell for cell in own if measure.of(cell.result) is not None]
     if not any(way.series(_transform(cell)) for cell in measured):

@@ -34,12 +34,12 @@ from posebench.suites.shipped import folder_of
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """The data sets of a run that are still there, by annotations and number of images.
+    """The data sets of a run that are still there, by annotations, number of images and corruption.
 
     `problems` say in words which are not.
     """
 
-    datasets: Mapping[tuple[str, int], PoseDataset]
+    datasets: Mapping[tuple[str, int, str], PoseDataset]
     problems: tuple[str, ...] = ()
 
     def of(self, cell: StoredCell) -> PoseDataset | None:
@@ -67,7 +67,7 @@ def load_run_data(run: Run, roots: Mapping[str, Path] | None = None) -> RunData:
 
     `roots` maps training data to folders, in the place of those where the run found them.
     """
-    found: dict[tuple[str, int], PoseDataset] = {}
+    found: dict[tuple[str, int, str], PoseDataset] = {}
     problems = []
     try:
         folder = folder_of(run.record.source)
@@ -83,7 +83,7 @@ def load_run_data(run: Run, roots: Mapping[str, Path] | None = None) -> RunData:
         except PosebenchError as error:
             problems.append(f"{request.dataset} cannot be read: {error}")
             continue
-        key = (dataset.annotations_sha256, len(dataset.images))
+        key = dataset.annotations_sha256, len(dataset.images), dataset.reading.corruption
         if key in wanted:
             found[key] = dataset
         else:
@@ -96,8 +96,8 @@ def _unseen(done: int, total: int) -> None:
     del done, total
 
 
-def _key(protocol: Protocol) -> tuple[str, int]:
-    return protocol.annotations_sha256, protocol.images
+def _key(protocol: Protocol) -> tuple[str, int, str]:
+    return protocol.annotations_sha256, protocol.images, protocol.corruption
 
 
 def pair_instances(run: Run, data: RunData, pair: CellPair) -> PairInstances:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from posebench.datasets.corruptions.names import NO_CORRUPTION
 from posebench.errors import UsageError, nearest
 from posebench.judging.claim_cells import cells_of
 from posebench.reporting.tables.pivot.means import averaged
@@ -30,6 +31,8 @@ from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
 from posebench.suites.transforms import NO_TRANSFORM
 
+# What goes without saying.
+_UNSAID = (("transform", {NO_TRANSFORM}), ("corruption", {NO_CORRUPTION}))
 _SHOWN = 3
 BEST = "best"
 
@@ -249,7 +252,7 @@ def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:
 def _shared(sources: Sequence[Source], used: set[str]) -> tuple[tuple[str, str], ...]:
     """Return the fields that are the same in all cells and not in the table.
 
-    Networks that are left as they are go without saying.
+    Networks and images that are left as they are go without saying.
     """
     names = dict.fromkeys(name for source in sources for name in source.fields)
     return tuple(
@@ -257,7 +260,7 @@ def _shared(sources: Sequence[Source], used: set[str]) -> tuple[tuple[str, str],
         for name in names
         if name not in used
         and len(values := {source.fields.get(name, "") for source in sources}) == 1
-        and (name, values) != ("transform", {NO_TRANSFORM})
+        and (name, values) not in _UNSAID
     )
 
 

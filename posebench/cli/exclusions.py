@@ -1,0 +1,34 @@
+"""What `posebench eval --exclude` does: print and keep numbers with and without some images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posebench.datasets.overlap.report import Exclusion
+from posebench.files.records import mapping_from_record
+from posebench.files.writing import naming_what_cannot_be_written
+from posebench.judging.explaining.excluding import excluded_scores
+from posebench.reporting.explaining.overlap import excluded_table
+from posebench.reporting.printing import print_fitting
+from posebench.results.cell import write_results
+from posebench.results.explaining.exclusion import write_excluded
+from posebench.results.store import read_run
+
+if TYPE_CHECKING:
+    from posebench.running.evaluation import RunResults
+
+
+def show_excluded(
+    folder: Path, done: RunResults, exclusion: Exclusion, json: Path | None
+) -> dict[str, Any]:
+    """Print both numbers of every cell, add them to the run and to `json`, and return them."""
+    run = read_run(folder)
+    found = excluded_scores(run, exclusion, [cell.id for cell in run.cells])
+    print_fitting(excluded_table(found))
+    write_excluded(folder, found)
+    more = {"excluded": mapping_from_record(found)}
+    if json is not None:
+        with naming_what_cannot_be_written(json):
+            write_results(json, done.results, done.settings, more)
+    return more

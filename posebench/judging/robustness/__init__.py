@@ -1,0 +1,1 @@
+"""What of its AP a network keeps on corrupted images. No torch."""

@@ -1,0 +1,1 @@
+"""What networks keep on corrupted images, as a table."""
