@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -75,9 +75,9 @@ class TextTable:
     def _laid_out(self, columns: Sequence[int], width: int) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column, room in zip(columns, self._widths(columns, width), strict=True):
-            side = "left" if self.words[column] else "right"
+            side: JustifyMethod = "left" if self.words[column] else "right"
             head = cell_text(self.header[column])
-            table.add_column(head, width=room, overflow="fold", justify=side)  # type: ignore[arg-type]
+            table.add_column(head, width=room, overflow="fold", justify=side)
         for index, row in enumerate(self.rows):
             style = self.styles[index] if self.styles else None
             table.add_row(*(row[column] for column in columns), style=style)
