@@ -73,7 +73,8 @@ def evaluate(
     file, or such a mapping: `{"name": "coco", "root": "DATA"}`; only its first `limit` images are
     taken. The other `fields`
     are those of a suite, as lists or single values: boxes, sizes, policies, flip, decoders,
-    engines, precision, scoring, batch_size, claims. `out` is the run directory, which keeps what it
+    engines, precision, transforms, corruptions, scoring, batch_size, claims. `out` is the run
+    directory, which keeps what it
     has; without it a temporary one is removed when the program ends. Cells that cannot run or fail
     say why in the run. Raises `PosebenchError` for what is not there or no suite can say.
     """

@@ -20,7 +20,8 @@ def explain_command(
         typer.Argument(help="What it is compared with: the same, or an id of the zoo."),
     ],
     ann: Annotated[
-        Path | None, typer.Option(help="Annotations, which results files are scored against.")
+        Path | None,
+        typer.Option(help="Annotations that results files are scored against; else the run's."),
     ] = None,
     dataset: options.AnnotatedKind = None,
     run: Annotated[

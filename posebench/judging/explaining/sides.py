@@ -60,6 +60,14 @@ class Side:
     result: PublishedResult | None = None
 
 
+def is_of_run(argument: str) -> bool:
+    """Tell whether an argument means a run directory or a cell of one."""
+    path = Path(argument)
+    return (path / RUN_FILE).is_file() or (
+        path.parent.name == _CELLS and (path.parent.parent / RUN_FILE).is_file()
+    )
+
+
 def read_side(argument: str, annotated: Annotated | None, name: str) -> Side:
     """Return the side that an argument means.
 
@@ -127,7 +135,7 @@ def _file_side(path: Path, annotated: Annotated | None, name: str) -> Side:
     if annotated is None:
         raise UsageError(
             f"{path} is a results file, which needs the annotations it is scored against.",
-            hint="Name them with --ann FILE.",
+            hint="Name them with --ann FILE; a run on the other side has its own.",
         )
     found = read_results(path, [annotated.dataset], [annotated.truth])
     file = ReadFile(name, found.columns)

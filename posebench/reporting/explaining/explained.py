@@ -15,6 +15,7 @@ from posebench.judging.explaining.explain import base_of, differing_fields, expl
 from posebench.judging.explaining.sides import (
     Annotated,
     Side,
+    is_of_run,
     published_side,
     read_side,
 )
@@ -67,9 +68,7 @@ def explained(request: ExplainRequest, progress: Progress) -> Explanation:
 
     Raises `PosebenchError` if a side cannot be read.
     """
-    annotated = None
-    if request.annotations is not None:
-        annotated = Annotated.of(load_annotated(request.annotations, request.dataset, None)[0])
+    annotated = _annotated(request, progress)
     mine = read_side(request.mine, annotated, _MINE)
     theirs = read_side(request.theirs, annotated, _OTHER)
     mine, theirs = _fitting_row(mine, theirs), _fitting_row(theirs, mine)
@@ -94,6 +93,19 @@ def explained(request: ExplainRequest, progress: Progress) -> Explanation:
         signs = (*signs, *signs_of(mine, theirs, annotated))
     found = explain(mine, theirs, measured, request.resampling, _in_order(signs))
     return replace(found, notes=(*found.notes, *notes))
+
+
+def _annotated(request: ExplainRequest, progress: Progress) -> Annotated | None:
+    """Return the annotations that were named, or else those of a run beside a results file."""
+    if request.annotations is not None:
+        return Annotated.of(load_annotated(request.annotations, request.dataset, None)[0])
+    arguments = request.mine, request.theirs
+    runs = [each for each in arguments if is_of_run(each)]
+    files = [each for each in arguments if each not in runs and Path(each).exists()]
+    if not runs or not files:
+        return None
+    side = read_side(runs[0], None, _MINE)
+    return Annotated.of(_board(request, side, progress).workload.dataset)
 
 
 def _in_order(signs: tuple[Sign, ...]) -> tuple[Sign, ...]:

@@ -144,8 +144,7 @@ def test_a_colleagues_file_is_made_again_by_the_planted_switch(
     cause: str, people: Path, right: Path, tmp_path: Path
 ) -> None:
     theirs = results_of(planted(cause, people, tmp_path), tmp_path / "theirs.json")
-    (annotations,) = (people / "annotations").glob("*.json")
-    found = why(right, theirs, may_run=True, annotations=annotations)
+    found = why(right, theirs, may_run=True)
     assert found.signs[0].cause == cause
     assert found.signs[0].explains == pytest.approx(1.0, abs=1e-3)
     assert found.signs[0].ap == pytest.approx(found.theirs.ap)
