@@ -23,13 +23,7 @@ from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import KeypointSet
 from posebench.datasets.known.forms import files_beside, in_form
 from posebench.datasets.known.record import Distances, KnownDataset
-from posebench.datasets.rules import (
-    LoadOptions,
-    Rules,
-    check_structure,
-    part_findings,
-    rules_of,
-)
+from posebench.datasets.rules import LoadOptions, Rules, check_structure, part_findings, rules_of
 from posebench.errors import DataError, UsageError
 from posebench.files.hashing import sha256_of
 from posebench.files.json_file import read_json
