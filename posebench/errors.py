@@ -13,6 +13,7 @@ PosebenchError
 ├── ZooError              a published checkpoint that is not known or cannot be fetched
 ├── EvaluationError       scoring was asked for something it cannot compute
 └── TrainingError         a recipe or a training run
+    └── LostStateError    the state of an interrupted training run
 """
 
 from __future__ import annotations
@@ -90,6 +91,10 @@ class EvaluationError(PosebenchError):
 
 class TrainingError(PosebenchError):
     """A recipe or a training run cannot go on."""
+
+
+class LostStateError(TrainingError):
+    """The state of an interrupted training run is damaged, or that of another recipe."""
 
 
 def in_one_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from posebench.errors import TrainingError
+from posebench.errors import LostStateError
 from posebench.files.writing import put_when_written
 from posebench.lab.training.initial_weights import initialise
 from posebench.lab.training.starting_points import Origin, take_weights
@@ -120,7 +120,7 @@ def save_state(identity: str, state: TrainingState, curve: Curve, path: Path) ->
 def restore_state(identity: str, state: TrainingState, path: Path) -> Curve:
     """Fill `state` from the file of an interrupted run, if there is one; return its curve so far.
 
-    Raises `TrainingError` if the file is damaged or of another recipe.
+    Raises `LostStateError` if the file is damaged or of another recipe.
     """
     if not path.is_file():
         return []
@@ -130,12 +130,12 @@ def restore_state(identity: str, state: TrainingState, path: Path) -> Curve:
         same = saved["recipe"] == identity
         curve = _fill(state, saved) if same else []
     except _DAMAGED as error:
-        raise TrainingError(
+        raise LostStateError(
             f"{path}, the state of an interrupted run, is damaged ({type(error).__name__}).",
             hint=hint,
         ) from None
     if not same:
-        raise TrainingError(f"{path} belongs to another recipe of the same name.", hint=hint)
+        raise LostStateError(f"{path} belongs to another recipe of the same name.", hint=hint)
     return curve
 
 

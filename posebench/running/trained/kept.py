@@ -29,6 +29,8 @@ TRAINED = "trained"
 _AT_SIZE = "@"
 _RECORD = "trained.json"
 _LOCKS = ".locks"
+# What a training leaves that was stopped.
+STATES = "*.state"
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def find_trained(run: Path, name: str, key: str) -> TrainedRecord | None:
 
 def is_begun(run: Path, name: str) -> bool:
     """Tell whether a training that was stopped has left its state."""
-    return any(trained_folder(run, name).glob("*.state"))
+    return any(trained_folder(run, name).glob(STATES))
 
 
 def clear_others(folder: Path, key: str) -> None:
@@ -178,7 +180,7 @@ def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     work = target.parent / f".copied-{uuid.uuid4().hex}"
     try:
-        shutil.copytree(source, work, ignore=shutil.ignore_patterns("*.state"))
+        shutil.copytree(source, work, ignore=shutil.ignore_patterns(STATES))
         shutil.rmtree(target, ignore_errors=True)
         work.rename(target)
     finally:

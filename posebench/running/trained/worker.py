@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import cv2
 import torch
 
+from posebench.errors import LostStateError, in_one_line
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
 from posebench.lab.training import train
@@ -20,6 +22,7 @@ from posebench.lab.training.validation import validation
 from posebench.running.executors.jobs import Send
 from posebench.running.reasons import reason_of
 from posebench.running.trained.kept import (
+    STATES,
     TrainedRecord,
     clear_others,
     find_trained,
@@ -30,6 +33,7 @@ from posebench.running.trained.kept import (
 )
 from posebench.suites.recipe import Recipe
 
+_log = logging.getLogger(__name__)
 # Seconds between two messages on one training.
 _PATIENCE = 0.3
 # Training gives way to whatever else the machine does.
@@ -91,7 +95,15 @@ def _trained(
 ) -> TrainedRecord:
     recipe, folder = job.recipe, trained_folder(job.run, job.recipe.name)
     clear_others(folder, job.key)
-    outcome = train(recipe, folder, validation(recipe, progress), progress, device)
+    evaluate = validation(recipe, progress)
+    try:
+        outcome = train(recipe, folder, evaluate, progress, device)
+    except LostStateError as error:
+        # Nobody but a suite made it, so that nobody has to remove it.
+        _log.warning("%s Its training begins anew.", in_one_line(error).partition(" Remove ")[0])
+        for state in folder.glob(STATES):
+            state.unlink()
+        outcome = train(recipe, folder, evaluate, progress, device)
     record = TrainedRecord(
         key=job.key,
         name=recipe.name,

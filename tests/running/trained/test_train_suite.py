@@ -13,7 +13,7 @@ from executor_suites import PATHS, TrainingDiesOnce
 from lab_suites import ARMS, instant_training, lab_suite
 from safetensors.torch import load_file
 
-from posebench.errors import TrainingError
+from posebench.errors import LostStateError, TrainingError
 from posebench.lab.training import Recipe, TrainingOutcome
 from posebench.running.executors import EXECUTORS, Site
 from posebench.running.sources import SuiteCheckpoint
@@ -112,6 +112,29 @@ def test_damage_is_trained_again(
     assert "is damaged. Its checkpoint is trained again." in caplog.text
     # The cache's copy too, or each run to come would train again.
     assert all(read_record(folder) is not None for folder in folders)
+
+
+def test_a_state_that_is_of_no_use_is_dropped(
+    tmp_path: Path,
+    trains: list[Recipe],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Such as one of an older version, whose recipes lacked a field."""
+
+    def train(recipe: Recipe, out: Path, *others: Any) -> TrainingOutcome:
+        state = out / f"{recipe.name}.state"
+        if not trains:
+            state.write_bytes(b"another version's")
+            trains.append(recipe)
+        if state.exists():
+            raise LostStateError(f"{state} belongs to another recipe.", hint="Remove it.")
+        return instant_training(recipe, out, *others)
+
+    monkeypatch.setattr(worker, "train", train)
+    (checkpoint,), _ = run(lab_suite(tmp_path, arms={"heatmap": {}}), tmp_path / "run")
+    assert checkpoint.problem is None
+    assert "belongs to another recipe. Its training begins anew." in caplog.text
 
 
 def test_what_fails_is_a_result_and_the_others_go_on(
