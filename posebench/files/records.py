@@ -6,7 +6,6 @@ An unknown key is an error that names the nearest valid one. Nothing in a file i
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,10 +88,11 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
         _check_keys(hints[key], item, inner, where)
 
 
-@functools.cache
 def _hints(kind: Any) -> dict[str, Any]:
-    """Return the types of a record's fields; finding them takes longer than to read a record."""
-    return typing.get_type_hints(kind)
+    """Return the types of a record's fields, cached: finding them takes longer than reading it."""
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
 
 
 def _could_be(option: Any, item: Any) -> bool:
@@ -129,3 +129,4 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+_HINTS: dict[Any, dict[str, Any]] = {}
