@@ -6,9 +6,8 @@ An unknown key is an error that names the nearest valid one. Nothing in a file i
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from posebench.errors import PosebenchError, SpecError, nearest
@@ -54,10 +53,6 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
         raise MisfitError(where, first["loc"], text) from None
 
 
-# The types of a record's fields: finding them takes longer than to read a record.
-_hints: Callable[[Any], dict[str, Any]] = functools.cache(typing.get_type_hints)
-
-
 def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
     """Raise `MisfitError` for the first key of `value` that `kind` does not have, at any depth."""
     if isinstance(value, list | tuple):
@@ -91,6 +86,13 @@ def _check_keys(kind: Any, value: Any, place: Place, where: str) -> None:
             name = ".".join(map(str, inner))
             raise MisfitError(where, inner, f"unknown key {name!r}. {nearest(str(key), valid)}")
         _check_keys(hints[key], item, inner, where)
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a record's fields, cached: finding them takes longer than reading it."""
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
 
 
 def _could_be(option: Any, item: Any) -> bool:
@@ -127,3 +129,4 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+_HINTS: dict[Any, dict[str, Any]] = {}

@@ -75,9 +75,7 @@ class _Pool:
             found, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=_PATIENCE)
             if not found:
                 if all(key is None for _, key in self._busy.values()):
-                    _log.warning(
-                        "No worker of the Ray cluster has started yet: it may have no room."
-                    )
+                    _log.warning("No worker of the Ray cluster has started yet: is there room?")
                 continue
             (ready,) = found
             actor, key = self._busy.pop(ready)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import fake_slurm as fake
 import pytest
 
 from posebench.errors import DataError, MissingExtraError, UsageError
@@ -190,6 +193,48 @@ def test_what_cannot_be_submitted_is_said(
     who = Workers(start, ("cpu",), site=Site(logs=tmp_path, options=options))
     with pytest.raises(UsageError, match=said):
         run("slurm", {"a": ("none", 1)}, who)
+
+
+@pytest.fixture
+def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put commands that look like SLURM's on PATH; return the folder of their state."""
+    path = fake.install(tmp_path / "bin")
+    state = tmp_path / "state"
+    state.mkdir()
+    monkeypatch.setenv("PATH", f"{path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SLURM", str(state))
+    return state
+
+
+@pytest.mark.slow
+@needs("submitit")
+def test_an_array_is_submitted_watched_and_tried_again(tmp_path: Path, fake_slurm: Path) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    options = {"partition": "gpu", "timeout_min": "30", "cpus_per_task": "2"}
+    who = Workers(start, ("cpu",) * 3, site=Site(tmp_path / "jobs", options), keeps=keeps)
+    jobs = {"x": ("none", 1), "dies": ("die twice", str(marks)), "z": ("none", 3)}
+    reasons: list[str] = []
+    with_log = with_retries(EXECUTORS["slurm"], jobs, who, lambda *_: None)
+    with caplog_at_warning(reasons):
+        outcomes = dict(with_log)
+    assert outcomes == {"x": 1, "dies": str(marks), "z": 3}
+    assert len(reasons) == 2 and all("on node7" in each for each in reasons)
+    assert all("FAILED, SIGKILL, log " in each for each in reasons)
+    script = (fake_slurm / "script-1").read_text()
+    for line in ("--partition=gpu", "--time=30", "--cpus-per-task=2", "--array=0-2%3"):
+        assert line in script, script
+
+
+@contextmanager
+def caplog_at_warning(lines: list[str]) -> Iterator[None]:
+    """Collect what is said of jobs that are tried again."""
+    log = logging.getLogger("posebench.running.executors.retrying")
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    yield
+    log.removeHandler(handler)
 
 
 def test_no_engine_is_loaded_unless_asked_for() -> None:
