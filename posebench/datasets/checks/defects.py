@@ -43,7 +43,7 @@ def find_defects(raw: Mapping[str, Any], rules: Rules) -> list[Finding]:
         found.append(Finding("not-objects", what, not_objects))
     found += _image_defects(images, rules.kind)
     sizes = {row["id"]: row for row in images if is_integer(row.get("id"))}
-    found += _reference_defects(raw, sizes)
+    found += _reference_defects(raw, sizes, rules.kind)
     found += category_findings(raw, [category for category, _ in rules.categories])
     for category, keypoints in rules.categories:
         found += name_findings(category, keypoints)
@@ -154,7 +154,9 @@ def tidied(raw: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:
     return {**raw, "images": images, "annotations": [filled(row) for row in raw["annotations"]]}
 
 
-def _reference_defects(raw: Mapping[str, Any], images: Mapping[Any, Any]) -> list[Finding]:
+def _reference_defects(
+    raw: Mapping[str, Any], images: Mapping[Any, Any], kind: str
+) -> list[Finding]:
     rows = [row for row in raw["annotations"] if isinstance(row, dict)]
     ids = Counter(row.get("id") for row in rows if is_integer(row.get("id")))
     found = finding(
@@ -176,6 +178,8 @@ def _reference_defects(raw: Mapping[str, Any], images: Mapping[Any, Any]) -> lis
             if not is_integer(row.get("image_id")) or row["image_id"] not in images
         ),
     )
+    if kind == "distance":  # which pycocotools never sees
+        return found
     found += finding(
         "annotation-id-zero",
         "Annotation id 0 is in use, which pycocotools takes for unmatched; posebench renumbers",
