@@ -236,8 +236,11 @@ def _value(effect: Estimate | None) -> float:
 
 
 def _unsaid(names: Sequence[str], mine: Side, theirs: Side) -> list[str]:
-    """Return the fields that one side alone states."""
-    return [n for n in names if (mine.fields.get(n) is None) != (theirs.fields.get(n) is None)]
+    """Return the fields that one side alone states; labelled boxes have no filters to state."""
+    one, other = mine.fields, theirs.fields
+    if GROUND_TRUTH in (one.get("boxes"), other.get("boxes")):
+        names = [name for name in names if name not in _FILTERS]
+    return [name for name in names if (one.get(name) is None) != (other.get(name) is None)]
 
 
 def _notes(mine: Side, theirs: Side, draws: _Draws) -> list[str]:
