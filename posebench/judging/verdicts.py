@@ -39,6 +39,9 @@ from posebench.suites.claims import Claim, Scope
 
 VerdictWord = Literal["supported", "refuted", "inconclusive", "not comparable", "untested"]
 LEVEL = 0.05
+# Between a data set and what was trained on, where a claim has several of these.
+_TRAINED_ON = " trained on "
+_WHOLE = -1  # in the place of a data set's number, where there is one
 
 
 @dataclass(frozen=True)
@@ -123,28 +126,34 @@ def _adjusted(estimated: Sequence[Verdict]) -> tuple[Verdict, ...]:
 
 def _with_parts_decided(estimated: Sequence[Verdict]) -> list[Verdict]:
     """Return verdicts with a word for each of their data sets, each adjusted by itself."""
-    by_name: dict[str, list[float | None]] = {}
-    for verdict in estimated:
-        for part in verdict.by_dataset:
-            by_name.setdefault(part.dataset, []).append(part.p)
-    adjusted = {name: iter(holm(values)) for name, values in by_name.items()}
+    families: dict[str, dict[tuple[int, int], float | None]] = {}
+    for place, verdict in enumerate(estimated):
+        for number, part in enumerate(verdict.by_dataset):
+            name = part.dataset.partition(_TRAINED_ON)[0]
+            families.setdefault(name, {})[place, number] = part.p
+        if not verdict.by_dataset and len(verdict.datasets) == 1:
+            families.setdefault(verdict.datasets[0], {})[place, _WHOLE] = verdict.p
+    adjusted = {
+        key: p
+        for family in families.values()
+        for key, p in zip(family, holm([*family.values()]), strict=True)
+    }
     return [
         replace(
             verdict,
             by_dataset=tuple(
-                _part_decided(verdict.claim, part, next(adjusted[part.dataset]))
-                for part in verdict.by_dataset
+                _part_decided(verdict.claim, part, adjusted[place, number])
+                for number, part in enumerate(verdict.by_dataset)
             ),
         )
-        for verdict in estimated
+        for place, verdict in enumerate(estimated)
     ]
 
 
 def _part_decided(claim: Claim, part: OnOneDataSet, p_holm: float | None) -> OnOneDataSet:
-    word: VerdictWord = "inconclusive"
-    if p_holm is not None and p_holm < LEVEL:
-        word = "supported" if _agrees(claim, part.effect) else "refuted"
-    return replace(part, p_holm=p_holm, verdict=word)
+    agreed: VerdictWord = "supported" if _agrees(claim, part.effect) else "refuted"
+    told = p_holm < LEVEL if p_holm is not None else not _is_sampled(claim)
+    return replace(part, p_holm=p_holm, verdict=agreed if told else "inconclusive")
 
 
 def _estimate(claim: Claim, cells: Sequence[ClaimCell], replicates: Replicates) -> Verdict:
@@ -205,7 +214,7 @@ def _by_dataset(
     sets = [place[0] for place in places]
     parts = list[OnOneDataSet]()
     for place, own in places.items():
-        name = place[0] if sets.count(place[0]) == 1 else " trained on ".join(place)
+        name = place[0] if sets.count(place[0]) == 1 else _TRAINED_ON.join(place)
         found = estimate_of(claim, own, cells, replicates)
         chance = found.low, found.high, found.p, found.detectable
         parts.append(OnOneDataSet(name, found.effect, *chance, found.by_seed))

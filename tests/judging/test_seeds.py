@@ -243,6 +243,29 @@ def test_the_verdict_on_one_data_set_is_adjusted_over_claims_on_it() -> None:
         assert (mine.p_holm, theirs.p_holm) == (2 * mine.p, max(2 * mine.p, theirs.p))
 
 
+def test_claims_on_one_data_set_count_among_those_that_meet_it() -> None:
+    cells = trained_cells({"s": [0.03, 0.032, 0.034]})
+    cells += trained_cells({"s": [0.02, 0.021, 0.019]}, fields={"dataset": "lsp"})
+    alone = [replace(CLAIM, id=name, at={"dataset": "people"}) for name in "xy"]
+    both, *_ = judge([CLAIM, *alone], cells, replicates_of_cells(cells, NOISE))
+    people, lsp = both.by_dataset
+    assert people.p is not None and people.p_holm == pytest.approx(3 * people.p)
+    assert lsp.p_holm == lsp.p
+
+
+def test_a_number_without_chance_has_a_verdict_on_each_data_set() -> None:
+    cells = [
+        replace(
+            cell, values={**cell.values, "params M": 1.0 + (cell.fields["paradigm"] == "simcc")}
+        )
+        for name in ("people", "lsp")
+        for cell in trained_cells({"s": [0.03]}, fields={"dataset": name})
+    ]
+    (verdict,) = judge([replace(CLAIM, metric="params M")], cells, {})
+    words = [part.verdict for part in verdict.by_dataset]
+    assert (verdict.verdict, words) == ("supported", ["supported", "supported"])
+
+
 def test_arms_trained_on_two_data_sets_pair_within_each() -> None:
     cells = [
         cell

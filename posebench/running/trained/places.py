@@ -90,7 +90,11 @@ def _placed(
     if root is None:
         return entry if kept is None else replace(entry, **kept)
     own = root / KEYPOINTS_FILE
-    keypoints = str(own) if entry.keypoints is None and own.is_file() else entry.keypoints
+    keypoints = entry.keypoints
+    if keypoints is None:
+        keypoints = str(own) if own.is_file() else None
+    elif keypoints not in KEYPOINT_SETS and kept is not None:
+        keypoints = kept["keypoints"]  # a file beside the suite, not in the folder
     return replace(entry, folder=str(root.absolute()), keypoints=keypoints)
 
 

@@ -47,6 +47,23 @@ def test_means_and_standard_deviations_over_seeds(tmp_path: Path) -> None:
     assert json.loads(TEXT_FORMATS["json"](pivot, False))["mean_over"] == "labels.seed"
 
 
+def test_the_checkpoint_stays_where_it_is_a_row(tmp_path: Path) -> None:
+    cells = {
+        f"{name}{policy}": result(name, 0.5, policy=policy)
+        for name in "ab" for policy in ("native", "pool")
+    }  # fmt: skip
+    folder = run_folder(tmp_path, cells)
+    request = PivotRequest(("checkpoint",), columns=(), mean_over="policy")
+    assert [row.keys for row in pivot_runs([folder], request).rows] == [("a",), ("b",)]
+
+
+def test_what_is_averaged_over_may_be_part_of_the_protocol(tmp_path: Path) -> None:
+    cells = {text: result("a", 0.5, corruption=text) for text in ("none", "blur-1", "blur-2")}
+    request = PivotRequest(("checkpoint",), columns=(), mean_over="corruption")
+    (row,) = pivot_runs([run_folder(tmp_path, cells)], request).rows
+    assert row.entries[0] is not None and row.entries[0].count == 3
+
+
 @pytest.mark.parametrize(
     ("request_", "changes", "said"),
     [

@@ -55,6 +55,9 @@ def test_a_folder_elsewhere(suite: Suite, tmp_path: Path) -> None:
     found = with_places(without_places(suite), tmp_path, {"people": elsewhere})
     assert found.trained is not None
     assert found.trained.data_entries[1].folder == str(elsewhere)
+    moved = with_places(without_places(suite), tmp_path, {"more": elsewhere})
+    assert moved.trained is not None
+    assert moved.trained.data_entries[2].keypoints == str(tmp_path / "own.yaml")
     check_roots(["people", "more"], [suite])
     with pytest.raises(UsageError, match="people"):
         check_roots(["peple"], [suite])

@@ -23,10 +23,12 @@ def averaged(
     for source in sources:
         place = tuple(source.fields.get(name, "") for name in fields)
         groups.setdefault(place, []).append(source)
-    return [_averaged(group, over, metrics) for group in groups.values()]
+    return [_averaged(group, over, fields, metrics) for group in groups.values()]
 
 
-def _averaged(group: Sequence[Source], over: str, metrics: Sequence[str]) -> Source:
+def _averaged(
+    group: Sequence[Source], over: str, place: Sequence[str], metrics: Sequence[str]
+) -> Source:
     first = group[0]
     seen: dict[str, Source] = {}
     for source in group:
@@ -42,7 +44,7 @@ def _averaged(group: Sequence[Source], over: str, metrics: Sequence[str]) -> Sou
                 "into one place of the table.",
                 hint=f"Add a field that differs to --rows or --columns: {', '.join(names)}.",
             )
-        _check_comparable(first, source, metrics)
+        _check_comparable(first, source, over, metrics)
     lacking = next((source for source in group if _lacks(source, metrics)), None)
     shown = first if lacking is None else lacking
     means = {name: _mean([source.cell.values.get(name) for source in group]) for name in metrics}
@@ -52,15 +54,18 @@ def _averaged(group: Sequence[Source], over: str, metrics: Sequence[str]) -> Sou
         for name, text in shown.fields.items()
         if all(source.fields.get(name) == text for source in group)
     }
-    return replace(shown, means=means, fields={**fields, "checkpoint": ", ".join(seen)})
+    if "checkpoint" not in place:
+        fields["checkpoint"] = ", ".join(dict.fromkeys(s.fields["checkpoint"] for s in group))
+    return replace(shown, means=means, fields=fields)
 
 
-def _check_comparable(one: Source, other: Source, metrics: Sequence[str]) -> None:
+def _check_comparable(one: Source, other: Source, over: str, metrics: Sequence[str]) -> None:
     kinds = {number_named(name).kind for name in metrics}
-    names = [n for n, v in one.cell.identity.items() if other.cell.identity.get(n) != v]
+    there = other.cell.identity
+    names = [n for n, v in one.cell.identity.items() if there.get(n) != v and n != over]
     if "speed" in kinds:
-        there = other.cell.conditions
-        names += [n for n, v in one.cell.conditions.items() if there.get(n) != v]
+        conditions = other.cell.conditions
+        names += [n for n, v in one.cell.conditions.items() if conditions.get(n) != v]
     if names and kinds != {"network"}:
         raise UsageError(
             f"{one.cell.id} and {other.cell.id} were measured otherwise ({', '.join(names)}), so "
