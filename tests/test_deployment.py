@@ -200,7 +200,7 @@ def test_the_completion_script_is_printed(shell: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "place", "expected"),
-    [("posebench ex", 1, ["export"]), ("posebench table --ba", 2, ["--baseline"])],
+    [("posebench expo", 1, ["export"]), ("posebench table --ba", 2, ["--baseline"])],
 )
 def test_completion_answers(words: str, place: int, expected: list[str]) -> None:
 

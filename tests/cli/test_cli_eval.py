@@ -477,7 +477,7 @@ def test_what_a_run_directory_has_is_not_run_again(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a network ran")
 
-    monkeypatch.setattr("posebench.running.run_suite.PassWorker.__call__", refuse)
+    monkeypatch.setattr("posebench.running.run_pass.PassWorker.__call__", refuse)
     monkeypatch.setattr("posebench.running.run_pass.predict_in_segments", refuse)
     again = run(*asked)
     assert (again.code, again.out) == (0, first.out)

@@ -13,10 +13,10 @@ from posebench.reporting.figures.names import add_name
 from posebench.reporting.figures.style import LINE_WIDTH, SOFT, Looks, line_legend, paradigm_of
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.values import (
-    AP_MEASURE,
     Measure,
     View,
     is_as_trained,
+    main_measure,
     measured_by,
     protocol_line,
     short_name,
@@ -135,13 +135,17 @@ def _titled(cost: Cost, protocol: str) -> Cost:
 
 
 def front(
-    points: Sequence[Point], more_is_better: bool, measure: Measure = AP_MEASURE
+    points: Sequence[Point], more_is_better: bool, measure: Measure | None = None
 ) -> list[Point]:
-    """Return the points that no other one beats in both, from the cheapest on."""
+    """Return the points that no other one beats in both, from the cheapest on.
+
+    Without a `measure` it is the score that results are known by.
+    """
     sign = -1 if more_is_better else 1
+    drawn = measure or main_measure(result for _, result in points)
 
     def worth(result: CellResult) -> float:
-        return measure.known(result) if measure.more_is_better else -measure.known(result)
+        return drawn.known(result) if drawn.more_is_better else -drawn.known(result)
 
     found: list[Point] = []
     for x, result in sorted(points, key=lambda point: (sign * point[0], -worth(point[1]))):
