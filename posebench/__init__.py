@@ -1,7 +1,7 @@
 """posebench: evaluate and benchmark 2D human-pose checkpoints, heatmap, SimCC and regression.
 
 What a Python program needs most stands here; importing it loads neither torch nor pandas. Mistakes
-of a caller are `posebench.errors.PosebenchError`, with the words of the command line.
+of a caller are `posebench.PosebenchError`, with the words of the command line.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posebench.__version__ import __version__ as __version__
+from posebench.errors import PosebenchError as PosebenchError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from posebench.suites.fields import EvaluationFields
     from posebench.suites.suite import CheckpointEntry, DatasetEntry
 
-__all__ = ["__version__", "evaluate", "load", "load_results", "score", "verdicts"]
+__all__ = ["PosebenchError", "__version__", "evaluate", "load", "load_results", "score", "verdicts"]
 
 PathLike = str | os.PathLike[str]
 

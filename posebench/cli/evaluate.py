@@ -9,7 +9,7 @@ import typer
 
 from posebench.cli import options
 from posebench.datasets.corruptions.names import NO_CORRUPTION
-from posebench.suites.suite import MOST_CROPS, MOST_REPLICATES
+from posebench.suites.suite import MOST_CROPS
 from posebench.suites.transforms import NO_TRANSFORM
 
 if TYPE_CHECKING:
@@ -85,12 +85,10 @@ def evaluate_command(
     replicates: Annotated[
         int,
         typer.Option(
-            min=0,
-            max=MOST_REPLICATES,
-            help="Resamples of the images behind intervals; 0 for none.",
+            min=0, metavar="N", help="Resamples of the images behind intervals; 0 for none."
         ),
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the resamples.")] = 0,
     interval: Annotated[str, typer.Option(help="percentile or bca.")] = "percentile",
     official: Annotated[
         bool, typer.Option("--official", help="Score with pycocotools or xtcocotools as well.")
@@ -122,7 +120,10 @@ def evaluate_command(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, max=MOST_CROPS, help="Crops per forward pass; by default 8, or 64 on a GPU."
+            min=1,
+            max=MOST_CROPS,
+            metavar="N",
+            help="Crops per forward pass; by default 8, or 64 on a GPU.",
         ),
     ] = None,
     threads: options.Threads = None,

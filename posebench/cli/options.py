@@ -67,13 +67,16 @@ def _bearable(threads: int | None) -> int | None:
 
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, callback=_bearable, help="CPU threads; by default torch's choice."),
+    typer.Option(
+        min=1, callback=_bearable, metavar="N", help="CPU threads; by default torch's choice."
+    ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
         min=0,
         callback=_bearable,
+        metavar="N",
         help="Threads that read images and cut crops ahead of the network; by default none, or up "
         "to 8 for a GPU. No answer depends on it.",
     ),

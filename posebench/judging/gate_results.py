@@ -36,7 +36,7 @@ def offenders(gate: Gate, cells: Sequence[CellComparison]) -> list[tuple[str, st
             found.append((cell.id, f"speeds are not comparable: {cell.speed_reason}"))
         elif change is not None and _fails(gate, change):
             found.append((cell.id, _shown(change)))
-    lost = [cell for cell in cells if cell.state in ("missing", "incomparable", "failed")]
+    lost = [cell for cell in cells if cell.state in ("missing", "incomparable", "failed", "new")]
     if lost and not found and all(cell.change(gate.metric) is None for cell in cells):
         found.append((lost[0].id, f"no cell has {gate.metric} in both runs, so nothing was judged"))
     return found

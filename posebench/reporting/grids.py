@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 
-from posebench.reporting.text_tables import TextTable, terminal_table, width_of
+from posebench.reporting.text_tables import TextTable, terminal_table
 from posebench.reporting.texts import NO_VALUE
 
 _COLUMN = "column"
@@ -43,13 +43,13 @@ def fitted(grid: Grid, width: int) -> tuple[Grid, list[str]]:
     its own below its value.
     """
     grid, left_out = _without_spare_fields(grid, width)
-    if width_of(grid.table) <= width:
+    if grid.table.needed(width) <= width:
         return grid, left_out
     listed = _listed(grid)
     if listed.table.height(width) < grid.table.height(width):
         grid, dropped = _without_spare_fields(listed, width)
         left_out += dropped
-    if width_of(grid.table) > width:
+    if grid.table.needed(width) > width:
         values = [[value and _in_two_lines(value) for value in own] for own in grid.values]
         grid = replace(grid, values=values)
     return grid, left_out
@@ -62,7 +62,7 @@ def _without_spare_fields(grid: Grid, width: int) -> tuple[Grid, list[str]]:
         kept = [keys[:index] + keys[index + 1 :] for keys in grid.keys]
         if grid.fields[index] == _COLUMN or len({*kept}) < len(kept):
             continue
-        if width_of(grid.table) > width:
+        if grid.table.needed(width) > width:
             left_out.append(grid.fields[index])
             fields = grid.fields[:index] + grid.fields[index + 1 :]
             grid = replace(grid, fields=fields, keys=kept)

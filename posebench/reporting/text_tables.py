@@ -1,7 +1,8 @@
 """Tables of texts, for the terminal and as Markdown, and which columns fit a width.
 
 One rule for widths: words fold between words, names and numbers stay whole, and columns that find
-no room go on below. A table may leave its most dispensable columns out before that.
+no room go on below. A table may leave its most dispensable columns out before that. A name that
+would take more than half of the width, as those of published files do, goes on in a second line.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from posebench.reporting.escaping import one_line
 
 _GAP = 2
 _NARROWEST = 6
+_SHORT_NAME = 30
 _MORE = "more columns of these rows, for which there was no room above:"
 
 
@@ -51,6 +53,15 @@ class TextTable:
         """Return in how many lines its rows stand at a width, one for each row and part."""
         return len(self.rows) * len(self._parts(width))
 
+    def needed(self, width: int) -> int:
+        """Return how wide the table is if long names fold, as they do at a width."""
+        columns = range(len(self.header))
+        wholes = [
+            min(self._whole(i), _longest_name(width)) if self.words[i] else self._whole(i)
+            for i in columns
+        ]
+        return _with_gaps(wholes)
+
     def _parts(self, width: int) -> list[list[int]]:
         """Return which columns stand side by side, part by part."""
         names, repeated = self._names()
@@ -58,7 +69,7 @@ class TextTable:
         parts, part = list[list[int]](), names
         for column in others:
             beside = [*part, column]
-            needed = _with_gaps(map(self._least, beside))
+            needed = _with_gaps(self._least(each, width) for each in beside)
             if needed > width and part not in (names, repeated):
                 parts.append(part)
                 part, beside = repeated, [*repeated, column]
@@ -88,7 +99,7 @@ class TextTable:
         wholes = list(map(self._whole, columns))
         parts = list(map(self._longest_part, columns))
         limits = (
-            list(map(self._least, columns)),
+            [self._least(column, width) for column in columns],
             parts,
             [min(_NARROWEST, part) for part in parts],
         )
@@ -108,8 +119,15 @@ class TextTable:
         parts = (part for text in self._texts(column) for part in text.split())
         return max((Text(part).cell_len for part in parts), default=1)
 
-    def _least(self, column: int) -> int:
-        return self._longest_part(column) if self.words[column] else self._whole(column)
+    def _least(self, column: int, width: int) -> int:
+        if self.words[column]:
+            return min(self._longest_part(column), _longest_name(width))
+        return self._whole(column)
+
+
+def _longest_name(width: int) -> int:
+    """Return how many columns of a terminal a name may take before it folds."""
+    return max(width // 2, _SHORT_NAME)
 
 
 def _with_gaps(widths: Iterable[int]) -> int:
@@ -177,7 +195,7 @@ def columns_that_fit(
     shown = [name for name in wanted if name not in dispensable]
     for name in reversed(dispensable):
         wider = [each for each in wanted if each in shown or each == name]
-        if width_of(table_of(wider)) <= width:
+        if table_of(wider).needed(width) <= width:
             shown = wider
     return shown
 

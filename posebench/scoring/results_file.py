@@ -72,6 +72,7 @@ def read_detections(path: Path, expected: Expected | int) -> ResultsFile:
         faults = [replace(faults[0], hint=hint), *faults[1:]]
     raise_faults(path, faults)
     raise_faults(path, box_count_faults(blocks.boxed, blocks.rows))
+    raise_faults(path, blocks.mixed)
     columns = join_columns(blocks.parts, expected.keypoint_count)
     raise_faults(path, _negative_boxes(columns))
     columns, said = _of_categories(path, columns, expected.categories)

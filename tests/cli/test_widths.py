@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from posebench.cli import app
+from posebench.cli.examples import EXAMPLES
 from posebench.results.store import read_run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -48,6 +49,12 @@ def test_a_terminal_loses_nothing_that_a_pipe_shows(
         assert numbers_in(piped) <= numbers_in(text)
         assert {name for name in names if name in text} == shown
         assert "…" not in text
+
+
+def test_help_is_whole_at_80_columns() -> None:
+    for command in EXAMPLES:
+        done = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "80"})
+        assert (done.exit_code, "…" in done.output) == (0, False), done.output
 
 
 def test_reasons_that_cells_share_stand_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,13 @@ def test_a_checkpoint_that_cannot_be_loaded_fails_all_its_cells(tmp_path: Path) 
     assert states(old, new) == {"a": "failed", "b": "failed", "c": "unchanged", "lost": "neither"}
 
 
+def test_a_gate_that_meets_new_cells_alone_has_judged_nothing(tmp_path: Path) -> None:
+    old = run_folder(tmp_path / "old", {})
+    new = run_folder(tmp_path / "new", {"a": result()})
+    comparison = compare_runs(old, new, GATES)
+    assert [cell.state for cell in comparison.cells] == ["new"] and not comparison.passed
+
+
 def test_tables_of_other_images_give_a_plain_difference(tmp_path: Path) -> None:
     old = run_folder(tmp_path / "old", {"a": result()}, {"a": made_up_table(0.9)})
     new = run_folder(tmp_path / "new", {"a": result(ap=0.3)}, {"a": made_up_table(0.3, images=30)})

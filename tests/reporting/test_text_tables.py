@@ -89,3 +89,19 @@ def test_a_grid_lists_its_values_where_most_places_are_empty() -> None:
     assert full.table.header == ("id", "64x48", "96x80", "128x96", "192x144")
     whole, left_out = fitted(grid(filled=False), 60)
     assert (whole, left_out) == (grid(filled=False), [])
+
+
+def test_a_long_name_leaves_room_for_its_numbers() -> None:
+    end = "256x192-ffd48c05_20230314"
+    names = [f"td-hm_ViTPose-{size}-simple_8xb64-210e_coco-{end}" for size in ("huge", "base")]
+    texts = {"AP": "78.9", "AP 95%": "76.1–81.7", "AR": "83.9"}
+
+    def table_of(shown: Sequence[str]) -> TextTable:
+        return terminal_table(shown, [[texts.get(each, name) for each in shown] for name in names])
+
+    wanted = ["checkpoint", *texts]
+    assert columns_that_fit(wanted, ("AP 95%", "AR"), 80, table_of) == wanted
+    _, *lines = at_width(table_of(wanted), 80)
+    for name, above, below in zip(names, lines[::2], lines[1::2], strict=True):
+        start, *numbers = above.split(maxsplit=1)
+        assert (start + below, numbers[0].split()) == (name, [*texts.values()])

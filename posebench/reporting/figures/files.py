@@ -84,7 +84,10 @@ def plot_verdicts(source: Path, out: Path) -> None:
     effect, and the errors of `write_drawing`.
     """
     run = read_run(source)
-    drawing = verdicts_drawing(verdicts_of(run))
+    verdicts = verdicts_of(run)
+    judged = {cell_id for verdict in verdicts for cell_id in verdict.cells}
+    results = [cell.result for cell in run.cells if cell.id in judged]
+    drawing = verdicts_drawing(verdicts, results)
     if drawing is None:
         raise UsageError(
             f"{source} holds no claim with an effect.", hint="posebench claims says why."

@@ -15,7 +15,6 @@ from posebench.reporting.text_tables import (
     cell_text,
     columns_that_fit,
     terminal_table,
-    width_of,
 )
 from posebench.reporting.texts import NO_VALUE, number_text, points
 from posebench.results.cell import CellResult
@@ -159,7 +158,7 @@ def results_table(results: Sequence[CellResult], width: int) -> RenderableType:
             shown.remove(column)
             lifted.append(column)
     for header in LIFTED_FIRST:
-        if width_of(_table(results, shown)) <= width:
+        if _table(results, shown).needed(width) <= width:
             break
         column = next(column for column in shown if column.header == header)
         if len({column.show(result) for result in results}) == 1:

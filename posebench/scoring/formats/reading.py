@@ -69,6 +69,18 @@ class Blocks:
             if names
         ]
 
+    @property
+    def mixed(self) -> list[Finding]:
+        """What is wrong if scores were made up for some rows and the others have their own."""
+        counts = self._adapter.changes
+        named = (("score", MEAN_SCORE), ("score of each keypoint", WITHOUT_THIRD))
+        own = ((self.rows - counts[name], what) for what, name in named if counts[name])
+        return [
+            Finding("results-fields", f"Only {count} of {self.rows} results have a {what}")
+            for count, what in own
+            if count
+        ]
+
     def take(self, rows: list[dict[str, Any]]) -> None:
         """Turn a block of rows into columns."""
         if not rows:

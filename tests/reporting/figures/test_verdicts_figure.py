@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_store import result
 from trained_cells import CLAIM, replicates_of_cells, trained_cells
 
 from posebench.judging.verdicts import Verdict, judge
@@ -30,8 +31,9 @@ def test_a_row_for_each_claim_and_data_set() -> None:
 
 def test_panels_are_of_one_unit(tmp_path: Path) -> None:
     trend = replace(CLAIM, id="within", direction="within", margin=0.01)
-    drawing = verdicts_drawing(judged(CLAIM, trend))
+    drawing = verdicts_drawing(judged(CLAIM, trend), [result()])
     assert drawing is not None and len(drawing.panels) == 1
+    assert "images" in drawing.heading and "boxes gt" in drawing.heading
     written = tmp_path / "verdicts.svg"
     write_drawing(drawing, written)
     text = written.read_text(encoding="utf-8")

@@ -254,6 +254,18 @@ def test_a_score_that_one_result_lacks_is_a_fault(
         ap_of(truth, written(tmp_path, rows))
 
 
+def test_a_score_that_only_the_first_result_lacks_is_a_fault(
+    truth: Path, rows: list[Row], tmp_path: Path
+) -> None:
+    whole = rows[0]
+    rows[0] = {key: value for key, value in whole.items() if key != "score"}
+    with pytest.raises(DataError, match="Only 29 of 30 results have a score"):
+        ap_of(truth, written(tmp_path, rows))
+    rows[0] = {**whole, "keypoints": nested(whole, 2)}
+    with pytest.raises(DataError, match="Only 29 of 30 results have a score of each keypoint"):
+        ap_of(truth, written(tmp_path, rows))
+
+
 def test_a_name_that_no_image_has_is_a_fault(truth: Path, rows: list[Row], tmp_path: Path) -> None:
     path = written(tmp_path, [{**alphapose(row), "image_id": "none.jpg"} for row in rows])
     with pytest.raises(DataError, match="`image_id` is text"):

@@ -11,7 +11,9 @@ from posebench.judging.verdicts import OnOneDataSet, Verdict, VerdictWord
 from posebench.reporting.figures.drawing import Drawing, Panel
 from posebench.reporting.figures.style import GRID, INK, PAPER, SOFT, LegendEntry
 from posebench.reporting.figures.svg import clean, say
+from posebench.reporting.figures.values import protocol_line
 from posebench.reporting.texts import of_metric
+from posebench.results.cell import CellResult
 from posebench.results.numbers import number_named
 from posebench.suites.claims import Claim
 
@@ -62,8 +64,13 @@ def effect_rows(verdicts: Sequence[Verdict]) -> list[EffectRow]:
     return rows
 
 
-def verdicts_drawing(verdicts: Sequence[Verdict]) -> Drawing | None:
-    """Draw effects with their intervals, margins and seeds; None where no claim has an effect."""
+def verdicts_drawing(
+    verdicts: Sequence[Verdict], results: Sequence[CellResult] = ()
+) -> Drawing | None:
+    """Draw effects with their intervals, margins and seeds; None where no claim has an effect.
+
+    `results` are those of the cells that were judged; their protocol is the heading.
+    """
     by_unit: dict[str, list[EffectRow]] = {}
     for row in effect_rows(verdicts):
         per = f" per doubling of {row.claim.trend}" if row.claim.trend else ""
@@ -81,7 +88,7 @@ def verdicts_drawing(verdicts: Sequence[Verdict]) -> Drawing | None:
     looks += [("one training seed", _SEED)] if has_seeds else []
     looks += [("supports the claim", {"color": GRID, "linewidth": 6})]
     return Drawing(
-        heading="",
+        heading=protocol_line(results) if results else "",
         panels=panels,
         legend=tuple(LegendEntry(text, look) for text, look in looks),
         columns=1,
