@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,10 @@ from posebench.scoring.statistics.estimates import Estimate
 from posebench.scoring.statistics.intervals import percentile_interval
 
 ALL_KINDS = "all"
-_CORRUPTION = "corruption"
+_CORRUPTION, _DATASET = "corruption", "dataset"
+Pair = tuple[ClaimCell, ClaimCell]
+"""A cell on corrupted images, and the same on clean ones."""
+Draws = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -37,32 +41,68 @@ class KeptShare:
     cells: int
 
 
-def kept_shares(run: Run) -> tuple[KeptShare, ...]:
+@dataclass(frozen=True)
+class KeptGap:
+    """The share that the `first` paradigm keeps minus that of the `second`, paired by image."""
+
+    kind: str
+    first: str
+    second: str
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A corruption that does not count on a data set, for these networks have no AP there."""
+
+    corruption: str
+    dataset: str
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KeptShares:
+    """What the paradigms of a run keep, how they differ, and what does not count.
+
+    `without_clean` are networks that have AP on corrupted images and none on clean ones.
+    """
+
+    shares: tuple[KeptShare, ...]
+    gaps: tuple[KeptGap, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    without_clean: tuple[str, ...] = ()
+
+
+def kept_shares(run: Run) -> KeptShares:
     """Return the shares that each paradigm keeps, by kind in the run's order, then over all kinds.
 
-    A network's clean cell is the one that differs in the corruption alone; cells without one, or
-    whose clean AP is 0, do not count. Raises `UsageError` if there is none.
+    A network's clean cell is the one that differs in the corruption alone; networks whose clean AP
+    is missing or 0 do not count. A corruption counts on a data set if every other network has AP
+    there, so that paradigms are compared over the same levels. Differences are taken within each
+    resample of the images, which all networks share. Raises `UsageError` if nothing counts.
     """
-    cells = cells_of(run)
-    clean = {_place(cell): cell for cell in cells if _kind(cell) is None}
-    pairs = [
-        (cell, clean[_place(cell)])
-        for cell in cells
-        if _kind(cell) is not None and _place(cell) in clean
-    ]
-    pairs = [(one, other) for one, other in pairs if one.values.get(AP) is not None]
-    pairs = [(one, other) for one, other in pairs if other.values.get(AP)]
+    cells = [cell for cell in cells_of(run) if cell.values.get(AP) is not None]
+    clean = {_place(cell): cell for cell in cells if _kind(cell) is None and cell.values[AP]}
+    corrupted = [cell for cell in cells if _kind(cell) is not None]
+    pairs = [(cell, clean[_place(cell)]) for cell in corrupted if _place(cell) in clean]
     if not pairs:
         raise UsageError(
             f"{run.folder} has no network on both clean and corrupted images.",
             hint="A suite with corruptions: [none, blur-3], or eval --corruption none,blur-3.",
         )
+    left_out = _left_out(pairs)
+    out = {(each.corruption, each.dataset) for each in left_out}
+    pairs = [pair for pair in pairs if _condition(pair[0]) not in out]
+    if not pairs:
+        raise UsageError(
+            f"{run.folder} has no corruption that all of its networks have AP on.",
+            hint="`posebench run` again tries failed cells; a suite for each data set compares "
+            "networks that are not on the same data sets.",
+        )
     replicates = replicates_of(run, {cell.id for pair in pairs for cell in pair}, [AP])
-    groups: dict[tuple[str, str], list[tuple[ClaimCell, ClaimCell]]] = {}
-    for one, other in pairs:
-        place = str(_kind(one)), one.fields.get("paradigm", "")
-        groups.setdefault(place, []).append((one, other))
-    return tuple(_shares(groups, replicates))
+    found = _means(pairs, replicates)
+    without = dict.fromkeys(cell.checkpoint for cell in corrupted if _place(cell) not in clean)
+    return KeptShares(tuple(_shares(found)), tuple(_gaps(found)), left_out, tuple(without))
 
 
 def _kind(cell: ClaimCell) -> str | None:
@@ -70,28 +110,75 @@ def _kind(cell: ClaimCell) -> str | None:
     return None if found is None else found.kind
 
 
-def _place(cell: ClaimCell) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((k, v) for k, v in cell.fields.items() if k != _CORRUPTION))
+def _place(cell: ClaimCell, *but: str) -> tuple[tuple[str, str], ...]:
+    left = {_CORRUPTION, *but}
+    return tuple(sorted((k, v) for k, v in cell.fields.items() if k not in left))
 
 
-def _shares(
-    groups: Mapping[tuple[str, str], Sequence[tuple[ClaimCell, ClaimCell]]],
-    replicates: Replicates,
-) -> list[KeptShare]:
-    means: dict[str, list[tuple[float, NDArray[np.float64] | None, int]]] = {}
+def _condition(cell: ClaimCell) -> tuple[str, str]:
+    return cell.fields[_CORRUPTION], cell.fields.get(_DATASET, "")
+
+
+def _left_out(pairs: Sequence[Pair]) -> tuple[LeftOut, ...]:
+    """Return the corruptions that some network lacks, on each data set."""
+    networks = {_place(one, _DATASET): one.checkpoint for one, _ in pairs}
+    having: dict[tuple[str, str], set[tuple[tuple[str, str], ...]]] = {}
+    for one, _ in pairs:
+        having.setdefault(_condition(one), set()).add(_place(one, _DATASET))
     found = []
-    for (kind, paradigm), pairs in groups.items():
-        value = float(np.mean([_ratio(one, other) for one, other in pairs]))
-        draws = _draws(pairs, replicates)
-        found.append(KeptShare(kind, paradigm, _estimate(value, draws), len(pairs)))
-        means.setdefault(paradigm, []).append((value, draws, len(pairs)))
-    for paradigm, kinds in means.items():
-        known = [draws for _, draws, _ in kinds if draws is not None]
-        draws = np.mean(known, axis=0) if len(known) == len(kinds) else None
-        value = float(np.mean([each for each, _, _ in kinds]))
-        count = sum(cells for _, _, cells in kinds)
-        found.append(KeptShare(ALL_KINDS, paradigm, _estimate(value, draws), count))
+    for (corruption, dataset), those in having.items():
+        lacking = dict.fromkeys(name for place, name in networks.items() if place not in those)
+        if lacking:
+            found.append(LeftOut(corruption, dataset, tuple(lacking)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Mean:
+    """A mean ratio, the same in each resample, and the number of cells it is of."""
+
+    value: float
+    draws: Draws
+    cells: int
+
+
+def _means(pairs: Sequence[Pair], replicates: Replicates) -> dict[tuple[str, str], _Mean]:
+    """Return the means by kind and paradigm, those over all kinds last."""
+    groups: dict[tuple[str, str], list[Pair]] = {}
+    for one, other in pairs:
+        place = str(_kind(one)), one.fields.get("paradigm", "")
+        groups.setdefault(place, []).append((one, other))
+    found = {
+        place: _Mean(
+            float(np.mean([_ratio(*pair) for pair in those])), _draws(those, replicates), len(those)
+        )
+        for place, those in groups.items()
+    }
+    for paradigm in dict.fromkeys(paradigm for _, paradigm in groups):
+        kinds = [mean for (_, each), mean in found.items() if each == paradigm]
+        known = [mean.draws for mean in kinds if mean.draws is not None]
+        found[ALL_KINDS, paradigm] = _Mean(
+            float(np.mean([mean.value for mean in kinds])),
+            np.mean(known, axis=0) if len(known) == len(kinds) else None,
+            sum(mean.cells for mean in kinds),
+        )
     return found
+
+
+def _shares(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptShare]:
+    for (kind, paradigm), mean in means.items():
+        yield KeptShare(kind, paradigm, _estimate(mean.value, mean.draws), mean.cells)
+
+
+def _gaps(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptGap]:
+    kinds = dict.fromkeys(kind for kind, _ in means)
+    paradigms = dict.fromkeys(paradigm for _, paradigm in means)
+    for kind, (first, second) in product(kinds, combinations(paradigms, 2)):
+        one, other = means[kind, first], means[kind, second]
+        draws = None
+        if one.draws is not None and other.draws is not None:
+            draws = one.draws - other.draws
+        yield KeptGap(kind, first, second, _estimate(one.value - other.value, draws))
 
 
 def _ratio(one: ClaimCell, other: ClaimCell) -> float:
@@ -99,9 +186,7 @@ def _ratio(one: ClaimCell, other: ClaimCell) -> float:
     return math.nan if corrupted is None or clean is None else corrupted / clean
 
 
-def _draws(
-    pairs: Sequence[tuple[ClaimCell, ClaimCell]], replicates: Replicates
-) -> NDArray[np.float64] | None:
+def _draws(pairs: Sequence[Pair], replicates: Replicates) -> Draws:
     """Return the mean ratio of each resample; None if a cell was not resampled."""
     if any((cell.id, AP) not in replicates for pair in pairs for cell in pair):
         return None
@@ -111,6 +196,6 @@ def _draws(
     return found
 
 
-def _estimate(value: float, draws: NDArray[np.float64] | None) -> Estimate:
+def _estimate(value: float, draws: Draws) -> Estimate:
     low, high = (None if draws is None else percentile_interval(draws)) or (None, None)
     return Estimate(value, low, high)

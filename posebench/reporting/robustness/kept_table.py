@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 
-from posebench.judging.robustness.kept import KeptShare
+from posebench.judging.robustness.kept import ALL_KINDS, KeptShares
+from posebench.reporting.escaping import for_markdown
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, estimate_text
+from posebench.scoring.statistics.estimates import Estimate
 
 _NOTE = (
     "AP on corrupted images over AP on clean ones, in percent, the mean over levels and networks; "
-    "brackets: 95 %, from resampled images"
+    "brackets: 95 %, from resampled images, which all networks share"
 )
+_MINUS = "−"
 
 
-def kept_table(shares: Sequence[KeptShare]) -> RenderableType:
-    """Return the shares for the terminal, a row for each kind and a column for each paradigm."""
-    header, rows = _grid(shares)
-    return Group(terminal_table(header, rows), cell_text(_NOTE))
+def kept_table(found: KeptShares) -> RenderableType:
+    """Return the shares for the terminal.
+
+    It has a row for each kind, and a column for each paradigm and each two that are compared.
+    """
+    return Group(terminal_table(*_grid(found)), *map(cell_text, _notes(found)))
 
 
-def kept_markdown(shares: Sequence[KeptShare]) -> str:
+def kept_markdown(found: KeptShares) -> str:
     """Return the shares as Markdown."""
-    return "\n".join([*markdown_table(*_grid(shares)), "", _NOTE, ""])
+    notes = [line for note in _notes(found) for line in ("", for_markdown(note))]
+    return "\n".join([*markdown_table(*_grid(found)), *notes, ""])
 
 
-def _grid(shares: Sequence[KeptShare]) -> tuple[list[str], list[list[str]]]:
-    paradigms = list(dict.fromkeys(share.paradigm for share in shares))
-    kinds = list(dict.fromkeys(share.kind for share in shares))
-    known = {(share.kind, share.paradigm): _text(share) for share in shares}
-    rows = [[kind, *(known.get((kind, each), NO_VALUE) for each in paradigms)] for kind in kinds]
-    return ["corruption", *paradigms], rows
+def _grid(found: KeptShares) -> tuple[list[str], list[list[str]]]:
+    paradigms = list(dict.fromkeys(share.paradigm for share in found.shares))
+    kinds = list(dict.fromkeys(share.kind for share in found.shares))
+    known = {(share.kind, share.paradigm): _text(share.share) for share in found.shares}
+    for gap in found.gaps:
+        name = f"{gap.first} {_MINUS} {gap.second}"
+        known[gap.kind, name] = _text(gap.difference, signed=True)
+    columns = list(dict.fromkeys([*paradigms, *(column for _, column in known)]))
+    rows = [[kind, *(known.get((kind, each), NO_VALUE) for each in columns)] for kind in kinds]
+    return ["corruption", *columns], rows
 
 
-def _text(share: KeptShare) -> str:
-    estimate = share.share
+def _notes(found: KeptShares) -> Iterator[str]:
+    counts = {share.paradigm: share.cells for share in found.shares if share.kind == ALL_KINDS}
+    yield _NOTE
+    yield "cells: " + ", ".join(f"{count} {paradigm}" for paradigm, count in counts.items())
+    for each in found.left_out:
+        lacking = ", ".join(each.lacking)
+        yield f"{each.corruption} on {each.dataset} is left out for all: {lacking} has no AP there"
+    if found.without_clean:
+        yield f"left out, without AP on clean images: {', '.join(found.without_clean)}"
+
+
+def _text(estimate: Estimate, *, signed: bool = False) -> str:
     bounds = None
     if estimate.low is not None and estimate.high is not None:
         bounds = estimate.low, estimate.high
-    return estimate_text(estimate.value, bounds)
+    return estimate_text(estimate.value, bounds, signed=signed)

@@ -11,7 +11,7 @@ import pytest
 import posebench
 from posebench.errors import UsageError
 from posebench.judging.claim_cells import replicates_of
-from posebench.judging.robustness.kept import KeptShare, kept_shares
+from posebench.judging.robustness.kept import KeptShare, KeptShares, LeftOut, kept_shares
 from posebench.reporting.printing import text_of
 from posebench.reporting.robustness.kept_table import kept_markdown, kept_table
 from posebench.results.store import Run, read_run
@@ -30,8 +30,8 @@ def corrupted_run(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
     return read_run(out)
 
 
-def share(shares: tuple[KeptShare, ...], kind: str, paradigm: str) -> KeptShare:
-    (found,) = [each for each in shares if (each.kind, each.paradigm) == (kind, paradigm)]
+def share(shares: KeptShares, kind: str, paradigm: str) -> KeptShare:
+    (found,) = [each for each in shares.shares if (each.kind, each.paradigm) == (kind, paradigm)]
     return found
 
 
@@ -48,7 +48,7 @@ def test_shares_are_the_means_of_ratios(corrupted_run: Run) -> None:
     assert share(shares, "blur", "simcc").share.value == pytest.approx(blur)
     assert share(shares, "blur", "simcc").cells == 2
     assert share(shares, "all", "simcc").share.value == pytest.approx((blur + dark) / 2)
-    assert {each.kind for each in shares} == {"blur", "dark", "all"}
+    assert {each.kind for each in shares.shares} == {"blur", "dark", "all"}
 
 
 def test_intervals_are_those_of_paired_resamples(corrupted_run: Run) -> None:
@@ -76,3 +76,39 @@ def test_a_run_without_corruptions_is_refused(corrupted_run: Run) -> None:
     clean = tuple(c for c in corrupted_run.cells if c.result.corruption is None)
     with pytest.raises(UsageError, match="clean and corrupted"):
         kept_shares(replace(corrupted_run, cells=clean))
+
+
+def test_paradigms_are_subtracted_within_each_resample(corrupted_run: Run) -> None:
+    shares = kept_shares(corrupted_run)
+    (gap,) = [each for each in shares.gaps if each.kind == "dark"]
+    ids = {
+        (cell.result.checkpoint.paradigm, cell.result.protocol.corruption): cell.id
+        for cell in corrupted_run.cells
+    }
+    draws = replicates_of(corrupted_run, ids.values(), ["AP"])
+    heatmap, simcc = (
+        draws[ids[each, "dark-1"], "AP"] / draws[ids[each, "none"], "AP"]
+        for each in ("heatmap", "simcc")
+    )
+    assert (gap.first, gap.second) == ("heatmap", "simcc")
+    wanted = np.quantile(heatmap - simcc, [0.025, 0.975])
+    assert [gap.difference.low, gap.difference.high] == pytest.approx(wanted.tolist())
+    assert "heatmap − simcc" in kept_markdown(shares)
+
+
+def test_a_level_that_one_network_lacks_counts_for_none(corrupted_run: Run) -> None:
+    def is_lost(name: str, corruption: str) -> bool:
+        return (name, corruption) == ("simcc-s", "blur-5")
+
+    cells = tuple(
+        cell
+        for cell in corrupted_run.cells
+        if not is_lost(cell.result.checkpoint.name, cell.result.protocol.corruption)
+    )
+    shares = kept_shares(replace(corrupted_run, cells=cells))
+    assert share(shares, "blur", "heatmap").cells == share(shares, "blur", "simcc").cells == 1
+    (left,) = shares.left_out
+    assert left == LeftOut("blur-5", left.dataset, ("simcc-s",))
+    assert "blur-5" in kept_markdown(shares) and "cells: 2 heatmap, 2 simcc" in kept_markdown(
+        shares
+    )
