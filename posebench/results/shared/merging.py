@@ -16,6 +16,7 @@ from posebench.files.records import mapping_from_record
 from posebench.files.writing import naming_what_cannot_be_written, put_when_written
 from posebench.results.probe_store import probe_files
 from posebench.results.probes import StoredProbe
+from posebench.results.shared.deals import check_deals, copy_deals
 from posebench.results.shared.locks import locked
 from posebench.results.store import (
     RUN_FILE,
@@ -60,6 +61,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Run:
         if not runs:
             raise UsageError("There is nothing to merge.", hint="Name run directories.")
         record = _joined_record(runs)
+        check_deals(sources)
         cells = _chosen([(run.folder, run.cells) for run in runs], _cell_difference)
         probes = _chosen([(run.folder, run.probes) for run in runs], _probe_difference)
         with naming_what_cannot_be_written(out):
@@ -69,6 +71,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Run:
                 _copy(found.folder, out, cell_files(found.folder, found.result))
             for found in probes.values():
                 _copy(found.folder, out, probe_files(found.folder, found.result))
+            copy_deals(sources, out)
         start_run(out, record)
         return read_run(out)
 

@@ -16,6 +16,7 @@ from small_store import made_up_table, result, run_folder
 from posebench.errors import DataError, UsageError
 from posebench.results.cell import CellResult
 from posebench.results.probe_store import write_probe
+from posebench.results.shared.deals import Deal, keep_deal
 from posebench.results.shared.merging import merge_runs
 from posebench.results.store import read_run
 
@@ -165,3 +166,20 @@ def test_trained_checkpoints_come_along_whole(tmp_path: Path) -> None:
     assert found == {
         f"{n}/{f}" for n in ("arm", "other") for f in ("x.safetensors", "trained.json")
     }
+
+
+def test_shards_that_were_dealt_in_two_ways_are_refused(tmp_path: Path) -> None:
+    one, two = part(tmp_path / "1", a=result("a", 0.3)), part(tmp_path / "2", b=result("b", 0.3))
+    keep_deal(one, Deal(1, 2, "asked", "some"))
+    keep_deal(two, Deal(2, 2, "asked", "others"))
+    with pytest.raises(
+        UsageError, match=r"Shard 1/2 in .*1 and shard 2/2 in .*2 were dealt in two"
+    ):
+        merge_runs([one, two], tmp_path / "out")
+    with pytest.raises(UsageError, match="were dealt in two ways"):
+        keep_deal(one, Deal(2, 2, "asked", "others"))
+    keep_deal(one, Deal(2, 2, "asked by another suite", "others"))
+    keep_deal(two, Deal(2, 2, "asked", "some"))  # on a machine that was mended
+    out = merge_runs([one, two], tmp_path / "out").folder
+    with pytest.raises(UsageError, match="were dealt in two ways"):
+        keep_deal(out, Deal(2, 2, "asked", "others"))
