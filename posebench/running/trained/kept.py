@@ -22,12 +22,11 @@ from posebench.files.json_file import read_json
 from posebench.files.locking import NoLocksError, taken
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.writing import write_json
+from posebench.results.store import TRAINED, TRAINED_RECORD
 
 _log = logging.getLogger(__name__)
-TRAINED = "trained"
 # In names, before the factor of a further test size.
 _AT_SIZE = "@"
-_RECORD = "trained.json"
 _LOCKS = ".locks"
 # What a training leaves that was stopped.
 STATES = "*.state"
@@ -80,12 +79,12 @@ def trained_checkpoint(run: Path, name: str) -> Path | None:
 
 def write_record(folder: Path, record: TrainedRecord) -> None:
     """Write the record of a checkpoint whose files are in `folder`."""
-    write_json(folder / _RECORD, mapping_from_record(record))
+    write_json(folder / TRAINED_RECORD, mapping_from_record(record))
 
 
 def read_record(folder: Path) -> TrainedRecord | None:
     """Return the record of a whole folder; None if there is none, or if it is damaged."""
-    path = folder / _RECORD
+    path = folder / TRAINED_RECORD
     if not path.is_file():
         return None
     try:

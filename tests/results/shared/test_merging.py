@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -183,3 +184,24 @@ def test_shards_that_were_dealt_in_two_ways_are_refused(tmp_path: Path) -> None:
     out = merge_runs([one, two], tmp_path / "out").folder
     with pytest.raises(UsageError, match="were dealt in two ways"):
         keep_deal(out, Deal(2, 2, "asked", "others"))
+
+
+def test_one_checkpoint_of_two_trainings_is_refused(tmp_path: Path) -> None:
+    one, other = result("arm", 0.3), result("arm", 0.4)
+    other = replace(other, checkpoint=replace(other.checkpoint, sha256="f" * 64))
+    folders = [part(tmp_path / "1", a=one), part(tmp_path / "2", b=other)]
+    with pytest.raises(
+        DataError, match=r"arm is one checkpoint in .*1 and another one in .*2: a and b"
+    ):
+        merge_runs(folders, tmp_path / "out")
+    assert not (tmp_path / "out" / "run.yaml").exists()
+
+
+def test_places_of_training_data_come_along(tmp_path: Path) -> None:
+    one, two = part(tmp_path / "1", a=result("a", 0.3)), part(tmp_path / "2", b=result("b", 0.3))
+    gone, here = ({"folder": str(f), "keypoints": None} for f in (tmp_path / "gone", tmp_path))
+    (one / ".places.json").write_text(json.dumps({"x": gone, "y": gone}))
+    (two / ".places.json").write_text(json.dumps({"x": here, "z": gone}))
+    out = merge_runs([one, two], tmp_path / "out").folder
+    kept = json.loads((out / ".places.json").read_text())
+    assert kept == {"x": here, "y": gone, "z": gone}
