@@ -158,12 +158,20 @@ def training_lock(key: str, run: Path) -> Iterator[None]:
     folders = [run / TRAINED, *([] if place is None else [place.parent.parent])]
     with contextlib.ExitStack() as held:
         for folder in folders:
-            path = folder / _LOCKS / f"{TRAINED}-{key}.lock"
-            with contextlib.suppress(OSError, NoLocksError):  # without one, two may train the same
-                path.parent.mkdir(parents=True, exist_ok=True)
-                lock = taken(path, -1)
-                if lock is not None:
-                    held.enter_context(lock)
+            # Without a lock, two may train the same.
+            held.enter_context(_held(folder / _LOCKS / f"{TRAINED}-{key}.lock"))
+        yield
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Wait for a lock and hold it; go on without one where there are none."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, NoLocksError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = taken(path, -1)
+            if lock is not None:
+                held.enter_context(lock)
         yield
 
 
@@ -175,12 +183,24 @@ def _cached(key: str) -> Path | None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a folder; the copy appears under its name only when it is whole."""
+    """Copy a folder; the copy appears under its name only when it is whole.
+
+    A whole folder of the same training, such as another process copied meanwhile, stays.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     work = target.parent / f".copied-{uuid.uuid4().hex}"
     try:
         shutil.copytree(source, work, ignore=shutil.ignore_patterns(STATES))
-        shutil.rmtree(target, ignore_errors=True)
-        work.rename(target)
+        # In the cache, a folder of one kind of entries holds nothing else.
+        with _held(target.parent.parent / _LOCKS / f"copied-{target.name}.lock"):
+            if not _is_of_one_training(target, work):
+                shutil.rmtree(target, ignore_errors=True)
+                work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _is_of_one_training(one: Path, other: Path) -> bool:
+    """Tell whether two folders are whole, and of the same training."""
+    records = read_record(one), read_record(other)
+    return records[0] is not None and records[1] is not None and records[0].key == records[1].key
