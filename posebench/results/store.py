@@ -39,6 +39,11 @@ RUN_FILE = "run.yaml"
 _CELLS = "cells"
 _TABLES = "tables"
 PREDICTIONS = "predictions"
+# Checkpoints that the run trained, a folder each, which its record makes whole.
+TRAINED = "trained"
+TRAINED_RECORD = "trained.json"
+# Where this machine has the folders that the run trained on.
+PLACES_FILE = ".places.json"
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ class NetworkPlan:
     """How the network runs for cells that differ only in their decoder.
 
     This is everything but the network itself, so that a plan fits through a pipe; `sha256` is that
-    of the file it was made for.
+    of the file it was made for. `cost` is that of one pass of one crop, whatever the machine can
+    run: giga multiply-accumulates, 1 if they cannot be counted, 0 without a network of this size.
     """
 
     key: RunKey
@@ -96,6 +97,7 @@ class NetworkPlan:
     scored: tuple[int, ...] | None = None
     raw: RawFolder | None = None
     files: Mapping[Decoder, CachedFile] = field(default_factory=dict)
+    cost: float = 0.0
 
     def with_network(self, network: CellNetwork, decoders: tuple[Decoder, ...]) -> NetworkRun:
         """Return the run of a network that is ready, for some of the decoders."""
@@ -153,16 +155,18 @@ class NetworkPlanner:
                 said = f"{len(scored)} of {len(spec.keypoints)} by name"
                 result = replace(result, protocol=replace(protocol, scored_keypoints=said))
             adapted = self._network(key.size, key.policy)
-            check_execution(self.checkpoint.network, key.execution, elsewhere=self._elsewhere)
-            check_transform(self.checkpoint.network, key.transform, key.execution, key.policy)
             identity = _outputs_identity(result, workload, key.transform)
             files = self._files(identity, workload)
             raw = self._raw_folder(result, identity)
             if raw is not None and raw.is_complete:
-                result = replace(result, gflops=read_record(raw).gflops)
+                gflops = read_record(raw).gflops
             else:
-                result = replace(result, gflops=self._cost(key, adapted, files))
-                raw = raw and replace(raw, record=replace(raw.record, gflops=result.gflops))
+                gflops = self._cost(key, adapted, files)
+                raw = raw and replace(raw, record=replace(raw.record, gflops=gflops))
+            plan = replace(plan, cost=gflops or 1.0)
+            check_execution(self.checkpoint.network, key.execution, elsewhere=self._elsewhere)
+            check_transform(self.checkpoint.network, key.transform, key.execution, key.policy)
+            result = replace(result, gflops=gflops)
             plan = replace(plan, scored=scored, raw=raw, files=files)
         except (UnsupportedSizeError, UnsupportedExecutionError) as error:
             result = replace(result, status="unsupported", reason=in_one_line(error))

@@ -14,6 +14,7 @@ from posebench.files.environment import environment
 from posebench.prediction.devices import check_device
 from posebench.prediction.execution import Progress
 from posebench.results.probe_store import has_probe
+from posebench.results.shared.deals import keep_deal
 from posebench.results.shared.locks import locked
 from posebench.results.store import (
     RUN_FILE,
@@ -63,9 +64,11 @@ def run_suite(
         if check is not None:
             check(plan)
         probes = plan_probes(request.suite, plan.checkpoints, plan.workloads, loaded)
+        asked = asked_of(request, plan, probes)
+        if asked.deal is not None:
+            keep_deal(request.out, asked.deal)
         start_run(request.out, _record(request, plan, probes, settings.torch_threads, work))
         keep_places(request.out, request.suite)
-        asked = asked_of(request, plan, probes)
         pending, done = pending_and_done(request, asked.cells)
         display.planned(plan.cells if request.shard is None else asked.cells, pending, done)
         for cell in pending:

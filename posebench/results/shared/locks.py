@@ -45,7 +45,7 @@ def locked(folder: Path, shard: Shard | None = None) -> Iterator[None]:
     with naming_what_cannot_be_written(folder):
         folder.mkdir(parents=True, exist_ok=True)
         whole = folder / _LOCK
-        own = taken(whole) if shard is None else taken(folder / shard.lock, _PATIENCE)
+        own = taken(whole if shard is None else folder / shard.lock, _PATIENCE)
     if own is None:
         what = "" if shard is None else f"shard {shard} of "
         raise _held(f"Another process is running in {what}{folder}.")

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from posebench.errors import DataError, UsageError
+from posebench.files.json_file import read_json
 from posebench.files.records import mapping_from_record
-from posebench.files.writing import naming_what_cannot_be_written, put_when_written
+from posebench.files.writing import naming_what_cannot_be_written, put_when_written, write_json
+from posebench.results.cell import CheckpointFacts
 from posebench.results.probe_store import probe_files
 from posebench.results.probes import StoredProbe
+from posebench.results.shared.deals import check_deals, copy_deals
 from posebench.results.shared.locks import locked
 from posebench.results.store import (
+    PLACES_FILE,
     RUN_FILE,
+    TRAINED,
+    TRAINED_RECORD,
     Run,
     RunRecord,
     StoredCell,
@@ -34,7 +40,6 @@ _UNFINISHED = ("failed", "skipped")
 _OWN = {"environment": {}, "threads": 0, "source": "", "cells": (), "probes": ()}
 # Fields of a suite that say where data lie.
 _PLACES = ("root", "images", "folder")
-_TRAINED = "trained"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Run:
     What `out` has already stays; a result that two have is taken from the first. A cell that
     failed or was skipped in one is taken from another one where it is done. Raises `UsageError` if
     the runs are not of one suite, and `DataError` if two results of one cell differ in more than
-    their environment and speed, or if files cannot be read or written.
+    their environment and speed, if one checkpoint has two weights, or if files cannot be read or
+    written.
     """
     with locked(out):
         sources = [out] if (out / RUN_FILE).is_file() else []
@@ -60,8 +66,10 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Run:
         if not runs:
             raise UsageError("There is nothing to merge.", hint="Name run directories.")
         record = _joined_record(runs)
+        check_deals(sources)
         cells = _chosen([(run.folder, run.cells) for run in runs], _cell_difference)
         probes = _chosen([(run.folder, run.probes) for run in runs], _probe_difference)
+        _check_weights([*cells.values(), *probes.values()])
         with naming_what_cannot_be_written(out):
             for name in _trainings(runs):
                 _copy_trained([run.folder for run in runs], out, name)
@@ -69,6 +77,8 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Run:
                 _copy(found.folder, out, cell_files(found.folder, found.result))
             for found in probes.values():
                 _copy(found.folder, out, probe_files(found.folder, found.result))
+            copy_deals(sources, out)
+            _join_places(sources, out)
         start_run(out, record)
         return read_run(out)
 
@@ -169,6 +179,31 @@ def _is_finished(result: StoredCell | StoredProbe) -> bool:
     return _status(result) not in _UNFINISHED
 
 
+def _check_weights(found: Sequence[_Found]) -> None:
+    """Raise `DataError` if results of one checkpoint are of different weights."""
+    first: dict[str, _Found] = {}
+    for each in found:
+        facts = _checkpoint(each)
+        if facts.sha256 is None:
+            continue
+        known = first.setdefault(facts.name, each)
+        if _checkpoint(known).sha256 != facts.sha256:
+            raise DataError(
+                f"{facts.name} is one checkpoint in {known.folder} and another one in "
+                f"{each.folder}: {known.result.id} and {each.result.id} are of different weights.",
+                hint="Run all of its cells with one of the two: trainings have to be done once, "
+                "and copied to where they are evaluated.",
+            )
+
+
+def _checkpoint(found: _Found) -> CheckpointFacts:
+    result = found.result
+    facts: CheckpointFacts = (
+        result.result if isinstance(result, StoredCell) else result
+    ).checkpoint
+    return facts
+
+
 def _cell_difference(one: StoredCell, other: StoredCell) -> str | None:
     """Return the first thing besides environment, speed and words in which two cells differ."""
     plain, others = (
@@ -219,16 +254,37 @@ def _copy(source: Path, out: Path, files: Sequence[Path]) -> None:
 
 def _trainings(runs: Sequence[Run]) -> list[str]:
     """Return the names of the folders of trained checkpoints."""
-    folders = (run.folder / _TRAINED for run in runs)
+    folders = (run.folder / TRAINED for run in runs)
     return sorted({each.name for folder in folders for each in folder.glob("[!.]*")})
 
 
 def _copy_trained(folders: Sequence[Path], out: Path, name: str) -> None:
     """Copy a whole folder of a trained checkpoint, its record last."""
-    target = out / _TRAINED / name
-    record = "trained.json"
-    own = next((each for each in folders if (each / _TRAINED / name / record).is_file()), None)
-    if own is None or (target / record).is_file():
+    target = out / TRAINED / name
+    own = next(
+        (each for each in folders if (each / TRAINED / name / TRAINED_RECORD).is_file()), None
+    )
+    if own is None or (target / TRAINED_RECORD).is_file():
         return
-    files = [each for each in (own / _TRAINED / name).iterdir() if each.suffix != ".state"]
-    _copy(own, out, sorted(files, key=lambda file: file.name == record))
+    files = [each for each in (own / TRAINED / name).iterdir() if each.suffix != ".state"]
+    _copy(own, out, sorted(files, key=lambda file: file.name == TRAINED_RECORD))
+
+
+def _join_places(folders: Sequence[Path], out: Path) -> None:
+    """Write where the runs found what they trained on; a place that is here goes first."""
+    joined: dict[str, Any] = {}
+    for folder in folders:
+        try:
+            value, _ = read_json(folder / PLACES_FILE, "list of data folders")
+        except DataError:
+            continue  # there is none, or it is damaged
+        for name, row in value.items() if isinstance(value, dict) else ():
+            if name not in joined or (_is_here(row) and not _is_here(joined[name])):
+                joined[name] = row
+    if joined:
+        write_json(out / PLACES_FILE, joined)
+
+
+def _is_here(row: Any) -> bool:
+    place = row.get("folder") if isinstance(row, dict) else None
+    return isinstance(place, str) and Path(place).is_dir()

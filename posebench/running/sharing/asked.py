@@ -8,21 +8,30 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from posebench.errors import UsageError
+from posebench.files.hashing import content_key
+from posebench.files.records import mapping_from_record
 from posebench.results.cell import CheckpointFacts
+from posebench.results.shared.deals import Deal
+from posebench.results.shared.locks import Shard
 from posebench.running.plan import PlannedCell, SuitePlan
 from posebench.running.probing.plan import PlannedProbe
 from posebench.running.request import RunRequest
 from posebench.running.sharing.dealing import deal, training_of
+from posebench.running.trained.places import without_places
 
 _Each = TypeVar("_Each", PlannedCell, PlannedProbe)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The cells and probes that are asked for, in the order of the plan."""
+    """The cells and probes that are asked for, in the order of the plan.
+
+    Of a shard, `deal` says how they were dealt.
+    """
 
     cells: tuple[PlannedCell, ...]
     probes: tuple[PlannedProbe, ...] = ()
+    deal: Deal | None = None
 
     @property
     def trainings(self) -> frozenset[str]:
@@ -57,7 +66,23 @@ def asked_of(request: RunRequest, plan: SuitePlan, probes: Sequence[PlannedProbe
     return Asked(
         tuple(_as_trained(request, cell) for cell in dealt[index]),
         tuple(_as_trained(request, probe) for probe in own),
+        _noted(request, request.shard, dealt, probes),
     )
+
+
+def _noted(
+    request: RunRequest,
+    shard: Shard,
+    dealt: Sequence[Sequence[PlannedCell]],
+    probes: Sequence[PlannedProbe],
+) -> Deal:
+    suite = mapping_from_record(without_places(request.suite))
+    asked = {"suite": suite, "only": request.only, "limit": request.limit}
+    parts = {
+        "cells": [[cell.id for cell in part] for part in dealt],
+        "probes": [probe.id for probe in probes],
+    }
+    return Deal(shard.index, shard.count, content_key(asked), content_key(parts))
 
 
 def _fits(request: RunRequest, name: str) -> bool:

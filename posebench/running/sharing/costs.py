@@ -17,6 +17,20 @@ def cell_cost(result: CellResult) -> float:
     return (result.gflops or 1.0) * passes * result.protocol.instances
 
 
+def dealt_cost(cells: Sequence[PlannedCell]) -> float:
+    """Return the cost of cells together as every machine finds it, whatever it can run.
+
+    In giga multiply-accumulates; each network counts once.
+    """
+    return sum(_cost_anywhere(cell) for cell in network_cells(cells))
+
+
+def _cost_anywhere(cell: PlannedCell) -> float:
+    protocol = cell.result.protocol
+    passes = 2 if protocol.flip_test else 1
+    return 0.0 if cell.network is None else cell.network.cost * passes * protocol.instances
+
+
 def network_cells(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return one cell for each network that runs: decoders share it."""
     first: dict[object, PlannedCell] = {}

@@ -2,7 +2,7 @@
 
 The cells of a checkpoint stay together, as it is loaded once for all of them. One that is dearer
 than a fair share is dealt by its network runs, unless it is trained first. The deal follows from
-the plan alone, so that all who make it make the same.
+the plan alone, and not from what a machine can run, so that all who make it make the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from posebench.running.passes import grouped
 from posebench.running.plan import PlannedCell
-from posebench.running.sharing.costs import cost_of
+from posebench.running.sharing.costs import dealt_cost
 from posebench.running.sources import SuiteCheckpoint
 
 # A step of training costs about three answers: forward, and twice that backward.
@@ -57,7 +57,7 @@ def deal(
 
 def _pieces(cells: Sequence[PlannedCell], parts: int, crops: Mapping[str, int]) -> list[_Piece]:
     wholes = [
-        _Piece(tuple(group), cost_of(group) + _training_cost(group, crops))
+        _Piece(tuple(group), dealt_cost(group) + _training_cost(group, crops))
         for group in grouped(cells, _checkpoint)
     ]
     fair = sum(piece.cost for piece in wholes) / parts
@@ -67,13 +67,14 @@ def _pieces(cells: Sequence[PlannedCell], parts: int, crops: Mapping[str, int]) 
             pieces.append(whole)
             continue
         for group in grouped(whole.cells, _network):
-            pieces.append(_Piece(tuple(group), cost_of(group)))
+            pieces.append(_Piece(tuple(group), dealt_cost(group)))
     return pieces
 
 
 def _training_cost(cells: Sequence[PlannedCell], crops: Mapping[str, int]) -> float:
     seen = crops.get(training_of(cells[0].checkpoint) or "", 0)
-    return _STEP * seen * max(cell.result.gflops or 1.0 for cell in cells) if seen else 0.0
+    costs = [1.0 if cell.network is None else cell.network.cost for cell in cells]
+    return _STEP * seen * max(costs)
 
 
 def _checkpoint(cell: PlannedCell) -> Hashable:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posebench.files.mirror import Mirror
+from posebench.results.shared.deals import deal_files, is_deal_file
 from posebench.results.shared.ledger import JOBS
 from posebench.results.store import RUN_FILE, StoredCell, cell_files
 from posebench.running.plan import PlannedCell
@@ -21,7 +22,7 @@ def run_mirror(url: str, out: Path) -> Mirror:
 
 
 def _belongs(name: Path) -> bool:
-    hidden = any(part.startswith(".") for part in name.parts)
+    hidden = any(part.startswith(".") for part in name.parts) and not is_deal_file(name.name)
     unfinished = name.suffix == ".state" or name.name.endswith(".part.npz")
     return not hidden and not unfinished and name.parts[0] != JOBS
 
@@ -44,8 +45,8 @@ class MirroredDisplay:
         pending: Sequence[PlannedCell],
         done: Mapping[str, StoredCell],
     ) -> None:
-        """Copy the record of the run."""
-        self._mirror.push([self._out / RUN_FILE])
+        """Copy the record of the run, and how its shards were dealt."""
+        self._mirror.push([self._out / RUN_FILE, *deal_files(self._out)])
         self._display.planned(cells, pending, done)
 
     def started(self, cells: Sequence[PlannedCell]) -> None:

@@ -22,12 +22,11 @@ from posebench.files.json_file import read_json
 from posebench.files.locking import NoLocksError, taken
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.files.writing import write_json
+from posebench.results.store import TRAINED, TRAINED_RECORD
 
 _log = logging.getLogger(__name__)
-TRAINED = "trained"
 # In names, before the factor of a further test size.
 _AT_SIZE = "@"
-_RECORD = "trained.json"
 _LOCKS = ".locks"
 # What a training leaves that was stopped.
 STATES = "*.state"
@@ -80,12 +79,12 @@ def trained_checkpoint(run: Path, name: str) -> Path | None:
 
 def write_record(folder: Path, record: TrainedRecord) -> None:
     """Write the record of a checkpoint whose files are in `folder`."""
-    write_json(folder / _RECORD, mapping_from_record(record))
+    write_json(folder / TRAINED_RECORD, mapping_from_record(record))
 
 
 def read_record(folder: Path) -> TrainedRecord | None:
     """Return the record of a whole folder; None if there is none, or if it is damaged."""
-    path = folder / _RECORD
+    path = folder / TRAINED_RECORD
     if not path.is_file():
         return None
     try:
@@ -159,12 +158,20 @@ def training_lock(key: str, run: Path) -> Iterator[None]:
     folders = [run / TRAINED, *([] if place is None else [place.parent.parent])]
     with contextlib.ExitStack() as held:
         for folder in folders:
-            path = folder / _LOCKS / f"{TRAINED}-{key}.lock"
-            with contextlib.suppress(OSError, NoLocksError):  # without one, two may train the same
-                path.parent.mkdir(parents=True, exist_ok=True)
-                lock = taken(path, -1)
-                if lock is not None:
-                    held.enter_context(lock)
+            # Without a lock, two may train the same.
+            held.enter_context(_held(folder / _LOCKS / f"{TRAINED}-{key}.lock"))
+        yield
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Wait for a lock and hold it; go on without one where there are none."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, NoLocksError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = taken(path, -1)
+            if lock is not None:
+                held.enter_context(lock)
         yield
 
 
@@ -176,12 +183,24 @@ def _cached(key: str) -> Path | None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a folder; the copy appears under its name only when it is whole."""
+    """Copy a folder; the copy appears under its name only when it is whole.
+
+    A whole folder of the same training, such as another process copied meanwhile, stays.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     work = target.parent / f".copied-{uuid.uuid4().hex}"
     try:
         shutil.copytree(source, work, ignore=shutil.ignore_patterns(STATES))
-        shutil.rmtree(target, ignore_errors=True)
-        work.rename(target)
+        # In the cache, a folder of one kind of entries holds nothing else.
+        with _held(target.parent.parent / _LOCKS / f"copied-{target.name}.lock"):
+            if not _is_of_one_training(target, work):
+                shutil.rmtree(target, ignore_errors=True)
+                work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _is_of_one_training(one: Path, other: Path) -> bool:
+    """Tell whether two folders are whole, and of the same training."""
+    records = read_record(one), read_record(other)
+    return records[0] is not None and records[1] is not None and records[0].key == records[1].key

@@ -15,11 +15,10 @@ from posebench.datasets.keypoints import KEYPOINT_SETS
 from posebench.errors import DataError, UsageError, nearest
 from posebench.files.json_file import read_json
 from posebench.files.writing import write_json
+from posebench.results.store import PLACES_FILE
 from posebench.suites.suite import Suite
 from posebench.suites.trained import TrainingDataEntry
 from posebench.suites.training_data import KEYPOINTS_FILE
-
-PLACES_FILE = ".places.json"
 
 
 def without_places(suite: Suite) -> Suite:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,3 +67,11 @@ def test_what_excludes_what(
         holder.wait()
         with locked(tmp_path, second):  # a killed process holds nothing
             pass
+
+
+def test_a_look_of_others_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posebench.results.shared.locks._PATIENCE", 30.0)
+    with elsewhere(tmp_path, None) as holder:
+        threading.Timer(0.2, holder.kill).start()
+        with locked(tmp_path):
+            assert holder.wait() != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -16,6 +17,7 @@ from small_store import made_up_table, result, run_folder
 from posebench.errors import DataError, UsageError
 from posebench.results.cell import CellResult
 from posebench.results.probe_store import write_probe
+from posebench.results.shared.deals import Deal, keep_deal
 from posebench.results.shared.merging import merge_runs
 from posebench.results.store import read_run
 
@@ -165,3 +167,41 @@ def test_trained_checkpoints_come_along_whole(tmp_path: Path) -> None:
     assert found == {
         f"{n}/{f}" for n in ("arm", "other") for f in ("x.safetensors", "trained.json")
     }
+
+
+def test_shards_that_were_dealt_in_two_ways_are_refused(tmp_path: Path) -> None:
+    one, two = part(tmp_path / "1", a=result("a", 0.3)), part(tmp_path / "2", b=result("b", 0.3))
+    keep_deal(one, Deal(1, 2, "asked", "some"))
+    keep_deal(two, Deal(2, 2, "asked", "others"))
+    with pytest.raises(
+        UsageError, match=r"Shard 1/2 in .*1 and shard 2/2 in .*2 were dealt in two"
+    ):
+        merge_runs([one, two], tmp_path / "out")
+    with pytest.raises(UsageError, match="were dealt in two ways"):
+        keep_deal(one, Deal(2, 2, "asked", "others"))
+    keep_deal(one, Deal(2, 2, "asked by another suite", "others"))
+    keep_deal(two, Deal(2, 2, "asked", "some"))  # on a machine that was mended
+    out = merge_runs([one, two], tmp_path / "out").folder
+    with pytest.raises(UsageError, match="were dealt in two ways"):
+        keep_deal(out, Deal(2, 2, "asked", "others"))
+
+
+def test_one_checkpoint_of_two_trainings_is_refused(tmp_path: Path) -> None:
+    one, other = result("arm", 0.3), result("arm", 0.4)
+    other = replace(other, checkpoint=replace(other.checkpoint, sha256="f" * 64))
+    folders = [part(tmp_path / "1", a=one), part(tmp_path / "2", b=other)]
+    with pytest.raises(
+        DataError, match=r"arm is one checkpoint in .*1 and another one in .*2: a and b"
+    ):
+        merge_runs(folders, tmp_path / "out")
+    assert not (tmp_path / "out" / "run.yaml").exists()
+
+
+def test_places_of_training_data_come_along(tmp_path: Path) -> None:
+    one, two = part(tmp_path / "1", a=result("a", 0.3)), part(tmp_path / "2", b=result("b", 0.3))
+    gone, here = ({"folder": str(f), "keypoints": None} for f in (tmp_path / "gone", tmp_path))
+    (one / ".places.json").write_text(json.dumps({"x": gone, "y": gone}))
+    (two / ".places.json").write_text(json.dumps({"x": here, "z": gone}))
+    out = merge_runs([one, two], tmp_path / "out").folder
+    kept = json.loads((out / ".places.json").read_text())
+    assert kept == {"x": here, "y": gone, "z": gone}

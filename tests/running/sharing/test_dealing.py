@@ -23,7 +23,7 @@ from posebench.suites.suite import CheckpointEntry
 def cell(checkpoint: str, size: int, gflops: float, decoder: int = 0) -> PlannedCell:
     source = CheckpointSource(Path(checkpoint), checkpoint)
     key = RunKey(0, checkpoint, InputSize(size, size), "native", False, Execution())
-    network = NetworkPlan(key, source, "", HeatmapCodec())
+    network = NetworkPlan(key, source, "", HeatmapCodec(), cost=gflops)
     made = replace(result(), gflops=gflops, status="ok")
     of = SuiteCheckpoint(source, CheckpointEntry(checkpoint))
     return PlannedCell(f"{checkpoint} {size} {decoder}", made, of, network)
@@ -92,3 +92,13 @@ def test_cells_that_do_not_run_are_dealt_too() -> None:
     cells = [cell(str(index), 32, 1.0) for index in range(6)]
     cells = [replace(each, result=replace(each.result, status="failed")) for each in cells]
     assert [len(part) for part in deal(cells, 3, {})] == [2, 2, 2]
+
+
+def test_a_network_that_one_machine_cannot_run_is_dealt_as_elsewhere() -> None:
+    cells = [cell(str(index), 32, 6.0 - index) for index in range(6)]
+    lame = [
+        replace(cells[0], result=replace(cells[0].result, status="unsupported", gflops=None)),
+        *cells[1:],
+    ]
+    ids = [[each.id for each in part] for part in deal(cells, 2, {})]
+    assert [[each.id for each in part] for part in deal(lame, 2, {})] == ids

@@ -9,8 +9,8 @@ import pytest
 from lab_suites import lab_suite
 
 from posebench.errors import UsageError
+from posebench.results.store import PLACES_FILE
 from posebench.running.trained.places import (
-    PLACES_FILE,
     check_roots,
     keep_places,
     with_places,
