@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from posebench.datasets.coco import PoseDataset, load_annotations
 from posebench.datasets.corruptions.applying import CORRUPTIONS, corrupted
-from posebench.datasets.corruptions.names import KINDS, LEVELS, Corruption, parse_corruption
+from posebench.datasets.corruptions.names import (
+    BY_BOXES,
+    KINDS,
+    LEVELS,
+    Corruption,
+    parse_corruption,
+)
 from posebench.datasets.images.files import dataset_image
 from posebench.datasets.images.rules import ImageReading
 from posebench.errors import SpecError
@@ -75,6 +81,15 @@ def test_chance_depends_on_seed_and_image(kind: str, image: NDArray[np.uint8]) -
     other_image = corrupted(image, Corruption(kind, 3), 6, BOXES)  # type: ignore[arg-type]
     assert (first != other_seed).any()
     assert (first != other_image).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_boxes_move_pixels_of_the_kinds_that_are_said_to(
+    kind: str, image: NDArray[np.uint8]
+) -> None:
+    corruption = Corruption(kind, 3)  # type: ignore[arg-type]
+    one, other = (corrupted(image, corruption, 5, boxes) for boxes in (BOXES, BOXES[:1]))
+    assert (one != other).any() == (kind in BY_BOXES)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from passes import run_cells
 
+from posebench.datasets.corruptions.names import BY_BOXES
+from posebench.datasets.images.files import dataset_image
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.requests import DataRequest
 from posebench.errors import DataError, UsageError
@@ -67,6 +70,23 @@ def test_readings_have_predictions_of_their_own(folder: Path) -> None:
     plain = load(folder).inputs_sha256
     other = load(folder, reading=ImageReading(exif="ignore")).inputs_sha256
     assert plain != other and plain == load(folder).inputs_sha256
+
+
+@pytest.mark.parametrize("kind", ["blur", "occluders", "truncation"])
+def test_boxes_that_a_corruption_is_painted_by_are_part_of_the_key(folder: Path, kind: str) -> None:
+    def unlabelled(raw: Any) -> None:
+        first = raw["annotations"][0]
+        other = {"id": 10**6, "keypoints": [0] * len(first["keypoints"]), "num_keypoints": 0}
+        raw["annotations"].append({**first, **other})
+
+    reading = ImageReading(corruption=f"{kind}-5")
+    before = load(folder, reading=reading)
+    first = dataset_image(before.dataset, 0)
+    edit(folder, unlabelled)
+    after = load(folder, reading=reading)
+    assert len(after.instances) == len(before.instances)
+    same_pixels = np.array_equal(first, dataset_image(after.dataset, 0))
+    assert (after.inputs_sha256 == before.inputs_sha256) == same_pixels == (kind not in BY_BOXES)
 
 
 def test_findings_on_the_data_are_at_hand(folder: Path) -> None:

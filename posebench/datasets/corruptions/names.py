@@ -11,6 +11,8 @@ from posebench.errors import SpecError, nearest
 Kind = Literal["noise", "blur", "fog", "jpeg", "bright", "dark", "occluders", "truncation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LEVELS = (1, 2, 3, 4, 5)
+# The kinds whose pixels depend on the annotated boxes of an image.
+BY_BOXES: frozenset[Kind] = frozenset({"occluders", "truncation"})
 NO_CORRUPTION = "none"
 _TEXT = re.compile(r"(?P<kind>[a-z]+)-(?P<level>[1-5])(?:@(?P<seed>\d{1,9}))?")
 

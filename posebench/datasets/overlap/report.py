@@ -237,7 +237,7 @@ class Exclusion:
 def read_exclusion(path: Path) -> Exclusion:
     """Read the images to leave out: what `data overlap` wrote, or a JSON list of image ids.
 
-    Raises `DataError` if the file is neither.
+    Raises `DataError` if the file is neither, or is of a validation set without annotations.
     """
     value, _ = read_json(path, "list of images to leave out")
     annotations = None
@@ -247,6 +247,12 @@ def read_exclusion(path: Path) -> Exclusion:
         if isinstance(value.get("overlap"), dict):
             report = record_from_mapping(OverlapReport, value["overlap"], where=str(path))
             annotations = report.annotations_sha256
+            if annotations is None:
+                raise DataError(
+                    f"{path} is of a folder of images, {report.val}: it has no image ids to leave "
+                    "out, only positions.",
+                    hint="`posebench data overlap TRAIN VAL --out FILE` with VAL's annotations.",
+                )
     if not isinstance(ids, list) or not all(type(each) is int for each in ids):
         raise DataError(
             f"{path} lists no images to leave out.",

@@ -131,6 +131,9 @@ def _place(cell: StoredCell) -> tuple[Any, ...]:
         protocol.flip_test,
         protocol.engine,
         protocol.precision,
+        protocol.transform,
+        protocol.corruption,
+        protocol.record,
         own if own is not False else protocol.decoder,
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.corruptions.names import BY_BOXES, parse_corruption
 from posebench.datasets.images.hashes import images_sha256
 from posebench.datasets.images.rules import ImageReading
 
@@ -25,12 +26,20 @@ def instance_arrays(dataset: PoseDataset, instances: Instances) -> dict[str, NDA
 
 
 def inputs_sha256(dataset: PoseDataset, instances: Instances) -> str:
-    """Return the SHA-256 of the instances and of their images' content, whatever their paths."""
+    """Return the SHA-256 of the instances and of their images' content, whatever their paths.
+
+    A corruption that is painted by the boxes of an image's persons adds these boxes.
+    """
     used = np.unique(instances.image_index)
     images = images_sha256([dataset.images[int(index)].path for index in used])
     digest = hashlib.sha256(images.encode())
     if dataset.reading != ImageReading():
         digest.update(f"{dataset.reading}\n".encode())
+    corruption = parse_corruption(dataset.reading.corruption)
+    if corruption is not None and corruption.kind in BY_BOXES:
+        for index in used:
+            boxes = dataset.boxes_of(dataset.images[int(index)].id)
+            digest.update(f"{len(boxes)} boxes\n".encode() + boxes.tobytes())
     for values in instance_arrays(dataset, instances).values():
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()

@@ -109,6 +109,15 @@ def test_persons_of_a_mirrored_crop_are_found(tmp_path: Path) -> None:
     assert exclusion.annotations_sha256 == report.annotations_sha256
 
 
+def test_positions_in_a_folder_are_not_left_out_as_ids(tmp_path: Path) -> None:
+    folder = write_picture(tmp_path / "a" / "a.jpg", picture(0)).parent
+    report = overlap_report(image_set(folder), image_set(folder), silent)
+    assert report.images == (0,)
+    write_overlap(tmp_path / "seen.json", report)
+    with pytest.raises(DataError, match="a folder of images"):
+        read_exclusion(tmp_path / "seen.json")
+
+
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="neither annotations nor images"):

@@ -51,6 +51,20 @@ def test_the_same_name_goes_before_the_same_content(tmp_path: Path) -> None:
     }
 
 
+def test_cells_of_each_corruption_and_transform_find_their_own(tmp_path: Path) -> None:
+    ways: dict[str, dict[str, str]] = {
+        "clean": {},
+        "dark": {"corruption": "dark-3"},
+        "half": {"transform": "int8"},
+        "parts": {"record": "coco-wholebody-hand"},
+    }
+    old = {way: of("v1", "1", **more) for way, more in ways.items()}
+    new = {f"new {way}": of("v2", "2", 0.6, **more) for way, more in ways.items()}
+    folders = run_folder(tmp_path / "old", old), run_folder(tmp_path / "new", new)
+    cells = compare_runs(*folders, [], {"v1": "v2"}).cells
+    assert {cell.id: cell.state for cell in cells} == dict.fromkeys(ways, "changed")
+
+
 def test_labels_find_a_checkpoint_of_another_name_and_content(tmp_path: Path) -> None:
     labels = {"pair": "s", "arm": "wide"}
     old = run_folder(tmp_path / "old", {"a": of("v1", "1")}, labels={"a": labels})
