@@ -121,3 +121,9 @@ def test_pins_are_within_what_pyproject_allows() -> None:
         if (pin := versions.get(each.name.lower())) and not each.specifier.contains(pin)
     ]
     assert wrong == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """A run of some of them works nevertheless, and one of all of them does not."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
