@@ -25,9 +25,8 @@ from posebench.prediction.predictions import Predictions
 from posebench.results.explaining.explanation import Explanation
 from posebench.results.explaining.fields import FIELDS, GROUND_TRUTH
 from posebench.results.explaining.measured import Measured
-from posebench.scoring.evaluate import ScoringOptions, select_results
+from posebench.scoring.evaluate import ScoringOptions, scored_columns, select_results
 from posebench.scoring.files import load_annotated
-from posebench.scoring.matching.detections import result_columns
 from posebench.scoring.signs.paired import mean_gap
 from posebench.scoring.signs.sign import Sign
 from posebench.scoring.signs.signs import ReadFile
@@ -172,9 +171,7 @@ def _as_file(
     name: str, predictions: Predictions, scoring: ScoringOptions, annotated: Annotated
 ) -> ReadFile:
     rows = select_results(annotated.dataset, predictions, scoring)
-    columns = result_columns(rows, len(annotated.dataset.keypoints))
-    assert columns is not None
-    return ReadFile(name, columns)
+    return ReadFile(name, scored_columns(annotated.dataset, rows))
 
 
 def _reproduced(
