@@ -31,6 +31,7 @@ from posebench.scoring.signs.paired import mean_gap
 from posebench.scoring.signs.sign import Sign
 from posebench.scoring.signs.signs import ReadFile
 from posebench.scoring.statistics.estimates import Resampling
+from posebench.suites.suite import BoxesEntry
 
 if TYPE_CHECKING:
     from posebench.running.switches.measure import Switchboard
@@ -137,23 +138,32 @@ def _measured(
         if FIELDS[each.field] == "fixed":
             continue
         if each.field == "boxes":
-            value = _boxes(value, theirs if is_mine else mine, request)
+            value = _boxes(value, *((theirs, mine) if is_mine else (mine, theirs)), request)
         found[each.field] = board.measure(each.field, value)
     return found
 
 
-def _boxes(value: str, side: Side, request: ExplainRequest) -> str:
-    """Return what boxes are as a suite names them: `gt`, or a file that is here."""
+def _boxes(value: str, side: Side, base: Side, request: ExplainRequest) -> BoxesEntry:
+    """Return a side's boxes as a suite names them: `gt`, or a file with the filters they went by.
+
+    A side that states no filters has those of the base.
+    """
     from posebench.running.switches.switched import cell_suite
 
     if value == GROUND_TRUTH:
-        return value
+        return BoxesEntry()
     if request.boxes is not None:
-        return str(request.boxes)
-    if side.run is not None and side.cell is not None:
+        value = str(request.boxes)
+    elif side.run is not None and side.cell is not None:
         own = cell_suite(side.run, side.cell)
-        return str((own.folder / own.suite.boxes_entries[0].file).resolve())
-    return value
+        value = str(own.folder / own.suite.boxes_entries[0].file)
+    said = side.fields if "min_box_score" in side.fields else base.fields
+    return BoxesEntry(
+        file=value,
+        min_score=said.get("min_box_score") or 0.0,
+        nms_threshold=said.get("box_nms"),
+        max_per_image=said.get("max_boxes"),
+    )
 
 
 def _parted(mine: Side, theirs: Side) -> tuple[Side, Side]:

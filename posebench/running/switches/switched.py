@@ -78,6 +78,7 @@ def cell_suite(run: Run, cell: StoredCell) -> CellSuite:
 def switched(cell: CellSuite, field: str, value: Any, work: Path) -> CellSuite:
     """Return the suite with one `network` field of `FIELDS` changed; `work` is for files it needs.
 
+    The value of `boxes` is a `BoxesEntry`: its file and filters are taken, not its change.
     Raises `DataError` if the field has no such value here.
     """
     suite = cell.suite
@@ -98,11 +99,12 @@ def _other_boxes(boxes: BoxesEntry, field: str, value: Any) -> BoxesEntry:
         return replace(boxes, shift=(value[0], value[1]))
     if field == "box_scale":
         return replace(boxes, scale=value)
-    if value == GROUND_TRUTH:
+    if value.file == GROUND_TRUTH:
         return BoxesEntry(shift=boxes.shift, scale=boxes.scale)
-    if not Path(value).is_file():
+    if not Path(value.file).is_file():
         raise DataError("the file of the other boxes is not here (--boxes FILE names it)")
-    return replace(boxes, file=str(Path(value).resolve()))
+    file = str(Path(value.file).resolve())
+    return replace(value, file=file, shift=boxes.shift, scale=boxes.scale)
 
 
 def _spec_fields(field: str, value: Any) -> dict[str, dict[str, Any]]:
