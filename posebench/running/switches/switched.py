@@ -85,8 +85,9 @@ def switched(cell: CellSuite, field: str, value: Any, work: Path) -> CellSuite:
     if field in _AXES:
         changed: dict[str, Any] = {_AXES[field]: (value,)}
         return replace(cell, suite=replace(suite, **changed))
-    if field == "exif":
-        dataset = replace(suite.dataset_entries[0], exif=value)
+    if field in ("exif", "allow_resized"):
+        reading: dict[str, Any] = {field: value}
+        dataset = replace(suite.dataset_entries[0], **reading)
         return replace(cell, suite=replace(suite, datasets=(dataset,)))
     if field in ("boxes", "box_shift", "box_scale"):
         boxes = _other_boxes(suite.boxes_entries[0], field, value)
@@ -104,7 +105,8 @@ def _other_boxes(boxes: BoxesEntry, field: str, value: Any) -> BoxesEntry:
     if not Path(value.file).is_file():
         raise DataError("the file of the other boxes is not here (--boxes FILE names it)")
     file = str(Path(value.file).resolve())
-    return replace(value, file=file, shift=boxes.shift, scale=boxes.scale)
+    other: BoxesEntry = replace(value, file=file, shift=boxes.shift, scale=boxes.scale)
+    return other
 
 
 def _spec_fields(field: str, value: Any) -> dict[str, dict[str, Any]]:
