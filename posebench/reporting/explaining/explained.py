@@ -1,5 +1,6 @@
-"""What `posebench explain` does: read two sides, measure what differs, and explain. No torch.
+"""What `posebench explain` does: read two sides, measure what differs, and explain.
 
+Importing it loads no torch; measuring a run's cell does, by `running.switches`.
 `judging` and `running` do not know each other: here the one's question meets the other's answer.
 """
 
