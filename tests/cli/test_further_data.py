@@ -147,6 +147,13 @@ def test_whole_bodies_by_part(run: Run, data_root: Path, tmp_path: Path) -> None
     report = json.loads((tmp_path / "scored.json").read_text())["report"]
     values = {name: each["value"] for name, each in report["scores"][0]["metrics"].items()}
     assert values == {name: cell.result.metrics[name] for name in values}
+    for arguments in ((out, tmp_path / "found.json"), (tmp_path / "found.json", out)):
+        explained = run(
+            "explain", *arguments, "--replicates", "20", "--json", tmp_path / "why.json"
+        )
+        assert explained.code == 0, explained.err
+        why = json.loads((tmp_path / "why.json").read_text())["report"]
+        assert why["mine"]["ap"] == why["theirs"]["ap"] == cell.result.metrics["AP"]
 
 
 def test_results_of_more_keypoints_name_the_data_set(
