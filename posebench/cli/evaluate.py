@@ -132,7 +132,7 @@ def evaluate_command(
         Path | None,
         typer.Option(
             help="Images to leave out, such as those that training has seen (data overlap --out): "
-            "shows AP on all and without them."
+            "shows the main number on all and without them."
         ),
     ] = None,
     json: options.ResultsFile = None,

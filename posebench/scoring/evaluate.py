@@ -22,9 +22,9 @@ from posebench.scoring.diagnosis.confidence import counted_oks
 from posebench.scoring.distances.measuring import Found, distance_tables
 from posebench.scoring.localisation import detections_of, localise, share_by_keypoint
 from posebench.scoring.matching.detections import (
-    Detections,
-    detections_from_results,
-    no_detections,
+    ResultColumns,
+    join_columns,
+    result_columns,
 )
 from posebench.scoring.matching.matching import KIND_RULES
 from posebench.scoring.matching.metrics import Metrics
@@ -109,7 +109,7 @@ def evaluate(
     """
     checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
-    found = _scored_detections(dataset, results)
+    found = scored_columns(dataset, results).of(dataset.category.id)
     truth, localisation = ground_truth(dataset), localise(dataset, predictions)
     everything = Found(detections_of(predictions), predictions.ids.astype(np.int64))
     table = replace(
@@ -137,18 +137,18 @@ def evaluate(
     )
 
 
-def _scored_detections(dataset: PoseDataset, results: list[dict[str, Any]]) -> Detections:
-    """Return results as columns.
+def scored_columns(dataset: PoseDataset, results: list[dict[str, Any]]) -> ResultColumns:
+    """Return the results of `select_results` as columns.
 
     Raises `EvaluationError` if numbers cannot be scored.
     """
-    joints, category = len(dataset.keypoints), dataset.category.id
+    joints = len(dataset.keypoints)
     if not results:
-        return no_detections(joints)
+        return join_columns([], joints)
     layout = None
     if dataset.kind == "wholebody":
         results, layout = list(map(joined, results)), RESULT_LAYOUT
-    found = detections_from_results(results, joints, category, layout)
+    found = result_columns(results, joints, layout)
     if found is None:
         raise EvaluationError("The predictions hold numbers that cannot be scored.")
     return found

@@ -26,7 +26,7 @@ def test_both_numbers_are_shown_and_kept(
     seen = tmp_path / "seen.json"
     seen.write_text(json.dumps([first]))
     out, report = tmp_path / "run", tmp_path / "out.json"
-    whole = ("eval", "heatmap-s", "--dataset", people, "--replicates", 20)
+    whole = ("eval", "heatmap-s", "--dataset", people, "--replicates", 20, "--interval", "bca")
     done = run(*whole, "--exclude", seen, "--out", out, "--json", report)
     assert done.code == 0, done.err
     (score,) = json.loads((out / "excluded.json").read_text())["scores"]
@@ -45,6 +45,8 @@ def test_both_numbers_are_shown_and_kept(
     difference = score["difference"]
     assert difference["value"] == pytest.approx(numbers[1] - numbers[0], abs=1e-9)
     assert difference["low"] <= difference["high"]
+    low = (read_run(out).cells[0].result.intervals or pytest.fail("no intervals")).low["AP"]
+    assert score["whole"]["low"] == pytest.approx(low), "the suite asks for BCa"
     assert f"{100 * numbers[0]:.1f} [" in done.out and f"{100 * numbers[1]:.1f} [" in done.out
 
 

@@ -110,6 +110,23 @@ def test_faces_from_networks_to_gates(run: Run, data_root: Path, tmp_path: Path)
         )
 
 
+def test_faces_without_some_images_and_no_way_between_aps(
+    run: Run, data_root: Path, tmp_path: Path
+) -> None:
+    out, seen = tmp_path / "run", tmp_path / "seen.json"
+    first, _ = nets(tmp_path, "wflw")
+    ann = data_root / "wflw/annotations/face_landmarks_wflw_test.json"
+    seen.write_text(json.dumps([json.loads(ann.read_text())["images"][0]["id"]]))
+    done = run("eval", first, "--dataset", "wflw", "--data-root", data_root, "--out", out,
+               "--replicates", "20", "--no-flip", "--exclude", seen)  # fmt: skip
+    assert done.code == 0, done
+    (score,) = json.loads((out / "excluded.json").read_text())["scores"]
+    assert score["metric"] == "NME"
+    assert score["whole"]["value"] == pytest.approx(read_run(out).cells[0].result.metrics["NME"])
+    refused = run("explain", out, out)
+    assert refused.code == 2 and "has no AP" in refused.err
+
+
 def test_whole_bodies_by_part(run: Run, data_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     first, _ = nets(tmp_path, "coco-wholebody")
@@ -130,6 +147,13 @@ def test_whole_bodies_by_part(run: Run, data_root: Path, tmp_path: Path) -> None
     report = json.loads((tmp_path / "scored.json").read_text())["report"]
     values = {name: each["value"] for name, each in report["scores"][0]["metrics"].items()}
     assert values == {name: cell.result.metrics[name] for name in values}
+    for arguments in ((out, tmp_path / "found.json"), (tmp_path / "found.json", out)):
+        explained = run(
+            "explain", *arguments, "--replicates", "20", "--json", tmp_path / "why.json"
+        )
+        assert explained.code == 0, explained.err
+        why = json.loads((tmp_path / "why.json").read_text())["report"]
+        assert why["mine"]["ap"] == why["theirs"]["ap"] == cell.result.metrics["AP"]
 
 
 def test_results_of_more_keypoints_name_the_data_set(

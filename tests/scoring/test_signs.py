@@ -9,15 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from distance_problems import distance_problem
+from whole_body_problems import whole_body_problem, xtcocotools_says_of_parts
 
 from posebench.datasets.coco import PoseDataset, load_annotations
+from posebench.errors import DataError
+from posebench.judging.explaining.sides import Annotated
 from posebench.networks.sizes import InputSize
 from posebench.prediction.geometry import boxes_to_center_scale
+from posebench.scoring.evaluate import scored_columns
 from posebench.scoring.matching.detections import Detections, ResultColumns
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.signs.grids import grid_of
 from posebench.scoring.signs.paired import mean_gap, nearest_pairs
-from posebench.scoring.signs.signs import ReadFile, signs_between
+from posebench.scoring.signs.signs import ReadFile, average_precision, signs_between
+from posebench.scoring.whole_body.parts import split
 
 Change = Callable[[ResultColumns], ResultColumns]
 
@@ -166,3 +172,21 @@ def test_the_gap_counts_poses_without_a_partner(results: ResultColumns) -> None:
     assert mean_gap(poses, poses) == 0
     assert mean_gap(poses, half) == pytest.approx(1 - len(half) / len(poses))
     assert len(nearest_pairs(poses, half).one) == len(half)
+
+
+def test_the_ap_of_whole_bodies_is_that_of_their_own_scores() -> None:
+    told = 0
+    for seed in range(12):
+        problem = whole_body_problem(seed)
+        columns = scored_columns(problem.dataset, list(map(split, problem.results)))
+        truth, poses = ground_truth(problem.dataset), columns.detections
+        found = average_precision(problem.dataset, truth, poses)
+        wanted = xtcocotools_says_of_parts(problem)["AP"]
+        assert (-1 if found is None else found) == pytest.approx(wanted, abs=1e-12)
+        told += bool(poses.part_scores) and wanted > 0
+    assert told
+
+
+def test_data_without_ap_are_refused() -> None:
+    with pytest.raises(DataError, match="no AP"):
+        Annotated.of(distance_problem("wflw", 0).dataset)

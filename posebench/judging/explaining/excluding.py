@@ -8,22 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from posebench.datasets.overlap.report import Exclusion
 from posebench.errors import DataError
 from posebench.results.explaining.exclusion import ExcludedScore, ExcludedScores
-from posebench.results.numbers import AP, number_named
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run, StoredCell
-from posebench.scoring.matching.metrics import MatchMetric
-from posebench.scoring.statistics.bootstrap import match_values, resampled_images
-from posebench.scoring.statistics.estimates import Estimate
-from posebench.scoring.statistics.image_table import ImageTable
-from posebench.scoring.statistics.intervals import p_value, percentile_interval
+from posebench.scoring.statistics.estimates import Resampling, masked_metrics
+from posebench.scoring.statistics.image_table import ImageTable, Recipe
 
 
 def excluded_scores(run: Run, exclusion: Exclusion, cells: Sequence[str]) -> ExcludedScores:
-    """Return the AP of cells with and without the images of an exclusion.
+    """Return the main number of cells with and without the images of an exclusion.
 
     Cells without a table have no such numbers. Raises `DataError` if the exclusion is of other
     annotations, lists none of the images, or all of them, and for damaged tables.
@@ -55,40 +51,33 @@ def _check(exclusion: Exclusion, cell: StoredCell, table: ImageTable) -> None:
 
 def _score(run: Run, cell: StoredCell, table: ImageTable, exclusion: Exclusion) -> ExcludedScore:
     ids = table.matches.image_ids
-    kept = ~np.isin(ids, list(exclusion.images))
-    recipe = number_named(AP).recipe
-    assert isinstance(recipe, MatchMetric)
-    values = match_values([table.matches], [recipe])
-    ones = np.ones((1, len(ids)), dtype=np.int32)
-    whole, without = (float(values(ones * mask)[0, 0, 0]) for mask in (1, kept))
-    scoring = run.record.suite.scoring
-    draws: list[NDArray[np.float64]] = []
-    rng = np.random.default_rng(scoring.seed)
-    for block in resampled_images(rng, len(ids), scoring.replicates):
-        masked = block * kept.astype(np.int32)
-        draws.append(np.stack([values(block)[0, :, 0], values(masked)[0, :, 0]]))
-    both = np.concatenate(draws, axis=1) if draws else None
-    result = cell.result
+    kept = (~np.isin(ids, list(exclusion.images))).astype(np.int32)
+    recipe, scoring, result = _recipe(cell, table), run.record.suite.scoring, cell.result
+    resampling = Resampling(scoring.replicates, scoring.seed, scoring.interval)
+    masks = np.ones(len(ids), dtype=np.int32), kept
+    values, sampled = masked_metrics(table, recipe, masks, resampling)
+    whole, without = (None if np.isnan(value) else value for value in values)
+    lost = None if whole is None or without is None else without - whole
     return ExcludedScore(
         cell=cell.id,
         checkpoint=result.checkpoint.name,
         place=f"{result.protocol.dataset} {result.size} {result.policy}",
+        metric=recipe.name,
         images=len(ids),
-        left_out=int(np.count_nonzero(~kept)),
-        whole=_estimate(whole, None if both is None else both[0]),
-        without=_estimate(without, None if both is None else both[1]),
-        difference=_difference(without - whole, both),
+        left_out=int(np.count_nonzero(kept == 0)),
+        whole=sampled.estimates(0, {recipe.name: whole})[recipe.name],
+        without=sampled.estimates(1, {recipe.name: without})[recipe.name],
+        difference=sampled.estimates(1, {recipe.name: lost}, base=0)[recipe.name],
     )
 
 
-def _estimate(value: float, draws: NDArray[np.float64] | None) -> Estimate:
-    low, high = (None if draws is None else percentile_interval(draws)) or (None, None)
-    return Estimate(None if np.isnan(value) else value, low, high)
-
-
-def _difference(value: float, both: NDArray[np.float64] | None) -> Estimate:
-    if both is None or np.isnan(value):
-        return Estimate(None if np.isnan(value) else value)
-    draws = both[1] - both[0]
-    low, high = percentile_interval(draws) or (None, None)
-    return Estimate(value, low, high, p_value(draws))
+def _recipe(cell: StoredCell, table: ImageTable) -> Recipe:
+    """Return how the main number of a cell follows from its table."""
+    name = main_metric([cell.result])
+    recipe = number_named(name).recipe
+    if recipe is None or not table.tells(recipe):
+        raise DataError(
+            f"The per-image table of {cell.id} does not tell its {name}.",
+            hint="The command that made the run scores it again.",
+        )
+    return recipe

@@ -41,6 +41,8 @@ def differing_fields(mine: Side, theirs: Side) -> tuple[FieldDifference, ...]:
         names = [name for name in names if name not in OF_CHECKPOINT]
     if "images" in names and "annotations" in names:
         names.remove("images")
+    if "image_files" in names and ("images" in names or "annotations" in names):
+        names.remove("image_files")
     if "boxes" in names:
         names = [name for name in names if name not in _FILTERS]
     return tuple(FieldDifference(name, one[name], other[name]) for name in names)
@@ -223,6 +225,8 @@ def _words(side: Side, field: str) -> str:
     if field == "boxes":
         return _boxes_label(side)
     value: Any = side.fields[field]
+    if field == "image_files":
+        return str(side.fields[field])[:8]
     if field in ("checkpoint", "annotations"):
         name = side.facts.name if field == "checkpoint" else side.facts.about.partition(",")[0]
         return f"{Path(name).name} {str(value)[:8]}"

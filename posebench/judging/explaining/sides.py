@@ -14,8 +14,9 @@ from posebench.results.explaining.explanation import SideFacts
 from posebench.results.explaining.fields import fields_of
 from posebench.results.numbers import AP
 from posebench.results.store import RUN_FILE, Run, StoredCell, read_run
-from posebench.scoring.matching.matching import KIND_RULES, match
+from posebench.scoring.matching.metrics import MATCH_METRICS
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
+from posebench.scoring.metrics import matched_table
 from posebench.scoring.results_file import read_results
 from posebench.scoring.signs.signs import ReadFile
 from posebench.scoring.statistics.image_table import ImageTable
@@ -34,13 +35,25 @@ class Annotated:
 
     @classmethod
     def of(cls, dataset: PoseDataset) -> Annotated:
-        """Return a data set with its persons as columns."""
+        """Return a data set with its persons as columns.
+
+        Raises `DataError` if it is scored by distances and has no AP.
+        """
+        if not MATCH_METRICS[dataset.kind]:
+            raise _without_ap(dataset.name)
         return cls(dataset, ground_truth(dataset))
 
     def table(self, file: ReadFile) -> ImageTable:
         """Return a file's per-image table."""
         found = file.columns.of(self.dataset.category.id)
-        return ImageTable(match(self.truth, found, KIND_RULES[self.dataset.kind]))
+        return matched_table(self.truth, found, self.dataset.kind)
+
+
+def _without_ap(dataset: str) -> DataError:
+    return DataError(
+        f"{dataset} is scored by distances and has no AP, which is what is explained.",
+        hint="`posebench compare` subtracts the numbers that it has.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +139,9 @@ def _run_side(argument: str, run: Run, name: str | None) -> Side:
     (cell,) = cells
     result = cell.result
     about = f"{result.protocol.dataset}, {result.protocol.images} images"
-    ap = (result.metrics or {}).get(AP)
+    if AP not in (result.metrics or {}):
+        raise _without_ap(result.protocol.dataset)
+    ap = (result.metrics or {})[AP]
     facts = SideFacts(argument, "run", result.checkpoint.name, ap, about)
     return Side(facts, fields_of(result), run.table(cell), run, cell)
 

@@ -1,5 +1,6 @@
-"""What `posebench explain` does: read two sides, measure what differs, and explain. No torch.
+"""What `posebench explain` does: read two sides, measure what differs, and explain.
 
+Importing it loads no torch; measuring a run's cell does, by `running.switches`.
 `judging` and `running` do not know each other: here the one's question meets the other's answer.
 """
 
@@ -25,13 +26,13 @@ from posebench.prediction.predictions import Predictions
 from posebench.results.explaining.explanation import Explanation
 from posebench.results.explaining.fields import FIELDS, GROUND_TRUTH
 from posebench.results.explaining.measured import Measured
-from posebench.scoring.evaluate import ScoringOptions, select_results
+from posebench.scoring.evaluate import ScoringOptions, scored_columns, select_results
 from posebench.scoring.files import load_annotated
-from posebench.scoring.matching.detections import result_columns
 from posebench.scoring.signs.paired import mean_gap
 from posebench.scoring.signs.sign import Sign
 from posebench.scoring.signs.signs import ReadFile
 from posebench.scoring.statistics.estimates import Resampling
+from posebench.suites.suite import BoxesEntry
 
 if TYPE_CHECKING:
     from posebench.running.switches.measure import Switchboard
@@ -138,23 +139,32 @@ def _measured(
         if FIELDS[each.field] == "fixed":
             continue
         if each.field == "boxes":
-            value = _boxes(value, theirs if is_mine else mine, request)
+            value = _boxes(value, *((theirs, mine) if is_mine else (mine, theirs)), request)
         found[each.field] = board.measure(each.field, value)
     return found
 
 
-def _boxes(value: str, side: Side, request: ExplainRequest) -> str:
-    """Return what boxes are as a suite names them: `gt`, or a file that is here."""
+def _boxes(value: str, side: Side, base: Side, request: ExplainRequest) -> BoxesEntry:
+    """Return a side's boxes as a suite names them: `gt`, or a file with the filters they went by.
+
+    A side that states no filters has those of the base.
+    """
     from posebench.running.switches.switched import cell_suite
 
     if value == GROUND_TRUTH:
-        return value
+        return BoxesEntry()
     if request.boxes is not None:
-        return str(request.boxes)
-    if side.run is not None and side.cell is not None:
+        value = str(request.boxes)
+    elif side.run is not None and side.cell is not None:
         own = cell_suite(side.run, side.cell)
-        return str((own.folder / own.suite.boxes_entries[0].file).resolve())
-    return value
+        value = str(own.folder / own.suite.boxes_entries[0].file)
+    said = side.fields if "min_box_score" in side.fields else base.fields
+    return BoxesEntry(
+        file=value,
+        min_score=said.get("min_box_score") or 0.0,
+        nms_threshold=said.get("box_nms"),
+        max_per_image=said.get("max_boxes"),
+    )
 
 
 def _parted(mine: Side, theirs: Side) -> tuple[Side, Side]:
@@ -172,9 +182,7 @@ def _as_file(
     name: str, predictions: Predictions, scoring: ScoringOptions, annotated: Annotated
 ) -> ReadFile:
     rows = select_results(annotated.dataset, predictions, scoring)
-    columns = result_columns(rows, len(annotated.dataset.keypoints))
-    assert columns is not None
-    return ReadFile(name, columns)
+    return ReadFile(name, scored_columns(annotated.dataset, rows))
 
 
 def _reproduced(

@@ -8,6 +8,7 @@ from posebench.datasets.overlap.report import OverlapReport, SharedImage
 from posebench.reporting.text_tables import cell_text, terminal_table
 from posebench.reporting.texts import estimate_text
 from posebench.results.explaining.exclusion import ExcludedScores
+from posebench.results.numbers import number_named
 from posebench.scoring.statistics.estimates import Estimate
 
 
@@ -43,26 +44,27 @@ def _line(pair: SharedImage) -> str:
 
 def excluded_table(found: ExcludedScores) -> RenderableType:
     """Return both numbers of every cell: on all images, and without those left out."""
-    header = ["checkpoint", "on", "images", "AP on all", "left out", "AP without", "difference"]
+    header = ["checkpoint", "on", "number", "images", "on all", "left out", "without", "difference"]
     rows = [
         [
             each.checkpoint,
             each.place,
+            each.metric,
             str(each.images),
-            _text(each.whole),
+            _text(each.whole, each.metric),
             str(each.left_out),
-            _text(each.without),
-            _text(each.difference, signed=True),
+            _text(each.without, each.metric),
+            _text(each.difference, each.metric, signed=True),
         ]
         for each in found.scores
     ]
     lines = [f"Without the images of {found.file}:"]
     note = "brackets: 95 %, from resampled images, the same for both numbers"
-    return Group(*map(cell_text, lines), terminal_table(header, rows, 2), cell_text(note))
+    return Group(*map(cell_text, lines), terminal_table(header, rows, 3), cell_text(note))
 
 
-def _text(estimate: Estimate, *, signed: bool = False) -> str:
+def _text(estimate: Estimate, metric: str, *, signed: bool = False) -> str:
     bounds = None
     if estimate.low is not None and estimate.high is not None:
         bounds = estimate.low, estimate.high
-    return estimate_text(estimate.value, bounds, signed=signed)
+    return estimate_text(estimate.value, bounds, signed=signed, unit=number_named(metric).unit)

@@ -15,14 +15,16 @@ EXCLUDED_FILE = "excluded.json"
 
 @dataclass(frozen=True)
 class ExcludedScore:
-    """A cell's AP on all images and without the `left_out` ones, fractions with intervals.
+    """A cell's main number on all images and without the `left_out` ones, with intervals.
 
+    `metric` names it: AP, or the first number of data without AP.
     `difference` is the number without them minus that on all, from the same resamples.
     """
 
     cell: str
     checkpoint: str
     place: str
+    metric: str
     images: int
     left_out: int
     whole: Estimate

@@ -16,8 +16,11 @@ FIELDS: Mapping[str, Kind] = {
     "checkpoint": "fixed",
     "annotations": "fixed",
     "images": "fixed",
+    "image_files": "fixed",
     "category": "fixed",
+    "record": "fixed",
     "exif": "network",
+    "allow_resized": "network",
     "corruption": "network",
     "boxes": "network",
     "min_box_score": "boxes filter",
@@ -35,6 +38,7 @@ FIELDS: Mapping[str, Kind] = {
     "size": "network",
     "policy": "network",
     "transform": "network",
+    "calibration_crops": "fixed",
     "engine": "network",
     "precision": "network",
     "decoder": "network",
@@ -48,7 +52,24 @@ FIELDS: Mapping[str, Kind] = {
 }
 # Another checkpoint brings these with it: they are not switched one by one.
 OF_CHECKPOINT = ("padding", "crop", "channels", "mean", "std", "flip_shift")
+# Fields of a protocol that stand above by another name, and those that follow from others or move
+# no number by themselves.
+OTHER_NAMES: Mapping[str, str] = {
+    "annotations_sha256": "annotations",
+    "images_sha256": "image_files",
+    "boxes_sha256": "boxes",
+    "crop_padding": "padding",
+}
+LEFT_OUT: Mapping[str, str] = {
+    "dataset": "a name; `annotations` tells data apart",
+    "keypoints": "they follow from the annotations; `sigmas` are compared",
+    "scored_keypoints": "they follow from checkpoint and annotations",
+    "boxes_left_out": "they follow from boxes and annotations",
+    "instances": "their number follows from boxes and filters",
+    "device": "what it moves is below a digit that is shown",
+}
 GROUND_TRUTH = "gt"
+_NO_RECORD = "none"
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,8 @@ def fields_of(result: CellResult) -> dict[str, Any]:
         "checkpoint": result.checkpoint.sha256,
         "annotations": protocol.annotations_sha256,
         "images": protocol.images,
+        "image_files": protocol.images_sha256,
+        "record": protocol.record or _NO_RECORD,
         "category": protocol.category,
         "exif": protocol.exif,
         "boxes": _boxes(result),

@@ -182,7 +182,7 @@ def _under(dataset: PoseDataset, evaluator: str) -> PoseDataset:
     kinds = {name: kind for kind, name in EVALUATORS.items()}
     kind = kinds.get(evaluator)
     has_index = all("crowdIndex" in row for row in dataset.raw["images"])
-    if kind is None or (kind == "crowdpose" and not has_index):
+    if kind in (None, "distance") or (kind == "crowdpose" and not has_index):
         raise DataError(f"these data cannot be scored by {evaluator}")
     return replace(dataset, kind=kind)
 

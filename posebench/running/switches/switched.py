@@ -78,14 +78,16 @@ def cell_suite(run: Run, cell: StoredCell) -> CellSuite:
 def switched(cell: CellSuite, field: str, value: Any, work: Path) -> CellSuite:
     """Return the suite with one `network` field of `FIELDS` changed; `work` is for files it needs.
 
+    The value of `boxes` is a `BoxesEntry`: its file and filters are taken, not its change.
     Raises `DataError` if the field has no such value here.
     """
     suite = cell.suite
     if field in _AXES:
         changed: dict[str, Any] = {_AXES[field]: (value,)}
         return replace(cell, suite=replace(suite, **changed))
-    if field == "exif":
-        dataset = replace(suite.dataset_entries[0], exif=value)
+    if field in ("exif", "allow_resized"):
+        reading: dict[str, Any] = {field: value}
+        dataset = replace(suite.dataset_entries[0], **reading)
         return replace(cell, suite=replace(suite, datasets=(dataset,)))
     if field in ("boxes", "box_shift", "box_scale"):
         boxes = _other_boxes(suite.boxes_entries[0], field, value)
@@ -98,11 +100,13 @@ def _other_boxes(boxes: BoxesEntry, field: str, value: Any) -> BoxesEntry:
         return replace(boxes, shift=(value[0], value[1]))
     if field == "box_scale":
         return replace(boxes, scale=value)
-    if value == GROUND_TRUTH:
+    if value.file == GROUND_TRUTH:
         return BoxesEntry(shift=boxes.shift, scale=boxes.scale)
-    if not Path(value).is_file():
+    if not Path(value.file).is_file():
         raise DataError("the file of the other boxes is not here (--boxes FILE names it)")
-    return replace(boxes, file=str(Path(value).resolve()))
+    file = str(Path(value.file).resolve())
+    other: BoxesEntry = replace(value, file=file, shift=boxes.shift, scale=boxes.scale)
+    return other
 
 
 def _spec_fields(field: str, value: Any) -> dict[str, dict[str, Any]]:

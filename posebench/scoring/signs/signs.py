@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import PoseDataset
-from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import Detections, ResultColumns
-from posebench.scoring.matching.matching import KIND_RULES, match
 from posebench.scoring.matching.metrics import MATCH_METRICS
 from posebench.scoring.matching.truth import GroundTruth
+from posebench.scoring.metrics import matched_table, table_values
 from posebench.scoring.signs.grids import grid_of
 from posebench.scoring.signs.linear import Undone, linear_causes
 from posebench.scoring.signs.paired import PosePairs, mean_gap, nearest_pairs
@@ -71,8 +70,8 @@ def _each_cause_once(signs: Sequence[Sign]) -> tuple[Sign, ...]:
 def average_precision(dataset: PoseDataset, truth: GroundTruth, poses: Detections) -> float | None:
     """Return the AP of poses; those of images that the data set lacks do not count."""
     known = np.isin(poses.image_ids, truth.image_ids)
-    table = match(truth, poses.subset(known), KIND_RULES[dataset.kind])
-    return summarise(table, MATCH_METRICS[dataset.kind])[_AP]
+    table = matched_table(truth, poses.subset(known), dataset.kind)
+    return table_values(table, MATCH_METRICS[dataset.kind])[_AP]
 
 
 def _relabelled(dataset: PoseDataset, one: ReadFile, other: ReadFile) -> Iterator[Undone]:

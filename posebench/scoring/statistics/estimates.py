@@ -137,6 +137,41 @@ def resample(
     return Sampled(replicates, _weighted(tables, metrics, groups))
 
 
+def masked_metrics(
+    table: ImageTable,
+    metric: Recipe,
+    masks: Sequence[NDArray[np.int32]],
+    resampling: Resampling,
+) -> tuple[list[float], Sampled]:
+    """Return a metric of a table under each of M masks (I,) of its images, 0 or 1, with resamples.
+
+    All masks meet the same resamples, and stand in `Sampled` for its tables. Values are NaN where
+    nobody is left.
+    """
+
+    def under(mask: NDArray[np.int32], weights: Iterator[Weights]) -> NDArray[np.float64]:
+        masked = (block * mask for block in weights)
+        return np.asarray(_weighted([table], [metric], masked)[0])
+
+    images = table.images
+    everything = np.ones((1, images), dtype=np.int32)
+    values = [float(under(mask, iter([everything]))[0, 0]) for mask in masks]
+    if not resampling.replicates:
+        return values, Sampled(np.full((len(masks), 0, 1), np.nan), None)
+    replicates = [
+        under(
+            mask,
+            resampled_images(np.random.default_rng(resampling.seed), images, resampling.replicates),
+        )
+        for mask in masks
+    ]
+    if resampling.interval == "percentile":
+        return values, Sampled(np.stack(replicates), None)
+    groups = min(images, _JACKKNIFE_GROUPS)
+    left_out = [under(mask, left_out_images(images, groups)) for mask in masks]
+    return values, Sampled(np.stack(replicates), np.stack(left_out))
+
+
 def _weighted(
     tables: Sequence[ImageTable], metrics: Sequence[Recipe], weights: Iterator[Weights]
 ) -> NDArray[np.float64]:

@@ -105,6 +105,15 @@ def test_a_planted_cause_is_named_first_and_explains_all(
     assert found.steps[0].effect.value == pytest.approx(found.total.value)
 
 
+def test_other_boxes_bring_their_own_filters(people: Path, right: Path, tmp_path: Path) -> None:
+    file = str(detected(people, tmp_path))
+    theirs = evaluated(people, tmp_path / "run", boxes={"file": file, "min_score": 0.905})
+    for mine, other in ((right, theirs), (theirs, right)):
+        found = why(mine, other, may_run=True)
+        assert found.cause == "boxes"
+        assert found.rest is not None and found.rest.value == pytest.approx(0, abs=1e-9)
+
+
 def test_what_needs_the_network_is_not_measured_without_run(
     people: Path, right: Path, tmp_path: Path
 ) -> None:
