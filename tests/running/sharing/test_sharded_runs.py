@@ -11,7 +11,9 @@ import pytest
 from same_runs import run_contents
 from small_run import small_checkpoint
 
+from posebench.errors import UnsupportedExecutionError
 from posebench.results.store import read_run
+from posebench.running import network_plans
 
 
 @pytest.fixture
@@ -105,4 +107,22 @@ def test_a_machine_that_plans_the_suite_otherwise_is_refused(
     assert run_contents(out) == before
     file.write_bytes(weights)
     run(*second)
+    assert read_run(out).missing == ()
+
+
+def test_a_machine_without_an_engine_gets_the_same_deal(
+    run: Callable[..., Any], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "shared"
+    run("run", suite, "--out", out, "--threads", 1, "--shard", "1/2")
+    check = network_plans.check_execution
+
+    def lacks(network: Any, *execution: Any, **more: Any) -> None:
+        if network.spec.codec.paradigm == "heatmap":
+            raise UnsupportedExecutionError("The engine is not installed.")
+        check(network, *execution, **more)
+
+    monkeypatch.setattr(network_plans, "check_execution", lacks)
+    last = run("run", suite, "--out", out, "--threads", 1, "--shard", "2/2")
+    assert "posebench claims" in last.out, last.err
     assert read_run(out).missing == ()
