@@ -12,6 +12,7 @@ from same_runs import run_contents
 from small_run import small_checkpoint
 
 from posebench.errors import UnsupportedExecutionError
+from posebench.prediction.engines import check_execution
 from posebench.results.store import read_run
 from posebench.running import network_plans
 
@@ -115,12 +116,11 @@ def test_a_machine_without_an_engine_gets_the_same_deal(
 ) -> None:
     out = tmp_path / "shared"
     run("run", suite, "--out", out, "--threads", 1, "--shard", "1/2")
-    check = network_plans.check_execution
 
     def lacks(network: Any, *execution: Any, **more: Any) -> None:
         if network.spec.codec.paradigm == "heatmap":
             raise UnsupportedExecutionError("The engine is not installed.")
-        check(network, *execution, **more)
+        check_execution(network, *execution, **more)
 
     monkeypatch.setattr(network_plans, "check_execution", lacks)
     last = run("run", suite, "--out", out, "--threads", 1, "--shard", "2/2")
