@@ -12,6 +12,7 @@ from posebench.errors import MissingExtraError, UsageError
 from posebench.files.writing import put_when_written
 
 _log = logging.getLogger(__name__)
+_CHUNK = 2**20
 
 
 class Mirror:
@@ -20,8 +21,16 @@ class Mirror:
     A file appears at either end only when it is whole. What the folder has is never replaced.
     """
 
-    def __init__(self, url: str, folder: Path, belongs: Callable[[Path], bool]) -> None:
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        belongs: Callable[[Path], bool],
+        is_compared: Callable[[Path], bool] = lambda _: False,
+    ) -> None:
         """Open the URL.
+
+        Files of equal size that `is_compared` chooses are told apart by their content.
 
         Raises `MissingExtraError` if the package for it is not installed, and `UsageError` if it
         cannot be used.
@@ -43,6 +52,7 @@ class Mirror:
         self._url = url
         self._folder = folder
         self._belongs = belongs
+        self._is_compared = is_compared
         self._pushed: dict[Path, tuple[int, int]] = {}
 
     def fetch(self) -> int:
@@ -57,6 +67,7 @@ class Mirror:
                 if self._belongs(own) and not (self._folder / own).exists():
                     with put_when_written(self._folder / own) as temporary:
                         self._system.get_file(self._place(own), str(temporary))
+                    self._pushed[self._folder / own] = _facts(self._folder / own)
                     count += 1
         except Exception as error:  # each file system has errors of its own
             raise UsageError(
@@ -69,8 +80,7 @@ class Mirror:
         whole = True
         for file in files:
             try:
-                status = file.stat()
-                facts = status.st_size, status.st_mtime_ns
+                facts = _facts(file)
                 if self._pushed.get(file) != facts:
                     self._put(file, file.relative_to(self._folder))
                     self._pushed[file] = facts
@@ -80,7 +90,7 @@ class Mirror:
         return whole
 
     def push_all(self) -> bool:
-        """Copy what the URL lacks or has in another size; return whether all is there then."""
+        """Copy what the URL lacks or has otherwise; return whether all is there then."""
         try:
             sizes = self._sizes()
         except Exception as error:  # each file system has errors of its own
@@ -91,8 +101,22 @@ class Mirror:
         return self.push(
             path
             for path, name in own
-            if self._belongs(name) and sizes.get(name.as_posix()) != path.stat().st_size
+            if self._belongs(name)
+            and (sizes.get(name.as_posix()) != path.stat().st_size or self._differs(path, name))
         )
+
+    def _differs(self, path: Path, name: Path) -> bool:
+        """Tell whether a file that is compared has another content than the one at the URL."""
+        if not self._is_compared(name) or self._pushed.get(path) == _facts(path):
+            return False
+        try:
+            with path.open("rb") as own, self._system.open(self._place(name), "rb") as other:
+                while (piece := own.read(_CHUNK)) == other.read(_CHUNK):
+                    if not piece:
+                        return False
+        except Exception as error:  # each file system has errors of its own
+            _log.debug("%s cannot be compared: %s", self._place(name), error)
+        return True
 
     def _sizes(self) -> dict[str, int]:
         """Return the sizes of files at the URL, by their paths within it."""
@@ -114,6 +138,11 @@ class Mirror:
         temporary = f"{place}.{uuid.uuid4().hex}"
         self._system.put_file(str(file), temporary)
         self._system.mv(temporary, place)
+
+
+def _facts(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

@@ -69,6 +69,16 @@ def test_a_file_that_changed_is_copied_again_and_no_other(url: str, folder: Path
     assert at(url)["cells/x.json"] == b"longer"
 
 
+def test_files_of_equal_size_are_told_apart_by_content_where_that_is_asked_for(
+    url: str, folder: Path
+) -> None:
+    assert Mirror(url, folder, visible).push_all()
+    (folder / "cells/x.json").write_text("yy")
+    (folder / "run.yaml").write_text("b")
+    assert Mirror(url, folder, visible, lambda name: name.parts[0] == "cells").push_all()
+    assert at(url) == {"run.yaml": b"a", "cells/x.json": b"yy"}
+
+
 def test_what_cannot_be_copied_is_said_and_costs_nothing_else(
     url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

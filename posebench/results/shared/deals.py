@@ -63,7 +63,8 @@ def keep_deal(folder: Path, deal: Deal) -> None:
         # Of shards that start together, at least one sees the note of the other.
         write_json(own, mapping_from_record(deal))
     try:
-        _check([(folder, each) for each in (deal, *_deals_in(folder))])
+        others = [each for each in _deals_in(folder) if each.shard != deal.shard]
+        _check([(folder, each) for each in (*others, deal)])
     except UsageError:
         if before is None:
             own.unlink()

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from posebench.errors import MissingExtraError, UsageError
-from posebench.running.executors.elsewhere import RemoteWorker, Report
 from posebench.running.executors.jobs import WorkerLost, Workers
+from posebench.running.executors.remote import RemoteWorker, Report
 
 _log = logging.getLogger(__name__)
 # The option with the address of a cluster; without it, Ray is started on this machine.

@@ -17,8 +17,8 @@ from typing import Any
 
 from posebench.errors import MissingExtraError, UsageError
 from posebench.results.shared.ledger import JobNote, add_notes, read_notes
-from posebench.running.executors.elsewhere import RemoteWorker, Report
 from posebench.running.executors.jobs import Submitted, WorkerLost, Workers, this_node
+from posebench.running.executors.remote import RemoteWorker, Report
 
 _log = logging.getLogger(__name__)
 # Unless `--slurm` says otherwise. A task out of time is queued again, so that a short time, which

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from posebench.__version__ import __version__
 from posebench.files.hashing import content_key
 from posebench.files.records import mapping_from_record
 from posebench.results.store import StoredCell
@@ -93,7 +94,7 @@ class Dispatch:
         for group in jobs_on([cell for cell in asked if cell.result.status == "ok"], places):
             left = [cell for cell in group if cell.id in waiting]
             if left:
-                jobs[_key(group)] = left
+                jobs[job_key(self.request, group)] = left
         return jobs
 
     def _segments(
@@ -162,10 +163,18 @@ def _cells_of(job: _Job) -> Sequence[PlannedCell]:
     return job.cells if isinstance(job, Segment) else job
 
 
-def _key(group: Sequence[PlannedCell]) -> str:
-    """Return the key of a job: an id for the eye, and a hash of all that its cells are made of."""
-    inputs = {cell.id: mapping_from_record(cell.result) for cell in group}
-    return f"{group[0].id} {content_key(inputs)[:12]}"
+def job_key(request: RunRequest, group: Sequence[PlannedCell]) -> str:
+    """Return the key of a job: an id for the eye, and a hash of all that its results come from.
+
+    A task that was submitted before is taken over only if its results would count as done.
+    """
+    cells = {
+        cell.id: [mapping_from_record(cell.result), dict(cell.checkpoint.entry.labels)]
+        for cell in group
+    }
+    scoring = mapping_from_record(request.suite.scoring)
+    made_of = {"cells": cells, "scoring": scoring, "posebench": __version__}
+    return f"{group[0].id} {content_key(made_of)[:12]}"
 
 
 def _receive(shown: _Shown, _key: str, message: Message) -> None:

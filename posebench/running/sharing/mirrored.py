@@ -8,7 +8,7 @@ from pathlib import Path
 from posebench.files.mirror import Mirror
 from posebench.results.shared.deals import deal_files, is_deal_file
 from posebench.results.shared.ledger import JOBS
-from posebench.results.store import RUN_FILE, StoredCell, cell_files
+from posebench.results.store import RUN_FILE, TRAINED, StoredCell, cell_files
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display
 
@@ -16,9 +16,11 @@ from posebench.running.request import Display
 def run_mirror(url: str, out: Path) -> Mirror:
     """Return the mirror of a run directory: all but its locks, logs and unfinished files.
 
+    Trainings keep their size when they are repeated, so they are compared by content.
+
     Raises `UsageError` or `MissingExtraError` if the URL cannot be used.
     """
-    return Mirror(url, out, _belongs)
+    return Mirror(url, out, _belongs, lambda name: name.parts[0] == TRAINED)
 
 
 def _belongs(name: Path) -> bool:

@@ -14,8 +14,8 @@ from same_runs import run_contents
 from small_run import edit_annotations
 
 from posebench.errors import DataError
-from posebench.running.executors.elsewhere import RemoteWorker
 from posebench.running.executors.jobs import Workers
+from posebench.running.executors.remote import RemoteWorker
 from posebench.running.request import RunRequest
 from posebench.running.sharing.elsewhere import Expected, StartElsewhere
 from posebench.running.workload import suite_workloads

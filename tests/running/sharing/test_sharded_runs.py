@@ -11,7 +11,10 @@ import pytest
 from same_runs import run_contents
 from small_run import small_checkpoint
 
+from posebench.errors import UnsupportedExecutionError
+from posebench.prediction.engines import check_execution
 from posebench.results.store import read_run
+from posebench.running import network_plans
 
 
 @pytest.fixture
@@ -90,3 +93,36 @@ def test_a_part_that_does_not_exist_is_refused_before_anything_runs(
     refused = run("run", suite, "--out", tmp_path / "out", "--shard", "3/2")
     assert refused.code == 2 and "from 1 to 2" in refused.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_machine_that_plans_the_suite_otherwise_is_refused(
+    run: Callable[..., Any], suite: Path, tmp_path: Path
+) -> None:
+    out, file = tmp_path / "shared", tmp_path / "rle.safetensors"
+    run("run", suite, "--out", out, "--threads", 1, "--shard", "1/2")
+    weights, before = file.read_bytes(), run_contents(out)
+    file.write_bytes(b"unreadable")
+    second = ("run", suite, "--out", out, "--threads", 1, "--shard", "2/2")
+    refused = run(*second)
+    assert refused.code == 2 and "were dealt in two ways" in refused.err
+    assert run_contents(out) == before
+    file.write_bytes(weights)
+    run(*second)
+    assert read_run(out).missing == ()
+
+
+def test_a_machine_without_an_engine_gets_the_same_deal(
+    run: Callable[..., Any], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "shared"
+    run("run", suite, "--out", out, "--threads", 1, "--shard", "1/2")
+
+    def lacks(network: Any, *execution: Any, **more: Any) -> None:
+        if network.spec.codec.paradigm == "heatmap":
+            raise UnsupportedExecutionError("The engine is not installed.")
+        check_execution(network, *execution, **more)
+
+    monkeypatch.setattr(network_plans, "check_execution", lacks)
+    last = run("run", suite, "--out", out, "--threads", 1, "--shard", "2/2")
+    assert "posebench claims" in last.out, last.err
+    assert read_run(out).missing == ()
