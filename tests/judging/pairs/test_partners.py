@@ -52,7 +52,7 @@ def test_the_same_name_goes_before_the_same_content(tmp_path: Path) -> None:
 
 
 def test_cells_of_each_corruption_and_transform_find_their_own(tmp_path: Path) -> None:
-    ways: dict[str, dict[str, str]] = {
+    ways: dict[str, dict[str, Any]] = {
         "clean": {},
         "dark": {"corruption": "dark-3"},
         "half": {"transform": "int8"},
