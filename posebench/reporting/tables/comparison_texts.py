@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from posebench.files.records import mapping_from_record
 from posebench.judging.changes import CellComparison, CellState, Change, Comparison, is_of
 from posebench.reporting.escaping import for_github, for_markdown, one_line
-from posebench.reporting.tables.results_table import reason_alone
+from posebench.reporting.tables.reasons import reason_alone
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, p_text
 from posebench.results.numbers import AP, number_named
