@@ -28,7 +28,7 @@ from posebench.judging.gates import ChangeGate, Gate, default_gates
 from posebench.judging.pairs.partners import partners_of
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
 from posebench.results.findings import finding_lines
-from posebench.results.numbers import AP, main_metric, number_named, numbers_of
+from posebench.results.numbers import AP, main_metrics, number_named, numbers_of
 from posebench.results.store import Run, StoredCell, read_run
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
 from posebench.scoring.statistics.image_table import ImageTable, Recipe
@@ -48,21 +48,22 @@ def compare_runs(
     """Compare two run directories; raise `PosebenchError` for what is not one.
 
     `aliases` say which of the candidate's checkpoints one of the baseline is compared with, by
-    name. Of data without AP, the default gate is on their main number.
+    name. The default gates are on the main number of each data set: AP, or that of data without.
     """
     runs = read_run(baseline), read_run(candidate)
-    main = main_metric(cell.result for run in runs for cell in run.cells)
-    if tuple(gates) == default_gates(AP):
-        gates = default_gates(main)
+    known = main_metrics(cell.result for run in runs for cell in run.cells)
     old, new = ({cell.id: cell for cell in run.cells} for run in runs)
     partners = partners_of(*runs, aliases)
-    tested = {main, *(gate.metric for gate in gates if isinstance(gate, ChangeGate))}
+    tested = {*known, *(gate.metric for gate in gates if isinstance(gate, ChangeGate))}
     cells = _adjusted(
         [
             _compare(a or b or "", (old.get(a or ""), new.get(b or "")), runs, tested)
             for a, b in partners.pairs
         ]
     )
+    if tuple(gates) == default_gates([AP]):
+        both = [name for name in known if any(cell.change(name) for cell in cells)]
+        gates = default_gates(both or known)
     check_gates(gates, cells)
     _warn_of_old_tables(cells, tested)
     return Comparison(

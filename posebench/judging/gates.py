@@ -61,10 +61,10 @@ DEFAULT_GATES = ("AP drop 0 significant", *STANDING_GATES)
 NO_GATES = "none"
 
 
-def default_gates(metric: str) -> tuple[Gate, ...]:
-    """Return the gates of data that are known by a metric: no significant change for the worse."""
-    worse = "rise" if number_named(metric).better == "lower" else "drop"
-    return tuple(map(parse_gate, (f"{metric} {worse} 0 significant", *STANDING_GATES)))
+def default_gates(metrics: Sequence[str]) -> tuple[Gate, ...]:
+    """Return the gates of data known by these metrics: no significant change for the worse."""
+    worse = [f"{m} {'rise' if number_named(m).better == 'lower' else 'drop'}" for m in metrics]
+    return tuple(map(parse_gate, (*(f"{text} 0 significant" for text in worse), *STANDING_GATES)))
 
 
 def gates_of(texts: Sequence[str]) -> tuple[Gate, ...]:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from posebench.reporting.messages import as_line
-from posebench.reporting.tables.results_table import reason_lines
+from posebench.reporting.tables.reasons import reason_lines
 from posebench.reporting.text_tables import cell_text, terminal_table
 from posebench.reporting.texts import main_text
 from posebench.results.findings import finding_lines

@@ -145,6 +145,12 @@ def main_metric(results: Iterable[CellResult]) -> str:
     return next(iter(known[0]))
 
 
+def main_metrics(results: Iterable[CellResult]) -> tuple[str, ...]:
+    """Return the numbers that results are known by, each by its own; AP if none was measured."""
+    found = dict.fromkeys(main_metric([result]) for result in results if result.metrics)
+    return tuple(found) or (AP,)
+
+
 def number_named(name: str) -> Number:
     """Return what is known of a number; one that is not listed is a keypoint's PCK@0.1."""
     if name in PROBE_NUMBERS:

@@ -14,7 +14,6 @@ from posebench.files.json_file import is_strict, read_json
 from posebench.files.records import record_from_mapping
 from posebench.results.cell import READABLE_SCHEMAS, CellResult, with_all_metrics
 from posebench.results.checksums import impossible_value
-from posebench.results.numbers import bounds_of, main_metric, number_named
 from posebench.results.probe_store import read_arrays
 from posebench.results.probes import StoredProbe
 from posebench.results.store import RUN_FILE, Run, read_run
@@ -99,10 +98,3 @@ def _result(entry: Any, where: str) -> CellResult:
             hint="Make the file again, or take the result out.",
         )
     return result
-
-
-def score_bounds(result: CellResult) -> tuple[float, float] | None:
-    """Return the ends of the main number's interval as shown, AP's in points; None without one."""
-    name = main_metric([result])
-    bounds, scale = bounds_of(result, name), number_named(name).unit.scale
-    return None if bounds is None else (scale * bounds[0], scale * bounds[1])

@@ -109,6 +109,32 @@ def test_pck_and_keypoints_are_gated_with_an_interval(tmp_path: Path) -> None:
     assert "95 % interval" in comparison.gates[0].offenders[0][1]
 
 
+def test_each_data_set_is_gated_by_its_own_main_number(tmp_path: Path) -> None:
+    """A fall of PCKh must not pass because other data of the run have AP."""
+    mpii = result(dataset="mpii", annotations_sha256="m" * 64)
+    faces = result(dataset="faces", annotations_sha256="f" * 64)
+    sides: list[Path] = []
+    for name, pckh, nme in (("old", 0.9, 0.04), ("new", 0.5, 0.08)):
+        cells = {
+            "coco": result(),
+            "mpii": replace(mpii, metrics={"PCKh@0.5": pckh, "PCKh@0.1": 0.2}),
+            "faces": replace(faces, metrics={"NME": nme}),
+        }
+        sides.append(run_folder(tmp_path / name, cells))
+    old, new = sides
+    failing = {
+        gate.gate: [name for name, _ in gate.offenders]
+        for gate in compare_runs(old, new, GATES).gates
+        if not gate.passed
+    }
+    assert failing == {"PCKh@0.5 drop 0 significant": ["mpii"], "NME rise 0 significant": ["faces"]}
+    assert compare_runs(new, old, GATES).passed
+    markdown = comparison_markdown(compare_runs(old, new, GATES))
+    assert "| cell | PCKh@0.5 |" in markdown and "| cell | NME |" in markdown
+    lost = run_folder(tmp_path / "lost", {"coco": result()}, absent=("mpii", "faces"))
+    assert [g.gate for g in compare_runs(old, lost, GATES).gates if not g.passed] == ["missing"]
+
+
 def test_old_tables_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table, cells = made_up_table(0.9), {"a": result(), "b": result("simcc-s")}
     old_tables = dict.fromkeys(cells, replace(made_up_table(0.8), errors=None, oks=None))

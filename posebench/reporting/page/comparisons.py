@@ -31,10 +31,11 @@ from posebench.reporting.page.pairs import (
     two_best,
 )
 from posebench.reporting.tables.difference_table import verdict_word
-from posebench.reporting.texts import NO_VALUE, p_text, points, signed_points
+from posebench.reporting.texts import NO_VALUE, number_text, p_text
 from posebench.results.differences import Difference, read_differences
-from posebench.results.numbers import AP
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run
+from posebench.scoring.units import POINTS
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,19 @@ def _by_default(run: Run, groups: Sequence[ProtocolGroup]) -> Comparison:
     best = two_best(groups)
     if best:
         names = ", ".join(dict.fromkeys(" and ".join(pair.names) for pair in best))
-        return Comparison(f"The two of the highest AP: {names}.", _subtracted(run, best))
-    return Comparison("There are no two checkpoints with AP to compare.")
+        known = " or ".join(dict.fromkeys(_best_of(_metric(pair)) for pair in best))
+        return Comparison(f"The two of the {known}: {names}.", _subtracted(run, best))
+    metric = main_metric(cell.result for cell in run.cells)
+    return Comparison(f"There are no two checkpoints with {metric} to compare.")
+
+
+def _metric(pair: CellPair) -> str:
+    """Return the number that a pair is compared by: AP, or the main one of data without it."""
+    return main_metric(cell.result for cell in pair.cells)
+
+
+def _best_of(metric: str) -> str:
+    return f"{'lowest' if number_named(metric).better == 'lower' else 'highest'} {metric}"
 
 
 def _rows(
@@ -133,7 +145,9 @@ def _subtracted(run: Run, pairs: Sequence[CellPair]) -> tuple[Compared, ...]:
     chances = chance_of(
         [run],
         [
-            Subtraction(AP, (0, each.cell or ""), (0, each.baseline_cell or ""), each.difference)
+            Subtraction(
+                each.metric, (0, each.cell or ""), (0, each.baseline_cell or ""), each.difference
+            )
             for each in asked
             if each.difference is not None
         ],
@@ -158,12 +172,13 @@ def _subtracted(run: Run, pairs: Sequence[CellPair]) -> tuple[Compared, ...]:
 def _difference(pair: CellPair) -> Difference:
     """Return the difference of a pair without chance, or why there is none."""
     first, second = pair.cells
-    one, other = ((cell.result.metrics or {}).get(AP) for cell in pair.cells)
+    metric = _metric(pair)
+    one, other = ((cell.result.metrics or {}).get(metric) for cell in pair.cells)
     reason = f"the protocols differ in {', '.join(pair.differing)}" if pair.differing else None
     if reason is None and (one is None or other is None):
-        reason = "one of them has no AP"
+        reason = f"one of them has no {metric}"
     return Difference(
-        AP,
+        metric,
         checkpoint=pair.names[1],
         baseline=pair.names[0],
         cell=second.id,
@@ -180,9 +195,12 @@ def difference_table(comparison: Comparison) -> DataTable | None:
 
     What forbids to subtract takes the place of a difference.
     """
-    lines = [_line(row) for row in comparison.rows]
-    if not lines:
+    metrics = [*dict.fromkeys(row.difference.metric for row in comparison.rows)]
+    if not metrics:
         return None
+    number = metrics[0] if len(metrics) == 1 else "number"
+    lines = [_line(row, number) for row in comparison.rows]
+    numeric = (*_NUMBERS, number, f"other {number}")
     alike = [name for name in _LIFTED if len({line[name] for line in lines}) == 1]
     said = [f"{name} {lines[0][name]}" for name in alike if lines[0][name] not in ("", NO_VALUE)]
     shown = [
@@ -194,7 +212,7 @@ def difference_table(comparison: Comparison) -> DataTable | None:
     in_all = f" In all rows: {', '.join(said)}." if said else ""
     return DataTable(
         f"{_caption(comparison)}{in_all}",
-        tuple(TableColumn(name, name in _NUMBERS) for name in shown),
+        tuple(TableColumn(name, name in numeric) for name in shown),
         tuple(
             tuple(TableCell(line[name], _class(name, line[name])) for name in shown)
             for line in lines
@@ -203,7 +221,7 @@ def difference_table(comparison: Comparison) -> DataTable | None:
 
 
 _ALWAYS = ("checkpoint", "against", "difference", "told apart")
-_NUMBERS = ("difference", "95 %", "p (Holm)", "AP", "other AP", "size")
+_NUMBERS = ("difference", "95 %", "p (Holm)", "size")
 _LIFTED = ("size", "policy", "protocol", "at")
 
 
@@ -213,16 +231,24 @@ def _caption(comparison: Comparison) -> str:
     if all(each.difference is None for each in found):
         return "No two cells can be subtracted; the last column says why."
     tested = sum(each.p_holm is not None for each in found)
+    units = ", ".join(dict.fromkeys(_unit_text(each.metric) for each in found))
     if not tested:
-        return "Points of AP. Nothing was resampled, so chance cannot be told."
+        return f"{units}. Nothing was resampled, so chance cannot be told."
     return (
-        "Points of AP. Intervals are of the difference, from resamples of the images that both "
+        f"{units}. Intervals are of the difference, from resamples of the images that both "
         f"cells share; p-values are adjusted by Holm over {tested} difference{'s' * (tested != 1)}."
     )
 
 
-def _line(row: Compared) -> dict[str, str]:
+def _unit_text(metric: str) -> str:
+    unit = number_named(metric).unit
+    return f"Points of {metric}" if unit == POINTS else f"{metric} in {unit.word}"
+
+
+def _line(row: Compared, number: str) -> dict[str, str]:
+    """Return a row by header; `number` heads what is subtracted."""
     each, pair = row.difference, row.pair
+    unit = number_named(each.metric).unit
     bounds = [end for end in (each.low, each.high) if end is not None]
     cells = () if pair is None else pair.cells
     sizes = dict.fromkeys(str(cell.result.size) for cell in cells)
@@ -231,13 +257,14 @@ def _line(row: Compared) -> dict[str, str]:
     reasons = [each.reason or "", "; ".join(each.differing)]
     return {
         "checkpoint": each.checkpoint,
-        "difference": signed_points(each.difference),
-        "95 %": " to ".join(map(signed_points, bounds)) or NO_VALUE,
+        "of": "" if each.metric == number else each.metric,
+        "difference": NO_VALUE if each.difference is None else unit.signed(each.difference),
+        "95 %": " to ".join(map(unit.signed, bounds)) or NO_VALUE,
         "p (Holm)": p_text(each.p_holm),
         "told apart": verdict_word(each),
         "against": each.baseline,
-        "AP": points(each.value),
-        "other AP": points(each.baseline_value),
+        number: number_text(each.value, unit),
+        f"other {number}": number_text(each.baseline_value, unit),
         "pair": "" if pair is None else pair.label,
         "size": " / ".join(sizes) or each.place.get("size", NO_VALUE),
         "policy": " / ".join(ways) or each.place.get("policy", NO_VALUE),

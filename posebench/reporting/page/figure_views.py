@@ -25,13 +25,18 @@ from posebench.reporting.figures.lab.transforms import (
 )
 from posebench.reporting.figures.resolution import resolution_drawing
 from posebench.reporting.figures.style import Looks, paradigm_of
-from posebench.reporting.figures.values import is_as_trained, score_value, with_own_decoders
+from posebench.reporting.figures.values import (
+    is_as_trained,
+    main_measure,
+    score_value,
+    with_own_decoders,
+)
 from posebench.reporting.page.contents import DataTable, Figure, LegendEntry, Panel, plain_table
 from posebench.reporting.page.diagnoses import error_table, reliability_table
 from posebench.reporting.page.pairs import CellPair, ProtocolGroup, pair_title
 from posebench.reporting.texts import NO_VALUE, main_text, points
 from posebench.results.numbers import main_metric, number_named
-from posebench.results.reading import ReadCell, score_bounds
+from posebench.results.reading import ReadCell
 from posebench.results.store import StoredCell
 
 _TEXTS = {
@@ -159,7 +164,7 @@ def _read(cell: StoredCell) -> ReadCell:
 
 def interval_text(cell: ReadCell | StoredCell) -> str:
     """Show the interval of a cell's main number, AP's in points."""
-    bounds = score_bounds(cell.result)
+    bounds = main_measure([cell.result]).bounds(cell.result)
     return NO_VALUE if bounds is None else f"{bounds[0]:.1f}–{bounds[1]:.1f}"
 
 

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from posebench.files.records import mapping_from_record
 from posebench.judging.changes import CellComparison, CellState, Change, Comparison, is_of
 from posebench.reporting.escaping import for_github, for_markdown, one_line
-from posebench.reporting.tables.results_table import reason_alone
+from posebench.reporting.tables.reasons import reason_alone
 from posebench.reporting.text_tables import cell_text, markdown_table, terminal_table
 from posebench.reporting.texts import NO_VALUE, p_text
 from posebench.results.numbers import AP, number_named
@@ -108,17 +108,20 @@ Rows = list[tuple[str, ...]]
 
 
 def _tables(comparison: Comparison) -> list[tuple[tuple[str, ...], Rows]]:
-    """Return headers and rows: cells whose numbers changed, speeds that were repeated."""
-    main = _main(comparison)
-    changed = [_row(cell, main) for cell in comparison.cells if cell.state == "changed"]
+    """Return headers and rows: changed cells by their main number, speeds that were repeated."""
+    changed: dict[str, Rows] = {}
+    for cell in comparison.cells:
+        if cell.state == "changed":
+            main = _main(cell)
+            changed.setdefault(main, []).append(_row(cell, main))
     speeds = [
         _speed_row(cell.id, change)
         for cell in comparison.cells
         for change in cell.changes
         if change.told is not None
     ]
-    tables = [(("cell", main, f"new {main}", *_HEADER), changed), (_SPEED_HEADER, speeds)]
-    return [(header, rows) for header, rows in tables if rows]
+    tables = [(("cell", main, f"new {main}", *_HEADER), rows) for main, rows in changed.items()]
+    return [*tables, *([(_SPEED_HEADER, speeds)] if speeds else [])]
 
 
 def _speed_row(name: str, change: Change) -> tuple[str, ...]:
@@ -141,9 +144,9 @@ def _relative(change: Change) -> str:
     return f"{100 * (change.candidate / change.baseline - 1):+.0f} %"
 
 
-def _main(comparison: Comparison) -> str:
-    """Return the number that cells are known by: AP, or the first score of cells without it."""
-    names = [c.metric for cell in comparison.cells for c in cell.changes if is_of(c, "score")]
+def _main(cell: CellComparison) -> str:
+    """Return the number that a cell is known by: AP, or its first score if it has none."""
+    names = [change.metric for change in cell.changes if is_of(change, "score")]
     return AP if AP in names or not names else names[0]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from posebench.reporting.printing import WIDE, print_fitting, screen_width
+from posebench.reporting.tables.reasons import reason_lines
 from posebench.reporting.text_tables import (
     TextTable,
     cell_text,
@@ -19,7 +19,14 @@ from posebench.reporting.text_tables import (
 from posebench.reporting.texts import NO_VALUE, number_text, points
 from posebench.results.cell import CellResult
 from posebench.results.findings import finding_lines
-from posebench.results.numbers import AP, NUMBERS, bounds_of, main_metric, number_named
+from posebench.results.numbers import (
+    AP,
+    NUMBERS,
+    bounds_of,
+    main_metric,
+    main_metrics,
+    number_named,
+)
 from posebench.scoring.distances.recipes import DISTANCE_METRICS
 
 _BODY_PARTS = ("body", "foot", "face", "left hand", "right hand")
@@ -43,8 +50,6 @@ DISPENSABLE = (
 )  # fmt: skip
 # Below this, resamples of images say little about other images.
 FEW_IMAGES = 30
-# How the reason of a cell begins that cannot run at its size.
-_PLACE = re.compile(r"\d+x\d+ under \w+: ")
 NO_SPEED = "no inst/s where an earlier run's outputs were scored (posebench bench measures speed)"
 
 
@@ -71,10 +76,14 @@ def _flip(result: CellResult) -> str:
     return {True: "yes", False: "no", None: NO_VALUE}[result.protocol.flip_test]
 
 
-def _interval(result: CellResult) -> str:
-    name = main_metric([result])
-    bounds, unit = bounds_of(result, name), number_named(name).unit
-    return NO_VALUE if bounds is None else "–".join(map(unit.text, bounds))
+def _interval(name: str) -> Column:
+    unit = number_named(name).unit
+
+    def show(result: CellResult) -> str:
+        bounds = bounds_of(result, name)
+        return NO_VALUE if bounds is None else "–".join(map(unit.text, bounds))
+
+    return Column(f"{name} 95%", show, numeric=True)
 
 
 def _official(result: CellResult) -> str:
@@ -97,23 +106,28 @@ def _gap(one: float | None, other: float | None) -> float:
 
 
 def _metric_columns(results: Sequence[CellResult]) -> tuple[str, ...]:
-    """Return the numbers that data are shown by."""
-    known = {name for result in results for name in result.metrics or {}}
+    """Return the numbers that data are shown by: those around AP, and those by distance."""
+    known = dict.fromkeys(name for result in results for name in result.metrics or {})
+    # As the results have them: in the order of their record.
+    distances = tuple(name for name in known if name in DISTANCE_METRICS)
     if known and AP not in known:
-        # As the first result has them: in the order of their record.
-        metrics = next(result.metrics for result in results if result.metrics)
-        return tuple(name for name in metrics if name in DISTANCE_METRICS)
-    return next(
-        (METRIC_COLUMNS[name] for name in METRIC_COLUMNS if name in known), METRIC_COLUMNS[AP]
-    )
+        return distances
+    special = next((name for name in METRIC_COLUMNS if name in known), AP)
+    return (*METRIC_COLUMNS[special], *distances)
 
 
 def columns(results: Sequence[CellResult]) -> list[Column]:
     """Return the columns that suit what `results` hold."""
     first, *others = _metric_columns(results)
     checks = []
-    if any(result.intervals for result in results):
-        checks.append(Column(f"{first} 95%", _interval, numeric=True))
+    sampled = any(result.intervals for result in results)
+    if sampled:
+        checks.append(_interval(first))
+    further = []
+    for name in others:
+        further.append(_number(name))
+        if sampled and name in main_metrics(results):
+            further.append(_interval(name))
     if any(result.official for result in results):
         checks.append(Column("AP official", _official, numeric=True))
         checks.append(Column("difference", _official_gap, numeric=True))
@@ -139,7 +153,7 @@ def columns(results: Sequence[CellResult]) -> list[Column]:
         Column("status", lambda r: r.status),
         _number(first),
         *checks,
-        *map(_number, others),
+        *further,
         _number("PCK@0.1"),
         _number("inst/s"),
     ]
@@ -245,33 +259,6 @@ def _table(results: Sequence[CellResult], shown: Sequence[Column]) -> TextTable:
         [[column.show(result) for column in shown] for result in results],
         [column.header for column in shown if not column.numeric],
         [looks.get(result.status, "dim") for result in results],
-    )
-
-
-def reason_lines(results: Iterable[CellResult]) -> list[str]:
-    """Return one line per distinct reason why cells have no numbers, with those that share it."""
-    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for result in results:
-        if result.reason is None:
-            continue
-        reason = reason_alone(result.reason)
-        sharing = cells.setdefault((result.status, reason), {})
-        named = sharing.setdefault(result.checkpoint.name, [])
-        if result.size is not None:
-            where = f"{result.size} {result.policy}"
-            if where not in named:
-                named.append(where)
-    return [f"{status}: {_cells(sharing)}: {reason}" for (status, reason), sharing in cells.items()]
-
-
-def reason_alone(reason: str) -> str:
-    """Return a reason without the size and policy that it begins with."""
-    return _PLACE.sub("", reason, count=1)
-
-
-def _cells(sharing: dict[str, list[str]]) -> str:
-    return ", ".join(
-        f"{name} ({', '.join(where)})" if where else name for name, where in sharing.items()
     )
 
 

@@ -87,6 +87,23 @@ def test_without_paradigms_to_match_the_two_best_are_compared_and_said(tmp_path:
     assert row.difference.low is not None and row.difference.low < -0.1
 
 
+def test_pairs_of_data_without_ap_are_of_its_main_number(tmp_path: Path) -> None:
+    cells = {}
+    for place, (name, nme) in enumerate((("one", 0.06), ("two", 0.04), ("three", 0.05))):
+        made = result(name, metrics={"NME": nme})
+        cells[name] = replace(made, checkpoint=replace(made.checkpoint, backbone=f"b{place}"))
+    found = comparison_of(run_folder(tmp_path / "faces", cells))
+    assert found.said == "The two of the lowest NME: two and three."
+    (row,) = found.rows
+    assert row.difference.reason is None
+    assert row.difference.difference == pytest.approx(0.01)
+    table = difference_table(found)
+    assert table is not None and "AP" not in table.caption and "of NME." in table.caption
+    assert {"NME", "other NME"} <= {column.header for column in table.columns}
+    alone = comparison_of(run_folder(tmp_path / "one", {"one": cells["one"]}))
+    assert alone.said == "There are no two checkpoints with NME to compare."
+
+
 def test_two_best_of_other_protocols_are_not_subtracted(tmp_path: Path) -> None:
     run = read_run(foreign(tmp_path, flips=(True, False, True)))
     # One protocol has two checkpoints: those.

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from small_run import PROTOCOL, made_up
 
-from posebench.reporting.tables.results_table import results_table
+from posebench.reporting.tables.results_table import columns, results_table
 from posebench.reporting.texts import points
 from posebench.results.cell import CellResult, OfficialMetrics
 
@@ -138,6 +138,24 @@ def test_crowdpose_has_its_own_columns() -> None:
     assert "AP(easy)" in text and "AP(M)" not in text
     assert "60.0" in text
     assert "left out: 3 cats, 1 dog ·" in text
+
+
+def test_an_interval_stands_under_its_own_number() -> None:
+    """Of data with AP and data by distance in one table, none has the other's interval."""
+    made = RESULTS[0]
+    assert made.intervals is not None
+    low, high = {"PCKh@0.5": 0.89}, {"PCKh@0.5": 0.91}
+    mpii = replace(
+        made,
+        metrics={"PCKh@0.5": 0.9, "PCKh@0.1": 0.3, "PCK@0.1": 0.8},
+        intervals=replace(made.intervals, low=low, high=high),
+    )
+    for results in ([made, mpii], [mpii, made]):
+        shown = {column.header: column.show for column in columns(results)}
+        assert (shown["AP"](mpii), shown["AP 95%"](mpii)) == ("–", "–")
+        assert (shown["PCKh@0.5"](mpii), shown["PCKh@0.5 95%"](mpii)) == ("90.0", "89.0–91.0")
+        assert (shown["AP 95%"](made), shown["PCKh@0.5 95%"](made)) == ("47.6–52.6", "–")
+        assert shown["PCKh@0.1"](mpii) == "30.0"
 
 
 def test_the_official_numbers_and_the_largest_difference() -> None:

@@ -31,15 +31,18 @@ from posebench.scoring.matching.pairing import all_pairs
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
 from posebench.suites.shipped import folder_of
 
+DataKey = tuple[str, int, str, str | None, int]
+"""Annotations, number of images, corruption, record and category: what makes the data of a cell."""
+
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """The data sets of a run that are still there, by annotations, number of images and corruption.
+    """The data sets of a run that are still there, by what makes them.
 
     `problems` say in words which are not.
     """
 
-    datasets: Mapping[tuple[str, int, str], PoseDataset]
+    datasets: Mapping[DataKey, PoseDataset]
     problems: tuple[str, ...] = ()
 
     def of(self, cell: StoredCell) -> PoseDataset | None:
@@ -67,7 +70,7 @@ def load_run_data(run: Run, roots: Mapping[str, Path] | None = None) -> RunData:
 
     `roots` maps training data to folders, in the place of those where the run found them.
     """
-    found: dict[tuple[str, int, str], PoseDataset] = {}
+    found: dict[DataKey, PoseDataset] = {}
     problems = []
     try:
         folder = folder_of(run.record.source)
@@ -83,7 +86,13 @@ def load_run_data(run: Run, roots: Mapping[str, Path] | None = None) -> RunData:
         except PosebenchError as error:
             problems.append(f"{request.dataset} cannot be read: {error}")
             continue
-        key = dataset.annotations_sha256, len(dataset.images), dataset.reading.corruption
+        key = (
+            dataset.annotations_sha256,
+            len(dataset.images),
+            dataset.reading.corruption,
+            None if dataset.known is None else dataset.known.name,
+            dataset.category.id,
+        )
         if key in wanted:
             found[key] = dataset
         else:
@@ -96,8 +105,15 @@ def _unseen(done: int, total: int) -> None:
     del done, total
 
 
-def _key(protocol: Protocol) -> tuple[str, int, str]:
-    return protocol.annotations_sha256, protocol.images, protocol.corruption
+def _key(protocol: Protocol) -> DataKey:
+    """Return what makes the data of a cell: one file may hold several parts and categories."""
+    return (
+        protocol.annotations_sha256,
+        protocol.images,
+        protocol.corruption,
+        protocol.record,
+        protocol.category,
+    )
 
 
 def pair_instances(run: Run, data: RunData, pair: CellPair) -> PairInstances:
@@ -112,7 +128,8 @@ def pair_instances(run: Run, data: RunData, pair: CellPair) -> PairInstances:
     if dataset is None:
         raise DataError("The data set of this run is not here.")
     one, other = (cell.result.protocol for cell in pair.cells)
-    if (_key(one), one.boxes, one.instances) != (_key(other), other.boxes, other.instances):
+    sides = [(_key(each), each.boxes, each.instances) for each in (one, other)]
+    if sides[0] != sides[1]:
         raise DataError("The two cells are of different persons or boxes.")
     both = [kept_predictions(run, cell) for cell in pair.cells]
     _, first, second = np.intersect1d(both[0].ids, both[1].ids, return_indices=True)

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from posebench.datasets.coco import PoseDataset
 from posebench.errors import DataError, PosebenchError
 from posebench.reporting.figures.values import is_as_trained, score_value, worth_of
-from posebench.reporting.page.people.instances import RunData, kept_predictions, scored_detections
+from posebench.reporting.page.people.instances import (
+    RunData,
+    kept_predictions,
+    scored_detections,
+)
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.diagnosis.keypoint_errors import STATES, found_persons, keypoint_errors
 from posebench.scoring.diagnosis.strata import SIZES, overlapping_boxes
@@ -65,11 +69,12 @@ def all_persons(run: Run, data: RunData) -> tuple[list[Persons], list[str]]:
     Each checkpoint has one cell there: as it was trained, if that was run, or else that of the
     highest AP.
     """
-    groups: dict[tuple[str, str, int], dict[str, StoredCell]] = {}
+    groups: dict[tuple[str | int | None, ...], dict[str, StoredCell]] = {}
     measured = [cell for cell in run.cells if score_value(cell.result) is not None]
     for cell in sorted(measured, key=_preference):
         protocol = cell.result.protocol
-        key = protocol.annotations_sha256, protocol.boxes, protocol.images
+        part = protocol.record, protocol.category
+        key = protocol.annotations_sha256, protocol.boxes, protocol.images, *part
         groups.setdefault(key, {}).setdefault(cell.result.checkpoint.name, cell)
     order = list(dict.fromkeys(cell.result.checkpoint.name for cell in run.cells))
     found, problems = [], []

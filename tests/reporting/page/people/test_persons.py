@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,18 @@ def persons(run: Path) -> Persons:
 
 def wish(page: Path, pictures: int | None = 0) -> BrowserWish:
     return BrowserWish(pictures, page, Looks({"heatmap": "heatmap", "simcc": "simcc"}))
+
+
+@pytest.mark.parametrize("change", [{"record": "coco-wholebody-hand"}, {"category": 2}])
+def test_parts_and_categories_of_one_file_are_apart(run: Path, change: dict[str, Any]) -> None:
+    read = read_run(run)
+    data = load_run_data(read)
+    one, other = read.cells[:2]
+    protocol = replace(other.result.protocol, **change)
+    moved = replace(other, result=replace(other.result, protocol=protocol))
+    assert data.of(one) is not None and data.of(moved) is None
+    found, (problem,) = all_persons(replace(read, cells=(one, moved)), data)
+    assert [len(each.cells) for each in found] == [1] and "is not here" in problem
 
 
 def test_errors_are_those_that_the_diagnosis_counts(run: Path, persons: Persons) -> None:
