@@ -45,7 +45,7 @@ def test_ls_fits_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     done = run("zoo", "ls")
     assert max(map(len, done.out.splitlines())) <= 80
-    assert "no room for paradigm, K, data, split, boxes, flip, file" in done.out
+    assert "no room for paradigm, K, data, split, flip, file" in done.out
 
 
 def test_ls_filters(run: Run) -> None:
