@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from posebench.files.environment import flat_environment
@@ -13,6 +14,7 @@ from posebench.reporting.page.contents import DataTable, plain_table
 from posebench.reporting.page.pairs import ProtocolGroup
 from posebench.reporting.texts import NO_VALUE
 from posebench.results.store import Run
+from posebench.suites.suite import Suite
 
 Facts = tuple[tuple[str, str], ...]
 _LOAD = ("mapped", "dropped", "missing", "unexpected", "mismatched")
@@ -116,7 +118,10 @@ def loads_table(run: Run) -> DataTable:
 def command_to_repeat(run: Run) -> str:
     """Return the command that makes this run again; where training data lie is left to fill in."""
     record, trained = run.record, run.record.suite.trained
-    parts = ["posebench", "run", record.source or f"{record.suite.name}.yaml"]
+    if Path(record.source).is_dir() and record.source:  # posebench eval, which has no suite's file
+        parts = ["posebench", "eval", *_evaluated(record.suite)]
+    else:
+        parts = ["posebench", "run", record.source or f"{record.suite.name}.yaml"]
     parts += [] if record.limit is None else ["--limit", str(record.limit)]
     if trained is not None:
         parts += [] if trained.scale is None else ["--scale", trained.scale]
@@ -124,6 +129,26 @@ def command_to_repeat(run: Run) -> str:
         parts += [part for name in folders for part in ("--data-root", f"{name}=FOLDER")]
     parts += ["--threads", str(record.threads), "--out", run.folder.name]
     return shlex.join(parts)
+
+
+def _evaluated(suite: Suite) -> list[str]:
+    """Return the arguments of `posebench eval`: checkpoints, and the axes that were asked for."""
+    parts = [entry.file for entry in suite.checkpoint_entries]
+    axes = {
+        "--dataset": [entry.name for entry in suite.dataset_entries],
+        "--boxes": [entry.file for entry in suite.boxes_entries],
+        "--size": suite.sizes,
+        "--policy": suite.policies,
+        "--decoder": suite.decoders,
+        "--transform": suite.transforms,
+        "--corruption": suite.corruptions,
+    }
+    left_out = {"--boxes": "gt", "--size": "native", "--policy": "native", "--decoder": "own"}
+    for option, values in axes.items():
+        text = ",".join(values)
+        if text not in (left_out.get(option), "none"):
+            parts += [option, text]
+    return parts
 
 
 def _count(value: Any) -> str:

@@ -53,3 +53,19 @@ def test_the_command_of_a_run_that_trained_has_its_scale_and_data(tmp_path: Path
     repeated = command_to_repeat(replace(run, record=replace(run.record, suite=suite)))
     assert " --scale tiny --data-root lsp14=FOLDER " in repeated
     assert "--scale" not in command_to_repeat(run)
+
+
+def test_an_evaluation_is_repeated_by_eval(tmp_path: Path) -> None:
+    """It was made in a folder, and no file says its suite."""
+    run = read_run(run_folder(tmp_path, {}))
+    suite = replace(
+        run.record.suite,
+        checkpoints=("a b.pth", "c.onnx"),
+        boxes=("gt", "det.json"),
+        policies=("native",),
+    )
+    record = replace(run.record, suite=suite, source=str(tmp_path))
+    assert command_to_repeat(replace(run, record=record)) == (
+        "posebench eval 'a b.pth' c.onnx --dataset synthetic --boxes gt,det.json --threads 1 "
+        f"--out {tmp_path.name}"
+    )
