@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from string import ascii_uppercase
 
 from posebench.results.cell import CellResult
@@ -66,3 +67,11 @@ def file_labels(count: int) -> list[str]:
     """Return short names for the columns of several files: `A`, `B` and so on, or `#1`, `#2`."""
     few = count <= len(ascii_uppercase)
     return list(ascii_uppercase[:count]) if few else [f"#{i + 1}" for i in range(count)]
+
+
+def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return a key that sorts texts by the numbers in them: `64x48` before `128x96`."""
+    parts = re.findall(r"\d+|\D+", text)
+    return tuple(
+        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts
+    )

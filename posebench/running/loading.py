@@ -15,17 +15,13 @@ from posebench.networks.backbones import describe
 from posebench.networks.spec import spec_to_mapping
 from posebench.results.cell import CellFinding, CheckpointFacts
 from posebench.running.sources import CheckpointSource
-from posebench.suites.recipe import recipe_from_mapping
+from posebench.suites.recipe import SOURCES, recipe_from_mapping
 
 # Bytes of checkpoint files that run together; in memory weights take up to three times as much.
 WEIGHTS_OF_A_PASS = 2**30
 _Files = tuple[Path, Path | None]
-# Where a recipe names files, and where provenance has the hash of their content.
-_FILES = (
-    ("data", "folder", "data"),
-    ("initialise", "checkpoint", "initialise"),
-    ("distillation", "teacher", "teacher"),
-)
+# Where provenance has the hash of a file that a recipe names, if not under the recipe's own word.
+_ORIGINS = {"distillation": "teacher"}
 
 
 def file_bytes(path: Path) -> int:
@@ -112,8 +108,8 @@ def training_facts(provenance: Mapping[str, Any]) -> Mapping[str, Any] | None:
         facts = mapping_from_record(read)
     except PosebenchError:
         facts = dict(recipe)  # of another version, or another program's
-    for section, field, origin in _FILES:
-        settings, hashed = facts.get(section), provenance.get(origin)
+    for section, field in SOURCES.items():
+        settings, hashed = facts.get(section), provenance.get(_ORIGINS.get(section, section))
         if isinstance(settings, Mapping) and field in settings and isinstance(hashed, Mapping):
             facts[section] = {**settings, field: hashed.get("sha256", settings[field])}
     return facts

@@ -19,6 +19,7 @@ from posebench.prediction.kept.predictions import (
 )
 from posebench.reporting.figures.values import is_as_trained
 from posebench.reporting.page.people.instances import load_run_data
+from posebench.reporting.page.people.persons import Persons, all_persons
 from posebench.results.store import PREDICTIONS, read_run, write_cell
 from posebench.running.request import RunRequest
 from posebench.running.run_suite import run_suite
@@ -104,6 +105,14 @@ def two_perturbed(folder: Path) -> Path:
         write_predictions(file, CachedPredictions(made, None))
         write_cell(out, replace(cell, predictions=file.path.stem), run.table(cell))
     return out
+
+
+def persons_of(run: Path) -> Persons:
+    """Return the persons of a run that has one set of them, all found."""
+    read = read_run(run)
+    (found,), problems = all_persons(read, load_run_data(read))
+    assert problems == []
+    return found
 
 
 def hostile_run(folder: Path) -> Path:

@@ -144,12 +144,9 @@ def front(
     sign = -1 if more_is_better else 1
     drawn = measure or main_measure(result for _, result in points)
 
-    def worth(result: CellResult) -> float:
-        return drawn.known(result) if drawn.more_is_better else -drawn.known(result)
-
     found: list[Point] = []
-    for x, result in sorted(points, key=lambda point: (sign * point[0], -worth(point[1]))):
-        if not found or worth(result) > worth(found[-1][1]):
+    for x, result in sorted(points, key=lambda point: (sign * point[0], -drawn.worth(point[1]))):
+        if not found or drawn.worth(result) > drawn.worth(found[-1][1]):
             found.append((x, result))
     return found
 

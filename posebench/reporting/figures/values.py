@@ -52,6 +52,10 @@ class Measure:
         assert value is not None
         return value
 
+    def worth(self, result: CellResult) -> float:
+        """Return a number by which results with a value are ordered; the best has the largest."""
+        return self.known(result) if self.more_is_better else -self.known(result)
+
     def bounds(self, result: CellResult) -> tuple[float, float] | None:
         """Return the ends of the value's interval, or None if it has none."""
         bounds = bounds_of(result, self.name)
@@ -75,15 +79,12 @@ class Measure:
         return f"{where}: {self.name} {value:.1f}{interval}"
 
 
-AP_MEASURE = Measure()
-
-
 @dataclass(frozen=True)
 class View:
     """How checkpoints look in a figure, and which score it draws."""
 
     looks: Looks
-    measure: Measure = AP_MEASURE
+    measure: Measure
 
 
 def main_measure(results: Iterable[CellResult]) -> Measure:
@@ -106,8 +107,7 @@ def score_value(result: CellResult) -> float | None:
 
 def worth_of(result: CellResult) -> float:
     """Return a number by which results with a score are ordered; the best has the largest."""
-    measure = main_measure([result])
-    return measure.known(result) if measure.more_is_better else -measure.known(result)
+    return main_measure([result]).worth(result)
 
 
 def way_of(result: CellResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from posebench.judging.evidence_kinds import EVIDENCE_KINDS
 from posebench.judging.verdicts import Verdict
 from posebench.reporting.escaping import for_markdown
 from posebench.reporting.tables.verdict_table import effect_text, interval_text, limits_of
-from posebench.reporting.texts import NO_VALUE
+from posebench.reporting.texts import NO_VALUE, natural
 
 PUBLISHED, NOT_JUDGED = "published figures", "not judged"
 _HEADERS = ("source", "claim", "it says")
@@ -18,7 +17,7 @@ _HEADERS = ("source", "claim", "it says")
 
 def verdict_overview(verdicts: Sequence[Verdict]) -> str:
     """Return the verdicts as a Markdown table by source, with what they do not show below it."""
-    by_source = sorted(verdicts, key=lambda verdict: _in_order(verdict.claim.source or ""))
+    by_source = sorted(verdicts, key=lambda verdict: natural(verdict.claim.source or ""))
     rows = [(verdict, _by_place(verdict)) for verdict in by_source]
     places = sorted(
         dict.fromkeys(place for _, found in rows for place in found),
@@ -31,12 +30,6 @@ def verdict_overview(verdicts: Sequence[Verdict]) -> str:
         texts += [found.get(place, NO_VALUE) for place in places]
         lines.append(_row([for_markdown(text) for text in texts]))
     return "\n\n".join(["\n".join(lines), *limits_of(verdicts)])
-
-
-def _in_order(text: str) -> list[tuple[int, str]]:
-    """Return a key by which C2 stands before C10."""
-    parts = re.findall(r"\d+|\D+", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _row(cells: Sequence[str]) -> str:

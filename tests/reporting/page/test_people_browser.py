@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 from browsing import Visit
-from report_runs import two_perturbed
+from report_runs import persons_of, two_perturbed
 
 from posebench.reporting.page import ReportRequest, write_report
-from posebench.reporting.page.people.instances import load_run_data
-from posebench.reporting.page.people.persons import ERRORS, Persons, all_persons
-from posebench.results.store import read_run
+from posebench.reporting.page.people.persons import ERRORS, Persons
 
 CARDS = "#people-items article"
 LOADED = "() => { const i = document.querySelector('#people img'); return i.naturalWidth > 0; }"
@@ -26,10 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def persons(run: Path) -> Persons:
-    read = read_run(run)
-    (found,), problems = all_persons(read, load_run_data(read))
-    assert problems == []
-    return found
+    return persons_of(run)
 
 
 @pytest.fixture(scope="module")

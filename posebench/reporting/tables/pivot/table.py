@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from posebench.reporting.tables.pivot.slots import (
     mark_best,
     subtract,
 )
+from posebench.reporting.texts import natural
 from posebench.results.findings import finding_lines
 from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run, read_run
@@ -226,14 +226,6 @@ def _order(
         shown = (*row_fields, *labels, *metrics, BEST)
         raise UsageError(f"The table has no column {column!r}.", hint=nearest(column, shown))
     return lambda row: _badness(row.entries)
-
-
-def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
-    """Return a key that sorts texts by the numbers in them: `64x48` before `128x96`."""
-    parts = re.findall(r"\d+|\D+", text)
-    return tuple(
-        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts
-    )
 
 
 def _badness(entries: Sequence[Entry | None]) -> float:

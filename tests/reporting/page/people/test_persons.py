@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_runs import two_perturbed
+from report_runs import persons_of, two_perturbed
 
 from posebench.reporting.figures.style import Looks
 from posebench.reporting.page.people.browser import (
@@ -41,10 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def persons(run: Path) -> Persons:
-    read = read_run(run)
-    (found,), problems = all_persons(read, load_run_data(read))
-    assert problems == []
-    return found
+    return persons_of(run)
 
 
 def wish(page: Path, pictures: int | None = 0) -> BrowserWish:
