@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,4 +115,7 @@ def run(
     """Train on `store` in place of the recipe's own rendered scenes."""
     for module in (loop, sized):
         monkeypatch.setattr(module, "training_scenes", lambda _recipe, _progress: store)
+    # Few crops for BatchNorm's statistics: toy models need no exact ones.
+    few = partial(sized.reestimate_batchnorm, crops=16)
+    monkeypatch.setattr(loop, "reestimate_batchnorm", few)
     return train(recipe, out, evaluate, progress)

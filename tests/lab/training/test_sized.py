@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from tiny_runs import rendered_store, run, tiny_recipe, without_augmentation
 
 from posebench.checkpoints import load_checkpoint
 from posebench.errors import TrainingError
-from posebench.lab.training import loop, reestimate_batchnorm, sized
+from posebench.lab.training import reestimate_batchnorm, sized
 from posebench.lab.training.batches import cut_batch
 from posebench.lab.training.plans import batch_plans
 from posebench.lab.training.state import new_state
@@ -40,7 +39,6 @@ def weights_of(checkpoint):
 def test_several_sizes_are_trained_at_and_each_test_size_has_a_checkpoint(
     monkeypatch, store, tmp_path
 ):
-    monkeypatch.setattr(loop, "reestimate_batchnorm", partial(reestimate_batchnorm, crops=16))
     recipe = square_recipe("heatmap", train_sizes=(0.75, 1.0, 1.5), test_sizes=(1.5, 0.5))
     outcome = run(monkeypatch, store, recipe, tmp_path)
     assert set(outcome.at_sizes) == {LARGE, InputSize(32, 32)}
