@@ -112,7 +112,7 @@ def test_the_action_s_steps_run_what_is_asked(
         )
         stub.chmod(0o755)
     for step in made["runs"]["steps"]:
-        needed = re.fullmatch(r"\$\{\{ inputs\.(\w+) != '' \}\}", step.get("if", ""))
+        needed = re.search(r"inputs\.(\w+) != ''", step.get("if", ""))
         if needed is not None and not asked[needed[1]]:
             continue
         environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **given(step, asked)}
@@ -123,6 +123,15 @@ def test_the_action_s_steps_run_what_is_asked(
     ran = [line.split("\0")[:-1] for line in log.read_text().splitlines()]
     assert ran == expected
     assert not (tmp_path / "x").exists()
+
+
+def test_a_run_with_failed_cells_still_has_its_report_and_comparison() -> None:
+    steps = {step["name"]: step for step in action()["runs"]["steps"]}
+    assert steps["Evaluate"]["id"] == "evaluate"
+    for name in ("Report", "Compare"):
+        # Without a word on the state of the job, a step runs after successes alone.
+        assert steps[name]["if"].startswith("${{ !cancelled() && ")
+        assert "steps.evaluate.outcome != 'skipped'" in steps[name]["if"]
 
 
 def test_workflows_call_the_action_as_it_is() -> None:
