@@ -16,7 +16,7 @@ from posebench.cli.run_suite import (
     request_of,
     run_request,
 )
-from posebench.errors import PosebenchError, UsageError, in_one_line, nearest
+from posebench.errors import PosebenchError, UsageError, in_one_line
 from posebench.judging.verdicts import verdicts_of
 from posebench.reporting.live import duration, suite_display
 from posebench.reporting.messages import as_line, say
@@ -29,6 +29,7 @@ from posebench.running.resources import set_up_process, share_out
 from posebench.running.storing import pending_and_done
 from posebench.running.trained.forecast import forecast
 from posebench.suites.collection import Member, load_collection, members_of
+from posebench.suites.settling import roots_of_each
 
 
 def run_collection(path: Path, options: RunOptions) -> int:
@@ -78,32 +79,19 @@ def _options_of(members: Sequence[Member], options: RunOptions) -> dict[str, Run
 
     Raises `UsageError` for a data root that is for none of them, and for a scale where none trains.
     """
-    labels = {
-        member.suite.name: [entry.label for entry in member.suite.trained.data_entries]
-        for member in members
-        if member.suite.trained is not None
-    }
-    if not labels and (options.scale is not None or options.data_roots):
+    asked = options.scale is not None or options.data_roots
+    if asked and all(member.suite.trained is None for member in members):
         raise UsageError("--scale and --data-root are for suites that have `trained:`.")
-    known = list(dict.fromkeys(label for own in labels.values() for label in own))
-    for name in options.data_roots:
-        if name not in known:
-            raise UsageError(
-                f"--data-root {name}=…: no suite trains on {name!r}.", hint=nearest(name, known)
-            )
+    roots = roots_of_each([member.suite for member in members], options.data_roots)
     return {
         member.suite.name: replace(
             options,
             out=None if options.out is None else options.out / member.suite.name,
             mirror=options.mirror and f"{options.mirror.rstrip('/')}/{member.suite.name}",
-            scale=options.scale if member.suite.name in labels else None,
-            data_roots={
-                name: folder
-                for name, folder in options.data_roots.items()
-                if name in labels.get(member.suite.name, ())
-            },
+            scale=options.scale if member.suite.trained is not None else None,
+            data_roots=own,
         )
-        for member in members
+        for member, own in zip(members, roots, strict=True)
     }
 
 

@@ -43,17 +43,22 @@ def validate_suite(
     data: Annotated[
         bool, typer.Option("--data", help="Also read the data sets, with their images and boxes.")
     ] = False,
+    data_root: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER: where data to train on lie. May be given several times."),
+    ] = None,
 ) -> None:
     """Check a suite: its schema, its checkpoints, and its claims on the cells that it plans.
 
     Nothing runs. The exit code is 2 where something is wrong.
     """
-    from posebench.cli.validate_suite import validate_file
+    from posebench.cli.choices import roots_of
+    from posebench.cli.validate_suite import validate_files
     from posebench.suites.collection import files_of
     from posebench.suites.shipped import find_suite
 
-    codes = [validate_file(path, data=data) for path in files_of(find_suite(suite))]
-    raise typer.Exit(max(codes))
+    paths, roots = files_of(find_suite(suite)), roots_of(data_root or [])
+    raise typer.Exit(validate_files(paths, roots, data=data))
 
 
 @app.command("schema", epilog=epilog_of("suite schema"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posebench.cli.planned_claims import planned_claims
@@ -16,14 +16,25 @@ from posebench.running.plan import Place, PlannedCell, SuitePlan, plan_suite, pl
 from posebench.running.trained.forecast import stand_ins
 from posebench.suites.arms import trainings_of
 from posebench.suites.claims import find_claims
-from posebench.suites.settling import settled
+from posebench.suites.settling import Settled, roots_of_each, settled
 from posebench.suites.suite import Suite, load_suite
 from posebench.zoo.published import find_published
 
 
-def validate_file(path: Path, *, data: bool) -> int:
-    """Say what is wrong with a suite and its claims; return the exit code, 2 where anything is."""
-    found_data = settled(load_suite(path), path.parent)
+def validate_files(paths: Sequence[Path], roots: Mapping[str, Path], *, data: bool) -> int:
+    """Say what is wrong with suites and their claims; return the exit code, 2 where anything is.
+
+    `roots` maps data that suites train on to their folders on this machine.
+    """
+    suites = [load_suite(path) for path in paths]
+    each = zip(paths, suites, roots_of_each(suites, roots), strict=True)
+    return max(
+        _validate(path, settled(suite, path.parent, roots=own), data=data)
+        for path, suite, own in each
+    )
+
+
+def _validate(path: Path, found_data: Settled, *, data: bool) -> int:
     for line in found_data.absent:
         say(line)
     suite = found_data.suite

@@ -48,8 +48,9 @@ def record_from_mapping(kind: type[Record], mapping: Mapping[str, Any], *, where
         same_field = [each for each in found if each["loc"][:1] == found[0]["loc"][:1]]
         first = max(same_field, key=lambda each: len(each["loc"]))
         place = ".".join(str(part) for part in first["loc"])
-        shown = repr(first["input"])[:80]
-        text = f"{place or 'the record'}: {first['msg']} (got {shown})."
+        # What was given where something lacks is all the rest, which says nothing.
+        given = "" if first["type"] == "missing" else f" (got {repr(first['input'])[:80]})"
+        text = f"{place or 'the record'}: {first['msg']}{given}."
         raise MisfitError(where, first["loc"], text) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,6 +67,24 @@ def settled(
         scale=scale or trained.scale,
     )
     return Settled(replace(suite, trained=settled_trained), tuple(absent))
+
+
+def roots_of_each(suites: Sequence[Suite], roots: Mapping[str, Path]) -> list[dict[str, Path]]:
+    """Return for each suite the folders of `roots` whose data it trains on.
+
+    Raises `UsageError` for a name that no suite trains on.
+    """
+    labels = [
+        [entry.label for entry in suite.trained.data_entries] if suite.trained is not None else []
+        for suite in suites
+    ]
+    known = list(dict.fromkeys(label for own in labels for label in own))
+    for name in roots:
+        if name not in known:
+            raise UsageError(
+                f"--data-root {name}=…: no suite trains on {name!r}.", hint=nearest(name, known)
+            )
+    return [{name: roots[name] for name in roots if name in own} for own in labels]
 
 
 def _scale(trained: TrainedCheckpoints, folder: Path, asked: str | None) -> Scale:

@@ -174,3 +174,17 @@ def test_a_run_goes_on_where_cells_of_a_claim_fail(
 def test_shipped_suites_are_planned_by_run(run: Any, tmp_path: Path, name: str) -> None:
     done = run("run", name, "--limit", 2, "--dry-run", "--out", tmp_path / "run")
     assert done.code == 0, done.err
+
+
+def test_data_to_train_on_are_where_a_root_says(run: Any, people: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "mine.yaml"
+    suite.write_text(
+        "{name: n, description: d, trained: {base: recipes/lab/base.yaml, seeds: [0], factor: [],"
+        " data: [{folder: mine, split: val}], arms: {a: {}}}}"
+    )
+    done = run("suite", "validate", suite)
+    assert done.code == 2 and "no data to train on" in done.err
+    done = run("suite", "validate", suite, "--data-root", f"mine={people}")
+    assert (done.code, done.out, done.err) == (0, f"{suite} is sound: n, 1 cells, 0 claims.\n", "")
+    done = run("suite", "validate", suite, "--data-root", f"min={people}")
+    assert done.code == 2 and "no suite trains on 'min'" in done.err
