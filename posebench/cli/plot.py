@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,13 @@ import typer
 
 _OF_PROBES = ("decay", "position-code", "similarity", "matching", "match-examples")
 # What draws a score, and so takes --metric.
-_SCORED = ("resolution", "scaling", "pareto", "bits", "sparsity", "robustness", "history")
+_SCORED = (
+    "resolution", "scaling", "pareto", "means", "bits", "sparsity", "robustness", "history",
+)  # fmt: skip
 _SELECTED = (*_SCORED, "keypoints")
 KINDS = (
     "resolution", "scaling", "pareto", "keypoints", "bits", "sparsity", "robustness", "history",
-    *_OF_PROBES,
-    "difference", "verdicts", "curve",
+    *_OF_PROBES, "difference", "verdicts", "means", "curve",
 )  # fmt: skip
 
 
@@ -31,12 +33,12 @@ def plot_command(
         str,
         typer.Option(
             help="resolution: a score against input size; scaling: against parameters; pareto: "
-            "against cost; keypoints: by keypoint; bits, sparsity: by transform; robustness: by "
-            "level of corruption; history: score and speed over runs; difference: between "
-            "checkpoints; verdicts: effects of claims, seed by seed; curve: AP and loss in "
-            "training. Of probes: decay: response by distance; "
-            "position-code: cosines of bins; similarity: cosines of keypoints; matching: by layer; "
-            "match-examples: with images."
+            "against cost; means: over seeds, against any field; keypoints: by keypoint; "
+            "bits, sparsity: by transform; robustness: by level of corruption; history: score "
+            "and speed over runs; difference: between checkpoints; verdicts: effects of "
+            "claims, seed by seed; curve: AP and loss in training. Of probes: decay: response "
+            "by distance; position-code: cosines of bins; similarity: cosines of keypoints; "
+            "matching: by layer; match-examples: with images."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, .svg, .pdf or .png.")],
@@ -56,6 +58,28 @@ def plot_command(
             show_default=False,
         ),
     ] = None,
+    x: Annotated[
+        str | None,
+        typer.Option(
+            help="For means: the field, or the number of a network such as params M, along the "
+            "axis.",
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="For means: the fields of a line, separated by commas; by default paradigm.",
+            show_default=False,
+        ),
+    ] = None,
+    mean_over: Annotated[
+        str | None,
+        typer.Option(
+            help="For means: the field over which they are taken; by default labels.seed.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Draw a run's results, runs over time, or training curves, for print and for screens."""
     from posebench.cli.choices import one_of
@@ -65,9 +89,11 @@ def plot_command(
         plot_curves,
         plot_differences,
         plot_history,
+        plot_means,
         plot_run,
         plot_verdicts,
     )
+    from posebench.reporting.figures.lab.means import MeansRequest
     from posebench.reporting.figures.values import Measure
     from posebench.reporting.messages import say
     from posebench.results.numbers import NUMBERS
@@ -77,6 +103,8 @@ def plot_command(
     measure = None if metric is None else Measure(one_of(metric, scores, "--metric"))
     shown = Shown(measure, tuple(only or ()))
     _refuse_unused(chosen, metric, only)
+    own = {"--x": x, "--by": by, "--mean-over": mean_over}
+    _check_means(chosen, own)
     if chosen == "curve":
         plot_curves(files, out)
     elif chosen == "history":
@@ -85,6 +113,14 @@ def plot_command(
         raise UsageError(f"--kind {chosen} draws one run.", hint="Give one run directory or file.")
     elif chosen == "difference":
         plot_differences(files[0], out)
+    elif chosen == "means":
+        request = MeansRequest(
+            x or "",
+            tuple(name.strip() for name in by.split(",")) if by else MeansRequest.by,
+            mean_over or MeansRequest.over,
+            measure,
+        )
+        plot_means(files[0], out, request, shown)
     elif chosen == "verdicts":
         plot_verdicts(files[0], out)
     else:
@@ -104,3 +140,17 @@ def _refuse_unused(kind: str, metric: str | None, only: list[str] | None) -> Non
         raise UsageError(
             f"--kind {kind} shows everything.", hint=f"--only is for {', '.join(_SELECTED)}."
         )
+
+
+def _check_means(kind: str, options: Mapping[str, str | None]) -> None:
+    """Raise `UsageError` for options of means at another kind, and for means without --x."""
+    from posebench.errors import UsageError
+
+    given = [name for name, value in options.items() if value is not None]
+    if kind == "means" and options["--x"] is None:
+        raise UsageError(
+            "--kind means needs --x, the field along the axis.",
+            hint="Such as --x size, --x labels.arm or --x 'params M'.",
+        )
+    if kind != "means" and given:
+        raise UsageError(f"{', '.join(given)} is for --kind means alone.")

@@ -13,12 +13,14 @@ from posebench.reporting.figures.diagnosis import diagnosis_drawing
 from posebench.reporting.figures.drawing import Drawing, write_drawing
 from posebench.reporting.figures.effects import differences_drawing
 from posebench.reporting.figures.history import HistoryRun, history_drawing
+from posebench.reporting.figures.lab.means import MeansRequest, means_drawing
 from posebench.reporting.figures.lab.training import read_curves, training_drawing
 from posebench.reporting.figures.lab.verdicts import verdicts_drawing
 from posebench.reporting.figures.probes import PROBE_FIGURES
 from posebench.reporting.figures.svg import clean
 from posebench.reporting.figures.values import Measure
 from posebench.reporting.selecting import selected
+from posebench.reporting.tables.pivot.table import sources_of
 from posebench.results.differences import cells_in, read_differences
 from posebench.results.findings import finding_lines, warned_of
 from posebench.results.reading import cells_of_run, read_cells, read_probes
@@ -93,6 +95,23 @@ def plot_verdicts(source: Path, out: Path) -> None:
             f"{source} holds no claim with an effect.", hint="posebench claims says why."
         )
     write_drawing(_noted(drawing, finding_lines(cell.result for cell in run.cells)), out)
+
+
+def plot_means(source: Path, out: Path, request: MeansRequest, shown: Shown = _ALL) -> None:
+    """Draw a score of a run against a field, as means over seeds.
+
+    Raises `DataError` if `source` is no run directory, `UsageError` if no cell has the score or the
+    field, and if cells that would be one point differ in more than seeds; and the errors of
+    `write_drawing`.
+    """
+    run = read_run(source)
+    kept = {cell.id for cell in selected(cells_of_run(run), shown.only)}
+    sources = [each for each in sources_of(source.name, run) if each.cell.id in kept]
+    drawing = means_drawing(sources, request)
+    if drawing is None:
+        raise UsageError(f"{source} holds no result with the score and {request.x}.")
+    lines = finding_lines(each.stored.result for each in sources)
+    write_drawing(_noted(drawing, lines), out)
 
 
 def plot_history(sources: Sequence[Path], out: Path, shown: Shown = _ALL) -> None:

@@ -255,7 +255,8 @@ def test_the_command_draws_both_kinds(tmp_path):
 
 
 def test_the_command_offers_every_figure():
-    assert (*RUN_FIGURES, "history", *PROBE_FIGURES, "difference", "verdicts", "curve") == KINDS
+    others = ("difference", "verdicts", "means", "curve")
+    assert (*RUN_FIGURES, "history", *PROBE_FIGURES, *others) == KINDS
 
 
 def test_the_command_refuses_what_it_cannot_draw(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 from posebench.datasets.corruptions.names import NO_CORRUPTION
 from posebench.errors import UsageError, nearest
 from posebench.judging.claim_cells import cells_of
-from posebench.reporting.tables.pivot.means import averaged
+from posebench.reporting.tables.pivot.means import Averaging, averaged
 from posebench.reporting.tables.pivot.request import PivotRequest, check_request
 from posebench.reporting.tables.pivot.slots import (
     RUN,
@@ -74,7 +74,7 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     row_fields = request.rows or _varying(sources, request.columns)
     if request.mean_over is not None:
         places = (*row_fields, *request.columns)
-        sources = averaged(sources, request.mean_over, places, request.metrics)
+        sources = averaged(sources, Averaging(request.mean_over, places, request.metrics))
     columns = _columns(sources, request)
     lines = _lines(sources, row_fields, request.columns)
     homes = _homes(sources, row_fields, request.columns)
@@ -108,7 +108,7 @@ def _all_sources(folders: Sequence[Path], runs: Sequence[Run]) -> list[Source]:
     sources = [
         source
         for index, (run, name) in enumerate(zip(runs, shown, strict=True))
-        for source in _sources(name, run, index)
+        for source in sources_of(name, run, index)
     ]
     if not sources:
         raise UsageError(
@@ -169,7 +169,8 @@ def _texts(source: Source, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(source.fields.get(name, "") for name in names)
 
 
-def _sources(name: str, run: Run, index: int) -> list[Source]:
+def sources_of(name: str, run: Run, index: int = 0) -> list[Source]:
+    """Return the cells of a run, which is called `name` where several stand side by side."""
     return [
         Source(cell, stored, {**cell.fields, RUN: name}, index)
         for cell, stored in zip(cells_of(run), run.cells, strict=True)
