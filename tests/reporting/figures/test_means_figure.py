@@ -12,8 +12,10 @@ from small_store import result, run_folder
 from posebench.reporting.figures.lab.means import position_of
 from posebench.results.cell import CellResult
 
-SCORES: dict[tuple[str, str], list[float | None]] = {("a", "48x48"): [0.1, 0.2, 0.3], ("a", "96x96"): [0.5, 0.5, 0.5],
-          ("b", "48x48"): [0.4, None, 0.6], ("c", "48x48"): [None, None, None]}  # fmt: skip
+SCORES: dict[tuple[str, str], list[float | None]] = {
+    ("a", "48x48"): [0.1, 0.2, 0.3], ("a", "96x96"): [0.5, 0.5, 0.5],
+    ("b", "48x48"): [0.4, None, 0.6], ("c", "48x48"): [None, None, None],
+}  # fmt: skip
 
 
 def run_of(folder: Path) -> Path:

@@ -55,7 +55,7 @@ class MeansRequest:
 
 @dataclass(frozen=True)
 class Point:
-    """The values at an x, in the measure's unit, and their mean; None where a cell lacks its own."""
+    """Values at an x, in the measure's unit, and their mean; None where a cell lacks its own."""
 
     x: str
     mean: float | None
