@@ -14,6 +14,7 @@ from posebench.judging.verdicts import verdicts_of
 from posebench.reporting.escaping import one_line
 from posebench.reporting.figures.inline import mark_svg
 from posebench.reporting.figures.style import Looks
+from posebench.reporting.page.arm_views import arms_figure
 from posebench.reporting.page.comparisons import Wish, compared, difference_table
 from posebench.reporting.page.contents import LegendEntry, series_class, series_css
 from posebench.reporting.page.diagnoses import diagnose_pairs
@@ -89,7 +90,8 @@ def _context(run: Run, request: ReportRequest) -> dict[str, Any]:
     data = load_run_data(run, request.data_roots)
     diagnosed = diagnose_pairs(run, data, close)
     verdicts = verdicts_of(run)
-    figures = [figure for group in groups for figure in group_figures(group, looks)]
+    arms = [figure for group in groups if (figure := arms_figure(group)) is not None]
+    figures = [*arms, *(each for group in groups for each in group_figures(group, looks))]
     figures += pair_figures(close, diagnosed.pairs, looks)
     wish = GalleryWish(request.instances, looks, _answer(run, request))
     return {

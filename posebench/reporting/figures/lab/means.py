@@ -184,8 +184,9 @@ def _draw(axes: Axes, *, lines: Sequence[Line], looks: Looks, x: str, measure: M
     texts = list(dict.fromkeys(point.x for line in lines for point in line.points))
     numbers = {text: n for text in texts if (n := position_of(text)) is not None}
     is_number = len(numbers) == len(texts)
+    spread = _SPREAD if len(texts) < sum(len(line.points) for line in lines) else 0.0
     for index, line in enumerate(lines):
-        shift = _SPREAD * ((index + 0.5) / len(lines) - 0.5)
+        shift = spread * ((index + 0.5) / len(lines) - 0.5)
         places = numbers if is_number else {text: i + shift for i, text in enumerate(texts)}
         _draw_line(axes, line, places, looks, joined=is_number, name=measure.name)
     axes.set(xlabel=x, ylabel=measure.label)
