@@ -18,6 +18,7 @@ from posebench.files.writing import naming_what_cannot_be_written, put_when_writ
 from posebench.results.cell import CheckpointFacts
 from posebench.results.probe_store import probe_files
 from posebench.results.probes import StoredProbe
+from posebench.results.shared.copied import cell_files
 from posebench.results.shared.deals import check_deals, copy_deals
 from posebench.results.shared.locks import locked
 from posebench.results.store import (
@@ -28,7 +29,6 @@ from posebench.results.store import (
     Run,
     RunRecord,
     StoredCell,
-    cell_files,
     read_run,
     start_run,
 )
