@@ -252,19 +252,22 @@ def _told(names: Iterable[str], table: ImageTable) -> list[Recipe]:
 
 def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
     """Return cells whose p-values are adjusted over all cells, metric by metric."""
-    adjusted: dict[tuple[str, str], float | None] = {}
-    metrics = dict.fromkeys(change.metric for cell in cells for change in cell.changes)
-    for metric in metrics:
-        found = [(c.id, change) for c in cells if (change := c.change(metric)) is not None]
-        values = holm([change.difference.p for _, change in found])
-        adjusted.update({(name, metric): p for (name, _), p in zip(found, values, strict=True)})
+    values: dict[str, dict[str, float | None]] = {}
+    for cell in cells:
+        for change in cell.changes:
+            values.setdefault(change.metric, {})[cell.id] = change.difference.p
+    adjusted = {
+        metric: dict(zip(of_cells, holm([*of_cells.values()]), strict=True))
+        for metric, of_cells in values.items()
+    }
+
+    def with_adjusted(change: Change, cell: CellComparison) -> Change:
+        p = adjusted[change.metric][cell.id]
+        if p is None:  # of most, which were not resampled
+            return change
+        return replace(change, difference=replace(change.difference, p_holm=p))
+
     return [
-        replace(
-            cell,
-            changes=tuple(
-                replace(c, difference=replace(c.difference, p_holm=adjusted[cell.id, c.metric]))
-                for c in cell.changes
-            ),
-        )
+        replace(cell, changes=tuple(with_adjusted(change, cell) for change in cell.changes))
         for cell in cells
     ]

@@ -141,9 +141,9 @@ class NetworkPlanner:
         self._storage = storage
         self._adapted: dict[tuple[InputSize, Policy], CellNetwork | PosebenchError] = {}
         self._gflops = {} if counted is None else counted
-        # Networks of one spec cost the same, whatever their weights.
-        own = isinstance(checkpoint.network, PoseModel)
-        self._architecture = content_key(self.facts.spec) if own else checkpoint.sha256
+        # Networks of one spec cost the same, whatever their weights; those of graphs need not.
+        file = None if isinstance(checkpoint.network, PoseModel) else checkpoint.sha256
+        self._architecture = content_key({"spec": self.facts.spec, "file": file})
 
     def plan(
         self, key: RunKey, workload: Workload
