@@ -20,6 +20,9 @@ PREDICTING_ROOMS = (
     "files", "datasets", "networks", "checkpoints", "prediction", "lab/transforms", "running",
 )  # fmt: skip
 
+# From keypoints to numbers.
+SCORING_ROOMS = ("scoring",)
+
 
 def sha256_of(*paths: Path) -> str:
     """Return the SHA-256, in hex, of the concatenated bytes of files."""
@@ -32,13 +35,15 @@ def sha256_of(*paths: Path) -> str:
 
 
 @cache
-def code_sha256(package: Path = Path(posebench.__file__).parent) -> str:
-    """Return the SHA-256 of the source files that can change a prediction.
+def code_sha256(
+    package: Path = Path(posebench.__file__).parent, rooms: tuple[str, ...] = PREDICTING_ROOMS
+) -> str:
+    """Return the SHA-256 of the source files of rooms, by default those that can move a prediction.
 
     Kept predictions stay valid when scoring, judging or reporting changes.
     """
     digest = hashlib.sha256()
-    for room in PREDICTING_ROOMS:
+    for room in rooms:
         files = (file for file in (package / room).rglob("*") if file.suffix in _SOURCES)
         for file in sorted(files):
             digest.update(f"{file.relative_to(package)}\n".encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence, Set
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from posebench.judging.pairs.chance import Replicates
 from posebench.judging.pairs.trainings import flat_training
 from posebench.results.cell import CellResult
 from posebench.results.numbers import number_named, numbers_of
+from posebench.results.replicates import Draws, sampled_table
 from posebench.results.speed import compared_conditions
 from posebench.results.store import Run, StoredCell
 from posebench.scoring.matching.metrics import MatchMetric
-from posebench.scoring.statistics.estimates import image_replicates
-from posebench.scoring.statistics.image_table import ImageTable, Recipe
+from posebench.scoring.statistics.image_table import Recipe
 from posebench.suites.claims import LABEL
 from posebench.suites.transforms import parse_transform
 
@@ -68,32 +67,27 @@ def replicates_over(
     known = [recipe for recipe in listed if recipe is not None]
     if not known or not scoring.replicates:
         return {}
-    groups: dict[tuple[str, bytes, tuple[Recipe, ...]], dict[CellOfRun, ImageTable]] = {}
-    cells = [(index, stored) for index, run in enumerate(runs) for stored in run.cells]
-    for index, stored in cells:
-        table = runs[index].table(stored) if (index, stored.id) in wanted else None
-        if table is not None:
-            told = tuple(recipe for recipe in known if table.tells(recipe))
-            own_set = stored.result.protocol.annotations_sha256
-            key = own_set, table.matches.image_ids.tobytes(), told
-            groups.setdefault(key, {})[index, stored.id] = table
-    tables = chain.from_iterable(each.values() for each in groups.values())
-    _warn_of_old_tables(runs[0], known, tables)
     found: dict[tuple[CellOfRun, str], NDArray[np.float64]] = {}
+    cells = [(index, stored) for index, run in enumerate(runs) for stored in run.cells]
     sets = list(dict.fromkeys(stored.result.protocol.annotations_sha256 for _, stored in cells))
-    for (own_set, _, told), group in groups.items():
+    old = 0
+    for index, stored in cells:
+        if (index, stored.id) not in wanted or stored.table is None:
+            continue
         # Two data sets are two samples: one seed for both would tie their draws together.
-        rng = np.random.default_rng([scoring.seed, sets.index(own_set)])
-        values = image_replicates(list(group.values()), told, scoring.replicates, rng)
-        for name, replicates in zip(group, values, strict=True):
-            for column, recipe in enumerate(told):
-                found[name, recipe.name] = replicates[:, column]
+        place = sets.index(stored.result.protocol.annotations_sha256)
+        draws = Draws(scoring.replicates, scoring.seed, place)
+        sampled = sampled_table(runs[index].folder, stored.table, known, draws)
+        old += not sampled.is_whole
+        for recipe, values in sampled.replicates.items():
+            found[(index, stored.id), recipe.name] = values
+    _warn_of_old_tables(runs[0], known, old)
     return found
 
 
-def _warn_of_old_tables(run: Run, known: Sequence[Recipe], tables: Iterable[ImageTable]) -> None:
+def _warn_of_old_tables(run: Run, known: Sequence[Recipe], old: int) -> None:
+    """Say which metrics so many tables of older versions do not tell."""
     wanted = [recipe for recipe in known if not isinstance(recipe, MatchMetric)]
-    old = sum(not table.is_whole for table in tables)
     if wanted and old:
         _log.warning(
             "%s: %d cells were scored by version 0.2 or before, which kept too little for an "

@@ -29,11 +29,11 @@ from posebench.judging.pairs.partners import partners_of
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
 from posebench.results.findings import finding_lines
 from posebench.results.numbers import AP, main_metrics, number_named, numbers_of
+from posebench.results.replicates import Draws, sampled_table
 from posebench.results.store import Run, StoredCell, read_run
-from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
+from posebench.scoring.statistics.estimates import Estimate, Sampled
 from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.scoring.statistics.intervals import detectable_drop, holm
-from posebench.suites.suite import ScoringEntry
 
 _log = logging.getLogger(__name__)
 _SIDES = ("baseline", "candidate")
@@ -138,8 +138,7 @@ def _compare(
         if "images_sha256" in differing and None in images:
             reason += "; a version before 0.2 did not record what the images hold: run it again"
         return CellComparison(name, "incomparable", reason=reason)
-    tables = runs[0].table(old), runs[1].table(new)
-    changes, method = _changes(old, new, tables, runs[0].record.suite.scoring, tested)
+    changes, method = _changes((old, new), runs, tested)
     speed_reason = differing_speeds(runs, old, new)
     if speed_reason is not None:
         changes = tuple(each for each in changes if not is_of(each, "speed"))
@@ -183,36 +182,26 @@ def _made_with(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...
 
 
 def _changes(
-    old: StoredCell,
-    new: StoredCell,
-    tables: tuple[ImageTable | None, ImageTable | None],
-    scoring: ScoringEntry,
-    tested: Set[str],
+    cells: tuple[StoredCell, StoredCell], runs: tuple[Run, Run], tested: Set[str]
 ) -> tuple[tuple[Change, ...], Method]:
+    old, new = cells
     before, after = _numbers(old), _numbers(new)
     shared = [name for name in before if name in after]
     differences = {name: after[name] - before[name] for name in shared}
     estimates: dict[str, Estimate] = {}
     detectable: dict[str, float | None] = {}
-    one, other = tables
-    paired = (
-        one is not None
-        and other is not None
-        and np.array_equal(one.matches.image_ids, other.matches.image_ids)
-        and scoring.replicates > 0
-    )
-    if paired and old.table == new.table:
+    scoring = runs[0].record.suite.scoring
+    if scoring.replicates > 0 and old.table is not None and old.table == new.table:
         # The same table: every resample of one is that of the other.
-        assert one is not None
-        estimates = {m.name: Estimate(0.0, 0.0, 0.0, 1.0) for m in _told(differences, one)}
-    elif paired:
-        assert one is not None and other is not None
-        metrics = _told([name for name in differences if name in tested], one, other)
-        sampled = resample([one, other], metrics, Resampling(scoring.replicates, scoring.seed))
-        values = {metric.name: differences[metric.name] for metric in metrics}
-        estimates = sampled.estimates(1, values, base=0)
+        table = runs[0].table(old)
+        assert table is not None
+        estimates = {m.name: Estimate(0.0, 0.0, 0.0, 1.0) for m in _told(differences, table)}
+    elif scoring.replicates > 0:
+        wanted = [name for name in differences if name in tested]
+        sampled, told = _sampled(cells, runs, wanted)
+        estimates = sampled.estimates(1, {name: differences[name] for name in told}, base=0)
         draws = sampled.replicates[1] - sampled.replicates[0]
-        detectable = {m.name: detectable_drop(draws[:, i]) for i, m in enumerate(metrics)}
+        detectable = {name: detectable_drop(draws[:, i]) for i, name in enumerate(told)}
     changes = tuple(
         Change(
             name,
@@ -227,33 +216,58 @@ def _changes(
     return changes, "paired bootstrap" if estimates else "plain difference"
 
 
+def _sampled(
+    cells: tuple[StoredCell, StoredCell], runs: tuple[Run, Run], names: Sequence[str]
+) -> tuple[Sampled, list[str]]:
+    """Return resamples of both cells, and the names of the numbers that both tables tell.
+
+    There are none without tables of the same images.
+    """
+    scoring = runs[0].record.suite.scoring
+    draws = Draws(scoring.replicates, scoring.seed)
+    recipes = [r for name in names if (r := number_named(name).recipe) is not None]
+    sides = [
+        sampled_table(run.folder, cell.table, recipes, draws)
+        for run, cell in zip(runs, cells, strict=True)
+        if cell.table is not None
+    ]
+    told = [r for r in recipes if all(r in side.replicates for side in sides)]
+    if not told or len(sides) < len(cells) or sides[0].images != sides[1].images:
+        return Sampled(np.zeros((2, 0, 0)), None), []
+    replicates = [np.stack([side.replicates[r] for r in told], axis=1) for side in sides]
+    return Sampled(np.stack(replicates), None), [recipe.name for recipe in told]
+
+
 def _numbers(cell: StoredCell) -> dict[str, float]:
     """Return all of a cell's numbers that are there."""
     numbers = numbers_of(cell.result, cell.keypoints)
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _told(names: Iterable[str], *tables: ImageTable) -> list[Recipe]:
-    """Return the recipes of the numbers that all tables tell."""
+def _told(names: Iterable[str], table: ImageTable) -> list[Recipe]:
+    """Return the recipes of the numbers that a table tells."""
     recipes = [number_named(name).recipe for name in names]
-    return [r for r in recipes if r is not None and all(table.tells(r) for table in tables)]
+    return [recipe for recipe in recipes if recipe is not None and table.tells(recipe)]
 
 
 def _adjusted(cells: Sequence[CellComparison]) -> list[CellComparison]:
     """Return cells whose p-values are adjusted over all cells, metric by metric."""
-    adjusted: dict[tuple[str, str], float | None] = {}
-    metrics = dict.fromkeys(change.metric for cell in cells for change in cell.changes)
-    for metric in metrics:
-        found = [(c.id, change) for c in cells if (change := c.change(metric)) is not None]
-        values = holm([change.difference.p for _, change in found])
-        adjusted.update({(name, metric): p for (name, _), p in zip(found, values, strict=True)})
+    values: dict[str, dict[str, float | None]] = {}
+    for cell in cells:
+        for change in cell.changes:
+            values.setdefault(change.metric, {})[cell.id] = change.difference.p
+    adjusted = {
+        metric: dict(zip(of_cells, holm([*of_cells.values()]), strict=True))
+        for metric, of_cells in values.items()
+    }
+
+    def with_adjusted(change: Change, cell: CellComparison) -> Change:
+        p = adjusted[change.metric][cell.id]
+        if p is None:  # of most, which were not resampled
+            return change
+        return replace(change, difference=replace(change.difference, p_holm=p))
+
     return [
-        replace(
-            cell,
-            changes=tuple(
-                replace(c, difference=replace(c.difference, p_holm=adjusted[cell.id, c.metric]))
-                for c in cell.changes
-            ),
-        )
+        replace(cell, changes=tuple(with_adjusted(change, cell) for change in cell.changes))
         for cell in cells
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from posebench.results.shared.status import RunStatus
 
 _MOST_SHOWN = 10
-_WORDS = {True: "running", False: "not running", None: "no locks here to tell whether it runs"}
+_WORDS = {True: "running", False: "not running", None: "nobody can tell here whether it runs"}
 
 
 def status_lines(status: RunStatus, states: Mapping[str, str]) -> Iterator[str]:

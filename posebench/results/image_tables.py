@@ -17,6 +17,8 @@ from posebench.files.writing import put_when_written
 from posebench.scoring.matching.matching import MatchRules, MatchTable
 from posebench.scoring.statistics.image_table import ErrorTable, ImageTable
 
+# The folder of a run that holds them.
+TABLES = "tables"
 _ARRAYS = {
     "image_ids": np.int64,
     "detection": np.int64,

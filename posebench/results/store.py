@@ -14,6 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from posebench.errors import DataError, SpecError
 from posebench.files.environment import environment
 from posebench.files.inputs import not_a_file
@@ -25,10 +28,11 @@ from posebench.prediction.kept.predictions import load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.results.cell import CellResult, with_all_metrics
 from posebench.results.checksums import CHECKSUM, fits_checksum, impossible_value, with_checksum
-from posebench.results.image_tables import is_sound, load_table, save_table, table_path
+from posebench.results.image_tables import TABLES, is_sound, load_table, save_table
 from posebench.results.probe_store import read_probe
 from posebench.results.probes import StoredProbe
-from posebench.scoring.statistics.image_table import ImageTable
+from posebench.results.replicates import Draws, keep_replicates
+from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.suites.claims import Claim
 from posebench.suites.suite import Suite
 
@@ -37,7 +41,6 @@ SCHEMA_VERSION = 2
 READABLE_SCHEMAS = (1, SCHEMA_VERSION)
 RUN_FILE = "run.yaml"
 _CELLS = "cells"
-_TABLES = "tables"
 PREDICTIONS = "predictions"
 # Checkpoints that the run trained, a folder each, which its record makes whole.
 TRAINED = "trained"
@@ -111,7 +114,7 @@ class Run:
 
         Raises `DataError` if it cannot be read.
         """
-        return None if cell.table is None else load_table(self.folder / _TABLES, cell.table)
+        return None if cell.table is None else load_table(self.folder / TABLES, cell.table)
 
     def keeps_predictions(self, cell: StoredCell) -> bool:
         """Tell whether the file of a cell's predictions is there."""
@@ -139,16 +142,27 @@ def start_run(folder: Path, record: RunRecord) -> None:
         write_text(folder / RUN_FILE, text)
 
 
-def write_cell(folder: Path, cell: StoredCell, table: ImageTable | None = None) -> StoredCell:
+def write_cell(
+    folder: Path,
+    cell: StoredCell,
+    table: ImageTable | None = None,
+    replicates: Mapping[Recipe, NDArray[np.float64]] | None = None,
+) -> StoredCell:
     """Write a cell and its table, the table first; return the cell as it is stored.
+
+    `replicates` (B,) are those that intervals were made of, kept for verdicts and comparisons.
 
     Raises `DataError` if they cannot be written, or if the cell's file is a pipe or a folder.
     """
-    path = _cell_path(folder, cell.id)
+    path = cell_path(folder, cell.id)
     if path.exists() and (what := not_a_file(path)) is not None:
         raise DataError(f"{path} is {what}, where a result belongs.", hint="Remove it.")
     with _naming(folder):
-        key = None if table is None else save_table(folder / _TABLES, table)
+        key = None if table is None else save_table(folder / TABLES, table)
+        made = cell.result.intervals
+        if table is not None and key is not None and replicates and made is not None:
+            draws = Draws(made.replicates, made.seed)
+            keep_replicates(folder, key, table, replicates, draws)
         stored = replace(cell, table=key, environment=cell.environment or environment())
         document = {"schema_version": SCHEMA_VERSION, **mapping_from_record(stored)}
         write_json(path, with_checksum(document))
@@ -161,7 +175,7 @@ def read_cell(folder: Path, name: str) -> StoredCell | None:
     A warning reports a cell that is not as it was written. Raises `DataError` if a cell has another
     schema.
     """
-    path = _cell_path(folder, name)
+    path = cell_path(folder, name)
     if not path.is_file():
         return None
     try:
@@ -214,20 +228,12 @@ def _sound_document(path: Path) -> dict[str, Any]:
 
 def has_cell(folder: Path, name: str) -> bool:
     """Tell whether there is a result of a cell, whatever it is worth."""
-    return _cell_path(folder, name).is_file()
-
-
-def cell_files(folder: Path, cell: StoredCell) -> tuple[Path, ...]:
-    """Return the files of a cell that are there, the cell's own one last."""
-    tables, predictions = folder / _TABLES, folder / PREDICTIONS
-    parts = [] if cell.table is None else [table_path(tables, cell.table)]
-    parts += [] if cell.predictions is None else [predictions / f"{cell.predictions}.npz"]
-    return tuple(path for path in (*parts, _cell_path(folder, cell.id)) if path.is_file())
+    return cell_path(folder, name).is_file()
 
 
 def has_table(folder: Path, cell: StoredCell) -> bool:
     """Tell whether the table that a cell names is there and sound; True if it names none."""
-    return cell.table is None or is_sound(folder / _TABLES, cell.table)
+    return cell.table is None or is_sound(folder / TABLES, cell.table)
 
 
 def runs_in(folder: Path) -> tuple[Path, ...]:
@@ -269,7 +275,8 @@ def read_run_record(folder: Path) -> RunRecord:
     return record
 
 
-def _cell_path(folder: Path, name: str) -> Path:
+def cell_path(folder: Path, name: str) -> Path:
+    """Return the path of a cell's file."""
     return folder / _CELLS / f"{name}.json"
 
 

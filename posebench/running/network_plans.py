@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from posebench.datasets.coco import PoseDataset
 from posebench.datasets.keypoints import KeypointSet, keypoints_to_score
 from posebench.errors import (
     CheckpointError,
-    DataError,
     EvaluationError,
     PosebenchError,
     SpecError,
@@ -22,11 +20,12 @@ from posebench.errors import (
     in_one_line,
 )
 from posebench.files.environment import package_version
-from posebench.files.hashing import code_sha256
+from posebench.files.hashing import code_sha256, content_key
 from posebench.files.records import mapping_from_record
 from posebench.lab.transforms import check_transform
 from posebench.networks.codecs import Codec, Decoder, DecoderChoice, check_decoder, chosen_decoders
 from posebench.networks.costs import count_gflops
+from posebench.networks.model import PoseModel
 from posebench.networks.policies import CellNetwork, Policy, apply_policy
 from posebench.networks.sizes import InputSize
 from posebench.prediction.engines import check_execution, own_engine
@@ -38,7 +37,7 @@ from posebench.prediction.kept.outputs import (
     raw_folder,
     read_record,
 )
-from posebench.prediction.kept.predictions import CachedFile, cached_file, read_gflops
+from posebench.prediction.kept.predictions import CachedFile, cached_file, noted_gflops
 from posebench.prediction.predict import NetworkRun
 from posebench.results.cell import CellResult, Protocol
 from posebench.running.loading import checkpoint_facts, checkpoint_findings
@@ -47,9 +46,10 @@ from posebench.running.sources import CheckpointSource
 from posebench.running.workload import Workload
 from posebench.suites.transforms import IDENTITY, Transform
 
-_log = logging.getLogger(__name__)
 # What cuts crops, runs networks and decodes.
 _LIBRARIES = ("torch", "onnxruntime", "openvino", "numpy", "opencv-python-headless")
+# A network's spec or file, by its hash, with a size and a policy.
+Costed = tuple[str, InputSize, Policy]
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ class NetworkPlan:
 class NetworkPlanner:
     """Plans the runs of one loaded checkpoint's network.
 
-    Each size and policy is tried once, and its cost counted once, whatever the data and engines.
-    This machine need not have the device of networks that run `elsewhere`.
+    Each size and policy is tried once, whatever the data and engines. `counted` are the costs of
+    networks that are known, by architecture, size and policy; those that are not are added. This
+    machine need not have the device of networks that run `elsewhere`.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class NetworkPlanner:
         storage: Storage,
         *,
         elsewhere: bool = False,
+        counted: dict[Costed, float | None] | None = None,
     ) -> None:
         self._elsewhere = elsewhere
         self.checkpoint = checkpoint
@@ -138,7 +140,10 @@ class NetworkPlanner:
         self._source = source
         self._storage = storage
         self._adapted: dict[tuple[InputSize, Policy], CellNetwork | PosebenchError] = {}
-        self._gflops: dict[tuple[InputSize, Policy], float | None] = {}
+        self._gflops = {} if counted is None else counted
+        # Networks of one spec cost the same, whatever their weights; those of graphs need not.
+        file = None if isinstance(checkpoint.network, PoseModel) else checkpoint.sha256
+        self._architecture = content_key({"spec": self.facts.spec, "file": file})
 
     def plan(
         self, key: RunKey, workload: Workload
@@ -194,11 +199,11 @@ class NetworkPlanner:
         self, key: RunKey, network: CellNetwork, files: Mapping[Decoder, CachedFile]
     ) -> float | None:
         """Return the GFLOPs, noted in kept predictions or else counted."""
-        place = key.size, key.policy
+        place = self._architecture, key.size, key.policy
         if place not in self._gflops:
-            noted = list(_noted_gflops(files.values()))
-            counted = noted[0] if noted else count_gflops(network, network.input_size)
-            self._gflops[place] = counted
+            noted = list(noted_gflops(files.values()))
+            found = noted[0] if noted else count_gflops(network, network.input_size)
+            self._gflops[place] = found
         return self._gflops[place]
 
     def _protocol(self, key: RunKey, workload: Workload) -> Protocol:
@@ -241,16 +246,6 @@ class NetworkPlanner:
         name, protocol = result.checkpoint.name, mapping_from_record(result.protocol)
         record = RawRecord(outputs, {"checkpoint": name, "protocol": protocol})
         return raw_folder(self._storage.raw, result.network_id, record)
-
-
-def _noted_gflops(files: Iterable[CachedFile]) -> Iterator[float | None]:
-    """Yield the GFLOPs that kept predictions of a network note."""
-    for file in files:
-        if file.is_kept:
-            try:
-                yield read_gflops(file)
-            except DataError as error:
-                _log.debug("%s", in_one_line(error))  # reported when it is to be read
 
 
 def _with_decoder(result: CellResult, codec: Codec, decoder: Decoder) -> CellResult:

@@ -18,7 +18,7 @@ from posebench.prediction.engines import own_engine
 from posebench.prediction.execution import Execution, Progress
 from posebench.results.cell import CellResult, CheckpointFacts, Status
 from posebench.running.loading import LoadedCheckpoints
-from posebench.running.network_plans import NetworkPlan, NetworkPlanner, RunKey, Storage
+from posebench.running.network_plans import Costed, NetworkPlan, NetworkPlanner, RunKey, Storage
 from posebench.running.reasons import reason_of
 from posebench.running.sources import SuiteCheckpoint, check_distinct, suite_checkpoints
 from posebench.running.workload import (
@@ -133,9 +133,10 @@ def plan_cells(
     """Load checkpoints and plan every cell on data that is loaded."""
     by_workload: list[list[PlannedCell]] = [[] for _ in workloads]
     datasets = datasets_of_workloads(suite)
+    counted: dict[Costed, float | None] = {}
     for position, checkpoint in enumerate(checkpoints):
         progress("planning", position, len(checkpoints))
-        planner = _CheckpointPlanner(suite, checkpoint, place, loaded)
+        planner = _CheckpointPlanner(suite, checkpoint, place, loaded, counted)
         own = checkpoint.own_datasets(suite)
         for index, (dataset, workload) in enumerate(zip(datasets, workloads, strict=True)):
             if dataset in own:
@@ -149,7 +150,12 @@ class _CheckpointPlanner:
     """Plans the cells of one checkpoint, which is loaded once for all data."""
 
     def __init__(
-        self, suite: Suite, checkpoint: SuiteCheckpoint, place: Place, loaded: LoadedCheckpoints
+        self,
+        suite: Suite,
+        checkpoint: SuiteCheckpoint,
+        place: Place,
+        loaded: LoadedCheckpoints,
+        counted: dict[Costed, float | None],
     ) -> None:
         self._suite = suite
         self._checkpoint = checkpoint
@@ -160,7 +166,12 @@ class _CheckpointPlanner:
             try:
                 found = loaded.load(source)
                 self._planner = NetworkPlanner(
-                    found, source, suite.decoders, place.storage, elsewhere=place.elsewhere
+                    found,
+                    source,
+                    suite.decoders,
+                    place.storage,
+                    elsewhere=place.elsewhere,
+                    counted=counted,
                 )
                 self._places = sizes_and_policies(
                     found.spec, checkpoint.sizes or suite.sizes, suite.policies

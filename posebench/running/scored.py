@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from posebench.errors import CheckpointError
 from posebench.prediction.predict import Outcome
 from posebench.results.cell import CellResult, Intervals, OfficialMetrics
@@ -14,7 +17,7 @@ from posebench.running.workload import Workload
 from posebench.scoring.evaluate import evaluate
 from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.statistics.estimates import Estimate, Resampling
-from posebench.scoring.statistics.image_table import ImageTable
+from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.scoring.statistics.intervals import CONFIDENCE
 
 
@@ -23,7 +26,8 @@ class FinishedCell:
     """A result and, if it is `ok`, what is behind it.
 
     `coco_results` are the COCO-results entries that were scored, `table` what their numbers are
-    made of, `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS.
+    made of, `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS,
+    `replicates` (B,) of the number that the data are known by.
     """
 
     result: CellResult
@@ -31,6 +35,7 @@ class FinishedCell:
     table: ImageTable | None = None
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
     predictions: Path | None = None
+    replicates: Mapping[Recipe, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> FinishedCell:
@@ -50,7 +55,9 @@ def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> Fini
         official=_official(scored.official),
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
-    return FinishedCell(done, scored.results, scored.table, scored.keypoints)
+    return FinishedCell(
+        done, scored.results, scored.table, scored.keypoints, replicates=scored.replicates
+    )
 
 
 def _intervals(

@@ -125,17 +125,19 @@ def check_distinct(checkpoints: Sequence[SuiteCheckpoint]) -> None:
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
     """Return for each file its stem, or as much of its path as tells it from the others."""
-    return [_name(path, paths) for path in paths]
+    names = [_names(path) for path in paths]
+    return [_name(own, path, paths, names) for path, own in zip(paths, names, strict=True)]
 
 
-def _name(path: Path, paths: Sequence[Path]) -> str:
-    """Return the shortest name by which `path` differs from the other `paths`."""
-    others = [_names(other) for other in paths if other is not path]
-    own = _names(path)
+def _name(
+    own: Sequence[str], path: Path, paths: Sequence[Path], names: Sequence[Sequence[str]]
+) -> str:
+    """Return the shortest of a path's `own` names by which it differs from the other paths."""
+    others = [each for other, each in zip(paths, names, strict=True) if other is not path]
     unique = (
         name
         for level, name in enumerate(own)
-        if all(name != names[min(level, len(names) - 1)] for names in others)
+        if all(name != each[min(level, len(each) - 1)] for each in others)
     )
     return next(unique, own[-1])
 

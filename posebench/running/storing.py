@@ -39,7 +39,7 @@ def store_cell(folder: Path, cell: PlannedCell, done: FinishedCell) -> StoredCel
         predictions=None if done.predictions is None else done.predictions.stem,
         load_report=None if cell.report is None else mapping_from_record(cell.report),
     )
-    return write_cell(folder, stored, done.table)
+    return write_cell(folder, stored, done.table, done.replicates)
 
 
 def fail_cells(folder: Path, cells: Sequence[PlannedCell], reason: str, display: Display) -> None:

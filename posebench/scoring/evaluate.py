@@ -7,11 +7,12 @@ pycocotools, and of xtcocotools for CrowdPose and COCO-WholeBody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posebench.datasets.choices import Kind
 from posebench.datasets.coco import PoseDataset
@@ -42,7 +43,7 @@ from posebench.scoring.official import score_official
 from posebench.scoring.rescoring import Rescoring, rescore
 from posebench.scoring.results_json import to_coco_results
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
-from posebench.scoring.statistics.image_table import ImageTable
+from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.scoring.whole_body.parts import RESULT_LAYOUT, split
 
 # How results name what scored them; versions are in their environment.
@@ -85,7 +86,8 @@ class Evaluation:
 
     `table` is what they are made from, image by image; `estimates` are the metrics with their
     intervals, and `official` those of pycocotools or xtcocotools, if asked for. `keypoints` maps a
-    keypoint's name to its PCK@0.1.
+    keypoint's name to its PCK@0.1. `replicates` (B,) are those of the main metric, if there are
+    estimates.
     """
 
     metrics: Metrics
@@ -94,6 +96,7 @@ class Evaluation:
     table: ImageTable
     estimates: dict[str, Estimate] | None = None
     official: Metrics | None = None
+    replicates: Mapping[Recipe, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def evaluate(
@@ -123,10 +126,12 @@ def evaluate(
         **localisation_metrics(localisation),
         **({} if dataset.kind == "distance" else calibration_metrics(table)),
     }
-    estimates = None
+    estimates, replicates = None, dict[Recipe, NDArray[np.float64]]()
     if checks.resampling is not None:
-        sampled = resample([table], recipes_of(dataset.kind, dataset.distances), checks.resampling)
+        recipes = recipes_of(dataset.kind, dataset.distances)
+        sampled = resample([table], recipes, checks.resampling)
         estimates = sampled.estimates(0, values)
+        replicates[recipes[0]] = sampled.replicates[0, :, 0]
     return Evaluation(
         metrics=Metrics(values, EVALUATORS[dataset.kind]),
         keypoints=share_by_keypoint(localisation),
@@ -134,6 +139,7 @@ def evaluate(
         table=table,
         estimates=estimates,
         official=score_official(dataset, results) if checks.official else None,
+        replicates=replicates,
     )
 
 

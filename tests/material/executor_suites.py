@@ -113,9 +113,11 @@ def killed_driver(folder: Path, people: Path, out: str, executor: str | None, **
         "from posebench.results.shared.locks import Shard\n"
         f"request = executor_request(Path({str(folder)!r}), Path({str(people)!r}), {out!r}, "
         f"{executor!r}, **{more!r})\n"
-        "request.out.mkdir(parents=True, exist_ok=True)\n"
-        "(request.out / '.driver').write_text(str(os.getpid()))\n"
-        "if __name__ == '__main__': drive(request, KillsDriver)\n"
+        # Workers that are processes import this too, and are not the driver.
+        "if __name__ == '__main__':\n"
+        "    request.out.mkdir(parents=True, exist_ok=True)\n"
+        "    (request.out / '.driver').write_text(str(os.getpid()))\n"
+        "    drive(request, KillsDriver)\n"
     )
     script = folder / f"{out}.py"
     script.write_text(code, encoding="utf-8")

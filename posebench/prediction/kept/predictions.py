@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.errors import DataError
+from posebench.errors import DataError, in_one_line
 from posebench.files.cache import mark_used
 from posebench.files.hashing import content_key
 from posebench.files.writing import put_when_written
@@ -108,6 +108,16 @@ def _read_gflops(file: CachedFile, place: Path) -> float:
         raise _damaged(place, error) from None
     _check_identity(file, place, identity)
     return gflops
+
+
+def noted_gflops(files: Iterable[CachedFile]) -> Iterator[float | None]:
+    """Yield the GFLOPs that kept files of one network note, without damaged ones."""
+    for file in files:
+        if file.is_kept:
+            try:
+                yield read_gflops(file)
+            except DataError as error:
+                _log.debug("%s", in_one_line(error))  # reported when it is to be read
 
 
 def load_predictions(path: Path) -> Predictions:

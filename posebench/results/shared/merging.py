@@ -5,34 +5,31 @@ Files are copied as they are, so that each cell keeps the environment that it wa
 
 from __future__ import annotations
 
-import shutil
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from posebench.errors import DataError, UsageError
-from posebench.files.json_file import read_json
 from posebench.files.records import mapping_from_record
-from posebench.files.writing import naming_what_cannot_be_written, put_when_written, write_json
+from posebench.files.writing import naming_what_cannot_be_written
 from posebench.results.cell import CheckpointFacts
 from posebench.results.probe_store import probe_files
 from posebench.results.probes import StoredProbe
+from posebench.results.shared.copied import cell_files, copy_files, copy_trained, join_places
 from posebench.results.shared.deals import check_deals, copy_deals
 from posebench.results.shared.locks import locked
 from posebench.results.store import (
-    PLACES_FILE,
     RUN_FILE,
-    TRAINED,
-    TRAINED_RECORD,
     Run,
     RunRecord,
     StoredCell,
-    cell_files,
     read_run,
     start_run,
 )
 
+_log = logging.getLogger(__name__)
 _Result = TypeVar("_Result", StoredCell, StoredProbe)
 # Results that another one of the same cell replaces, whatever it is.
 _UNFINISHED = ("failed", "skipped")
@@ -71,16 +68,29 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Run:
         probes = _chosen([(run.folder, run.probes) for run in runs], _probe_difference)
         _check_weights([*cells.values(), *probes.values()])
         with naming_what_cannot_be_written(out):
-            for name in _trainings(runs):
-                _copy_trained([run.folder for run in runs], out, name)
+            copy_trained([run.folder for run in runs], out)
             for found in cells.values():
-                _copy(found.folder, out, cell_files(found.folder, found.result))
+                copy_files(found.folder, out, cell_files(found.folder, found.result))
             for found in probes.values():
-                _copy(found.folder, out, probe_files(found.folder, found.result))
+                copy_files(found.folder, out, probe_files(found.folder, found.result))
             copy_deals(sources, out)
-            _join_places(sources, out)
+            join_places(sources, out)
         start_run(out, record)
-        return read_run(out)
+        run = read_run(out)
+        _say_which_versions(run)
+        return run
+
+
+def _say_which_versions(run: Run) -> None:
+    """Warn of results of several versions of posebench, which may score in different ways."""
+    versions = sorted({cell.posebench for cell in run.cells if cell.posebench})
+    if len(versions) > 1:
+        _log.warning(
+            "%s has results of posebench %s, whose numbers may differ: see the changelog. "
+            "`posebench run` makes those of other versions again.",
+            run.folder,
+            " and ".join(versions),
+        )
 
 
 def _joined_record(runs: Sequence[Run]) -> RunRecord:
@@ -241,50 +251,3 @@ def _first_difference(one: Any, other: Any, name: str = "") -> str | None:
             if found is not None:
                 return found
     return f"{name} ({one}, {other})"
-
-
-def _copy(source: Path, out: Path, files: Sequence[Path]) -> None:
-    """Copy files below a run directory, each whole or not at all; the last one comes last."""
-    if source.resolve() == out.resolve():
-        return
-    for file in files:
-        with put_when_written(out / file.relative_to(source)) as temporary:
-            shutil.copyfile(file, temporary)
-
-
-def _trainings(runs: Sequence[Run]) -> list[str]:
-    """Return the names of the folders of trained checkpoints."""
-    folders = (run.folder / TRAINED for run in runs)
-    return sorted({each.name for folder in folders for each in folder.glob("[!.]*")})
-
-
-def _copy_trained(folders: Sequence[Path], out: Path, name: str) -> None:
-    """Copy a whole folder of a trained checkpoint, its record last."""
-    target = out / TRAINED / name
-    own = next(
-        (each for each in folders if (each / TRAINED / name / TRAINED_RECORD).is_file()), None
-    )
-    if own is None or (target / TRAINED_RECORD).is_file():
-        return
-    files = [each for each in (own / TRAINED / name).iterdir() if each.suffix != ".state"]
-    _copy(own, out, sorted(files, key=lambda file: file.name == TRAINED_RECORD))
-
-
-def _join_places(folders: Sequence[Path], out: Path) -> None:
-    """Write where the runs found what they trained on; a place that is here goes first."""
-    joined: dict[str, Any] = {}
-    for folder in folders:
-        try:
-            value, _ = read_json(folder / PLACES_FILE, "list of data folders")
-        except DataError:
-            continue  # there is none, or it is damaged
-        for name, row in value.items() if isinstance(value, dict) else ():
-            if name not in joined or (_is_here(row) and not _is_here(joined[name])):
-                joined[name] = row
-    if joined:
-        write_json(out / PLACES_FILE, joined)
-
-
-def _is_here(row: Any) -> bool:
-    place = row.get("folder") if isinstance(row, dict) else None
-    return isinstance(place, str) and Path(place).is_dir()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from posebench.errors import UsageError
+from posebench.errors import PosebenchError
 from posebench.results.shared.ledger import JOBS, JobNote, read_notes
 from posebench.results.shared.locks import Shard, is_running, shards_in
 from posebench.results.store import read_run
@@ -20,7 +20,8 @@ class RunStatus:
     `done` counts results by their status, `left` are the ids of cells and probes without one,
     `reasons` say why some failed, by id. `running` tells of the whole directory whether a process
     holds it, `shards` of each shard that was begun; both are None where nobody can tell, because
-    the file system has no locks. `submitted` are the jobs that were given to a cluster.
+    the file system has no locks, or this user may not write there. `submitted` are the jobs that
+    were given to a cluster.
     """
 
     folder: Path
@@ -54,5 +55,5 @@ def run_status(folder: Path) -> RunStatus:
 def _runs(folder: Path, shard: Shard | None) -> bool | None:
     try:
         return is_running(folder, shard)
-    except UsageError:
+    except PosebenchError:
         return None

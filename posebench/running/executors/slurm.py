@@ -10,6 +10,7 @@ import logging
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,18 +67,19 @@ def slurm(
     running = _left_by_others(folder, jobs)
     if running:
         _log.warning("%d tasks that were submitted before are waited for.", len(running))
-    new = [key for key in jobs if key not in running]
-    if new:
-        submitted = executor.map_array(
-            _Task(workers, workers.places[0]), [jobs[key] for key in new]
-        )
-        running.update(zip(new, submitted, strict=True))
-    add_notes(folder, [JobNote(key, cluster, job.job_id) for key, job in running.items()])
-    if workers.site.detached:
-        yield from ((key, Submitted(job.job_id)) for key, job in running.items())
-        return
+    waiting = deque(key for key in jobs if key not in running)
+    # SLURM keeps to the places by itself; here, a process starts when another one has ended.
+    here = cluster == "local" and not workers.site.detached
+    most = len(workers.places) if here else len(jobs)
     try:
-        while running:
+        while waiting or running:
+            begun = [waiting.popleft() for _ in range(min(len(waiting), most - len(running)))]
+            running.update(_submitted(executor, workers, {key: jobs[key] for key in begun}))
+            add_notes(folder, [JobNote(key, cluster, job.job_id) for key, job in running.items()])
+            if workers.site.detached:
+                yield from ((key, Submitted(job.job_id)) for key, job in running.items())
+                running.clear()
+                return
             for key, job in list(running.items()):
                 if _is_done(job):
                     del running[key]
@@ -86,6 +88,26 @@ def slurm(
     finally:
         for job in running.values():
             job.cancel(check=False)
+
+
+def _submitted(executor: Any, workers: Workers, jobs: Mapping[str, Any]) -> dict[str, Any]:
+    """Submit jobs as one array, and return their tasks.
+
+    Raises `UsageError` if the cluster does not take them.
+    """
+    import submitit
+
+    if not jobs:
+        return {}
+    try:
+        tasks = executor.map_array(_Task(workers, workers.places[0]), list(jobs.values()))
+    except submitit.core.utils.FailedJobError as error:
+        said = " ".join(str(error).split())
+        raise UsageError(
+            f"The cluster did not take {len(jobs)} tasks: {said}",
+            hint="--slurm gives the parameters of sbatch, such as partition=gpu or account=NAME.",
+        ) from None
+    return dict(zip(jobs, tasks, strict=True))
 
 
 def _executor(workers: Workers) -> tuple[Any, str, Path]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posebench.files.mirror import Mirror
+from posebench.results.shared.copied import cell_files
 from posebench.results.shared.deals import deal_files, is_deal_file
 from posebench.results.shared.ledger import JOBS
-from posebench.results.store import RUN_FILE, TRAINED, StoredCell, cell_files
+from posebench.results.store import RUN_FILE, TRAINED, StoredCell
 from posebench.running.plan import PlannedCell
 from posebench.running.request import Display
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from posebench.errors import UsageError
 from posebench.results.shared.locks import Shard
@@ -31,8 +32,8 @@ def shard_of(text: str, environment: Mapping[str, str]) -> Shard:
         )
     count = auto[1] and int(auto[1])
     if _SLURM_ID in environment:
-        index = _number(environment, _SLURM_ID)
-        return _checked(Shard(index, count), text) if count else _slurm_task(environment, index)
+        task = _Task(_number(environment, _SLURM_ID), environment)
+        return _checked(task.numbered(count), text) if count else task.counted()
     if _INDEX in environment:
         if not count:
             raise UsageError(
@@ -46,23 +47,56 @@ def shard_of(text: str, environment: Mapping[str, str]) -> Shard:
     )
 
 
-def _slurm_task(environment: Mapping[str, str], index: int) -> Shard:
-    """Return the place of a task in its array, whose ids may begin and step as they like."""
-    count, first, last, step = (
-        _number(environment, f"SLURM_ARRAY_TASK_{name}", default)
-        for name, default in (("COUNT", None), ("MIN", 1), ("MAX", None), ("STEP", 1))
-    )
-    if (last - first) // step + 1 != count:
-        raise UsageError(
-            f"This array has {count} of the tasks from {first} to {last}, so that --shard auto "
-            "cannot tell how many shards there were.",
-            hint="For some tasks of an array from 1 on, write --shard auto/N, where N is its size.",
-        )
-    return Shard((index - first) // step + 1, count)
+@dataclass(frozen=True)
+class _Task:
+    """A task of a SLURM array, whose ids may begin and step as they like."""
+
+    index: int
+    environment: Mapping[str, str]
+
+    def numbered(self, count: int) -> Shard:
+        """Return the shard of this number, in an array that counts from 1.
+
+        Raises `UsageError` in one that counts from 0, where task 3 is the fourth.
+        """
+        if self._fact("MIN", 1) == 0:
+            raise UsageError(
+                f"--shard auto/{count} counts from 1, and the tasks of this array from 0.",
+                hint=f"Submit it as --array=1-N, or write --shard $(({_SLURM_ID} + 1))/{count}.",
+            )
+        return Shard(self.index, count)
+
+    def counted(self) -> Shard:
+        """Return the place of this task among all of its array.
+
+        Raises `UsageError` if the array lacks some of them.
+        """
+        count, last = self._fact("COUNT"), self._fact("MAX")
+        first, step = self._fact("MIN", 1), max(self._fact("STEP", 1), 1)
+        place, odd = divmod(self.index - first, step)
+        if (last - first) // step + 1 != count:
+            raise UsageError(
+                f"This array has {count} of the tasks from {first} to {last}, so that --shard auto "
+                "cannot tell how many shards there were.",
+                hint="For some tasks of an array from 1 on, write --shard auto/N, where N is its "
+                f"size; of one from 0 on, --shard $(({_SLURM_ID} + 1))/N.",
+            )
+        if odd or not 0 <= place < count:
+            raise UsageError(
+                f"{_SLURM_ID} is {self.index}, which is no task of an array from {first} to {last}"
+                + (f" in steps of {step}." if step > 1 else "."),
+                hint="Write --shard i/n instead.",
+            )
+        return Shard(place + 1, count)
+
+    def _fact(self, name: str, default: int | None = None) -> int:
+        return _number(self.environment, f"SLURM_ARRAY_TASK_{name}", default)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:
-    text = environment.get(name, "" if default is None else str(default))
+    if name not in environment and default is None:
+        raise UsageError(f"{name} is not set.", hint="Write --shard i/n instead.")
+    text = environment.get(name, str(default))
     if not text.isdecimal():
         raise UsageError(
             f"{name} is {text!r}, which is no number.", hint="Write --shard i/n instead."

@@ -19,7 +19,7 @@ from posebench.results.cell import CellResult
 from posebench.results.probe_store import write_probe
 from posebench.results.shared.deals import Deal, keep_deal
 from posebench.results.shared.merging import merge_runs
-from posebench.results.store import read_run
+from posebench.results.store import read_run, write_cell
 
 IDS = ("a", "b", "c")
 
@@ -66,6 +66,19 @@ def test_each_result_comes_from_where_it_was_run_byte_for_byte(tmp_path: Path) -
     shutil.rmtree(two)
     merge_runs([one], run.folder)
     assert {path: path.read_bytes() for path in run.folder.rglob("*.json")} == before
+
+
+def test_results_of_several_versions_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = part(tmp_path / "1", a=result("a", 0.3)), part(tmp_path / "2", b=result("b", 0.4))
+    for folder, version in ((one, "1.0"), (two, "1.1")):
+        for cell in read_run(folder).cells:
+            write_cell(folder, replace(cell, posebench=version))
+    merge_runs([one], tmp_path / "alone")
+    assert not caplog.records
+    merge_runs([one, two], tmp_path / "out")
+    assert "posebench 1.0 and 1.1" in caplog.text
 
 
 def test_what_is_left_is_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,21 @@ def test_the_command_says_so(folder: Path, run: Callable[..., Any]) -> None:
     assert lines[0] == "2 of 4 results are there: 1 failed, 1 ok"
     assert "failed: b: no reason" in lines and "left: c" in lines and "Shard 1/2: running" in lines
     assert any(line.startswith("task 999999999: ") for line in lines)
+
+
+def test_a_folder_that_can_only_be_read_has_a_status(
+    folder: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locked(folder, Shard(1, 2)):
+        pass
+
+    def read_only(*_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("posebench.results.shared.locks.taken", read_only)
+    shown = run("status", folder)
+    assert shown.code == 3 and shown.out.startswith("2 of 4 results are there"), shown.err
+    assert "Shard 1/2: nobody can tell here whether it runs" in shown.out
 
 
 def test_a_run_that_is_done_says_what_comes_next(tmp_path: Path, run: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def needs(package: str) -> pytest.MarkDecorator:
 
 
 slurm = pytest.param("slurm", marks=needs("submitit"))
+slow_slurm = pytest.param("slurm", marks=[needs("submitit"), pytest.mark.slow])
 ray = pytest.param("ray", marks=[needs("ray"), pytest.mark.slow])
 
 
@@ -53,6 +55,10 @@ def work(place: str, job: Any, send: Send) -> Any:
         raise DataError("full", hint="make room")
     if kind == "bug":
         raise ValueError(argument)
+    if kind == "alone":
+        Path(argument).touch(exist_ok=False)
+        time.sleep(1)
+        Path(argument).unlink()
     if kind == "wait":
         Path(argument, f"began-{os.getpid()}").touch()
         while not Path(argument, "go").exists():
@@ -100,14 +106,14 @@ def test_outcomes_and_lasting_messages_come_under_their_keys(name: str, tmp_path
     assert run(name, {}, workers(tmp_path)) == ({}, [])
 
 
-@pytest.mark.parametrize("name", [slurm, ray])
+@pytest.mark.parametrize("name", [slow_slurm, ray])
 def test_an_error_of_the_user_ends_all(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         run(name, {"a": ("fail", 1)}, workers(tmp_path))
     assert (raised.value.message, raised.value.hint) == ("full", "make room")
 
 
-@pytest.mark.parametrize("name", [slurm, ray])
+@pytest.mark.parametrize("name", [slow_slurm, ray])
 def test_a_killed_worker_is_replaced_and_its_job_done(name: str, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
@@ -117,7 +123,7 @@ def test_a_killed_worker_is_replaced_and_its_job_done(name: str, tmp_path: Path)
     assert len(list(marks.iterdir())) == 2
 
 
-@pytest.mark.parametrize("name", [slurm, ray])
+@pytest.mark.parametrize("name", [slow_slurm, ray])
 def test_a_machine_on_which_no_worker_starts_is_named(name: str, tmp_path: Path) -> None:
     outcomes, _ = run(name, {"a": ("none", 1)}, workers(tmp_path, no_start))
     assert outcomes["a"].died
@@ -125,6 +131,7 @@ def test_a_machine_on_which_no_worker_starts_is_named(name: str, tmp_path: Path)
     assert "cpu has no data" in outcomes["a"].reason
 
 
+@pytest.mark.slow
 @needs("submitit")
 def test_a_lost_task_names_its_node_and_its_log(tmp_path: Path) -> None:
     (tmp_path / "marks").mkdir()
@@ -143,6 +150,15 @@ def gate(tmp_path: Path) -> Iterator[Path]:
     (folder / "go").touch()
 
 
+@pytest.mark.slow
+@needs("submitit")
+def test_on_this_machine_no_more_tasks_run_than_there_are_places(tmp_path: Path) -> None:
+    jobs = {name: ("alone", str(tmp_path / "busy")) for name in "abc"}
+    who = replace(workers(tmp_path), places=("cpu",))
+    assert run("slurm", jobs, who)[0] == dict.fromkeys("abc", str(tmp_path / "busy"))
+
+
+@pytest.mark.slow
 @needs("submitit")
 def test_tasks_of_a_driver_that_was_killed_are_taken_over(tmp_path: Path, gate: Path) -> None:
     code = (
@@ -166,6 +182,7 @@ def test_tasks_of_a_driver_that_was_killed_are_taken_over(tmp_path: Path, gate: 
 
 # The driver leaves a process behind on purpose.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
 @needs("submitit")
 def test_a_detached_run_leaves_its_tasks_and_notes_them(tmp_path: Path, gate: Path) -> None:
     outcomes, _ = run("slurm", {"a": ("wait", str(gate))}, workers(tmp_path, detached=True))
@@ -204,6 +221,17 @@ def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_SLURM", str(state))
     return state
+
+
+@needs("submitit")
+def test_what_sbatch_says_is_said(tmp_path: Path, fake_slurm: Path) -> None:
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.write_text(
+        "#!/bin/sh\necho 'sbatch: error: invalid partition specified: x' >&2; exit 1\n"
+    )
+    who = Workers(start, ("cpu",), site=Site(tmp_path / "jobs", {"partition": "x"}))
+    with pytest.raises(UsageError, match="not take 2 tasks: sbatch: error: invalid partition"):
+        run("slurm", {"a": ("none", 1), "b": ("none", 2)}, who)
 
 
 @pytest.mark.slow

@@ -12,7 +12,9 @@ from same_runs import run_contents
 from small_run import small_checkpoint
 
 from posebench.errors import UnsupportedExecutionError
+from posebench.judging.claim_cells import replicates_of
 from posebench.prediction.engines import check_execution
+from posebench.results import replicates
 from posebench.results.store import read_run
 from posebench.running import network_plans
 
@@ -40,7 +42,11 @@ def whole(run: Callable[..., Any], suite: Path, tmp_path: Path) -> Path:
 
 
 def test_shards_in_folders_of_their_own_merge_to_the_whole(
-    run: Callable[..., Any], suite: Path, whole: Path, tmp_path: Path
+    run: Callable[..., Any],
+    suite: Path,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     parts = [tmp_path / f"part-{index}" for index in (1, 2, 3)]
     for index, out in enumerate(parts, start=1):
@@ -55,6 +61,12 @@ def test_shards_in_folders_of_their_own_merge_to_the_whole(
     assert merged.code == 3 and "Run directory" in merged.out  # as the whole run
     assert run_contents(out) == run_contents(whole)
     assert run("merge", parts[0], "--out", tmp_path / "some").code == 3
+    # What intervals were made of is there for claims: nothing is resampled again.
+    monkeypatch.setattr(replicates, "image_replicates", None)
+    done = [cell.id for cell in read_run(out).cells if cell.result.status == "ok"]
+    found = replicates_of(read_run(out), done, ["AP"])
+    assert list(found) == [(name, "AP") for name in done]
+    assert {len(values) for values in found.values()} == {20}
 
 
 def test_shards_of_one_folder_make_the_whole(

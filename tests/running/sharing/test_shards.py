@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from posebench.errors import UsageError
@@ -55,9 +57,17 @@ def test_shards_are_counted_from_one(
         # Two of an array's tasks, submitted again.
         ("auto", array(5, 2, first=3, last=5), "cannot tell how many"),
         ("auto/4", array(5, 2, first=3, last=5), "from 1 to 4"),
-        ("auto", {"SLURM_ARRAY_TASK_ID": "1"}, "is no number"),
+        ("auto", {"SLURM_ARRAY_TASK_ID": "1"}, "COUNT is not set"),
+        ("auto", array(0, 3, first=0, last=7), r"write .*TASK_ID \+ 1"),
+        # Task 3 of an array from 0 on is the fourth.
+        ("auto/8", array(3, 3, first=0, last=7), r"the tasks of this array from 0"),
+        # Variables that contradict each other.
+        ("auto", array(9, 3), "no task of an array from 1 to 3"),
+        ("auto", array(3, 3, step=3), "no task of an array from 1 to 7 in steps of 3"),
+        ("auto", array(2, 0, last=0, step=0), "no task of an array"),
     ],
 )
 def test_what_is_no_shard_is_refused(text: str, environment: dict[str, str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError) as raised:
         shard_of(text, environment)
+    assert re.search(said, str(raised.value))
