@@ -44,15 +44,21 @@ def to_coco_results(
     )
     boxes = predictions.bbox_xyxy.copy()
     boxes[:, 2:] -= boxes[:, :2]
+    columns = (
+        predictions.image_ids[keep].tolist(),
+        triplets[keep].reshape(len(keep), 3 * triplets.shape[1]).tolist(),
+        scores[keep].tolist(),
+        boxes[keep].tolist(),
+    )
     return [
         {
-            "image_id": int(predictions.image_ids[index]),
+            "image_id": image,
             "category_id": category,
-            "keypoints": triplets[index].reshape(-1).tolist(),
-            "score": float(scores[index]),
-            "bbox": boxes[index].tolist(),
+            "keypoints": keypoints,
+            "score": score,
+            "bbox": box,
         }
-        for index in keep
+        for image, keypoints, score, box in zip(*columns, strict=True)
     ]
 
 

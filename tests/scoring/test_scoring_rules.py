@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from posebench.datasets.keypoints import COCO
 from posebench.errors import DataError, EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
-from posebench.scoring.nms import apply_nms, oks_nms, soft_oks_nms
+from posebench.scoring.nms import _one_by_one, apply_nms, oks_nms, soft_oks_nms
 from posebench.scoring.rescoring import rescore
 from posebench.scoring.results_json import read_coco_results, to_coco_results
 
@@ -67,6 +67,22 @@ def _crowd(count: int, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[A
     offsets = rng.choice([0.0, 200.0, 400.0], count)[:, None, None]
     keypoints = shape + offsets + rng.normal(0, 1, (count, 17, 2))
     return keypoints.astype(np.float32), rng.uniform(0, 1, count), rng.uniform(3e3, 6e3, count)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 25, 120])
+@pytest.mark.parametrize("threshold", [0.3, 0.9, 1.0])
+def test_hard_nms_of_all_pairs_at_once_is_that_of_one_pose_after_the_other(
+    count: int, threshold: float
+) -> None:
+    keypoints, scores, areas = _crowd(count, 5)
+    scores = scores.round(1)  # so that several are equal
+    if count > 2:
+        keypoints[1] = np.nan
+    order = np.argsort(scores, kind="stable")[::-1].astype(np.int64)
+    expected = _one_by_one(order, keypoints, areas, SIGMAS, threshold)
+    found = oks_nms(keypoints, scores, areas, SIGMAS, threshold)
+    assert found.dtype == expected.dtype
+    assert found.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("seed", range(4))

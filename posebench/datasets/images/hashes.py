@@ -66,16 +66,18 @@ def images_sha256(paths: Sequence[Path]) -> str:
 
 
 def _file_hashes(paths: Sequence[Path]) -> list[str]:
-    folders = {path.parent: path.parent.resolve() for path in paths}
+    parents = [path.parent for path in paths]
+    folders = {parent: parent.resolve() for parent in set(parents)}
     pixels = {folder: _pixel_hashes(folder) for folder in folders}
     used = set(folders.values())
     for folder in used:
         _KNOWN[folder] = _KNOWN.pop(folder) if folder in _KNOWN else _read_index(folder)
     with ThreadPoolExecutor(_THREADS) as threads:
-        facts = list(threads.map(lambda path: _facts(path, _KNOWN[folders[path.parent]]), paths))
+        known = (_KNOWN[folders[parent]] for parent in parents)
+        facts = list(threads.map(_facts, paths, known))
     learnt = dict.fromkeys(used, 0)
-    for path, found in zip(paths, facts, strict=True):
-        folder = folders[path.parent]
+    for path, parent, found in zip(paths, parents, facts, strict=True):
+        folder = folders[parent]
         if found is not None and _KNOWN[folder].get(path.name) != found:
             _KNOWN[folder][path.name] = found
             learnt[folder] += found[0]
@@ -84,7 +86,7 @@ def _file_hashes(paths: Sequence[Path]) -> list[str]:
             _write_index(folder)
     _forget_beyond(_MOST_KNOWN, used)
     hashes = (("unreadable" if found is None else found[2]) for found in facts)
-    return [pixels[path.parent].get(file, file) for path, file in zip(paths, hashes, strict=True)]
+    return [pixels[parent].get(file, file) for parent, file in zip(parents, hashes, strict=True)]
 
 
 def _forget_beyond(most: int, used: set[Path]) -> None:
