@@ -148,12 +148,13 @@ def bench_command(
 
 
 def _measured(request: RunRequest, settings: BenchSettings, json: Path | None) -> RunResults:
-    from posebench.reporting.progress import progress_bars
+    from posebench.reporting.progress import print_line, progress_bars
     from posebench.running.bench.run import StepDisplay, measurement
     from posebench.running.evaluation import run_results
 
-    with progress_bars("steps") as report:
-        return run_results(request, StepDisplay(settings, report), json, measurement(settings))
+    with progress_bars("steps", lines=True) as report:
+        display = StepDisplay(settings, report, print_line)
+        return run_results(request, display, json, measurement(settings))
 
 
 def _show(done: RunResults, out: Path | None) -> None:

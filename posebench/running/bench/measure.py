@@ -120,8 +120,8 @@ class _Steps:
         self._total = total
         self._done = 0
 
-    def __call__(self, _step: str) -> None:
-        self._display.progress(self._label, self._done, self._total)
+    def __call__(self, step: str) -> None:
+        self._display.progress(f"{self._label}: {step}", self._done, self._total)
         self._done += 1
 
 
