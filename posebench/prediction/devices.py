@@ -92,6 +92,15 @@ class Uploader:
             return Uploaded(arrived, self._stream.record_event())
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Let GPUs round the factors of float32 products and convolutions to 10 bits, or not.
+
+    Torch's own default allows it for convolutions alone.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done all that it was asked to."""
     if device.type == "cuda":

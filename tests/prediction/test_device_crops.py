@@ -26,7 +26,7 @@ DEVICES = [
     "cpu",
     pytest.param(
         "cuda",
-        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+        marks=pytest.mark.gpu,
     ),
 ]
 

@@ -19,7 +19,6 @@ from posebench.prediction.devices import (
 )
 
 CPU = torch.device("cpu")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @pytest.fixture
@@ -122,7 +121,7 @@ def test_an_upload_to_a_gpu_is_pinned_and_marked_on_its_own_stream(monkeypatch):
     assert own.device == device
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_what_a_gpu_gets_is_what_was_sent():
     device = check_device("cuda")
     uploader = Uploader(device)

@@ -351,3 +351,22 @@ def test_progress_starts_where_the_killed_run_was(
     )
     count = len(workload.instances)
     assert shown[0] == (4 * BATCH, count) and shown[-1] == (count, count)
+
+
+def test_a_run_that_goes_on_keeps_the_batches_that_were_tried(
+    nets: list[Path], workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU the size of batches is found by trying, which may end otherwise another time."""
+    tried: list[int] = []
+
+    def probed(networks: Sequence[Any], _device: torch.device) -> int:
+        tried.append(len(networks))
+        return BATCH if len(tried) == 1 else 2 * BATCH
+
+    monkeypatch.setattr("posebench.running.run_pass.probed_batch", probed)
+    killed(monkeypatch, 4, nets[:1], workload, tmp_path / "kept", probed=True)
+    assert {path.name.split(".")[1] for path in parts(tmp_path / "kept")} == {f"batch{BATCH}"}
+    run(nets[:1], workload, tmp_path / "kept", probed=True)
+    assert tried == [1]
+    run(nets[:1], workload, tmp_path / "whole")
+    same(tmp_path / "kept", tmp_path / "whole")
