@@ -211,10 +211,12 @@ def workers_and_images(bench: Bench) -> Iterator[str]:
 
 def precisions(bench: Bench) -> Iterator[str]:
     """Yield how far each precision moves keypoints from those of the CPU in fp32."""
-    few = bench.data[1]
-    rows = slice(0, min(len(few), 256))
-    arrays = (few.image_index, few.ids, few.bbox_xyxy, few.bbox_scores)
-    small = replace(bench, data=(bench.data[0], Instances(*(each[rows] for each in arrays))))
+    dataset, every = bench.data
+    few = slice(0, 256)
+    instances = Instances(
+        every.image_index[few], every.ids[few], every.bbox_xyxy[few], every.bbox_scores[few]
+    )
+    small = replace(bench, data=(dataset, instances))
     yield "| network | precision | median, pixels | 99 % | largest |"
     yield "| --- | --- | --- | --- | --- |"
     for name in bench.extent.nets:
