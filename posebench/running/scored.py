@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from posebench.errors import CheckpointError
 from posebench.prediction.predict import Outcome
 from posebench.results.cell import CellResult, Intervals, OfficialMetrics
 from posebench.running.reasons import reason_of
 from posebench.running.workload import Workload
-from posebench.scoring.evaluate import evaluate
+from posebench.scoring.evaluate import Evaluation, evaluate
 from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.statistics.estimates import Estimate, Resampling
 from posebench.scoring.statistics.image_table import ImageTable
@@ -22,15 +23,20 @@ from posebench.scoring.statistics.intervals import CONFIDENCE
 class FinishedCell:
     """A result and, if it is `ok`, what is behind it.
 
-    `coco_results` are the COCO-results entries that were scored, `table` what their numbers are
-    made of, `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS.
+    `evaluation` has what was scored, `table` what its numbers are made of, `keypoints` each
+    keypoint's PCK@0.1 by name, `predictions` those before NMS.
     """
 
     result: CellResult
-    coco_results: list[dict[str, object]] | None = None
+    evaluation: Evaluation | None = None
     table: ImageTable | None = None
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
     predictions: Path | None = None
+
+    @property
+    def coco_results(self) -> list[dict[str, Any]] | None:
+        """The COCO-results entries that were scored."""
+        return None if self.evaluation is None else self.evaluation.results
 
 
 def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> FinishedCell:
@@ -50,7 +56,7 @@ def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> Fini
         official=_official(scored.official),
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
-    return FinishedCell(done, scored.results, scored.table, scored.keypoints)
+    return FinishedCell(done, scored, scored.table, scored.keypoints)
 
 
 def _intervals(

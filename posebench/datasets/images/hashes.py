@@ -72,9 +72,15 @@ def _file_hashes(paths: Sequence[Path]) -> list[str]:
     used = set(folders.values())
     for folder in used:
         _KNOWN[folder] = _KNOWN.pop(folder) if folder in _KNOWN else _read_index(folder)
+    facts = [
+        _kept_facts(path, _KNOWN[folders[parent]])
+        for path, parent in zip(paths, parents, strict=True)
+    ]
+    unread = [index for index, found in enumerate(facts) if found is None]
     with ThreadPoolExecutor(_THREADS) as threads:
-        known = (_KNOWN[folders[parent]] for parent in parents)
-        facts = list(threads.map(_facts, paths, known))
+        read = threads.map(_facts, (paths[index] for index in unread))
+        for index, found in zip(unread, read, strict=True):
+            facts[index] = found
     learnt = dict.fromkeys(used, 0)
     for path, parent, found in zip(paths, parents, facts, strict=True):
         folder = folders[parent]
@@ -98,13 +104,22 @@ def _forget_beyond(most: int, used: set[Path]) -> None:
         count -= len(_KNOWN.pop(folder))
 
 
-def _facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
-    """Return the facts of a file, from the cache if it has not changed."""
+def _kept_facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
+    """Return the facts of a file that are known, None if there are none or it has changed."""
+    found = known.get(path.name)
+    if found is None:
+        return None
     try:
         status = path.stat()
-        found = known.get(path.name)
-        if found is not None and found[:2] == (status.st_size, status.st_mtime_ns):
-            return found
+    except OSError:
+        return None
+    return found if found[:2] == (status.st_size, status.st_mtime_ns) else None
+
+
+def _facts(path: Path) -> _Facts | None:
+    """Read a file and return its facts, None if it cannot be read."""
+    try:
+        status = path.stat()
         return status.st_size, status.st_mtime_ns, sha256_of(path)
     except OSError:
         return None
