@@ -23,7 +23,7 @@ from posebench.datasets.images.files import dataset_image
 from posebench.datasets.images.reading import read_image
 from posebench.datasets.requests import DataRequest
 from posebench.networks.sizes import InputSize
-from posebench.prediction.crops import crop_image
+from posebench.prediction.crops import crop_image, cut_crops
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
 from posebench.running.loading import LoadedCheckpoints
@@ -121,14 +121,14 @@ def reduced_images(found: dict[Path, list[int]]) -> Iterator[None]:
         halves[id(half)] = half
         return half
 
-    def cut(
-        image: np.ndarray, center: np.ndarray, scale: np.ndarray, size: InputSize, udp: bool
-    ) -> np.ndarray:
-        return (crop_reduced if id(image) in halves else crop_image)(
-            image, center, scale, size, udp
-        )
+    def cut(images: list[np.ndarray], matrices: np.ndarray, size: InputSize) -> np.ndarray:
+        moved = [
+            matrix.astype(np.float64) @ _TO_WHOLE if id(image) in halves else matrix
+            for image, matrix in zip(images, matrices, strict=True)
+        ]
+        return cut_crops(images, np.stack(moved), size)
 
-    with mock.patch.multiple(posebench.prediction.crop_batches, dataset_image=read, crop_image=cut):
+    with mock.patch.multiple(posebench.prediction.crop_batches, dataset_image=read, cut_crops=cut):
         yield
 
 

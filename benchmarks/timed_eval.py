@@ -33,14 +33,14 @@ import posebench.running.run_pass
 from posebench.datasets.images.files import dataset_image
 from posebench.networks.codecs import decode_by
 from posebench.networks.policies import CellNetwork
-from posebench.prediction.crops import crop_image
+from posebench.prediction.crops import cut_crops
 from posebench.prediction.device_crops import normalise_tensor
 from posebench.prediction.predict import predict
 
 MARKER = "EVAL "
 STAGES: dict[str, Callable[..., Any]] = {
     "read": dataset_image,
-    "crop": crop_image,
+    "crop": cut_crops,
     "normalise": normalise_tensor,
     "decode": decode_by,
 }

@@ -160,10 +160,10 @@ def test_every_stage_that_is_timed_is_one_that_prediction_calls():
     from timed_eval import STAGES
 
     import posebench.prediction.crop_batches
-    import posebench.prediction.predict
+    import posebench.prediction.decoding
 
     called = [
-        *vars(posebench.prediction.predict).values(),
+        *vars(posebench.prediction.decoding).values(),
         *vars(posebench.prediction.crop_batches).values(),
     ]
     assert all(any(function is each for each in called) for function in STAGES.values())
@@ -216,3 +216,48 @@ def test_the_lab_is_trained_and_judged_by_one_script(tmp_path: Path, people: Pat
     assert (out / "log.txt").read_text(encoding="utf-8").count("to train") == 2
     verdicts = json.loads((out / "verdicts.json").read_text(encoding="utf-8"))["verdicts"]
     assert [each["claim"]["id"] for each in verdicts] == ["L1"]
+
+
+BARE = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {packages!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+sys.path.insert(0, {folder!r})
+sys.argv = ["gpu.py", "--device", "cpu", "--quick", "--out", {page!r}]
+import gpu
+gpu.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bare", [True, False])
+def test_the_gpu_is_measured_on_a_bare_machine_too(tmp_path: Path, bare: bool) -> None:
+    packages = ["orjson", "pydantic", "pycocotools", "xtcocotools", "yaml", "safetensors", "onnx"]
+    page = tmp_path / "gpu.md"
+    code = BARE.format(packages=packages if bare else [], folder=str(FOLDER), page=str(page))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "| tiny | fp32 | 8 |" in text and "| tiny | bf16 | 8 |" in text
+    assert ("Stand-ins for orjson, pydantic." in text) == bare
+    assert ("Not measured: orjson, pydantic, pycocotools missing." in text) == bare
+    assert ("`posebench eval`" in text and "exit code 0" in text) == (not bare)
+
+
+@pytest.mark.slow
+def test_the_whole_command_is_measured_step_by_step(tmp_path: Path) -> None:
+    page = tmp_path / "whole.md"
+    command = [sys.executable, str(FOLDER / "whole_command.py"), "--quick", "--out", str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "1000 detected boxes" in text
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
+    seconds = [float(row[2]) for row in rows[1:]]
+    assert len(seconds) == 10 and all(each >= 0 for each in seconds)
+    assert seconds[-1] == pytest.approx(sum(seconds[:-1]), abs=0.1)

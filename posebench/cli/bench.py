@@ -46,16 +46,13 @@ def bench_command(
             "openvino."
         ),
     ] = "own",
-    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, int8.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, tf32 (a GPU's), bf16, fp16, int8.")
+    ] = "fp32",
     device: options.Device = "cpu",
     threads: options.Threads = None,
     workers: options.Workers = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=MOST_CROPS, help="Crops per forward pass end to end; by default as in eval."
-        ),
-    ] = None,
+    batch_size: options.BatchSize = None,
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes of the network alone.")
     ] = "1,2,4,8,16,32",
@@ -148,12 +145,13 @@ def bench_command(
 
 
 def _measured(request: RunRequest, settings: BenchSettings, json: Path | None) -> RunResults:
-    from posebench.reporting.progress import progress_bars
+    from posebench.reporting.progress import print_line, progress_bars
     from posebench.running.bench.run import StepDisplay, measurement
     from posebench.running.evaluation import run_results
 
-    with progress_bars("steps") as report:
-        return run_results(request, StepDisplay(settings, report), json, measurement(settings))
+    with progress_bars("steps", lines=True) as report:
+        display = StepDisplay(settings, report, print_line)
+        return run_results(request, display, json, measurement(settings))
 
 
 def _show(done: RunResults, out: Path | None) -> None:

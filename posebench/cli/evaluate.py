@@ -9,7 +9,6 @@ import typer
 
 from posebench.cli import options
 from posebench.datasets.corruptions.names import NO_CORRUPTION
-from posebench.suites.suite import MOST_CROPS
 from posebench.suites.transforms import NO_TRANSFORM
 
 if TYPE_CHECKING:
@@ -101,7 +100,9 @@ def evaluate_command(
             show_default=False,
         ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16 or int8.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, tf32 (a GPU's), bf16, fp16 or int8.")
+    ] = "fp32",
     transform: Annotated[
         str,
         typer.Option(
@@ -117,15 +118,7 @@ def evaluate_command(
         ),
     ] = NO_CORRUPTION,
     device: options.Device = "cpu",
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST_CROPS,
-            metavar="N",
-            help="Crops per forward pass; by default 8, or 64 on a GPU.",
-        ),
-    ] = None,
+    batch_size: options.BatchSize = None,
     threads: options.Threads = None,
     workers: options.Workers = None,
     exclude: Annotated[

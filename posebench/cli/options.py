@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from posebench.suites.suite import MOST_REPLICATES
+from posebench.suites.suite import MOST_CROPS, MOST_REPLICATES
 
 _MOST_THREADS = 128
 
@@ -79,6 +79,26 @@ Workers = Annotated[
         metavar="N",
         help="Threads that read images and cut crops ahead of the network; by default none, or up "
         "to 8 for a GPU. No answer depends on it.",
+    ),
+]
+
+
+def _crops(text: str) -> int | None:
+    """Return a number of crops; None for `auto`."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_CROPS:
+        raise typer.BadParameter(f"{text} is neither auto nor a number from 1 to {MOST_CROPS}.")
+    return int(text)
+
+
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        parser=_crops,
+        metavar="N",
+        help="Crops per forward pass; by default auto: 8, and on a GPU as many as pay, which is "
+        "tried for a second.",
     ),
 ]
 ResultsFile = Annotated[Path | None, typer.Option(help="Write results with their whole protocol.")]

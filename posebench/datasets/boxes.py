@@ -7,6 +7,9 @@ the original HRNet code offers both, so they are options that are off by default
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,10 @@ from numpy.typing import NDArray
 from posebench.datasets.checks.findings import Finding, finding
 from posebench.datasets.checks.person_defects import is_posed
 from posebench.datasets.checks.readings import Placed, box_reading_by_boxes
-from posebench.datasets.checks.row_faults import box_fault, fault_findings
+from posebench.datasets.checks.row_faults import LARGEST_SCORE, box_fault, fault_findings
 from posebench.datasets.choices import BoxChange, BoxFilter
 from posebench.datasets.coco import Instances, PoseDataset
+from posebench.datasets.columns import number_column, number_matrix
 from posebench.errors import DataError
 from posebench.files.json_file import read_json
 
@@ -49,13 +53,13 @@ def detected_instances(
     for this data set.
     """
     raw, _ = read_json(path, "boxes file")
-    _check_boxes(path, raw)
-    index_of = {image.id: index for index, image in enumerate(dataset.images)}
-    persons = [row for row in raw if row["category_id"] == dataset.category.id]
-    known = [row for row in persons if row["image_id"] in index_of]
-    if not known:
-        raise _no_box(dataset, path, raw)
-    bbox64 = np.asarray([row["bbox"][:4] for row in known], dtype=np.float64)
+    rows = _sound_rows(path, raw)
+    persons = rows.category_ids == dataset.category.id
+    image_index = _positions(rows.image_ids, [image.id for image in dataset.images])
+    known = np.flatnonzero(persons & (image_index >= 0))
+    if not len(known):
+        raise _no_box(dataset, path, rows)
+    bbox64 = rows.bbox_xywh[known]
     # A box that float32 cannot hold lies in no image.
     usable: NDArray[np.bool_] = np.logical_and(
         bbox64[:, 2:].min(axis=1) >= 0,
@@ -64,17 +68,15 @@ def detected_instances(
     bbox = np.where(np.abs(bbox64) < _FARTHEST, bbox64, 0).astype(np.float32)
     bbox[:, 2:] += bbox[:, :2]
     instances = Instances(
-        image_index=np.asarray([index_of[row["image_id"]] for row in known], dtype=np.int64),
+        image_index=image_index[known],
         ids=np.arange(len(known), dtype=np.int64),
         bbox_xyxy=bbox,
-        bbox_scores=np.asarray([row["score"] for row in known], dtype=np.float64).astype(
-            np.float32
-        ),
+        bbox_scores=rows.scores[known].astype(np.float32),
     )
     kept = _filtered(instances, usable, box_filter or BoxFilter())
     counts = {
-        "of other categories": len(raw) - len(persons),
-        "of images that are not in the data set": len(persons) - len(known),
+        "of other categories": int((~persons).sum()),
+        "of images that are not in the data set": int(persons.sum()) - len(known),
         "of no size": int((~usable).sum()),
         "dropped by the box filter": int(usable.sum()) - len(kept),
     }
@@ -87,14 +89,25 @@ def detected_instances(
     )
 
 
-def _no_box(dataset: PoseDataset, path: Path, rows: list[dict[str, Any]]) -> DataError:
-    counts = Counter(row["category_id"] for row in rows)
+def _positions(ids: NDArray[np.int64], of: Sequence[int]) -> NDArray[np.int64]:
+    """Return where each of N ids stands last in a list, -1 where it does not."""
+    # Before the list stands what no id equals, for ids below all of it.
+    order = np.r_[-1, np.argsort(of, kind="stable")]
+    ordered = np.asarray(of, dtype=np.int64)[order[1:]]
+    places = np.searchsorted(ordered, ids, side="right")
+    same = np.r_[False, np.ones(len(of), dtype=np.bool_)][places]
+    same[same] = ordered[places[same] - 1] == ids[same]
+    return np.where(same, order[places], -1)
+
+
+def _no_box(dataset: PoseDataset, path: Path, rows: _Rows) -> DataError:
+    counts = Counter(rows.category_ids.tolist())
     category = dataset.category
     others = ", ".join(str(key) for key in sorted(counts)[:8])
     return DataError(
         f"The boxes file {path} has no box of category {category} for any of the "
-        f"{len(dataset.images)} images of {dataset.annotations} ({len(rows)} boxes of categories "
-        f"{others}, {counts[category.id]} of this one).",
+        f"{len(dataset.images)} images of {dataset.annotations} ({counts.total()} boxes of "
+        f"categories {others}, {counts[category.id]} of this one).",
         hint="Is it for another data set or split, or does it use other category numbers?",
     )
 
@@ -134,6 +147,44 @@ def _score_findings(scores: NDArray[np.float32]) -> list[Finding]:
         what = f"All {len(scores)} detected boxes have the score {scores[0]:g}"
         return [Finding("boxes-scores-equal", what, len(scores))]
     return []
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """N rows of a boxes file: ids and scores (N,), boxes (N, 4)."""
+
+    image_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
+    bbox_xywh: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+def _sound_rows(path: Path, raw: Any) -> _Rows:
+    """Return the rows of a file; raise `DataError` unless it is a list of sound boxes."""
+    try:
+        rows = _rows(raw)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        # Looking at one row after the other tells which is not sound, and why.
+        _check_boxes(path, raw)
+        rows = _rows([{**row, "bbox": row["bbox"][:4]} for row in raw])
+    return rows
+
+
+def _rows(raw: Any) -> _Rows:
+    """Return sound rows as columns, without a loop over numbers; raise an error for any other."""
+    if not raw or type(raw) is not list or set(map(type, raw)) != {dict}:
+        raise ValueError("not rows")
+    ids = [[row[name] for row in raw] for name in ("image_id", "category_id")]
+    scores, boxes = [row["score"] for row in raw], [row["bbox"] for row in raw]
+    if set(map(type, chain(*ids))) != {int} or set(map(type, boxes)) != {list}:
+        raise ValueError("not ids and boxes")
+    if set(map(type, chain(scores, *boxes))) - {int, float}:
+        raise ValueError("not numbers")
+    image_ids, category_ids = (np.array(column, dtype=np.int64) for column in ids)
+    found = _Rows(image_ids, category_ids, number_matrix(boxes, 4), number_column(scores))
+    if (np.abs(found.scores) > LARGEST_SCORE).any():
+        raise ValueError("not 32 bits")
+    return found
 
 
 def _check_boxes(path: Path, raw: Any) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,11 +25,16 @@ from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.files import dataset_image
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
-from posebench.prediction.crops import crop_image, resample_crop
-from posebench.prediction.device_crops import normalise_tensor, resample_crops, warp_crops
-from posebench.prediction.devices import Uploaded, Uploader
+from posebench.prediction.crops import cut_crops, resample_crop
+from posebench.prediction.device_crops import (
+    UploadedImages,
+    normalise_tensor,
+    resample_crops,
+    warp_crops,
+)
+from posebench.prediction.devices import Uploader
 from posebench.prediction.execution import CALIBRATION_CROPS, Parallelism
-from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
+from posebench.prediction.geometry import boxes_to_center_scale, crop_matrices
 
 # How many batches the workers may be ahead of the lanes.
 _AHEAD = 2
@@ -52,23 +57,45 @@ class Images(Protocol):
         ...
 
 
+class Boxes:
+    """The boxes of a run, and the maps that cut their crops, made once for all batches.
+
+    `bbox_xyxy` (N, 4) are in image pixels, `image_index` (N,) says whose.
+    """
+
+    def __init__(self, bbox_xyxy: NDArray[np.float32], image_index: NDArray[np.int64]) -> None:
+        self.bbox_xyxy = bbox_xyxy
+        self.image_index = image_index
+        self._matrices: dict[tuple[InputSize, float, bool], NDArray[np.floating[Any]]] = {}
+        self._lock = threading.Lock()
+
+    def matrices(self, size: InputSize, spec: CropSpec) -> NDArray[np.floating[Any]]:
+        """Return the maps (N, 2, 3) of all boxes to crops of `size`."""
+        kind = size, spec.padding, spec.udp
+        with self._lock:
+            if kind not in self._matrices:
+                center, scale = boxes_to_center_scale(self.bbox_xyxy, size, spec.padding)
+                self._matrices[kind] = crop_matrices(center, scale, size, spec.udp)
+            return self._matrices[kind]
+
+
 class CropBatch:
-    """The crops of some instances, each kind made once and used by every cell that asks."""
+    """The crops of some boxes, each kind made once and used by every cell that asks."""
 
     def __init__(
-        self, images: Images, instances: Instances, rows: NDArray[np.intp], uploader: Uploader
+        self, images: Images, boxes: Boxes, rows: NDArray[np.intp], uploader: Uploader
     ) -> None:
         start = time.perf_counter()
         self.rows = rows
-        self.boxes = instances.bbox_xyxy[rows]
-        self._indices = instances.image_index[rows].tolist()
-        self._images = {index: images.take(index) for index in dict.fromkeys(self._indices)}
-        self._uploaded: dict[int, Uploaded] = {}
-        self._on_cpu = uploader.device.type == "cpu"
-        if not self._on_cpu:
-            self._uploaded = {
-                index: uploader.upload(image) for index, image in self._images.items()
-            }
+        self.boxes = boxes.bbox_xyxy[rows]
+        self._all = boxes
+        indices = boxes.image_index[rows].tolist()
+        distinct = {index: images.take(index) for index in dict.fromkeys(indices)}
+        self._images = [distinct[index] for index in indices]
+        self._uploaded: UploadedImages | None = None
+        if uploader.device.type != "cpu":
+            self._uploaded = UploadedImages(self._images, uploader)
+            self._images = []
         self._inputs: dict[CropRequest, Tensor] = {}
         self._cut: dict[tuple[InputSize, CropSpec], NDArray[np.uint8]] = {}
         # Seconds of this part, which every kind of crop needs, and seconds of each kind.
@@ -79,27 +106,22 @@ class CropBatch:
         """Return a network's input (N, 3, H, W), and the seconds it took, reading included."""
         if request not in self._inputs:
             start = time.perf_counter()
-            if self._on_cpu:
+            if self._uploaded is None:
                 crops = torch.from_numpy(self._crops(request))
             else:
-                tensors = {index: each.receive() for index, each in self._uploaded.items()}
-                crops = crops_on_device(
-                    [tensors[index] for index in self._indices], self.boxes, request
-                )
+                crops = crops_on_device(self._uploaded, self._matrices(request), request)
             self._inputs[request] = normalise_tensor(crops, request.spec)
             self._seconds[request] = self._read_seconds + time.perf_counter() - start
         return self._inputs[request], self._seconds[request]
+
+    def _matrices(self, request: CropRequest) -> NDArray[np.floating[Any]]:
+        return self._all.matrices(request.size, request.spec)[self.rows]
 
     def _crops(self, request: CropRequest) -> NDArray[np.uint8]:
         """Return crops (N, H, W, 3) BGR."""
         size, spec = request.size, request.spec
         if (size, spec) not in self._cut:
-            center, scale = boxes_to_center_scale(self.boxes, size, spec.padding)
-            crops = [
-                crop_image(self._images[index], center[row], scale[row], size, udp=spec.udp)
-                for row, index in enumerate(self._indices)
-            ]
-            self._cut[size, spec] = np.stack(crops)
+            self._cut[size, spec] = cut_crops(self._images, self._matrices(request), size)
         crops_of_size = self._cut[size, spec]
         if size == request.input_size:
             return crops_of_size
@@ -109,17 +131,14 @@ class CropBatch:
 
 
 def crops_on_device(
-    images: Sequence[Tensor], bbox_xyxy: NDArray[np.float32], request: CropRequest
+    images: UploadedImages, matrices: NDArray[np.floating[Any]], request: CropRequest
 ) -> Tensor:
-    """Return crops (N, H, W, 3) uint8 of N images (h, w, 3).
+    """Return crops (N, H, W, 3) uint8 of N images by their maps (N, 2, 3).
 
     They equal those cut on the CPU bit for bit.
     """
-    size, spec = request.size, request.spec
-    center, scale = boxes_to_center_scale(bbox_xyxy, size, spec.padding)
-    matrices = [crop_matrix(center[row], scale[row], size, spec.udp) for row in range(len(images))]
-    crops = warp_crops(images, np.stack(matrices), size)
-    return resample_crops(crops, request.input_size, spec.udp)
+    crops = warp_crops(images.receive(), matrices, request.size)
+    return resample_crops(crops, request.input_size, request.spec.udp)
 
 
 class _Images:
@@ -172,19 +191,19 @@ def crop_batches(
     """
     order = image_order(instances)
     batch_size, workers = parallelism.batch_size, parallelism.workers
-    uploader = Uploader(device)
+    uploader, boxes = Uploader(device), Boxes(instances.bbox_xyxy, instances.image_index)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     images = _Images(dataset, [instances.image_index[rows] for rows in batches])
 
     def prepared(rows: NDArray[np.intp]) -> CropBatch:
-        batch = CropBatch(images, instances, rows, uploader)
+        batch = CropBatch(images, boxes, rows, uploader)
         for request in requests:
             with suppress(Exception):  # a cell that asks for it meets the error again
                 batch.inputs(request)
         return batch
 
     if not workers:
-        yield (partial(CropBatch, images, instances, rows, uploader) for rows in batches)
+        yield (partial(CropBatch, images, boxes, rows, uploader) for rows in batches)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="crops")
     try:

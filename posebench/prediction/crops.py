@@ -6,8 +6,9 @@ Crops and normalised values must equal MMPose 1.3.2's `TopdownAffine` and mmengi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -30,8 +31,19 @@ def crop_image(
     `center` and `scale` are (2,), in image pixels.
     """
     matrix = crop_matrix(center, scale, size, udp)
-    crop = cv2.warpAffine(image_bgr, matrix, (size.width, size.height), flags=cv2.INTER_LINEAR)
-    return np.asarray(crop, dtype=np.uint8)
+    crop: NDArray[np.uint8] = cut_crops([image_bgr], matrix[None], size)[0]
+    return crop
+
+
+def cut_crops(
+    images_bgr: Iterable[NDArray[np.uint8]], matrices: NDArray[np.floating[Any]], size: InputSize
+) -> NDArray[np.uint8]:
+    """Return crops (N, H, W, 3), one of each image (h, w, 3) by its map of `matrices` (N, 2, 3)."""
+    crops = np.empty((len(matrices), size.height, size.width, 3), dtype=np.uint8)
+    sides = size.width, size.height
+    for image, matrix, crop in zip(images_bgr, matrices, crops, strict=True):
+        cv2.warpAffine(image, matrix, sides, dst=crop, flags=cv2.INTER_LINEAR)
+    return crops
 
 
 def resample_crop(crop: NDArray[np.uint8], size: InputSize, udp: bool) -> NDArray[np.uint8]:

@@ -7,6 +7,8 @@ OpenCV 4's bilinear `warpAffine` computes in integers (`imgproc/src/imgwarp.cpp`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import cv2
@@ -14,12 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
-from posebench.prediction.crops import Taps, resampling_taps
-from posebench.prediction.devices import to_device
+from posebench.prediction.crops import resampling_taps
+from posebench.prediction.devices import Uploader, to_device
 
 # Fixed point: the bits of fraction that places are rounded to, and how many of them are kept.
 PLACE_BITS, FRACTION_BITS = 10, 5
@@ -30,26 +31,44 @@ MAX_PIXELS = 1 << 21
 MARGIN = 2
 
 
-def warp_crops(
-    images: Sequence[Tensor], matrices: NDArray[np.floating[Any]], size: InputSize
-) -> Tensor:
-    """Return crops (N, H, W, 3) uint8 of `images`, one (h, w, 3) uint8 for each of N boxes.
+@dataclass(frozen=True)
+class ImagePixels:
+    """The pixels (P, 3) uint8 of several images one after the other, each with black margins.
 
-    All images and the crops are on one device. An image is listed once for each of its boxes, and
-    copied once if these are the same tensor.
+    `layout` (N, 4) says for each of N boxes the first pixel and the pixels per row of its image,
+    margins included, and the image's width and height without them.
+    """
 
-    `matrices` (N, 2, 3) are those of `geometry.crop_matrix`. The crops equal
+    pixels: Tensor
+    layout: NDArray[np.int64]
+
+
+class UploadedImages:
+    """Images on their way to a device, in one copy."""
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]], uploader: Uploader) -> None:
+        """Start to copy `images` (h, w, 3), one for each of N boxes, the same array once."""
+        pixels, self._layout = _joined(images, uploader)
+        self._uploaded = uploader.upload(pixels)
+
+    def receive(self) -> ImagePixels:
+        """Return the images; the current stream waits for them, the calling thread does not."""
+        return ImagePixels(self._uploaded.receive(), self._layout)
+
+
+def warp_crops(images: ImagePixels, matrices: NDArray[np.floating[Any]], size: InputSize) -> Tensor:
+    """Return crops (N, H, W, 3) uint8 of N boxes, on the device of their images.
+
+    `matrices` (N, 2, 3) are those of `geometry.crop_matrices`. The crops equal
     `cv2.warpAffine(image, matrix, (W, H), flags=INTER_LINEAR)` bit for bit (OpenCV 4.11 to 4.13 on
     x86-64), for images of up to 32 766 pixels a side.
     """
-    device = images[0].device
-    pixels, layout = _joined(images)
-    places = sample_places(np.asarray(matrices, dtype=np.float64), size)
-    crops = torch.empty((len(images), size.height, size.width, 3), dtype=torch.uint8, device=device)
-    for rows in _portions(len(images), size):
-        crops[rows] = sampled_crops(
-            pixels, to_device(layout[rows], device), to_device(places[rows], device), size
-        )
+    pixels, device = images.pixels, images.pixels.device
+    layout = to_device(images.layout, device)
+    places = to_device(sample_places(np.asarray(matrices, dtype=np.float64), size), device)
+    crops = torch.empty((len(layout), size.height, size.width, 3), dtype=torch.uint8, device=device)
+    for rows in _portions(len(layout), size):
+        crops[rows] = sampled_crops(pixels, layout[rows], places[rows], size)
     return crops
 
 
@@ -61,8 +80,8 @@ def resample_crops(crops: Tensor, size: InputSize, udp: bool) -> Tensor:
     height, width = crops.shape[1:3]
     if (height, width) == (size.height, size.width):
         return crops
-    rows = _resampled(crops, resampling_taps(height, size.height, udp), axis=1)
-    result = _resampled(rows, resampling_taps(width, size.width, udp), axis=2)
+    rows = _resampled(crops, _taps_on(height, size.height, udp, crops.device), axis=1)
+    result = _resampled(rows, _taps_on(width, size.width, udp, crops.device), axis=2)
     return result.round().clamp(0, 255).to(torch.uint8)
 
 
@@ -74,17 +93,16 @@ def normalise_tensor(crops: Tensor, crop: CropSpec) -> Tensor:
     ordered = _channels_reversed(crops) if crop.channels == "rgb" else crops
     # As rows of pixels: in-place operations on three channels at a time are 10 times slower.
     rows = ordered.flatten(2).float()
-    rows -= _tiled(crop.mean, crops)
-    rows /= _tiled(crop.std, crops)
+    rows -= _tiled(crop.mean, crops.shape[2], crops.device)
+    rows /= _tiled(crop.std, crops.shape[2], crops.device)
     return rows.view(crops.shape).permute(0, 3, 1, 2)
 
 
-def _resampled(pixels: Tensor, taps: Taps, axis: Literal[1, 2]) -> Tensor:
+def _resampled(pixels: Tensor, taps: tuple[Tensor, Tensor], axis: Literal[1, 2]) -> Tensor:
     """Return pixels (N, h, w, 3) resampled along one axis, in float32."""
     shape = (-1, 1, 1) if axis == 1 else (-1, 1)
-    places, weights = (to_device(part, pixels.device) for part in taps)
     total = torch.zeros((), device=pixels.device)
-    for place, weight in zip(places, weights, strict=True):
+    for place, weight in zip(*taps, strict=True):
         # Two operations: a fused one would round differently from numpy.
         total = total + pixels.index_select(axis, place) * weight.view(shape)
     return total
@@ -98,27 +116,37 @@ def _channels_reversed(crops: Tensor) -> Tensor:
     return torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).view(crops.shape)
 
 
-def _tiled(constants: tuple[float, float, float], crops: Tensor) -> Tensor:
-    """Return three constants, repeated for each pixel in a row of crops (N, H, W, 3)."""
-    return to_device(np.tile(np.array(constants, dtype=np.float32), crops.shape[2]), crops.device)
+@lru_cache(maxsize=64)
+def _tiled(constants: tuple[float, float, float], count: int, device: torch.device) -> Tensor:
+    """Return three constants, repeated `count` times."""
+    return to_device(np.tile(np.array(constants, dtype=np.float32), count), device)
 
 
-def _joined(images: Sequence[Tensor]) -> tuple[Tensor, NDArray[np.int64]]:
-    """Return the pixels (P, 3) of all distinct images, with margins, and a layout (N, 4) per box.
+@lru_cache(maxsize=64)
+def _taps_on(old: int, new: int, udp: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return `resampling_taps` on a device."""
+    places, weights = resampling_taps(old, new, udp)
+    return to_device(places, device), to_device(weights, device)
 
-    The layout is the first pixel and the pixels per row of the box's image, margins included, and
-    the image's width and height without them.
-    """
-    distinct: dict[int, tuple[int, int, int, int]] = {}
-    flat, first = [], 0
-    for image in images:
-        if id(image) not in distinct:
-            height, width = image.shape[:2]
-            padded = functional.pad(image, (0, 0, MARGIN, MARGIN, MARGIN, MARGIN)).flatten(0, 1)
-            distinct[id(image)] = (first, width + 2 * MARGIN, width, height)
-            flat.append(padded)
-            first += len(padded)
-    return torch.cat(flat), np.array([distinct[id(image)] for image in images], dtype=np.int64)
+
+def _joined(
+    images: Sequence[NDArray[np.uint8]], uploader: Uploader
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Return the pixels and the layout of `ImagePixels`, not uploaded yet."""
+    distinct = {id(image): image for image in images}
+    sides = np.array([image.shape[:2] for image in distinct.values()], dtype=np.int64)
+    heights, widths = sides.T
+    counts = (sides + 2 * MARGIN).prod(axis=1)
+    firsts = counts.cumsum() - counts
+    pixels = uploader.pixels(int(counts.sum()))
+    places = pixels.numpy()
+    for image, first, count in zip(distinct.values(), firsts, counts, strict=True):
+        height, width = image.shape[:2]
+        with_margins = places[first : first + count].reshape(-1, width + 2 * MARGIN, 3)
+        with_margins[MARGIN : MARGIN + height, MARGIN : MARGIN + width] = image
+    rows = np.stack([firsts, widths + 2 * MARGIN, widths, heights], axis=1)
+    numbers = {image: number for number, image in enumerate(distinct)}
+    return pixels, rows[[numbers[id(image)] for image in images]]
 
 
 def sample_places(matrices: NDArray[np.float64], size: InputSize) -> NDArray[np.int32]:

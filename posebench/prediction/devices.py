@@ -65,7 +65,7 @@ class Uploaded:
 
 
 class Uploader:
-    """Copies arrays to a device, on a stream of its own, while networks compute.
+    """Copies tensors to a device, on a stream of its own, while networks compute.
 
     Several threads may share one.
     """
@@ -76,15 +76,29 @@ class Uploader:
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def upload(self, array: NDArray[Any]) -> Uploaded:
-        """Start to copy an array.
+    def pixels(self, count: int) -> Tensor:
+        """Return black pixels (count, 3) uint8 in the computer's memory, to fill and to upload.
 
-        The array may change afterwards if the device is a GPU; on the CPU it shares its memory.
+        For a GPU they are page-locked, so that they are copied without the processor.
         """
+        return torch.zeros((count, 3), dtype=torch.uint8, pin_memory=self._stream is not None)
+
+    def upload(self, tensor: Tensor) -> Uploaded:
+        """Start to copy a tensor, which must not change until it has arrived."""
         if self._stream is None:
-            return Uploaded(to_device(array, self.device), None)
+            return Uploaded(tensor.to(self.device), None)
         with torch.cuda.stream(self._stream):
-            return Uploaded(to_device(array, self.device), self._stream.record_event())
+            arrived = tensor.to(self.device, non_blocking=True)
+            return Uploaded(arrived, self._stream.record_event())
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Let GPUs round the factors of float32 products and convolutions to 10 bits, or not.
+
+    Torch's own default allows it for convolutions alone.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def synchronise(device: torch.device) -> None:

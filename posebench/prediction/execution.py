@@ -10,7 +10,7 @@ Progress = Callable[[str, int, int], None]
 """Is called with the name of a step, how much of it is done, and how much there is."""
 
 Engine = Literal["torch", "eager", "compile", "onnxruntime", "openvino"]
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 # How many crops of the evaluated data set the ranges of int8.
 CALIBRATION_CROPS = 128
@@ -34,7 +34,8 @@ class Execution:
     network exactly as published, which the others are checked against; `compile` is
     `torch.compile`; `onnxruntime` and `openvino` run an export made on the fly. No engine means the
     checkpoint's own: `torch` for weights, its runtime for an exported file. `device` is a device's
-    name in torch, such as `cuda:0`.
+    name in torch, such as `cuda:0`. `tf32` is float32 whose products and convolutions a GPU
+    computes from factors of 10 bits; `fp32` never is.
     """
 
     engine: Engine | None = None

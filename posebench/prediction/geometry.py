@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from posebench.networks.sizes import InputSize
+from posebench.prediction.affine import affine_maps
 
 Float = TypeVar("Float", bound=np.floating[Any])
 
@@ -44,22 +44,35 @@ def boxes_to_center_scale(
 def crop_matrix(
     center: NDArray[np.float32], scale: NDArray[np.float32], size: InputSize, udp: bool
 ) -> NDArray[np.floating[Any]]:
-    """Return the (2, 3) map from image pixels to pixels of the crop, for one box.
+    """Return the map (2, 3) of one box, whose `center` and `scale` are (2,), as `crop_matrices`."""
+    matrix: NDArray[np.floating[Any]] = crop_matrices(center[None], scale[None], size, udp)[0]
+    return matrix
 
-    `center` and `scale` are (2,), in image pixels. Classic (`get_warp_matrix`): the padded box's
+
+def crop_matrices(
+    center: NDArray[np.float32], scale: NDArray[np.float32], size: InputSize, udp: bool
+) -> NDArray[np.floating[Any]]:
+    """Return the maps (N, 2, 3) from image pixels to pixels of the crop, for N boxes.
+
+    `center` and `scale` are (N, 2), in image pixels. Classic (`get_warp_matrix`): the padded box's
     centre and left side go to (W/2, H/2) and column 0; float64. UDP (`get_udp_warp_matrix`): the
-    box's corners go to the centres of the corner pixels; float32.
+    box's corners go to the centres of the corner pixels; float32. A box without area, or with a
+    side that is not finite, has a map of zeros or one that is not finite.
     """
-    return _udp_matrix(center, scale, size) if udp else _classic_matrix(center, scale, size)
+    # Such boxes divide by zero on the way.
+    with np.errstate(all="ignore"):
+        make = _udp_matrices if udp else _classic_matrices
+        return make(center, scale, size)
 
 
-def _classic_matrix(
+def _classic_matrices(
     center: NDArray[np.float32], scale: NDArray[np.float32], size: InputSize
 ) -> NDArray[np.float64]:
-    source = np.empty((3, 2), dtype=np.float32)
-    source[0] = center
-    source[1] = center[0] - 0.5 * np.float64(scale[0]), center[1]
-    source[2] = source[1, 0], source[1, 1] + (source[0, 0] - source[1, 0])
+    source = np.empty((len(center), 3, 2), dtype=np.float32)
+    source[:, 0] = source[:, 1] = center
+    source[:, 1, 0] -= 0.5 * scale[:, 0].astype(np.float64)
+    source[:, 2, 0] = source[:, 1, 0]
+    source[:, 2, 1] = source[:, 1, 1] + (source[:, 0, 0] - source[:, 1, 0])
     half_width, half_height = size.width / 2, size.height / 2
     target = np.array(
         [[half_width, half_height], [0, half_height], [0, half_height + half_width]],
@@ -67,18 +80,19 @@ def _classic_matrix(
     )
     # The closed form differs from this solver's rounding by 1e-13, and warpAffine rounds to
     # 1/1024 pixel, where float32 boxes make exact ties common: 2 crops in 100 would differ.
-    return np.asarray(cv2.getAffineTransform(source, target), dtype=np.float64)
+    return affine_maps(source, target)
 
 
-def _udp_matrix(
+def _udp_matrices(
     center: NDArray[np.float32], scale: NDArray[np.float32], size: InputSize
 ) -> NDArray[np.float32]:
     # float64 until the end: numpy 1, which the reference ran on, promotes scalars so.
     middle, extent = center.astype(np.float64), scale.astype(np.float64)
     factor = np.array([size.width - 1, size.height - 1]) / extent
-    offset = factor * (-middle + 0.5 * extent)
-    matrix = np.concatenate([np.diag(factor), offset[:, None]], axis=1)
-    return matrix.astype(np.float32)
+    matrices = np.zeros((len(center), 2, 3), dtype=np.float32)
+    matrices[:, 0, 0], matrices[:, 1, 1] = factor.T
+    matrices[:, :, 2] = factor * (-middle + 0.5 * extent)
+    return matrices
 
 
 def input_to_image(

@@ -36,8 +36,11 @@ def run_in_lanes(
         return
     shared = _Shared(run, batches)
     threads = torch.get_num_threads()
+    device = _current_gpu()
     lane_threads = [
-        threading.Thread(target=shared.work, args=(max(threads // lanes, 1),), name=f"lane {lane}")
+        threading.Thread(
+            target=shared.work, args=(max(threads // lanes, 1), device), name=f"lane {lane}"
+        )
         for lane in range(lanes)
     ]
     for lane_thread in lane_threads:
@@ -51,6 +54,12 @@ def run_in_lanes(
         torch.set_num_threads(threads)
 
 
+def _current_gpu() -> int | None:
+    """Return the GPU of this thread, None if it uses none."""
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.current_device() if in_use else None
+
+
 class _Shared:
     """What the lanes of one run share."""
 
@@ -62,10 +71,12 @@ class _Shared:
         # Instances done, what a lane raised, and None from each lane that ends.
         self._messages: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
 
-    def work(self, threads: int) -> None:
-        """Run batches until there are no more."""
+    def work(self, threads: int, device: int | None) -> None:
+        """Run batches until there are no more, on a GPU, if there is one, that is this one."""
         try:
             torch.set_num_threads(threads)
+            if device is not None:  # else cuBLAS warns that the thread has no device
+                torch.cuda.set_device(device)
             while not self.stopped:
                 with self._lock:
                     batch = next(self._batches, None)

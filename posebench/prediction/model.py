@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from posebench.checkpoints import Checkpoint, load_checkpoint
-from posebench.datasets.coco import Instances
 from posebench.datasets.images.reading import read_image
 from posebench.datasets.keypoints import KeypointSet
 from posebench.errors import DataError, UnsupportedExecutionError
@@ -25,7 +24,7 @@ from posebench.networks.codecs import DecoderChoice, check_decoder, chosen_decod
 from posebench.networks.model import Network
 from posebench.networks.policies import CellNetwork, Policy, apply_policy
 from posebench.networks.sizes import InputSize
-from posebench.prediction.crop_batches import CropBatch, CropRequest
+from posebench.prediction.crop_batches import Boxes, CropBatch, CropRequest
 from posebench.prediction.devices import Uploader
 from posebench.prediction.engines import check_execution, execute, optimise
 from posebench.prediction.execution import Execution, Parallelism
@@ -92,12 +91,13 @@ class Model:
         check_decoder(spec.codec, named)
         flip_test = spec.flip.test if flip is None else flip
         asked = CropRequest(chosen, cell.input_size, spec.crop)
-        instances, uploader = _instances(bbox_xyxy), Uploader(torch.device(self.execution.device))
+        every = Boxes(bbox_xyxy, np.zeros(len(bbox_xyxy), dtype=np.int64))
+        uploader = Uploader(torch.device(self.execution.device))
         points = np.zeros((len(bbox_xyxy), len(spec.keypoints), 2), dtype=np.float64)
         scores = np.zeros(points.shape[:2], dtype=np.float32)
         for start in range(0, len(bbox_xyxy), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(bbox_xyxy)))
-            batch = CropBatch(_OneImage(pixels), instances, rows, uploader)
+            batch = CropBatch(_OneImage(pixels), every, rows, uploader)
             with torch.inference_mode():
                 inputs, _ = batch.inputs(asked)
                 answers = predict_outputs(cell, inputs, flip_test, apart=cell.flips_apart)
@@ -179,13 +179,6 @@ def _boxes(
         shown = ", ".join(f"{number:g}" for number in found[bad[0]])
         raise DataError(f"Box {bad[0]} ({shown}) is empty or not finite.", hint=hint)
     return found
-
-
-def _instances(bbox_xyxy: NDArray[np.float32]) -> Instances:
-    """Return N boxes of one image as instances."""
-    count = len(bbox_xyxy)
-    ids = np.arange(count, dtype=np.int64)
-    return Instances(np.zeros_like(ids), ids, bbox_xyxy, np.ones(count, dtype=np.float32))
 
 
 def _no_crops() -> NDArray[np.float32]:

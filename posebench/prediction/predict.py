@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -19,22 +20,28 @@ from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import CheckpointError, PosebenchError
-from posebench.networks.codecs import Codec, Decoder, decode_by
+from posebench.networks.codecs import Codec, Decoder
 from posebench.networks.policies import CellNetwork
 from posebench.networks.sizes import InputSize
 from posebench.prediction.crop_batches import CropBatch, CropRequest, crop_batches
-from posebench.prediction.device_decoding import decode_on_device
+from posebench.prediction.decoding import (
+    Decodes,
+    Decoding,
+    HostOutputs,
+    Outputs,
+    WaitingOutputs,
+    first_not_finite,
+    stay_on_device,
+)
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
-from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
 from posebench.prediction.kept.identity import instance_arrays
-from posebench.prediction.kept.outputs import Outputs, RawFolder, RawWriter, read_outputs
+from posebench.prediction.kept.outputs import RawFolder, RawWriter, read_outputs
 from posebench.prediction.kept.predictions import CachedFile
 from posebench.prediction.lanes import run_in_lanes
-from posebench.prediction.predictions import Predictions, instance_predictions
+from posebench.prediction.predictions import Predictions
 
 Key = TypeVar("Key", bound=Hashable)
-DeviceOutputs = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,12 @@ class NetworkRun:
     def crops(self) -> CropRequest:
         """The crops that the network takes."""
         return CropRequest(self.size, self.network.input_size, self.network.spec.crop)
+
+    @property
+    def decodes(self) -> Decodes:
+        """How the network's outputs become keypoints of the image."""
+        scored = self.scored or tuple(range(len(self.network.spec.keypoints)))
+        return Decodes(self.codec, self.network.output_size, self.crops, scored)
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,8 @@ def predict(
                 device=torch.device(live[0].run.device),
             ) as batches:
                 _run(live, batches, parallelism.lanes, progress)
+            for each in live:
+                each.decode_rest()
         elif running:
             progress(len(instances))
         alone = time.perf_counter() - start if len(live) == 1 else None
@@ -146,10 +161,11 @@ class _Running:
         self._dataset = dataset
         self._instances = instances
         self._decodings = {
-            decoder: _Decoding(run, decoder, len(instances.ids)) for decoder in run.decoders
+            decoder: Decoding(run.decodes, decoder, len(instances.ids)) for decoder in run.decoders
         }
         self._writer: RawWriter | None = None
         self._lock = threading.Lock()
+        self._waiting = WaitingOutputs()
         self._crop_seconds = self._network_seconds = 0.0
 
     def replay(self) -> bool:
@@ -159,15 +175,21 @@ class _Running:
             return False
         try:
             for rows, outputs in read_outputs(raw, len(self._instances)):
-                self._decode(rows, self._instances.bbox_xyxy[rows], outputs)
+                self._decode(rows, outputs)
         except PosebenchError as error:
             self.failure = error
         return True
 
     def take(self, batch: CropBatch) -> None:
         """Predict one batch; keep the failure instead of raising it."""
-        try:
+        with self._failing():
             self._predict(batch)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Keep what is raised as the failure."""
+        try:
+            yield
         except PosebenchError as error:
             self.failure = error
         except Exception as error:  # torch, onnxruntime and OpenCV share no base class but this
@@ -183,34 +205,55 @@ class _Running:
         with torch.inference_mode():
             apart = run.network.flips_apart
             answers = predict_outputs(run.network, inputs, run.flip_test, apart=apart)
-        outputs: Outputs | DeviceOutputs = answers
-        if answers[0].device.type == "cpu" or run.raw is not None:
-            outputs = tuple(answer.cpu().numpy() for answer in answers)
-        if not all(_is_finite(output) for output in outputs):
-            raise CheckpointError(
-                f"The network's outputs at {run.network.input_size} are NaN or infinite.",
-                hint="Are there NaNs in its weights, or in the mean and std of its crops? In fp16 "
-                "values above 65 504 overflow; --precision bf16 reaches as far as fp32.",
-            )
+        together: tuple[NDArray[np.intp], Outputs] | None
+        if stay_on_device(answers) and run.raw is None:
+            together = self._waiting.add(batch.rows, answers)
+        else:
+            together = batch.rows, tuple(answer.cpu().numpy() for answer in answers)
+        if together is not None:
+            self._check_finite(*together)
         seconds = time.perf_counter() - start
         with self._lock:
             self._crop_seconds += crop_seconds
             self._network_seconds += seconds
-            if run.raw is not None:
+            if run.raw is not None and together is not None:
+                rows, outputs = together
                 self._writer = self._writer or RawWriter(
                     run.raw, instance_arrays(self._dataset, self._instances)
                 )
-                outputs = self._writer.keep(batch.rows, cast("Outputs", outputs))
-        self._decode(batch.rows, batch.boxes, outputs)
+                together = (
+                    rows,
+                    self._writer.keep(rows, cast("HostOutputs", outputs)),
+                )
+        if together is not None:
+            self._decode(*together)
 
-    def _decode(
-        self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs | DeviceOutputs
-    ) -> None:
+    def _check_finite(self, rows: NDArray[np.intp], outputs: Outputs) -> None:
+        row = first_not_finite(outputs)
+        if row is None:
+            return
+        index = self._instances.image_index[rows[row]]
+        raise CheckpointError(
+            f"The network's outputs at {self.run.network.input_size} are NaN or infinite, first "
+            f"for box {self._instances.ids[rows[row]]} of {self._dataset.images[index].path.name}.",
+            hint="Are there NaNs in its weights, or in the mean and std of its crops? In fp16 "
+            "values above 65 504 overflow; --precision bf16 reaches as far as fp32.",
+        )
+
+    def _decode(self, rows: NDArray[np.intp], outputs: Outputs) -> None:
         for decoding in self._decodings.values():
-            decoding.add(rows, boxes, outputs)
+            decoding.add(rows, self._instances.bbox_xyxy[rows], outputs)
         failures = [decoding.failure for decoding in self._decodings.values()]
         if all(failures):
             self.failure = failures[0]
+
+    def decode_rest(self) -> None:
+        """Decode what still waits on the device, as far as nothing has failed."""
+        together = self._waiting.rest()
+        if together is not None and self.failure is None:
+            with self._failing():
+                self._check_finite(*together)
+                self._decode(*together)
 
     def finish(self, parallelism: Parallelism, measured: float | None) -> dict[Decoder, Outcome]:
         """Return the outcome of each decoder, and keep the raw outputs if all is well.
@@ -228,7 +271,7 @@ class _Running:
         }
 
     def _outcome(
-        self, decoding: _Decoding, parallelism: Parallelism, measured: float | None
+        self, decoding: Decoding, parallelism: Parallelism, measured: float | None
     ) -> Outcome:
         seconds = 0.0
         if self._network_seconds:
@@ -245,53 +288,3 @@ class _Running:
         """Remove raw outputs that are not complete."""
         if self._writer is not None:
             self._writer.discard()
-
-
-class _Decoding:
-    """What one decoder has made of a network's outputs so far."""
-
-    def __init__(self, run: NetworkRun, decoder: Decoder, count: int) -> None:
-        self._scored = list(run.scored or range(len(run.network.spec.keypoints)))
-        self._run = run
-        self._decoder = decoder
-        self.failure: PosebenchError | None = None
-        self._keypoints = np.zeros((count, len(self._scored), 2), dtype=np.float64)
-        self._scores = np.zeros((count, len(self._scored)), dtype=np.float32)
-        self._areas = np.zeros(count, dtype=np.float32)
-        self._lock = threading.Lock()
-        self.seconds = 0.0
-
-    def add(
-        self, rows: NDArray[np.intp], boxes: NDArray[np.float32], outputs: Outputs | DeviceOutputs
-    ) -> None:
-        """Decode the outputs of `rows`; keep the failure, which other decoders may not share."""
-        if self.failure is not None:
-            return
-        start, run = time.perf_counter(), self._run
-        answered = run.network.output_size
-        try:
-            if isinstance(outputs[0], torch.Tensor):
-                decoded = decode_on_device(self._decoder, run.codec, outputs, answered)
-            else:
-                decoded = decode_by(self._decoder, run.codec, outputs, answered)
-        except PosebenchError as error:
-            self.failure = error
-            return
-        center, scale = boxes_to_center_scale(boxes, run.size, run.network.spec.crop.padding)
-        keypoints = decoded.keypoints[:, self._scored]
-        self._keypoints[rows] = input_to_image(keypoints, center, scale, answered)
-        self._scores[rows] = decoded.scores[:, self._scored]
-        self._areas[rows] = scale.prod(axis=1)
-        with self._lock:
-            self.seconds += time.perf_counter() - start
-
-    def predictions(self, dataset: PoseDataset, instances: Instances) -> Predictions:
-        """Return what was decoded of all instances."""
-        return instance_predictions(dataset, instances, self._keypoints, self._scores, self._areas)
-
-
-def _is_finite(values: NDArray[np.float32] | torch.Tensor) -> bool:
-    if isinstance(values, torch.Tensor):
-        return bool(values.isfinite().all())
-    # One pass where all is well; only a sum that overflows needs a look at every value.
-    return bool(np.isfinite(values.sum()) or np.isfinite(values).all())

@@ -96,10 +96,13 @@ def group_by_image(image_ids: NDArray[np.int64], ids: NDArray[np.int64]) -> list
     Within an image they are sorted by id, and only the first of equal ids counts, as in MMPose's
     `CocoMetric._sort_and_unique_bboxes`.
     """
+    if not len(image_ids):
+        return []
     _, first, inverse = np.unique(image_ids, return_index=True, return_inverse=True)
-    groups = []
-    for image in np.argsort(first, kind="stable"):
-        rows = np.flatnonzero(inverse == image)
-        _, unique = np.unique(ids[rows], return_index=True)
-        groups.append(rows[unique].astype(np.int64))
-    return groups
+    places = np.empty(len(first), dtype=np.int64)
+    places[np.argsort(first, kind="stable")] = np.arange(len(first))
+    image = places[inverse]
+    rows = np.lexsort((ids, image))  # stable: of equal ids the first comes first
+    again = (np.diff(image[rows]) == 0) & (np.diff(ids[rows]) == 0)
+    rows = rows[np.r_[True, ~again]]
+    return np.split(rows, np.flatnonzero(np.diff(image[rows])) + 1)

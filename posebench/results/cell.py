@@ -102,11 +102,12 @@ class Protocol:
 class RunSettings:
     """Settings that move the speed of a run, but no score.
 
-    `torch_threads` are those of all lanes together.
+    `torch_threads` are those of all lanes together; `batch_size` is None where networks that run
+    together were tried for theirs.
     """
 
     torch_threads: int
-    batch_size: int
+    batch_size: int | None
     lanes: int
     workers: int
     device: str

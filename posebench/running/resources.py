@@ -20,7 +20,7 @@ _CPU_BATCH = 8
 # Two lanes keep another device busy: one waits for answers while the other's batch runs.
 _DEVICE_LANES = 2
 _DEVICE_BATCH = 64
-_MOST_WORKERS = 8
+_MOST_WORKERS = 16
 
 
 def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettings]:
@@ -39,20 +39,29 @@ def share_out(resources: Resources, device: str) -> tuple[Parallelism, RunSettin
         lanes=min(threads, _MOST_LANES) if on_cpu else _DEVICE_LANES,
         workers=resources.workers if resources.workers is not None else 0 if on_cpu else spare,
     )
-    settings = RunSettings(
-        threads, parallelism.batch_size, parallelism.lanes, parallelism.workers, device
-    )
+    batch_size = None if is_probed(resources, device) else parallelism.batch_size
+    settings = RunSettings(threads, batch_size, parallelism.lanes, parallelism.workers, device)
     return parallelism, settings
 
 
+def is_probed(resources: Resources, device: str) -> bool:
+    """Tell whether the networks that run together decide how many crops a batch has."""
+    return resources.batch_size is None and device != "cpu"
+
+
 def batch_size_on(resources: Resources, device: str) -> int:
-    """Return how many crops a batch has on a device, which this machine need not have."""
+    """Return how many crops a batch has on a device, which this machine need not have.
+
+    On a GPU that is where nothing is tried beforehand, such as for a segment.
+    """
     return resources.batch_size or (_CPU_BATCH if device == "cpu" else _DEVICE_BATCH)
 
 
 def set_up_process(settings: RunSettings) -> None:
     """Set how many threads torch and OpenCV use here, and let this process keep freed memory."""
     keep_freed_memory()
+    if settings.device.startswith("cuda"):
+        torch.cuda.set_device(settings.device if ":" in settings.device else 0)
     if settings.torch_threads != torch.get_num_threads():
         torch.set_num_threads(settings.torch_threads)
     # Crops are cut side by side already.

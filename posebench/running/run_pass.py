@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from posebench.checkpoints import Checkpoint
 from posebench.errors import DataError, UnsupportedExecutionError, in_one_line
 from posebench.files.writing import naming_what_cannot_be_written, write_json
 from posebench.networks.codecs import Decoder
+from posebench.prediction.engines.batch_probe import probed_batch
 from posebench.prediction.execution import Parallelism
-from posebench.prediction.kept.parts import delete_parts
+from posebench.prediction.kept.parts import delete_parts, kept_batch_size
 from posebench.prediction.kept.predictions import (
     CachedFile,
     CachedPredictions,
@@ -32,7 +35,7 @@ from posebench.running.plan import PlannedCell
 from posebench.running.ready import ReadyNetworks, on_device
 from posebench.running.reasons import reason_of
 from posebench.running.request import RunRequest, SentDisplay
-from posebench.running.resources import set_up_process, share_out
+from posebench.running.resources import is_probed, set_up_process, share_out
 from posebench.running.scored import FinishedCell, score_cell
 from posebench.running.sharing.jobs import Segment
 from posebench.running.storing import store_cell
@@ -96,6 +99,7 @@ class PassWorker:
             self._parallelism,
             self._loaded,
             partial(display.progress, name),
+            probed=is_probed(request.all_resources, self._device),
         )
         for cell, done in finished:
             stored = store_cell(request.out, cell, done)
@@ -113,18 +117,23 @@ def run_pass(
     parallelism: Parallelism,
     loaded: LoadedCheckpoints,
     progress: Callable[[int, int], None],
+    *,
+    probed: bool = False,
 ) -> Iterator[tuple[PlannedCell, FinishedCell]]:
     """Run the networks of cells of one workload together and yield each cell with its result.
 
     The cells are those that can run, as far as the plan knows. Kept predictions are not made again,
     and new ones are kept. Whatever goes wrong in a cell is its
-    `reason`. `progress` gets the number of instances that are done and of all.
+    `reason`. `progress` gets the number of instances that are done and of all. If `probed`, the
+    networks decide how large batches are.
     """
     advance = _counting(len(workload.instances), progress)
     loaded.make_room(cell.runs.source for cell in cells)
     kept = {cell.id: found for cell in cells if (found := _kept(cell)) is not None}
     to_run = [cell for cell in cells if cell.id not in kept]
     networks = _networks(to_run, workload, parallelism, loaded)
+    if probed:
+        parallelism = _with_fitting_batch(parallelism, networks.runs.values())
     outcomes = predict_in_segments(
         networks.runs,
         workload.dataset,
@@ -145,6 +154,17 @@ def run_pass(
             yield cell, FinishedCell(replace(cell.result, status=status, reason=reason))
         else:
             yield cell, _scored(cell, outcomes[key][cell.decoder], workload)
+
+
+def _with_fitting_batch(parallelism: Parallelism, runs: Iterable[NetworkRun]) -> Parallelism:
+    """Return the batches that an earlier run kept answers of, or those that suit the networks."""
+    due = list(runs)
+    files = (file for run in due if run.raw is None for file in run.files.values())
+    kept = next((size for file in files if (size := kept_batch_size(file))), None)
+    if kept is None and due:
+        tried = [(run.network, run.flip_test) for run in due]
+        kept = probed_batch(tried, torch.device(due[0].device))
+    return parallelism if kept is None else replace(parallelism, batch_size=kept)
 
 
 def run_segment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from posebench.prediction.predict import Outcome
 from posebench.results.cell import CellResult, Intervals, OfficialMetrics
 from posebench.running.reasons import reason_of
 from posebench.running.workload import Workload
-from posebench.scoring.evaluate import evaluate
+from posebench.scoring.evaluate import Evaluation, evaluate
 from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.statistics.estimates import Estimate, Resampling
 from posebench.scoring.statistics.image_table import ImageTable, Recipe
@@ -25,17 +26,22 @@ from posebench.scoring.statistics.intervals import CONFIDENCE
 class FinishedCell:
     """A result and, if it is `ok`, what is behind it.
 
-    `coco_results` are the COCO-results entries that were scored, `table` what their numbers are
-    made of, `keypoints` each keypoint's PCK@0.1 by name, `predictions` those before NMS,
-    `replicates` (B,) of the number that the data are known by.
+    `evaluation` has what was scored, `table` what its numbers are made of, `keypoints` each
+    keypoint's PCK@0.1 by name, `predictions` those before NMS, `replicates` (B,) of the number that
+    the data are known by.
     """
 
     result: CellResult
-    coco_results: list[dict[str, object]] | None = None
+    evaluation: Evaluation | None = None
     table: ImageTable | None = None
     keypoints: Mapping[str, float | None] = field(default_factory=dict)
     predictions: Path | None = None
     replicates: Mapping[Recipe, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def coco_results(self) -> list[dict[str, Any]] | None:
+        """The COCO-results entries that were scored."""
+        return None if self.evaluation is None else self.evaluation.results
 
 
 def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> FinishedCell:
@@ -56,7 +62,7 @@ def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> Fini
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
     return FinishedCell(
-        done, scored.results, scored.table, scored.keypoints, replicates=scored.replicates
+        done, scored, scored.table, scored.keypoints, replicates=scored.replicates
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -41,7 +42,7 @@ from posebench.scoring.metrics import (
 from posebench.scoring.nms import NmsRule, apply_nms
 from posebench.scoring.official import score_official
 from posebench.scoring.rescoring import Rescoring, rescore
-from posebench.scoring.results_json import to_coco_results
+from posebench.scoring.results_json import chosen_columns, to_coco_results
 from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
 from posebench.scoring.statistics.image_table import ImageTable, Recipe
 from posebench.scoring.whole_body.parts import RESULT_LAYOUT, split
@@ -82,7 +83,7 @@ class ScoreChecks:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The metrics of one set of predictions, and the COCO results that were scored.
+    """The metrics of one set of predictions, and what of them was scored.
 
     `table` is what they are made from, image by image; `estimates` are the metrics with their
     intervals, and `official` those of pycocotools or xtcocotools, if asked for. `keypoints` maps a
@@ -92,11 +93,52 @@ class Evaluation:
 
     metrics: Metrics
     keypoints: dict[str, float | None]
-    results: list[dict[str, Any]]
+    chosen: Chosen
     table: ImageTable
     estimates: dict[str, Estimate] | None = None
     official: Metrics | None = None
     replicates: Mapping[Recipe, NDArray[np.float64]] = field(default_factory=dict)
+
+    @cached_property
+    def results(self) -> list[dict[str, Any]]:
+        """The COCO results that were scored."""
+        return self.chosen.rows()
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The predictions that rescoring and OKS-NMS leave: those at positions `keep`, in that order.
+
+    `scores` (N,) are those of all predictions.
+    """
+
+    predictions: Predictions
+    scores: NDArray[Any]
+    keep: NDArray[np.int64]
+    category: int
+    whole_body: bool = False
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return them as COCO results; whole bodies have COCO-WholeBody's lists and no box."""
+        rows = to_coco_results(self.predictions, self.scores, self.keep, self.category)
+        if not self.whole_body:
+            return rows
+        return [{key: value for key, value in split(row).items() if key != "bbox"} for row in rows]
+
+    def columns(self) -> ResultColumns:
+        """Return them as columns, equal to those of the rows.
+
+        Raises `EvaluationError` if numbers cannot be scored.
+        """
+        joints = self.predictions.keypoints.shape[1]
+        if not len(self.keep):
+            return join_columns([], joints)
+        if not self.whole_body:
+            return chosen_columns(self.predictions, self.scores, self.keep, self.category)
+        found = result_columns(list(map(joined, self.rows())), joints, RESULT_LAYOUT)
+        if found is None:
+            raise EvaluationError("The predictions hold numbers that cannot be scored.")
+        return found
 
 
 def evaluate(
@@ -111,8 +153,8 @@ def evaluate(
     are not finite or do not fit the data set.
     """
     checks = checks or ScoreChecks()
-    results = select_results(dataset, predictions, options or ScoringOptions())
-    found = scored_columns(dataset, results).of(dataset.category.id)
+    selected = select(dataset, predictions, options or ScoringOptions())
+    found = selected.columns().of(dataset.category.id)
     truth, localisation = ground_truth(dataset), localise(dataset, predictions)
     everything = Found(detections_of(predictions), predictions.ids.astype(np.int64))
     table = replace(
@@ -135,10 +177,10 @@ def evaluate(
     return Evaluation(
         metrics=Metrics(values, EVALUATORS[dataset.kind]),
         keypoints=share_by_keypoint(localisation),
-        results=results,
+        chosen=selected,
         table=table,
         estimates=estimates,
-        official=score_official(dataset, results) if checks.official else None,
+        official=score_official(dataset, selected.rows()) if checks.official else None,
         replicates=replicates,
     )
 
@@ -169,16 +211,22 @@ def select_results(
     NMS). Those of whole bodies have COCO-WholeBody's lists and, as in MMPose, no box. Raises
     `EvaluationError` as `evaluate` does.
     """
+    return select(dataset, predictions, options).rows()
+
+
+def select(dataset: PoseDataset, predictions: Predictions, options: ScoringOptions) -> Chosen:
+    """Return the predictions that `select_results` returns as rows.
+
+    Raises `EvaluationError` as `evaluate` does.
+    """
     if len(predictions) and predictions.keypoints.shape[1] != len(dataset.keypoints):
         raise EvaluationError(
             f"The predictions have {predictions.keypoints.shape[1]} keypoints, {dataset.name} "
             f"has {len(dataset.keypoints)}.",
             hint="Evaluate this checkpoint on data with its own keypoints.",
         )
-    rows = chosen_results(predictions, dataset.keypoints.sigmas, options, dataset.category.id)
-    if dataset.kind != "wholebody":
-        return rows
-    return [{key: value for key, value in split(row).items() if key != "bbox"} for row in rows]
+    found = _choose(predictions, dataset.keypoints.sigmas, options, dataset.category.id)
+    return replace(found, whole_body=dataset.kind == "wholebody")
 
 
 def chosen_results(
@@ -188,6 +236,12 @@ def chosen_results(
 
     Raises `EvaluationError` if predictions are not finite.
     """
+    return _choose(predictions, sigmas, options, category).rows()
+
+
+def _choose(
+    predictions: Predictions, sigmas: Sequence[float], options: ScoringOptions, category: int
+) -> Chosen:
     check_finite(predictions)
     scores = rescore(
         options.rescoring,
@@ -207,4 +261,4 @@ def chosen_results(
             options.nms_threshold,
         )
         kept.append(rows[chosen])
-    return to_coco_results(predictions, scores, np.concatenate(kept), category)
+    return Chosen(predictions, scores, np.concatenate(kept), category)

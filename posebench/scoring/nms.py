@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from posebench.errors import EvaluationError
 NmsRule = Literal["hard", "soft", "none"]
 NMS_RULES: tuple[NmsRule, ...] = ("hard", "soft", "none")
 SOFT_MAX_DETECTIONS = 20
+# Poses of an image whose pairs are held at once: 2 MB of COCO's keypoints.
+_AT_ONCE = 100
 
 
 def oks_between(
@@ -26,8 +29,18 @@ def oks_between(
     `keypoints` (N, K, 2) and `areas` (N,) in pixels, `sigmas` (K,). The OKS is float32, as the
     reference stores it, because its threshold decides on that value.
     """
-    squared = ((keypoints[others] - keypoints[index]) ** 2).sum(axis=2)
-    area = (areas[index] + areas[others]) / 2 + np.spacing(1)
+    return _oks(index, others, keypoints, areas, sigmas)
+
+
+def _oks(
+    ones: int | NDArray[np.int64],
+    others: NDArray[np.int64],
+    keypoints: NDArray[Any],
+    areas: NDArray[Any],
+    sigmas: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    squared = ((keypoints[others] - keypoints[ones]) ** 2).sum(axis=2)
+    area = (areas[ones] + areas[others]) / 2 + np.spacing(1)
     distance = squared / (sigmas * 2) ** 2 / area[:, None] / 2
     similarity: NDArray[np.float32] = np.exp(-distance).mean(axis=1).astype(np.float32)
     return similarity
@@ -46,12 +59,40 @@ def oks_nms(
     `scores` (N,), `areas` (N,), `sigmas` (K,). Of equal scores the last comes first.
     """
     order = _best_first(scores)
+    if len(order) > _AT_ONCE:
+        return _one_by_one(order, keypoints, areas, sigmas, threshold)
+    better, worse = _pairs(len(order))
+    overlap = _oks(order[better], order[worse], keypoints, areas, sigmas)
+    # What is not comparable goes, as in the reference.
+    near = np.flatnonzero(~(overlap <= threshold))
+    dropped = set[int]()
+    for one, other in zip(better[near].tolist(), worse[near].tolist(), strict=True):
+        if one not in dropped:
+            dropped.add(other)
+    return np.delete(order, list(dropped)) if dropped else order
+
+
+def _one_by_one(
+    order: NDArray[np.int64],
+    keypoints: NDArray[Any],
+    areas: NDArray[Any],
+    sigmas: NDArray[np.float32],
+    threshold: float,
+) -> NDArray[np.int64]:
+    """Do as `oks_nms` for poses of which there are too many to hold the OKS of all pairs."""
     kept = []
     while order.size:
         first, rest = order[0], order[1:]
         kept.append(first)
         order = rest[oks_between(int(first), rest, keypoints, areas, sigmas) <= threshold]
     return np.asarray(kept, dtype=np.int64)
+
+
+@lru_cache(maxsize=256)
+def _pairs(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return all pairs of `count` positions, the smaller one first, in order."""
+    one, other = np.triu_indices(count, 1)
+    return one, other
 
 
 def soft_oks_nms(

@@ -15,7 +15,7 @@ from posebench.datasets.known.forms import joined
 from posebench.errors import DataError
 from posebench.files.json_file import read_json
 from posebench.prediction.predictions import Predictions, group_by_image
-from posebench.scoring.matching.detections import ResultColumns
+from posebench.scoring.matching.detections import Detections, ResultColumns
 from posebench.scoring.whole_body.parts import RESULT_LAYOUT
 
 RESULT_FORMAT = (
@@ -44,16 +44,39 @@ def to_coco_results(
     )
     boxes = predictions.bbox_xyxy.copy()
     boxes[:, 2:] -= boxes[:, :2]
+    columns = (
+        predictions.image_ids[keep].tolist(),
+        triplets[keep].reshape(len(keep), 3 * triplets.shape[1]).tolist(),
+        scores[keep].tolist(),
+        boxes[keep].tolist(),
+    )
     return [
         {
-            "image_id": int(predictions.image_ids[index]),
+            "image_id": image,
             "category_id": category,
-            "keypoints": triplets[index].reshape(-1).tolist(),
-            "score": float(scores[index]),
-            "bbox": boxes[index].tolist(),
+            "keypoints": keypoints,
+            "score": score,
+            "bbox": box,
         }
-        for index in keep
+        for image, keypoints, score, box in zip(*columns, strict=True)
     ]
+
+
+def chosen_columns(
+    predictions: Predictions, scores: NDArray[Any], keep: NDArray[np.int64], category: int
+) -> ResultColumns:
+    """Return as columns what `to_coco_results` returns as rows, number by number."""
+    boxes = predictions.bbox_xyxy[keep]
+    boxes[:, 2:] -= boxes[:, :2]
+    bbox_xywh = boxes.astype(np.float64)
+    found = Detections(
+        image_ids=predictions.image_ids[keep].astype(np.int64),
+        keypoints=predictions.keypoints[keep].astype(np.float64),
+        keypoint_scores=predictions.keypoint_scores[keep].astype(np.float64),
+        scores=np.asarray(scores)[keep].astype(np.float64),
+        areas=bbox_xywh[:, 2] * bbox_xywh[:, 3],
+    )
+    return ResultColumns(found, np.full(len(keep), category, dtype=np.int64), bbox_xywh)
 
 
 def rows_of(columns: ResultColumns) -> list[dict[str, Any]]:

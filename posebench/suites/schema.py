@@ -29,7 +29,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "transforms": "What is done to the weights first: none, w4, prune-50 and the like.",
             "corruptions": "What is done to the images first: none, blur-3, noise-5 and the like.",
             "scoring": "What turns predictions into numbers.",
-            "batch_size": "Crops per forward pass; by default 8, or 64 on a GPU.",
+            "batch_size": "Crops per forward pass; by default 8, or as many as pay on a GPU.",
             "claims": "Claims to judge: ids of shipped ones, YAML files, or claims written out.",
             "trained": "Checkpoints that the run trains first.",
             "probes": "Probes to run on every checkpoint and data set.",

@@ -41,6 +41,7 @@ def run_cells(
     *,
     parallelism: Parallelism | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    probed: bool = False,
     **axes: Any,
 ) -> list[FinishedCell]:
     """Return what comes of every cell, in the order of the plan."""
@@ -49,6 +50,6 @@ def run_cells(
     found = {cell.id: FinishedCell(cell.result) for cell in cells}
     for group in passes_on([cell for cell in cells if cell.result.status == "ok"], 1):
         parallelism = parallelism or Parallelism()
-        for cell, done in run_pass(group, workload, parallelism, loaded, progress):
+        for cell, done in run_pass(group, workload, parallelism, loaded, progress, probed=probed):
             found[cell.id] = done
     return [found[cell.id] for cell in cells]

@@ -8,11 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from posebench.errors import UnsupportedExecutionError
 from posebench.lab.training.initial_weights import initialise
 from posebench.networks.backbones import BACKBONES, stage_modules
 from posebench.networks.codecs import HeatmapCodec, SimccCodec
+from posebench.networks.costs import count_gflops
 from posebench.networks.features import read_answer_vectors
 from posebench.networks.heads import HEADS
 from posebench.networks.model import PoseModel, build_model
@@ -155,3 +158,13 @@ def test_a_head_without_such_layers_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(UnsupportedExecutionError, match="heatmap head"):
         read_answer_vectors(model)
     assert "tokens" not in model.features(crops()).maps
+
+
+@pytest.mark.slow
+def test_operations_of_all_backbones_are_counted_as_torch_counts_them() -> None:
+    for family, options in OPTIONS.items():
+        model = network(BackboneSpec(family, options), HeadSpec("heatmap"))
+        theirs = FlopCounterMode(display=False)
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), theirs:
+            model(torch.zeros(1, 3, SIZE.height, SIZE.width))
+        assert count_gflops(model, SIZE) == theirs.get_total_flops() / 2e9

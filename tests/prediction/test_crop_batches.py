@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from posebench.networks.sizes import InputSize
 from posebench.prediction import crop_batches as module
 from posebench.prediction.crop_batches import CropBatch, CropRequest, crop_batches
 from posebench.prediction.crops import crop_image, normalise, resample_crop
+from posebench.prediction.devices import Uploader
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale
 
@@ -192,3 +194,38 @@ def test_leaving_early_leaves_no_threads(people: Path, workers: int) -> None:
     with made(load(people), 1, workers) as batches:
         next(batches)()
     assert [t.name for t in threading.enumerate() if t.name.startswith("crops")] == []
+
+
+def calls_of_a_batch(boxes: int) -> Counter[str]:
+    """Count what Python calls for a batch of crops: functions of Python, and others."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 300, (boxes, 2, 2)).astype(np.float32)
+    bbox_xyxy = np.concatenate([corners.min(1), corners.max(1)], axis=1)
+    images = {index: np.zeros((60, 80, 3), np.uint8) for index in range(3)}
+    index = np.sort(rng.integers(0, len(images), boxes))
+    counts: Counter[str] = Counter()
+
+    class Given:
+        def take(self, index: int) -> NDArray[np.uint8]:
+            return images[index]
+
+    def make() -> None:
+        batch = CropBatch(
+            Given(), module.Boxes(bbox_xyxy, index), np.arange(boxes), Uploader(torch.device("cpu"))
+        )
+        batch.inputs(PLAIN)
+
+    make()  # what is prepared once
+    sys.setprofile(lambda _frame, event, _argument: counts.update([event]))
+    try:
+        make()
+    finally:
+        sys.setprofile(None)
+    return counts
+
+
+def test_no_python_is_called_for_each_box_but_opencv() -> None:
+    few, many = calls_of_a_batch(8), calls_of_a_batch(108)
+    assert many["call"] - few["call"] <= 1
+    assert many["c_call"] - few["c_call"] <= 100 + 2
+    assert many["call"] + many["c_call"] < 400

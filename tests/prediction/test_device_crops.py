@@ -12,7 +12,13 @@ from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction import device_crops as warping
 from posebench.prediction.crops import normalise, resample_crop
-from posebench.prediction.device_crops import normalise_tensor, resample_crops, warp_crops
+from posebench.prediction.device_crops import (
+    UploadedImages,
+    normalise_tensor,
+    resample_crops,
+    warp_crops,
+)
+from posebench.prediction.devices import Uploader
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix
 
 SIZES = [InputSize.parse(text) for text in ("256x192", "96x72", "37x21", "1x1", "5x130")]
@@ -20,7 +26,7 @@ DEVICES = [
     "cpu",
     pytest.param(
         "cuda",
-        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+        marks=pytest.mark.gpu,
     ),
 ]
 
@@ -39,10 +45,12 @@ def warped_by_opencv(image, matrix, size: InputSize):
     return cv2.warpAffine(image, matrix, (size.width, size.height), flags=cv2.INTER_LINEAR)
 
 
+def uploaded(images, device: str = "cpu"):
+    return UploadedImages(images, Uploader(torch.device(device))).receive()
+
+
 def assert_equals_opencv(images, matrices, size: InputSize, device: str = "cpu"):
-    # One tensor per image, however many boxes it has.
-    tensors = {id(image): torch.from_numpy(image).to(device) for image in images}
-    found = warp_crops([tensors[id(image)] for image in images], np.stack(matrices), size)
+    found = warp_crops(uploaded(images, device), np.stack(matrices), size)
     assert found.device.type == device
     expected = [warped_by_opencv(*pair, size) for pair in zip(images, matrices, strict=True)]
     np.testing.assert_array_equal(found.cpu().numpy(), np.stack(expected))
@@ -154,7 +162,7 @@ def test_normalised_values_equal_those_of_numpy(size, channels, device):
 @pytest.mark.parametrize("channels", ["rgb", "bgr"])
 def test_no_operation_mixes_devices(channels):
     # Torch's device without data refuses operands of the CPU, as a GPU does.
-    images = [torch.empty((50, 60, 3), dtype=torch.uint8, device="meta") for _ in range(2)]
+    images = uploaded([noise(seed, 50, 60) for seed in range(2)], "meta")
     crops = warp_crops(
         images, np.stack(matrices_of([[5, 5, 40, 40]] * 2, SIZES[0], False)), SIZES[0]
     )

@@ -21,7 +21,7 @@ DEVICES = [
     "cpu",
     pytest.param(
         "cuda",
-        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+        marks=pytest.mark.gpu,
     ),
 ]
 # OpenCV's own blurs differ between processors with and without fused multiplication.

@@ -19,7 +19,6 @@ from posebench.prediction.devices import (
 )
 
 CPU = torch.device("cpu")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @pytest.fixture
@@ -58,7 +57,8 @@ def test_without_a_gpu_the_reason_is_said(no_gpu, name):
 
 def test_on_the_cpu_nothing_is_copied():
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    for tensor in (to_device(array, CPU), Uploader(CPU).upload(array).receive()):
+    shared = torch.from_numpy(array)
+    for tensor in (to_device(array, CPU), Uploader(CPU).upload(shared).receive()):
         array[0, 0] += 5
         assert tensor.numpy() is not array
         np.testing.assert_array_equal(tensor.numpy(), array)
@@ -105,33 +105,36 @@ def test_an_upload_to_a_gpu_is_pinned_and_marked_on_its_own_stream(monkeypatch):
         active.pop()
 
     class Pinned:
-        def to(self, device, non_blocking):
+        def to(self, device, *, non_blocking):
             calls.append(("to", device, non_blocking, list(active)))
             return "tensor"
 
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", stream)
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: Pinned())
     device = torch.device("cuda:1")
     uploader = Uploader(device)
-    found = uploader.upload(np.zeros(3))
+    pinned: Any = Pinned()
+    found = uploader.upload(pinned)
     assert vars(found) == vars(Uploaded(*answers))
     own = uploader._stream
     assert calls == [("to", device, True, [own]), ("event", [own])]
     assert own.device == device
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_what_a_gpu_gets_is_what_was_sent():
     device = check_device("cuda")
     uploader = Uploader(device)
     rng = np.random.default_rng(0)
-    sent = [rng.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(50)]
+    sent = [rng.integers(0, 256, (480 * 640, 3), dtype=np.uint8) for _ in range(50)]
     uploaded = []
     for array in sent:
-        scratch = array.copy()
+        scratch = uploader.pixels(len(array))
+        assert scratch.is_pinned()
+        scratch.numpy()[:] = array
+        # Its memory is free for the next one when the copy is done, and no earlier.
         uploaded.append(uploader.upload(scratch))
-        scratch[:] = 0
+        del scratch
     for array, each in zip(sent, uploaded, strict=True):
         np.testing.assert_array_equal(each.receive().cpu().numpy(), array)
     assert (peak_memory(device) or 0) >= 50 * 480 * 640 * 3

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from posebench.networks.sizes import InputSize
-from posebench.prediction.geometry import boxes_to_center_scale, crop_matrix, input_to_image
+from posebench.prediction import affine
+from posebench.prediction.crops import cut_crops
+from posebench.prediction.geometry import (
+    boxes_to_center_scale,
+    crop_matrices,
+    crop_matrix,
+    input_to_image,
+)
 
 SIZE = InputSize(256, 192)
 sizes = st.sampled_from([SIZE, InputSize(128, 96), InputSize(384, 288), InputSize(160, 224)])
@@ -90,3 +98,64 @@ def test_input_to_image_keeps_the_dtype(dtype):
     assert image.dtype == dtype
     x = np.float64(keypoints[2, 3, 0]) / 192 * scale[2, 0] + center[2, 0] - scale[2, 0] / 2
     assert image[2, 3, 0] == pytest.approx(x, abs=1e-4)
+
+
+def matrix_by_mmpose(center, scale, size: InputSize, udp: bool):
+    """Return the map of one box as MMPose 1.3.2 makes it, number by number."""
+    if udp:
+        factor = np.array([size.width - 1, size.height - 1]) / scale.astype(np.float64)
+        offset = factor * (-center.astype(np.float64) + 0.5 * scale.astype(np.float64))
+        matrix = np.concatenate([np.diag(factor), offset[:, None]], axis=1)
+        return matrix.astype(np.float32)
+    source = np.empty((3, 2), dtype=np.float32)
+    source[0] = center
+    source[1] = center[0] - 0.5 * np.float64(scale[0]), center[1]
+    source[2] = source[1, 0], source[1, 1] + (source[0, 0] - source[1, 0])
+    half_width, half_height = size.width / 2, size.height / 2
+    target = [[half_width, half_height], [0, half_height], [0, half_height + half_width]]
+    return cv2.getAffineTransform(source, np.array(target, dtype=np.float32))
+
+
+def boxes_of_all_kinds(rng: np.random.Generator):
+    corner, extent = rng.uniform(-300, 900, (50, 2)), rng.uniform(0, 600, (50, 2))
+    whole = rng.integers(-5, 30, (40, 4))
+    odd = rng.choice([0, -0.0, 1, 5, 320, 1e-30, 1e30, np.nan, np.inf, -np.inf], (60, 4))
+    usual = np.concatenate([corner, corner + extent], axis=1)
+    return np.concatenate([usual, whole, odd]).astype(np.float32)
+
+
+@pytest.mark.parametrize("udp", [False, True])
+@pytest.mark.parametrize("padding", [1.0, 1.25])
+@pytest.mark.parametrize("text", ["64x48", "40x56", "1x1"])
+def test_boxes_of_all_kinds_have_the_maps_and_crops_made_one_by_one(text, padding, udp):
+    size, boxes = InputSize.parse(text), boxes_of_all_kinds(np.random.default_rng(7))
+    with np.errstate(all="ignore"):
+        center, scale = boxes_to_center_scale(boxes, size, padding)
+        expected = [matrix_by_mmpose(*each, size, udp) for each in zip(center, scale, strict=True)]
+    found = crop_matrices(center, scale, size, udp)
+    assert found.dtype == expected[0].dtype
+    np.testing.assert_array_equal(found, np.stack(expected))
+    image = np.random.default_rng(1).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    sides = size.width, size.height
+    crops = [cv2.warpAffine(image, matrix, sides, flags=cv2.INTER_LINEAR) for matrix in expected]
+    np.testing.assert_array_equal(cut_crops([image] * len(boxes), found, size), np.stack(crops))
+
+
+def test_no_boxes_have_no_maps():
+    nothing = np.empty((0, 2), dtype=np.float32)
+    assert crop_matrices(nothing, nothing, SIZE, False).shape == (0, 2, 3)
+    assert crop_matrices(nothing, nothing, SIZE, True).shape == (0, 2, 3)
+
+
+def test_where_opencv_rounds_otherwise_its_own_maps_are_taken(monkeypatch):
+    solve = cv2.getAffineTransform
+    monkeypatch.setattr(cv2, "getAffineTransform", lambda *pair: np.nextafter(solve(*pair), 9))
+    affine._is_exact.cache_clear()
+    try:
+        center, scale = padded_box(10, 20, 100, 200, SIZE)
+        found = crop_matrix(center, scale, SIZE, udp=False)
+    finally:
+        affine._is_exact.cache_clear()
+    monkeypatch.undo()
+    expected = matrix_by_mmpose(center, scale, SIZE, udp=False)
+    np.testing.assert_array_equal(found, np.nextafter(expected, 9))

@@ -25,8 +25,11 @@ from posebench.networks.policies import CellNetwork, Policy, apply_policy
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction import crop_batches as crops_module
-from posebench.prediction.crops import crop_image, normalise
-from posebench.prediction.device_crops import normalise_tensor
+from posebench.prediction.crop_batches import image_order
+from posebench.prediction.crops import crop_image, cut_crops, normalise
+from posebench.prediction.decoding import WaitingOutputs
+from posebench.prediction.device_crops import UploadedImages, normalise_tensor
+from posebench.prediction.devices import Uploader
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
@@ -196,11 +199,11 @@ def test_crops_are_cut_once_for_policies_that_share_them(
     data = load(people)
     cut: Counter[InputSize] = Counter()
 
-    def counted(*arguments: Any, **options: Any) -> NDArray[np.uint8]:
-        cut[arguments[3]] += 1
-        return crop_image(*arguments, **options)
+    def counted(images: Any, matrices: Any, size: InputSize) -> NDArray[np.uint8]:
+        cut[size] += len(matrices)
+        return cut_crops(images, matrices, size)
 
-    monkeypatch.setattr(crops_module, "crop_image", counted)
+    monkeypatch.setattr(crops_module, "cut_crops", counted)
     policies: tuple[Policy, ...] = ("resample", "pool", "interpolate")
     outcomes = run([cell_of("simcc", OTHER, policy) for policy in policies], data, 4)
     assert cut == {OTHER: len(data[1])}
@@ -264,7 +267,7 @@ def test_a_network_and_a_decoder_that_fail_in_the_middle_leave_every_other_in_it
         for key in ("first", "last")
         for decoder in unbroken
     }
-    monkeypatch.setattr("posebench.prediction.predict.decode_by", decode)
+    monkeypatch.setattr("posebench.prediction.decoding.decode_by", decode)
     found = predict(runs, *data, **options)
     assert {key: tuple(own) for key, own in found.items()} == {
         key: run.decoders for key, run in runs.items()
@@ -300,8 +303,42 @@ def test_outputs_that_are_not_finite_fail_the_cell(
         return outputs
 
     bad = replace(cell, network=_Wrapped(cell.network, poisoned))  # type: ignore[arg-type]
-    (outcome,) = run([bad], load(people))
-    assert "64x48 are NaN or infinite" in str(outcome.failure)
+    data = load(people)
+    (outcome,) = run([bad], data)
+    row = image_order(data[1])[0]
+    where = f"box {data[1].ids[row]} of {data[0].images[data[1].image_index[row]].path.name}"
+    assert f"64x48 are NaN or infinite, first for {where}." in str(outcome.failure)
+
+
+@pytest.mark.parametrize("most", [1, 10**9])
+def test_outputs_that_wait_on_a_device_are_decoded_to_the_same_keypoints(
+    people: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    data = load(people)
+    cells = [cell_of("heatmap"), cell_of("simcc"), cell_of("rle")]
+    expected = run(cells, data, 3)
+    monkeypatch.setattr("posebench.prediction.predict.stay_on_device", lambda _: True)
+    monkeypatch.setattr("posebench.prediction.predict.WaitingOutputs", lambda: WaitingOutputs(most))
+    for one, other in zip(expected, run(cells, data, 3), strict=True):
+        assert one.predictions is not None and other.predictions is not None
+        np.testing.assert_array_equal(one.predictions.keypoints, other.predictions.keypoints)
+        scores = one.predictions.keypoint_scores, other.predictions.keypoint_scores
+        np.testing.assert_array_equal(*scores)
+
+
+def test_what_is_broken_in_outputs_that_wait_fails_the_cell_at_the_end(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posebench.prediction.predict.stay_on_device", lambda _: True)
+    cell = cell_of("heatmap", flip_test=False)
+
+    def poisoned(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(output * float("nan") for output in cell.network(x))
+
+    bad = replace(cell, network=_Wrapped(cell.network, poisoned))  # type: ignore[arg-type]
+    broken_one, sound = run([bad, cell], load(people), 3)
+    assert "NaN or infinite, first for box" in str(broken_one.failure)
+    assert sound.predictions is not None
 
 
 @pytest.mark.parametrize("damage", ["cut off", "gone"])
@@ -340,8 +377,10 @@ def test_crops_of_another_device_are_those_of_the_cpu(
 ) -> None:
     dataset, instances = load(people)
     request = crops_module.CropRequest(SIZE, input_size, replace(CropSpec(), udp=udp))
-    images = [torch.from_numpy(read_image(dataset.images[i].path)) for i in instances.image_index]
-    crops = crops_module.crops_on_device(images, instances.bbox_xyxy, request)
+    read = [read_image(dataset.images[i].path) for i in instances.image_index]
+    images = UploadedImages(read, Uploader(torch.device("cpu")))
+    boxes = crops_module.Boxes(instances.bbox_xyxy, instances.image_index)
+    crops = crops_module.crops_on_device(images, boxes.matrices(SIZE, request.spec), request)
     with crops_module.crop_batches(
         dataset, instances, Parallelism(100), requests=[], device=torch.device("cpu")
     ) as batches:

@@ -24,7 +24,7 @@ from posebench.datasets.synthetic import write_dataset
 from posebench.errors import DataError, EvaluationError
 from posebench.networks.codecs import decode_by
 from posebench.prediction import crop_batches, predict as predict_module, segments
-from posebench.prediction.crops import crop_image
+from posebench.prediction.crops import cut_crops
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.kept.parts import Span
@@ -81,12 +81,12 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """List the crops that are cut, by their size."""
     seen: list[tuple[int, ...]] = []
 
-    def counted(*arguments: Any, **options: Any) -> NDArray[np.uint8]:
-        crop = crop_image(*arguments, **options)
-        seen.append(crop.shape[:2])
-        return crop
+    def counted(*arguments: Any) -> NDArray[np.uint8]:
+        crops = cut_crops(*arguments)
+        seen.extend([crops.shape[1:3]] * len(crops))
+        return crops
 
-    monkeypatch.setattr(crop_batches, "crop_image", counted)
+    monkeypatch.setattr(crop_batches, "cut_crops", counted)
     return seen
 
 
@@ -209,12 +209,12 @@ torch.set_num_threads(1)
 import posebench.running.ready as ready
 ready._trial = lambda *_: None
 tests.segments._KEEP_EVERY, tests.segments._FIRST_BATCHES = 0.0, 1
-crop_image, left = tests.crop_image, iter(range(5 * tests.BATCH))
-def crop(*arguments, **options):
+cut_crops, left = tests.cut_crops, iter(range(5))
+def cut(*arguments):
     if next(left, None) is None:
         os.kill(os.getpid(), {signal.SIGKILL})
-    return crop_image(*arguments, **options)
-tests.crop_batches.crop_image = crop
+    return cut_crops(*arguments)
+tests.crop_batches.cut_crops = cut
 data = tests.DataRequest({str(scenes)!r})
 workload = tests.load_workload(data, tests.ScoringOptions(), lambda *_: None)
 tests.run([Path({str(nets[0])!r})], workload, Path({str(tmp_path / "kept")!r}))
@@ -311,7 +311,7 @@ def test_a_decoder_that_fails_leaves_the_others_alone(
         return decode_by(decoder, *arguments)  # type: ignore[arg-type]
 
     run(nets[:1], workload, tmp_path / "whole", decoders=("dark", "argmax"))
-    monkeypatch.setattr(predict_module, "decode_by", decode)
+    monkeypatch.setattr("posebench.prediction.decoding.decode_by", decode)
     cells = run(nets[:1], workload, tmp_path / "kept", decoders=("dark", "udp", "argmax"))
     assert [cell.result.status for cell in cells] == ["ok", "failed", "ok"]
     assert cells[1].result.reason == "udp cannot"
@@ -351,3 +351,22 @@ def test_progress_starts_where_the_killed_run_was(
     )
     count = len(workload.instances)
     assert shown[0] == (4 * BATCH, count) and shown[-1] == (count, count)
+
+
+def test_a_run_that_goes_on_keeps_the_batches_that_were_tried(
+    nets: list[Path], workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU the size of batches is found by trying, which may end otherwise another time."""
+    tried: list[int] = []
+
+    def probed(networks: Sequence[Any], _device: torch.device) -> int:
+        tried.append(len(networks))
+        return BATCH if len(tried) == 1 else 2 * BATCH
+
+    monkeypatch.setattr("posebench.running.run_pass.probed_batch", probed)
+    killed(monkeypatch, 4, nets[:1], workload, tmp_path / "kept", probed=True)
+    assert {path.name.split(".")[1] for path in parts(tmp_path / "kept")} == {f"batch{BATCH}"}
+    run(nets[:1], workload, tmp_path / "kept", probed=True)
+    assert tried == [1]
+    run(nets[:1], workload, tmp_path / "whole")
+    same(tmp_path / "kept", tmp_path / "whole")

@@ -35,3 +35,19 @@ def test_a_terminal_gets_a_bar_for_each_label(monkeypatch: pytest.MonkeyPatch) -
     assert "net[best]" in shown and "other" in shown
     assert "3/3" in shown
     assert "instances/s" in shown
+
+
+def test_steps_share_a_bar_or_have_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [("one: latency", 0, 2), ("one: batch size 8", 1, 2), ("measuring", 2, 2)]
+    shown = {}
+    for name, stream in {"terminal": Terminal(), "file": io.StringIO()}.items():
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        with progress_bars("steps", lines=True) as report:
+            for step in steps:
+                report(*step)
+        shown[name] = stream.getvalue()
+    expected = "0 of 2: one: latency\n1 of 2: one: batch size 8\n2 of 2: measuring\n"
+    assert shown["file"] == expected
+    assert "measuring" in shown["terminal"] and "2/2" in shown["terminal"]
+    assert shown["terminal"].splitlines()[-1].count("latency") == 0

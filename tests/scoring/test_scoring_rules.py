@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from posebench.datasets.keypoints import COCO
 from posebench.errors import DataError, EvaluationError
 from posebench.prediction.predictions import Predictions, check_finite, group_by_image
-from posebench.scoring.nms import apply_nms, oks_nms, soft_oks_nms
+from posebench.scoring.matching.detections import result_columns
+from posebench.scoring.nms import _one_by_one, apply_nms, oks_nms, soft_oks_nms
 from posebench.scoring.rescoring import rescore
-from posebench.scoring.results_json import read_coco_results, to_coco_results
+from posebench.scoring.results_json import chosen_columns, read_coco_results, to_coco_results
 
 SIGMAS = np.asarray(COCO.sigmas, dtype=np.float32)
 
@@ -67,6 +69,22 @@ def _crowd(count: int, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[A
     offsets = rng.choice([0.0, 200.0, 400.0], count)[:, None, None]
     keypoints = shape + offsets + rng.normal(0, 1, (count, 17, 2))
     return keypoints.astype(np.float32), rng.uniform(0, 1, count), rng.uniform(3e3, 6e3, count)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 25, 120])
+@pytest.mark.parametrize("threshold", [0.3, 0.9, 1.0])
+def test_hard_nms_of_all_pairs_at_once_is_that_of_one_pose_after_the_other(
+    count: int, threshold: float
+) -> None:
+    keypoints, scores, areas = _crowd(count, 5)
+    scores = scores.round(1)  # so that several are equal
+    if count > 2:
+        keypoints[1] = np.nan
+    order = np.argsort(scores, kind="stable")[::-1].astype(np.int64)
+    expected = _one_by_one(order, keypoints, areas, SIGMAS, threshold)
+    found = oks_nms(keypoints, scores, areas, SIGMAS, threshold)
+    assert found.dtype == expected.dtype
+    assert found.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -165,3 +183,19 @@ def test_shapes_and_nans_are_caught() -> None:
     made.keypoints[2, 5, 1] = np.nan
     with pytest.raises(EvaluationError, match=f"1 of 3 .* image {made.image_ids[2]}"):
         check_finite(made)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_of_chosen_predictions_are_those_of_their_rows(dtype: Any) -> None:
+    made = predictions(9)
+    made = replace(made, keypoints=made.keypoints.astype(dtype) / 3)
+    scores, keep = np.arange(9, dtype=np.float32) / 7, np.array([4, 0, 8])
+    found = chosen_columns(made, scores, keep, 3)
+    expected = result_columns(to_coco_results(made, scores, keep, 3), 17)
+    assert expected is not None and found.bbox_xywh is not None
+    np.testing.assert_array_equal(found.category_ids, expected.category_ids)
+    np.testing.assert_array_equal(found.bbox_xywh, expected.bbox_xywh)
+    for name in ("image_ids", "keypoints", "keypoint_scores", "scores", "areas"):
+        one, other = (getattr(each.detections, name) for each in (found, expected))
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)

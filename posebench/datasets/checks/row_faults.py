@@ -19,7 +19,7 @@ from posebench.datasets.keypoints import KEYPOINT_SETS
 # A field's name, its fault, and what the value may mean.
 Fault = tuple[str, str, str | None]
 _LARGEST_ID = 2.0**63
-_LARGEST_SCORE = 3e38
+LARGEST_SCORE = 3e38
 
 
 def fault_findings(
@@ -45,7 +45,7 @@ def fault_findings(
 def box_fault(row: Any) -> Fault | None:
     """Return the fault of a detected box, or None."""
     fault = _ids_fault(row) or _number_fault(row, "score") or _box_fault(row, "bbox", needed=True)
-    if fault is None and abs(row["score"]) > _LARGEST_SCORE:
+    if fault is None and abs(row["score"]) > LARGEST_SCORE:
         return "score", "does not fit 32 bits", None
     return fault
 

@@ -66,16 +66,24 @@ def images_sha256(paths: Sequence[Path]) -> str:
 
 
 def _file_hashes(paths: Sequence[Path]) -> list[str]:
-    folders = {path.parent: path.parent.resolve() for path in paths}
+    parents = [path.parent for path in paths]
+    folders = {parent: parent.resolve() for parent in set(parents)}
     pixels = {folder: _pixel_hashes(folder) for folder in folders}
     used = set(folders.values())
     for folder in used:
         _KNOWN[folder] = _KNOWN.pop(folder) if folder in _KNOWN else _read_index(folder)
+    facts = [
+        _kept_facts(path, _KNOWN[folders[parent]])
+        for path, parent in zip(paths, parents, strict=True)
+    ]
+    unread = [index for index, found in enumerate(facts) if found is None]
     with ThreadPoolExecutor(_THREADS) as threads:
-        facts = list(threads.map(lambda path: _facts(path, _KNOWN[folders[path.parent]]), paths))
+        read = threads.map(_facts, (paths[index] for index in unread))
+        for index, found in zip(unread, read, strict=True):
+            facts[index] = found
     learnt = dict.fromkeys(used, 0)
-    for path, found in zip(paths, facts, strict=True):
-        folder = folders[path.parent]
+    for path, parent, found in zip(paths, parents, facts, strict=True):
+        folder = folders[parent]
         if found is not None and _KNOWN[folder].get(path.name) != found:
             _KNOWN[folder][path.name] = found
             learnt[folder] += found[0]
@@ -84,7 +92,7 @@ def _file_hashes(paths: Sequence[Path]) -> list[str]:
             _write_index(folder)
     _forget_beyond(_MOST_KNOWN, used)
     hashes = (("unreadable" if found is None else found[2]) for found in facts)
-    return [pixels[path.parent].get(file, file) for path, file in zip(paths, hashes, strict=True)]
+    return [pixels[parent].get(file, file) for parent, file in zip(parents, hashes, strict=True)]
 
 
 def _forget_beyond(most: int, used: set[Path]) -> None:
@@ -96,13 +104,22 @@ def _forget_beyond(most: int, used: set[Path]) -> None:
         count -= len(_KNOWN.pop(folder))
 
 
-def _facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
-    """Return the facts of a file, from the cache if it has not changed."""
+def _kept_facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
+    """Return the facts of a file that are known, None if there are none or it has changed."""
+    found = known.get(path.name)
+    if found is None:
+        return None
     try:
         status = path.stat()
-        found = known.get(path.name)
-        if found is not None and found[:2] == (status.st_size, status.st_mtime_ns):
-            return found
+    except OSError:
+        return None
+    return found if found[:2] == (status.st_size, status.st_mtime_ns) else None
+
+
+def _facts(path: Path) -> _Facts | None:
+    """Read a file and return its facts, None if it cannot be read."""
+    try:
+        status = path.stat()
         return status.st_size, status.st_mtime_ns, sha256_of(path)
     except OSError:
         return None

@@ -12,8 +12,9 @@ from posebench.checkpoints.graphs.exported import ExportedNetwork
 from posebench.errors import UnsupportedExecutionError
 from posebench.networks.model import Network, PoseModel
 from posebench.networks.policies import CellNetwork
-from posebench.prediction.devices import check_device
+from posebench.prediction.devices import allow_tf32, check_device
 from posebench.prediction.engines.compiled import compile_network
+from posebench.prediction.engines.cuda_graphs import LAUNCHING, CudaNetwork, GraphedRuns
 from posebench.prediction.engines.onnxruntime_engine import onnxruntime_network
 from posebench.prediction.engines.openvino_engine import openvino_network
 from posebench.prediction.engines.quantising import Calibration
@@ -22,9 +23,9 @@ from posebench.prediction.execution import Engine, Execution, Parallelism, Preci
 
 # The precisions of each engine; whether this processor and network support one shows on trying.
 PRECISIONS_OF: dict[Engine, tuple[Precision, ...]] = {
-    "torch": ("fp32", "bf16", "fp16"),
-    "eager": ("fp32",),
-    "compile": ("fp32", "bf16", "fp16"),
+    "torch": ("fp32", "tf32", "bf16", "fp16"),
+    "eager": ("fp32", "tf32"),
+    "compile": ("fp32", "tf32", "bf16", "fp16"),
     "onnxruntime": ("fp32", "int8"),
     "openvino": ("fp32", "bf16", "fp16", "int8"),
 }
@@ -57,6 +58,11 @@ def check_execution(network: Network, execution: Execution, *, elsewhere: bool =
         raise UnsupportedExecutionError(
             f"The engine {engine} does not run this network in {execution.precision}.",
             hint=f"It runs it in {', '.join(offered[engine])}.",
+        )
+    if execution.precision == "tf32" and execution.device == "cpu":
+        raise UnsupportedExecutionError(
+            "tf32 is a precision of NVIDIA's GPUs: a CPU computes float32 as fp32.",
+            hint="Choose the precision fp32, or a device such as cuda.",
         )
     if execution.device != "cpu" and engine in ("onnxruntime", "openvino"):
         raise UnsupportedExecutionError(
@@ -103,10 +109,15 @@ def execute(
     published = not is_optimised(network)
     layout = torch.contiguous_format if published else torch.channels_last
     dtype, device = DTYPES.get(execution.precision), torch.device(execution.device)
-    in_torch = TorchNetwork(network, device, layout, dtype)
+    ready: Network = TorchNetwork(network, device, layout, dtype)
+    tf32 = execution.precision == "tf32"
     if engine == "compile":
-        compiled = compile_network(
-            in_torch, size, batch_size=parallelism.batch_size, device=execution.device
-        )
-        return replace(cell, network=compiled)
-    return replace(cell, network=in_torch, flips_apart=published)
+        with LAUNCHING:
+            allow_tf32(tf32)
+            ready = compile_network(
+                ready, size, batch_size=parallelism.batch_size, device=execution.device
+            )
+    if device.type == "cuda":
+        run = GraphedRuns(ready, device) if engine == "torch" else ready
+        ready = CudaNetwork(ready, device, tf32, run)
+    return replace(cell, network=ready, flips_apart=published and engine != "compile")

@@ -10,11 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from posebench.errors import MissingExtraError, UnsupportedExecutionError
+from posebench.errors import MissingExtraError, PosebenchError, UnsupportedExecutionError
 from posebench.networks.model import Network
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
 
+# Tools that torch looks for, how it says that there is none, and what to install.
+_TOOLS = (
+    ("a C++ compiler", "compiler found", "one, such as g++"),
+    ("Triton", "working triton installation", "it: pip install triton"),
+)
 # A compiler and a CUDA graph's memory serve one thread at a time.
 _COMPILING = threading.Lock()
 
@@ -90,18 +95,28 @@ def compile_network(
         try:
             result(torch.zeros(batch_size, 3, size.height, size.width))
         except Exception as error:  # dynamo, inductor and compilers share no base class but this
-            # If the compiler failed, dynamo's own first line says only that it did.
-            cause = getattr(error, "inner_exception", error)
-            reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
-            if "compiler found" in reason:
-                raise MissingExtraError(
-                    f"torch.compile needs a C++ compiler: {reason}",
-                    hint="Install one, such as g++. The engine torch runs without.",
-                ) from error
-            raise UnsupportedExecutionError(
-                f"torch.compile cannot compile this network: {reason}",
-                hint="The engine torch runs everywhere.",
-            ) from error
+            raise _refusal(error) from error
         finally:
             torch.set_num_threads(threads)
     return result
+
+
+def _refusal(error: Exception) -> PosebenchError:
+    """Return what a failure means: a tool that is missing, or a step that does not work."""
+    from torch._dynamo.exc import BackendCompilerFailed, TorchDynamoException
+
+    # If the compiler failed, dynamo's own first line says only that it did.
+    cause = getattr(error, "inner_exception", error)
+    reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
+    for tool, said, example in _TOOLS:
+        if said in reason:
+            return MissingExtraError(
+                f"torch.compile needs {tool}: {reason}",
+                hint=f"Install {example}. The engine torch runs without.",
+            )
+    traced = isinstance(error, BackendCompilerFailed) or not isinstance(error, TorchDynamoException)
+    step = "compile the code of" if traced else "trace"
+    return UnsupportedExecutionError(
+        f"torch.compile (torch {torch.__version__}) cannot {step} this network: {reason}",
+        hint="The engine torch runs everywhere.",
+    )

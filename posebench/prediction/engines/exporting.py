@@ -93,17 +93,22 @@ def require(*modules: str, extra: str) -> None:
 
 
 def check_answers(
-    network: Network, exported: ExportedNetwork, size: InputSize, tolerance: float
+    network: Network,
+    exported: ExportedNetwork,
+    size: InputSize,
+    tolerance: float,
+    *,
+    crops: int = 3,
 ) -> None:
-    """Check that an export answers as its network does.
+    """Check that an export answers as its network does, for a number of noise crops.
 
     `tolerance` is how far outputs may lie apart, relative to the largest one. Raises
     `UnsupportedExecutionError` if they lie farther apart.
     """
-    # Three crops: the graph was traced with two.
-    crops = noise_crops(3, size)
+    # By default three crops: the graph was traced with two.
+    noise = noise_crops(crops, size)
     with torch.inference_mode():
-        wanted, outputs = network(crops), exported(crops)
+        wanted, outputs = network(noise), exported(noise)
     if [each.shape for each in wanted] != [each.shape for each in outputs]:
         raise UnsupportedExecutionError(
             "The export's outputs have other shapes than its network's."

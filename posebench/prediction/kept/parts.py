@@ -21,6 +21,7 @@ from posebench.prediction.kept.predictions import CachedFile, read_arrays, write
 from posebench.prediction.predictions import Predictions
 
 _log = logging.getLogger(__name__)
+_BATCH = re.compile(r"\.batch(\d+)\.")
 _SPAN = re.compile(r"\.(\d+)-(\d+)\.part\.npz$")
 
 
@@ -65,6 +66,15 @@ def read_parts(file: CachedFile, batch_size: int, span: Span) -> list[Part]:
             break
         parts.append(Part(start, spans[start], predictions, seconds))
     return parts
+
+
+def kept_batch_size(file: CachedFile) -> int | None:
+    """Return how many instances the batches of kept parts have, None where nothing is kept."""
+    found = (
+        _BATCH.search(path.name)
+        for path in sorted(file.path.parent.glob(f"{file.path.stem}.batch*.0-*.part.npz"))
+    )
+    return next((int(match[1]) for match in found if match), None)
 
 
 def write_part(file: CachedFile, batch_size: int, part: Part) -> None:

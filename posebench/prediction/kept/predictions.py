@@ -171,7 +171,7 @@ def write_arrays(file: CachedFile, predictions: Predictions, **numbers: float) -
     arrays[_CHECKSUM] = np.array(_checksum(arrays))
     try:
         with put_when_written(file.path) as temporary:
-            np.savez_compressed(temporary, **arrays)
+            np.savez(temporary, **arrays)
     except OSError as error:
         raise DataError(f"{file.path} cannot be written: {error.strerror or error}.") from None
 

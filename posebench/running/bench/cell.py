@@ -19,7 +19,7 @@ from posebench.networks.codecs import decode_by
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
 from posebench.prediction import devices
-from posebench.prediction.crop_batches import CropBatch
+from posebench.prediction.crop_batches import Boxes, CropBatch
 from posebench.prediction.device_decoding import decode_on_device
 from posebench.prediction.devices import Uploader, synchronise
 from posebench.prediction.execution import Parallelism
@@ -187,8 +187,9 @@ class CellBench:
 
     def _inputs(self, row: int) -> Tensor:
         """Return the network's input (1, 3, H, W) of one instance, cut anew."""
-        one = np.array([row])
-        batch = CropBatch(self._images, self.place.workload.instances, one, self._uploader)
+        every, one = self.place.workload.instances, slice(row, row + 1)
+        boxes = Boxes(every.bbox_xyxy[one], every.image_index[one])
+        batch = CropBatch(self._images, boxes, np.arange(1), self._uploader)
         return batch.inputs(self.cell.crops)[0]
 
     def _forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -243,6 +244,11 @@ def steps_of(settings: BenchSettings) -> int:
     """Return how many steps a cell takes."""
     # Loading, two latencies, the data path, whole evaluations, the machine's limits.
     return 6 + len(settings.batch_sizes) + settings.parity
+
+
+def timed_steps(settings: BenchSettings) -> int:
+    """Return how many of them take the budget's time: all but loading and parity."""
+    return steps_of(settings) - 1 - settings.parity
 
 
 def bench_cell(

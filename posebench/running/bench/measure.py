@@ -9,6 +9,7 @@ from posebench.checkpoints import Checkpoint
 from posebench.errors import CheckpointError, UnsupportedExecutionError
 from posebench.prediction.devices import check_device
 from posebench.prediction.engines import check_execution
+from posebench.prediction.engines.batch_probe import probed_batch
 from posebench.prediction.execution import Execution
 from posebench.prediction.predict import NetworkRun, Outcome
 from posebench.prediction.predictions import Predictions
@@ -27,7 +28,7 @@ from posebench.running.plan import PlannedCell
 from posebench.running.ready import ReadyNetworks
 from posebench.running.reasons import reason_of
 from posebench.running.request import RunRequest, SentDisplay
-from posebench.running.resources import set_up_process, share_out
+from posebench.running.resources import is_probed, set_up_process, share_out
 from posebench.running.scored import FinishedCell, score_cell
 from posebench.running.storing import store_cell
 from posebench.running.workload import Workload
@@ -75,9 +76,13 @@ class MeasureWorker:
         step("loading")
         checkpoint = self._loaded.load(cell.runs.source)
         workload = self._workloads[cell.runs.key.workload]
-        place = BenchPlace(workload, self._parallelism, check_device(execution.device))
+        device = check_device(execution.device)
         cost = cell.result.gflops, execution.precision
-        run = self._run(cell, checkpoint, execution)
+        run, parallelism = self._run(cell, checkpoint, execution), self._parallelism
+        if is_probed(self._request.all_resources, execution.device):
+            batch_size = probed_batch([(run.network, run.flip_test)], device)
+            parallelism = replace(parallelism, batch_size=batch_size)
+        place = BenchPlace(workload, parallelism, device)
         speed, predictions = bench_cell(run, cost, place, self._settings, step)
         done = _scored(cell.result, predictions, workload)
         if self._settings.parity:
@@ -120,8 +125,8 @@ class _Steps:
         self._total = total
         self._done = 0
 
-    def __call__(self, _step: str) -> None:
-        self._display.progress(self._label, self._done, self._total)
+    def __call__(self, step: str) -> None:
+        self._display.progress(f"{self._label}: {step}", self._done, self._total)
         self._done += 1
 
 

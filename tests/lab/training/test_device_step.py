@@ -18,9 +18,7 @@ from posebench.lab.training.state import new_state
 from posebench.lab.training.steps import host_step, output_shapes
 from posebench.networks.spec import CropSpec
 
-GPU = pytest.param(
-    "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-)
+GPU = pytest.param("cuda", marks=pytest.mark.gpu)
 
 
 @pytest.fixture(scope="module")

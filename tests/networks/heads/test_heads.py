@@ -12,6 +12,8 @@ import pytest
 import torch
 from key_lists import KEYS
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.native import save_checkpoint
@@ -183,3 +185,13 @@ def test_every_published_network_is_recognised(path: Path) -> None:
     assert {HEADS[found["head.kind"]].codec.paradigm} == told
     assert (found["head.kind"] == "rle") == ("_rle" in path.name)
     assert found["codec.kind"] == HEADS[found["head.kind"]].codec.kind
+
+
+@pytest.mark.slow
+def test_operations_of_all_heads_are_counted_as_torch_counts_them() -> None:
+    for each in EXAMPLES:
+        model = small_model(each)
+        theirs = FlopCounterMode(display=False)
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), theirs:
+            model(torch.zeros(1, 3, SIZE.height, SIZE.width))
+        assert count_gflops(model, SIZE) == theirs.get_total_flops() / 2e9

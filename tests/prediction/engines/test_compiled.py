@@ -89,10 +89,31 @@ def test_what_cannot_be_compiled_is_known_beforehand(monkeypatch: pytest.MonkeyP
         raise RuntimeError("graph break\nand a long story")
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
-    with pytest.raises(UnsupportedExecutionError, match=r"graph break\n") as got:
+    with pytest.raises(UnsupportedExecutionError, match=r"code of .* graph break\n") as got:
         compile_network(small_model("heatmap"), SIZE, batch_size=1)
     assert "The engine torch runs everywhere" in str(got.value.hint)
     assert torch.get_num_threads() == 1
+
+
+def test_what_cannot_be_traced_is_told_from_what_does_not_compile() -> None:
+    model = small_model("heatmap")
+
+    def untraceable(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (x * 2,) if x.sum() > 0 else (x,)
+
+    model.forward = untraceable  # type: ignore[method-assign]
+    with pytest.raises(UnsupportedExecutionError, match="cannot trace this network") as got:
+        compile_network(model, SIZE, batch_size=1)
+    assert "C++" not in str(got.value) and torch.__version__ in str(got.value)
+
+
+def test_a_gpu_without_triton_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_triton(graph: Any, crops: Any, **options: Any) -> Any:
+        raise RuntimeError("Cannot find a working triton installation.")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=no_triton))
+    with pytest.raises(MissingExtraError, match="needs Triton"):
+        compile_network(small_model("heatmap"), SIZE, batch_size=1)
 
 
 def test_a_machine_without_a_compiler_is_told_from_a_network_that_does_not_compile(

@@ -15,8 +15,9 @@ from posebench.checkpoints import load_checkpoint
 from posebench.checkpoints.graphs.exported import ExportedNetwork
 from posebench.checkpoints.graphs.openvino import OpenvinoSession, Requests
 from posebench.errors import UnsupportedExecutionError
+from posebench.prediction.engines import openvino_engine
 from posebench.prediction.engines.exporting import onnx_graph
-from posebench.prediction.engines.openvino_engine import openvino_network
+from posebench.prediction.engines.openvino_engine import FixedBatches, openvino_network
 from posebench.prediction.execution import Execution, Precision
 
 pytest.importorskip("onnx")
@@ -54,6 +55,34 @@ def test_outputs_equal_torch(paradigm: str) -> None:
     with torch.inference_mode():
         for count in (1, 2, 5):
             assert gap(network(CROPS[:count]), model(CROPS[:count])) < 1e-5
+
+
+@pytest.mark.parametrize("paradigm", ["heatmap", "simcc"])
+def test_crops_that_do_not_fill_a_batch_are_answered_as_in_a_full_one(paradigm: str) -> None:
+    network = on_openvino(paradigm)
+    many = torch.cat((CROPS, CROPS.flip(0), CROPS.flip(-1), CROPS.flip(-2)))
+    whole = network(many)
+    for count in (1, 2, 3, 7, 8, 9, 13):
+        for first in (0, 5):
+            part = slice(first, first + count)
+            for one, other in zip(network(many[part]), whole, strict=True):
+                torch.testing.assert_close(one, other[part], rtol=0, atol=0)
+
+
+def test_a_batch_is_compiled_when_it_is_first_called_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[int] = []
+    compute = openvino_engine._compute
+
+    def counted(model: Any, *how: Any) -> Any:
+        compiled.append(model.inputs[0].get_shape()[0])
+        return compute(model, *how)
+
+    monkeypatch.setattr(openvino_engine, "_compute", counted)
+    network = on_openvino("simcc")
+    assert compiled == [8]
+    for count in (16, 1, 3, 20, 1):
+        network(torch.zeros(count, 3, 64, 48))
+    assert compiled == [8, 1, 4]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -106,8 +135,10 @@ def test_int8_is_near() -> None:
     model = small_model("simcc")
     network = openvino_network(model, SIZE, Execution("openvino", "int8"), CROPS.numpy, 1)
     assert isinstance(network.session, OpenvinoSession)
-    assert isinstance(network.session.compute, Requests)
-    assert network.session.compute.computes_in("u8", "i8")
+    assert isinstance(network.session.compute, FixedBatches)
+    requests = network.session.compute.of(8)
+    assert isinstance(requests, Requests)
+    assert requests.computes_in("u8", "i8")
     with torch.inference_mode():
         assert 1e-4 < gap(network(CROPS), model(CROPS)) < 0.2
 

@@ -78,7 +78,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def forbid() -> None:
         monkeypatch.setattr(predict_module, "predict_outputs", fail)
-        for name in ("dataset_image", "crop_image"):
+        for name in ("dataset_image", "cut_crops"):
             monkeypatch.setattr(crop_batches, name, fail)
         monkeypatch.setattr(planning, "count_gflops", fail)
 
@@ -127,7 +127,7 @@ def test_a_decoder_that_fails_leaves_the_others_alone(
             raise EvaluationError("too dark")
         return decode_by(decoder, *arguments)
 
-    monkeypatch.setattr(predict_module, "decode_by", failing)
+    monkeypatch.setattr("posebench.prediction.decoding.decode_by", failing)
     path = small_checkpoint(tmp_path / "net.safetensors")
     cells = run(path, workload, decoders=("own", "dark", "udp"))
     assert [cell.result.reason for cell in cells] == [None, "too dark", None]

@@ -21,7 +21,7 @@ from posebench.results.speed import Speed
 from posebench.results.store import StoredCell, read_run
 from posebench.running.bench.cell import BenchSettings, steps_of
 from posebench.running.bench.measure import MeasureWorker
-from posebench.running.bench.run import StepDisplay, measurement
+from posebench.running.bench.run import StepDisplay, measurement, plan_line
 from posebench.running.bench.timing import Budget
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import Storage
@@ -97,6 +97,8 @@ def test_a_cell_whose_process_is_killed_fails_alone_and_what_is_done_is_kept(fol
     steps = steps_of(BRIEF)
     counts = [(done, total) for label, done, total in shown if label == "measuring"]
     assert counts[-1] == (2 * steps, 3 * steps)
+    labels = [label for label, *_ in shown]
+    assert any(each.endswith("simcc_64x48_native_flip_argmax: batch size 3") for each in labels)
     # What is measured stays; a cell that failed is tried again where that is asked for.
     before = [cell.result for cell in read_run(folder / "out").cells]
     left = [name.split("gt_")[1] for name in measured(asked, measurement(BRIEF))]
@@ -115,6 +117,14 @@ def test_timings_of_two_settings_do_not_mix(folder: Path) -> None:
         measured(asked, measurement(other))
     with pytest.raises(UsageError, match="do not mix"):
         run_suite(asked, StepDisplay(BRIEF, lambda *_: None))
+
+
+def test_the_plan_says_how_long_it_takes_at_least() -> None:
+    settings = BenchSettings(Budget(5, seconds=2.0, warmup=0.5), batch_sizes=(1, 8), parity=True)
+    line = plan_line(settings, 12)
+    assert "12 cells in 9 steps each" in line
+    assert "at least 4 min" in line  # 12 cells, 7 steps of 2.5 s
+    assert "1 cell in" in plan_line(settings, 1) and "at least 18 s" in plan_line(settings, 1)
 
 
 @pytest.fixture

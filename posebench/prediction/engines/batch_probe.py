@@ -1,0 +1,74 @@
+"""How many crops a batch has on a GPU: as many as pay, found by trying."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from posebench.networks.policies import CellNetwork
+from posebench.prediction.devices import synchronise
+from posebench.prediction.flip import predict_outputs
+
+_log = logging.getLogger(__name__)
+BATCH_SIZES = (64, 128, 256, 512)
+# A larger batch takes more memory; it has to be so many times as fast.
+_PAYS = 1.03
+# Seconds of a batch beside which those that it takes to start do not count.
+_LONG = 0.1
+# Calls of a size before it is timed, in which a CUDA graph is recorded, and calls that are timed.
+_WARM_UP, _TIMED = 3, 4
+
+
+def fastest_batch(rate: Callable[[int], float], sizes: Sequence[int] = BATCH_SIZES) -> int:
+    """Return the smallest batch that is about as fast as any, by crops per second.
+
+    `rate` raises `RuntimeError` for a size that memory does not hold; larger ones are not tried.
+    """
+    rates: dict[int, float] = {}
+    for size in sizes:
+        try:
+            rates[size] = rate(size)
+        except RuntimeError as error:
+            _log.info("Batches of %d crops do not run: %s", size, str(error).partition("\n")[0])
+            break
+        if size / rates[size] > _LONG:
+            break
+    fastest = max(rates.values(), default=0.0)
+    best = next((size for size, each in rates.items() if each * _PAYS >= fastest), sizes[0])
+    tried = ", ".join(f"{size}: {each:.0f}" for size, each in rates.items())
+    _log.info("Batches have %d crops; crops/s of the network alone by batch: %s.", best, tried)
+    return best
+
+
+def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.device) -> int:
+    """Return the batch size for networks that run together, each with or without flip test."""
+
+    def rate(size: int) -> float:
+        total = 0.0
+        for network, flip_test in networks:
+            sides = network.input_size.height, network.input_size.width
+            crops = torch.zeros((size, 3, *sides), device=device)
+            crops = crops.contiguous(memory_format=torch.channels_last)
+            total += _seconds(network, flip_test, crops)
+        return size / total
+
+    try:
+        return fastest_batch(rate)
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _seconds(network: CellNetwork, flip_test: bool, crops: torch.Tensor) -> float:
+    start = 0.0
+    with torch.inference_mode():
+        for call in range(_WARM_UP + _TIMED):
+            if call == _WARM_UP:
+                synchronise(crops.device)
+                start = time.perf_counter()
+            predict_outputs(network, crops, flip_test, apart=network.flips_apart)
+        synchronise(crops.device)
+    return (time.perf_counter() - start) / _TIMED

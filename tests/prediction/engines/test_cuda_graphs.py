@@ -1,0 +1,179 @@
+"""When a CUDA graph runs a network, with stand-ins for the GPU, which test_gpu.py has."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from small_run import SIZE, small_model
+
+from posebench.errors import UnsupportedExecutionError
+from posebench.networks.policies import apply_policy
+from posebench.prediction.devices import allow_tf32
+from posebench.prediction.engines import check_execution
+from posebench.prediction.engines.batch_probe import fastest_batch, probed_batch
+from posebench.prediction.engines.cuda_graphs import CudaNetwork, GraphedRuns, Run
+from posebench.prediction.execution import Execution
+
+CPU = torch.device("cpu")
+
+
+def double(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return (x * 2, x.sum(dim=(1, 2, 3)))
+
+
+class Gpu:
+    """Records networks as `answer` says; a graph takes `graph_seconds`, the network 1 s."""
+
+    def __init__(self, answer: Run = double, graph_seconds: float = 0.5) -> None:
+        self.recorded: list[tuple[int, ...]] = []
+        self.replays = 0
+        self._answer = answer
+        self._seconds = graph_seconds
+        self._graphs: list[Run] = []
+
+    def record(self, _run: Run, x: torch.Tensor) -> Run:
+        self.recorded.append(tuple(x.shape))
+
+        def replay(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            self.replays += 1
+            return self._answer(x)
+
+        self._graphs.append(replay)
+        return replay
+
+    def seconds(self, run: Run, _x: torch.Tensor) -> float:
+        return self._seconds if run in self._graphs else 1.0
+
+    def runs(self) -> GraphedRuns:
+        return GraphedRuns(double, CPU, self.record, self.seconds)
+
+
+def crops(count: int) -> torch.Tensor:
+    return torch.randn(count, 3, 4, 4, generator=torch.Generator().manual_seed(count))
+
+
+def answers(runs: GraphedRuns, *counts: int) -> None:
+    for count in counts:
+        for one, other in zip(runs(crops(count)), double(crops(count)), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_a_size_that_comes_again_is_recorded_once_and_then_replayed() -> None:
+    gpu = Gpu()
+    runs = gpu.runs()
+    answers(runs, 4, 4, 4, 4, 3)
+    assert gpu.recorded == [(4, 3, 4, 4)]
+    assert gpu.replays == 1 + 3  # once to compare
+    answers(runs, 3)
+    assert gpu.recorded == [(4, 3, 4, 4), (3, 3, 4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "why"),
+    [
+        (Gpu(answer=lambda x: (x * 2.000001, double(x)[1])), "its answers differ"),
+        (Gpu(graph_seconds=0.99), "it is not faster"),
+    ],
+)
+def test_a_graph_that_answers_otherwise_or_does_not_pay_is_left(
+    gpu: Gpu, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="posebench")
+    runs = gpu.runs()
+    answers(runs, 4, 4, 4, 4)
+    assert len(gpu.recorded) == 1 and gpu.replays == 1
+    assert why in caplog.text
+
+
+def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="posebench")
+    tried: Counter[int] = Counter()
+
+    def fails(_run: Run, x: torch.Tensor) -> Run:
+        tried[len(x)] += 1
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    answers(GraphedRuns(double, CPU, fails, lambda *_: 1.0), 4, 4, 4)
+    assert tried == {4: 1}
+    assert "operation not permitted when stream is capturing" in caplog.text
+
+
+@pytest.fixture
+def tf32() -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@pytest.mark.usefixtures("tf32")
+def test_networks_of_both_precisions_set_their_own_while_they_start() -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        seen.append(found)
+        return (x,)
+
+    model: Any = small_model("heatmap")
+    allow_tf32(True)
+    exact, rounded = (CudaNetwork(model, CPU, each, run) for each in (False, True))
+    for network in (exact, rounded, exact):
+        network(crops(1))
+    assert seen == [(False, False), (True, True), (False, False)]
+    assert (exact.spec, exact.stride, exact.fixed_size) == (model.spec, model.stride, None)
+
+
+def test_tf32_is_refused_on_a_cpu_and_by_other_engines() -> None:
+    model = small_model("heatmap")
+    with pytest.raises(UnsupportedExecutionError, match="precision of NVIDIA's GPUs"):
+        check_execution(model, Execution("torch", "tf32"))
+    with pytest.raises(UnsupportedExecutionError, match="does not run this network in tf32"):
+        check_execution(model, Execution("openvino", "tf32"))
+    check_execution(model, Execution("torch", "tf32", "cuda"), elsewhere=True)
+
+
+@pytest.mark.parametrize(
+    ("rates", "chosen"),
+    [
+        ({64: 7764, 128: 14000, 256: 19890, 512: 20000}, 256),
+        ({64: 10676, 128: 10700, 256: 12559, 512: 12719}, 256),
+        ({64: 8145, 128: 8200, 256: 8227, 512: 8227}, 64),
+        ({64: 10000, 128: 18000, 256: None}, 128),
+        ({64: None}, 64),
+        ({64: 6400, 128: 12800, 256: 25600, 512: 51200}, 512),
+        ({64: 600, 128: 900}, 64),  # a batch takes so long that its start costs nothing
+    ],
+)
+def test_the_batch_grows_as_long_as_that_pays_and_memory_lasts(
+    rates: dict[int, float | None], chosen: int
+) -> None:
+    tried: list[int] = []
+
+    def rate(size: int) -> float:
+        tried.append(size)
+        found = rates[size]
+        if found is None:
+            raise RuntimeError("CUDA out of memory. Tried to allocate\nmore")
+        return found
+
+    assert fastest_batch(rate) == chosen
+    assert tried == [size for size in rates if size in tried]
+
+
+def test_networks_are_tried_together_with_their_flip_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    cell = apply_policy(small_model("heatmap"), SIZE, "native")
+
+    def counted(network: Any, x: torch.Tensor, flip_test: bool, *, apart: bool) -> Any:
+        sizes.append(len(x) * (1 + flip_test))
+
+    module = "posebench.prediction.engines.batch_probe"
+    monkeypatch.setattr(f"{module}.predict_outputs", counted)
+    monkeypatch.setattr(f"{module}.fastest_batch", lambda rate: int(rate(2) > 0) and 2)
+    assert probed_batch([(cell, True), (cell, False)], CPU) == 2
+    assert sizes == [4] * 7 + [2] * 7
