@@ -17,8 +17,7 @@ from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.pairs.chance import Replicates
 from posebench.results.numbers import AP
 from posebench.results.store import Run
-from posebench.scoring.statistics.estimates import Estimate
-from posebench.scoring.statistics.intervals import percentile_interval
+from posebench.scoring.statistics.estimates import Estimate, estimate_of
 
 ALL_KINDS = "all"
 _CORRUPTION, _DATASET = "corruption", "dataset"
@@ -167,7 +166,7 @@ def _means(pairs: Sequence[Pair], replicates: Replicates) -> dict[tuple[str, str
 
 def _shares(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptShare]:
     for (kind, paradigm), mean in means.items():
-        yield KeptShare(kind, paradigm, _estimate(mean.value, mean.draws), mean.cells)
+        yield KeptShare(kind, paradigm, estimate_of(mean.value, mean.draws), mean.cells)
 
 
 def _gaps(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptGap]:
@@ -178,7 +177,7 @@ def _gaps(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptGap]:
         draws = None
         if one.draws is not None and other.draws is not None:
             draws = one.draws - other.draws
-        yield KeptGap(kind, first, second, _estimate(one.value - other.value, draws))
+        yield KeptGap(kind, first, second, estimate_of(one.value - other.value, draws))
 
 
 def _ratio(one: ClaimCell, other: ClaimCell) -> float:
@@ -194,8 +193,3 @@ def _draws(pairs: Sequence[Pair], replicates: Replicates) -> Draws:
         ratios = [replicates[one.id, AP] / replicates[other.id, AP] for one, other in pairs]
     found: NDArray[np.float64] = np.mean(ratios, axis=0)
     return found
-
-
-def _estimate(value: float, draws: Draws) -> Estimate:
-    low, high = (None if draws is None else percentile_interval(draws)) or (None, None)
-    return Estimate(value, low, high)

@@ -83,6 +83,19 @@ class Estimate:
     p_holm: float | None = None
 
 
+def estimate_of(
+    value: float, draws: NDArray[np.float64] | None, *, with_p: bool = False
+) -> Estimate:
+    """Return a value with the interval of its resamples (B,), without one if there are none.
+
+    `with_p` adds the p-value of a difference.
+    """
+    if draws is None:
+        return Estimate(value)
+    low, high = percentile_interval(draws) or (None, None)
+    return Estimate(value, low, high, p_value(draws) if with_p else None)
+
+
 @dataclass(frozen=True, eq=False)
 class Sampled:
     """Metrics of resamples (F, B, M), and without groups of images (F, G, M), of F tables."""
