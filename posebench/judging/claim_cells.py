@@ -72,8 +72,8 @@ def replicates_over(
     cells = [(index, stored) for index, run in enumerate(runs) for stored in run.cells]
     for index, stored in cells:
         table = runs[index].table(stored) if (index, stored.id) in wanted else None
-        if table is not None:
-            told = tuple(recipe for recipe in known if table.tells(recipe))
+        told = () if table is None else tuple(each for each in known if table.tells(each))
+        if table is not None and told:
             own_set = stored.result.protocol.annotations_sha256
             key = own_set, table.matches.image_ids.tobytes(), told
             groups.setdefault(key, {})[index, stored.id] = table

@@ -140,9 +140,9 @@ def test_sets_without_images_and_images_that_cannot_be_read_are_said(tmp_path: P
     bad = tmp_path / "bad" / "x.jpg"
     bad.parent.mkdir()
     bad.write_bytes(b"no image")
-    for sides in ((good, bad), (bad, good)):
+    for train, val in ((good, bad), (bad, good)):
         with pytest.raises(DataError, match=r"No image of .*bad can be read"):
-            overlap_report(*(image_set(each.parent) for each in sides), silent)
+            overlap_report(image_set(train.parent), image_set(val.parent), silent)
     empty = tmp_path / "empty.json"
     empty.write_text(json.dumps({"images": [], "annotations": []}))
     nothing, some = image_set(empty, good.parent), image_set(good.parent)
