@@ -112,7 +112,7 @@ def _cells_by_metric(run: Run, metric: str | None) -> dict[str, list[ClaimCell]]
     """Return the cells by the number that they are compared by: that of their data."""
     cells = cells_of(run)
     if metric is not None:
-        return {metric: cells}
+        return {metric: [*cells]}
     main = {cell.id: main_metric([cell.result]) for cell in run.cells if cell.result.metrics}
     of_data = {cell.fields["dataset"]: main[cell.id] for cell in cells if cell.id in main}
     found: dict[str, list[ClaimCell]] = {}

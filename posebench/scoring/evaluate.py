@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from posebench.datasets.categories import category_of
 from posebench.datasets.choices import Kind
 from posebench.datasets.coco import PoseDataset
 from posebench.datasets.known.forms import joined
@@ -26,7 +27,7 @@ from posebench.scoring.matching.detections import (
     join_columns,
     result_columns,
 )
-from posebench.scoring.matching.matching import KIND_RULES
+from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
 from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.metrics import (
@@ -109,7 +110,8 @@ def evaluate(
     """
     checks = checks or ScoreChecks()
     results = select_results(dataset, predictions, options or ScoringOptions())
-    found = scored_columns(dataset, results).of(dataset.category.id)
+    columns = scored_columns(dataset, results)
+    found = columns.of(dataset.category.id)
     truth, localisation = ground_truth(dataset), localise(dataset, predictions)
     everything = Found(detections_of(predictions), predictions.ids.astype(np.int64))
     table = replace(
@@ -117,6 +119,7 @@ def evaluate(
         errors=localisation.table(),
         oks=counted_oks(truth, found, KIND_RULES[dataset.kind]).astype(np.float32),
         distances=distance_tables(dataset, truth, everything),
+        categories=category_matches(dataset, columns),
     )
     values = {
         **table_values(table, scored_by(dataset.kind, dataset.distances)),
@@ -135,6 +138,18 @@ def evaluate(
         estimates=estimates,
         official=score_official(dataset, results) if checks.official else None,
     )
+
+
+def category_matches(dataset: PoseDataset, columns: ResultColumns) -> dict[str, MatchTable]:
+    """Return who matched whom in each category that is evaluated together with others."""
+    if not dataset.together:
+        return {}
+    return {
+        str(each.category.id): match(
+            ground_truth(each), columns.of(each.category.id), KIND_RULES[each.kind]
+        )
+        for each in dataset.categories
+    }
 
 
 def scored_columns(dataset: PoseDataset, results: list[dict[str, Any]]) -> ResultColumns:
@@ -169,18 +184,28 @@ def select_results(
             f"has {len(dataset.keypoints)}.",
             hint="Evaluate this checkpoint on data with its own keypoints.",
         )
-    rows = chosen_results(predictions, dataset.keypoints.sigmas, options, dataset.category.id)
+    category = dataset.category.id if not dataset.together else categories_of(dataset)
+    rows = chosen_results(predictions, dataset.keypoints.sigmas, options, category)
     if dataset.kind != "wholebody":
         return rows
     return [{key: value for key, value in split(row).items() if key != "bbox"} for row in rows]
 
 
+def categories_of(dataset: PoseDataset) -> dict[int, int]:
+    """Return the category of each annotation by its id."""
+    return {row["id"]: category_of(row) for row in dataset.persons}
+
+
 def chosen_results(
-    predictions: Predictions, sigmas: Sequence[float], options: ScoringOptions, category: int
+    predictions: Predictions,
+    sigmas: Sequence[float],
+    options: ScoringOptions,
+    category: int | Mapping[int, int],
 ) -> list[dict[str, Any]]:
     """Return the COCO results of `select_results`, of predictions whose sigmas (K,) are known.
 
-    Raises `EvaluationError` if predictions are not finite.
+    `category` is that of all results, or that of each id; OKS-NMS does not ask for it, as in
+    MMPose. Raises `EvaluationError` if predictions are not finite.
     """
     check_finite(predictions)
     scores = rescore(

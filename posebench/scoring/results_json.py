@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ def to_coco_results(
     predictions: Predictions,
     scores: NDArray[Any],
     keep: NDArray[np.int64] | None = None,
-    category: int = PERSON,
+    category: int | Mapping[int, int] = PERSON,
 ) -> list[dict[str, Any]]:
     """Return the predictions at positions `keep`, in that order, as COCO results.
 
     `scores` (N,) are instance scores. Without `keep`, every instance comes once, images in order of
     first appearance and ids ascending within an image. Each result has the box it came from, so
-    that evaluators take its area from there.
+    that evaluators take its area from there. `category` is that of all, or that of each id.
     """
     if keep is None:
         groups = group_by_image(predictions.image_ids, predictions.ids)
@@ -44,10 +45,11 @@ def to_coco_results(
     )
     boxes = predictions.bbox_xyxy.copy()
     boxes[:, 2:] -= boxes[:, :2]
+    ids = predictions.ids
     return [
         {
             "image_id": int(predictions.image_ids[index]),
-            "category_id": category,
+            "category_id": category if isinstance(category, int) else category[int(ids[index])],
             "keypoints": triplets[index].reshape(-1).tolist(),
             "score": float(scores[index]),
             "bbox": boxes[index].tolist(),

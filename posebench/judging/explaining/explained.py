@@ -17,6 +17,7 @@ from posebench.judging.explaining.sides import (
     Annotated,
     Side,
     is_of_run,
+    of_one_category,
     published_side,
     read_side,
 )
@@ -122,7 +123,7 @@ def explained(request: ExplainRequest, switches: Switches) -> Explanation:
 def _annotated(request: ExplainRequest, switches: Switches) -> Annotated | None:
     """Return the annotations that were named, or else those of a run beside a results file."""
     if request.annotations is not None:
-        return Annotated.of(load_annotated(request.annotations, request.dataset, None)[0])
+        return of_one_category(load_annotated(request.annotations, request.dataset, None))
     arguments = request.mine, request.theirs
     runs = [each for each in arguments if is_of_run(each)]
     files = [each for each in arguments if each not in runs and Path(each).exists()]

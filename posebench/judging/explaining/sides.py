@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,35 @@ class Annotated:
     def of(cls, dataset: PoseDataset) -> Annotated:
         """Return a data set with its persons as columns.
 
-        Raises `DataError` if it is scored by distances and has no AP.
+        Raises `DataError` if it is scored by distances and has no AP, or has several categories.
         """
         if not MATCH_METRICS[dataset.kind]:
             raise _without_ap(dataset.name)
+        if dataset.together:
+            raise _of_several(dataset.name)
         return cls(dataset, ground_truth(dataset))
 
     def table(self, file: ReadFile) -> ImageTable:
         """Return a file's per-image table."""
         found = file.columns.of(self.dataset.category.id)
         return matched_table(self.truth, found, self.dataset.kind)
+
+
+def of_one_category(datasets: Sequence[PoseDataset]) -> Annotated:
+    """Return the only category of an annotation file.
+
+    Raises `DataError` if there are several, and as `Annotated.of` does.
+    """
+    if len(datasets) > 1:
+        raise _of_several(str(datasets[0].annotations))
+    return Annotated.of(datasets[0])
+
+
+def _of_several(what: str) -> DataError:
+    return DataError(
+        f"{what} has several categories, and results files are explained for one.",
+        hint="Compare two runs, or write annotations and results of one category into files.",
+    )
 
 
 def _without_ap(dataset: str) -> DataError:
