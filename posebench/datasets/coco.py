@@ -25,12 +25,10 @@ from posebench.datasets.checks.findings import Finding
 from posebench.datasets.choices import AreaRule, Kind
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import KeypointSet
-from posebench.datasets.known.forms import files_beside, in_form
-from posebench.datasets.known.record import Distances, KnownDataset
+from posebench.datasets.known.forms import form_findings, read_annotations
+from posebench.datasets.known.record import Distances, Form, KnownDataset
 from posebench.datasets.rules import LoadOptions, Rules, check_structure, part_findings, rules_of
 from posebench.errors import DataError
-from posebench.files.hashing import sha256_of
-from posebench.files.json_file import read_json
 
 # Share of its box that a person is assumed to fill if its annotation has no area (xtcocotools,
 # MMPose).
@@ -149,14 +147,15 @@ def parse_annotations(
     A known data set's file may have another form, which asks for the folder of its images. Raises
     `DataError` if the file is not in this format, and `UsageError` if it lacks the category.
     """
-    raw, digest = read_json(path, "annotation file")
-    if options.known is not None:
-        raw = in_form(raw, options.known.form, path, images)
-        if others := files_beside(options.known.form, path):
-            digest = sha256_of(path, *others)
+    form: Form = "coco" if options.known is None else options.known.form
+    raw, digest = read_annotations(path, form, images)
     check_structure(path, raw)
     rules = rules_of(path, raw, options)
-    found = (*find_defects(raw, rules), *part_findings(raw, rules.kind))
+    found = (
+        *find_defects(raw, rules),
+        *part_findings(raw, rules.kind),
+        *form_findings(path, form, raw),
+    )
     return ParsedAnnotations(path, raw, digest, rules, found)
 
 

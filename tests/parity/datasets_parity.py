@@ -203,15 +203,10 @@ def category_problems(seeds: Sequence[int]) -> Problems:
             arrays[file] = _prediction_arrays(problem.predictions) | {
                 "boxes": problem.predictions.bbox_xyxy
             }
-            dataset = {"type": "AP10KDataset", "ann_file": str(problem.path)}
-            metric = {"type": "CocoMetric", "ann_file": str(problem.path)}
-            jobs.append(
-                {
-                    "dataset": {**dataset, "data_prefix": {"img": ""}},
-                    "arrays": file,
-                    "metrics": [metric],
-                }
-            )
+            path = str(problem.path)
+            dataset = {"type": "AP10KDataset", "ann_file": path, "data_prefix": {"img": ""}}
+            metrics = [{"type": "CocoMetric", "ann_file": path}]
+            jobs.append({"dataset": dataset, "arrays": file, "metrics": metrics})
             problems.append(problem)
         answers = asked(jobs, arrays)
     gaps, counted = [0.0], 0
