@@ -29,15 +29,24 @@ class ImageSet:
     """Images to compare: paths, ids and, if there are annotations, the persons of each image.
 
     `persons` map an image's position to its persons' ids and boxes [x, y, w, h] in pixels; `sizes`
-    are width and height as annotated. Without annotations, ids are positions.
+    are width and height as annotated. Without annotations, ids are positions. Images are named by
+    their paths below `folder`.
     """
 
     name: str
+    folder: Path
     paths: tuple[Path, ...]
     ids: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...] = ()
     persons: Mapping[int, Sequence[tuple[int, list[float]]]] = field(default_factory=dict)
     annotations_sha256: str | None = None
+
+    def name_of(self, position: int) -> str:
+        """Return what an image is called in reports."""
+        path = self.paths[position]
+        return (
+            path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        ).as_posix()
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ def image_set(path: Path, images: Path | None = None) -> ImageSet:
     paths = sorted(_images_in(path))
     if not paths:
         raise DataError(f"{path} holds neither annotations nor images.")
-    return ImageSet(str(path), tuple(paths), tuple(range(len(paths))))
+    return ImageSet(str(path), path, tuple(paths), tuple(range(len(paths))))
 
 
 def _images_in(folder: Path) -> Iterator[Path]:
@@ -155,7 +164,7 @@ def _annotated(path: Path, images: Path | None) -> ImageSet:
             f"The annotation file {path} has no usable images and boxes: {error!r}.",
             hint=f"`posebench data check {path}` lists everything.",
         ) from None
-    return ImageSet(str(path), paths, ids, sizes, persons, digest)
+    return ImageSet(str(path), folder, paths, ids, sizes, persons, digest)
 
 
 def overlap_report(
@@ -188,8 +197,8 @@ def overlap_report(
 def _shared(train: ImageSet, val: ImageSet, pair: ImagePair) -> SharedImage:
     copy = pair.copy
     return SharedImage(
-        train=train.paths[pair.train].name,
-        val=val.paths[pair.val].name,
+        train=train.name_of(pair.train),
+        val=val.name_of(pair.val),
         train_id=train.ids[pair.train],
         val_id=val.ids[pair.val],
         correlation=copy.correlation,

@@ -151,6 +151,14 @@ def test_sets_without_images_and_images_that_cannot_be_read_are_said(tmp_path: P
             overlap_report(*two, silent)
 
 
+def test_images_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for place, folder in enumerate(("a", "b")):
+        write_picture(tmp_path / "set" / folder / "1.jpg", picture(place))
+    whole = image_set(tmp_path / "set")
+    pairs = overlap_report(whole, whole, silent).pairs
+    assert [(pair.train, pair.val) for pair in pairs] == [("a/1.jpg",) * 2, ("b/1.jpg",) * 2]
+
+
 def test_folders_that_links_lead_to_are_looked_into_once(tmp_path: Path) -> None:
     written(tmp_path / "elsewhere", 2)
     folder = tmp_path / "set"
