@@ -25,7 +25,7 @@ from posebench.scoring.statistics.estimates import Resampling, image_replicates
 
 def test_numbers_are_those_of_pycocotools_over_all_categories(tmp_path: Path) -> None:
     several = 0
-    for seed in range(40):
+    for seed in range(24):
         problem = animal_problem(tmp_path, seed)
         checks = ScoreChecks(official=True)
         found = evaluate(problem.dataset, problem.predictions, checks=checks)
@@ -33,7 +33,7 @@ def test_numbers_are_those_of_pycocotools_over_all_categories(tmp_path: Path) ->
         for name, value in found.official.values.items():
             assert found.metrics.values[name] == pytest.approx(value, abs=1e-10), (seed, name)
         several += len(problem.dataset.together) > 1
-    assert several > 20
+    assert several > 12
 
 
 def test_nms_compares_animals_of_all_species(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def box_signs(one: ReadFile, other: ReadFile, pairs: PosePairs) -> Iterator[Sign
     alone = len(own) + len(theirs) - 2 * len(pairs.one)
     share = alone / max(len(own) + len(theirs), 1)
     counted = f"{len(own)} poses in {one.name}, {len(theirs)} in {other.name}"
-    yield from _empty_images(one, other)
+    empty = list(_empty_images(one, other))
+    yield from empty
     gaps = np.abs(own.detections.keypoints[pairs.one] - theirs.detections.keypoints[pairs.other])
     same = float(np.mean(gaps.max(axis=(1, 2)) <= EQUAL)) if len(pairs.one) else 0.0
     if same > 0.99 and share > 0 and _has_duplicates(own.detections, theirs.detections, pairs):
@@ -35,7 +36,7 @@ def box_signs(one: ReadFile, other: ReadFile, pairs: PosePairs) -> Iterator[Sign
     moved = _moved_boxes(own, theirs, pairs)
     if moved is not None and moved > 0.05:
         yield Sign("boxes", f"{percent(moved)} of the boxes differ, {counted}")
-    elif share > 0.05:
+    elif share > 0.05 and not empty:
         yield Sign("boxes", f"{percent(share)} of the poses are in one file alone, {counted}")
 
 
