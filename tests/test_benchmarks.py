@@ -192,6 +192,20 @@ def test_generated_images_are_jpeg_files_with_two_or_three_people_each(tmp_path:
     assert cv2.imread(str(dataset.images[0].path)).shape == (HEIGHT, WIDTH, 3)
 
 
+def test_the_page_of_overlap_counts_what_is_found(tmp_path: Path) -> None:
+    import overlap_recall
+
+    scenes = overlap_recall.rendered(tmp_path / "rendered", 3, 5)
+    train = [(overlap_recall.RENDERED, path) for path in scenes]
+    rng = np.random.default_rng(0)
+    planted = overlap_recall.copies(tmp_path / "copies", train, [0, 2], rng)
+    text = overlap_recall.page(train, planted)
+    assert "| rendered scenes | cropped | 2 of 2 |" in text and "Found: 10 of 10" in text
+    assert "No other pair was taken for one." in text
+    assert overlap_recall.least_recall(10, 10) == pytest.approx(0.7225, abs=1e-4)
+    assert overlap_recall.least_recall(8, 10) == pytest.approx(0.4902, abs=1e-4)
+
+
 @pytest.mark.slow
 def test_the_lab_is_trained_and_judged_by_one_script(tmp_path: Path, people: Path) -> None:
     claim = {

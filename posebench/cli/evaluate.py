@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -168,7 +169,7 @@ def evaluate_command(
     """
     from posebench.cli.choices import one_of, several_of
     from posebench.cli.differences import asked_baseline, show_differences
-    from posebench.cli.exclusions import show_excluded
+    from posebench.cli.exclusions import check_plan, show_excluded
     from posebench.cli.memory_suite import (
         boxes_entries,
         dataset_entry,
@@ -176,7 +177,7 @@ def evaluate_command(
         suite_of,
         words_of,
     )
-    from posebench.datasets.overlap.report import read_exclusion
+    from posebench.datasets.overlap.exclusion import read_exclusion
     from posebench.networks.codecs import DECODER_CHOICES
     from posebench.networks.policies import POLICIES
     from posebench.prediction.execution import ENGINES, PRECISIONS, Resources
@@ -248,7 +249,8 @@ def evaluate_command(
             only_adds=True,
         )
         with progress_bars("instances") as report:
-            done = run_results(request, ProgressDisplay(report), json)
+            check = None if exclusion is None else partial(check_plan, exclusion)
+            done = run_results(request, ProgressDisplay(report), json, check=check)
         for group in by_data(done.results):
             print_results(group)
         more = {} if exclusion is None else show_excluded(folder, done, exclusion, json)

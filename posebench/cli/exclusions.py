@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posebench.datasets.overlap.report import Exclusion
+from posebench.datasets.overlap.exclusion import Exclusion, ListedImages, check_exclusion
 from posebench.files.records import mapping_from_record
 from posebench.files.writing import naming_what_cannot_be_written
 from posebench.judging.explaining.excluding import excluded_scores
@@ -17,6 +17,24 @@ from posebench.results.store import read_run
 
 if TYPE_CHECKING:
     from posebench.running.evaluation import RunResults
+    from posebench.running.plan import SuitePlan
+
+
+def check_plan(exclusion: Exclusion, plan: SuitePlan) -> None:
+    """Check that an exclusion is of what will be evaluated.
+
+    Raises the errors of `check_exclusion`.
+    """
+    datasets = [workload.dataset for workload in plan.workloads]
+    listed = [
+        ListedImages(
+            dataset.name,
+            dataset.annotations_sha256,
+            frozenset(image.id for image in dataset.images),
+        )
+        for dataset in datasets
+    ]
+    check_exclusion(exclusion, listed)
 
 
 def show_excluded(

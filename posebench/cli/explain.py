@@ -51,14 +51,18 @@ def explain_command(
     """Say why one AP is not another: what differs, what it is worth, and what remains."""
     from posebench.files.cache import predictions_directory
     from posebench.files.writing import check_writable
-    from posebench.reporting.explaining.explained import ExplainRequest, explained
+    from posebench.judging.explaining.explained import ExplainRequest, explained
     from posebench.reporting.explaining.table import explanation_table
+    from posebench.reporting.figures.drawing import check_suffix
     from posebench.reporting.figures.explaining.waterfall import write_waterfall
     from posebench.reporting.printing import print_fitting
     from posebench.reporting.progress import progress_bars
+    from posebench.running.switches.measure import NetworkSwitches
     from posebench.scoring.files import write_report
     from posebench.scoring.statistics.estimates import Resampling
 
+    if out is not None:
+        check_suffix(out)
     for path in (json, out):
         if path is not None:
             check_writable(path)
@@ -67,14 +71,12 @@ def explain_command(
         theirs=other,
         annotations=ann,
         dataset=dataset,
-        may_run=run,
         boxes=boxes,
-        raw=raw,
-        shared=None if str(cache) == "none" else cache or predictions_directory(),
         resampling=Resampling(replicates, seed),
     )
+    shared = None if str(cache) == "none" else cache or predictions_directory()
     with progress_bars("instances") as report:
-        found = explained(request, report)
+        found = explained(request, NetworkSwitches(report, run, raw, shared))
     print_fitting(explanation_table(found))
     if json is not None:
         write_report(json, found)

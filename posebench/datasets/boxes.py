@@ -50,8 +50,14 @@ def detected_instances(
     Left out are boxes of other categories, of images outside the data set, and those that give no
     crop: a negative side, or both sides 0. (MMPose pads a box with one side 0 to the aspect ratio,
     so it stays.) `left_out` counts them. Raises `DataError` if the file is malformed or has no box
-    for this data set.
+    for this data set, or if the data set has several categories.
     """
+    if dataset.together:
+        raise DataError(
+            f"Detected boxes are read for one category, and {dataset.name} has "
+            f"{dataset.category} evaluated together.",
+            hint="Leave out --boxes for ground-truth boxes, or name one with --category.",
+        )
     raw, _ = read_json(path, "boxes file")
     rows = _sound_rows(path, raw)
     persons = rows.category_ids == dataset.category.id

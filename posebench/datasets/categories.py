@@ -12,6 +12,8 @@ from posebench.errors import UsageError
 
 # The category id of people in COCO; also taken for annotations without one.
 PERSON = 1
+# Stands for the id where all categories of a file are evaluated together.
+EVERY = -1
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,12 @@ class Category:
     keypoints: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.name})"
+        return self.name if self.id == EVERY else f"{self.id} ({self.name})"
+
+
+def every_category(count: int) -> Category:
+    """Return what stands for all categories of a file."""
+    return Category(EVERY, f"all {count} categories")
 
 
 def category_of(row: Mapping[str, Any]) -> Any:
@@ -31,11 +38,10 @@ def category_of(row: Mapping[str, Any]) -> Any:
     return row.get("category_id", PERSON)
 
 
-def annotation_rows(raw: Mapping[str, Any], category: int = PERSON) -> list[dict[str, Any]]:
-    """Return the annotations of a category, in file order."""
-    return [
-        row for row in raw["annotations"] if isinstance(row, dict) and category_of(row) == category
-    ]
+def annotation_rows(raw: Mapping[str, Any], *categories: int) -> list[dict[str, Any]]:
+    """Return the annotations of some categories, in file order."""
+    rows = (row for row in raw["annotations"] if isinstance(row, dict))
+    return [row for row in rows if category_of(row) in categories]
 
 
 def choose_categories(raw: Mapping[str, Any], wanted: str | None) -> tuple[Category, ...]:

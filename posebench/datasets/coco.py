@@ -5,9 +5,8 @@ The instance list is MMPose 1.3.2's (`datasets/datasets/base/base_coco_style_dat
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.categories import Category, annotation_rows, only_category
+from posebench.datasets.categories import (
+    Category,
+    annotation_rows,
+    every_category,
+    only_category,
+)
 from posebench.datasets.checks.defects import find_defects, labelled_count, tidied
 from posebench.datasets.checks.findings import Finding
 from posebench.datasets.choices import AreaRule, Kind
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoints import KeypointSet
-from posebench.datasets.known.forms import files_beside, in_form
-from posebench.datasets.known.record import Distances, KnownDataset
+from posebench.datasets.known.forms import form_findings, read_annotations
+from posebench.datasets.known.record import Distances, Form, KnownDataset
 from posebench.datasets.rules import LoadOptions, Rules, check_structure, part_findings, rules_of
-from posebench.errors import DataError, UsageError
-from posebench.files.hashing import sha256_of
-from posebench.files.json_file import read_json
+from posebench.errors import DataError
 
 # Share of its box that a person is assumed to fill if its annotation has no area (xtcocotools,
 # MMPose).
@@ -45,13 +47,15 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class PoseDataset:
-    """Images with their annotated persons, or animals: those of one category.
+    """Images with their annotated persons, or animals: those of one category, or of all together.
 
     `kind` chooses the evaluator's rules. `area_rule` says where a person's area comes from: its
     annotation, or 0.53 times its box (CrowdPose). `annotations_sha256` is that of the whole file,
     even if `images` is only a part. `raw` is the parsed file, cut to `images`, and must not be
     changed. `findings` are defects of the file that do not prevent scoring. `reading` says how its
     image files become pixels. `known` is the record that it was read by, if it is a known data set.
+    `together` are the categories of a file that are evaluated together, of which `category` is the
+    name.
     """
 
     name: str
@@ -66,6 +70,7 @@ class PoseDataset:
     category: Category = field(default_factory=Category)
     reading: ImageReading = field(default_factory=ImageReading)
     known: KnownDataset | None = None
+    together: tuple[Category, ...] = ()
 
     @property
     def distances(self) -> Distances | None:
@@ -74,8 +79,15 @@ class PoseDataset:
 
     @property
     def persons(self) -> list[dict[str, Any]]:
-        """The annotations of the category, in file order."""
-        return annotation_rows(self.raw, self.category.id)
+        """The annotations of its category, or of all that are together, in file order."""
+        return annotation_rows(self.raw, *(each.id for each in self.together or (self.category,)))
+
+    @property
+    def categories(self) -> tuple[PoseDataset, ...]:
+        """A data set for each category that is evaluated together with others, else itself."""
+        if not self.together:
+            return (self,)
+        return tuple(replace(self, category=each, together=()) for each in self.together)
 
     def boxes_of(self, image_id: int) -> NDArray[np.float64]:
         """Return the boxes (P, 4), x, y, w, h, of an image's persons, crowds left out."""
@@ -135,14 +147,15 @@ def parse_annotations(
     A known data set's file may have another form, which asks for the folder of its images. Raises
     `DataError` if the file is not in this format, and `UsageError` if it lacks the category.
     """
-    raw, digest = read_json(path, "annotation file")
-    if options.known is not None:
-        raw = in_form(raw, options.known.form, path, images)
-        if others := files_beside(options.known.form, path):
-            digest = sha256_of(path, *others)
+    form: Form = "coco" if options.known is None else options.known.form
+    raw, digest = read_annotations(path, form, images)
     check_structure(path, raw)
     rules = rules_of(path, raw, options)
-    found = (*find_defects(raw, rules), *part_findings(raw, rules.kind))
+    found = (
+        *find_defects(raw, rules),
+        *part_findings(raw, rules.kind),
+        *form_findings(path, form, raw),
+    )
     return ParsedAnnotations(path, raw, digest, rules, found)
 
 
@@ -215,28 +228,15 @@ def load_annotations(
 def load_dataset(path: Path, images: Path, options: LoadOptions) -> PoseDataset:
     """Read the only category of a file, or the requested one.
 
-    Raises `UsageError` if there are several and none was requested.
+    Of a known data set whose categories are evaluated together, it has all of them. Raises
+    `UsageError` if there are several and none was requested.
     """
     found = load_categories(path, images, options)
+    if options.known is not None and options.known.every_category and len(found) > 1:
+        together = tuple(dataset.category for dataset in found)
+        return replace(found[0], category=every_category(len(found)), together=together)
     only_category([dataset.category for dataset in found], path)
     return found[0]
-
-
-def limit_images(dataset: PoseDataset, count: int) -> PoseDataset:
-    """Return the data set with its first `count` images.
-
-    Raises `UsageError` if `count` is below 1.
-    """
-    if count < 1:
-        raise UsageError(f"A limit of {count} images leaves nothing to evaluate.")
-    images = dataset.images[:count]
-    kept = {image.id for image in images}
-    raw = {
-        **dataset.raw,
-        "images": [row for row in dataset.raw["images"] if row["id"] in kept],
-        "annotations": [row for row in dataset.raw["annotations"] if row["image_id"] in kept],
-    }
-    return dataclasses.replace(dataset, images=images, raw=raw)
 
 
 def annotation_area(row: Mapping[str, Any], rule: AreaRule) -> float:

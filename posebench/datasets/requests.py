@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posebench.datasets.boxes import detected_instances
@@ -12,7 +12,6 @@ from posebench.datasets.coco import (
     Instances,
     PoseDataset,
     ground_truth_instances,
-    limit_images,
     load_dataset,
 )
 from posebench.datasets.images.rules import ImageReading
@@ -105,6 +104,23 @@ def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]
     )
     dataset = load_dataset(location.annotations, location.images, options)
     return dataset if request.limit is None else limit_images(dataset, request.limit)
+
+
+def limit_images(dataset: PoseDataset, count: int) -> PoseDataset:
+    """Return the data set with its first `count` images.
+
+    Raises `UsageError` if `count` is below 1.
+    """
+    if count < 1:
+        raise UsageError(f"A limit of {count} images leaves nothing to evaluate.")
+    images = dataset.images[:count]
+    kept = {image.id for image in images}
+    raw = {
+        **dataset.raw,
+        "images": [row for row in dataset.raw["images"] if row["id"] in kept],
+        "annotations": [row for row in dataset.raw["annotations"] if row["image_id"] in kept],
+    }
+    return replace(dataset, images=images, raw=raw)
 
 
 def synthetic_folder(level: str, split: str, progress: Callable[[int, int], None]) -> Path:

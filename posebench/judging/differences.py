@@ -27,7 +27,7 @@ from posebench.judging.untested import what_kept_apart
 from posebench.judging.verdicts import LEVEL, Verdict, judge
 from posebench.results.cell import CellResult
 from posebench.results.differences import Difference, Differences
-from posebench.results.numbers import main_metric, number_named
+from posebench.results.numbers import AP, main_metric, main_metrics, number_named
 from posebench.results.store import Run
 from posebench.scoring.statistics.estimates import Estimate
 from posebench.scoring.statistics.images_alone import ImageSample
@@ -57,13 +57,13 @@ def baseline_of(names: Sequence[str], baseline: str | None) -> str:
 def difference_claims(run: Run, baseline: str, metric: str | None = None) -> tuple[Claim, ...]:
     """Return for each other checkpoint the claim that it is better than the baseline.
 
-    Without a `metric` it is AP, or the main number of data that have none.
+    Without a `metric` there is one for each main number of the run's data: AP, or the first number
+    of data that have none.
     """
-    metric = metric or main_metric(cell.result for cell in run.cells)
-    lower = number_named(metric).better == "lower"
+    metrics = (metric,) if metric else main_metrics(cell.result for cell in run.cells)
     return tuple(
         Claim(
-            id=f"{name} against {baseline}",
+            id=f"{name} against {baseline}" + (f" in {metric}" if len(metrics) > 1 else ""),
             statement=f"{name} has a {'lower' if lower else 'higher'} {metric} than {baseline}.",
             direction="less" if lower else "greater",
             treatment={"checkpoint": name},
@@ -72,35 +72,63 @@ def difference_claims(run: Run, baseline: str, metric: str | None = None) -> tup
         )
         for name in checkpoints_of(run)
         if name != baseline
+        for metric in metrics
+        for lower in [number_named(metric).better == "lower"]
     )
 
 
 def differences_of(run: Run, baseline: str, metric: str | None = None) -> Differences:
     """Return the differences of all checkpoints to one, at every place that they share.
 
-    Without a `metric` it is AP, or the main number of data that have none. Raises `DataError` for
-    damaged tables.
+    Without a `metric` they are of the main number of each data set: AP, or the first number of data
+    that have none. Raises `DataError` for damaged tables.
     """
-    metric = metric or main_metric(cell.result for cell in run.cells)
-    cells = cells_of(run)
-    whole = difference_claims(run, baseline, metric)
-    places = [place for claim in whole for place in _places(claim, cells)]
-    replicates = replicates_of(run, [cell.id for cell in cells], [metric])
-    verdicts = judge([place.claim for place in places], cells, replicates)
+    groups = _cells_by_metric(run, metric)
     results = {cell.id: cell.result for cell in run.cells}
-    found = [
-        _difference(place, verdict, results)
-        for place, verdict in zip(places, verdicts, strict=True)
-    ]
-    used = {cell.id for place in places for cell in (place.treated, place.control)}
-    kept = {place.treated.checkpoint for place in places}
-    for claim in whole:
-        name = str(claim.treatment["checkpoint"])
-        if name not in kept:
-            reason = _why_no_place(claim, cells, results)
-            found.append(Difference(metric, name, baseline, reason=reason))
-    alone = [text for claim in whole for text in _alone(claim, cells, used, kept)]
-    return Differences(baseline, tuple(found), tuple(dict.fromkeys(alone)))
+    claims = difference_claims(run, baseline, metric)
+    found, alone = list[Difference](), list[str]()
+    for number, cells in groups.items():
+        own = [claim for claim in claims if claim.metric == number]
+        places = [place for claim in own for place in _places(claim, cells)]
+        replicates = replicates_of(run, [cell.id for cell in cells], [number])
+        verdicts = judge([place.claim for place in places], cells, replicates)
+        also = ("dataset",) if len(groups) > 1 else ()
+        found += [
+            _difference(place, verdict, results, also)
+            for place, verdict in zip(places, verdicts, strict=True)
+        ]
+        used = {cell.id for place in places for cell in (place.treated, place.control)}
+        kept = {place.treated.checkpoint for place in places}
+        for claim in own:
+            name = str(claim.treatment["checkpoint"])
+            if name not in kept:
+                reason = _why_no_place(claim, cells, results)
+                found.append(Difference(number, name, baseline, reason=reason))
+        alone += [text for claim in own for text in _alone(claim, cells, used, kept)]
+    return Differences(baseline, _adjusted(found), tuple(dict.fromkeys(alone)))
+
+
+def _cells_by_metric(run: Run, metric: str | None) -> dict[str, list[ClaimCell]]:
+    """Return the cells by the number that they are compared by: that of their data."""
+    cells = cells_of(run)
+    if metric is not None:
+        return {metric: [*cells]}
+    main = {cell.id: main_metric([cell.result]) for cell in run.cells if cell.result.metrics}
+    of_data = {cell.fields["dataset"]: main[cell.id] for cell in cells if cell.id in main}
+    found: dict[str, list[ClaimCell]] = {}
+    first = next(iter(of_data.values()), AP)
+    for cell in cells:
+        found.setdefault(of_data.get(cell.fields["dataset"], first), []).append(cell)
+    return found or {first: []}
+
+
+def _adjusted(found: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Return differences with p-values adjusted over all of them."""
+    adjusted = holm([each.p for each in found])
+    return tuple(
+        replace(each, p_holm=p, told_apart=None if p is None else p < LEVEL)
+        for each, p in zip(found, adjusted, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -191,13 +219,16 @@ def _known(cell: ClaimCell) -> Set[str]:
     return {name for name, value in cell.values.items() if value is not None}
 
 
-def _difference(place: _Place, verdict: Verdict, results: dict[str, CellResult]) -> Difference:
+def _difference(
+    place: _Place, verdict: Verdict, results: dict[str, CellResult], also: Sequence[str]
+) -> Difference:
+    """Return a difference; `also` are fields that say where it is, besides those that vary."""
     own, other, metric = place.treated, place.control, place.claim.metric
     names = {"checkpoint": own.checkpoint, "baseline": other.checkpoint}
     differing = _differing(results[own.id], results[other.id])
     common: dict[str, Any] = {
         **names,
-        "place": place.shared,
+        "place": {**{name: own.fields[name] for name in also}, **place.shared},
         "cell": own.id,
         "baseline_cell": other.id,
         "value": own.values.get(metric),
@@ -218,8 +249,6 @@ def _difference(place: _Place, verdict: Verdict, results: dict[str, CellResult])
         low=verdict.low,
         high=verdict.high,
         p=verdict.p,
-        p_holm=verdict.p_holm,
-        told_apart=None if verdict.p_holm is None else verdict.p_holm < LEVEL,
         detectable=None if detectable is None else detectable.now,
         images=verdict.images,
     )

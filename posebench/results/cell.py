@@ -53,10 +53,10 @@ class Protocol:
     boxes; `boxes_left_out` says in words what else the boxes file held; `engine` ran the network
     (`eager` did, if a file does not say); `precision` is that of the network and of the decoded
     outputs; `images_sha256` is the hash of the images' content, in their order. `category` is the
-    id of the one that was evaluated; `exif` and `allow_resized` are those of `ImageReading`, and
-    `box_shift` and `box_scale` those of `BoxChange`. `transform` is a text of `suites.transforms`,
-    and `calibration_crops` says how many of the first crops told the ranges of its activations.
-    `corruption` is a text of `datasets.corruptions`.
+    id of the one that was evaluated, `EVERY` of all together; `exif` and `allow_resized` are those
+    of `ImageReading`, and `box_shift` and `box_scale` those of `BoxChange`. `transform` is a text
+    of `suites.transforms`, and `calibration_crops` says how many of the first crops told the ranges
+    of its activations. `corruption` is a text of `datasets.corruptions`.
     Files from before 0.2 have no hash, and were made of category 1 with the defaults.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from posebench.datasets.categories import EVERY
 from posebench.datasets.checks.findings import LEVELS
 from posebench.results.cell import CellFinding, CellResult
 
@@ -32,7 +33,8 @@ def _place(result: CellResult, found: CellFinding) -> str:
     if found.about == "checkpoint":
         return result.checkpoint.name
     protocol = result.protocol
-    return f"{protocol.dataset}, boxes {protocol.boxes}, category {protocol.category}"
+    category = "every category" if protocol.category == EVERY else f"category {protocol.category}"
+    return f"{protocol.dataset}, boxes {protocol.boxes}, {category}"
 
 
 def _line(found: CellFinding, place: str | None) -> str:

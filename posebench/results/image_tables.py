@@ -32,8 +32,10 @@ _ARRAYS = {
 # Not in files of version 0.2 and before.
 _ERRORS = {"error_image": np.int64, "errors": np.float32, "keypoints": np.uint8}
 _OKS = "oks"
-# In front of the arrays of a part of the body, by its name, and of distances, by their scale.
+# In front of the arrays of a part of the body, by its name, of a category, by its id, and of
+# distances, by their scale.
 _PART = "part"
+_CATEGORY = "category"
 _DISTANCES = "distances"
 _KEY_CHARACTERS = 20
 
@@ -46,6 +48,7 @@ def save_table(folder: Path, table: ImageTable) -> str:
     if table.oks is not None:
         arrays[_OKS] = table.oks
     parts = {f"{_PART}:{name}": _match_arrays(each) for name, each in table.parts.items()}
+    parts |= {f"{_CATEGORY}:{name}": _match_arrays(each) for name, each in table.categories.items()}
     parts |= {f"{_DISTANCES}:{name}": _error_arrays(each) for name, each in table.distances.items()}
     for prefix, own in parts.items():
         arrays |= {f"{prefix}:{name}": values for name, values in own.items()}
@@ -129,7 +132,8 @@ def _image_table(arrays: Mapping[str, NDArray[Any]]) -> ImageTable:
     parts = {name: _matches(own) for name, own in _below(arrays, _PART).items()}
     found = {name: _errors(own) for name, own in _below(arrays, _DISTANCES).items()}
     distances = {name: errors for name, errors in found.items() if errors is not None}
-    return ImageTable(matches, _errors(arrays), oks, parts, distances)
+    own = {name: _matches(each) for name, each in _below(arrays, _CATEGORY).items()}
+    return ImageTable(matches, _errors(arrays), oks, parts, distances, own)
 
 
 def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, dict[str, NDArray[Any]]]:

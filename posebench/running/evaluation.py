@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from posebench.results.cell import CellResult, RunSettings, write_results
 from posebench.results.probes import StoredProbe
 from posebench.results.store import PREDICTIONS, RUN_FILE, Run, StoredCell, read_run
 from posebench.running.network_plans import Storage
-from posebench.running.plan import PlannedCell
+from posebench.running.plan import PlannedCell, SuitePlan
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import share_out
 from posebench.running.run_suite import run_suite
@@ -68,17 +68,19 @@ def run_results(
     display: Display,
     json: Path | None = None,
     work: CellWork = EVALUATION,
+    check: Callable[[SuitePlan], None] | None = None,
 ) -> RunResults:
     """Run a suite and return its results, written to `json` whenever a cell is done.
 
-    On Ctrl-C what is done is kept and the rest is `skipped`. Raises `PosebenchError` if something
+    On Ctrl-C what is done is kept and the rest is `skipped`. `check` may refuse the plan before
+    anything runs. Raises `PosebenchError` if something
     cannot be used at all, and before the work if an output cannot be written.
     """
     check_outputs(request, json)
     _, settings = share_out(request.all_resources, request.devices[0])
     collected = _Collected(display, json, settings)
     try:
-        run_suite(request, collected, work)
+        run_suite(request, collected, work, check)
     except KeyboardInterrupt:
         if not collected.cells:
             raise  # nothing has begun

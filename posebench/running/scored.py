@@ -61,9 +61,7 @@ def score_cell(result: CellResult, outcome: Outcome, workload: Workload) -> Fini
         official=_official(scored.official),
         instances_per_second=count / outcome.seconds if outcome.seconds > 0 else None,
     )
-    return FinishedCell(
-        done, scored, scored.table, scored.keypoints, replicates=scored.replicates
-    )
+    return FinishedCell(done, scored, scored.table, scored.keypoints, replicates=scored.replicates)
 
 
 def _intervals(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.categories import category_of
 from posebench.datasets.choices import Kind
 from posebench.datasets.coco import PoseDataset
 from posebench.datasets.known.forms import joined
@@ -28,7 +29,7 @@ from posebench.scoring.matching.detections import (
     join_columns,
     result_columns,
 )
-from posebench.scoring.matching.matching import KIND_RULES
+from posebench.scoring.matching.matching import KIND_RULES, MatchTable, match
 from posebench.scoring.matching.metrics import Metrics
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.metrics import (
@@ -109,13 +110,13 @@ class Evaluation:
 class Chosen:
     """The predictions that rescoring and OKS-NMS leave: those at positions `keep`, in that order.
 
-    `scores` (N,) are those of all predictions.
+    `scores` (N,) are those of all predictions; `category` is that of all, or that of each id.
     """
 
     predictions: Predictions
     scores: NDArray[Any]
     keep: NDArray[np.int64]
-    category: int
+    category: int | Mapping[int, int]
     whole_body: bool = False
 
     def rows(self) -> list[dict[str, Any]]:
@@ -154,7 +155,8 @@ def evaluate(
     """
     checks = checks or ScoreChecks()
     selected = select(dataset, predictions, options or ScoringOptions())
-    found = selected.columns().of(dataset.category.id)
+    columns = selected.columns()
+    found = columns.of(dataset.category.id)
     truth, localisation = ground_truth(dataset), localise(dataset, predictions)
     everything = Found(detections_of(predictions), predictions.ids.astype(np.int64))
     table = replace(
@@ -162,6 +164,7 @@ def evaluate(
         errors=localisation.table(),
         oks=counted_oks(truth, found, KIND_RULES[dataset.kind]).astype(np.float32),
         distances=distance_tables(dataset, truth, everything),
+        categories=category_matches(dataset, columns),
     )
     values = {
         **table_values(table, scored_by(dataset.kind, dataset.distances)),
@@ -183,6 +186,18 @@ def evaluate(
         official=score_official(dataset, selected.rows()) if checks.official else None,
         replicates=replicates,
     )
+
+
+def category_matches(dataset: PoseDataset, columns: ResultColumns) -> dict[str, MatchTable]:
+    """Return who matched whom in each category that is evaluated together with others."""
+    if not dataset.together:
+        return {}
+    return {
+        str(each.category.id): match(
+            ground_truth(each), columns.of(each.category.id), KIND_RULES[each.kind]
+        )
+        for each in dataset.categories
+    }
 
 
 def scored_columns(dataset: PoseDataset, results: list[dict[str, Any]]) -> ResultColumns:
@@ -225,22 +240,35 @@ def select(dataset: PoseDataset, predictions: Predictions, options: ScoringOptio
             f"has {len(dataset.keypoints)}.",
             hint="Evaluate this checkpoint on data with its own keypoints.",
         )
-    found = _choose(predictions, dataset.keypoints.sigmas, options, dataset.category.id)
+    category = dataset.category.id if not dataset.together else categories_of(dataset)
+    found = _choose(predictions, dataset.keypoints.sigmas, options, category)
     return replace(found, whole_body=dataset.kind == "wholebody")
 
 
+def categories_of(dataset: PoseDataset) -> dict[int, int]:
+    """Return the category of each annotation by its id."""
+    return {row["id"]: category_of(row) for row in dataset.persons}
+
+
 def chosen_results(
-    predictions: Predictions, sigmas: Sequence[float], options: ScoringOptions, category: int
+    predictions: Predictions,
+    sigmas: Sequence[float],
+    options: ScoringOptions,
+    category: int | Mapping[int, int],
 ) -> list[dict[str, Any]]:
     """Return the COCO results of `select_results`, of predictions whose sigmas (K,) are known.
 
-    Raises `EvaluationError` if predictions are not finite.
+    `category` is that of all results, or that of each id; OKS-NMS does not ask for it, as in
+    MMPose. Raises `EvaluationError` if predictions are not finite.
     """
     return _choose(predictions, sigmas, options, category).rows()
 
 
 def _choose(
-    predictions: Predictions, sigmas: Sequence[float], options: ScoringOptions, category: int
+    predictions: Predictions,
+    sigmas: Sequence[float],
+    options: ScoringOptions,
+    category: int | Mapping[int, int],
 ) -> Chosen:
     check_finite(predictions)
     scores = rescore(

@@ -23,7 +23,7 @@ from posebench.scoring.localisation import Localisation, median_error, share_wit
 from posebench.scoring.matching.accumulate import summarise
 from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.matching import KIND_RULES, match
-from posebench.scoring.matching.metrics import MATCH_METRICS, MatchMetric
+from posebench.scoring.matching.metrics import MATCH_METRICS, MatchMetric, mean_of_categories
 from posebench.scoring.matching.truth import GroundTruth
 from posebench.scoring.statistics.image_table import (
     CalibrationMetric,
@@ -101,12 +101,15 @@ def matched_table(truth: GroundTruth, detections: Detections, kind: Kind) -> Ima
 def table_values(
     table: ImageTable, recipes: Sequence[MatchMetric | DistanceMetric]
 ) -> dict[str, float | None]:
-    """Return metrics by name, None where the data have nobody of that kind."""
+    """Return metrics by name, None where the data have nobody of that kind.
+
+    Where several categories are evaluated together, they are the mean over those that have one.
+    """
     found: dict[str, float | None] = {}
     matched = [recipe for recipe in recipes if isinstance(recipe, MatchMetric)]
     for part in dict.fromkeys(recipe.part for recipe in matched):
         own = [recipe for recipe in matched if recipe.part == part]
-        found |= summarise(table.matches_of(part), own)
+        found |= mean_of_categories([summarise(each, own) for each in table.matches_of(part)])
     distant = (recipe for recipe in recipes if isinstance(recipe, DistanceMetric))
     return found | {recipe.name: distance_value(table, recipe) for recipe in distant}
 

@@ -38,8 +38,8 @@ METRIC_NAMES: dict[Kind, tuple[str, ...]] = {
 
 
 def score_official(dataset: PoseDataset, results: list[dict[str, Any]]) -> Metrics:
-    """Score COCO results against one category; see `score_official_categories`."""
-    return score_official_categories([dataset], results)
+    """Score COCO results against a data set's categories; see `score_official_categories`."""
+    return score_official_categories(dataset.categories, results)
 
 
 def check_official(dataset: PoseDataset) -> None:

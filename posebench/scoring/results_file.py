@@ -116,16 +116,20 @@ def read_results(
 def _persons_without(
     datasets: Sequence[PoseDataset], truths: Sequence[GroundTruth], file: ResultsFile
 ) -> list[Finding]:
-    """Return a finding on persons in whose image there is no result."""
+    """Return a finding on images that have fewer results than persons."""
     missing = list[str]()
     for dataset, truth in zip(datasets, truths, strict=True):
-        own = file.columns.of(dataset.category.id).image_ids
-        alone = ~truth.ignored & ~np.isin(truth.image_ids[truth.image], own)
-        missing += [f"annotation {key}" for key in truth.ids[alone].tolist()]
-    what = "Persons in whose image there is no result: each of their keypoints is a miss, and EPE "
+        own = Counter(file.columns.of(dataset.category.id).image_ids.tolist())
+        persons = Counter(truth.image_ids[truth.image[~truth.ignored]].tolist())
+        missing += [
+            f"image {key} ({own[key]} of {count})"
+            for key, count in persons.items()
+            if own[key] < count
+        ]
+    what = "Images in which there is no result for some of the persons: each of their keypoints is "
     return finding(
         "results-persons-missing",
-        f"{what}and NME, which are means over all, have no value",
+        f"{what}a miss, and EPE and NME, which are means over all, have no value",
         missing,
         "Write a result for each annotated person, of its own box.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ def to_coco_results(
     predictions: Predictions,
     scores: NDArray[Any],
     keep: NDArray[np.int64] | None = None,
-    category: int = PERSON,
+    category: int | Mapping[int, int] = PERSON,
 ) -> list[dict[str, Any]]:
     """Return the predictions at positions `keep`, in that order, as COCO results.
 
     `scores` (N,) are instance scores. Without `keep`, every instance comes once, images in order of
     first appearance and ids ascending within an image. Each result has the box it came from, so
-    that evaluators take its area from there.
+    that evaluators take its area from there. `category` is that of all, or that of each id.
     """
     if keep is None:
         groups = group_by_image(predictions.image_ids, predictions.ids)
@@ -46,6 +47,7 @@ def to_coco_results(
     boxes[:, 2:] -= boxes[:, :2]
     columns = (
         predictions.image_ids[keep].tolist(),
+        _category_ids(predictions, keep, category).tolist(),
         triplets[keep].reshape(len(keep), 3 * triplets.shape[1]).tolist(),
         scores[keep].tolist(),
         boxes[keep].tolist(),
@@ -53,17 +55,28 @@ def to_coco_results(
     return [
         {
             "image_id": image,
-            "category_id": category,
+            "category_id": own,
             "keypoints": keypoints,
             "score": score,
             "bbox": box,
         }
-        for image, keypoints, score, box in zip(*columns, strict=True)
+        for image, own, keypoints, score, box in zip(*columns, strict=True)
     ]
 
 
+def _category_ids(
+    predictions: Predictions, keep: NDArray[np.int64], category: int | Mapping[int, int]
+) -> NDArray[np.int64]:
+    if isinstance(category, int):
+        return np.full(len(keep), category, dtype=np.int64)
+    return np.array([category[own] for own in predictions.ids[keep].tolist()], dtype=np.int64)
+
+
 def chosen_columns(
-    predictions: Predictions, scores: NDArray[Any], keep: NDArray[np.int64], category: int
+    predictions: Predictions,
+    scores: NDArray[Any],
+    keep: NDArray[np.int64],
+    category: int | Mapping[int, int],
 ) -> ResultColumns:
     """Return as columns what `to_coco_results` returns as rows, number by number."""
     boxes = predictions.bbox_xyxy[keep]
@@ -76,7 +89,7 @@ def chosen_columns(
         scores=np.asarray(scores)[keep].astype(np.float64),
         areas=bbox_xywh[:, 2] * bbox_xywh[:, 3],
     )
-    return ResultColumns(found, np.full(len(keep), category, dtype=np.int64), bbox_xywh)
+    return ResultColumns(found, _category_ids(predictions, keep, category), bbox_xywh)
 
 
 def rows_of(columns: ResultColumns) -> list[dict[str, Any]]:

@@ -57,11 +57,33 @@ def test_a_file_of_other_images_is_refused(
     command = ("eval", "heatmap-s", "--dataset", people, "--replicates", 0, "--exclude", seen)
     seen.write_text("[987654321]")
     refused = run(*command)
-    assert refused.code == 2
-    assert "None of the 1 images" in refused.err
+    assert (refused.code, refused.out) == (2, ""), "refused before anything is predicted"
+    assert "lists 1 images, none of which is in" in refused.err
     ids = [row["id"] for row in json.loads(annotations_of(people).read_text())["images"]]
     seen.write_text(json.dumps(ids))
-    assert "leaves out all images" in run(*command).err
+    refused = run(*command)
+    assert refused.out == "" and "leaves out all images" in refused.err
+
+
+def test_of_several_data_sets_the_file_is_of_one(
+    run: Callable[..., Any], people: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(people, other)
+    raw = json.loads(annotations_of(other).read_text())
+    for row in raw["images"]:
+        row["id"] += 1000
+    for row in raw["annotations"]:
+        row["image_id"] += 1000
+    annotations_of(other).write_text(json.dumps(raw))
+    seen = tmp_path / "seen.json"
+    seen.write_text(json.dumps([raw["images"][0]["id"]]))
+    done = run("eval", "heatmap-s", "--dataset", f"{people},{other}", "--replicates", 0,
+               "--exclude", seen, "--out", tmp_path / "run")  # fmt: skip
+    assert done.code == 0, done.err
+    (score,) = json.loads((tmp_path / "run" / "excluded.json").read_text())["scores"]
+    assert score["place"].startswith("other ") and score["left_out"] == 1
+    assert "brackets" not in done.out
 
 
 def test_overlap_lists_what_two_sets_share(

@@ -180,6 +180,7 @@ def test_a_person_without_a_result_is_said(run: Run, data_root: Path, tmp_path: 
     done = run("score", tmp_path / "found.json", "--ann", faces, "--dataset", "wflw")
     assert done.code == 0 and "there is no result" in done.out
     assert "[results-persons-missing]" in done.out and "AP follows it" not in done.out
+    assert "image 3 (0 of 2)" in done.out
     wrong = run("score", tmp_path / "found.json", "--ann", faces, "--dataset", "wflw", "--official")
     assert wrong.code == 2 and "scored by distances" in wrong.err
 

@@ -13,10 +13,10 @@ import pytest
 from posebench.datasets.coco import (
     annotation_area,
     ground_truth_instances,
-    limit_images,
     load_annotations,
 )
 from posebench.datasets.keypoints import COCO, CROWDPOSE, KeypointSet
+from posebench.datasets.requests import limit_images
 from posebench.errors import DataError, UsageError
 
 PIXELS = {"width": 100, "height": 80}

@@ -19,6 +19,11 @@ from posebench.judging.differences import (
 )
 from posebench.judging.verdicts import verdicts_of
 from posebench.networks.sizes import InputSize
+from posebench.reporting.figures.effects import differences_drawing
+from posebench.reporting.printing import text_of
+from posebench.reporting.tables.difference_table import difference_table
+from posebench.reporting.tables.pivot.request import PivotRequest
+from posebench.reporting.tables.pivot.table import pivot_runs
 from posebench.results.differences import by_cell, read_differences, write_differences
 from posebench.results.store import Run, read_run
 
@@ -57,6 +62,59 @@ def test_each_place_has_a_difference_with_its_interval(two: Run) -> None:
     assert vague.told_apart is False
     assert vague.detectable is not None and vague.detectable > 0.05
     assert clear.p is not None and clear.p_holm == pytest.approx(2 * clear.p)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Run:
+    """A run of A and B on people, scored by AP, and on faces, scored by NME."""
+    people = {name: result(name, ap, dataset="people") for name, ap in (("A", 0.3), ("B", 0.9))}
+    faces = {
+        f"{name}-faces": replace(
+            result(name, 0.5, dataset="faces"), metrics={"NME": nme, "PCK@0.1": 0.5}
+        )
+        for name, nme in (("A", 0.08), ("B", 0.05))
+    }
+    tables = {"A": made_up_table(0.3), "B": made_up_table(0.9, seed=1)}
+    return read_run(run_folder(tmp_path / "mixed", {**people, **faces}, tables))
+
+
+def test_each_data_set_is_compared_by_its_own_number(mixed: Run) -> None:
+    found = differences_of(mixed, "A").differences
+    assert [(each.metric, each.place["dataset"]) for each in found] == [
+        ("AP", "people"),
+        ("NME", "faces"),
+    ]
+    assert [each.difference for each in found] == pytest.approx([0.6, -0.03])
+    assert all(each.is_better and each.reason is None for each in found)
+    claims = difference_claims(mixed, "A")
+    assert [(claim.id, claim.direction) for claim in claims] == [
+        ("B against A in AP", "greater"),
+        ("B against A in NME", "less"),
+    ]
+    (alone,) = differences_of(mixed, "A", "PCK@0.1").differences[1:]
+    assert alone.metric == "PCK@0.1"
+
+
+def test_a_table_of_differences_has_a_part_for_each_number(mixed: Run) -> None:
+    text = text_of(difference_table(differences_of(mixed, "A"), 120))
+    assert text.count("Against A") == 2
+    assert "NME  baseline" in text and "n/c" not in text
+    drawing = differences_drawing(differences_of(mixed, "A"), [c.result for c in mixed.cells])
+    assert drawing is not None and len(drawing.panels) == 2
+
+
+def test_a_pivot_shows_each_data_set_by_its_own_number(mixed: Run) -> None:
+    pivot = pivot_runs([mixed.folder], PivotRequest(rows=("checkpoint",), columns=("dataset",)))
+    assert pivot.columns == ("people AP", "faces NME")
+    assert [[entry and entry.best for entry in row.entries] for row in pivot.rows] == [
+        [False, False],
+        [True, True],
+    ]
+    alone = replace(mixed, cells=tuple(c for c in mixed.cells if "NME" in c.result.metrics))
+    request = PivotRequest(rows=("dataset", "checkpoint"))
+    faces = run_folder(mixed.folder.parent / "faces", {c.id: c.result for c in alone.cells})
+    assert pivot_runs([faces], request).columns == ("64x48 NME",)
+    assert pivot_runs([faces], replace(request, metrics=("NME",))).columns == ("64x48",)
 
 
 def test_the_other_way_round_is_the_same_with_its_sign_turned(two: Run) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from animal_problems import animal_problem
 from distance_problems import NAMES, DistanceProblem, distance_problem
 from numpy.typing import NDArray
 from outside_files import peer_python
 
-from posebench.datasets.coco import PoseDataset, ground_truth_instances, load_categories
+from posebench.datasets.coco import PoseDataset, ground_truth_instances, load_dataset
 from posebench.datasets.known.record import known_dataset
 from posebench.datasets.rules import LoadOptions
 from posebench.prediction.predictions import Predictions
@@ -192,6 +193,31 @@ def _arrays(problem: DistanceProblem) -> dict[str, Any]:
     }
 
 
+def category_problems(seeds: Sequence[int]) -> Problems:
+    """Score random files in AP-10K's layout, all species together, by both tools."""
+    jobs, arrays, problems = [], {}, []
+    with tempfile.TemporaryDirectory() as name:
+        for seed in seeds:
+            problem = animal_problem(Path(name), seed)
+            file = f"{seed}.npz"
+            arrays[file] = _prediction_arrays(problem.predictions) | {
+                "boxes": problem.predictions.bbox_xyxy
+            }
+            path = str(problem.path)
+            dataset = {"type": "AP10KDataset", "ann_file": path, "data_prefix": {"img": ""}}
+            metrics = [{"type": "CocoMetric", "ann_file": path}]
+            jobs.append({"dataset": dataset, "arrays": file, "metrics": metrics})
+            problems.append(problem)
+        answers = asked(jobs, arrays)
+    gaps, counted = [0.0], 0
+    for problem, found in zip(problems, answers, strict=True):
+        ours = our_numbers([problem.dataset], problem.predictions)
+        theirs = by_our_names("ap10k", found["metrics"])
+        gaps.append(max(abs(ours[key] - value) for key, value in theirs.items()))
+        counted += sum(value != -1 for value in theirs.values())
+    return Problems("ap10k", len(problems), counted, max(gaps))
+
+
 @dataclass(frozen=True)
 class SmallSet:
     """A small test set of MMPose: its file and images, and the class that MMPose reads it with."""
@@ -286,7 +312,8 @@ def _loaded(small: SmallSet, data: Path, folder: Path) -> _Loaded:
         more["headbox_file"] = str(heads)
     # CrowdPose's file tells by itself.
     known = None if small.record == "crowdpose" else known_dataset(small.record)
-    datasets = load_categories(annotations, data, LoadOptions(known=known))
+    options = LoadOptions(known=known)
+    datasets = (load_dataset(annotations, data, options),)
     config = {"type": small.kind, "ann_file": str(annotations), "data_prefix": {"img": ""}, **more}
     return _Loaded(small, annotations, datasets, config)
 

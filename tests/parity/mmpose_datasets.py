@@ -57,6 +57,7 @@ def sample(info: dict[str, Any], arrays: Any, row: int) -> dict[str, Any]:
     """Return what a metric gets of an instance and its prediction."""
     truth = {FIELDS[name]: info[name] for name in FIELDS if name in info}
     truth["bbox_scales"] = np.array([[arrays["areas"][row], 1.0]])
+    boxes = {"bboxes": arrays["boxes"][row : row + 1]} if "boxes" in arrays else {}
     return {
         "id": info["id"],
         "img_id": info["img_id"],
@@ -65,6 +66,7 @@ def sample(info: dict[str, Any], arrays: Any, row: int) -> dict[str, Any]:
         "pred_instances": {
             "keypoints": arrays["points"][row : row + 1],
             "keypoint_scores": arrays["scores"][row : row + 1],
+            **boxes,
         },
     }
 

@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from datasets_parity import CHECKOUT_VARIABLE, problem_rows, small_set_rows
+from datasets_parity import (
+    CHECKOUT_VARIABLE,
+    category_problems,
+    problem_rows,
+    small_set_rows,
+)
 from outside_files import NO_PEER, peer_python
 
 pytestmark = pytest.mark.slow
@@ -22,6 +27,11 @@ def test_distances_equal_mmposes_on_random_problems() -> None:
     rows = problem_rows(range(33))
     assert len(rows) == 11
     assert {row.name: row.gap for row in rows if row.gap > 1e-10} == {}
+
+
+def test_species_are_evaluated_together_as_in_mmpose() -> None:
+    found = category_problems(range(40))
+    assert found.numbers > 200 and found.gap <= 1e-10
 
 
 def test_mmposes_small_sets_score_alike() -> None:

@@ -22,7 +22,8 @@ from posebench.scoring.matching.detections import Detections, ResultColumns
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.signs.grids import grid_of
 from posebench.scoring.signs.paired import mean_gap, nearest_pairs
-from posebench.scoring.signs.signs import ReadFile, average_precision, signs_between
+from posebench.scoring.signs.sign import ReadFile
+from posebench.scoring.signs.signs import average_precision, signs_between
 from posebench.scoring.whole_body.parts import split
 
 Change = Callable[[ResultColumns], ResultColumns]
@@ -84,6 +85,15 @@ def every_other(columns: ResultColumns) -> Any:
     return np.arange(len(columns)) % 2 == 0
 
 
+def in_half_of_the_images(columns: ResultColumns) -> ResultColumns:
+    ids = columns.detections.image_ids
+    rows = np.flatnonzero(np.isin(ids, np.unique(ids)[::2]))
+    assert columns.bbox_xywh is not None
+    return ResultColumns(
+        columns.detections.subset(rows), columns.category_ids[rows], columns.bbox_xywh[rows]
+    )
+
+
 SWAPPED = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
 PLANTED: dict[str, tuple[str, Change]] = {
     "half a pixel": ("shift", moved(lambda points: points + 0.5)),
@@ -92,6 +102,8 @@ PLANTED: dict[str, tuple[str, Change]] = {
     "left and right": ("left and right", moved(lambda points: points[:, SWAPPED])),
     "y, x": ("x and y", moved(lambda points: points[..., ::-1])),
     "whole pixels": ("rounding", moved(np.rint)),
+    "cut off to whole pixels": ("rounding", moved(np.trunc)),
+    "half the images": ("images without poses", in_half_of_the_images),
     "ids of the next image": ("image ids", one_image_on),
     "ids from 1": ("image ids", lambda c: changed(c, image_ids=c.detections.image_ids + 1)),
     "ids in another order": ("image ids", shuffled),
@@ -115,6 +127,45 @@ def test_what_was_done_is_named_first(
     files = ReadFile("A", results), ReadFile("B", other)
     signs = signs_between(dataset, ground_truth(dataset), *files)
     assert signs and signs[0].cause == cause, signs
+
+
+@pytest.mark.parametrize("what", ["whole pixels", "cut off to whole pixels", "half the images"])
+def test_the_order_of_the_files_does_not_matter(
+    what: str, dataset: PoseDataset, results: ResultColumns
+) -> None:
+    cause, change = PLANTED[what]
+    files = ReadFile("A", change(results)), ReadFile("B", results)
+    signs = signs_between(dataset, ground_truth(dataset), *files)
+    assert signs and signs[0].cause == cause, signs
+    assert signs[0].text.startswith("A has ")
+
+
+def test_causes_that_explain_all_together_are_named_together(
+    dataset: PoseDataset, results: ResultColumns
+) -> None:
+    change = moved(lambda points: 1.03 * points[:, SWAPPED])
+    other = changed(change(results), scores=results.detections.scores**2)
+    files = ReadFile("A", results), ReadFile("B", other)
+    truth = ground_truth(dataset)
+    first, *rest = signs_between(dataset, truth, *files)
+    assert set(first.cause.split(", ")) == {"left and right", "scale"}
+    assert first.explains == pytest.approx(1.0)
+    assert "instance scores" in [sign.cause for sign in rest]
+    equal = signs_between(dataset, truth, files[0], ReadFile("B", change(results)))
+    assert average_precision(dataset, truth, results.detections) == pytest.approx(equal[0].ap)
+
+
+def test_a_file_without_poses_shares_nothing(dataset: PoseDataset, results: ResultColumns) -> None:
+    rows = np.zeros(0, dtype=np.int64)
+    assert results.bbox_xywh is not None
+    empty = ResultColumns(
+        results.detections.subset(rows), results.category_ids[rows], results.bbox_xywh[rows]
+    )
+    for pair in ((empty, results), (results, empty)):
+        files = (ReadFile(name, each) for name, each in zip("AB", pair, strict=True))
+        assert [s.cause for s in signs_between(dataset, ground_truth(dataset), *files)][:1] == [
+            "images without poses"
+        ]
 
 
 def test_undoing_the_cause_gives_the_score_of_the_first_file(

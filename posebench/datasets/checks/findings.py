@@ -66,6 +66,7 @@ KINDS: Mapping[str, Level] = MappingProxyType(
         "areas-small": "warning",
         "areas-of-boxes": "note",
         "areas-meaningless": "error",
+        "split-unknown": "warning",
         # Image files.
         "images-unchecked": "note",
         "images-missing": "error",

@@ -10,8 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from posebench.datasets.known.mpii import head_boxes_file, read_mpii
+from posebench.datasets.checks.findings import Finding
+from posebench.datasets.known.mpii import head_boxes_file, read_mpii, read_release
 from posebench.datasets.known.record import Form
+from posebench.errors import DataError
+from posebench.files.hashing import sha256_of
+from posebench.files.json_file import read_json
 
 Row = dict[str, Any]
 Raw = dict[str, Any]
@@ -23,6 +27,36 @@ _FREIHAND_SIDE = 224
 _HALPE_BODY = 26
 # Numbers that a body's 17 keypoints take.
 _BODY = 51
+
+
+def read_annotations(path: Path, form: Form, images: Path | None) -> tuple[Any, str]:
+    """Read an annotation file as COCO's form; return it and the SHA-256 of all it rests on.
+
+    `images` is the folder of its images, if it is known. Raises `DataError` if a file is missing or
+    damaged.
+    """
+    if path.suffix == ".mat" and path.is_file():
+        if form != "mpii":
+            raise DataError(
+                f"{path} is a .mat file.",
+                hint="MPII's release is read with --record mpii (--dataset mpii in score).",
+            )
+        return read_release(path, images), sha256_of(path)
+    raw, digest = read_json(path, "annotation file")
+    raw, others = in_form(raw, form, path, images), files_beside(form, path)
+    return raw, sha256_of(path, *others) if others else digest
+
+
+def form_findings(path: Path, form: Form, raw: Mapping[str, Any]) -> list[Finding]:
+    """Return a finding on a file that does not say which images are those of validation."""
+    if form != "mpii" or path.suffix != ".mat":
+        return []
+    what = (
+        f"{path.name} does not list validation images: all {len(raw['images'])} images whose "
+        "joints are published are evaluated"
+    )
+    hint = "Published numbers are of MMPose's mpii_val.json; with it, this file tells head boxes."
+    return [Finding("split-unknown", what, len(raw["images"]), hint=hint)]
 
 
 def in_form(raw: Any, form: Form, path: Path, images: Path | None) -> Any:

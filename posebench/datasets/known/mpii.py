@@ -1,11 +1,12 @@
 """MPII as MMPose has it: persons in `mpii_val.json`, their head boxes in `mpii_gt_val.mat`.
 
-Must agree with MMPose 1.3.2's `mmpose/datasets/datasets/body/mpii_dataset.py`. Pixels in the files
-count from 1, here from 0.
+Head boxes, or all, may also come from MPII's own release. Must agree with MMPose 1.3.2's
+`mmpose/datasets/datasets/body/mpii_dataset.py`. Pixels in the files count from 1, here from 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.images.headers import read_header
+from posebench.datasets.known.mpii_release import (
+    RELEASE_NAME,
+    heads_of,
+    load_mat,
+    released_persons,
+)
 from posebench.errors import DataError
 
 Row = dict[str, Any]
@@ -32,9 +39,27 @@ def read_mpii(rows: list[Any], path: Path, images: Path | None) -> Row:
     An image has the size of its file in `images` or, without
     one, of what its persons fill. Raises `DataError` if a file is missing or does not fit.
     """
-    sizes = _head_sizes(path, len(rows))
+    return _as_coco(rows, lambda persons: _head_sizes(path, rows, len(persons)), path, images)
+
+
+def read_release(path: Path, images: Path | None) -> Row:
+    """Return the persons of MPII's release who stand by themselves, as `read_mpii` does.
+
+    Raises `DataError` if it has another structure.
+    """
+    alone = [person for person in released_persons(path) if person.is_alone]
+    heads = np.array([person.head for person in alone]).reshape(-1, 4)
+    return _as_coco([each.row for each in alone], lambda _: _sizes_of(heads), path, images)
+
+
+def _as_coco(
+    rows: list[Any],
+    sizes_of: Callable[[list[Row]], NDArray[np.float64]],
+    path: Path,
+    images: Path | None,
+) -> Row:
     persons = [_person(path, number, row) for number, row in enumerate(rows)]
-    for person, size in zip(persons, sizes.tolist(), strict=True):
+    for person, size in zip(persons, sizes_of(persons).tolist(), strict=True):
         person[HEAD_SIZE] = size
     by_image: dict[tuple[int, str], list[Row]] = {}
     for person, row in zip(persons, rows, strict=True):
@@ -47,8 +72,10 @@ def read_mpii(rows: list[Any], path: Path, images: Path | None) -> Row:
 
 
 def head_boxes_file(path: Path) -> Path:
-    """Return where head boxes lie: `mpii_gt_val.mat` beside `mpii_val.json`."""
-    return path.with_name(f"{path.stem.replace('_', '_gt_', 1)}.mat")
+    """Return where head boxes lie: `mpii_gt_val.mat` beside `mpii_val.json`, else the release."""
+    own = path.with_name(f"{path.stem.replace('_', '_gt_', 1)}.mat")
+    releases = (folder / RELEASE_NAME for folder in (path.parent, path.parent.parent))
+    return next((file for file in (own, *releases) if file.is_file()), own)
 
 
 def _person(path: Path, number: int, row: Any) -> Row:
@@ -80,35 +107,32 @@ def _person(path: Path, number: int, row: Any) -> Row:
     }
 
 
-def _head_sizes(path: Path, count: int) -> NDArray[np.float64]:
+def _sizes_of(heads: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the size of heads with boxes (N, 4), x1, y1, x2, y2."""
+    return np.asarray(np.linalg.norm(heads[:, 2:] - heads[:, :2], axis=1) * _HEAD_SHARE)
+
+
+def _head_sizes(path: Path, rows: list[Any], count: int) -> NDArray[np.float64]:
     """Return the size of each person's head, 0.6 of its box's diagonal."""
     file = head_boxes_file(path)
     if not file.is_file():
         raise DataError(
             f"The head boxes of {path} are missing: there is no {file}.",
-            hint="MMPose's page on MPII links mpii_gt_val.mat; put it beside the annotations. For "
-            "AP by OKS, without head sizes, write the persons in COCO's format.",
+            hint="MMPose's page on MPII links mpii_gt_val.mat; put it beside the annotations, or "
+            f"MPII's own {RELEASE_NAME}. For AP by OKS, without head sizes, write the persons in "
+            "COCO's format.",
         )
-    boxes = _mat_field(file, "headboxes_src")
+    if file.name == RELEASE_NAME:
+        names = [str(row["image"]) for row in rows]
+        return _sizes_of(heads_of([row["joints"] for row in rows], file, names))
+    boxes = np.asarray(load_mat(file, ["headboxes_src"])["headboxes_src"], dtype=np.float64)
+    boxes = boxes.reshape(2, 2, -1) if boxes.size == 4 else boxes
     if boxes.shape != (2, 2, count):
         raise DataError(
             f"{file} has head boxes of shape {boxes.shape}, wanted (2, 2, {count}): one for each "
             f"person of {path}."
         )
     return np.asarray(np.linalg.norm(boxes[1] - boxes[0], axis=0) * _HEAD_SHARE)
-
-
-def _mat_field(file: Path, name: str) -> NDArray[np.float64]:
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise DataError(
-            f"Reading {file} needs scipy.", hint="pip install 'posebench-pose[mpii]'"
-        ) from None
-    try:
-        return np.asarray(loadmat(str(file), variable_names=[name])[name], dtype=np.float64)
-    except Exception as error:  # scipy raises many kinds of error
-        raise DataError(f"{file} cannot be read as a .mat file with {name}: {error}.") from None
 
 
 def _image(key: int, name: str, images: Path | None, persons: list[Row]) -> Row:

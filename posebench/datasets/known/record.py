@@ -55,7 +55,8 @@ class KnownDataset:
     `keypoints` is a built-in set, whose constants are explained by `sigmas`. `kind` says by which
     evaluator it is scored, and `distances` by which distances, if by any. `boxes` are those of
     published numbers, in words. `form` says how its annotation files differ from COCO's, and
-    `clip_boxes` whether boxes end at the image's border. `source` says where all this is from.
+    `clip_boxes` whether boxes end at the image's border. With `every_category`, all categories are
+    evaluated together, and a number is the mean over them. `source` says where all this is from.
     """
 
     name: str
@@ -70,6 +71,7 @@ class KnownDataset:
     home: str
     source: str
     form: Form = "coco"
+    every_category: bool = False
     clip_boxes: bool = True
     distances: Distances | None = None
     note: str | None = None

@@ -97,10 +97,11 @@ class _Held:
                 rows.append(row)
                 images.append(image)
                 prints.append(fingerprints(image))
-        every = np.array(prints, dtype=np.float32).reshape(len(rows), len(PARTS), -1)
-        whole, flat = every[:, 0], every.reshape(len(rows) * len(PARTS), -1)
         if not rows:
-            return cls(np.zeros(0, dtype=np.int64), [], whole[:, 0], flat)
+            nothing = np.zeros((0, 0), dtype=np.float32)
+            return cls(np.zeros(0, dtype=np.int64), [], nothing, nothing)
+        every = np.array(prints, dtype=np.float32)
+        whole, flat = every[:, 0], every.reshape(len(rows) * len(PARTS), -1)
         return cls(
             np.array(rows, dtype=np.int64),
             images,

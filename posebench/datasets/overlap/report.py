@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ from posebench.datasets.layout import annotation_files, images_for
 from posebench.datasets.overlap.find import ImagePair, find_overlap
 from posebench.datasets.overlap.verifying import CORRELATION
 from posebench.errors import DataError, UsageError
-from posebench.files.hashing import sha256_of
 from posebench.files.json_file import read_json
-from posebench.files.records import mapping_from_record, record_from_mapping
+from posebench.files.records import mapping_from_record
 from posebench.files.writing import naming_what_cannot_be_written, write_json
 
 SCHEMA_VERSION = 1
@@ -29,15 +29,24 @@ class ImageSet:
     """Images to compare: paths, ids and, if there are annotations, the persons of each image.
 
     `persons` map an image's position to its persons' ids and boxes [x, y, w, h] in pixels; `sizes`
-    are width and height as annotated. Without annotations, ids are positions.
+    are width and height as annotated. Without annotations, ids are positions. Images are named by
+    their paths below `folder`.
     """
 
     name: str
+    folder: Path
     paths: tuple[Path, ...]
     ids: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...] = ()
     persons: Mapping[int, Sequence[tuple[int, list[float]]]] = field(default_factory=dict)
     annotations_sha256: str | None = None
+
+    def name_of(self, position: int) -> str:
+        """Return what an image is called in reports."""
+        path = self.paths[position]
+        return (
+            path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        ).as_posix()
 
 
 @dataclass(frozen=True)
@@ -108,10 +117,27 @@ def image_set(path: Path, images: Path | None = None) -> ImageSet:
         raise UsageError(f"{path} has {len(files)} annotation files.", hint=f"Name one of {names}.")
     if files:
         return _annotated(files[0], images)
-    paths = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+    paths = sorted(_images_in(path))
     if not paths:
         raise DataError(f"{path} holds neither annotations nor images.")
-    return ImageSet(str(path), tuple(paths), tuple(range(len(paths))))
+    return ImageSet(str(path), path, tuple(paths), tuple(range(len(paths))))
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    """Yield the images of a folder and those below, also of folders that links lead to, once."""
+    seen = set[Path]()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        here = Path(place)
+        real = here.resolve()
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (
+            here / name
+            for name in files
+            if Path(name).suffix.lower() in _SUFFIXES and (here / name).is_file()
+        )
 
 
 def _annotated(path: Path, images: Path | None) -> ImageSet:
@@ -138,7 +164,7 @@ def _annotated(path: Path, images: Path | None) -> ImageSet:
             f"The annotation file {path} has no usable images and boxes: {error!r}.",
             hint=f"`posebench data check {path}` lists everything.",
         ) from None
-    return ImageSet(str(path), paths, ids, sizes, persons, digest)
+    return ImageSet(str(path), folder, paths, ids, sizes, persons, digest)
 
 
 def overlap_report(
@@ -146,8 +172,11 @@ def overlap_report(
 ) -> OverlapReport:
     """Find what two sets share.
 
-    Raises `DataError` if no image of one of them can be read.
+    Raises `DataError` if one of them lists no images, or none of its images can be read.
     """
+    for each in (train, val):
+        if not each.paths:
+            raise DataError(f"{each.name} lists no images.")
     found = find_overlap(train.paths, val.paths, progress)
     for each, lost in zip((train, val), found.unreadable, strict=True):
         if lost == len(each.paths):
@@ -168,8 +197,8 @@ def overlap_report(
 def _shared(train: ImageSet, val: ImageSet, pair: ImagePair) -> SharedImage:
     copy = pair.copy
     return SharedImage(
-        train=train.paths[pair.train].name,
-        val=val.paths[pair.val].name,
+        train=train.name_of(pair.train),
+        val=val.name_of(pair.val),
         train_id=train.ids[pair.train],
         val_id=val.ids[pair.val],
         correlation=copy.correlation,
@@ -222,40 +251,3 @@ def write_overlap(path: Path, report: OverlapReport) -> None:
     }
     with naming_what_cannot_be_written(path):
         write_json(path, document)
-
-
-@dataclass(frozen=True)
-class Exclusion:
-    """Images that numbers are made without: their ids, and the file that lists them."""
-
-    file: str
-    sha256: str
-    images: frozenset[int]
-    annotations_sha256: str | None = None
-
-
-def read_exclusion(path: Path) -> Exclusion:
-    """Read the images to leave out: what `data overlap` wrote, or a JSON list of image ids.
-
-    Raises `DataError` if the file is neither, or is of a validation set without annotations.
-    """
-    value, _ = read_json(path, "list of images to leave out")
-    annotations = None
-    ids = value
-    if isinstance(value, dict):
-        ids = value.get("images")
-        if isinstance(value.get("overlap"), dict):
-            report = record_from_mapping(OverlapReport, value["overlap"], where=str(path))
-            annotations = report.annotations_sha256
-            if annotations is None:
-                raise DataError(
-                    f"{path} is of a folder of images, {report.val}: it has no image ids to leave "
-                    "out, only positions.",
-                    hint="`posebench data overlap TRAIN VAL --out FILE` with VAL's annotations.",
-                )
-    if not isinstance(ids, list) or not all(type(each) is int for each in ids):
-        raise DataError(
-            f"{path} lists no images to leave out.",
-            hint="`posebench data overlap --out FILE` writes such a file; a list of ids will do.",
-        )
-    return Exclusion(str(path), sha256_of(path), frozenset(ids), annotations)

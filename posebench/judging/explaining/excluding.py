@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posebench.datasets.overlap.report import Exclusion
+from posebench.datasets.overlap.exclusion import Exclusion, ListedImages, check_exclusion
 from posebench.errors import DataError
 from posebench.results.explaining.exclusion import ExcludedScore, ExcludedScores
 from posebench.results.numbers import main_metric, number_named
@@ -21,32 +21,30 @@ from posebench.scoring.statistics.image_table import ImageTable, Recipe
 def excluded_scores(run: Run, exclusion: Exclusion, cells: Sequence[str]) -> ExcludedScores:
     """Return the main number of cells with and without the images of an exclusion.
 
-    Cells without a table have no such numbers. Raises `DataError` if the exclusion is of other
-    annotations, lists none of the images, or all of them, and for damaged tables.
+    Cells without a table have no such numbers, nor those of data that the exclusion is not of.
+    Raises the errors of `check_exclusion`, and `DataError` for damaged tables.
     """
-    found = []
-    for cell in run.cells:
-        table = run.table(cell) if cell.id in cells else None
-        if table is not None and cell.result.status == "ok":
-            _check(exclusion, cell, table)
-            found.append(_score(run, cell, table, exclusion))
+    tables = [
+        (cell, table)
+        for cell in run.cells
+        if cell.id in cells and cell.result.status == "ok"
+        for table in [run.table(cell)]
+        if table is not None
+    ]
+    listed = [(cell, table, _images_of(cell, table)) for cell, table in tables]
+    check_exclusion(exclusion, [images for _, _, images in listed])
+    found = (
+        _score(run, cell, table, exclusion)
+        for cell, table, images in listed
+        if exclusion.is_of(images)
+    )
     return ExcludedScores(exclusion.file, exclusion.sha256, tuple(found))
 
 
-def _check(exclusion: Exclusion, cell: StoredCell, table: ImageTable) -> None:
-    own = cell.result.protocol.annotations_sha256
-    if exclusion.annotations_sha256 not in (None, own):
-        raise DataError(
-            f"{exclusion.file} is of other annotations than {cell.result.protocol.dataset}.",
-            hint="`posebench data overlap TRAIN VAL --out FILE` with the annotations evaluated on.",
-        )
-    known = np.isin(table.matches.image_ids, list(exclusion.images))
-    if exclusion.images and not known.any():
-        what = f"None of the {len(exclusion.images)} images of {exclusion.file} is in "
-        raise DataError(f"{what}{cell.result.protocol.dataset}.", hint="Is it of another split?")
-    if known.all():
-        what = f"{exclusion.file} leaves out all images of {cell.result.protocol.dataset}."
-        raise DataError(what)
+def _images_of(cell: StoredCell, table: ImageTable) -> ListedImages:
+    protocol = cell.result.protocol
+    ids = frozenset(table.matches.image_ids.tolist())
+    return ListedImages(protocol.dataset, protocol.annotations_sha256, ids)
 
 
 def _score(run: Run, cell: StoredCell, table: ImageTable, exclusion: Exclusion) -> ExcludedScore:

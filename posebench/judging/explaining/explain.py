@@ -23,9 +23,8 @@ from posebench.results.explaining.measured import Measured
 from posebench.results.numbers import AP, number_named
 from posebench.scoring.signs.sign import Sign
 from posebench.scoring.signs.signs import signs_between
-from posebench.scoring.statistics.estimates import Estimate, Resampling, resample
+from posebench.scoring.statistics.estimates import Estimate, Resampling, estimate_of, resample
 from posebench.scoring.statistics.image_table import ImageTable
-from posebench.scoring.statistics.intervals import p_value, percentile_interval
 
 _FILTERS = ("min_box_score", "box_nms", "max_boxes")
 # How the zoo calls the boxes of 56.4 AP, and a part of the name of their usual file.
@@ -39,6 +38,8 @@ def differing_fields(mine: Side, theirs: Side) -> tuple[FieldDifference, ...]:
     names = [name for name in both if not _same(name, theirs, mine)]
     if "checkpoint" in names:
         names = [name for name in names if name not in OF_CHECKPOINT]
+        if mine.paradigm != theirs.paradigm and None not in (mine.paradigm, theirs.paradigm):
+            names = [name for name in names if name != "decoder"]
     if "images" in names and "annotations" in names:
         names.remove("images")
     if "image_files" in names and ("images" in names or "annotations" in names):
@@ -155,7 +156,8 @@ class _Draws:
         if measured is None or self._base is None or measured.ap is None:
             return None
         sign = 1 if self._base_is_mine else -1
-        return _estimate(sign * (self._base - measured.ap), self._effect_draws(field))
+        gain = sign * (self._base - measured.ap)
+        return estimate_of(gain, self._effect_draws(field), with_p=True)
 
     def _effect_draws(self, field: str) -> NDArray[np.float64] | None:
         base = self._draws.get("mine" if self._base_is_mine else "theirs")
@@ -177,7 +179,10 @@ class _Draws:
                 own = self._effect_draws(step.field) if step.how == "measured" else None
                 rest = rest - (_value(step.effect) if own is None else own)
         total = mine - theirs
-        return _estimate(total, draws), _estimate(total - known, rest)
+        return (
+            estimate_of(total, draws, with_p=True),
+            estimate_of(total - known, rest, with_p=True),
+        )
 
     def _total_draws(self, mine: float, theirs: float) -> NDArray[np.float64] | None:
         one, other = self._draws.get("mine"), self._draws.get("theirs")
@@ -193,13 +198,6 @@ def _share_images(one: ImageTable | None, other: ImageTable | None) -> bool:
     if one is None or other is None:
         return False
     return bool(np.array_equal(one.matches.image_ids, other.matches.image_ids))
-
-
-def _estimate(value: float, draws: NDArray[np.float64] | None) -> Estimate:
-    if draws is None:
-        return Estimate(value)
-    low, high = percentile_interval(draws) or (None, None)
-    return Estimate(value, low, high, p_value(draws))
 
 
 def _step(
@@ -251,7 +249,20 @@ def _notes(mine: Side, theirs: Side, draws: _Draws) -> list[str]:
     notes = []
     kinds = {side.facts.kind for side in (mine, theirs)}
     if "published" in kinds:
+        notes += _other_images(mine, theirs)
         notes.append("a published number is taken as exact: intervals are those of the images here")
     elif not draws.paired:
         notes.append("the two are of other images, so what remains has no interval")
     return notes
+
+
+def _other_images(mine: Side, theirs: Side) -> list[str]:
+    """Return a note if a results file is of another number of images than a published number."""
+    files = [side for side in (mine, theirs) if side.file is not None and side.images is not None]
+    published = [side for side in (mine, theirs) if side.result is not None]
+    if not files or not published or published[0].images in (None, files[0].images):
+        return []
+    row = published[0].result
+    assert row is not None
+    what = f"the published number is of {published[0].images} images of {row.dataset}"
+    return [f"{what}, the results file of {files[0].images}: they are of other data"]

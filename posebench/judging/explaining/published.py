@@ -51,7 +51,7 @@ def _own_decoder(entry: PublishedCheckpoint) -> str | None:
 
 @dataclass(frozen=True)
 class PublishedEffect:
-    """What published rows say of a change from one value to another: the middle of several.
+    """What published rows say of a change from one value to another: the median of several.
 
     `value` is a difference of AP as a fraction.
     """
@@ -73,7 +73,7 @@ def published_effect(
     if values[0] == values[1]:
         return None
     found = [
-        (two.metrics[AP] - one.metrics[AP], f"{entry.id} ({two.sources[0]})")
+        (two.metrics[AP] - one.metrics[AP], f"{entry.id} ({_sources(one, two)})")
         for entry in published_checkpoints()
         for one, two in _pairs(entry, field, values)
         if one.dataset == data
@@ -81,12 +81,17 @@ def published_effect(
     if not found:
         return None
     found.sort()
-    gain, name = found[len(found) // 2]
-    source = f"published pair of {name}"
+    middle = [found[(len(found) - 1) // 2], found[len(found) // 2]]
+    names = sorted({name for _, name in middle})
+    source = f"published pair{'s' * (len(names) > 1)} of {' and '.join(names)}"
     if len(found) > 1:
         low, high = found[0][0], found[-1][0]
         source += f", the middle of {len(found)} from {low:+.1f} to {high:+.1f}"
-    return PublishedEffect(gain / 100, source)
+    return PublishedEffect(sum(gain for gain, _ in middle) / 200, source)
+
+
+def _sources(*rows: PublishedResult) -> str:
+    return " and ".join(sorted({row.sources[0] for row in rows}))
 
 
 def _word(field: str, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from posebench.scoring.matching.metrics import MATCH_METRICS
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
 from posebench.scoring.metrics import matched_table
 from posebench.scoring.results_file import read_results
-from posebench.scoring.signs.signs import ReadFile
+from posebench.scoring.signs.sign import ReadFile
 from posebench.scoring.statistics.image_table import ImageTable
 from posebench.zoo.published import PublishedCheckpoint, PublishedResult, find_published
 
@@ -37,16 +37,35 @@ class Annotated:
     def of(cls, dataset: PoseDataset) -> Annotated:
         """Return a data set with its persons as columns.
 
-        Raises `DataError` if it is scored by distances and has no AP.
+        Raises `DataError` if it is scored by distances and has no AP, or has several categories.
         """
         if not MATCH_METRICS[dataset.kind]:
             raise _without_ap(dataset.name)
+        if dataset.together:
+            raise _of_several(dataset.name)
         return cls(dataset, ground_truth(dataset))
 
     def table(self, file: ReadFile) -> ImageTable:
         """Return a file's per-image table."""
         found = file.columns.of(self.dataset.category.id)
         return matched_table(self.truth, found, self.dataset.kind)
+
+
+def of_one_category(datasets: Sequence[PoseDataset]) -> Annotated:
+    """Return the only category of an annotation file.
+
+    Raises `DataError` if there are several, and as `Annotated.of` does.
+    """
+    if len(datasets) > 1:
+        raise _of_several(str(datasets[0].annotations))
+    return Annotated.of(datasets[0])
+
+
+def _of_several(what: str) -> DataError:
+    return DataError(
+        f"{what} has several categories, and results files are explained for one.",
+        hint="Compare two runs, or write annotations and results of one category into files.",
+    )
 
 
 def _without_ap(dataset: str) -> DataError:
@@ -61,6 +80,7 @@ class Side:
     """One side: what is shown of it, the fields that it states, and what it was read from.
 
     `table` is its per-image table; `run` and `cell`, `file`, or `published` say what it is.
+    `paradigm` is that of its network and `images` the number of its images, if they are known.
     """
 
     facts: SideFacts
@@ -71,6 +91,8 @@ class Side:
     file: ReadFile | None = None
     published: PublishedCheckpoint | None = None
     result: PublishedResult | None = None
+    paradigm: str | None = None
+    images: int | None = None
 
 
 def is_of_run(argument: str) -> bool:
@@ -122,7 +144,14 @@ def published_side(entry: PublishedCheckpoint, other: Mapping[str, Any] | None) 
     )
     facts = SideFacts(entry.id, "published", entry.id, row.metrics[AP] / 100, about)
     fields = published_fields(entry, row)
-    return Side(facts, fields, published=entry, result=row)
+    return Side(
+        facts,
+        fields,
+        published=entry,
+        result=row,
+        paradigm=entry.paradigm,
+        images=fields["images"],
+    )
 
 
 def _run_side(argument: str, run: Run, name: str | None) -> Side:
@@ -143,7 +172,15 @@ def _run_side(argument: str, run: Run, name: str | None) -> Side:
         raise _without_ap(result.protocol.dataset)
     ap = (result.metrics or {})[AP]
     facts = SideFacts(argument, "run", result.checkpoint.name, ap, about)
-    return Side(facts, fields_of(result), run.table(cell), run, cell)
+    return Side(
+        facts,
+        fields_of(result),
+        run.table(cell),
+        run,
+        cell,
+        paradigm=result.checkpoint.paradigm,
+        images=result.protocol.images,
+    )
 
 
 def _file_side(path: Path, annotated: Annotated | None, name: str) -> Side:
@@ -166,4 +203,4 @@ def side_of_file(source: str, name: str, file: ReadFile, annotated: Annotated) -
     ap = average_precision(dataset, truth, poses)
     about = f"{len(poses)} poses, {len(dataset.images)} images"
     facts = SideFacts(source, "results file", name, ap, about)
-    return Side(facts, {}, annotated.table(file), file=file)
+    return Side(facts, {}, annotated.table(file), file=file, images=len(dataset.images))

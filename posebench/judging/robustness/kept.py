@@ -1,4 +1,7 @@
-"""The share of AP that networks keep on corrupted images, by kind of corruption and by paradigm."""
+"""The share of AP that networks keep on corrupted images, by kind of corruption and by paradigm.
+
+Of data without AP it is that of their first number, if more is better.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,9 @@ from posebench.errors import UsageError
 from posebench.judging.claim_cells import cells_of, replicates_of
 from posebench.judging.pairs.cells import ClaimCell
 from posebench.judging.pairs.chance import Replicates
-from posebench.results.numbers import AP
+from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run
-from posebench.scoring.statistics.estimates import Estimate
-from posebench.scoring.statistics.intervals import percentile_interval
+from posebench.scoring.statistics.estimates import Estimate, estimate_of
 
 ALL_KINDS = "all"
 _CORRUPTION, _DATASET = "corruption", "dataset"
@@ -29,7 +31,7 @@ Draws = NDArray[np.float64] | None
 
 @dataclass(frozen=True)
 class KeptShare:
-    """The mean of AP on corrupted images over AP on clean ones, with its interval over images.
+    """The mean of a number on corrupted images over that on clean ones, with its interval.
 
     It is over the levels of a `kind` and the networks of a `paradigm`, `cells` together; the kind
     `all` is the mean over kinds.
@@ -53,7 +55,7 @@ class KeptGap:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A corruption that does not count on a data set, for these networks have no AP there."""
+    """A corruption that does not count on a data set, for these networks have no number there."""
 
     corruption: str
     dataset: str
@@ -62,11 +64,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class KeptShares:
-    """What the paradigms of a run keep, how they differ, and what does not count.
+    """What the paradigms of a run keep of a number, how they differ, and what does not count.
 
-    `without_clean` are networks that have AP on corrupted images and none on clean ones.
+    `without_clean` are networks that have it on corrupted images and not on clean ones.
     """
 
+    metric: str
     shares: tuple[KeptShare, ...]
     gaps: tuple[KeptGap, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -76,13 +79,20 @@ class KeptShares:
 def kept_shares(run: Run) -> KeptShares:
     """Return the shares that each paradigm keeps, by kind in the run's order, then over all kinds.
 
-    A network's clean cell is the one that differs in the corruption alone; networks whose clean AP
-    is missing or 0 do not count. A corruption counts on a data set if every other network has AP
-    there, so that paradigms are compared over the same levels. Differences are taken within each
-    resample of the images, which all networks share. Raises `UsageError` if nothing counts.
+    They are shares of AP, or of the first number of data without AP. A network's clean cell is the
+    one that differs in the corruption alone; networks whose clean number is missing or 0 do not
+    count. A corruption counts on a data set if every other network has the number there, so that
+    paradigms are compared over the same levels. Differences are taken within each resample of the
+    images, which all networks share. Raises `UsageError` if nothing counts, or less is better.
     """
-    cells = [cell for cell in cells_of(run) if cell.values.get(AP) is not None]
-    clean = {_place(cell): cell for cell in cells if _kind(cell) is None and cell.values[AP]}
+    metric = main_metric(cell.result for cell in run.cells)
+    if number_named(metric).better == "lower":
+        raise UsageError(
+            f"{run.folder} is known by {metric}, of which less is better: nobody keeps a share.",
+            hint=f"posebench table RUN --rows checkpoint --columns corruption shows {metric}.",
+        )
+    cells = [cell for cell in cells_of(run) if cell.values.get(metric) is not None]
+    clean = {_place(cell): cell for cell in cells if _kind(cell) is None and cell.values[metric]}
     corrupted = [cell for cell in cells if _kind(cell) is not None]
     pairs = [(cell, clean[_place(cell)]) for cell in corrupted if _place(cell) in clean]
     if not pairs:
@@ -95,14 +105,14 @@ def kept_shares(run: Run) -> KeptShares:
     pairs = [pair for pair in pairs if _condition(pair[0]) not in out]
     if not pairs:
         raise UsageError(
-            f"{run.folder} has no corruption that all of its networks have AP on.",
+            f"{run.folder} has no corruption that all of its networks have {metric} on.",
             hint="`posebench run` again tries failed cells; a suite for each data set compares "
             "networks that are not on the same data sets.",
         )
-    replicates = replicates_of(run, {cell.id for pair in pairs for cell in pair}, [AP])
-    found = _means(pairs, replicates)
+    replicates = replicates_of(run, {cell.id for pair in pairs for cell in pair}, [metric])
+    found = _means(pairs, metric, replicates)
     without = dict.fromkeys(cell.checkpoint for cell in corrupted if _place(cell) not in clean)
-    return KeptShares(tuple(_shares(found)), tuple(_gaps(found)), left_out, tuple(without))
+    return KeptShares(metric, tuple(_shares(found)), tuple(_gaps(found)), left_out, tuple(without))
 
 
 def _kind(cell: ClaimCell) -> str | None:
@@ -142,7 +152,9 @@ class _Mean:
     cells: int
 
 
-def _means(pairs: Sequence[Pair], replicates: Replicates) -> dict[tuple[str, str], _Mean]:
+def _means(
+    pairs: Sequence[Pair], metric: str, replicates: Replicates
+) -> dict[tuple[str, str], _Mean]:
     """Return the means by kind and paradigm, those over all kinds last."""
     groups: dict[tuple[str, str], list[Pair]] = {}
     for one, other in pairs:
@@ -150,7 +162,9 @@ def _means(pairs: Sequence[Pair], replicates: Replicates) -> dict[tuple[str, str
         groups.setdefault(place, []).append((one, other))
     found = {
         place: _Mean(
-            float(np.mean([_ratio(*pair) for pair in those])), _draws(those, replicates), len(those)
+            float(np.mean([_ratio(*pair, metric) for pair in those])),
+            _draws(those, metric, replicates),
+            len(those),
         )
         for place, those in groups.items()
     }
@@ -167,7 +181,7 @@ def _means(pairs: Sequence[Pair], replicates: Replicates) -> dict[tuple[str, str
 
 def _shares(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptShare]:
     for (kind, paradigm), mean in means.items():
-        yield KeptShare(kind, paradigm, _estimate(mean.value, mean.draws), mean.cells)
+        yield KeptShare(kind, paradigm, estimate_of(mean.value, mean.draws), mean.cells)
 
 
 def _gaps(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptGap]:
@@ -178,24 +192,19 @@ def _gaps(means: Mapping[tuple[str, str], _Mean]) -> Iterator[KeptGap]:
         draws = None
         if one.draws is not None and other.draws is not None:
             draws = one.draws - other.draws
-        yield KeptGap(kind, first, second, _estimate(one.value - other.value, draws))
+        yield KeptGap(kind, first, second, estimate_of(one.value - other.value, draws))
 
 
-def _ratio(one: ClaimCell, other: ClaimCell) -> float:
-    corrupted, clean = one.values[AP], other.values[AP]
+def _ratio(one: ClaimCell, other: ClaimCell, metric: str) -> float:
+    corrupted, clean = one.values[metric], other.values[metric]
     return math.nan if corrupted is None or clean is None else corrupted / clean
 
 
-def _draws(pairs: Sequence[Pair], replicates: Replicates) -> Draws:
+def _draws(pairs: Sequence[Pair], metric: str, replicates: Replicates) -> Draws:
     """Return the mean ratio of each resample; None if a cell was not resampled."""
-    if any((cell.id, AP) not in replicates for pair in pairs for cell in pair):
+    if any((cell.id, metric) not in replicates for pair in pairs for cell in pair):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = [replicates[one.id, AP] / replicates[other.id, AP] for one, other in pairs]
+        ratios = [replicates[one.id, metric] / replicates[other.id, metric] for one, other in pairs]
     found: NDArray[np.float64] = np.mean(ratios, axis=0)
     return found
-
-
-def _estimate(value: float, draws: Draws) -> Estimate:
-    low, high = (None if draws is None else percentile_interval(draws)) or (None, None)
-    return Estimate(value, low, high)

@@ -59,8 +59,11 @@ def excluded_table(found: ExcludedScores) -> RenderableType:
         for each in found.scores
     ]
     lines = [f"Without the images of {found.file}:"]
-    note = "brackets: 95 %, from resampled images, the same for both numbers"
-    return Group(*map(cell_text, lines), terminal_table(header, rows, 3), cell_text(note))
+    notes = []
+    if any(each.whole.low is not None for each in found.scores):
+        notes.append("brackets: 95 %, from resampled images, the same for both numbers")
+    table = terminal_table(header, rows, 3)
+    return Group(*map(cell_text, lines), table, *map(cell_text, notes))
 
 
 def _text(estimate: Estimate, metric: str, *, signed: bool = False) -> str:

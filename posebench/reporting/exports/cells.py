@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from posebench.datasets.categories import EVERY
 from posebench.errors import DataError, UsageError
 from posebench.files.records import mapping_from_record
 from posebench.results.numbers import bounds_of, number_named, numbers_of
@@ -61,6 +62,11 @@ class ExportedRun:
                 hint="Run it again with this version of posebench, which keeps them.",
             )
         protocol = cell.result.protocol
+        if protocol.category == EVERY:
+            raise DataError(
+                f"{cell.id} is of several categories, which its predictions do not say.",
+                hint="posebench run --predictions DIR writes its results with their categories.",
+            )
         options = ScoringOptions(
             protocol.rescoring,  # type: ignore[arg-type]
             protocol.keypoint_threshold,

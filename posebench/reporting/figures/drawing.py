@@ -59,17 +59,24 @@ class Drawing:
     note: str = ""
 
 
-def write_drawing(drawing: Drawing, out: Path) -> None:
-    """Write a drawing to a file, in the format of its suffix, by way of a temporary name.
+def check_suffix(out: Path) -> None:
+    """Check that a drawing can be written to a file of this name.
 
-    The user's matplotlib settings do not matter. Raises `UsageError` if the suffix is not .svg,
-    .pdf or .png.
+    Raises `UsageError` if its suffix is not .svg, .pdf or .png.
     """
-    suffix = out.suffix.lower()
-    if suffix not in _UNDATED:
+    if out.suffix.lower() not in _UNDATED:
         raise UsageError(
             f"{out} is neither .svg nor .pdf nor .png.", hint="End its name in one of them."
         )
+
+
+def write_drawing(drawing: Drawing, out: Path) -> None:
+    """Write a drawing to a file, in the format of its suffix, by way of a temporary name.
+
+    The user's matplotlib settings do not matter. Raises the error of `check_suffix`.
+    """
+    check_suffix(out)
+    suffix = out.suffix.lower()
     naming = naming_what_cannot_be_written(out)
     with composed(drawing) as figure, naming, put_when_written(out) as temporary:
         buffer = io.BytesIO()

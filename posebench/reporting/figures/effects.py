@@ -96,18 +96,29 @@ def differences_drawing(found: Differences, results: Sequence[CellResult]) -> Dr
     rows = [each for each in found.differences if each.difference is not None]
     if not rows:
         return None
+    groups = [[each for each in rows if each.metric == metric] for metric in _metrics(rows)]
+    looks = (("told apart", INK), ("not told apart", PAPER))
+    return Drawing(
+        heading=f"{protocol_line(results)} · against {clean(found.baseline)}",
+        panels=tuple(_panel(found.baseline, group) for group in groups),
+        legend=tuple(LegendEntry(text, _look(face)) for text, face in looks),
+        columns=1,
+        height=0.5 + _ROW * max(map(len, groups)),
+    )
+
+
+def _metrics(rows: Sequence[Difference]) -> list[str]:
+    return list(dict.fromkeys(each.metric for each in rows))
+
+
+def _panel(baseline: str, rows: Sequence[Difference]) -> Panel:
+    """Return the panel of the differences in one number."""
     metric = rows[0].metric
     unit = number_named(metric).unit
     said = "; ".join(_said(each) for each in rows)
     label = f"difference in {metric} ({unit.word})"
     draw = partial(_draw_differences, rows=rows, scale=unit.scale, label=label)
-    looks = (("told apart", INK), ("not told apart", PAPER))
-    return Drawing(
-        heading=f"{protocol_line(results)} · against {clean(found.baseline)}",
-        panels=(Panel("", f"Differences in {metric} to {found.baseline}: {said}", draw),),
-        legend=tuple(LegendEntry(text, _look(face)) for text, face in looks),
-        height=0.5 + _ROW * len(rows),
-    )
+    return Panel("", f"Differences in {metric} to {baseline}: {said}", draw)
 
 
 def _look(face: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from posebench.errors import PosebenchError
+from posebench.errors import DataError, PosebenchError
 from posebench.reporting.figures.errors import PairDiagnosis, cost_points
 from posebench.reporting.figures.values import protocol_line
 from posebench.reporting.page.contents import DataTable, plain_table
@@ -53,6 +53,8 @@ def _diagnose(run: Run, data: RunData, cell: StoredCell) -> Diagnosis | None:
     dataset = data.of(cell)
     if dataset is None:
         return None
+    if dataset.together:
+        raise DataError(f"Types of error are told for one category; {dataset.name} has several.")
     predictions = kept_predictions(run, cell)
     return diagnose(
         ground_truth(dataset),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from posebench.reporting.figures.cost import (
@@ -35,7 +36,7 @@ from posebench.reporting.page.contents import DataTable, Figure, LegendEntry, Pa
 from posebench.reporting.page.diagnoses import error_table, reliability_table
 from posebench.reporting.page.pairs import CellPair, ProtocolGroup, pair_title
 from posebench.reporting.texts import NO_VALUE, main_text, points
-from posebench.results.numbers import main_metric, number_named
+from posebench.results.numbers import AP, main_metric, number_named
 from posebench.results.reading import ReadCell
 from posebench.results.store import StoredCell
 
@@ -111,7 +112,7 @@ def group_figures(group: ProtocolGroup, looks: Looks) -> list[Figure]:
         ("sparsity", sparsity_drawing(cells, looks), pruned),
     ]
     return [
-        _view(kind, drawing, table, group.letter)
+        _view(kind, drawing, table, group.letter, _main(cells))
         for kind, drawing, table in found
         if drawing is not None
     ]
@@ -131,8 +132,11 @@ def pair_figures(
     return [_view(kind, drawing, table) for kind, drawing, table in found if drawing is not None]
 
 
-def _view(kind: str, drawing: Drawing, table: DataTable, letter: str | None = None) -> Figure:
+def _view(
+    kind: str, drawing: Drawing, table: DataTable, letter: str | None = None, number: str = AP
+) -> Figure:
     title, caption = _TEXTS[kind]
+    title = re.sub(rf"^{AP}\b", number, title)
     name = kind if letter is None else f"{kind}-{letter}"
     title = title if letter is None else f"{title}, protocol {letter}"
     return figure_of(name, (title, caption), drawing, table)

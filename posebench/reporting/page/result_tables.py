@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -12,7 +12,7 @@ from posebench.reporting.page.contents import DataTable, TableCell, TableColumn
 from posebench.reporting.page.pairs import ProtocolGroup
 from posebench.reporting.tables.results_table import columns
 from posebench.reporting.texts import NO_VALUE
-from posebench.results.numbers import main_metric, number_named
+from posebench.results.numbers import main_metrics, number_named
 from posebench.results.store import Run, StoredCell
 
 _FILTERS = ("paradigm", "size", "policy", "transform", "decoder", "status", "protocol")
@@ -32,21 +32,23 @@ def results_table(run: Run, groups: Sequence[ProtocolGroup], looks: Looks) -> Da
 
     Each checkpoint has its mark before its name. The caption has what is the same in every row.
     """
-    main = main_metric(cell.result for cell in run.cells)
+    main = main_metrics(cell.result for cell in run.cells)
     letters = {cell.id: group.letter for group in groups for cell in group.cells}
-    best = {cell.id for group in groups for cell in _best(group.cells, main)}
+    best = {
+        (cell.id, name) for group in groups for name in main for cell in _best(group.cells, name)
+    }
     shown = {column.header: column for column in columns([cell.result for cell in run.cells])}
     texts = {header: [c.show(cell.result) for cell in run.cells] for header, c in shown.items()}
     texts["protocol"] = [letters.get(cell.id, NO_VALUE) for cell in run.cells]
     alike = [name for name in _LIFTED if len(set(texts.get(name, ()))) == 1]
     names = {cell.result.checkpoint.name for cell in run.cells}
     marks = {name: mark_svg(looks, name) for name in names}
-    first = (*_FIRST, main, f"{main} 95%", *_THEN)
+    first = (*_FIRST, *(n for name in main for n in (name, f"{name} 95%")), *_THEN)
     headers = [name for name in (*first, *texts) if name in texts and name not in alike]
     headers = list(dict.fromkeys(headers))
     caption = (
-        f"Every cell of the run. {main} in {number_named(main).unit.word}, PCK in points; the best "
-        f"{main} of each protocol is bold. "
+        f"Every cell of the run. {_units(main)}, PCK in points; the best {' and '.join(main)} of "
+        "each protocol is bold. "
         "Rows of different protocols must not be subtracted."
     )
     said = ", ".join(f"{name} {texts[name][0]}" for name in alike if run.cells)
@@ -60,7 +62,7 @@ def results_table(run: Run, groups: Sequence[ProtocolGroup], looks: Looks) -> Da
             tuple(
                 TableCell(
                     texts[name][i],
-                    _look(name, cell, best if name == main else ()),
+                    _look(name, cell, (cell.id, name) in best),
                     _mark(name, cell, marks),
                 )
                 for name in headers
@@ -74,11 +76,15 @@ def _mark(header: str, cell: StoredCell, marks: Mapping[str, Markup]) -> str:
     return marks[cell.result.checkpoint.name] if header == "checkpoint" else ""
 
 
-def _look(header: str, cell: StoredCell, best: Collection[str]) -> str:
+def _units(names: Sequence[str]) -> str:
+    return ", ".join(f"{name} in {number_named(name).unit.word}" for name in names)
+
+
+def _look(header: str, cell: StoredCell, is_best: bool) -> str:
     """Return the classes of a cell of the table."""
     if header == "status":
         return f"status {cell.result.status}"
-    return "best" if cell.id in best else ""
+    return "best" if is_best else ""
 
 
 def _choices(header: str, texts: Sequence[str]) -> tuple[str, ...]:

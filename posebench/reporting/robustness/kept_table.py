@@ -1,4 +1,4 @@
-"""The table of `posebench table --kept`: the share of AP that each paradigm keeps."""
+"""The table of `posebench table --kept`: the share of a number that each paradigm keeps."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from posebench.reporting.texts import NO_VALUE, estimate_text
 from posebench.scoring.statistics.estimates import Estimate
 
 _NOTE = (
-    "AP on corrupted images over AP on clean ones, in percent, the mean over levels and networks; "
-    "brackets: 95 %, from resampled images, which all networks share"
+    "{0} on corrupted images over {0} on clean ones, in percent, the mean over levels and "
+    "networks; brackets: 95 %, from resampled images, which all networks share"
 )
 _MINUS = "−"
 
@@ -47,13 +47,14 @@ def _grid(found: KeptShares) -> tuple[list[str], list[list[str]]]:
 
 def _notes(found: KeptShares) -> Iterator[str]:
     counts = {share.paradigm: share.cells for share in found.shares if share.kind == ALL_KINDS}
-    yield _NOTE
+    yield _NOTE.format(found.metric)
     yield "cells: " + ", ".join(f"{count} {paradigm}" for paradigm, count in counts.items())
     for each in found.left_out:
         lacking = ", ".join(each.lacking)
-        yield f"{each.corruption} on {each.dataset} is left out for all: {lacking} has no AP there"
+        where = f"{each.corruption} on {each.dataset}"
+        yield f"{where} is left out for all: {lacking} has no {found.metric} there"
     if found.without_clean:
-        yield f"left out, without AP on clean images: {', '.join(found.without_clean)}"
+        yield f"left out, without {found.metric} on clean images: {', '.join(found.without_clean)}"
 
 
 def _text(estimate: Estimate, *, signed: bool = False) -> str:

@@ -19,8 +19,27 @@ _FLIP = "flip_test"
 
 
 def difference_table(found: Differences, width: int) -> RenderableType:
-    """Return the differences, and what they rest on; columns without room are left out."""
-    rows = found.differences
+    """Return the differences, a table for each number, and what they rest on.
+
+    Columns without room are left out.
+    """
+    numbers: dict[str, list[Difference]] = {}
+    for each in found.differences:
+        numbers.setdefault(each.metric, []).append(each)
+    parts = list[RenderableType]()
+    for rows in numbers.values():
+        table, left_out = _table(rows, width)
+        notes = [f"no room for {', '.join(left_out)}"] if left_out else []
+        notes += _notes(rows, _tested(found.differences))
+        heading = f"Against {found.baseline}{_sample(rows)}:"
+        parts += [Text(), cell_text(heading), table, *map(cell_text, notes)]
+    if found.alone:
+        parts.append(cell_text(f"without a partner: {', '.join(found.alone)}"))
+    return Group(*parts)
+
+
+def _table(rows: Sequence[Difference], width: int) -> tuple[TextTable, list[str]]:
+    """Return the table of one number, and the columns that it has no room for."""
     places = list(dict.fromkeys(name for each in rows for name in each.place))
     header = ["checkpoint", *places, *_numbers(rows[0])]
 
@@ -31,11 +50,7 @@ def difference_table(found: Differences, width: int) -> RenderableType:
         return terminal_table(list(names), cells, words, [_style(each) for each in rows])
 
     shown = columns_that_fit(header, _DISPENSABLE, width, table_of)
-    left_out = [name for name in header if name not in shown]
-    lines = [f"Against {found.baseline}{_sample(rows)}:"]
-    return Group(
-        Text(), *map(cell_text, lines), table_of(shown), *map(cell_text, _notes(found, left_out))
-    )
+    return table_of(shown), [name for name in header if name not in shown]
 
 
 def _numbers(first: Difference) -> list[str]:
@@ -85,16 +100,21 @@ def _sample(rows: Sequence[Difference]) -> str:
     return f", paired over the same {number} images"
 
 
-def _notes(found: Differences, left_out: Sequence[str]) -> list[str]:
-    """Return what the differences rest on, in what checkpoints differ, and why some have none."""
-    rows = found.differences
+def _tested(rows: Sequence[Difference]) -> int:
+    return sum(each.p_holm is not None for each in rows)
+
+
+def _notes(rows: Sequence[Difference], family: int) -> list[str]:
+    """Return what the differences rest on, in what checkpoints differ, and why some have none.
+
+    `family` is over how many differences p-values are adjusted.
+    """
     metric = rows[0].metric
-    tested = [each for each in rows if each.p_holm is not None]
-    notes = [f"no room for {', '.join(left_out)}"] if left_out else []
-    if tested:
+    notes = list[str]()
+    if _tested(rows):
         notes.append(
             f"{metric} in {number_named(metric).unit.word}; 95 % intervals from resampled images, "
-            f"the same for both; p two-sided, adjusted by Holm over {_counted(len(tested))}"
+            f"the same for both; p two-sided, adjusted by Holm over {_counted(family)}"
         )
     elif any(each.difference is not None for each in rows):
         notes.append("nothing was resampled, so chance cannot be told (--replicates)")
@@ -106,7 +126,6 @@ def _notes(found: Differences, left_out: Sequence[str]) -> list[str]:
             f"{' to '.join(ends)} or more in four cases of five"
         )
     notes += [f"differ in {text}: {names}" for text, names in _grouped(rows).items()]
-    notes += [f"without a partner: {', '.join(found.alone)}"] if found.alone else []
     reasons: dict[str, list[str]] = {}
     for each in rows:
         if each.reason is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from posebench.datasets.categories import EVERY
 from posebench.results.cell import CellResult
 
 Kind = Literal["scoring", "boxes filter", "network", "fixed"]
@@ -92,7 +93,7 @@ def fields_of(result: CellResult) -> dict[str, Any]:
         "images": protocol.images,
         "image_files": protocol.images_sha256,
         "record": protocol.record or _NO_RECORD,
-        "category": protocol.category,
+        "category": "every" if protocol.category == EVERY else protocol.category,
         "exif": protocol.exif,
         "boxes": _boxes(result),
         "box_shift": list(protocol.box_shift),

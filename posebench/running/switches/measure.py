@@ -40,22 +40,33 @@ _FILTERS = {
 
 
 @dataclass(frozen=True)
-class SwitchRequest:
-    """A cell of a run, whether its network may run, and where predictions are looked for.
+class NetworkSwitches:
+    """Measures cells of runs with fields switched, and says where answers of networks may be.
 
-    `raw` is a folder of raw outputs (`eval --save-raw`), `shared` the user's predictions.
+    `may_run` lets networks run; `raw` is a folder of raw outputs (`eval --save-raw`), `shared` the
+    user's predictions.
     """
 
-    run: Run
-    cell: StoredCell
+    progress: Progress
     may_run: bool = False
     raw: Path | None = None
     shared: Path | None = None
 
-    @property
-    def places(self) -> tuple[Storage, ...]:
-        """Where answers of the network may be kept: its outputs, or predictions."""
-        own = Storage(None, self.run.folder / PREDICTIONS, self.shared)
+    def board(self, run: Run, cell: StoredCell) -> Switchboard:
+        """Return a cell's data and switches.
+
+        Raises `PosebenchError` if its data or predictions are not there.
+        """
+        return Switchboard(self, run, cell)
+
+    def boxes_file(self, run: Run, cell: StoredCell) -> Path:
+        """Return the file of detected boxes that a cell was evaluated with."""
+        own = cell_suite(run, cell)
+        return own.folder / own.suite.boxes_entries[0].file
+
+    def places(self, run: Run) -> tuple[Storage, ...]:
+        """Where answers of a run's networks may be kept: their outputs, or predictions."""
+        own = Storage(None, run.folder / PREDICTIONS, self.shared)
         return (own,) if self.raw is None else (own, Storage(self.raw))
 
 
@@ -65,21 +76,29 @@ class Switchboard:
     Making it raises `PosebenchError` if data or predictions of the cell are not there.
     """
 
-    def __init__(self, request: SwitchRequest, progress: Progress) -> None:
-        self._request = request
-        self._progress = progress
-        self._suite = cell_suite(request.run, request.cell)
+    def __init__(self, switches: NetworkSwitches, run: Run, cell: StoredCell) -> None:
+        self._switches = switches
+        self._run = run
+        self._suite = cell_suite(run, cell)
         suite = self._suite
-        self.workload = suite_workloads(suite.suite, suite.folder, suite.limit, progress)[0]
-        protocol = request.cell.result.protocol
-        if self.workload.dataset.annotations_sha256 != protocol.annotations_sha256:
-            raise DataError(f"The annotations of {request.cell.id} have changed since it was run.")
-        predictions = request.run.predictions(request.cell)
+        workloads = suite_workloads(suite.suite, suite.folder, suite.limit, switches.progress)
+        self._workload = workloads[0]
+        if self.dataset.annotations_sha256 != cell.result.protocol.annotations_sha256:
+            raise DataError(f"The annotations of {cell.id} have changed since it was run.")
+        predictions = run.predictions(cell)
         if predictions is None:
-            raise DataError(
-                f"The run keeps no predictions of {request.cell.id}.", hint="Run it again."
-            )
+            raise DataError(f"The run keeps no predictions of {cell.id}.", hint="Run it again.")
         self.predictions = predictions
+
+    @property
+    def dataset(self) -> PoseDataset:
+        """The data that the cell was evaluated on."""
+        return self._workload.dataset
+
+    @property
+    def scoring(self) -> ScoringOptions:
+        """How its predictions were scored."""
+        return self._workload.scoring
 
     def measure(self, field: str, value: Any) -> Measured:
         """Return the cell with a field switched to a value; a failure is its `reason`."""
@@ -96,7 +115,7 @@ class Switchboard:
         return Measured(field, value, reason="it cannot be switched")
 
     def _rescored(self, field: str, value: Any) -> Measured:
-        dataset, options = _switched_scoring(self.workload, field, value)
+        dataset, options = _switched_scoring(self._workload, field, value)
         return _scored(field, value, dataset, self.predictions, options, "kept predictions scored")
 
     def _filtered(self, field: str, value: Any) -> Measured:
@@ -104,22 +123,22 @@ class Switchboard:
         own = BoxFilter(boxes.min_score, boxes.nms_threshold, boxes.max_per_image)
         value = 0.0 if value is None and field == "min_box_score" else value
         asked = replace(own, **{_FILTERS[field]: value})
-        dataset = self.workload.dataset
+        dataset = self.dataset
         kept = detected_instances(dataset, self._suite.folder / boxes.file, asked)
         rows = np.isin(self.predictions.ids, kept.ids)
         if rows.sum() != len(kept):
             return self._run_again(field, value)
         fewer = Predictions(**{k: v[rows] for k, v in vars(self.predictions).items()})
         how = "kept predictions of fewer boxes"
-        return _scored(field, value, dataset, fewer, self.workload.scoring, how)
+        return _scored(field, value, dataset, fewer, self.scoring, how)
 
     def _run_again(self, field: str, value: Any) -> Measured:
         """Return what the network says under a field, from what is kept if that is there."""
         with tempfile.TemporaryDirectory(prefix="posebench-explain-") as folder:
             suite = self._other(field, value, Path(folder))
-            places = (self._kept(suite, place) for place in self._request.places)
+            places = (self._kept(suite, place) for place in self._switches.places(self._run))
             kept = next((place for place in places if place is not None), None)
-            if kept is None and not self._request.may_run:
+            if kept is None and not self._switches.may_run:
                 return Measured(field, value, reason="it needs the network (--run)")
             run = self._evaluated(suite, kept, Path(folder))
             (stored,) = run.cells
@@ -140,7 +159,9 @@ class Switchboard:
     def _kept(self, cell: CellSuite, storage: Storage) -> Storage | None:
         """Return the storage, by the folder that has the only cell's answers, None without any."""
         place = Place(cell.folder, storage, cell.limit)
-        planned = plan_suite(cell.suite, place, LoadedCheckpoints(), self._progress).cells[0]
+        planned = plan_suite(cell.suite, place, LoadedCheckpoints(), self._switches.progress).cells[
+            0
+        ]
         if planned.network is None or planned.result.status != "ok":
             return None
         if planned.runs.raw is not None:
@@ -152,12 +173,12 @@ class Switchboard:
 
     def _evaluated(self, cell: CellSuite, kept: Storage | None, out: Path) -> Run:
         """Evaluate a suite of one cell into a folder; new predictions go to the user's cache."""
-        found = kept or Storage(shared=self._request.shared)
+        found = kept or Storage(shared=self._switches.shared)
         storage = replace(found, predictions=out / PREDICTIONS)
         request = RunRequest(
             cell.suite, (), cell.folder, out, limit=cell.limit, storage=storage, source=str(out)
         )
-        run_suite(request, ProgressDisplay(self._progress))
+        run_suite(request, ProgressDisplay(self._switches.progress))
         return read_run(out)
 
 

@@ -62,9 +62,9 @@ def distance_tables(
     """Return the distances that a data set's metrics are made of, by what they are relative to.
 
     Persons are those that MMPose evaluates with ground-truth boxes; each is measured against the
-    result of its own id, else of its own box, else the one most like it. Distances of a person
-    whose image has no result are infinite; those relative to a size of 0 do not count. Raises
-    `DataError` if an annotation lacks the size that a metric needs.
+    result of its own id, else of its own box, else one that is like it and of nobody else.
+    Distances of a person who is left without a result are infinite; those relative to a size of 0
+    do not count. Raises `DataError` if an annotation lacks the size that a metric needs.
     """
     distances = dataset.distances
     if distances is None:
@@ -99,7 +99,7 @@ def _rows(
     rows = np.full(len(persons), -1, dtype=np.int64)
     if found.bbox_xywh is not None:
         rows = rows_by_box(persons, image_ids, owners, found.bbox_xywh)
-    return np.where(rows >= 0, rows, rows_by_likeness(truth, persons, found.detections))
+    return rows_by_likeness(truth, persons, found.detections, rows)
 
 
 def _relative(measured: _Measured, scale: str) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances
 from posebench.scoring.matching.detections import Detections
-from posebench.scoring.matching.pairing import best_detections
+from posebench.scoring.matching.pairing import one_to_one
 from posebench.scoring.matching.truth import GroundTruth
 
 # Pixels by which a result's box may differ from the person's, for rounding in its file.
@@ -65,13 +65,25 @@ def rows_by_box(
 
 
 def rows_by_likeness(
-    truth: GroundTruth, instances: Instances, detections: Detections
+    truth: GroundTruth,
+    instances: Instances,
+    detections: Detections,
+    rows: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Return the result (P,) of best OKS in each instance's image, of equals the nearest."""
-    best = best_detections(truth, detections).row
-    order = np.argsort(truth.ids, kind="stable")
-    place = order[np.searchsorted(truth.ids, instances.ids, sorter=order)]
-    return np.asarray(best[place], dtype=np.int64)
+    """Return `rows` (P,) with results for those who have none, -1 where none is left.
+
+    The pairs of best OKS go first, of equals the nearest; nobody gets a result of someone else.
+    """
+    lacking = rows < 0
+    free = np.ones(len(detections), dtype=bool)
+    free[rows[~lacking]] = False
+    among = np.isin(truth.ids, instances.ids[lacking])
+    person = one_to_one(truth, detections.subset(free), among, nearest_first=True).row
+    paired, owners = np.flatnonzero(free)[person >= 0], truth.ids[person[person >= 0]]
+    order = np.argsort(instances.ids, kind="stable")
+    found: NDArray[np.int64] = rows.copy()
+    found[order[np.searchsorted(instances.ids, owners, sorter=order)]] = paired
+    return found
 
 
 def _rows_of(values: NDArray[np.int64]) -> Mapping[int, NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.datasets.categories import PERSON
+from posebench.datasets.categories import EVERY, PERSON
 from posebench.datasets.columns import number_column, number_matrix
 
 Row = dict[str, Any]
@@ -67,7 +67,9 @@ class ResultColumns:
         return len(self.detections)
 
     def of(self, category: int) -> Detections:
-        """Return the detections of one category."""
+        """Return the detections of one category, or of all for `EVERY`."""
+        if category == EVERY:
+            return self.detections
         own = self.category_ids == category
         return self.detections if own.all() else self.detections.subset(own)
 

@@ -48,23 +48,30 @@ def best_detections(truth: GroundTruth, detections: Detections) -> Best:
     np.maximum.at(highest, pairs.person, pairs.oks)
     tied = np.flatnonzero(pairs.oks == highest[pairs.person])
     detection, person, oks = pairs.detection[tied], pairs.person[tied], pairs.oks[tied]
-    offsets = detections.keypoints[detection] - truth.keypoints[person]
-    labelled = truth.visibility[person] > 0
-    with np.errstate(over="ignore"):
-        distance = np.where(labelled, np.linalg.norm(offsets, axis=2), 0.0).sum(axis=1)
+    distance = _distances(truth, detections, person, detection)
     return _first(len(truth), person, detection, oks, np.lexsort((detection, distance, person)))
 
 
-def one_to_one(truth: GroundTruth, detections: Detections, among: NDArray[np.bool_]) -> Best:
+def one_to_one(
+    truth: GroundTruth,
+    detections: Detections,
+    among: NDArray[np.bool_],
+    *,
+    nearest_first: bool = False,
+) -> Best:
     """Return the person of each detection, pairing the most similar first.
 
     Only persons in the mask `among` (G,) are paired, and nobody has two partners. Of equal pairs
-    the one with the earlier person goes first, then the one with the earlier detection.
+    the nearest goes first if `nearest_first`, then the one with the earlier person, then the one
+    with the earlier detection.
     """
     pairs = all_pairs(truth, detections)
     kept = np.flatnonzero(among[pairs.person])
     detection, person, oks = pairs.detection[kept], pairs.person[kept], pairs.oks[kept]
-    order = np.lexsort((detection, person, -oks, truth.image[person]))
+    gaps = np.zeros(len(kept))
+    if nearest_first:
+        gaps = _distances(truth, detections, person, detection)
+    order = np.lexsort((detection, person, gaps, -oks, truth.image[person]))
     best = Best(np.full(len(detections), -1, dtype=np.int64), np.zeros(len(detections)))
     taken = np.zeros(len(truth), dtype=bool)
     # The best pair left of every image at once, until none is left.
@@ -74,6 +81,20 @@ def one_to_one(truth: GroundTruth, detections: Detections, among: NDArray[np.boo
         taken[person[heads]] = True
         order = order[~taken[person[order]] & (best.row[detection[order]] < 0)]
     return best
+
+
+def _distances(
+    truth: GroundTruth,
+    detections: Detections,
+    person: NDArray[np.int64],
+    detection: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the distance (P,) of each pair, summed over labelled keypoints."""
+    offsets = detections.keypoints[detection] - truth.keypoints[person]
+    labelled = truth.visibility[person] > 0
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(offsets, axis=2)
+    return np.asarray(np.where(labelled, lengths, 0.0).sum(axis=1), dtype=np.float64)
 
 
 def _first(

@@ -51,9 +51,23 @@ class GroundTruth:
             first = ", ".join(str(value) for value in strange[:5])
             raise EvaluationError(
                 f"{len(strange)} images of the predictions are not annotated, first: {first}.",
-                hint="Score predictions with the annotations they were made on.",
+                hint=_counted_from_elsewhere(image_ids, self.image_ids)
+                or "Score predictions with the annotations they were made on.",
             )
         return found
+
+
+def _counted_from_elsewhere(found: NDArray[np.int64], known: NDArray[np.int64]) -> str | None:
+    """Return a word if all ids would be known were they counted from another number."""
+    for one, other in ((found.min(), known.min()), (found.max(), known.max())):
+        shift = int(one) - int(other)
+        if np.isin(found - shift, known).all():
+            return f"Each `image_id` is annotated once {abs(shift)} is {_taken(shift)} it."
+    return None
+
+
+def _taken(shift: int) -> str:
+    return "taken from" if shift > 0 else "added to"
 
 
 def ground_truth(dataset: PoseDataset) -> GroundTruth:

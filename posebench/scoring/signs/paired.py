@@ -85,6 +85,8 @@ def _by_image(
 def _rows_by_image(poses: Detections) -> dict[int, NDArray[np.int64]]:
     order = np.argsort(poses.image_ids, kind="stable")
     images, starts = np.unique(poses.image_ids[order], return_index=True)
+    if not len(images):
+        return {}
     return dict(zip(images.tolist(), np.split(order, starts[1:]), strict=True))
 
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from posebench.scoring.matching.detections import ResultColumns
+
 # What cannot be undone comes behind what explains more than this.
 _HALF = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class ReadFile:
+    """A results file as columns, and what to call it."""
+
+    name: str
+    columns: ResultColumns
 
 
 @dataclass(frozen=True)
@@ -26,3 +36,8 @@ class Sign:
     def rank(self) -> float:
         """Its place among signs, the lowest first: what explains most, what cannot be undone."""
         return -round(_HALF if self.explains is None else self.explains, 2)
+
+
+def percent(share: float) -> str:
+    """Show a share in whole percent."""
+    return f"{100 * share:.0f} %"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.errors import UsageError
+from posebench.scoring.matching.matching import MatchTable
 from posebench.scoring.matching.metrics import MatchMetric
 from posebench.scoring.statistics.bootstrap import (
     Replicator,
@@ -81,6 +82,19 @@ class Estimate:
     high: float | None = None
     p: float | None = None
     p_holm: float | None = None
+
+
+def estimate_of(
+    value: float, draws: NDArray[np.float64] | None, *, with_p: bool = False
+) -> Estimate:
+    """Return a value with the interval of its resamples (B,), without one if there are none.
+
+    `with_p` adds the p-value of a difference.
+    """
+    if draws is None:
+        return Estimate(value)
+    low, high = percentile_interval(draws) or (None, None)
+    return Estimate(value, low, high, p_value(draws) if with_p else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +197,7 @@ def _weighted(
     parts, made = list[Replicator](), list[Recipe]()
     for part in dict.fromkeys(metric.part for metric in matched):
         own = [metric for metric in matched if metric.part == part]
-        parts.append(match_values([table.matches_of(part) for table in tables], own))
+        parts.append(_mean_values([table.matches_of(part) for table in tables], own))
         made += own
     if located:
         parts.append(error_values(tables, located))
@@ -194,6 +208,23 @@ def _weighted(
     made += [*located, *calibrated, *distant]
     blocks = [np.concatenate([part(block) for part in parts], axis=2) for block in weights]
     return np.concatenate(blocks, axis=1)[..., [made.index(metric) for metric in metrics]]
+
+
+def _mean_values(
+    tables: Sequence[Sequence[MatchTable]], metrics: Sequence[MatchMetric]
+) -> Replicator:
+    """Return a function of weights (B, I) that gives metrics (F, B, M), means over categories.
+
+    `tables` are those of each category for each of F.
+    """
+    columns = [match_values(column, metrics) for column in zip(*tables, strict=True)]
+    if len(columns) == 1:
+        return columns[0]
+
+    def means(weights: Weights) -> NDArray[np.float64]:
+        return _known_mean(np.stack([values(weights) for values in columns], axis=1))
+
+    return means
 
 
 def mean_of_tables(sampled: Sampled, group: int) -> Sampled:
@@ -208,8 +239,11 @@ def mean_of_tables(sampled: Sampled, group: int) -> Sampled:
 
 
 def _grouped_mean(values: NDArray[np.float64], group: int) -> NDArray[np.float64]:
+    return _known_mean(values.reshape(len(values) // group, group, *values.shape[1:]))
+
+
+def _known_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the second axis of what is known, NaN where nothing is."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample without anybody
-        return np.asarray(
-            np.nanmean(values.reshape(len(values) // group, group, *values.shape[1:]), axis=1)
-        )
+        return np.asarray(np.nanmean(values, axis=1))

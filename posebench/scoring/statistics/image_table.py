@@ -77,7 +77,9 @@ class ImageTable:
     `oks` (D,) is that of the matches' detections with the most similar person of their image, 0
     without one, NaN where they do not count. `errors` and `oks` are None in files of version 0.2
     and before, and where persons were only matched. `parts` are the matches by each part of a whole
-    body, `distances` those by what they are relative to, where metrics need them.
+    body, `distances` those by what they are relative to, where metrics need them. `categories` are
+    the matches of each category that is evaluated together with others: metrics of matches are the
+    mean of theirs, and `matches` know no categories.
     """
 
     matches: MatchTable
@@ -85,6 +87,7 @@ class ImageTable:
     oks: NDArray[np.float32] | None = None
     parts: Mapping[str, MatchTable] = field(default_factory=dict)
     distances: Mapping[str, ErrorTable] = field(default_factory=dict)
+    categories: Mapping[str, MatchTable] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -96,9 +99,11 @@ class ImageTable:
         """Tell whether nothing is missing that this version keeps."""
         return self.errors is not None and self.oks is not None
 
-    def matches_of(self, part: str | None) -> MatchTable:
-        """Return who matched whom by a part of the body, or by all keypoints."""
-        return self.matches if part is None else self.parts[part]
+    def matches_of(self, part: str | None) -> tuple[MatchTable, ...]:
+        """Return who matched whom by a part of the body, or by all keypoints, in each category."""
+        if part is not None:
+            return (self.parts[part],)
+        return tuple(self.categories.values()) or (self.matches,)
 
     def tells(self, recipe: Recipe) -> bool:
         """Tell whether the table holds what a number is made of."""

@@ -223,3 +223,84 @@ def test_head_boxes_that_cannot_be_used(damage: str, tmp_path: Path) -> None:
             "broken": "cannot be read", "person": "Person 1 .* lacks scale"}[damage]  # fmt: skip
     with pytest.raises(DataError, match=said):
         load_dataset(file, tmp_path, LoadOptions(known=known_dataset("mpii")))
+
+
+def struct(*rows: dict[str, Any]) -> Any:
+    """Return a struct array as MATLAB has it; a field that a row lacks is an empty matrix."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    found = np.empty((1, len(rows)), dtype=[(name, object) for name in names])
+    for place, row in enumerate(rows):
+        for name in names:
+            found[name][0, place] = row.get(name, np.zeros((0, 0)))
+    return found
+
+
+def released(x: float, **more: Any) -> dict[str, Any]:
+    """Return a person of MPII's release: 15 joints, a head box of 30x40, and what else is said."""
+    points = struct(*({"x": x + i, "y": 50.0 + i, "id": i, "is_visible": "1"} for i in range(15)))
+    return {"x1": x, "y1": 10.0, "x2": x + 30, "y2": 50.0, "annopoints": struct({"point": points}),
+            "scale": 0.5, "objpos": struct({"x": x + 10, "y": 60.0}), **more}  # fmt: skip
+
+
+def release(folder: Path) -> Path:
+    """Write images of one person, of two close ones, of none, and of the test part."""
+    scipy_io = pytest.importorskip("scipy.io", reason="needs the extra mpii")
+    apart, close = struct(released(100.0)), struct(released(200.0), released(210.0))
+    unlabelled = struct({"scale": 1.0, "objpos": struct({"x": 5.0, "y": 5.0})})
+    rects = [apart, close, np.zeros((0, 0)), unlabelled]
+    annolist = struct(
+        *(
+            {"image": struct({"name": f"{place:05}.jpg"}), "annorect": rect}
+            for place, rect in enumerate(rects, 1)
+        )
+    )
+    alone = np.empty((4, 1), dtype=object)
+    alone[:, 0] = [np.array([[1]]), np.array([[2]]), np.zeros((0, 0)), np.array([[1]])]
+    content = {"annolist": annolist, "img_train": np.array([[1, 1, 1, 0]]), "single_person": alone}
+    path = folder / "mpii_human_pose_v1_u12_1.mat"
+    scipy_io.savemat(str(path), {"RELEASE": struct(content)})
+    return path
+
+
+def test_mpiis_release_is_read(tmp_path: Path) -> None:
+    options = LoadOptions(known=known_dataset("mpii"))
+    dataset = load_dataset(release(tmp_path), tmp_path, options)
+    assert [image.path.name for image in dataset.images] == ["00001.jpg", "00002.jpg"]
+    assert [row["head_size"] for row in dataset.persons] == [30.0, 30.0]
+    found = ground_truth_instances(dataset)
+    assert found.keypoints[:, :2].tolist() == [[[99, 49, 1], [100, 50, 1]],
+                                               [[209, 49, 1], [210, 50, 1]]]  # fmt: skip
+    assert found.keypoints[0, 15, 2] == 0
+    assert found.bbox_xyxy[0].tolist() == [59, 16.5, 159, 116.5]
+    (finding,) = [each for each in dataset.findings if each.kind == "split-unknown"]
+    assert "all 2 images" in str(finding)
+
+
+def test_mpiis_release_tells_head_boxes_of_mmposes_persons(tmp_path: Path) -> None:
+    release(tmp_path)
+    joints = [[210.0 + i, 50.0 + i] for i in range(15)] + [[-1.0, -1.0]]
+    row = {"image": "00002.jpg", "joints": joints, "joints_vis": [1] * 15 + [0],
+           "center": [220.0, 60.0], "scale": 0.5}  # fmt: skip
+    (tmp_path / "annotations").mkdir()
+    file = tmp_path / "annotations" / "mpii_val.json"
+    file.write_text(json.dumps([row]))
+    options = LoadOptions(known=known_dataset("mpii"))
+    assert [each["head_size"] for each in load_dataset(file, tmp_path, options).persons] == [30.0]
+    file.write_text(json.dumps([{**row, "image": "00001.jpg"}]))
+    with pytest.raises(DataError, match="no person with the joints of person 0"):
+        load_dataset(file, tmp_path, options)
+
+
+def test_other_mat_files_are_refused(tmp_path: Path) -> None:
+    scipy_io = pytest.importorskip("scipy.io", reason="needs the extra mpii")
+    path, options = tmp_path / "x.mat", LoadOptions(known=known_dataset("mpii"))
+    for content, said in (
+        ({"other": 1}, "with RELEASE"),
+        ({"RELEASE": 1}, "is not MPII's release"),
+        ({"RELEASE": struct({"annolist": struct({"image": 1}), "img_train": 1})}, "is not MPII"),
+    ):
+        scipy_io.savemat(str(path), content)
+        with pytest.raises(DataError, match=said):
+            load_dataset(path, tmp_path, options)
+    with pytest.raises(DataError, match=r"is a \.mat file"):
+        load_dataset(path, tmp_path, LoadOptions())

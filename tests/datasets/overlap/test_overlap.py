@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 from pictures import COPIES, SIZE, picture, write_picture
 
+from posebench.datasets.overlap.exclusion import read_exclusion
 from posebench.datasets.overlap.find import find_overlap
-from posebench.datasets.overlap.report import (
-    image_set,
-    overlap_report,
-    read_exclusion,
-    write_overlap,
-)
+from posebench.datasets.overlap.report import image_set, overlap_report, write_overlap
 from posebench.errors import DataError, UsageError
 
 
@@ -137,6 +133,40 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         )
     with pytest.raises(UsageError, match="2 annotation files"):
         image_set(tmp_path / "two")
+
+
+def test_sets_without_images_and_images_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    (good,) = written(tmp_path / "good", 1)
+    bad = tmp_path / "bad" / "x.jpg"
+    bad.parent.mkdir()
+    bad.write_bytes(b"no image")
+    for train, val in ((good, bad), (bad, good)):
+        with pytest.raises(DataError, match=r"No image of .*bad can be read"):
+            overlap_report(image_set(train.parent), image_set(val.parent), silent)
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps({"images": [], "annotations": []}))
+    nothing, some = image_set(empty, good.parent), image_set(good.parent)
+    for two in ((nothing, some), (some, nothing)):
+        with pytest.raises(DataError, match="lists no images"):
+            overlap_report(*two, silent)
+
+
+def test_images_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for place, folder in enumerate(("a", "b")):
+        write_picture(tmp_path / "set" / folder / "1.jpg", picture(place))
+    whole = image_set(tmp_path / "set")
+    pairs = overlap_report(whole, whole, silent).pairs
+    assert [(pair.train, pair.val) for pair in pairs] == [("a/1.jpg",) * 2, ("b/1.jpg",) * 2]
+
+
+def test_folders_that_links_lead_to_are_looked_into_once(tmp_path: Path) -> None:
+    written(tmp_path / "elsewhere", 2)
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "circle").symlink_to(folder)
+    assert len(image_set(folder).paths) == 2
 
 
 def test_a_picture_of_one_colour_is_like_no_other(tmp_path: Path) -> None:

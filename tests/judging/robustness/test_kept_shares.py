@@ -78,6 +78,25 @@ def test_a_run_without_corruptions_is_refused(corrupted_run: Run) -> None:
         kept_shares(replace(corrupted_run, cells=clean))
 
 
+def scored_by(run: Run, name: str) -> Run:
+    """Return a run of data that have no AP, and this number in its place."""
+    cells = (
+        replace(cell, result=replace(cell.result, metrics={name: cell.result.metrics["AP"]}))
+        for cell in run.cells
+    )
+    return replace(run, cells=tuple(cells))
+
+
+def test_data_without_ap_keep_their_first_number(corrupted_run: Run) -> None:
+    shares = kept_shares(scored_by(corrupted_run, "mPCK@0.1"))
+    assert shares.metric == "mPCK@0.1"
+    wanted = [each.share.value for each in kept_shares(corrupted_run).shares]
+    assert [each.share.value for each in shares.shares] == wanted
+    assert "mPCK@0.1 on corrupted images over mPCK@0.1" in text_of(kept_table(shares))
+    with pytest.raises(UsageError, match="known by NME, of which less is better"):
+        kept_shares(scored_by(corrupted_run, "NME"))
+
+
 def test_paradigms_are_subtracted_within_each_resample(corrupted_run: Run) -> None:
     shares = kept_shares(corrupted_run)
     (gap,) = [each for each in shares.gaps if each.kind == "dark"]

@@ -185,6 +185,28 @@ def test_a_person_without_a_result_is_a_miss_and_leaves_means_without_a_value() 
     assert np.isnan(draws[0]) and np.isfinite(draws[1])
 
 
+def test_nobody_gets_the_result_of_someone_else() -> None:
+    problem = next(
+        p for p in several("onehand10k") if (np.bincount(p.instances.image_index) > 1).any()
+    )
+    index = problem.instances.image_index
+    lost = int(np.flatnonzero(index == np.bincount(index).argmax())[0])
+    rest = rows_of(problem.predictions, np.delete(np.arange(len(index)), lost))
+    boxes = rest.bbox_xyxy.astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    whole = table_of(problem).distances["pixels"].errors
+    labelled = ~np.isnan(whole[lost])
+    for found in ({"bbox_xywh": boxes}, {"ids": None}):
+        errors = (
+            table_of(DistanceProblem(problem.dataset, rest), **found).distances["pixels"].errors
+        )
+        missed = np.isinf(errors).any(axis=1)
+        assert missed.sum() == 1
+        if "bbox_xywh" in found:
+            assert np.isinf(errors[lost, labelled]).all()
+            np.testing.assert_array_equal(np.delete(errors, lost, 0), np.delete(whole, lost, 0))
+
+
 def test_a_missing_size_is_named() -> None:
     problem = distance_problem("mpii", 2)
     for row in problem.dataset.persons:

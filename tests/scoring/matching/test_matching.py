@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from pose_problems import Problem, Verdict, problems, pycocotools_says, xtcocotools_says
 
 from posebench.datasets.choices import AreaRule
-from posebench.datasets.coco import PoseDataset, limit_images, load_annotations
+from posebench.datasets.coco import PoseDataset, load_annotations
 from posebench.datasets.keypoints import KeypointSet
+from posebench.datasets.requests import limit_images
 from posebench.errors import EvaluationError
 from posebench.scoring import official
 from posebench.scoring.matching.accumulate import Curves, accumulate, summarise

@@ -11,6 +11,13 @@ from typing import Any
 from posebench.datasets.corruptions.names import NO_CORRUPTION
 from posebench.errors import UsageError, nearest
 from posebench.judging.claim_cells import cells_of
+from posebench.reporting.tables.pivot.columns import (
+    Column,
+    are_named,
+    columns_of,
+    measured,
+    texts_of,
+)
 from posebench.reporting.tables.pivot.means import Averaging, averaged
 from posebench.reporting.tables.pivot.request import PivotRequest, check_request
 from posebench.reporting.tables.pivot.slots import (
@@ -26,7 +33,7 @@ from posebench.reporting.tables.pivot.slots import (
 )
 from posebench.reporting.texts import natural
 from posebench.results.findings import finding_lines
-from posebench.results.numbers import main_metric, number_named
+from posebench.results.numbers import main_metrics, number_named
 from posebench.results.store import Run, read_run
 from posebench.suites.claims import LABEL
 from posebench.suites.transforms import NO_TRANSFORM
@@ -68,14 +75,16 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     """
     runs = [read_run(folder) for folder in folders]
     sources = _all_sources(folders, runs)
-    request = _with_metrics(request, runs)
+    asked, request = request, _with_metrics(request, runs)
     check_request(sources, request)
     found = finding_lines(source.stored.result for source in sources)
     row_fields = request.rows or _varying(sources, request.columns)
     if request.mean_over is not None:
         places = (*row_fields, *request.columns)
         sources = averaged(sources, Averaging(request.mean_over, places, request.metrics))
-    columns = _columns(sources, request)
+    columns = columns_of(sources, request)
+    if not asked.metrics:
+        columns = measured(columns, sources, request)
     lines = _lines(sources, row_fields, request.columns)
     homes = _homes(sources, row_fields, request.columns)
     matrix = [
@@ -93,9 +102,10 @@ def pivot_runs(folders: Sequence[Path], request: PivotRequest) -> Pivot:
     if request.intervals:
         add_chance(subtracted, runs)
     rows = [PivotRow(row.keys, tuple(slot.entry for slot in row.slots)) for row in matrix]
-    labels = tuple(_label(column, metric, request) for column, metric in columns)
+    is_named = are_named(asked, request.metrics)
+    labels = tuple(" ".join((*c, metric) if is_named else c) for c, metric in columns)
     if request.sort is not None:
-        rows.sort(key=_order(request.sort, row_fields, labels, request.metrics))
+        rows.sort(key=_order(request.sort, row_fields, labels, columns))
     averaged_over = () if request.mean_over is None else (request.mean_over, "checkpoint")
     told = {*row_fields, *request.columns, *averaged_over}
     shared = _shared(sources, told)
@@ -119,8 +129,8 @@ def _all_sources(folders: Sequence[Path], runs: Sequence[Run]) -> list[Source]:
 
 
 def _with_metrics(request: PivotRequest, runs: Sequence[Run]) -> PivotRequest:
-    main = main_metric(cell.result for run in runs for cell in run.cells)
-    return replace(request, metrics=request.metrics or (main,))
+    main = main_metrics(cell.result for run in runs for cell in run.cells)
+    return replace(request, metrics=request.metrics or main)
 
 
 def _lines(
@@ -129,7 +139,7 @@ def _lines(
     """Return cells by the values of row and column fields; two in one place are an error."""
     lines: dict[tuple[str, ...], dict[tuple[str, ...], Source]] = {}
     for source in sources:
-        keys, column = _texts(source, row_fields), _texts(source, columns)
+        keys, column = texts_of(source, row_fields), texts_of(source, columns)
         other = lines.setdefault(keys, {}).setdefault(column, source)
         if other is not source:
             raise _ambiguous(source, other, (*row_fields, *columns))
@@ -154,8 +164,8 @@ def _homes(
         return homes
     for source in sources:
         if source.fields.get("relative_size") == "1x":
-            keys = _elsewhere(_texts(source, row_fields), row_fields)
-            homes.setdefault(keys, {})[_texts(source, columns)] = source
+            keys = _elsewhere(texts_of(source, row_fields), row_fields)
+            homes.setdefault(keys, {})[texts_of(source, columns)] = source
     return homes
 
 
@@ -163,10 +173,6 @@ def _at(found: dict[tuple[str, ...], Source], column: tuple[str, ...]) -> Source
     """Return the cell of a column; one without a loaded checkpoint stands in every column."""
     lost = next((source for source in found.values() if not has_cell(source)), None)
     return found.get(column, lost)
-
-
-def _texts(source: Source, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(source.fields.get(name, "") for name in names)
 
 
 def sources_of(name: str, run: Run, index: int = 0) -> list[Source]:
@@ -192,23 +198,8 @@ def _varying(sources: Sequence[Source], columns: Sequence[str]) -> tuple[str, ..
     ) or ("checkpoint",)
 
 
-def _columns(sources: Sequence[Source], request: PivotRequest) -> list[tuple[tuple[str, ...], str]]:
-    """Return (values of the column fields, metric) of each column; sizes come smallest first."""
-    values = dict.fromkeys(
-        _texts(source, request.columns)
-        for source in sources
-        if has_cell(source) or not request.columns
-    )
-    ordered = sorted(values, key=_by_size) if request.columns == ("size",) else list(values)
-    return [(value, metric) for value in ordered for metric in request.metrics]
-
-
-def _by_size(value: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(int(side) for side in value[0].split("x"))
-
-
 def _order(
-    column: str, row_fields: Sequence[str], labels: Sequence[str], metrics: Sequence[str]
+    column: str, row_fields: Sequence[str], labels: Sequence[str], columns: Sequence[Column]
 ) -> Callable[[PivotRow], Any]:
     """Return a key that sorts rows by a column.
 
@@ -220,8 +211,9 @@ def _order(
     if column in labels:
         index = labels.index(column)
         return lambda row: _badness([row.entries[index]])
+    metrics = list(dict.fromkeys(metric for _, metric in columns))
     if column in metrics:
-        places = range(metrics.index(column), len(labels), len(metrics))
+        places = [index for index, (_, metric) in enumerate(columns) if metric == column]
         return lambda row: _badness([row.entries[index] for index in places])
     if column != BEST:
         shown = (*row_fields, *labels, *metrics, BEST)
@@ -235,11 +227,6 @@ def _badness(entries: Sequence[Entry | None]) -> float:
     if entry is None or entry.value is None:
         return math.inf
     return entry.value if number_named(entry.metric).better == "lower" else -entry.value
-
-
-def _label(column: tuple[str, ...], metric: str, request: PivotRequest) -> str:
-    several = len(request.metrics) > 1 or not request.columns
-    return " ".join((*column, metric) if several else column)
 
 
 def _shared(sources: Sequence[Source], used: set[str]) -> tuple[tuple[str, str], ...]:

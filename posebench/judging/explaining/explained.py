@@ -1,7 +1,6 @@
-"""What `posebench explain` does: read two sides, measure what differs, and explain.
+"""What `posebench explain` does: read two sides, measure what differs, and explain. No torch.
 
-Importing it loads no torch; measuring a run's cell does, by `running.switches`.
-`judging` and `running` do not know each other: here the one's question meets the other's answer.
+Running a network is not for `judging`: whoever asks passes `Switches`, which `running` has.
 """
 
 from __future__ import annotations
@@ -9,33 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, Protocol, get_args
 
+from posebench.datasets.coco import PoseDataset
 from posebench.errors import PosebenchError, in_one_line
 from posebench.judging.explaining.explain import base_of, differing_fields, explain, signs_of
 from posebench.judging.explaining.sides import (
     Annotated,
     Side,
     is_of_run,
+    of_one_category,
     published_side,
     read_side,
 )
 from posebench.networks.names import Refinement
-from posebench.prediction.execution import Progress
 from posebench.prediction.predictions import Predictions
 from posebench.results.explaining.explanation import Explanation
 from posebench.results.explaining.fields import FIELDS, GROUND_TRUTH
 from posebench.results.explaining.measured import Measured
+from posebench.results.store import Run, StoredCell
 from posebench.scoring.evaluate import ScoringOptions, scored_columns, select_results
 from posebench.scoring.files import load_annotated
 from posebench.scoring.signs.paired import mean_gap
-from posebench.scoring.signs.sign import Sign
-from posebench.scoring.signs.signs import ReadFile
+from posebench.scoring.signs.sign import ReadFile, Sign
 from posebench.scoring.statistics.estimates import Resampling
 from posebench.suites.suite import BoxesEntry
-
-if TYPE_CHECKING:
-    from posebench.running.switches.measure import Switchboard
 
 _MINE, _OTHER = "MINE", "OTHER"
 _PADDINGS = (1.0, 1.1, 1.2, 1.25, 1.3, 1.5)
@@ -44,32 +41,59 @@ _TELLS = 0.1
 _ALL = 0.999
 
 
+class Board(Protocol):
+    """One cell of a run, whose fields can be switched: its data, scoring and predictions."""
+
+    @property
+    def dataset(self) -> PoseDataset:
+        """The data that the cell was evaluated on."""
+
+    @property
+    def scoring(self) -> ScoringOptions:
+        """How its predictions were scored."""
+
+    @property
+    def predictions(self) -> Predictions:
+        """What its network answered."""
+
+    def measure(self, field: str, value: Any) -> Measured:
+        """Return the cell with a field of `FIELDS` switched to a value, or why it was not."""
+
+
+class Switches(Protocol):
+    """What measures a run's cells with fields of their protocol switched."""
+
+    def board(self, run: Run, cell: StoredCell) -> Board:
+        """Return a cell's data and switches.
+
+        Raises `PosebenchError` if its data or predictions are not there.
+        """
+
+    def boxes_file(self, run: Run, cell: StoredCell) -> Path:
+        """Return the file of detected boxes that a cell was evaluated with."""
+
+
 @dataclass(frozen=True)
 class ExplainRequest:
-    """What to explain: two arguments of `read_side`, and where else to look.
+    """What to explain: two arguments of `read_side`, and what they are measured with.
 
-    `annotations` are needed for results files; `boxes` is the file of the other's boxes; `raw` is a
-    folder of raw outputs; `shared` is the user's folder of predictions. `may_run` lets the network
-    run.
+    `annotations` are needed for results files; `boxes` is the file of the other's boxes.
     """
 
     mine: str
     theirs: str
     annotations: Path | None = None
     dataset: str | None = None
-    may_run: bool = False
     boxes: Path | None = None
-    raw: Path | None = None
-    shared: Path | None = None
     resampling: Resampling = field(default_factory=Resampling)
 
 
-def explained(request: ExplainRequest, progress: Progress) -> Explanation:
+def explained(request: ExplainRequest, switches: Switches) -> Explanation:
     """Return why the two numbers differ.
 
     Raises `PosebenchError` if a side cannot be read.
     """
-    annotated = _annotated(request, progress)
+    annotated = _annotated(request, switches)
     mine = read_side(request.mine, annotated, _MINE)
     theirs = read_side(request.theirs, annotated, _OTHER)
     mine, theirs = _fitting_row(mine, theirs), _fitting_row(theirs, mine)
@@ -79,11 +103,11 @@ def explained(request: ExplainRequest, progress: Progress) -> Explanation:
     notes: tuple[str, ...] = ()
     if base is not None and base.run is not None and base.cell is not None:
         try:
-            board = _board(request, base, progress)
+            board = switches.board(base.run, base.cell)
         except PosebenchError as error:
             notes = (f"nothing could be switched: {in_one_line(error)}",)
         else:
-            measured = _measured(board, mine, theirs, request)
+            measured = _measured(board, mine, theirs, _BoxesOf(switches, request.boxes))
             if annotated is not None and base_of(theirs, mine) is base:
                 mine, theirs = (
                     _with_poses(each, board, annotated) if each is base else each
@@ -96,17 +120,18 @@ def explained(request: ExplainRequest, progress: Progress) -> Explanation:
     return replace(found, notes=(*found.notes, *notes))
 
 
-def _annotated(request: ExplainRequest, progress: Progress) -> Annotated | None:
+def _annotated(request: ExplainRequest, switches: Switches) -> Annotated | None:
     """Return the annotations that were named, or else those of a run beside a results file."""
     if request.annotations is not None:
-        return Annotated.of(load_annotated(request.annotations, request.dataset, None)[0])
+        return of_one_category(load_annotated(request.annotations, request.dataset, None))
     arguments = request.mine, request.theirs
     runs = [each for each in arguments if is_of_run(each)]
     files = [each for each in arguments if each not in runs and Path(each).exists()]
     if not runs or not files:
         return None
     side = read_side(runs[0], None, _MINE)
-    return Annotated.of(_board(request, side, progress).workload.dataset)
+    assert side.run is not None and side.cell is not None
+    return Annotated.of(switches.board(side.run, side.cell).dataset)
 
 
 def _in_order(signs: tuple[Sign, ...]) -> tuple[Sign, ...]:
@@ -120,17 +145,7 @@ def _fitting_row(side: Side, other: Side) -> Side:
     return published_side(side.published, other.fields)
 
 
-def _board(request: ExplainRequest, base: Side, progress: Progress) -> Switchboard:
-    from posebench.running.switches.measure import Switchboard, SwitchRequest
-
-    assert base.run is not None and base.cell is not None
-    asked = SwitchRequest(base.run, base.cell, request.may_run, request.raw, request.shared)
-    return Switchboard(asked, progress)
-
-
-def _measured(
-    board: Switchboard, mine: Side, theirs: Side, request: ExplainRequest
-) -> dict[str, Measured]:
+def _measured(board: Board, mine: Side, theirs: Side, boxes_of: _BoxesOf) -> dict[str, Measured]:
     """Return the base with each differing field switched to the other side's value."""
     is_mine = base_of(mine, theirs) is mine
     found = {}
@@ -139,32 +154,36 @@ def _measured(
         if FIELDS[each.field] == "fixed":
             continue
         if each.field == "boxes":
-            value = _boxes(value, *((theirs, mine) if is_mine else (mine, theirs)), request)
+            value = boxes_of(value, *((theirs, mine) if is_mine else (mine, theirs)))
         found[each.field] = board.measure(each.field, value)
     return found
 
 
-def _boxes(value: str, side: Side, base: Side, request: ExplainRequest) -> BoxesEntry:
-    """Return a side's boxes as a suite names them: `gt`, or a file with the filters they went by.
+@dataclass(frozen=True)
+class _BoxesOf:
+    """Says where a side's boxes are: in the file that was `named`, or in that of its run."""
 
-    A side that states no filters has those of the base.
-    """
-    from posebench.running.switches.switched import cell_suite
+    switches: Switches
+    named: Path | None
 
-    if value == GROUND_TRUTH:
-        return BoxesEntry()
-    if request.boxes is not None:
-        value = str(request.boxes)
-    elif side.run is not None and side.cell is not None:
-        own = cell_suite(side.run, side.cell)
-        value = str(own.folder / own.suite.boxes_entries[0].file)
-    said = side.fields if "min_box_score" in side.fields else base.fields
-    return BoxesEntry(
-        file=value,
-        min_score=said.get("min_box_score") or 0.0,
-        nms_threshold=said.get("box_nms"),
-        max_per_image=said.get("max_boxes"),
-    )
+    def __call__(self, value: str, side: Side, base: Side) -> BoxesEntry:
+        """Return a side's boxes as a suite names them: `gt`, or a file and the filters it went by.
+
+        A side that states no filters has those of the base.
+        """
+        if value == GROUND_TRUTH:
+            return BoxesEntry()
+        if self.named is not None:
+            value = str(self.named)
+        elif side.run is not None and side.cell is not None:
+            value = str(self.switches.boxes_file(side.run, side.cell))
+        said = side.fields if "min_box_score" in side.fields else base.fields
+        return BoxesEntry(
+            file=value,
+            min_score=said.get("min_box_score") or 0.0,
+            nms_threshold=said.get("box_nms"),
+            max_per_image=said.get("max_boxes"),
+        )
 
 
 def _parted(mine: Side, theirs: Side) -> tuple[Side, Side]:
@@ -172,9 +191,9 @@ def _parted(mine: Side, theirs: Side) -> tuple[Side, Side]:
     return (mine, theirs) if mine.cell is not None else (theirs, mine)
 
 
-def _with_poses(side: Side, board: Switchboard, annotated: Annotated) -> Side:
+def _with_poses(side: Side, board: Board, annotated: Annotated) -> Side:
     """Return a run's side with the poses that were scored, which compare with those of a file."""
-    file = _as_file(side.facts.name, board.predictions, board.workload.scoring, annotated)
+    file = _as_file(side.facts.name, board.predictions, board.scoring, annotated)
     return replace(side, file=file)
 
 
@@ -185,9 +204,7 @@ def _as_file(
     return ReadFile(name, scored_columns(annotated.dataset, rows))
 
 
-def _reproduced(
-    board: Switchboard, own: Side, other: Side, annotated: Annotated
-) -> tuple[Sign, ...]:
+def _reproduced(board: Board, own: Side, other: Side, annotated: Annotated) -> tuple[Sign, ...]:
     """Return the switches of a run's network that make the poses of the other's file.
 
     Each that the network, or a kept answer of it, can say is tried until one makes them all.
@@ -203,7 +220,7 @@ def _reproduced(
         made = board.measure(name, value)
         if made.predictions is None:
             continue
-        file = _as_file(name, made.predictions, board.workload.scoring, annotated)
+        file = _as_file(name, made.predictions, board.scoring, annotated)
         explains = 1 - mean_gap(file.columns.detections, wanted) / before
         if explains > _TELLS:
             does = "makes these poses" if explains > 1 - _TELLS else "comes closer to them"

@@ -14,13 +14,14 @@ import posebench
 from posebench.datasets.keypoints import COCO
 from posebench.errors import UsageError
 from posebench.files.records import mapping_from_record
+from posebench.judging.explaining.explained import ExplainRequest, explained
 from posebench.judging.explaining.published import published_effect
-from posebench.reporting.explaining.explained import ExplainRequest, explained
 from posebench.reporting.explaining.table import explanation_table
 from posebench.reporting.figures.explaining.waterfall import write_waterfall
 from posebench.reporting.printing import text_of
 from posebench.results.explaining.explanation import Explanation
 from posebench.results.store import read_run
+from posebench.running.switches.measure import NetworkSwitches
 from posebench.scoring.evaluate import ScoringOptions, chosen_results
 from posebench.scoring.statistics.estimates import Resampling
 
@@ -40,8 +41,9 @@ def right(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def why(mine: object, theirs: object, **options: Any) -> Explanation:
     options = {"resampling": Resampling(50), **options}
-    request = ExplainRequest(str(mine), str(theirs), **options)
-    return explained(request, lambda _label, _done, _total: None)
+    own = {name: options.pop(name) for name in ("may_run", "raw", "shared") if name in options}
+    switches = NetworkSwitches(lambda _label, _done, _total: None, **own)
+    return explained(ExplainRequest(str(mine), str(theirs), **options), switches)
 
 
 def spec_file(folder: Path, **crop: Any) -> Path:
@@ -187,10 +189,26 @@ def test_a_published_number_brings_its_pairs(right: Path, tmp_path: Path) -> Non
     assert found.total is not None and found.rest is not None
     assert found.rest.value == pytest.approx((found.total.value or 0) - known)
     text = text_of(explanation_table(found))
-    assert "unexplained" in text and "published pair of" in text
+    assert "unexplained" in text and "published pair" in text
     for suffix in ("svg", "png"):
         write_waterfall(found, tmp_path / f"why.{suffix}")
     assert "boxes" in (tmp_path / "why.svg").read_text()
+
+
+def test_a_decoder_comes_with_the_network_of_another_paradigm(
+    people: Path, right: Path, tmp_path: Path
+) -> None:
+    posebench.evaluate("simcc-s", {"name": str(people)}, out=tmp_path / "simcc")
+    assert [step.field for step in why(right, tmp_path / "simcc").steps] == ["checkpoint"]
+
+
+def test_a_file_beside_a_published_number_says_that_its_images_are_others(
+    people: Path, right: Path, tmp_path: Path
+) -> None:
+    mine = results_of(right, tmp_path / "mine.json")
+    (annotations,) = (people / "annotations").glob("*.json")
+    found = why(mine, "mmpose/rtmpose-m_aic+coco_256x192", annotations=annotations)
+    assert any("5000 images of coco, the results file of 4" in note for note in found.notes)
 
 
 def test_pairs_of_the_zoo_have_the_sign_of_the_way_they_are_gone() -> None:
@@ -198,6 +216,11 @@ def test_pairs_of_the_zoo_have_the_sign_of_the_way_they_are_gone() -> None:
     loss = published_effect("boxes", "gt", "det56.4")
     assert gain is not None and loss is not None
     assert gain.value > 0.01
-    assert loss.value == pytest.approx(-gain.value, abs=0.003)
+    assert (
+        loss.value == pytest.approx(-gain.value)
+        and loss.source.split(",")[0] == gain.source.split(",")[0]
+    )
+    on, off = (published_effect("flip_test", not way, way) for way in (True, False))
+    assert on is not None and off is not None and on.value == pytest.approx(-off.value)
     assert published_effect("boxes", "gt", "gt") is None
     assert published_effect("channels", "bgr", "rgb") is None
