@@ -261,7 +261,7 @@ def page(extent: Extent, folder: Path) -> list[str]:
         f"Run directories of {extent.cells} cells with per-image tables of {extent.images} images. "
         "An interval of a difference takes 1 000 resamples of the images of both cells. Where "
         "nothing is kept they are made of 1 000 cells, which is what these commands take their "
-        "time for; the others find them kept, as after any run of this version.",
+        "time for; the others find them kept, as after a run of this version on one data set.",
         "",
         *table(["command", "seconds", "CPU seconds"], rows),
     ]

@@ -93,7 +93,9 @@ def test_a_good_run(run: Any, people: Path, heatmap: Path, simcc: Path, tmp_path
         assert line.split()[0] == row[0]
         assert all(part in line for part in row)
     names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
-    assert names == {"run.yaml", "cells", "tables", "predictions", "differences.json"}
+    assert names == {
+        "run.yaml", "cells", "tables", "replicates", "predictions", "differences.json",
+    }  # fmt: skip
 
 
 def test_decoders_side_by_side_and_again_from_raw_outputs(
