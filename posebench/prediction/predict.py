@@ -81,7 +81,8 @@ class NetworkRun:
 class Outcome:
     """Predictions of one cell, or the reason it failed.
 
-    `seconds` are end to end, as if there were no other cell; 0 if no network ran.
+    `seconds` are end to end, as if there were no other cell; 0 if no network ran. On a GPU they are
+    exact for networks that run alone: those that run together wait for one another's work.
     """
 
     predictions: Predictions | None

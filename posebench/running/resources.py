@@ -60,8 +60,8 @@ def batch_size_on(resources: Resources, device: str) -> int:
 def set_up_process(settings: RunSettings) -> None:
     """Set how many threads torch and OpenCV use here, and let this process keep freed memory."""
     keep_freed_memory()
-    if settings.device.startswith("cuda"):
-        torch.cuda.set_device(settings.device if ":" in settings.device else 0)
+    if settings.device.startswith("cuda:"):
+        torch.cuda.set_device(settings.device)
     if settings.torch_threads != torch.get_num_threads():
         torch.set_num_threads(settings.torch_threads)
     # Crops are cut side by side already.

@@ -10,6 +10,7 @@ import torch
 
 from posebench.networks.policies import CellNetwork
 from posebench.prediction.devices import synchronise
+from posebench.prediction.engines.cuda_graphs import forget_graphs
 from posebench.prediction.flip import predict_outputs
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,11 @@ def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.dev
             sides = network.input_size.height, network.input_size.width
             crops = torch.zeros((size, 3, *sides), device=device)
             crops = crops.contiguous(memory_format=torch.channels_last)
-            total += _seconds(network, flip_test, crops)
+            try:
+                total += _seconds(network, flip_test, crops)
+            finally:
+                # The next size needs the memory.
+                forget_graphs(network.network)
         return size / total
 
     try:

@@ -1,10 +1,10 @@
-"""Networks compiled by `torch.compile`: C++ for a CPU, CUDA graphs for a GPU."""
+"""Networks compiled by `torch.compile`: C++ for a CPU, Triton for a GPU."""
 
 from __future__ import annotations
 
 import inspect
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ _TOOLS = (
     ("a C++ compiler", "compiler found", "one, such as g++"),
     ("Triton", "working triton installation", "it: pip install triton"),
 )
-# A compiler and a CUDA graph's memory serve one thread at a time.
+# A compiler serves one thread at a time.
 _COMPILING = threading.Lock()
 
 
@@ -37,7 +37,6 @@ class CompiledNetwork:
     batch_size: int
     fixed_size: InputSize
     device: torch.device
-    _running: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def spec(self) -> ModelSpec:
@@ -60,11 +59,7 @@ class CompiledNetwork:
         # A new tensor, because compiled code takes only one kind and layout of tensor.
         batch = crops.new_zeros((self.batch_size, *crops.shape[1:]))
         batch[: len(crops)] = crops
-        if self.device.type == "cpu":
-            return [output[: len(crops)].float() for output in self.compiled(batch)]
-        with self._running:
-            # The next call overwrites what a CUDA graph has answered.
-            return [output[: len(crops)].float().clone() for output in self.compiled(batch)]
+        return [output[: len(crops)].float() for output in self.compiled(batch)]
 
 
 def compile_network(
@@ -83,8 +78,6 @@ def compile_network(
         options["isolate_recompiles"] = True
     if place.type == "cpu":
         options["options"] = {"cpp.threads": 1}
-    else:
-        options["mode"] = "reduce-overhead"
     # torch compiles functions and modules, but no other objects with a `__call__`.
     target = network if isinstance(network, nn.Module) else network.__call__
     result = CompiledNetwork(network, torch.compile(target, **options), batch_size, size, place)

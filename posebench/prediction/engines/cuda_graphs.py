@@ -27,13 +27,15 @@ LAUNCHING = threading.RLock()
 _CALLS_BEFORE = 1
 # Passes that let libraries choose their kernels, and passes that are timed.
 _WARM_UP, _TIMED = 3, 5
+# Shapes of crops that a network has graphs for, each of which holds memory of its own.
+_MOST = 4
 # A graph has to take this part of the time, or less.
 _FASTER = 0.97
 
 Run = Callable[[Tensor], tuple[Tensor, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CudaNetwork:
     """A network on a GPU, whose float32 products and convolutions are TF32 only with `tf32`."""
 
@@ -64,7 +66,14 @@ class CudaNetwork:
             return self.run(x.to(self.device))
 
 
-@dataclass
+def forget_graphs(network: Network) -> None:
+    """Let go of a network's graphs, if it has any."""
+    if isinstance(network, CudaNetwork) and isinstance(network.run, GraphedRuns):
+        with LAUNCHING:
+            network.run.forget()
+
+
+@dataclass(eq=False)
 class GraphedRuns:
     """Runs a network by a CUDA graph for each shape of crops, or as it is."""
 
@@ -79,11 +88,18 @@ class GraphedRuns:
         """Return what the network answers; the tensors belong to the caller."""
         shape = tuple(x.shape)
         if shape not in self._chosen:
+            if len(self._chosen) >= _MOST:
+                return self.plain(x)
             calls = self._calls[shape] = self._calls.get(shape, 0) + 1
             if calls <= _CALLS_BEFORE:
                 return self.plain(x)
             self._chosen[shape] = self._choose(x)
         return self._chosen[shape](x)
+
+    def forget(self) -> None:
+        """Let go of all graphs and their memory."""
+        self._chosen.clear()
+        self._calls.clear()
 
     def _choose(self, x: Tensor) -> Run:
         """Return what runs crops of one shape, and say in the log why it is no graph."""

@@ -246,11 +246,6 @@ def steps_of(settings: BenchSettings) -> int:
     return 6 + len(settings.batch_sizes) + settings.parity
 
 
-def timed_steps(settings: BenchSettings) -> int:
-    """Return how many of them take the budget's time: all but loading and parity."""
-    return steps_of(settings) - 1 - settings.parity
-
-
 def bench_cell(
     cell: NetworkRun,
     cost: tuple[float | None, str],

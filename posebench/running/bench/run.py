@@ -8,7 +8,7 @@ from functools import partial
 from posebench.files.records import mapping_from_record
 from posebench.prediction.execution import Progress
 from posebench.results.store import StoredCell
-from posebench.running.bench.cell import BenchSettings, steps_of, timed_steps
+from posebench.running.bench.cell import BenchSettings, steps_of
 from posebench.running.bench.measure import MeasureWorker
 from posebench.running.plan import PlannedCell
 from posebench.running.sharing.dispatch import CellWork
@@ -33,7 +33,8 @@ def _one_by_one(cells: Sequence[PlannedCell], _devices: int) -> list[list[Planne
 def plan_line(settings: BenchSettings, cells: int) -> str:
     """Say how much is measured, and how long that takes at least."""
     budget, steps = settings.budget, steps_of(settings)
-    seconds = cells * timed_steps(settings) * (budget.seconds + budget.warmup)
+    timed = steps - 1 - settings.parity  # all but loading and parity
+    seconds = cells * timed * (budget.seconds + budget.warmup)
     counted = "1 cell" if cells == 1 else f"{cells} cells"
     least = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return (

@@ -16,7 +16,12 @@ from posebench.networks.policies import apply_policy
 from posebench.prediction.devices import allow_tf32
 from posebench.prediction.engines import check_execution
 from posebench.prediction.engines.batch_probe import fastest_batch, probed_batch
-from posebench.prediction.engines.cuda_graphs import CudaNetwork, GraphedRuns, Run
+from posebench.prediction.engines.cuda_graphs import (
+    CudaNetwork,
+    GraphedRuns,
+    Run,
+    forget_graphs,
+)
 from posebench.prediction.execution import Execution
 
 CPU = torch.device("cpu")
@@ -101,6 +106,18 @@ def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture)
     answers(GraphedRuns(double, CPU, fails, lambda *_: 1.0), 4, 4, 4)
     assert tried == {4: 1}
     assert "operation not permitted when stream is capturing" in caplog.text
+
+
+def test_graphs_are_few_and_can_be_forgotten() -> None:
+    gpu, model = Gpu(), small_model("heatmap")
+    runs = gpu.runs()
+    for count in range(1, 8):
+        answers(runs, count, count, count)
+    assert [shape[0] for shape in gpu.recorded] == [1, 2, 3, 4]
+    forget_graphs(CudaNetwork(model, CPU, tf32=False, run=runs))
+    forget_graphs(model)
+    answers(runs, 7, 7)
+    assert [shape[0] for shape in gpu.recorded] == [1, 2, 3, 4, 7]
 
 
 @pytest.fixture
