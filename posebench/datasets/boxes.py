@@ -49,11 +49,7 @@ def detected_instances(
     for this data set, or if the data set has several categories.
     """
     if dataset.together:
-        raise DataError(
-            f"Detected boxes are read for one category, and {dataset.name} has "
-            f"{dataset.category} evaluated together.",
-            hint="Leave out --boxes for ground-truth boxes, or name one with --category.",
-        )
+        raise _of_several(dataset)
     raw, _ = read_json(path, "boxes file")
     _check_boxes(path, raw)
     index_of = {image.id: index for index, image in enumerate(dataset.images)}
@@ -90,6 +86,14 @@ def detected_instances(
         bbox_xyxy=instances.bbox_xyxy[kept],
         bbox_scores=instances.bbox_scores[kept],
         left_out=tuple(f"{count} boxes {why}" for why, count in counts.items() if count),
+    )
+
+
+def _of_several(dataset: PoseDataset) -> DataError:
+    return DataError(
+        f"Detected boxes are read for one category, and {dataset.name} has {dataset.category} "
+        "evaluated together.",
+        hint="Leave out --boxes for ground-truth boxes, or name one with --category.",
     )
 
 
