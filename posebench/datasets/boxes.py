@@ -52,7 +52,8 @@ def detected_instances(
     so it stays.) `left_out` counts them. Raises `DataError` if the file is malformed or has no box
     for this data set, or if the data set has several categories.
     """
-    _check_one_category(dataset)
+    if dataset.together:
+        raise _of_several(dataset)
     raw, _ = read_json(path, "boxes file")
     rows = _sound_rows(path, raw)
     persons = rows.category_ids == dataset.category.id
@@ -90,13 +91,12 @@ def detected_instances(
     )
 
 
-def _check_one_category(dataset: PoseDataset) -> None:
-    if dataset.together:
-        raise DataError(
-            f"Detected boxes are read for one category, and {dataset.name} has "
-            f"{dataset.category} evaluated together.",
-            hint="Leave out --boxes for ground-truth boxes, or name one with --category.",
-        )
+def _of_several(dataset: PoseDataset) -> DataError:
+    return DataError(
+        f"Detected boxes are read for one category, and {dataset.name} has {dataset.category} "
+        "evaluated together.",
+        hint="Leave out --boxes for ground-truth boxes, or name one with --category.",
+    )
 
 
 def _positions(ids: NDArray[np.int64], of: Sequence[int]) -> NDArray[np.int64]:
