@@ -68,18 +68,25 @@ def slurm(
     if running:
         _log.warning("%d tasks that were submitted before are waited for.", len(running))
     waiting = deque(key for key in jobs if key not in running)
+
+    def submit(count: int) -> None:
+        begun = [waiting.popleft() for _ in range(min(len(waiting), count))]
+        if not begun:
+            return
+        tasks = _submitted(executor, workers, {key: jobs[key] for key in begun})
+        add_notes(folder, [JobNote(key, cluster, job.job_id) for key, job in tasks.items()])
+        running.update(tasks)
+
     # SLURM keeps to the places by itself; here, a process starts when another one has ended.
     here = cluster == "local" and not workers.site.detached
-    most = len(workers.places) if here else len(jobs)
+    if not here:
+        submit(len(waiting))
+    if workers.site.detached:
+        yield from ((key, Submitted(job.job_id)) for key, job in running.items())
+        return
     try:
         while waiting or running:
-            begun = [waiting.popleft() for _ in range(min(len(waiting), most - len(running)))]
-            running.update(_submitted(executor, workers, {key: jobs[key] for key in begun}))
-            add_notes(folder, [JobNote(key, cluster, job.job_id) for key, job in running.items()])
-            if workers.site.detached:
-                yield from ((key, Submitted(job.job_id)) for key, job in running.items())
-                running.clear()
-                return
+            submit(len(workers.places) - len(running))
             for key, job in list(running.items()):
                 if _is_done(job):
                     del running[key]
@@ -97,8 +104,6 @@ def _submitted(executor: Any, workers: Workers, jobs: Mapping[str, Any]) -> dict
     """
     import submitit
 
-    if not jobs:
-        return {}
     try:
         tasks = executor.map_array(_Task(workers, workers.places[0]), list(jobs.values()))
     except submitit.core.utils.FailedJobError as error:

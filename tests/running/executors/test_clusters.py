@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -232,6 +233,44 @@ def test_what_sbatch_says_is_said(tmp_path: Path, fake_slurm: Path) -> None:
     who = Workers(start, ("cpu",), site=Site(tmp_path / "jobs", {"partition": "x"}))
     with pytest.raises(UsageError, match="not take 2 tasks: sbatch: error: invalid partition"):
         run("slurm", {"a": ("none", 1), "b": ("none", 2)}, who)
+
+
+class _Task:
+    """A task of a cluster that waits until it is cancelled."""
+
+    def __init__(self, number: str) -> None:
+        self.job_id = number
+        self.cancelled = False
+
+    def cancel(self, check: bool) -> None:
+        assert not check
+        self.cancelled = True
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_what_was_submitted_outlives_a_refusal_and_who_detached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detached: bool
+) -> None:
+    earlier, new = _Task("1"), _Task("2")
+
+    def submitted(_executor: Any, _workers: Any, jobs: Any) -> dict[str, Any]:
+        if not detached:
+            raise UsageError("The cluster did not take 1 tasks.")
+        return dict.fromkeys(jobs, new)
+
+    slurm_executor = importlib.import_module("posebench.running.executors.slurm")
+    monkeypatch.setattr(slurm_executor, "_executor", lambda _workers: (None, "slurm", tmp_path))
+    monkeypatch.setattr(slurm_executor, "_left_by_others", lambda _folder, _jobs: {"a": earlier})
+    monkeypatch.setattr(slurm_executor, "_submitted", submitted)
+    who = Workers(start, ("cpu",), site=Site(tmp_path, {}, detached=detached))
+    outcomes = slurm_executor.slurm({"a": None, "b": None}, who, lambda *_: None)
+    if detached:
+        assert next(outcomes) == ("a", Submitted("1"))
+    else:
+        with pytest.raises(UsageError, match="did not take"):
+            next(outcomes)
+    outcomes.close()
+    assert not earlier.cancelled and not new.cancelled
 
 
 @pytest.mark.slow
