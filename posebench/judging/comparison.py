@@ -29,7 +29,7 @@ from posebench.judging.pairs.partners import partners_of
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
 from posebench.results.findings import finding_lines
 from posebench.results.numbers import AP, main_metrics, number_named, numbers_of
-from posebench.results.replicates import Draws, sampled_table
+from posebench.results.replicates import Draws, images_of, sampled_table
 from posebench.results.store import Run, StoredCell, read_run
 from posebench.scoring.statistics.estimates import Estimate, Sampled
 from posebench.scoring.statistics.image_table import ImageTable, Recipe
@@ -226,13 +226,12 @@ def _sampled(
     scoring = runs[0].record.suite.scoring
     draws = Draws(scoring.replicates, scoring.seed)
     recipes = [r for name in names if (r := number_named(name).recipe) is not None]
-    sides = [
-        sampled_table(run.folder, cell.table, recipes, draws)
-        for run, cell in zip(runs, cells, strict=True)
-        if cell.table is not None
-    ]
-    told = [r for r in recipes if all(r in side.replicates for side in sides)]
-    if not told or len(sides) < len(cells) or sides[0].images != sides[1].images:
+    both = zip(runs, cells, strict=True)
+    tables = [(run.folder, cell.table) for run, cell in both if cell.table is not None]
+    alike = len(tables) == len(cells) and len({images_of(*table) for table in tables}) == 1
+    sides = [sampled_table(*table, recipes, draws) for table in tables] if alike else []
+    told = [r for r in recipes if sides and all(r in side.replicates for side in sides)]
+    if not told:
         return Sampled(np.zeros((2, 0, 0)), None), []
     replicates = [np.stack([side.replicates[r] for r in told], axis=1) for side in sides]
     return Sampled(np.stack(replicates), None), [recipe.name for recipe in told]

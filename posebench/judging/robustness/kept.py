@@ -26,7 +26,7 @@ ALL_KINDS = "all"
 _CORRUPTION, _DATASET = "corruption", "dataset"
 Pair = tuple[ClaimCell, ClaimCell]
 """A cell on corrupted images, and the same on clean ones."""
-Draws = NDArray[np.float64] | None
+Ratios = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Mean:
     """A mean ratio, the same in each resample, and the number of cells it is of."""
 
     value: float
-    draws: Draws
+    draws: Ratios
     cells: int
 
 
@@ -200,7 +200,7 @@ def _ratio(one: ClaimCell, other: ClaimCell, metric: str) -> float:
     return math.nan if corrupted is None or clean is None else corrupted / clean
 
 
-def _draws(pairs: Sequence[Pair], metric: str, replicates: Replicates) -> Draws:
+def _draws(pairs: Sequence[Pair], metric: str, replicates: Replicates) -> Ratios:
     """Return the mean ratio of each resample; None if a cell was not resampled."""
     if any((cell.id, metric) not in replicates for pair in pairs for cell in pair):
         return None

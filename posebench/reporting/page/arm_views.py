@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from posebench.errors import UsageError
 from posebench.judging.claim_cells import claim_cell
 from posebench.reporting.figures.lab.means import MeansRequest, means_drawing
 from posebench.reporting.figures.values import is_as_trained, main_measure
@@ -33,8 +34,11 @@ def arms_figure(group: ProtocolGroup) -> Figure | None:
     ]
     if len({source.fields[_SEED] for source in sources}) < 2:
         return None
-    request = MeansRequest(_ARM, ("paradigm", *_told_apart_by(sources)))
-    drawing = means_drawing(sources, request)
+    request = MeansRequest(_ARM, tuple(_told_apart_by(sources)))
+    try:
+        drawing = means_drawing(sources, request)
+    except UsageError:  # cells that no field tells apart have no mean
+        return None
     if drawing is None:
         return None
     texts = (f"Arms over seeds, protocol {group.letter}", _CAPTION)
@@ -42,13 +46,13 @@ def arms_figure(group: ProtocolGroup) -> Figure | None:
 
 
 def _told_apart_by(sources: Sequence[Source]) -> list[str]:
-    """Return the labels in which checkpoints of one arm and seed differ, such as the budget."""
+    """Return the paradigm, and in what cells of one arm and seed differ: an engine, a budget."""
     seen: dict[tuple[str, str, str], str] = {}
-    labels = dict.fromkeys(n for s in sources for n in s.fields if n.startswith(LABEL))
-    return [
+    fields = dict.fromkeys(name for source in sources for name in source.fields)
+    return ["paradigm"] + [
         name
-        for name in labels
-        if name not in (_ARM, _SEED)
+        for name in fields
+        if name not in (_ARM, _SEED, "paradigm", "checkpoint")
         and any(
             seen.setdefault((source.fields[_ARM], source.fields[_SEED], name), value) != value
             for source in sources

@@ -41,3 +41,17 @@ def test_means_over_seeds_and_what_was_trained_longer_apart(tmp_path: Path) -> N
 
 def test_one_seed_has_no_mean(tmp_path: Path) -> None:
     assert figure_of_run(tmp_path, seeds=1) is None
+
+
+def test_cells_of_several_engines_stand_apart(tmp_path: Path) -> None:
+    cells = {
+        f"{engine}{seed}": result(f"heatmap-{seed}", 0.4 + seed / 10, engine=engine)
+        for engine in ("torch", "onnxruntime")
+        for seed in (0, 1)
+    }
+    labels = {name: {"arm": "heatmap", "seed": name[-1]} for name in cells}
+    (group,) = protocol_groups(read_run(run_folder(tmp_path, cells, labels=labels)).cells)
+    figure = arms_figure(group)
+    assert figure is not None
+    assert [row[2].text for row in figure.table.rows] == ["torch", "onnxruntime"]
+    assert [row[3].text for row in figure.table.rows] == ["45.0", "45.0"]
