@@ -95,6 +95,25 @@ def test_a_graph_that_answers_otherwise_or_does_not_pay_is_left(
     assert why in caplog.text
 
 
+def test_a_graph_that_only_knows_the_recorded_crops_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="posebench")
+
+    def stale(run: Run, x: torch.Tensor) -> Run:
+        first = run(x)
+        return lambda _: first
+
+    # Crops of zeros, as they are when batch sizes are tried, are their own mirror image.
+    blank = torch.zeros(4, 3, 4, 4)
+    for first in (crops(4), blank):
+        runs = GraphedRuns(double, CPU, stale, lambda run, _: 1.0 if run is double else 0.5)
+        for x in (first, first, blank, crops(4)):
+            for one, other in zip(runs(x), double(x), strict=True):
+                assert torch.equal(one, other)
+    assert caplog.text.count("its answers differ") == 2
+
+
 def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="posebench")
     tried: Counter[int] = Counter()
