@@ -78,7 +78,7 @@ Workers = Annotated[
         callback=_bearable,
         metavar="N",
         help="Threads that read images and cut crops ahead of the network; by default none, or up "
-        "to 8 for a GPU. No answer depends on it.",
+        "to 16 for a GPU. No answer depends on it.",
     ),
 ]
 

@@ -36,8 +36,9 @@ from posebench.prediction.devices import Uploader
 from posebench.prediction.execution import CALIBRATION_CROPS, Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrices
 
-# How many batches the workers may be ahead of the lanes.
-_AHEAD = 2
+# How many batches the workers may be ahead of the lanes, and how many crops, whose images take
+# memory: enough for eight workers with the largest batches that are tried.
+_AHEAD, _CROPS_AHEAD = 2, 4096
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,6 @@ class CropBatch:
     ) -> None:
         start = time.perf_counter()
         self.rows = rows
-        self.boxes = boxes.bbox_xyxy[rows]
         self._all = boxes
         indices = boxes.image_index[rows].tolist()
         distinct = {index: images.take(index) for index in dict.fromkeys(indices)}
@@ -101,6 +101,17 @@ class CropBatch:
         # Seconds of this part, which every kind of crop needs, and seconds of each kind.
         self._read_seconds = time.perf_counter() - start
         self._seconds: dict[CropRequest, float] = {}
+
+    def prepare(self, requests: Sequence[CropRequest]) -> None:
+        """Make all crops that are asked for later; images on a device are let go of.
+
+        A kind of crop that fails is left to the cell that asks for it, which meets the error again.
+        """
+        for request in requests:
+            with suppress(Exception):
+                self.inputs(request)
+        if self._uploaded is not None and all(each in self._inputs for each in requests):
+            self._uploaded = None
 
     def inputs(self, request: CropRequest) -> tuple[Tensor, float]:
         """Return a network's input (N, 3, H, W), and the seconds it took, reading included."""
@@ -197,9 +208,7 @@ def crop_batches(
 
     def prepared(rows: NDArray[np.intp]) -> CropBatch:
         batch = CropBatch(images, boxes, rows, uploader)
-        for request in requests:
-            with suppress(Exception):  # a cell that asks for it meets the error again
-                batch.inputs(request)
+        batch.prepare(requests)
         return batch
 
     if not workers:
@@ -207,7 +216,8 @@ def crop_batches(
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="crops")
     try:
-        yield _ahead(pool, prepared, batches, workers + _AHEAD)
+        most = max(_AHEAD, _CROPS_AHEAD // batch_size)
+        yield _ahead(pool, prepared, batches, min(workers + _AHEAD, most))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -119,7 +119,7 @@ def predict(
             ) as batches:
                 _run(live, batches, parallelism.lanes, progress)
             for each in live:
-                each.decode_rest()
+                each.decode_rest(parallelism.lanes)
         elif running:
             progress(len(instances))
         alone = time.perf_counter() - start if len(live) == 1 else None
@@ -141,9 +141,9 @@ def _run(
         """Run one batch and return how many instances it had, 0 if no network is left to run."""
         try:
             crops = batch()
-        except PosebenchError as error:
+        except Exception as error:  # an image that cannot be read, or memory that runs out
             for each in running:
-                each.failure = each.failure or error
+                each.fail(error)
             return 0
         for each in running:
             if each.failure is None:
@@ -191,13 +191,18 @@ class _Running:
         """Keep what is raised as the failure."""
         try:
             yield
-        except PosebenchError as error:
-            self.failure = error
         except Exception as error:  # torch, onnxruntime and OpenCV share no base class but this
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Keep an error as the failure, unless there is one already."""
+        failure = error if isinstance(error, PosebenchError) else None
+        if failure is None:
             said = str(error).strip().partition("\n")[0] or type(error).__name__
             size = self.run.network.input_size
-            self.failure = CheckpointError(f"The network failed at {size}: {said}")
-            self.failure.__cause__ = error
+            failure = CheckpointError(f"The network failed at {size}: {said}")
+            failure.__cause__ = error
+        self.failure = self.failure or failure
 
     def _predict(self, batch: CropBatch) -> None:
         run = self.run
@@ -248,13 +253,16 @@ class _Running:
         if all(failures):
             self.failure = failures[0]
 
-    def decode_rest(self) -> None:
-        """Decode what still waits on the device, as far as nothing has failed."""
-        together = self._waiting.rest()
-        if together is not None and self.failure is None:
-            with self._failing():
-                self._check_finite(*together)
-                self._decode(*together)
+    def decode_rest(self, lanes: int) -> None:
+        """Decode what waits on the device, unless something failed; all `lanes` stand still."""
+        start = time.perf_counter()
+        with self._failing():
+            together = self._waiting.rest()
+            if together is None or self.failure is not None:
+                return
+            self._check_finite(*together)
+            self._network_seconds += lanes * (time.perf_counter() - start)
+            self._decode(*together)
 
     def finish(self, parallelism: Parallelism, measured: float | None) -> dict[Decoder, Outcome]:
         """Return the outcome of each decoder, and keep the raw outputs if all is well.

@@ -73,8 +73,8 @@ def run_results(
     """Run a suite and return its results, written to `json` whenever a cell is done.
 
     On Ctrl-C what is done is kept and the rest is `skipped`. `check` may refuse the plan before
-    anything runs. Raises `PosebenchError` if something
-    cannot be used at all, and before the work if an output cannot be written.
+    anything runs. Raises `PosebenchError` if something cannot be used at all, and before the work
+    if an output cannot be written.
     """
     check_outputs(request, json)
     _, settings = share_out(request.all_resources, request.devices[0])

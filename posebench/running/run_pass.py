@@ -158,9 +158,8 @@ def run_pass(
 
 def _with_fitting_batch(parallelism: Parallelism, runs: Iterable[NetworkRun]) -> Parallelism:
     """Return the batches that an earlier run kept answers of, or those that suit the networks."""
-    due = list(runs)
-    files = (file for run in due if run.raw is None for file in run.files.values())
-    kept = next((size for file in files if (size := kept_batch_size(file))), None)
+    due = [run for run in runs if run.raw is None or not run.raw.is_complete]
+    kept = kept_batch_size([file for run in due if run.raw is None for file in run.files.values()])
     if kept is None and due:
         tried = [(run.network, run.flip_test) for run in due]
         kept = probed_batch(tried, torch.device(due[0].device))

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from posebench.networks.sizes import InputSize
 from posebench.prediction import crop_batches as module
 from posebench.prediction.crop_batches import CropBatch, CropRequest, crop_batches
 from posebench.prediction.crops import crop_image, normalise, resample_crop
+from posebench.prediction.device_crops import UploadedImages
 from posebench.prediction.devices import Uploader
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale
@@ -128,10 +130,31 @@ def test_crops_are_those_cut_one_by_one(people: Path, workers: int, wanted: Crop
         np.testing.assert_array_equal(got[row].numpy(), normalise(crop[None], SPEC)[0])
 
 
-@pytest.mark.parametrize(("workers", "most"), [(1, 4), (4, 7)])
+def test_images_on_a_device_are_let_go_of_when_all_crops_are_made() -> None:
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    images: Any = SimpleNamespace(take=lambda _: pixels)
+    boxes = module.Boxes(np.array([[0, 0, 40, 40]], np.float32), np.zeros(1, np.int64))
+    uploader: Any = Uploader(torch.device("cpu"))
+    one, other = (CropBatch(images, boxes, np.arange(1), uploader) for _ in range(2))
+    for batch in (one, other):
+        batch._uploaded = UploadedImages([pixels], uploader)
+    one.prepare([PLAIN])
+    assert one._uploaded is None and len(one.inputs(PLAIN)[0]) == 1
+    wrong: Any = replace(PLAIN, spec=None)
+    other.prepare([PLAIN, wrong])
+    assert other._uploaded is not None and len(other.inputs(RESAMPLED)[0]) == 1
+
+
+@pytest.mark.parametrize(("workers", "crops", "most"), [(1, 4096, 4), (4, 4096, 7), (4, 3, 4)])
 def test_workers_are_a_bounded_number_of_batches_ahead(
-    people: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch, workers: int, most: int
+    people: Path,
+    reads: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    crops: int,
+    most: int,
 ) -> None:
+    monkeypatch.setattr(module, "_CROPS_AHEAD", crops)
     dataset, instances = load(people)
     index = np.repeat(instances.image_index, 10)
     boxes, scores = np.repeat(instances.bbox_xyxy, 10, 0), np.repeat(instances.bbox_scores, 10)

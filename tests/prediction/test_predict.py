@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -363,6 +364,41 @@ def test_an_image_that_cannot_be_read_fails_all_cells(
     assert [path.name in text for text in said] == [True, True]
     before = int((data[1].image_index < 2).sum())
     assert progress == [1] * before
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_memory_that_runs_out_for_images_fails_the_cells(
+    people: Path, monkeypatch: pytest.MonkeyPatch, lanes: int
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
+
+    monkeypatch.setattr(crops_module, "dataset_image", full)
+    cells = {"heatmap": cell_of("heatmap"), "simcc": cell_of("simcc")}
+    parallelism = Parallelism(3, lanes, workers=1)
+    found = predict(cells, *load(people), parallelism=parallelism, progress=lambda _: None)
+    said = [str(own.failure) for each in found.values() for own in each.values()]
+    expected = "The network failed at 64x48: CUDA out of memory. Tried to allocate 2 GiB."
+    assert said == [expected, expected]
+
+
+def test_the_wait_for_a_device_at_the_end_counts_as_the_networks_time(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(outputs: Any) -> None:
+        time.sleep(0.2)  # a GPU's work is done when it is asked for a number
+
+    monkeypatch.setattr("posebench.prediction.predict.stay_on_device", lambda _: True)
+    monkeypatch.setattr("posebench.prediction.predict.first_not_finite", slow)
+    cells = [cell_of("heatmap"), cell_of("simcc")]
+    for lanes in (1, 2):
+        found = predict(
+            dict(enumerate(cells)),
+            *load(people),
+            parallelism=Parallelism(32, lanes),
+            progress=lambda _: None,
+        )
+        assert all(own.seconds > 0.2 for each in found.values() for own in each.values())
 
 
 def test_nothing_is_read_without_cells(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:

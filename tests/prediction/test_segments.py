@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,12 @@ from posebench.prediction import crop_batches, predict as predict_module, segmen
 from posebench.prediction.crops import cut_crops
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
-from posebench.prediction.kept.parts import Span
-from posebench.prediction.kept.predictions import load_predictions
+from posebench.prediction.kept.parts import Span, kept_batch_size
+from posebench.prediction.kept.predictions import CachedFile, load_predictions
 from posebench.prediction.predictions import Predictions
 from posebench.running.loading import LoadedCheckpoints
 from posebench.running.network_plans import Storage
-from posebench.running.run_pass import run_segment
+from posebench.running.run_pass import _with_fitting_batch, run_segment
 from posebench.running.scored import FinishedCell
 from posebench.running.sharing.jobs import Segment
 from posebench.running.workload import Workload, load_workload
@@ -366,7 +367,40 @@ def test_a_run_that_goes_on_keeps_the_batches_that_were_tried(
     monkeypatch.setattr("posebench.running.run_pass.probed_batch", probed)
     killed(monkeypatch, 4, nets[:1], workload, tmp_path / "kept", probed=True)
     assert {path.name.split(".")[1] for path in parts(tmp_path / "kept")} == {f"batch{BATCH}"}
+    first, *others = parts(tmp_path / "kept")
+    first.unlink()
+    assert others
     run(nets[:1], workload, tmp_path / "kept", probed=True)
     assert tried == [1]
     run(nets[:1], workload, tmp_path / "whole")
     same(tmp_path / "kept", tmp_path / "whole")
+
+
+def test_the_batches_of_most_kept_answers_go_on(tmp_path: Path) -> None:
+    files = [CachedFile(tmp_path / f"{name}.npz", {}) for name in "ab"]
+    assert kept_batch_size(files) is None
+    for name in (
+        "a.batch128.0-128", "a.batch64.640-1280", "b.batch128.0-256", "b.batch64.64-128",
+        "c.batch32.0-9999",
+    ):  # fmt: skip
+        (tmp_path / f"{name}.part.npz").touch()
+    assert kept_batch_size(files) == 64
+    assert kept_batch_size(files[1:]) == 128
+
+
+def test_outputs_that_are_kept_need_no_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_with(raw: Any) -> Any:
+        return SimpleNamespace(network="net", flip_test=True, device="cpu", raw=raw, files={})
+
+    tried: list[Any] = []
+
+    def probed(found: Sequence[Any], _device: torch.device) -> int:
+        tried.append(found)
+        return 128
+
+    monkeypatch.setattr("posebench.running.run_pass.probed_batch", probed)
+    done, due = (run_with(SimpleNamespace(is_complete=each)) for each in (True, False))
+    assert _with_fitting_batch(Parallelism(64), [done]) == Parallelism(64)
+    assert not tried
+    assert _with_fitting_batch(Parallelism(64), [done, due]) == Parallelism(128)
+    assert tried == [[("net", True)]]

@@ -45,19 +45,23 @@ def fastest_batch(rate: Callable[[int], float], sizes: Sequence[int] = BATCH_SIZ
 
 
 def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.device) -> int:
-    """Return the batch size for networks that run together, each with or without flip test."""
+    """Return the batch size for networks that run together, each with or without flip test.
+
+    A network that fails at the smallest size does not count: its cell fails by itself later.
+    """
+    left = list(networks)
 
     def rate(size: int) -> float:
         total = 0.0
-        for network, flip_test in networks:
-            sides = network.input_size.height, network.input_size.width
-            crops = torch.zeros((size, 3, *sides), device=device)
-            crops = crops.contiguous(memory_format=torch.channels_last)
+        for each in tuple(left):
             try:
-                total += _seconds(network, flip_test, crops)
-            finally:
-                # The next size needs the memory.
-                forget_graphs(network.network)
+                total += _seconds(*each, size, device)
+            except Exception as error:  # what runtimes raise shares no base class but this
+                if size > BATCH_SIZES[0]:
+                    raise RuntimeError(str(error)) from error
+                left.remove(each)
+        if not left:
+            raise RuntimeError("no network runs.")
         return size / total
 
     try:
@@ -67,13 +71,19 @@ def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.dev
             torch.cuda.empty_cache()
 
 
-def _seconds(network: CellNetwork, flip_test: bool, crops: torch.Tensor) -> float:
+def _seconds(network: CellNetwork, flip_test: bool, size: int, device: torch.device) -> float:
+    sides = network.input_size.height, network.input_size.width
+    crops = torch.zeros((size, 3, *sides), device=device)
+    crops = crops.contiguous(memory_format=torch.channels_last)
     start = 0.0
-    with torch.inference_mode():
-        for call in range(_WARM_UP + _TIMED):
-            if call == _WARM_UP:
-                synchronise(crops.device)
-                start = time.perf_counter()
-            predict_outputs(network, crops, flip_test, apart=network.flips_apart)
-        synchronise(crops.device)
+    try:
+        with torch.inference_mode():
+            for call in range(_WARM_UP + _TIMED):
+                if call == _WARM_UP:
+                    synchronise(device)
+                    start = time.perf_counter()
+                predict_outputs(network, crops, flip_test, apart=network.flips_apart)
+            synchronise(device)
+    finally:
+        forget_graphs(network.network)  # the next size needs the memory
     return (time.perf_counter() - start) / _TIMED

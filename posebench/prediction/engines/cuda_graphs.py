@@ -105,7 +105,9 @@ class GraphedRuns:
         """Return what runs crops of one shape, and say in the log why it is no graph."""
         try:
             graph = self.record(self.plain, x)
-            pairs = list(zip(self.plain(x), graph(x), strict=True))
+            # Other crops than those recorded, which a graph that computes nothing answers too.
+            other = x.flip(-1) + 1
+            pairs = list(zip(self.plain(other), graph(other), strict=True))
         except RuntimeError as error:  # what cannot be recorded, and memory that runs out
             reason = str(error).strip().partition("\n")[0]
             _log.info("Crops %s run without a CUDA graph: %s", tuple(x.shape), reason)
@@ -134,8 +136,12 @@ def recorded(run: Run, x: Tensor) -> Run:
             run(crops)
     current.wait_stream(beside)
     graph = torch.cuda.CUDAGraph()
-    # Other threads may ask for memory and copy images meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    # Torch's own stream for it belongs to the GPU that recorded first. Other threads may ask for
+    # memory and copy images meanwhile.
+    with (
+        torch.cuda.device(device),
+        torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"),
+    ):
         outputs = run(crops)
 
     def replay(x: Tensor) -> tuple[Tensor, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -21,7 +22,7 @@ from posebench.prediction.kept.predictions import CachedFile, read_arrays, write
 from posebench.prediction.predictions import Predictions
 
 _log = logging.getLogger(__name__)
-_BATCH = re.compile(r"\.batch(\d+)\.")
+_BATCH_AND_SPAN = re.compile(r"\.batch(\d+)\.(\d+)-(\d+)\.part\.npz$")
 _SPAN = re.compile(r"\.(\d+)-(\d+)\.part\.npz$")
 
 
@@ -68,13 +69,15 @@ def read_parts(file: CachedFile, batch_size: int, span: Span) -> list[Part]:
     return parts
 
 
-def kept_batch_size(file: CachedFile) -> int | None:
-    """Return how many instances the batches of kept parts have, None where nothing is kept."""
-    found = (
-        _BATCH.search(path.name)
-        for path in sorted(file.path.parent.glob(f"{file.path.stem}.batch*.0-*.part.npz"))
-    )
-    return next((int(match[1]) for match in found if match), None)
+def kept_batch_size(files: Sequence[CachedFile]) -> int | None:
+    """Return how many instances the batches of most kept answers have, None if none are kept."""
+    kept: Counter[int] = Counter()
+    for file in files:
+        for path in file.path.parent.glob(f"{file.path.stem}.batch*.part.npz"):
+            if found := _BATCH_AND_SPAN.search(path.name):
+                size, start, stop = map(int, found.groups())
+                kept[size] += stop - start
+    return max(sorted(kept), key=kept.__getitem__, default=None)
 
 
 def write_part(file: CachedFile, batch_size: int, part: Part) -> None:

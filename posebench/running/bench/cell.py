@@ -22,6 +22,7 @@ from posebench.prediction import devices
 from posebench.prediction.crop_batches import Boxes, CropBatch
 from posebench.prediction.device_decoding import decode_on_device
 from posebench.prediction.devices import Uploader, synchronise
+from posebench.prediction.engines.cuda_graphs import forget_graphs
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.flip import predict_outputs
 from posebench.prediction.geometry import boxes_to_center_scale, input_to_image
@@ -154,6 +155,7 @@ class CellBench:
     def batch(self, size: int) -> BatchSpeed:
         """Time the network alone at a batch size."""
         self._step(f"batch size {size}")
+        forget_graphs(self.cell.network.network)  # a network has few, and other sizes had theirs
         crops = torch.cat([self._inputs(row % len(self._rows)) for row in range(size)])
         try:
             return BatchSpeed(size, self._in_lanes(self._forward, crops, units=size))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from small_run import SIZE, small_model
 
-from posebench.errors import UnsupportedExecutionError
+from posebench.errors import CheckpointError, UnsupportedExecutionError
 from posebench.networks.policies import apply_policy
 from posebench.prediction.devices import allow_tf32
 from posebench.prediction.engines import check_execution
@@ -93,6 +93,25 @@ def test_a_graph_that_answers_otherwise_or_does_not_pay_is_left(
     answers(runs, 4, 4, 4, 4)
     assert len(gpu.recorded) == 1 and gpu.replays == 1
     assert why in caplog.text
+
+
+def test_a_graph_that_only_knows_the_recorded_crops_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="posebench")
+
+    def stale(run: Run, x: torch.Tensor) -> Run:
+        first = run(x)
+        return lambda _: first
+
+    # Crops of zeros, as they are when batch sizes are tried, are their own mirror image.
+    blank = torch.zeros(4, 3, 4, 4)
+    for first in (crops(4), blank):
+        runs = GraphedRuns(double, CPU, stale, lambda run, _: 1.0 if run is double else 0.5)
+        for x in (first, first, blank, crops(4)):
+            for one, other in zip(runs(x), double(x), strict=True):
+                assert torch.equal(one, other)
+    assert caplog.text.count("its answers differ") == 2
 
 
 def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -180,6 +199,38 @@ def test_the_batch_grows_as_long_as_that_pays_and_memory_lasts(
 
     assert fastest_batch(rate) == chosen
     assert tried == [size for size in rates if size in tried]
+
+
+@pytest.mark.parametrize(
+    ("failures", "chosen", "tried"),
+    [
+        ({"b": IndexError("index out of range")}, 128, ["a64", "b64", "a128"]),
+        ({"a": ValueError("a"), "b": CheckpointError("b")}, 64, ["a64", "b64"]),
+        ({}, 64, ["a64", "b64", "a128", "b128"]),  # memory runs out for b
+    ],
+)
+def test_a_network_that_fails_does_not_count_and_memory_ends_the_trials(
+    failures: dict[str, Exception],
+    chosen: int,
+    tried: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    def seconds(name: str, _flip_test: bool, size: int, _device: torch.device) -> float:
+        seen.append(f"{name}{size}")
+        if name in failures:
+            raise failures[name]
+        if name == "b" and size > 64:
+            raise MemoryError("of a runtime")
+        return 0.05
+
+    module = "posebench.prediction.engines.batch_probe"
+    monkeypatch.setattr(f"{module}._seconds", seconds)
+    monkeypatch.setattr(f"{module}.fastest_batch", lambda rate: fastest_batch(rate, (64, 128)))
+    networks: Any = [("a", True), ("b", False)]
+    assert probed_batch(networks, CPU) == chosen
+    assert seen == tried
 
 
 def test_networks_are_tried_together_with_their_flip_tests(monkeypatch: pytest.MonkeyPatch) -> None:

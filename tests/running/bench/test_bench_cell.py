@@ -16,6 +16,7 @@ from posebench.networks.model import PoseModel
 from posebench.networks.policies import CellNetwork
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
+from posebench.prediction.engines.cuda_graphs import CudaNetwork, GraphedRuns, Run
 from posebench.prediction.execution import Parallelism
 from posebench.prediction.predict import NetworkRun, predict
 from posebench.prediction.predictions import Predictions
@@ -94,6 +95,26 @@ def test_a_cell_keeps_its_predictions_and_says_which_batch_sizes_fail(place: Ben
     )["cell"].values()
     assert again.predictions is not None
     assert (again.predictions.keypoints == predictions.keypoints).all()
+
+
+def test_every_batch_size_may_have_a_cuda_graph(
+    place: BenchPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posebench.prediction.engines.cuda_graphs.allow_tf32", lambda _: None)
+    recorded: list[int] = []
+
+    def record(run: Run, x: Tensor) -> Run:
+        recorded.append(len(x))
+        return run
+
+    model = small_model("heatmap")
+    runs = GraphedRuns(model, place.device, record, lambda *_: 1.0)
+    network = CudaNetwork(model, place.device, tf32=False, run=runs)
+    cell, _ = watched_cell(flip_test=False)
+    cell = replace(cell, network=CellNetwork(network, SIZE, SIZE))
+    sizes = 1, 2, 3, 4, 5, 6
+    bench_cell(cell, (0.5, "fp32"), place, BenchSettings(BUDGET, sizes), lambda _step: None)
+    assert tuple(recorded[-len(sizes) :]) == sizes
 
 
 def test_the_data_path_is_timed_without_the_network(place: BenchPlace) -> None:
