@@ -15,6 +15,7 @@ from posebench.reporting.figures.marks import log_axis
 from posebench.reporting.figures.style import PAPER, SOFT, LegendEntry, Looks
 from posebench.reporting.figures.svg import clean, say
 from posebench.reporting.figures.values import Measure, main_measure, protocol_line
+from posebench.reporting.tables.pivot.columns import texts_of
 from posebench.reporting.tables.pivot.means import Averaging, averaged
 from posebench.reporting.tables.pivot.slots import Source
 from posebench.results.numbers import NUMBERS
@@ -85,7 +86,7 @@ def means_drawing(sources: Sequence[Source], request: MeansRequest) -> Drawing |
     titles = [name for name in own if name not in (request.x, *request.by)] or ["dataset"]
     panels: dict[tuple[str, ...], list[Source]] = {}
     for source in shown:
-        panels.setdefault(_texts(source, titles), []).append(source)
+        panels.setdefault(texts_of(source, titles), []).append(source)
     lines = {_label(key): _lines(each, request, measure) for key, each in panels.items()}
     looks = Looks({line.label: line.paradigm for each in lines.values() for line in each})
     return Drawing(
@@ -134,7 +135,7 @@ def _lines(sources: Sequence[Source], request: MeansRequest, measure: Measure) -
     values: dict[str, dict[str, list[float | None]]] = {}
     paradigms: dict[str, set[str | None]] = {}
     for source in sources:
-        result, label = source.stored.result, _label(_texts(source, request.by))
+        result, label = source.stored.result, _label(texts_of(source, request.by))
         points = values.setdefault(label, {})
         points.setdefault(source.fields[request.x], []).append(measure.of(result))
         paradigms.setdefault(label, set()).add(result.checkpoint.paradigm)
@@ -156,10 +157,6 @@ def _point(x: str, values: Sequence[float | None]) -> Point:
 
 def _label(texts: Sequence[str]) -> str:
     return clean(" · ".join(text or "–" for text in texts))
-
-
-def _texts(source: Source, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(source.fields.get(name, "") for name in names)
 
 
 def position_of(text: str) -> float | None:
