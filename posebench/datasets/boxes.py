@@ -7,7 +7,6 @@ the original HRNet code offers both, so they are options that are off by default
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -57,7 +56,9 @@ def detected_instances(
     raw, _ = read_json(path, "boxes file")
     rows = _sound_rows(path, raw)
     persons = rows.category_ids == dataset.category.id
-    image_index = _positions(rows.image_ids, [image.id for image in dataset.images])
+    place_of = {image.id: index for index, image in enumerate(dataset.images)}
+    places = [place_of.get(image, -1) for image in rows.image_ids.tolist()]
+    image_index = np.array(places, dtype=np.int64)
     known = np.flatnonzero(persons & (image_index >= 0))
     if not len(known):
         raise _no_box(dataset, path, rows)
@@ -97,17 +98,6 @@ def _of_several(dataset: PoseDataset) -> DataError:
         "evaluated together.",
         hint="Leave out --boxes for ground-truth boxes, or name one with --category.",
     )
-
-
-def _positions(ids: NDArray[np.int64], of: Sequence[int]) -> NDArray[np.int64]:
-    """Return where each of N ids stands last in a list, -1 where it does not."""
-    # Before the list stands what no id equals, for ids below all of it.
-    order = np.r_[-1, np.argsort(of, kind="stable")]
-    ordered = np.asarray(of, dtype=np.int64)[order[1:]]
-    places = np.searchsorted(ordered, ids, side="right")
-    same = np.r_[False, np.ones(len(of), dtype=np.bool_)][places]
-    same[same] = ordered[places[same] - 1] == ids[same]
-    return np.where(same, order[places], -1)
 
 
 def _no_box(dataset: PoseDataset, path: Path, rows: _Rows) -> DataError:

@@ -29,7 +29,7 @@ from posebench.judging.pairs.partners import partners_of
 from posebench.judging.speed_changes import differing_speeds, is_speed_told
 from posebench.results.findings import finding_lines
 from posebench.results.numbers import AP, main_metrics, number_named, numbers_of
-from posebench.results.replicates import Draws, images_of, sampled_table
+from posebench.results.replicates import Draws, sampled_table
 from posebench.results.store import Run, StoredCell, read_run
 from posebench.scoring.statistics.estimates import Estimate, Sampled
 from posebench.scoring.statistics.image_table import ImageTable, Recipe
@@ -228,10 +228,10 @@ def _sampled(
     recipes = [r for name in names if (r := number_named(name).recipe) is not None]
     both = zip(runs, cells, strict=True)
     tables = [(run.folder, cell.table) for run, cell in both if cell.table is not None]
-    alike = len(tables) == len(cells) and len({images_of(*table) for table in tables}) == 1
-    sides = [sampled_table(*table, recipes, draws) for table in tables] if alike else []
+    alone = len(tables) < len(cells)
+    sides = [] if alone else [sampled_table(*table, recipes, draws) for table in tables]
     told = [r for r in recipes if sides and all(r in side.replicates for side in sides)]
-    if not told:
+    if not told or sides[0].images != sides[1].images:
         return Sampled(np.zeros((2, 0, 0)), None), []
     replicates = [np.stack([side.replicates[r] for r in told], axis=1) for side in sides]
     return Sampled(np.stack(replicates), None), [recipe.name for recipe in told]

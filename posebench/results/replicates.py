@@ -87,16 +87,6 @@ def sampled_table(run: Path, key: str, recipes: Sequence[Recipe], draws: Draws) 
     return SampledTable(_images(table).tobytes(), found, table.is_whole)
 
 
-def images_of(run: Path, key: str) -> bytes:
-    """Return the hash of the ids of a table's images, as `SampledTable` has it.
-
-    Raises `DataError` if nothing is kept of the table and it cannot be read.
-    """
-    kept = _read(replicates_path(run, key), key)
-    images = kept[_IMAGES] if kept else _images(load_table(run / TABLES, key))
-    return images.tobytes()
-
-
 def keep_replicates(
     run: Path, key: str, table: ImageTable, made: Mapping[Recipe, _Values], draws: Draws
 ) -> None:

@@ -31,7 +31,7 @@ from posebench.scoring.evaluate import (
     ScoringOptions,
     evaluate,
     scoring_of,
-    select_results,
+    select,
 )
 from posebench.scoring.matching.metrics import MatchMetric, Metrics, mean_of_categories
 from posebench.scoring.metrics import scored_by
@@ -183,7 +183,7 @@ def check_oracle(
             scores.append({name: metrics.values[name] for name in counted})
             instances += len(truth)
             usual = scoring_of(dataset, ScoringOptions())
-            lost += len(truth) - len(select_results(dataset, predictions, usual))
+            lost += len(truth) - len(select(dataset, predictions, usual).keep)
             found += _oracle_findings(dataset, metrics, truth)
     except PosebenchError as error:
         return None, 0, [_as_finding(error)]

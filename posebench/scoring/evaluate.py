@@ -200,23 +200,6 @@ def category_matches(dataset: PoseDataset, columns: ResultColumns) -> dict[str, 
     }
 
 
-def scored_columns(dataset: PoseDataset, results: list[dict[str, Any]]) -> ResultColumns:
-    """Return the results of `select_results` as columns.
-
-    Raises `EvaluationError` if numbers cannot be scored.
-    """
-    joints = len(dataset.keypoints)
-    if not results:
-        return join_columns([], joints)
-    layout = None
-    if dataset.kind == "wholebody":
-        results, layout = list(map(joined, results)), RESULT_LAYOUT
-    found = result_columns(results, joints, layout)
-    if found is None:
-        raise EvaluationError("The predictions hold numbers that cannot be scored.")
-    return found
-
-
 def select_results(
     dataset: PoseDataset, predictions: Predictions, options: ScoringOptions
 ) -> list[dict[str, Any]]:

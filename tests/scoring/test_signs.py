@@ -13,18 +13,18 @@ from distance_problems import distance_problem
 from whole_body_problems import whole_body_problem, xtcocotools_says_of_parts
 
 from posebench.datasets.coco import PoseDataset, load_annotations
+from posebench.datasets.known.forms import joined
 from posebench.errors import DataError
 from posebench.judging.explaining.sides import Annotated
 from posebench.networks.sizes import InputSize
 from posebench.prediction.geometry import boxes_to_center_scale
-from posebench.scoring.evaluate import scored_columns
-from posebench.scoring.matching.detections import Detections, ResultColumns
+from posebench.scoring.matching.detections import Detections, ResultColumns, result_columns
 from posebench.scoring.matching.truth import ground_truth
 from posebench.scoring.signs.grids import grid_of
 from posebench.scoring.signs.paired import mean_gap, nearest_pairs
 from posebench.scoring.signs.sign import ReadFile
 from posebench.scoring.signs.signs import average_precision, signs_between
-from posebench.scoring.whole_body.parts import split
+from posebench.scoring.whole_body.parts import RESULT_LAYOUT, split
 
 Change = Callable[[ResultColumns], ResultColumns]
 
@@ -229,7 +229,9 @@ def test_the_ap_of_whole_bodies_is_that_of_their_own_scores() -> None:
     told = 0
     for seed in range(12):
         problem = whole_body_problem(seed)
-        columns = scored_columns(problem.dataset, list(map(split, problem.results)))
+        rows, joints = map(joined, map(split, problem.results)), len(problem.dataset.keypoints)
+        columns = result_columns(list(rows), joints, RESULT_LAYOUT)
+        assert columns is not None
         truth, poses = ground_truth(problem.dataset), columns.detections
         found = average_precision(problem.dataset, truth, poses)
         wanted = xtcocotools_says_of_parts(problem)["AP"]

@@ -27,7 +27,7 @@ from posebench.results.explaining.explanation import Explanation
 from posebench.results.explaining.fields import FIELDS, GROUND_TRUTH
 from posebench.results.explaining.measured import Measured
 from posebench.results.store import Run, StoredCell
-from posebench.scoring.evaluate import ScoringOptions, scored_columns, select_results
+from posebench.scoring.evaluate import ScoringOptions, select
 from posebench.scoring.files import load_annotated
 from posebench.scoring.signs.paired import mean_gap
 from posebench.scoring.signs.sign import ReadFile, Sign
@@ -200,8 +200,7 @@ def _with_poses(side: Side, board: Board, annotated: Annotated) -> Side:
 def _as_file(
     name: str, predictions: Predictions, scoring: ScoringOptions, annotated: Annotated
 ) -> ReadFile:
-    rows = select_results(annotated.dataset, predictions, scoring)
-    return ReadFile(name, scored_columns(annotated.dataset, rows))
+    return ReadFile(name, select(annotated.dataset, predictions, scoring).columns())
 
 
 def _reproduced(board: Board, own: Side, other: Side, annotated: Annotated) -> tuple[Sign, ...]:

@@ -6,14 +6,12 @@ answers once for each annotated person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances
 from posebench.scoring.matching.detections import Detections
-from posebench.scoring.matching.pairing import one_to_one
+from posebench.scoring.matching.pairing import one_to_one, rows_by_image
 from posebench.scoring.matching.truth import GroundTruth
 
 # Pixels by which a result's box may differ from the person's, for rounding in its file.
@@ -52,8 +50,8 @@ def rows_by_box(
     """Return the result (P,) whose box is that of each instance and of no other, -1 for none."""
     corners = bbox_xywh.copy()
     corners[:, 2:] += corners[:, :2]
-    of_image = _rows_of(owners)
-    persons = _rows_of(image_ids)
+    of_image = rows_by_image(owners)
+    persons = rows_by_image(image_ids)
     rows = np.full(len(instances), -1, dtype=np.int64)
     for image, own in persons.items():
         found = of_image.get(image, np.zeros(0, dtype=np.int64))
@@ -84,9 +82,3 @@ def rows_by_likeness(
     found: NDArray[np.int64] = rows.copy()
     found[order[np.searchsorted(instances.ids, owners, sorter=order)]] = paired
     return found
-
-
-def _rows_of(values: NDArray[np.int64]) -> Mapping[int, NDArray[np.int64]]:
-    order = np.argsort(values, kind="stable")
-    keys, starts = np.unique(values[order], return_index=True)
-    return dict(zip(keys.tolist(), np.split(order, starts[1:]), strict=True))

@@ -29,6 +29,15 @@ def all_pairs(truth: GroundTruth, detections: Detections) -> Pairs:
     return Pairs(order[pairs.detection], pairs.person, pairs.oks)
 
 
+def rows_by_image(image_ids: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    """Return the rows of each image, in their order."""
+    order = np.argsort(image_ids, kind="stable")
+    images, starts = np.unique(image_ids[order], return_index=True)
+    if not len(images):
+        return {}
+    return dict(zip(images.tolist(), np.split(order, starts[1:]), strict=True))
+
+
 def best_persons(truth: GroundTruth, detections: Detections, among: NDArray[np.bool_]) -> Best:
     """Return for each detection the most similar person of its image; `among` (G,) says of whom."""
     pairs = all_pairs(truth, detections)

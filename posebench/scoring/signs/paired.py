@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebench.scoring.matching.detections import Detections
+from posebench.scoring.matching.pairing import rows_by_image
 
 # A pose farther away than this many sides of its person tells no more than that it is elsewhere.
 _FAR = 1.0
@@ -78,16 +79,8 @@ def _by_image(
     one: Detections, other: Detections
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return the rows of both files in every image that both have."""
-    groups = [_rows_by_image(each) for each in (one, other)]
+    groups = [rows_by_image(each.image_ids) for each in (one, other)]
     return [(rows, groups[1][image]) for image, rows in groups[0].items() if image in groups[1]]
-
-
-def _rows_by_image(poses: Detections) -> dict[int, NDArray[np.int64]]:
-    order = np.argsort(poses.image_ids, kind="stable")
-    images, starts = np.unique(poses.image_ids[order], return_index=True)
-    if not len(images):
-        return {}
-    return dict(zip(images.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _pairs(

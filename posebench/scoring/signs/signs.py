@@ -37,28 +37,33 @@ def signs_between(
     own, theirs = one.columns.detections, other.columns.detections
     pairs = nearest_pairs(own, theirs)
     before = mean_gap(own, theirs, pairs)
-    found = list(_score_signs(one, other))
+    found = list(_score_signs(one, other, pairs))
     if before > 0:
-        undone = [
-            (1 - mean_gap(own, each.poses) / before, each) for each in _undone(dataset, one, other)
-        ]
-        undone = [pair for pair in undone if pair[0] > _TELLS]
-        undone += [*_together(dataset, one, other, undone)]
+        weighed = _weighed(dataset, one, other, before)
+        undone = [(explains, each) for explains, each in weighed if explains > _TELLS]
+        undone += [*_together(dataset, one, other, undone, before)]
         for explains, each in undone:
             ap = average_precision(dataset, truth, each.poses)
             found.append(Sign(each.cause, each.text, explains, ap))
             if explains > _WHOLLY:
-                found += _score_signs(one, _with_poses(other, each.poses))
+                known = nearest_pairs(own, each.poses)
+                found += _score_signs(one, _with_poses(other, each.poses), known)
         if all((sign.explains or 0.0) < _ALL for sign in found):
             found += box_signs(one, other, pairs)
         found += _grid_signs(one, other)
     return _each_cause_once(sorted(found, key=lambda sign: sign.rank))
 
 
-def _undone(dataset: PoseDataset, one: ReadFile, other: ReadFile) -> Iterator[Undone]:
-    """Yield each cause that can be undone, with the second file's poses without it."""
-    yield from relabelled(dataset, one, other)
-    yield from linear_causes(one.columns, other.columns, (one.name, other.name))
+def _weighed(
+    dataset: PoseDataset, one: ReadFile, other: ReadFile, before: float
+) -> Iterator[tuple[float, Undone]]:
+    """Yield each cause that can be undone, and the part of the distance `before` it explains."""
+    causes = (
+        *relabelled(dataset, one, other),
+        *linear_causes(one.columns, other.columns, (one.name, other.name)),
+    )
+    for each in causes:
+        yield 1 - mean_gap(one.columns.detections, each.poses) / before, each
 
 
 def _together(
@@ -66,24 +71,20 @@ def _together(
     one: ReadFile,
     other: ReadFile,
     alone: Sequence[tuple[float, Undone]],
+    before: float,
 ) -> Iterator[tuple[float, Undone]]:
     """Yield what explains all where no cause alone does: up to three causes, one after the other.
 
-    `alone` are causes and what each explains.
+    `alone` are causes and what each explains of the distance `before`.
     """
     if not alone:
         return
-    own = one.columns.detections
-    before = mean_gap(own, other.columns.detections)
     explains, best = max(alone, key=lambda pair: pair[0])
     for _ in range(_CAUSES - 1):
         if explains > _WHOLLY:
             return
-        rest = [
-            (1 - mean_gap(own, each.poses) / before, each)
-            for each in _undone(dataset, one, _with_poses(other, best.poses))
-            if each.cause not in best.cause
-        ]
+        weighed = _weighed(dataset, one, _with_poses(other, best.poses), before)
+        rest = [(part, each) for part, each in weighed if each.cause not in best.cause]
         more, then = max(rest, key=lambda pair: pair[0], default=(0.0, best))
         best = Undone(f"{best.cause}, {then.cause}", f"{best.text}; then {then.text}", then.poses)
         if more > _WHOLLY:
@@ -112,10 +113,9 @@ def average_precision(dataset: PoseDataset, truth: GroundTruth, poses: Detection
     return table_values(table, MATCH_METRICS[dataset.kind])[_AP]
 
 
-def _score_signs(one: ReadFile, other: ReadFile) -> Iterator[Sign]:
+def _score_signs(one: ReadFile, other: ReadFile, pairs: PosePairs) -> Iterator[Sign]:
     """Yield signs in the scores of poses and keypoints."""
     own, theirs = one.columns.detections, other.columns.detections
-    pairs = nearest_pairs(own, theirs)
     if not len(pairs.one):
         return
     gaps = np.abs(own.keypoints[pairs.one] - theirs.keypoints[pairs.other]).max(axis=(1, 2))

@@ -30,6 +30,7 @@ from posebench.scoring.statistics.image_table import (
     Recipe,
 )
 from posebench.scoring.statistics.intervals import (
+    Bounds,
     IntervalKind,
     bca_interval,
     p_value,
@@ -82,6 +83,11 @@ class Estimate:
     high: float | None = None
     p: float | None = None
     p_holm: float | None = None
+
+    @property
+    def interval(self) -> Bounds | None:
+        """The ends of the interval, None without one."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 def estimate_of(
@@ -137,18 +143,29 @@ def image_replicates(
 
 
 def resample(
-    tables: Sequence[ImageTable], metrics: Sequence[Recipe], resampling: Resampling
+    tables: Sequence[ImageTable],
+    metrics: Sequence[Recipe],
+    resampling: Resampling,
+    mask: NDArray[np.int32] | None = None,
 ) -> Sampled:
-    """Return the metrics of resampled images, the same ones for all tables."""
+    """Return the metrics of resampled images, the same ones for all tables.
+
+    Under a `mask` (I,) of the images, 0 or 1, the others do not count.
+    """
+
+    def weighted(weights: Iterator[Weights]) -> NDArray[np.float64]:
+        own = weights if mask is None else (block * mask for block in weights)
+        return _weighted(tables, metrics, own)
+
     images = tables[0].images
     if not resampling.replicates:
         return Sampled(np.full((len(tables), 0, len(metrics)), np.nan), None)
     rng = np.random.default_rng(resampling.seed)
-    replicates = image_replicates(tables, metrics, resampling.replicates, rng)
+    replicates = weighted(resampled_images(rng, images, resampling.replicates))
     if resampling.interval == "percentile":
         return Sampled(replicates, None)
     groups = left_out_images(images, min(images, _JACKKNIFE_GROUPS))
-    return Sampled(replicates, _weighted(tables, metrics, groups))
+    return Sampled(replicates, weighted(groups))
 
 
 def masked_metrics(
@@ -162,28 +179,16 @@ def masked_metrics(
     All masks meet the same resamples, and stand in `Sampled` for its tables. Values are NaN where
     nobody is left.
     """
-
-    def under(mask: NDArray[np.int32], weights: Iterator[Weights]) -> NDArray[np.float64]:
-        masked = (block * mask for block in weights)
-        return np.asarray(_weighted([table], [metric], masked)[0])
-
-    images = table.images
-    everything = np.ones((1, images), dtype=np.int32)
-    values = [float(under(mask, iter([everything]))[0, 0]) for mask in masks]
-    if not resampling.replicates:
-        return values, Sampled(np.full((len(masks), 0, 1), np.nan), None)
-    replicates = [
-        under(
-            mask,
-            resampled_images(np.random.default_rng(resampling.seed), images, resampling.replicates),
-        )
-        for mask in masks
+    everything = np.ones((1, table.images), dtype=np.int32)
+    values = [
+        float(_weighted([table], [metric], iter([everything * mask]))[0, 0, 0]) for mask in masks
     ]
-    if resampling.interval == "percentile":
-        return values, Sampled(np.stack(replicates), None)
-    groups = min(images, _JACKKNIFE_GROUPS)
-    left_out = [under(mask, left_out_images(images, groups)) for mask in masks]
-    return values, Sampled(np.stack(replicates), np.stack(left_out))
+    sampled = [resample([table], [metric], resampling, mask) for mask in masks]
+    left_out = [each.left_out for each in sampled if each.left_out is not None]
+    return values, Sampled(
+        np.concatenate([each.replicates for each in sampled]),
+        np.concatenate(left_out) if left_out else None,
+    )
 
 
 def _weighted(
