@@ -153,9 +153,7 @@ def _numbers(estimate: Estimate) -> dict[str, float | None]:
 
 
 def _shown(estimate: Estimate, *, signed: bool = False) -> str:
-    low, high = estimate.low, estimate.high
-    bounds = None if low is None or high is None else (low, high)
-    return estimate_text(estimate.value, bounds, signed=signed)
+    return estimate_text(estimate.value, estimate.interval, signed=signed)
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

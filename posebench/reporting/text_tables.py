@@ -66,10 +66,11 @@ class TextTable:
         """Return which columns stand side by side, part by part."""
         names, repeated = self._names()
         others = range(len(names), len(self.header))
+        least = [self._least(column, width) for column in range(len(self.header))]
         parts, part = list[list[int]](), names
         for column in others:
             beside = [*part, column]
-            needed = _with_gaps(self._least(each, width) for each in beside)
+            needed = _with_gaps(least[each] for each in beside)
             if needed > width and part not in (names, repeated):
                 parts.append(part)
                 part, beside = repeated, [*repeated, column]

@@ -67,7 +67,5 @@ def excluded_table(found: ExcludedScores) -> RenderableType:
 
 
 def _text(estimate: Estimate, metric: str, *, signed: bool = False) -> str:
-    bounds = None
-    if estimate.low is not None and estimate.high is not None:
-        bounds = estimate.low, estimate.high
-    return estimate_text(estimate.value, bounds, signed=signed, unit=number_named(metric).unit)
+    unit = number_named(metric).unit
+    return estimate_text(estimate.value, estimate.interval, signed=signed, unit=unit)

@@ -50,10 +50,7 @@ def change_text(effect: Estimate | None) -> str:
     """Show a change of AP in points with its interval, if it has one."""
     if effect is None or effect.value is None:
         return NO_VALUE
-    bounds = None
-    if effect.low is not None and effect.high is not None:
-        bounds = effect.low, effect.high
-    return estimate_text(effect.value, bounds, signed=True)
+    return estimate_text(effect.value, effect.interval, signed=True)
 
 
 def _signs_table(found: Explanation) -> TextTable:

@@ -161,9 +161,14 @@ def _spoken(what: str, series: Sequence[_Series], of: Callable[[CellResult], flo
     return f"{what} over runs: {'; '.join(lines)}"
 
 
-def _same_protocol(series: _Series, at: int) -> bool:
+def _differing(series: _Series, at: int) -> list[str]:
+    """Return the fields in which a result's protocol differs from the one before it."""
     one, other = (comparable_identity(result) for result in series.results[at - 1 : at + 1])
-    return one == other
+    return [name for name in one if one[name] != other[name]]
+
+
+def _same_protocol(series: _Series, at: int) -> bool:
+    return not _differing(series, at)
 
 
 def _same_conditions(series: _Series, at: int) -> bool:
@@ -179,12 +184,8 @@ def _same_conditions(series: _Series, at: int) -> bool:
 
 def _broken(series: Sequence[_Series]) -> list[str]:
     """Return the fields of protocols that differ between neighbours."""
-    found: dict[str, None] = {}
-    for each in series:
-        for at in range(1, len(each.results)):
-            one, other = (comparable_identity(r) for r in each.results[at - 1 : at + 1])
-            found |= {name: None for name in one if one[name] != other.get(name)}
-    return list(found)
+    neighbours = ((each, at) for each in series for at in range(1, len(each.results)))
+    return list(dict.fromkeys(name for each, at in neighbours for name in _differing(each, at)))
 
 
 def _draw_scores(

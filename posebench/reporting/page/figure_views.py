@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from posebench.reporting.figures.cost import (
@@ -42,31 +41,31 @@ from posebench.results.store import StoredCell
 
 _TEXTS = {
     "size": (
-        "AP against input size",
+        "{} against input size",
         "One plot for each resize policy, every checkpoint with its own decoder; bars are 95 % "
         "intervals from resampled images. Every policy's line passes through the trained size, "
         "where all policies are the same.",
     ),
     "scaling": (
-        "AP against model size",
+        "{} against model size",
         "Checkpoints at their trained sizes with their own decoders; bars are 95 % intervals. "
         "A grey line joins those of one paradigm that were trained at one size, by their mean "
         "where several have as many parameters.",
     ),
     "pareto": (
-        "AP against computation and speed",
+        "{} against computation and speed",
         "Every cell with its checkpoint's own decoder. The dotted line joins cells that no other "
         "cell beats in both; those have names and 95 % intervals, the others are pale. GFLOPs are "
         "multiply-accumulates of one forward pass without the flip test; instances per second are "
         "of the whole run on the machine named below, reading and cropping included.",
     ),
     "bits": (
-        "AP against bits",
+        "{} against bits",
         "Each plot holds the checkpoints of one pair, with their weights or activations rounded to "
         "so many bits (fake quantisation); bars are 95 % intervals from resampled images.",
     ),
     "sparsity": (
-        "AP against pruning",
+        "{} against pruning",
         "Each plot holds the checkpoints of one pair, with so many percent of their smallest "
         "weights or channels at 0, not trained again; bars are 95 % intervals from resampled "
         "images.",
@@ -136,7 +135,7 @@ def _view(
     kind: str, drawing: Drawing, table: DataTable, letter: str | None = None, number: str = AP
 ) -> Figure:
     title, caption = _TEXTS[kind]
-    title = re.sub(rf"^{AP}\b", number, title)
+    title = title.format(number)
     name = kind if letter is None else f"{kind}-{letter}"
     title = title if letter is None else f"{title}, protocol {letter}"
     return figure_of(name, (title, caption), drawing, table)

@@ -58,7 +58,4 @@ def _notes(found: KeptShares) -> Iterator[str]:
 
 
 def _text(estimate: Estimate, *, signed: bool = False) -> str:
-    bounds = None
-    if estimate.low is not None and estimate.high is not None:
-        bounds = estimate.low, estimate.high
-    return estimate_text(estimate.value, bounds, signed=signed)
+    return estimate_text(estimate.value, estimate.interval, signed=signed)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from posebench.results.cell import CellResult
 
 # How the reason of a cell begins that cannot run at its size.
-_PLACE = re.compile(r"\d+x\d+ under \w+: ")
+PLACE = re.compile(r"(?P<size>\d+x\d+) under (?P<policy>\w+): ")
 
 
 def reason_lines(results: Iterable[CellResult]) -> list[str]:
@@ -29,7 +29,7 @@ def reason_lines(results: Iterable[CellResult]) -> list[str]:
 
 def reason_alone(reason: str) -> str:
     """Return a reason without the size and policy that it begins with."""
-    return _PLACE.sub("", reason, count=1)
+    return PLACE.sub("", reason, count=1)
 
 
 def _cells(sharing: dict[str, list[str]]) -> str:

@@ -79,9 +79,7 @@ def _categories_table(report: ScoreReport) -> TextTable:
 
 
 def _with_interval(estimate: Estimate, unit: Unit, *, signed: bool = False) -> str:
-    low, high = estimate.low, estimate.high
-    bounds = None if low is None or high is None else (low, high)
-    return estimate_text(estimate.value, bounds, signed=signed, unit=unit)
+    return estimate_text(estimate.value, estimate.interval, signed=signed, unit=unit)
 
 
 def _notes(report: ScoreReport) -> list[str]:

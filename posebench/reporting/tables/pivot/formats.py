@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
@@ -17,14 +16,13 @@ from posebench.reporting.escaping import for_csv, for_html, for_latex, for_markd
 from posebench.reporting.grids import Grid, fitted
 from posebench.reporting.tables.pivot.slots import Entry
 from posebench.reporting.tables.pivot.table import Pivot
+from posebench.reporting.tables.reasons import PLACE
 from posebench.reporting.text_tables import cell_text, markdown_table
 from posebench.reporting.texts import NO_VALUE, doubted
 from posebench.results.numbers import number_named
 
 SCHEMA_VERSION = 1
 MARK = "*"
-# How the reason of a cell begins that cannot run at its size.
-_PLACE = re.compile(r"(?P<size>\d+x\d+) under (?P<policy>\w+): ")
 
 
 def value_text(entry: Entry | None, with_interval: bool) -> str:
@@ -239,7 +237,7 @@ def _reasons(entries: Sequence[Entry]) -> list[str]:
     places: dict[tuple[str, str], dict[str, None]] = {}
     for entry in entries:
         if entry.value is None and entry.reason:
-            found = _PLACE.match(entry.reason)
+            found = PLACE.match(entry.reason)
             reason = entry.reason[found.end() :] if found else entry.reason
             shared = places.setdefault((entry.status, reason), {})
             if found:
