@@ -76,7 +76,6 @@ class Bench:
     device: torch.device
     extent: Extent
     data: tuple[PoseDataset, Instances]
-    folder: Path
 
     @property
     def on_gpu(self) -> bool:
@@ -346,7 +345,7 @@ def main() -> None:
     extent = QUICK if options.quick else WHOLE
     with tempfile.TemporaryDirectory() as folder:
         data = generate(Path(folder), extent)
-        lines = measure_page(Bench(device, extent, data, Path(folder)), options.seconds)
+        lines = measure_page(Bench(device, extent, data), options.seconds)
     write_page(lines, options.out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,19 +31,18 @@ from posebench.results.shared.locks import Shard
 from posebench.results.store import RUN_FILE, Run, read_run
 from posebench.running.bench.convolutions import convolution_speed
 from posebench.running.evaluation import check_outputs, exit_code
-from posebench.running.loading import LoadedCheckpoints
 from posebench.running.plan import SuitePlan
-from posebench.running.probing import PlannedProbe, pending_probes, plan_probes
+from posebench.running.probing import pending_probes
 from posebench.running.request import Display, RunRequest
 from posebench.running.resources import device_names, set_up_process, share_out
-from posebench.running.run_suite import plan_of, run_suite
+from posebench.running.run_suite import run_suite
 from posebench.running.sharing.asked import Asked, asked_of
 from posebench.running.sharing.costs import cost_of
 from posebench.running.sharing.mirrored import MirroredDisplay, run_mirror
 from posebench.running.sources import SuiteCheckpoint
 from posebench.running.storing import pending_and_done
-from posebench.running.trained.forecast import forecast, stand_ins
-from posebench.running.trained.shares import share_trained
+from posebench.running.trained.forecast import forecast
+from posebench.running.trained.shares import plan_with_stand_ins, share_trained
 from posebench.running.trained.train_suite import (
     PlannedTraining,
     Trainers,
@@ -119,7 +118,7 @@ def check_claims(request: RunRequest) -> None:
     planned = plan_trainings(request.suite, request.folder, request.out)
     if any(each.record is None for each in planned) and request.claims:
         with suite_display() as display:
-            plan, _ = _plan_with_stand_ins(request, planned, display)
+            plan, _ = plan_with_stand_ins(request, planned, display.progress)
         refuse_untestable(plan, request.claims)
 
 
@@ -232,23 +231,13 @@ def promised_by(request: RunRequest, display: Display) -> Promised:
     Raises `SpecError` for claims that could never be tested.
     """
     planned = plan_trainings(request.suite, request.folder, request.out)
-    plan, probes = _plan_with_stand_ins(request, planned, display)
+    plan, probes = plan_with_stand_ins(request, planned, display.progress)
     refuse_untestable(plan, request.claims)
     request = replace(request, crops={each.training.name: each.crops for each in planned})
     asked = asked_of(request, plan, probes)
     if request.shard is not None:
         planned = needed_trainings(planned, asked.trainings)
     return Promised(plan, asked, planned)
-
-
-def _plan_with_stand_ins(
-    request: RunRequest, planned: Sequence[PlannedTraining], display: Display
-) -> tuple[SuitePlan, tuple[PlannedProbe, ...]]:
-    """Return the cells and probes that a suite will have when all its checkpoints are trained."""
-    trainings, loaded = [each.training for each in planned], LoadedCheckpoints()
-    with stand_ins(request.suite, trainings, request.out) as trained:
-        plan = plan_of(replace(request, trained=trained), loaded, display.progress)
-        return plan, plan_probes(request.suite, plan.checkpoints, plan.workloads, loaded)
 
 
 def _show_plan(request: RunRequest, jobs: int) -> None:

@@ -118,6 +118,6 @@ def execute(
                 ready, size, batch_size=parallelism.batch_size, device=execution.device
             )
     if device.type == "cuda":
-        run = ready if engine == "eager" else GraphedRuns(ready, device)
+        run = ready if engine == "eager" else GraphedRuns(ready)
         ready = CudaNetwork(ready, device, tf32, run)
     return replace(cell, network=ready, flips_apart=published and engine != "compile")

@@ -78,7 +78,6 @@ class GraphedRuns:
     """Runs a network by a CUDA graph for each shape of crops, or as it is."""
 
     plain: Run
-    device: torch.device
     record: Callable[[Run, Tensor], Run] = field(default_factory=lambda: recorded)
     seconds: Callable[[Run, Tensor], float] = field(default_factory=lambda: seconds_of)
     _chosen: dict[tuple[int, ...], Run] = field(default_factory=dict)

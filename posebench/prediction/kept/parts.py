@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,8 +22,7 @@ from posebench.prediction.kept.predictions import CachedFile, read_arrays, write
 from posebench.prediction.predictions import Predictions
 
 _log = logging.getLogger(__name__)
-_BATCH_AND_SPAN = re.compile(r"\.batch(\d+)\.(\d+)-(\d+)\.part\.npz$")
-_SPAN = re.compile(r"\.(\d+)-(\d+)\.part\.npz$")
+_PART = re.compile(r"\.batch(\d+)\.(\d+)-(\d+)\.part\.npz$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +50,8 @@ def read_parts(file: CachedFile, batch_size: int, span: Span) -> list[Part]:
     part and all that follow it are left out, with a warning.
     """
     spans: dict[int, int] = {}
-    for path in file.path.parent.glob(f"{_stem(file, batch_size)}.*.part.npz"):
-        if found := _SPAN.search(path.name):
-            start, stop = int(found[1]), int(found[2])
+    for size, start, stop in _kept_spans(file):
+        if size == batch_size:
             spans[start] = max(stop, spans.get(start, 0))
     parts: list[Part] = []
     while (start := parts[-1].stop if parts else span.start) in spans:
@@ -73,11 +71,17 @@ def kept_batch_size(files: Sequence[CachedFile]) -> int | None:
     """Return how many instances the batches of most kept answers have, None if none are kept."""
     kept: Counter[int] = Counter()
     for file in files:
-        for path in file.path.parent.glob(f"{file.path.stem}.batch*.part.npz"):
-            if found := _BATCH_AND_SPAN.search(path.name):
-                size, start, stop = map(int, found.groups())
-                kept[size] += stop - start
+        for size, start, stop in _kept_spans(file):
+            kept[size] += stop - start
     return max(sorted(kept), key=kept.__getitem__, default=None)
+
+
+def _kept_spans(file: CachedFile) -> Iterator[tuple[int, int, int]]:
+    """Yield the batch size, the start and the stop of each kept part."""
+    for path in file.path.parent.glob(f"{file.path.stem}.batch*.part.npz"):
+        if found := _PART.search(path.name):
+            size, start, stop = map(int, found.groups())
+            yield size, start, stop
 
 
 def write_part(file: CachedFile, batch_size: int, part: Part) -> None:
@@ -114,10 +118,7 @@ def picked(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
     return Predictions(**{name: getattr(predictions, name)[rows] for name in names})
 
 
-def _stem(file: CachedFile, batch_size: int) -> str:
-    return f"{file.path.stem}.batch{batch_size}"
-
-
 def _part_file(file: CachedFile, batch_size: int, start: int, stop: int) -> CachedFile:
-    path: Path = file.path.with_name(f"{_stem(file, batch_size)}.{start}-{stop}.part.npz")
+    name = f"{file.path.stem}.batch{batch_size}.{start}-{stop}.part.npz"
+    path: Path = file.path.with_name(name)
     return CachedFile(path, {**file.identity, "batch_size": batch_size, "span": [start, stop]})

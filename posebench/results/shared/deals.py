@@ -5,7 +5,6 @@ Shards of two deals would leave out cells and run others twice, whatever is run 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from pathlib import Path
 from posebench.errors import PosebenchError, UsageError
 from posebench.files.json_file import read_json
 from posebench.files.records import mapping_from_record, record_from_mapping
-from posebench.files.writing import naming_what_cannot_be_written, put_when_written, write_json
+from posebench.files.writing import naming_what_cannot_be_written, write_json
+from posebench.results.shared.copied import copy_files
 from posebench.results.shared.locks import Shard
 
 _PREFIX = ".deal-"
@@ -82,10 +82,8 @@ def copy_deals(folders: Sequence[Path], out: Path) -> None:
     """Copy the notes of run directories to another one, which keeps its own."""
     for folder in folders:
         for deal in _deals_in(folder):
-            target = deal_file(out, deal.shard)
-            if not target.exists():
-                with put_when_written(target) as temporary:
-                    shutil.copyfile(deal_file(folder, deal.shard), temporary)
+            if not deal_file(out, deal.shard).exists():
+                copy_files(folder, out, [deal_file(folder, deal.shard)])
 
 
 def _deals_in(folder: Path) -> Iterator[Deal]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from posebench.errors import MissingExtraError, UsageError
+from posebench.errors import MissingExtraError, UsageError, in_one_line
 from posebench.running.executors.jobs import WorkerLost, Workers
 from posebench.running.executors.remote import RemoteWorker, Report
 
@@ -114,7 +114,7 @@ class _Pool:
         try:
             report: Report | None = self._ray.get(ready)
         except self._ray.exceptions.RayError as error:
-            said = " ".join(str(error).split())
+            said = in_one_line(error)
             return WorkerLost(f"its Ray actor was lost: {said}", died=True)
         return None if report is None or key is None else report.deliver(key, receive)
 

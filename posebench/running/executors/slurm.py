@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posebench.errors import MissingExtraError, UsageError
+from posebench.errors import MissingExtraError, UsageError, in_one_line
 from posebench.results.shared.ledger import JobNote, add_notes, read_notes
 from posebench.running.executors.jobs import Submitted, WorkerLost, Workers, this_node
 from posebench.running.executors.remote import RemoteWorker, Report
@@ -107,7 +107,7 @@ def _submitted(executor: Any, workers: Workers, jobs: Mapping[str, Any]) -> dict
     try:
         tasks = executor.map_array(_Task(workers, workers.places[0]), list(jobs.values()))
     except submitit.core.utils.FailedJobError as error:
-        said = " ".join(str(error).split())
+        said = in_one_line(error)
         raise UsageError(
             f"The cluster did not take {len(jobs)} tasks: {said}",
             hint="--slurm gives the parameters of sbatch, such as partition=gpu or account=NAME.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from posebench.results.cell import CellResult
 from posebench.running.plan import PlannedCell
@@ -31,11 +31,16 @@ def _cost_anywhere(cell: PlannedCell) -> float:
     return 0.0 if cell.network is None else cell.network.cost * passes * protocol.instances
 
 
+def network_of(cell: PlannedCell) -> Hashable:
+    """Return what cells share that one network answers."""
+    return cell.id if cell.network is None else cell.network.key
+
+
 def network_cells(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return one cell for each network that runs: decoders share it."""
-    first: dict[object, PlannedCell] = {}
+    first: dict[Hashable, PlannedCell] = {}
     for cell in cells:
-        first.setdefault(cell.id if cell.network is None else cell.network.key, cell)
+        first.setdefault(network_of(cell), cell)
     return list(first.values())
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from posebench.running.passes import grouped
 from posebench.running.plan import PlannedCell
-from posebench.running.sharing.costs import dealt_cost
+from posebench.running.sharing.costs import dealt_cost, network_of
 from posebench.running.sources import SuiteCheckpoint
 
 # A step of training costs about three answers: forward, and twice that backward.
@@ -66,7 +66,7 @@ def _pieces(cells: Sequence[PlannedCell], parts: int, crops: Mapping[str, int]) 
         if whole.cost <= fair or training_of(whole.cells[0].checkpoint) is not None:
             pieces.append(whole)
             continue
-        for group in grouped(whole.cells, _network):
+        for group in grouped(whole.cells, network_of):
             pieces.append(_Piece(tuple(group), dealt_cost(group)))
     return pieces
 
@@ -80,7 +80,3 @@ def _training_cost(cells: Sequence[PlannedCell], crops: Mapping[str, int]) -> fl
 def _checkpoint(cell: PlannedCell) -> Hashable:
     """Return what tells checkpoints apart that are loaded, or trained, by themselves."""
     return training_of(cell.checkpoint) or cell.checkpoint.source.files
-
-
-def _network(cell: PlannedCell) -> Hashable:
-    return cell.id if cell.network is None else cell.network.key

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from posebench.errors import LostStateError, in_one_line
+from posebench.errors import LostStateError
 from posebench.files.environment import environment
 from posebench.files.hashing import sha256_of
 from posebench.lab.training import train
@@ -100,7 +100,7 @@ def _trained(
         outcome = train(recipe, folder, evaluate, progress, device)
     except LostStateError as error:
         # Nobody but a suite made it, so that nobody has to remove it.
-        _log.warning("%s Its training begins anew.", in_one_line(error).partition(" Remove ")[0])
+        _log.warning("%s Its training begins anew.", error.message)
         for state in folder.glob(STATES):
             state.unlink()
         outcome = train(recipe, folder, evaluate, progress, device)

@@ -55,7 +55,7 @@ class Gpu:
         return self._seconds if run in self._graphs else 1.0
 
     def runs(self) -> GraphedRuns:
-        return GraphedRuns(double, CPU, self.record, self.seconds)
+        return GraphedRuns(double, self.record, self.seconds)
 
 
 def crops(count: int) -> torch.Tensor:
@@ -107,7 +107,7 @@ def test_a_graph_that_only_knows_the_recorded_crops_is_left(
     # Crops of zeros, as they are when batch sizes are tried, are their own mirror image.
     blank = torch.zeros(4, 3, 4, 4)
     for first in (crops(4), blank):
-        runs = GraphedRuns(double, CPU, stale, lambda run, _: 1.0 if run is double else 0.5)
+        runs = GraphedRuns(double, stale, lambda run, _: 1.0 if run is double else 0.5)
         for x in (first, first, blank, crops(4)):
             for one, other in zip(runs(x), double(x), strict=True):
                 assert torch.equal(one, other)
@@ -122,7 +122,7 @@ def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture)
         tried[len(x)] += 1
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    answers(GraphedRuns(double, CPU, fails, lambda *_: 1.0), 4, 4, 4)
+    answers(GraphedRuns(double, fails, lambda *_: 1.0), 4, 4, 4)
     assert tried == {4: 1}
     assert "operation not permitted when stream is capturing" in caplog.text
 

@@ -108,7 +108,7 @@ def test_every_batch_size_may_have_a_cuda_graph(
         return run
 
     model = small_model("heatmap")
-    runs = GraphedRuns(model, place.device, record, lambda *_: 1.0)
+    runs = GraphedRuns(model, record, lambda *_: 1.0)
     network = CudaNetwork(model, place.device, tf32=False, run=runs)
     cell, _ = watched_cell(flip_test=False)
     cell = replace(cell, network=CellNetwork(network, SIZE, SIZE))
