@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 from outside_files import NO_TEST_DATA, real_data_folder
 
 from posebench.cli import main
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is loaded, here and in the processes that tests start: side by side, threads
+    # of several workers wait for each other longer than they compute.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,16 +35,6 @@ def posebench_commands() -> list[str]:
     return [part for part in parts if part.startswith("posebench ")]
 
 
-def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "posebench", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_two_commands_install_and_run_and_ci_runs_the_tests() -> None:
     first, second = commands()[:2]
     assert first == "pip install -c constraints.txt . && posebench run suites/quickstart.yaml"
@@ -59,7 +51,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "suites", folder / "suites")
     assert posebench_commands()[0] == "posebench run suites/quickstart.yaml"
-    done = run(["run", "suites/quickstart.yaml"], folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "posebench", "run", "suites/quickstart.yaml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     (folder / "output.txt").write_text(done.stdout, encoding="utf-8")
     return folder
@@ -99,19 +97,22 @@ def _printed(cell: CellResult) -> list[float]:
     return [float(points(number)) for number in numbers if number is not None]
 
 
-def test_the_other_commands_run_or_have_the_options_shown(checkout: Path) -> None:
+def test_the_other_commands_run_or_have_the_options_shown(
+    checkout: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkout)
     shown = [shlex.split(command)[1:] for command in posebench_commands()[1:]]
     assert len(shown) >= 10
     for arguments in shown:
         line = " ".join(arguments)
         if any(name in line for name in OWN_FILES):
             command = [word for word in arguments[:1] if not word.startswith("-")]
-            described = run([*command, "--help"], checkout)
+            described = run(*command, "--help")
             options = [word for word in arguments if word.startswith("--")]
-            assert all(option in described.stdout for option in options)
+            assert all(option in described.out for option in options)
         else:
-            done = run(arguments, checkout)
-            assert done.returncode == 0, done.stderr
+            done = run(*arguments)
+            assert done.code == 0, done.err
 
 
 def test_the_readme_is_read_in_a_screen_and_a_half_and_has_a_place_for_results() -> None:
