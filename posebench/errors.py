@@ -102,6 +102,11 @@ def in_one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its type's name where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a sentence that names the nearest valid name and lists all of them."""
     import difflib

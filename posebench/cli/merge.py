@@ -24,11 +24,12 @@ def merge_command(
     from posebench.cli.printed_run import print_left, print_run
     from posebench.reporting.printing import print_fitting
     from posebench.results.shared.merging import merge_runs
+    from posebench.running.evaluation import exit_code
 
     run = merge_runs(runs, out)
     print_run(run, verdicts=True)
     if run.missing:
         print_left(run, "Not in any of these")
     print_fitting(Text(f"Run directory: {out}"))
-    statuses = {cell.result.status for cell in run.cells} | {each.status for each in run.probes}
-    raise typer.Exit(3 if run.missing or statuses & {"failed", "skipped"} else 0)
+    code = exit_code([*(cell.result for cell in run.cells), *run.probes])
+    raise typer.Exit(3 if run.missing else code)

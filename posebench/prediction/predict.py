@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.errors import CheckpointError, PosebenchError
+from posebench.errors import CheckpointError, PosebenchError, first_line
 from posebench.networks.codecs import Codec, Decoder
 from posebench.networks.policies import CellNetwork
 from posebench.networks.sizes import InputSize
@@ -198,9 +198,8 @@ class _Running:
         """Keep an error as the failure, unless there is one already."""
         failure = error if isinstance(error, PosebenchError) else None
         if failure is None:
-            said = str(error).strip().partition("\n")[0] or type(error).__name__
             size = self.run.network.input_size
-            failure = CheckpointError(f"The network failed at {size}: {said}")
+            failure = CheckpointError(f"The network failed at {size}: {first_line(error)}")
             failure.__cause__ = error
         self.failure = self.failure or failure
 

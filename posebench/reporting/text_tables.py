@@ -199,8 +199,3 @@ def columns_that_fit(
         if table_of(wider).needed(width) <= width:
             shown = wider
     return shown
-
-
-def width_of(table: TextTable) -> int:
-    """Return how wide a table would like to be."""
-    return Console(width=10_000).measure(table).maximum

@@ -16,7 +16,6 @@ from posebench.reporting.text_tables import (
     columns_that_fit,
     markdown_table,
     terminal_table,
-    width_of,
 )
 
 ROW = {"name": "a", "first": "1", "second": "22", "third": "333"}
@@ -43,6 +42,11 @@ def test_the_most_dispensable_columns_go_first() -> None:
 
 def test_texts_of_strangers_do_not_reach_the_terminal() -> None:
     assert "\x1b" not in text_of(terminal_table(["a"], [["\x1b[2Jx"]]))
+
+
+def width_of(table: TextTable) -> int:
+    """Return how wide a table would like to be."""
+    return Console(width=10_000).measure(table).maximum
 
 
 def at_width(table: TextTable, width: int) -> list[str]:

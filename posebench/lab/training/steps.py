@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posebench.errors import TrainingError
+from posebench.errors import TrainingError, first_line
 from posebench.lab.training.batches import cut_batch
 from posebench.lab.training.learning import Learner
 from posebench.lab.training.plans import BatchPlan
@@ -49,7 +49,7 @@ def _shapes_at(recipe: Recipe, model: PoseModel, size: InputSize) -> tuple[tuple
     except RuntimeError as error:
         raise TrainingError(
             f"{recipe.name}: a {recipe.model.head.kind} head of {recipe.model.input_size} cannot"
-            f" run at {size}: {str(error).splitlines()[0]}",
+            f" run at {size}: {first_line(error)}",
             hint="Leave out train_sizes, or choose a head that takes any size.",
         ) from None
     finally:

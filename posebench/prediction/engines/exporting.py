@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from posebench.checkpoints.graphs.exported import ExportedNetwork
-from posebench.errors import MissingExtraError, UnsupportedExecutionError
+from posebench.errors import MissingExtraError, UnsupportedExecutionError, first_line
 from posebench.files.cache import cache_directory, mark_used
 from posebench.files.environment import package_version
 from posebench.files.hashing import code_sha256, content_key
@@ -151,6 +151,6 @@ def _export(network: nn.Module, size: InputSize) -> bytes:
             )
         except Exception as error:  # what cannot be exported raises errors of many kinds
             raise UnsupportedExecutionError(
-                f"The network cannot be exported to ONNX: {str(error).strip().splitlines()[0]}"
+                f"The network cannot be exported to ONNX: {first_line(error)}"
             ) from error
     return stream.getvalue()

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebench.errors import UnsupportedExecutionError
+from posebench.errors import UnsupportedExecutionError, first_line
 from posebench.files.environment import package_version
 from posebench.files.hashing import code_sha256
 from posebench.prediction.engines.exporting import INPUT, cached_graph, require
@@ -86,7 +86,7 @@ def _quantise(graph: bytes, crops: NDArray[Any]) -> bytes:
             )
         except Exception as error:  # what cannot be quantised raises errors of many kinds
             raise UnsupportedExecutionError(
-                f"The network cannot be quantised: {str(error).strip().splitlines()[0]}"
+                f"The network cannot be quantised: {first_line(error)}"
             ) from error
         return result.read_bytes()
 

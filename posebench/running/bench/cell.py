@@ -13,7 +13,7 @@ from torch import Tensor
 
 from posebench.datasets.coco import PoseDataset
 from posebench.datasets.images.files import dataset_image
-from posebench.errors import CheckpointError
+from posebench.errors import CheckpointError, first_line
 from posebench.files.environment import environment
 from posebench.networks.codecs import decode_by
 from posebench.networks.sizes import InputSize
@@ -160,8 +160,7 @@ class CellBench:
         try:
             return BatchSpeed(size, self._in_lanes(self._forward, crops, units=size))
         except Exception as error:  # such as memory, or an exported file's fixed batch size
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            return BatchSpeed(size, None, reason)
+            return BatchSpeed(size, None, first_line(error))
 
     def _in_lanes(self, work: Callable[[Tensor], object], x: Tensor, units: int) -> Measured:
         """Return units per second of `work`, which does `units` of them, on all lanes."""

@@ -63,6 +63,15 @@ def test_a_damaged_export_is_made_again(cache: Path, caplog: pytest.LogCaptureFi
     assert "made again" in caplog.text
 
 
+def test_an_error_without_words_is_named_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    with pytest.raises(UnsupportedExecutionError, match="exported to ONNX: AssertionError"):
+        onnx_graph(small_model("heatmap"), SIZE)
+
+
 def test_an_export_that_cannot_be_kept_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
