@@ -13,11 +13,10 @@ from posebench.datasets.choices import AreaRule, Kind
 from posebench.datasets.images.rules import ImageReading
 from posebench.datasets.keypoint_names import guess_keypoints
 from posebench.datasets.keypoints import KEYPOINT_SETS, KeypointSet
+from posebench.datasets.known.forms import PARTS
 from posebench.datasets.known.record import KnownDataset
 from posebench.errors import DataError
 
-# What COCO-WholeBody's annotations have besides COCO's.
-_PARTS = {"foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts"}
 # Keypoints of data sets whose publishers annotate no areas.
 _WITHOUT_AREA = {"aic", "exlpose", "crowdpose"}
 
@@ -89,7 +88,7 @@ def _usual_area_rule(raw: Mapping[str, Any], kind: Kind, sets: Sequence[Keypoint
 
 def part_findings(raw: Mapping[str, Any], kind: Kind) -> list[Finding]:
     """Return a finding if a file labels whole bodies, of which the body alone is scored."""
-    whole = [row for row in raw["annotations"] if isinstance(row, dict) and row.keys() >= _PARTS]
+    whole = [row for row in raw["annotations"] if isinstance(row, dict) and row.keys() >= {*PARTS}]
     if kind != "coco" or not whole:
         return []
     what = f"{len(whole)} annotations also label feet, faces and hands: the body alone is scored"
