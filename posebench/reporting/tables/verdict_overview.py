@@ -16,7 +16,10 @@ _HEADERS = ("source", "claim", "it says")
 
 
 def verdict_overview(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts as a Markdown table by source, with what they do not show below it."""
+    """Return the verdicts as a Markdown table by source, with what they do not show below it.
+
+    A claim that several runs answer alike is one row.
+    """
     by_source = sorted(verdicts, key=lambda verdict: natural(verdict.claim.source or ""))
     rows = [(verdict, _by_place(verdict)) for verdict in by_source]
     places = sorted(
@@ -29,7 +32,7 @@ def verdict_overview(verdicts: Sequence[Verdict]) -> str:
         texts = [claim.source or NO_VALUE, claim.id, claim.statement]
         texts += [found.get(place, NO_VALUE) for place in places]
         lines.append(_row([for_markdown(text) for text in texts]))
-    return "\n\n".join(["\n".join(lines), *limits_of(verdicts)])
+    return "\n\n".join(["\n".join(dict.fromkeys(lines)), *limits_of(verdicts)])
 
 
 def _row(cells: Sequence[str]) -> str:

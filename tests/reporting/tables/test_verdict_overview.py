@@ -34,3 +34,10 @@ def test_a_column_for_each_data_set() -> None:
     assert second[1].startswith("supported, +2.5 AP (+") and second[1].endswith("), 3 seeds")
     assert second[2:] == ["–", "–"]
     assert both[1].startswith("supported, +2.5 AP") and both[2].startswith("supported, +2.5 AP")
+
+
+def test_what_two_runs_answer_alike_is_one_row() -> None:
+    published = Verdict(replace(CLAIM, evidence="published"), "refuted", effect=-0.004)
+    other = replace(published, effect=-0.005)
+    _, _, *rows = rows_of(verdict_overview((published, other, published)))
+    assert [row[-1] for row in rows] == ["refuted, -0.4 AP", "refuted, -0.5 AP"]
