@@ -55,6 +55,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "exif": "Whether images are turned by their EXIF orientation.",
             "allow_resized": "Take resized copies of the images.",
             "record": "One of `posebench data ls`, as which data are read and scored.",
+            "label": "What results call it, in place of the name of its folder or file.",
         },
         "BoxesEntry": {
             "file": "gt (ground truth), or a file of detected boxes.",

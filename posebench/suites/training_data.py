@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from posebench.datasets.keypoints import COCO, KeypointSet, load_keypoint_set
+from posebench.datasets.layout import locate
 from posebench.datasets.requests import DataRequest, load_pose_dataset
 from posebench.datasets.synthetic import LEVELS
 from posebench.errors import SpecError, nearest
@@ -56,7 +57,18 @@ class FolderData:
     def keypoint_set(self) -> KeypointSet:
         """The keypoints that are labelled; where no file says it, this reads the annotations."""
         named = self.request().keypoints
-        return _annotated_keypoints(self) if named is None else load_keypoint_set(named)
+        return self.labels.keypoints if named is None else load_keypoint_set(named)
+
+    @property
+    def labels(self) -> FolderLabels:
+        """What the annotations say, read again when their file or the keypoints' has changed.
+
+        Raises `PosebenchError` if they cannot be used.
+        """
+        request = self.request()
+        annotations = locate(request.dataset, split=request.split).annotations
+        named = Path(request.keypoints or "")
+        return _labels(request, _stamp(annotations), _stamp(named) if named.is_file() else None)
 
     def request(self, split: str | None = None, limit: int | None = None) -> DataRequest:
         """Return the request for the images to train on, or for another split of the folder."""
@@ -69,10 +81,27 @@ class FolderData:
         )
 
 
-@cache
-def _annotated_keypoints(data: FolderData) -> KeypointSet:
-    # Every arm of a suite asks again, and reading COCO takes many seconds.
-    return load_pose_dataset(data.request(), lambda _done, _total: None).keypoints
+@dataclass(frozen=True)
+class FolderLabels:
+    """Of a folder's data: the hash of the annotation file, the images, and what is labelled."""
+
+    annotations_sha256: str
+    images: tuple[Path, ...]
+    keypoints: KeypointSet
+
+
+# Every arm of a suite asks again, and reading COCO takes many seconds.
+@lru_cache(maxsize=16)
+def _labels(request: DataRequest, *_stamps: tuple[int, int] | None) -> FolderLabels:
+    dataset = load_pose_dataset(request, lambda _done, _total: None)
+    images = tuple(image.path for image in dataset.images)
+    return FolderLabels(dataset.annotations_sha256, images, dataset.keypoints)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what changes with a file's content: its size and the time of its last change."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 TrainingData = FolderData | RenderedData
