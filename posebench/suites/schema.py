@@ -116,6 +116,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "split": "The part to train on.",
             "limit": "Only the first images.",
             "keypoints": "A built-in set or a YAML file.",
+            "validation": "The part that curves are scored on.",
             "evaluate": "The part to evaluate on.",
             "set": "Overrides of the recipe for these data, by dotted paths.",
             "scales": "Overrides at single scales.",

@@ -141,7 +141,7 @@ class Suite:
     """
 
     name: str
-    description: str
+    description: str = ""
     checkpoints: tuple[str | CheckpointEntry, ...] = ()
     datasets: tuple[str | DatasetEntry, ...] = (_DATASET,)
     boxes: tuple[str | BoxesEntry, ...] = ("gt",)

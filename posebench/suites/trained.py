@@ -45,10 +45,10 @@ class TrainingDataEntry:
     """Data to train on: rendered people, or a folder in COCO's layout.
 
     `name` is `synthetic` or `synthetic-crowd` where there is no `folder`; with one it is the
-    folder's name by default. `split` and `limit` say which images of the folder; `keypoints` is a
-    built-in set or a YAML file, by default `keypoints.yaml` in the folder, or as the annotations
-    say. `set` overrides the base recipe for these data, in all arms alike; `scales` does so at the
-    scales that it names.
+    folder's name by default. `split` and `limit` say which images of the folder; `validation` is
+    the split that curves are scored on; `keypoints` is a built-in set or a YAML file, by default
+    `keypoints.yaml` in the folder, or as the annotations say. `set` overrides the base recipe for
+    these data, in all arms alike; `scales` does so at the scales that it names.
     """
 
     name: str | None = None
@@ -56,6 +56,7 @@ class TrainingDataEntry:
     split: str = "train"
     limit: int | None = None
     keypoints: str | None = None
+    validation: str = "val"
     evaluate: EvaluationPart = EvaluationPart()
     set: Overrides = field(default_factory=dict)
     scales: Mapping[str, Overrides] = field(default_factory=dict)

@@ -40,6 +40,7 @@ class RenderedData:
 class FolderData:
     """A data set in COCO's layout; `split` names its part, `limit` keeps the first images only.
 
+    `validation` is the split that a model is scored on while it trains.
     `keypoints` is a built-in set or a YAML file that says what is labelled; by default it is a file
     `keypoints.yaml` in the folder, and without one the annotations say it.
     """
@@ -48,6 +49,7 @@ class FolderData:
     split: str = "train"
     limit: int | None = None
     keypoints: str | None = None
+    validation: str = "val"
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
