@@ -22,6 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 LABELS, SHARE = "labels", "share"
 KEYS_OF_ARM = (LABELS, SHARE)
 _LARGEST_SHARE = 10
+# Settings of a recipe that each training of an arm has of its own.
+_OF_EACH_TRAINING = ("name", "seed")
 # Labels that trained checkpoints have, which an arm cannot set.
 ARM, SEED, DATA, BUDGET, TEST_SIZE = "arm", "seed", "data", "budget", "test_size"
 OWN_LABELS = (ARM, SEED, DATA, BUDGET, TEST_SIZE)
@@ -140,6 +142,10 @@ def _defects_of_arms(trained: TrainedCheckpoints) -> Iterator[tuple[Place, str]]
         if not isinstance(share, int | float) or not 0 < share <= _LARGEST_SHARE:
             why = f"share must be a number above 0, at most {_LARGEST_SHARE}, not {share!r}."
             yield ("arms", name, SHARE), why
+        for key in _OF_EACH_TRAINING:
+            if key in arm:
+                why = f"{key} belongs to each training, not to an arm: `seeds` lists the seeds."
+                yield ("arms", name, key), why
         labels = arm.get(LABELS, {})
         if not isinstance(labels, Mapping):
             yield ("arms", name, LABELS), "labels must be a mapping of names to texts."

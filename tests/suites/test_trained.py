@@ -173,6 +173,7 @@ def test_what_recipes_cannot_be_made_of(tmp_path: Path, trained: Any, said: str)
             {"arms": {"a": {"labels": {"seed": 3}}}},
             "'seed' is a label that trained",
         ),
+        ({"arms": {"a": {"seed": 3}}}, "line .*: seed belongs to each training, not to an arm"),
         ({"data": ["syntetic"]}, "'syntetic' has no `folder`"),
         ({"data": ["synthetic", {"name": "synthetic"}]}, "two data sets are called 'synthetic'"),
         ({"data": [{"folder": "a", "evalute": {}}]}, "unknown key 'trained.data.0.evalute'"),

@@ -47,11 +47,12 @@ def test_a_folder_may_call_its_validation_otherwise(people: Path, tmp_path: Path
     folder = tmp_path / "mine" / "annotations"
     (folder / "person_keypoints_val.json").rename(folder / "dev.json")
     (tmp_path / "mine" / "val").rename(tmp_path / "mine" / "dev")
-    recipe = replace(tiny_recipe("heatmap"), data=FolderData(str(tmp_path / "mine"), split="dev"))
+    data = FolderData(str(tmp_path / "mine"), split="dev")
+    recipe = replace(tiny_recipe("heatmap"), data=data)
     with pytest.raises(TrainingError, match=r"'val' of .*mine while it trains") as refused:
         validation(recipe, silent)
     assert "Name another split as `validation`" in str(refused.value.hint)
-    named = replace(recipe, data=replace(recipe.data, validation="dev"))
+    named = replace(recipe, data=replace(data, validation="dev"))
     assert validation(named, silent)(new_state(recipe).average)["AP"] >= 0
     # Where a model is scored does not make it another training.
     assert portable(named) == portable(recipe)
