@@ -204,6 +204,14 @@ def test_absent_data_are_left_out_with_a_word(tmp_path: Path) -> None:
     assert "--data-root people=FOLDER" in found.absent[0]
 
 
+def test_data_may_lie_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "mine").mkdir(parents=True)
+    suite = load_suite(written(tmp_path, data=[{"folder": "~/mine"}]))
+    (entry,) = settled(suite, tmp_path).suite.dataset_entries
+    assert (entry.name, entry.called) == (str(tmp_path / "home" / "mine"), "mine")
+
+
 def test_a_scale_limits_images_and_seeds(tmp_path: Path) -> None:
     place = people(tmp_path)
     (place / "keypoints.yaml").write_text("", encoding="utf-8")

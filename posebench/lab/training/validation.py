@@ -51,7 +51,10 @@ def validation(recipe: Recipe, report: Progress) -> Callable[[PoseModel], dict[s
             progress=lambda _: None,
         )[recipe.name][decoder]
         if outcome.predictions is None:
-            raise TrainingError(f"{recipe.name} cannot be evaluated: {outcome.failure}")
+            raise TrainingError(
+                f"{recipe.name} cannot be evaluated: {outcome.failure}",
+                hint="If it diverged, lower optimisation.learning_rate.",
+            )
         scored = evaluate(dataset, outcome.predictions, ScoringOptions())
         return {name: scored.metrics.values[name] or 0.0 for name in ("AP", "PCK@0.1")}
 
