@@ -129,6 +129,7 @@ class _Run:
         with naming_what_cannot_be_written(self.curve_path):
             written = {"recipe": self.origins["recipe"], "curve": self.curve}
             write_json(self.curve_path, written)
+        with naming_what_cannot_be_written(self.saved):
             save_state(identity(self.origins), self.state, self.curve, self.saved)
 
     def write(self, curve: Curve) -> TrainingOutcome:
