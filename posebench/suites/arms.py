@@ -135,6 +135,7 @@ def _common(
             "folder": entry.folder,
             "split": entry.split,
             "validation": entry.validation,
+            "category": entry.category,
         }
         if entry.limit is not None:
             plain["data"]["limit"] = entry.limit

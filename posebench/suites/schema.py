@@ -117,6 +117,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "limit": "Only the first images.",
             "keypoints": "A built-in set or a YAML file.",
             "validation": "The part that curves are scored on.",
+            "category": "A category by id or name, needed where several have keypoints.",
             "evaluate": "The part to evaluate on.",
             "set": "Overrides of the recipe for these data, by dotted paths.",
             "scales": "Overrides at single scales.",

@@ -196,6 +196,7 @@ def evaluation_entry(data: TrainingDataEntry) -> DatasetEntry:
         split=data.evaluate.split,
         keypoints=data.keypoints,
         limit=data.evaluate.limit,
+        category=data.category,
     )
     return entry if entry.called == data.label else replace(entry, label=data.label)
 

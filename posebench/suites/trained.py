@@ -49,8 +49,9 @@ class TrainingDataEntry:
     `name` is `synthetic` or `synthetic-crowd` where there is no `folder`; with one it is the
     folder's name by default. `split` and `limit` say which images of the folder; `validation` is
     the split that curves are scored on; `keypoints` is a built-in set or a YAML file, by default
-    `keypoints.yaml` in the folder, or as the annotations say. `set` overrides the base recipe for
-    these data, in all arms alike; `scales` does so at the scales that it names.
+    `keypoints.yaml` in the folder, or as the annotations say; `category` is a name or an id, needed
+    if several have keypoints. `set` overrides the base recipe for these data, in all arms alike;
+    `scales` does so at the scales that it names.
     """
 
     name: str | None = None
@@ -59,6 +60,7 @@ class TrainingDataEntry:
     limit: int | None = None
     keypoints: str | None = None
     validation: str = "val"
+    category: str | int | None = None
     evaluate: EvaluationPart = EvaluationPart()
     set: Overrides = field(default_factory=dict)
     scales: Mapping[str, Overrides] = field(default_factory=dict)

@@ -40,7 +40,8 @@ class RenderedData:
 class FolderData:
     """A data set in COCO's layout; `split` names its part, `limit` keeps the first images only.
 
-    `validation` is the split that a model is scored on while it trains.
+    `validation` is the split that a model is scored on while it trains; `category` is a name or an
+    id, needed if several have keypoints.
     `keypoints` is a built-in set or a YAML file that says what is labelled; by default it is a file
     `keypoints.yaml` in the folder, and without one the annotations say it.
     """
@@ -50,6 +51,7 @@ class FolderData:
     limit: int | None = None
     keypoints: str | None = None
     validation: str = "val"
+    category: str | int | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -80,6 +82,7 @@ class FolderData:
             split=split or self.split,
             keypoints=self.keypoints or (str(own) if own.is_file() else None),
             limit=limit if split else self.limit,
+            category=None if self.category is None else str(self.category),
         )
 
 

@@ -37,6 +37,8 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     )
     for field in ("keypoints", "validation"):
         plain["data"].pop(field, None)
+    if plain["data"].get("category", "") is None:  # as recipes were before they had one
+        del plain["data"]["category"]
     return plain
 
 

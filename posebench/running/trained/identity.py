@@ -66,8 +66,10 @@ def data_sha256(data: TrainingData) -> str:
     if not isinstance(data, FolderData):
         return content_key({"renderer": renderer_name(), **_stated(data)})
     labels = data.labels
+    chosen = {} if data.category is None else {"category": str(data.category)}
     return content_key(
         {
+            **chosen,
             "annotations": labels.annotations_sha256,
             "images": images_sha256(labels.images),
             "limit": data.limit,

@@ -101,3 +101,11 @@ def test_trainings_of_an_older_way_are_trained_again(monkeypatch: pytest.MonkeyP
     key = training_key(RECIPE, {})
     monkeypatch.setattr(identity, "TRAINING_VERSION", TRAINING_VERSION + 1)
     assert training_key(RECIPE, {}) != key
+
+
+def test_a_key_outlives_fields_that_recipes_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was trained stays known: a new field must leave keys of recipes without it alone."""
+    monkeypatch.setattr(identity, "data_sha256", lambda _data: "d")
+    monkeypatch.setattr(identity, "TRAINING_VERSION", 1)
+    keys = [training_key(tiny_recipe(kind), {})[:12] for kind in ("heatmap", "rle")]
+    assert keys == ["fba038c7dd66", "52403fca400b"]
