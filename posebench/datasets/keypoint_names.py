@@ -72,7 +72,8 @@ def guess_keypoints(path: Path, raw: Mapping[str, Any], category: Category) -> K
         f"{path} has {count} keypoints per person, which fit no built-in set.",
         hint="Name the data set, if `posebench data ls` lists it (--record; --dataset in score). "
         "Or describe them in a YAML file (name, keypoints, sigmas, flip_pairs) and name it with "
-        "--keypoints (--dataset in score and diagnose); `posebench data sigmas` estimates sigmas"
+        "--keypoints (--dataset in score and diagnose; trainings find keypoints.yaml in the data's "
+        "folder); `posebench data sigmas` estimates sigmas"
         + (
             f". {sets_with({count})[:-1]}, if the names alone differ."
             if sets_with({count})

@@ -32,7 +32,8 @@ class DataRequest:
     """What to evaluate on, in the user's words.
 
     `dataset` is `synthetic`, `synthetic-crowd`, the name of a known data set such as `coco`, a
-    folder, or an annotation file with its images in the folder `images`. `record` is the known data
+    folder, or an annotation file with its images in the folder `images`; results call it `label`,
+    by default the name of its folder or file. `record` is the known data
     set that a folder or file is read and scored as. `boxes` is `gt` or a detections file,
     which `box_filter` thins out and `box_change` moves and scales. `keypoints`
     is a built-in set or a YAML file, found from the annotations by default. `category` is an id or
@@ -53,6 +54,12 @@ class DataRequest:
     area_rule: AreaRule | None = None
     reading: ImageReading = field(default_factory=ImageReading)
     record: str | None = None
+    label: str | None = None
+
+    @property
+    def called(self) -> str:
+        """What results call the data."""
+        return self.label or Path(self.dataset).resolve().stem
 
 
 def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:
@@ -95,7 +102,7 @@ def load_pose_dataset(request: DataRequest, progress: Callable[[int, int], None]
     name = known.name if known else None
     location = locate(place, request.data_root, request.split, request.images, name)
     options = LoadOptions(
-        name=Path(request.dataset).resolve().stem,
+        name=request.called,
         keypoints=keypoints,
         area_rule=request.area_rule,
         category=request.category,

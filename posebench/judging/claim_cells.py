@@ -138,6 +138,7 @@ def claim_cell(stored: StoredCell) -> ClaimCell:
         values=numbers_of(result, stored.keypoints),
         conditions=_conditions(result),
         training=flat_training(facts.training),
+        lost=result.status if result.status in ("failed", "skipped") else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -16,7 +17,16 @@ _MOST_VALUES = 6
 
 
 def why_untested(claim: Claim, contrast: Contrast, cells: Sequence[ClaimCell]) -> str:
-    """Return what kept a claim without pairs from being tested."""
+    """Return what kept a claim without pairs from being tested, and how many cells were lost."""
+    counts = Counter(cell.lost for cell in cells if cell.lost is not None)
+    lost = ", ".join(f"{n} {'cell' if n == 1 else 'cells'} {s}" for s, n in counts.items())
+    if counts.total() == len(cells) > 0:
+        return f"nothing was measured: {lost}"
+    why = _why(claim, contrast, cells)
+    return f"{why} ({lost})" if lost else why
+
+
+def _why(claim: Claim, contrast: Contrast, cells: Sequence[ClaimCell]) -> str:
     metrics = dict.fromkeys(name for cell in cells for name in cell.values)
     if metrics and claim.metric not in metrics:
         return f"no cell has the metric {claim.metric!r}. {nearest(claim.metric, metrics)}"

@@ -173,9 +173,7 @@ def suite_workloads(
 ) -> list[Workload]:
     """Load the data sets of a suite with each of the boxes and corruptions.
 
-    Images are copied to `stage` first.
-
-    Raises `DataError` and `UsageError` as `load_workload` does.
+    Images are copied to `stage` first. Raises `DataError` and `UsageError` as `load_workload` does.
     """
     return [
         load_workload(
@@ -232,6 +230,7 @@ def data_requests(suite: Suite, folder: Path, limit: int | None) -> list[DataReq
                     area_rule=entry.area_rule,
                     reading=ImageReading(entry.exif, entry.allow_resized),
                     record=entry.record,
+                    label=entry.label,
                 )
             )
     return [
@@ -287,7 +286,7 @@ def _planned_dataset(request: DataRequest) -> PoseDataset:
     known = record_of(request.dataset, request.record)
     told = known or known_dataset(_CROWDPOSE if request.dataset == _CROWDPOSE else _COCO)
     return PoseDataset(
-        name=Path(request.dataset).resolve().stem,
+        name=request.called,
         kind=told.kind,
         annotations=Path(request.dataset),
         annotations_sha256=f"that of {request.dataset}",

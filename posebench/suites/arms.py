@@ -131,7 +131,12 @@ def _common(
         data = dict(plain.get("data") or {})
         plain["data"] = {**data, "level": SYNTHETIC_LEVELS[entry.label]}
     else:
-        plain["data"] = {"folder": entry.folder, "split": entry.split}
+        plain["data"] = {
+            "folder": entry.folder,
+            "split": entry.split,
+            "validation": entry.validation,
+            "category": entry.category,
+        }
         if entry.limit is not None:
             plain["data"]["limit"] = entry.limit
         if isinstance(plain.get("model"), dict):

@@ -16,8 +16,8 @@ class Collection:
     """Suites that belong together: files, relative to the collection's own folder."""
 
     name: str
-    description: str
     suites: tuple[str, ...]
+    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "exif": "Whether images are turned by their EXIF orientation.",
             "allow_resized": "Take resized copies of the images.",
             "record": "One of `posebench data ls`, as which data are read and scored.",
+            "label": "What results call it, in place of the name of its folder or file.",
         },
         "BoxesEntry": {
             "file": "gt (ground truth), or a file of detected boxes.",
@@ -115,6 +116,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "split": "The part to train on.",
             "limit": "Only the first images.",
             "keypoints": "A built-in set or a YAML file.",
+            "validation": "The part that curves are scored on.",
+            "category": "A category by id or name, needed where several have keypoints.",
             "evaluate": "The part to evaluate on.",
             "set": "Overrides of the recipe for these data, by dotted paths.",
             "scales": "Overrides at single scales.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posebench.errors import SpecError, UsageError, nearest
+from posebench.files.inputs import in_home
 from posebench.suites.arms import scales_of
 from posebench.suites.suite import Suite
 from posebench.suites.trained import Scale, TrainedCheckpoints, TrainingDataEntry
@@ -102,7 +103,7 @@ def _placed(entry: TrainingDataEntry, folder: Path, root: Path | None) -> Traini
     """Return data with the absolute path of their folder, None if it is not there."""
     if entry.folder is None:
         return entry
-    place = root.absolute() if root is not None else (folder / entry.folder).absolute()
+    place = root.absolute() if root is not None else (folder / in_home(entry.folder)).absolute()
     if not place.is_dir():
         if root is not None:
             raise UsageError(f"--data-root {entry.label}={root}: there is no such folder.")

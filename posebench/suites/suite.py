@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +63,8 @@ class DatasetEntry:
     """A data set of a suite, by the words of `posebench eval`.
 
     `name` is `synthetic`, `synthetic-crowd`, one that `posebench data ls` lists, a folder or an
-    annotation file, which are read and scored as `record` says: a name of that list. `limit` keeps
+    annotation file, which are read and scored as `record` says: a name of that list. `label` is
+    what results call it, by default the name of its folder or file. `limit` keeps
     the first images only. `category` is a name or an id, `area_rule` says
     where areas come from; `exif` and `allow_resized` say how image files become pixels.
     """
@@ -79,6 +80,12 @@ class DatasetEntry:
     exif: ExifChoice = "apply"
     allow_resized: bool = False
     record: str | None = None
+    label: str | None = None
+
+    @property
+    def called(self) -> str:
+        """What results call the data."""
+        return self.label or Path(self.name).resolve().stem
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ class Suite:
     """
 
     name: str
-    description: str
+    description: str = ""
     checkpoints: tuple[str | CheckpointEntry, ...] = ()
     datasets: tuple[str | DatasetEntry, ...] = (_DATASET,)
     boxes: tuple[str | BoxesEntry, ...] = ("gt",)
@@ -184,12 +191,14 @@ class Suite:
 
 def evaluation_entry(data: TrainingDataEntry) -> DatasetEntry:
     """Return the data set that checkpoints trained on some data are evaluated on."""
-    return DatasetEntry(
+    entry = DatasetEntry(
         data.folder or data.label,
         split=data.evaluate.split,
         keypoints=data.keypoints,
         limit=data.evaluate.limit,
+        category=data.category,
     )
+    return entry if entry.called == data.label else replace(entry, label=data.label)
 
 
 def check_name(name: str) -> str | None:

@@ -22,6 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 LABELS, SHARE = "labels", "share"
 KEYS_OF_ARM = (LABELS, SHARE)
 _LARGEST_SHARE = 10
+# Settings of a recipe that each training of an arm has of its own.
+_OF_EACH_TRAINING = ("name", "seed")
 # Labels that trained checkpoints have, which an arm cannot set.
 ARM, SEED, DATA, BUDGET, TEST_SIZE = "arm", "seed", "data", "budget", "test_size"
 OWN_LABELS = (ARM, SEED, DATA, BUDGET, TEST_SIZE)
@@ -45,10 +47,11 @@ class TrainingDataEntry:
     """Data to train on: rendered people, or a folder in COCO's layout.
 
     `name` is `synthetic` or `synthetic-crowd` where there is no `folder`; with one it is the
-    folder's name by default. `split` and `limit` say which images of the folder; `keypoints` is a
-    built-in set or a YAML file, by default `keypoints.yaml` in the folder, or as the annotations
-    say. `set` overrides the base recipe for these data, in all arms alike; `scales` does so at the
-    scales that it names.
+    folder's name by default. `split` and `limit` say which images of the folder; `validation` is
+    the split that curves are scored on; `keypoints` is a built-in set or a YAML file, by default
+    `keypoints.yaml` in the folder, or as the annotations say; `category` is a name or an id, needed
+    if several have keypoints. `set` overrides the base recipe for these data, in all arms alike;
+    `scales` does so at the scales that it names.
     """
 
     name: str | None = None
@@ -56,6 +59,8 @@ class TrainingDataEntry:
     split: str = "train"
     limit: int | None = None
     keypoints: str | None = None
+    validation: str = "val"
+    category: str | int | None = None
     evaluate: EvaluationPart = EvaluationPart()
     set: Overrides = field(default_factory=dict)
     scales: Mapping[str, Overrides] = field(default_factory=dict)
@@ -139,6 +144,10 @@ def _defects_of_arms(trained: TrainedCheckpoints) -> Iterator[tuple[Place, str]]
         if not isinstance(share, int | float) or not 0 < share <= _LARGEST_SHARE:
             why = f"share must be a number above 0, at most {_LARGEST_SHARE}, not {share!r}."
             yield ("arms", name, SHARE), why
+        for key in _OF_EACH_TRAINING:
+            if key in arm:
+                why = f"{key} belongs to each training, not to an arm: `seeds` lists the seeds."
+                yield ("arms", name, key), why
         labels = arm.get(LABELS, {})
         if not isinstance(labels, Mapping):
             yield ("arms", name, LABELS), "labels must be a mapping of names to texts."

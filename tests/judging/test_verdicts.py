@@ -121,6 +121,18 @@ def test_other_protocols_and_no_cells() -> None:
     )
 
 
+def test_cells_that_were_lost_are_named_where_they_are_missed() -> None:
+    simcc, heatmap = cells_with({"s": 0.1})
+    failed = replace(heatmap, fields={"labels.pair": "s"}, values={"runs": 0.0}, lost="failed")
+    (verdict,) = judge([CLAIM], [simcc, failed], {})
+    assert verdict.reason == (
+        "no cell has paradigm heatmap, which control asks for; there is simcc (1 cell failed)"
+    )
+    skipped = replace(failed, lost="skipped")
+    (verdict,) = judge([CLAIM], [failed, skipped, skipped], {})
+    assert verdict.reason == "nothing was measured: 1 cell failed, 2 cells skipped"
+
+
 def test_more_claims_ask_for_more_evidence() -> None:
     cells = cells_with({"s": 0.022})
     replicates = spread(cells, 0.006)

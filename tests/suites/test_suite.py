@@ -100,7 +100,7 @@ def test_the_schema_knows_every_key_that_is_read() -> None:
     raw = yaml.safe_load(shipped_suites()["quickstart"].read_text(encoding="utf-8"))
     assert set(raw) <= set(schema["properties"])
     assert schema["additionalProperties"] is False
-    assert schema["required"] == ["name", "description"]
+    assert schema["required"] == ["name"]
     sources = ("checkpoints", "trained", "suites")
     assert schema["anyOf"] == [{"required": [name]} for name in sources]
     collection = yaml.safe_load(shipped_suites()["lab/all"].read_text(encoding="utf-8"))

@@ -173,6 +173,7 @@ def test_what_recipes_cannot_be_made_of(tmp_path: Path, trained: Any, said: str)
             {"arms": {"a": {"labels": {"seed": 3}}}},
             "'seed' is a label that trained",
         ),
+        ({"arms": {"a": {"seed": 3}}}, "line .*: seed belongs to each training, not to an arm"),
         ({"data": ["syntetic"]}, "'syntetic' has no `folder`"),
         ({"data": ["synthetic", {"name": "synthetic"}]}, "two data sets are called 'synthetic'"),
         ({"data": [{"folder": "a", "evalute": {}}]}, "unknown key 'trained.data.0.evalute'"),
@@ -201,6 +202,14 @@ def test_absent_data_are_left_out_with_a_word(tmp_path: Path) -> None:
     found = settled(suite_with_folder(tmp_path), tmp_path)
     assert [entry.name for entry in found.suite.dataset_entries] == ["synthetic"]
     assert "--data-root people=FOLDER" in found.absent[0]
+
+
+def test_data_may_lie_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "mine").mkdir(parents=True)
+    suite = load_suite(written(tmp_path, data=[{"folder": "~/mine"}]))
+    (entry,) = settled(suite, tmp_path).suite.dataset_entries
+    assert (entry.name, entry.called) == (str(tmp_path / "home" / "mine"), "mine")
 
 
 def test_a_scale_limits_images_and_seeds(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ class ClaimCell:
     `sizes` are the numbers trends go over; `values` are numbers by
     the names of `NUMBERS`, None or absent where the cell has none. `training` is the recipe by
     dotted names, such as `optimisation.samples`, empty where it is not known. `units` counts what
-    is resampled in place of images, such as left/right pairs of keypoints.
+    is resampled in place of images, such as left/right pairs of keypoints. `lost` is the status of
+    a cell that should have numbers and has none: failed or skipped.
     """
 
     id: str
@@ -39,6 +40,7 @@ class ClaimCell:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     units: int | None = None
+    lost: str | None = None
 
     @property
     def seed(self) -> str:

@@ -11,7 +11,7 @@ from posebench.judging.pairs.cells import BySeed, ClaimCell
 from posebench.suites.recipe import WEIGHT_SOURCES
 
 # Parts of a recipe that do not change its weights.
-_WITHOUT_EFFECT = ("name", "pair", "evaluations", "test_sizes", "model.flip")
+_WITHOUT_EFFECT = ("name", "pair", "evaluations", "test_sizes", "model.flip", "data.validation")
 # What each seed of an arm has of its own: files that other seeds were trained to are among it.
 _OF_THE_SEED = ("seed", *(f"{section}.{field}" for section, field in WEIGHT_SOURCES.items()))
 # Differences are named by two parts, such as `model.head`, however many settings lie below.

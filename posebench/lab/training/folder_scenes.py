@@ -69,6 +69,8 @@ def _decoded_scenes(
 ) -> SceneStore:
     images = images_sha256([image.path for image in dataset.images])
     content = {"annotations": dataset.annotations_sha256, "images": images, "limit": data.limit}
+    if data.category is not None:
+        content["category"] = dataset.category.id
     shapes = _kept_shapes(recipe, dataset, people)
     sha256 = content_key(content)
     kept = content_key({"data": sha256, "shapes": shapes.tolist(), "opencv": cv2.__version__})

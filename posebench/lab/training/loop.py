@@ -41,7 +41,7 @@ from posebench.suites.recipe import Recipe
 Progress = Callable[[str, int, int], None]
 Evaluate = Callable[[PoseModel], dict[str, float]]
 # To be raised whenever a recipe no longer gives the weights that it gave: what was trained before
-# is trained again.
+# is trained again. A test fails if losses move and this does not.
 TRAINING_VERSION = 1
 # Losses that a GPU computes before they are looked at: looking waits for it.
 _UNSEEN = 64
@@ -129,6 +129,7 @@ class _Run:
         with naming_what_cannot_be_written(self.curve_path):
             written = {"recipe": self.origins["recipe"], "curve": self.curve}
             write_json(self.curve_path, written)
+        with naming_what_cannot_be_written(self.saved):
             save_state(identity(self.origins), self.state, self.curve, self.saved)
 
     def write(self, curve: Curve) -> TrainingOutcome:

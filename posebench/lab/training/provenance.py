@@ -21,7 +21,8 @@ from posebench.suites.training_data import FolderData
 def portable(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe as plain data in which files and folders are mere names.
 
-    What a folder's keypoints are is left out: the model's say it.
+    What a folder's keypoints are is left out, since the model's say it, and so is its validation,
+    which moves no weight.
     """
     data = recipe.data
     if isinstance(data, FolderData):
@@ -34,7 +35,10 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     plain = mapping_from_record(
         replace(recipe, data=data, initialise=initialise, distillation=distillation)
     )
-    plain["data"].pop("keypoints", None)
+    for field in ("keypoints", "validation"):
+        plain["data"].pop(field, None)
+    if plain["data"].get("category", "") is None:  # as recipes were before they had one
+        del plain["data"]["category"]
     return plain
 
 

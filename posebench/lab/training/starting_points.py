@@ -50,10 +50,11 @@ def take_weights(model: PoseModel, initialisation: Initialisation) -> Origin:
     for name in sorted(source.keys() | own.keys()):
         one, other = (tuple(each[name].shape) if name in each else None for each in (source, own))
         if one != other:
+            whole = ", or `part: backbone`" if initialisation.part == "whole" else ""
             raise TrainingError(
                 f"initialise: {name} is {_said(one)} in {checkpoint.name}, and"
                 f" {_said(other)} in the model.",
-                hint="Take a checkpoint of the same architecture, or `part: backbone`.",
+                hint=f"Take a checkpoint of the same architecture{whole}.",
             )
     with torch.no_grad():
         for name, value in own.items():

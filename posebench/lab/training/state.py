@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from collections.abc import Mapping
@@ -103,7 +104,10 @@ def _optimiser(model: PoseModel, recipe: Recipe, device: torch.device) -> torch.
 
 
 def save_state(identity: str, state: TrainingState, curve: Curve, path: Path) -> None:
-    """Write everything by way of a temporary name, so that a kill leaves the previous state."""
+    """Write everything by way of a temporary name, so that a kill leaves the previous state.
+
+    Raises `OSError` if the file cannot be written.
+    """
     saved = {
         "recipe": identity,
         "model": state.model.state_dict(),
@@ -113,8 +117,11 @@ def save_state(identity: str, state: TrainingState, curve: Curve, path: Path) ->
         "seconds": (state.cpu_seconds, state.wall_seconds),
         "curve": json.dumps(curve),
     }
+    # To memory first: torch tells a full disk as a fault of its own.
+    content = io.BytesIO()
+    torch.save(saved, content)
     with put_when_written(path) as temporary:
-        torch.save(saved, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def restore_state(identity: str, state: TrainingState, path: Path) -> Curve:

@@ -123,7 +123,5 @@ def file_word(text: str) -> str:
 def split_of(run: Run, cell: StoredCell) -> str | None:
     """Return the split that a cell's data set was read from, or None if it is not told."""
     name = cell.result.protocol.dataset
-    splits = {
-        entry.split for entry in run.record.suite.dataset_entries if Path(entry.name).stem == name
-    }
+    splits = {entry.split for entry in run.record.suite.dataset_entries if entry.called == name}
     return splits.pop() if len(splits) == 1 else None

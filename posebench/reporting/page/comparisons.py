@@ -28,6 +28,7 @@ from posebench.reporting.page.pairs import (
     incomparable_pairs,
     matched_pairs,
     protocol_text,
+    training_of,
     two_best,
 )
 from posebench.reporting.tables.difference_table import verdict_word
@@ -36,6 +37,10 @@ from posebench.results.differences import Difference, read_differences
 from posebench.results.numbers import main_metric, number_named
 from posebench.results.store import Run
 from posebench.scoring.units import POINTS
+
+_OF_ONE_TRAINING = (
+    "Each row is of one training a side: what other seeds would do is for the claims to say."
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,13 @@ def compared(run: Run, groups: Sequence[ProtocolGroup], wish: Wish) -> Compariso
 
 
 def _by_default(run: Run, groups: Sequence[ProtocolGroup]) -> Comparison:
+    found = _chosen(run, groups)
+    if not any(training_of(cell) for pair in found.pairs for cell in pair.cells):
+        return found
+    return replace(found, said=f"{found.said} {_OF_ONE_TRAINING}")
+
+
+def _chosen(run: Run, groups: Sequence[ProtocolGroup]) -> Comparison:
     matched = (*matched_pairs(groups), *incomparable_pairs(groups))
     if matched:
         said = (

@@ -14,6 +14,10 @@ from posebench.reporting.figures.style import PARADIGMS
 from posebench.reporting.figures.values import is_as_trained, score_value, way_of, worth_of
 from posebench.reporting.texts import NO_VALUE, file_labels
 from posebench.results.store import StoredCell
+from posebench.suites.trained import ARM, OWN_LABELS
+
+# What two trainings share that may be held against each other: their seed, data and budget.
+_OF_TRAININGS = tuple(label for label in OWN_LABELS if label != ARM)
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,18 @@ def _identity(cell: StoredCell) -> dict[str, Any]:
 
 
 def pair_name(cell: StoredCell) -> str:
-    """Return what the cells of a pair share: the label, else backbone and trained size."""
+    """Return what the cells of a pair share: the label, else backbone and trained size.
+
+    Those that a suite trained also share what their trainings had in common.
+    """
     facts = cell.result.checkpoint
-    return cell.labels.get("pair") or f"{facts.backbone} {facts.trained_size}"
+    own = cell.labels.get("pair") or f"{facts.backbone} {facts.trained_size}"
+    return ", ".join((own, *(f"{label} {value}" for label, value in training_of(cell).items())))
+
+
+def training_of(cell: StoredCell) -> dict[str, str]:
+    """Return the labels of a cell that trained arms share, such as the seed."""
+    return {label: cell.labels[label] for label in _OF_TRAININGS if label in cell.labels}
 
 
 def matched_pairs(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
@@ -105,12 +118,13 @@ def incomparable_pairs(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
 def two_best(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
     """Return the two checkpoints of the highest AP of each protocol, the best one first.
 
-    Each is shown as it was trained if that was measured. If no protocol has two checkpoints, the
-    best of all are returned, which cannot be subtracted.
+    Each is shown as it was trained if that was measured; of trained arms they are two of one seed,
+    data and budget. If no protocol has two checkpoints, the best of all are returned, which cannot
+    be subtracted.
     """
     ranked = [_ranked(group) for group in groups]
     pairs = tuple(
-        CellPair((cells[0], cells[1]), (group.letter, group.letter))
+        CellPair(_best_alike(cells), (group.letter, group.letter))
         for group, cells in zip(groups, ranked, strict=True)
         if len(cells) > 1
     )
@@ -120,6 +134,13 @@ def two_best(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
     best.sort(key=lambda each: -worth_of(each[1].result))
     names = {cell.result.checkpoint.name for _, cell in best[:2]}
     return (_across(best[0], best[1]),) if len(names) == 2 else ()
+
+
+def _best_alike(ranked: Sequence[StoredCell]) -> tuple[StoredCell, StoredCell]:
+    """Return the best two whose trainings share seed, data and budget, else the best two."""
+    pairs = combinations(ranked, 2)
+    alike = (pair for pair in pairs if training_of(pair[0]) == training_of(pair[1]))
+    return next(alike, (ranked[0], ranked[1]))
 
 
 def _ranked(group: ProtocolGroup) -> list[StoredCell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -19,6 +20,8 @@ from posebench.scoring.metrics import scored_by
 from posebench.scoring.statistics.image_table import DistanceMetric
 from posebench.scoring.statistics.sigmas import ENOUGH_REPEATS, SigmaEstimates
 
+# Records in records of a file's provenance, beyond which they are shown in one line.
+_MOST_LEVELS = 6
 # A label that lies so many sigmas from the mean is one to look at.
 _ODD = 3.0
 _BOX_SIDE = "the longer side of the box"
@@ -68,10 +71,7 @@ def inspection_listing(inspection: Inspection) -> str:
         f"    {field:{width}}  {_short(value)}  ({why})"
         for field, value, why in inspection.evidence
     ]
-    lines += [
-        f"    provenance.{_short(key)}: {_short(value)}"
-        for key, value in inspection.provenance.items()
-    ]
+    lines += _said_of_its_making("    provenance", inspection.provenance)
     if inspection.problem is not None:
         lines += ["", f"  cannot be loaded: {inspection.problem}"]
     return "\n".join(lines)
@@ -91,6 +91,17 @@ def conversion_listing(source: Checkpoint, target: Path) -> str:
     if assumed:
         lines.append(f"assumed, because the file does not say: {', '.join(assumed)}")
     return "\n".join([*lines, f"evaluate it: posebench eval {target}"])
+
+
+def _said_of_its_making(place: str, value: object, levels: int = _MOST_LEVELS) -> list[str]:
+    """Return a line for each fact that a file tells of its making, such as each of its recipe."""
+    if not levels or not isinstance(value, Mapping) or "sigmas" in value:
+        return [f"{place}: {_short(value)}"]
+    return [
+        line
+        for key, inner in value.items()
+        for line in _said_of_its_making(f"{place}.{_short(key)}", inner, levels - 1)
+    ]
 
 
 def _short(value: object, limit: int = 100) -> str:

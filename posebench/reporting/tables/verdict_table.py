@@ -184,7 +184,8 @@ def _chance_texts(verdict: Verdict) -> list[str]:
             "10 seeds": verdict.detectable.with_10_seeds,
             "endless seeds": verdict.detectable.with_endless_seeds,
         }
-        planned = [f"{name} {unit.text(each)}" for name, each in more.items() if each is not None]
+        # Nothing is left where the noise of images cannot be told from none: that is no promise.
+        planned = [f"{name} {unit.text(each)}" for name, each in more.items() if each]
         text = f"could tell {unit.text(verdict.detectable.now)} apart"
         texts.append(text + (f" ({', '.join(planned)})" if planned else ""))
     longer = [

@@ -138,7 +138,7 @@ def _dataset(suite: Suite, cell: StoredCell) -> DatasetEntry:
     """Return the data set of a cell: the one of its name, as results call it, or the only one."""
     entries = suite.dataset_entries
     name = cell.result.protocol.dataset
-    named = [entry for entry in entries if Path(entry.name).resolve().stem == name]
+    named = [entry for entry in entries if entry.called == name]
     if len(named or entries) != 1:
         raise DataError(f"Several data sets of the run may be that of {cell.id}.")
     return (named or list(entries))[0]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from posebench.datasets.images.hashes import images_sha256
-from posebench.datasets.requests import load_pose_dataset
 from posebench.datasets.synthetic import renderer_name
 from posebench.errors import CheckpointError
 from posebench.files.hashing import content_key, sha256_of
@@ -60,7 +58,6 @@ def training_key(recipe: Recipe, sources: Mapping[str, str]) -> str:
     )
 
 
-@cache
 def data_sha256(data: TrainingData) -> str:
     """Return a hash of what is trained on: annotations and images, not where they lie.
 
@@ -68,18 +65,19 @@ def data_sha256(data: TrainingData) -> str:
     """
     if not isinstance(data, FolderData):
         return content_key({"renderer": renderer_name(), **_stated(data)})
-    dataset = load_pose_dataset(data.request(), lambda _done, _total: None)
+    labels = data.labels
+    chosen = {} if data.category is None else {"category": str(data.category)}
     return content_key(
         {
-            "annotations": dataset.annotations_sha256,
-            "images": images_sha256([image.path for image in dataset.images]),
+            **chosen,
+            "annotations": labels.annotations_sha256,
+            "images": images_sha256(labels.images),
             "limit": data.limit,
-            "keypoints": _stated(dataset.keypoints),
+            "keypoints": _stated(labels.keypoints),
         }
     )
 
 
-@cache
 def _file_sha256(checkpoint: str) -> str:
     path = resolve(checkpoint)
     if not path.is_file():

@@ -13,7 +13,7 @@ import yaml
 from tiny_runs import constant_score, silent, tiny_recipe
 
 from posebench.datasets.keypoints import KeypointSet
-from posebench.errors import TrainingError
+from posebench.errors import TrainingError, UsageError
 from posebench.lab.training import train
 from posebench.lab.training.folder_scenes import FINEST, training_scenes
 from posebench.lab.training.provenance import portable
@@ -149,3 +149,22 @@ def test_keypoints_that_the_data_do_not_label_are_refused(folder, tmp_path):
     with pytest.raises(TrainingError, match="17 keypoints") as caught:
         train(recipe, tmp_path / "out", constant_score, silent)
     assert "Leave out" in caught.value.hint
+
+
+def test_one_of_several_categories_is_trained_on(folder):
+    file = folder / "annotations" / "person_keypoints_train.json"
+    labels = json.loads(file.read_text(encoding="utf-8"))
+    labels["categories"].append({"id": 2, "name": "other"})
+    labels["annotations"][0]["category_id"] = 2
+    file.write_text(json.dumps(labels), encoding="utf-8")
+    recipe = recipe_of(folder)
+    with pytest.raises(UsageError, match="keypoints of 2 categories") as refused:
+        training_scenes(recipe, silent_two)
+    assert "suites and recipes have `category`" in str(refused.value.hint)
+    stores = [
+        training_scenes(replace(recipe, data=replace(recipe.data, category=each)), silent_two)
+        for each in (1, "other")
+    ]
+    assert [len(store) for store in stores] == [2, 1]
+    assert stores[0].sha256 != stores[1].sha256
+    assert portable(recipe)["data"].keys() == {"folder", "split", "limit"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from tiny_runs import (
 )
 
 from posebench.checkpoints import load_checkpoint
-from posebench.errors import TrainingError
+from posebench.errors import DataError, TrainingError
 from posebench.files.records import mapping_from_record, record_from_mapping
 from posebench.lab.training import Recipe, TrainingOutcome, is_resumable, loop, steps, train
 from posebench.lab.training.state import new_state
@@ -263,3 +264,23 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(TrainingError, match="cannot be made a folder"):
         train(tiny_recipe("simcc"), tmp_path / "out", constant_score, silent)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limit of size here")
+def test_a_full_disk_is_named_and_the_last_state_stays(monkeypatch, store, tmp_path):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    recipe = tiny_recipe("heatmap", steps=4, evaluations=2)
+    with pytest.raises(StoppedError):
+        run(monkeypatch, store, recipe, tmp_path, progress=stop_at(3))
+    begun = (tmp_path / "tiny-heatmap.state").read_bytes()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(
+            DataError, match=r"tiny-heatmap.state cannot be written: File too large"
+        ):
+            run(monkeypatch, store, recipe, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "tiny-heatmap.state").read_bytes() == begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,21 @@ def test_numbers_of_networks_and_plain_texts_are_axes_too(run: Any, tmp_path: Pa
     assert any(title.startswith("a · 96x96 at ") for title in svg_titles(out))
     assert run(*means, "--x", "labels.arm", "--by", "labels.trained").code == 0
     assert {"a", "b", "48x48"} <= set(svg_texts(out))
+
+
+def test_a_line_of_several_paradigms_or_of_the_usual_budget_is_called_so(
+    run: Any, tmp_path: Path
+) -> None:
+    cells, labels = dict[str, CellResult](), dict[str, dict[str, str]]()
+    for paradigm, more in (("heatmap", {}), ("simcc", {}), ("heatmap", {"budget": "2x"})):
+        name = "-".join((paradigm, *more.values()))
+        made = result(name, 0.4)
+        cells[name] = replace(made, checkpoint=replace(made.checkpoint, paradigm=paradigm))
+        labels[name] = {"arm": paradigm, "seed": "0", **more}
+    folder, out = run_folder(tmp_path / "run", cells, labels=labels), tmp_path / "m.svg"
+    options = ("--x", "labels.arm", "--by", "labels.budget", "--out", out)
+    assert run("plot", folder, "--kind", "means", *options).code == 0
+    assert {"1x", "2x · heatmap"} <= set(svg_texts(out))
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,28 @@ def test_without_paradigms_to_match_the_two_best_are_compared_and_said(tmp_path:
     assert row.difference.low is not None and row.difference.low < -0.1
 
 
+def test_trained_arms_are_paired_by_seed_and_budget(tmp_path: Path) -> None:
+    cells, labels = {}, {}
+    for arm, paradigm, ap in (("wide", "heatmap", 0.5), ("deep", "simcc", 0.4)):
+        for seed, more in (("0", {}), ("1", {}), ("0", {"budget": "2x"})):
+            name = "-".join((arm, seed, *more.values()))
+            made = of(paradigm, ap + 0.1 * len(more) + 0.01 * int(seed))
+            cells[name] = replace(made, checkpoint=replace(made.checkpoint, name=name))
+            labels[name] = {"arm": arm, "seed": seed, **more}
+    del cells["deep-0-2x"]
+    found = comparison_of(run_folder(tmp_path / "both", cells, labels=labels))
+    assert names_of(found) == [("deep-0", "wide-0"), ("deep-1", "wide-1")]
+    assert found.said.endswith("what other seeds would do is for the claims to say.")
+    # Of one paradigm: not the longest trained, nor the best seed of each arm.
+    cells["deep-0"] = replace(cells["deep-0"], metrics={"AP": 0.59})
+    alike = {
+        name: replace(each, checkpoint=replace(each.checkpoint, paradigm="heatmap"))
+        for name, each in cells.items()
+    }
+    found = comparison_of(run_folder(tmp_path / "one", alike, labels=labels))
+    assert names_of(found) == [("wide-0", "deep-0")]
+
+
 def test_pairs_of_data_without_ap_are_of_its_main_number(tmp_path: Path) -> None:
     cells = {}
     for place, (name, nme) in enumerate((("one", 0.06), ("two", 0.04), ("three", 0.05))):

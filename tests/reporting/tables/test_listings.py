@@ -18,7 +18,11 @@ def test_an_inspection_without_a_network() -> None:
         sha256="ab" * 32,
         publisher="mmpose",
         evidence=(("codec.kind", "simcc", "meta.cfg"), ("input_size", "256x192", "meta.cfg")),
-        provenance={"epoch": 3, "note": "x" * 101},
+        provenance={
+            "epoch": 3,
+            "note": "x" * 101,
+            "recipe": {"name": "a", "keypoints": {"name": "cat", "sigmas": [1]}, "loss": {"b": 2}},
+        },
         checkpoint=None,
         problem="the head is unknown",
     )
@@ -34,6 +38,9 @@ net.pth
     input_size  256x192  (meta.cfg)
     provenance.epoch: 3
     provenance.note: {"x" * 100}…
+    provenance.recipe.name: a
+    provenance.recipe.keypoints: cat
+    provenance.recipe.loss.b: 2
 
   cannot be loaded: the head is unknown"""
     )

@@ -44,6 +44,11 @@ def test_a_verdict_says_scope_effect_chance_and_sample_in_one_line() -> None:
     )
 
 
+def test_no_noise_of_images_promises_nothing_of_endless_seeds() -> None:
+    sure = replace(FULL, detectable=Detectable(0.019, 0.012, 0.0))
+    assert verdict_line(sure).endswith("could tell 1.9 apart (10 seeds 1.2)")
+
+
 def test_one_seed_is_a_verdict_on_these_weights() -> None:
     alone = replace(
         FULL, scope="these weights", seeds=1, by_seed=(), effects=PAIRS[:1], p_holm=0.004,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from small_run import small_checkpoint
+import yaml
+from small_run import edit_annotations, small_checkpoint
 from tiny_runs import tiny_recipe
 
+from posebench.datasets.keypoints import COCO
+from posebench.files.records import mapping_from_record
 from posebench.lab.training import TRAINING_VERSION
 from posebench.networks.spec import CropSpec
 from posebench.running.trained import identity
@@ -47,9 +51,36 @@ def test_folders_count_by_what_they_hold(people: Path, tmp_path: Path) -> None:
     assert data_sha256(one) == data_sha256(other)
     assert data_sha256(replace(one, limit=2)) != data_sha256(one)
     image = sorted((copy / "val").iterdir())[0]
-    image.write_bytes(image.read_bytes() + b"\0")
-    identity.data_sha256.cache_clear()
+    pixels = image.read_bytes()
+    image.write_bytes(pixels + b"\0")
     assert data_sha256(one) != data_sha256(other)
+    image.write_bytes(pixels)
+    assert data_sha256(one) == data_sha256(other)
+
+
+def test_a_process_notices_labels_and_weights_that_change(people: Path, tmp_path: Path) -> None:
+    shutil.copytree(people, tmp_path / "mine")
+    mine = replace(RECIPE, data=FolderData(str(tmp_path / "mine"), split="val"))
+    begun = tmp_path / "a.safetensors"
+    small_checkpoint(begun)
+    started = replace(mine, initialise=Initialisation(str(begun)))
+    keys = [training_key(started, {})]
+
+    def relabel(raw: Any) -> None:
+        raw["annotations"][0]["keypoints"][0] += 1
+
+    edit_annotations(tmp_path / "mine" / "annotations" / "person_keypoints_val.json", relabel)
+    keys.append(training_key(started, {}))
+    (tmp_path / "mine" / "keypoints.yaml").write_text(_as_yaml(0.5))
+    keys.append(training_key(started, {}))
+    (tmp_path / "mine" / "keypoints.yaml").write_text(_as_yaml(0.25))
+    keys.append(training_key(started, {}))
+    small_checkpoint(begun, seed=1)
+    assert len({*keys, training_key(started, {})}) == 5
+
+
+def _as_yaml(sigma: float) -> str:
+    return yaml.safe_dump({**mapping_from_record(COCO), "sigmas": [sigma] * len(COCO)})
 
 
 def test_initial_weights_count_by_content_or_by_their_own_training(tmp_path: Path) -> None:
@@ -70,3 +101,11 @@ def test_trainings_of_an_older_way_are_trained_again(monkeypatch: pytest.MonkeyP
     key = training_key(RECIPE, {})
     monkeypatch.setattr(identity, "TRAINING_VERSION", TRAINING_VERSION + 1)
     assert training_key(RECIPE, {}) != key
+
+
+def test_a_key_outlives_fields_that_recipes_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was trained stays known: a new field must leave keys of recipes without it alone."""
+    monkeypatch.setattr(identity, "data_sha256", lambda _data: "d")
+    monkeypatch.setattr(identity, "TRAINING_VERSION", 1)
+    keys = [training_key(tiny_recipe(kind), {})[:12] for kind in ("heatmap", "rle")]
+    assert keys == ["fba038c7dd66", "52403fca400b"]

@@ -16,6 +16,7 @@ from posebench.running.trained.places import (
     with_places,
     without_places,
 )
+from posebench.running.workload import data_requests
 from posebench.suites.settling import settled
 from posebench.suites.suite import Suite, load_suite
 
@@ -61,6 +62,13 @@ def test_a_folder_elsewhere(suite: Suite, tmp_path: Path) -> None:
     check_roots(["people", "more"], [suite])
     with pytest.raises(UsageError, match="people"):
         check_roots(["peple"], [suite])
+
+
+def test_results_call_data_by_their_label_wherever_they_lie(suite: Suite, tmp_path: Path) -> None:
+    moved = with_places(without_places(suite), tmp_path, {"people": tmp_path / "elsewhere"})
+    for each in (suite, moved):
+        called = [request.called for request in data_requests(each, tmp_path, None)]
+        assert called == ["synthetic", "people", "more", "third"]
 
 
 @pytest.mark.parametrize("written", ["", "[]", '{"people": 3}', '{"people": {"folder": 3}}'])

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from posebench.errors import UsageError, nearest
+from posebench.judging.pairs.cells import BUDGET, USUAL_BUDGET
 from posebench.reporting.figures.drawing import Drawing, Panel
 from posebench.reporting.figures.marks import log_axis
 from posebench.reporting.figures.style import PAPER, SOFT, LegendEntry, Looks
@@ -23,12 +24,15 @@ from posebench.results.numbers import NUMBERS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# What a label that is missing means.
+_UNSAID = {BUDGET: USUAL_BUDGET}
 _PANEL = ("dataset", "boxes", "flip")
 _SINGLE: dict[str, Any] = {
     "marker": "o",
     "markersize": 2.4,
     "markerfacecolor": PAPER,
     "linestyle": "none",
+    "zorder": 3,  # on the mean's mark, which would hide it
 }
 _HEIGHT, _COLUMNS = 2.2, 2
 # Texts that stand for a number: a plain one, a factor such as 1.5x, an input size.
@@ -102,10 +106,13 @@ def _legend(
     panels: Iterable[Sequence[Line]], looks: Looks, request: MeansRequest
 ) -> tuple[LegendEntry, ...]:
     names = list(looks.paradigms)
-    entries = list(looks.legend(names))
-    if "paradigm" in request.by:
-        # The names say it.
-        entries = [replace(each, label=name) for each, name in zip(entries, names, strict=True)]
+    # The paradigm is left out where names say it, and of a line that is of several.
+    entries = [
+        replace(each, label=name)
+        if "paradigm" in request.by or looks.paradigms[name] is None
+        else each
+        for each, name in zip(looks.legend(names), names, strict=True)
+    ]
     if any(len(point.singles) > 1 for lines in panels for line in lines for point in line.points):
         single = {**_SINGLE, "color": SOFT}
         entries.append(LegendEntry(f"one value of {request.over}", single))
@@ -135,7 +142,9 @@ def _lines(sources: Sequence[Source], request: MeansRequest, measure: Measure) -
     values: dict[str, dict[str, list[float | None]]] = {}
     paradigms: dict[str, set[str | None]] = {}
     for source in sources:
-        result, label = source.stored.result, _label(texts_of(source, request.by))
+        texts = texts_of(source, request.by)
+        said = (text or _UNSAID.get(name, "") for name, text in zip(request.by, texts, strict=True))
+        result, label = source.stored.result, _label(tuple(said))
         points = values.setdefault(label, {})
         points.setdefault(source.fields[request.x], []).append(measure.of(result))
         paradigms.setdefault(label, set()).add(result.checkpoint.paradigm)

@@ -20,12 +20,8 @@ from posebench.results.cell import Protocol
 from posebench.results.store import Run, StoredCell
 from posebench.running.trained.places import with_places
 from posebench.running.workload import data_requests
-from posebench.scoring.evaluate import ScoringOptions, select_results
-from posebench.scoring.matching.detections import (
-    Detections,
-    detections_from_results,
-    no_detections,
-)
+from posebench.scoring.evaluate import ScoringOptions, select
+from posebench.scoring.matching.detections import Detections
 from posebench.scoring.matching.oks import Pairs
 from posebench.scoring.matching.pairing import all_pairs
 from posebench.scoring.matching.truth import GroundTruth, ground_truth
@@ -165,10 +161,7 @@ def scored_detections(
     protocol = cell.result.protocol
     scoring = {field.name: getattr(protocol, field.name) for field in fields(ScoringOptions)}
     options = record_from_mapping(ScoringOptions, scoring, where=cell.id)
-    rows, joints = select_results(dataset, predictions, options), len(dataset.keypoints)
-    detections = detections_from_results(rows, joints) if rows else no_detections(joints)
-    assert detections is not None, "select_results refuses what is not finite"
-    return detections
+    return select(dataset, predictions, options).columns().of(dataset.category.id)
 
 
 def most_similar(

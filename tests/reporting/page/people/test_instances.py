@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from animal_problems import animal_problem
 from report_runs import small_real_run
+from small_store import result
+from whole_body_problems import in_val_scale
 
+from posebench.datasets.coco import PoseDataset, ground_truth_instances
+from posebench.prediction.predictions import Predictions
 from posebench.reporting.page.pairs import matched_pairs, protocol_groups, shown_pairs
 from posebench.reporting.page.people.gallery import chosen_instances
 from posebench.reporting.page.people.instances import (
@@ -16,8 +21,9 @@ from posebench.reporting.page.people.instances import (
     load_run_data,
     most_similar,
     pair_instances,
+    scored_detections,
 )
-from posebench.results.store import read_run
+from posebench.results.store import StoredCell, read_run
 from posebench.scoring.matching.oks import Pairs
 
 
@@ -83,3 +89,33 @@ def test_of_a_persons_instances_the_most_similar_one_stays() -> None:
     persons = np.array([2, -1, 0, 2, 0, 2])
     oks = np.array([0.3, 0.9, 0.1, 0.8, 0.1, 0.8])
     assert np.flatnonzero(best_of_each(persons, oks)).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("data", ["one category", "all categories", "whole body"])
+def test_what_was_scored_is_found_whatever_its_category(data: str, tmp_path: Path) -> None:
+    animals = animal_problem(tmp_path, 3).dataset
+    dataset = {
+        "one category": animals.categories[-1],
+        "all categories": animals,
+        "whole body": in_val_scale(2).dataset,
+    }[data]
+    assert dataset.category.id != 1 or data == "whole body"
+    predictions = truth_as_predictions(dataset)
+    cell = StoredCell("cell", result(rescoring="bbox", nms="none"))
+    found = scored_detections(cell, dataset, predictions)
+    assert found.image_ids.tolist() == predictions.image_ids.tolist()
+    assert found.keypoints == pytest.approx(predictions.keypoints, abs=1e-4)
+
+
+def truth_as_predictions(dataset: PoseDataset) -> Predictions:
+    people = ground_truth_instances(dataset)
+    assert people.keypoints is not None
+    return Predictions(
+        image_ids=np.array([dataset.images[index].id for index in people.image_index]),
+        ids=people.ids,
+        keypoints=people.keypoints[..., :2],
+        keypoint_scores=np.ones(people.keypoints.shape[:2], dtype=np.float32),
+        bbox_xyxy=people.bbox_xyxy,
+        bbox_scores=people.bbox_scores,
+        areas=np.ones(len(people), dtype=np.float32),
+    )
