@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import TypeVar, cast
 
 import numpy as np
@@ -202,6 +203,7 @@ class _Running:
             size = self.run.network.input_size
             failure = CheckpointError(f"The network failed at {size}: {said}")
             failure.__cause__ = error
+        clear_frames(error.__traceback__)  # they hold crops and outputs on the device
         self.failure = self.failure or failure
 
     def _predict(self, batch: CropBatch) -> None:
@@ -227,10 +229,7 @@ class _Running:
                 self._writer = self._writer or RawWriter(
                     run.raw, instance_arrays(self._dataset, self._instances)
                 )
-                together = (
-                    rows,
-                    self._writer.keep(rows, cast("HostOutputs", outputs)),
-                )
+                together = rows, self._writer.keep(rows, cast("HostOutputs", outputs))
         if together is not None:
             self._decode(*together)
 
