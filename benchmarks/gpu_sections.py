@@ -198,7 +198,7 @@ def workers_and_images(bench: Bench) -> Iterator[str]:
 
 def precisions(bench: Bench) -> Iterator[str]:
     """Yield how far each precision moves keypoints from those of the CPU in fp32."""
-    small = replace(bench, data=(bench.data[0], first(bench.data[1], 256)))
+    small = replace(bench, data=(bench.data[0], first(bench.data[1], 128)))
     yield "| network | precision | median, pixels | 99 % | largest |"
     yield "| --- | --- | --- | --- | --- |"
     for name in bench.extent.nets:

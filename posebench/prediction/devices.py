@@ -105,16 +105,11 @@ def allowing_tf32(allowed: bool) -> Iterator[None]:
     """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
-    allow_tf32(allowed)
+    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
     try:
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
-
-
-def allow_tf32(allowed: bool) -> None:
-    """Do as `allowing_tf32` for as long as the process runs."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
 
 
 def room_for_crops(device: torch.device) -> int | None:

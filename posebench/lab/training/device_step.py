@@ -23,7 +23,7 @@ from posebench.lab.training.steps import Shapes, Step, encoded
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction.device_crops import MARGIN, sample_places, sampled_crops
-from posebench.prediction.devices import allow_tf32
+from posebench.prediction.devices import allowing_tf32
 from posebench.suites.recipe import Recipe
 
 # Steps of a size before it is recorded: libraries choose and prepare their kernels in them.
@@ -88,7 +88,8 @@ class DeviceStep:
         if recorded is None:
             recorded = self._recorded[plan.size] = _Recorded(arrays, self._learner.device)
         recorded.fill(arrays)
-        return recorded.run(lambda inputs: self._step(inputs, plan.size))
+        with allowing_tf32(False):
+            return recorded.run(lambda inputs: self._step(inputs, plan.size))
 
     def _step(self, arrays: tuple[Tensor, ...], size: InputSize) -> Tensor:
         *targets, weight = arrays[4:]
@@ -97,9 +98,8 @@ class DeviceStep:
 
 def device_step(recipe: Recipe, store: SceneStore, learner: Learner, shapes: Shapes) -> Step:
     """Return the step that cuts crops and learns on the learner's device."""
-    # The same seed gives the same weights on one machine, and float32 is not TF32.
+    # The same seed gives the same weights on one machine.
     torch.backends.cudnn.deterministic = True
-    allow_tf32(False)
     scenes = DeviceScenes(store, recipe.model.crop, learner.device)
     return DeviceStep(recipe, scenes, learner, shapes)
 

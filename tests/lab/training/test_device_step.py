@@ -89,11 +89,18 @@ def test_a_graph_is_recorded_on_the_gpu_of_its_training(monkeypatch):
     assert gpus.device == torch.device("cuda:0")
 
 
-def test_float32_is_float32_in_training(store):
+def test_float32_is_float32_in_training(store, monkeypatch):
+    seen, learn = [], Learner.learn
+
+    def noted(*arguments):
+        seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
+        return learn(*arguments)
+
+    monkeypatch.setattr(Learner, "learn", noted)
     with allowing_tf32(True):
-        losses_of(device_step, tiny_recipe("heatmap", 1), store)
-        assert not torch.backends.cudnn.allow_tf32
-        assert not torch.backends.cuda.matmul.allow_tf32
+        losses_of(device_step, tiny_recipe("heatmap", 4), store)
+        assert torch.backends.cudnn.allow_tf32
+    assert set(seen) == {(False, False)}
 
 
 @pytest.mark.parametrize("device", [GPU])
