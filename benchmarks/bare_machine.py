@@ -1,4 +1,4 @@
-"""Stand-ins for orjson and pydantic on a machine that has torch but not these.
+"""Stand-ins for lazy_loader, orjson and pydantic on a machine that has torch but not these.
 
 They do what building networks and predicting needs of them, and no more: records are made without
 being checked. Commands of posebench need the packages themselves.
@@ -6,16 +6,19 @@ being checked. Commands of posebench need the packages themselves.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import importlib
 import importlib.util
 import json
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-STOOD_IN = ("orjson", "pydantic")
+STOOD_IN = ("lazy_loader", "orjson", "pydantic")
 
 
 def stand_in() -> tuple[str, ...]:
@@ -63,6 +66,30 @@ def _made(kind: Any, value: Any) -> Any:
     return value
 
 
+def attach_stub(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], Any], Any]:
+    """Return what a package needs to import, when they are asked for, the names in its stub."""
+    tree = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
+    homes = {
+        name.name: f"{package}.{node.module}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for name in node.names
+    }
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return get, lambda: sorted(homes), sorted(homes)
+
+
+def _lazy_loader() -> types.ModuleType:
+    module = types.ModuleType("lazy_loader")
+    module.attach_stub = attach_stub  # type: ignore[attr-defined]
+    return module
+
+
 def _orjson() -> types.ModuleType:
     module = types.ModuleType("orjson")
     module.loads = json.loads  # type: ignore[attr-defined]
@@ -77,4 +104,4 @@ def _pydantic() -> types.ModuleType:
     return module
 
 
-_MAKERS = {"orjson": _orjson, "pydantic": _pydantic}
+_MAKERS = {"lazy_loader": _lazy_loader, "orjson": _orjson, "pydantic": _pydantic}

@@ -3,12 +3,14 @@
     python benchmarks/gpu.py                          # writes the page
     python benchmarks/gpu.py --device cpu --quick --out -
 
-It needs torch, numpy and OpenCV. Where orjson and pydantic are missing, stand-ins take their place;
-the whole command and the embedded networks are then left out, and the page says so. (To have
-them: `pip install --target DIR orjson pydantic pycocotools xtcocotools pyyaml`, and DIR in
-PYTHONPATH.)
-Networks have seeded weights, images are generated. Sections that the time does not suffice for are
-named at the end.
+It needs torch, numpy and OpenCV. Where lazy_loader, orjson and pydantic are missing, stand-ins
+take their place; the whole command and the embedded networks are then left out, and the page says
+so. (To have them: `pip install --target DIR lazy_loader orjson pydantic pycocotools xtcocotools
+pyyaml`, and DIR in PYTHONPATH.)
+
+Networks have seeded weights, images are generated. The page is written line by line, so that a run
+that is cut off leaves what it has measured. A part that fails says why, and the others go on;
+sections that the time does not suffice for are named at the end.
 """
 
 from __future__ import annotations
@@ -16,71 +18,50 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bare_machine import is_there, stand_in
 
+BEGAN = time.monotonic()
 HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1]))
 MISSING = stand_in()
 
 import torch  # noqa: E402
 from generated_images import HEIGHT, WIDTH, write_images  # noqa: E402
-from gpu_networks import NETS, TINY, network_run  # noqa: E402
-from measuring import RESULTS, add_page_options, run_json, write_page  # noqa: E402
+from gpu_networks import NETS, TINY  # noqa: E402
+from gpu_sections import (  # noqa: E402
+    Bench,
+    Extent,
+    compiled,
+    end_to_end,
+    networks_alone,
+    precisions,
+    reason,
+    workers_and_images,
+)
+from measuring import RESULTS, add_page_options, page_text, run_json  # noqa: E402
 
 from posebench.datasets.coco import ImageRecord, Instances, PoseDataset  # noqa: E402
 from posebench.datasets.keypoints import COCO  # noqa: E402
-from posebench.prediction.devices import device_text, peak_memory, synchronise  # noqa: E402
-from posebench.prediction.engines.batch_probe import probed_batch  # noqa: E402
-from posebench.prediction.engines.cuda_graphs import recorded, seconds_of  # noqa: E402
-from posebench.prediction.execution import Parallelism  # noqa: E402
-from posebench.prediction.flip import predict_outputs  # noqa: E402
-from posebench.prediction.predict import NetworkRun, Outcome, predict  # noqa: E402
+from posebench.prediction.devices import device_text, peak_memory  # noqa: E402
 
 PAGE = RESULTS / "gpu.md"
-SECONDS = 350.0
-TARGET = 0.9
+SECONDS = 330.0
+TESTS_SECONDS = 90.0
 MARKER = "COMMAND "
 Lines = list[str]
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How much is measured: files and images that repeat them, boxes of each, batches, rounds."""
-
-    nets: tuple[str, ...]
-    files: int
-    images: int
-    boxes: int
-    batches: tuple[int, ...]
-    workers: tuple[int, ...]
-    compiles: bool = True
-
-
 WHOLE = Extent(NETS, 400, 2500, 20, (64, 256), (4, 8, 16))
 QUICK = Extent(TINY, 2, 4, 3, (2,), (1,), compiles=False)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all sections share."""
-
-    device: torch.device
-    extent: Extent
-    data: tuple[PoseDataset, Instances]
-
-    @property
-    def on_gpu(self) -> bool:
-        """Whether there is a GPU to measure."""
-        return self.device.type == "cuda"
 
 
 def generate(folder: Path, extent: Extent) -> tuple[PoseDataset, Instances]:
@@ -104,147 +85,6 @@ def generate(folder: Path, extent: Extent) -> tuple[PoseDataset, Instances]:
         bbox_scores=np.ones(count, dtype=np.float32),
     )
     return dataset, instances
-
-
-def networks_alone(bench: Bench) -> Iterator[str]:
-    """Yield crops per second of networks alone, started one by one and as CUDA graphs."""
-    yield "| network, bf16 | batch | eager, crops/s | CUDA graph, crops/s | equal |"
-    yield "| --- | --- | --- | --- | --- |"
-    for name in bench.extent.nets:
-        run = network_run(name, "bf16", bench.device)
-        network = run.network.network
-        plain = getattr(getattr(network, "run", network), "plain", network)
-        sides = run.network.input_size.height, run.network.input_size.width
-        for batch in bench.extent.batches:
-            crops = torch.randn(batch, 3, *sides, device=bench.device)
-            crops = crops.contiguous(memory_format=torch.channels_last)
-            with torch.inference_mode():
-                eager = f"{batch / seconds_of(plain, crops):.0f}"
-                graph, equal = "–", "–"
-                if bench.on_gpu:
-                    try:
-                        replay = recorded(plain, crops)
-                        graph = f"{batch / seconds_of(replay, crops):.0f}"
-                        pairs = zip(plain(crops), replay(crops), strict=True)
-                        equal = "yes" if all(torch.equal(*pair) for pair in pairs) else "**no**"
-                    except RuntimeError as error:
-                        graph = str(error).partition("\n")[0]
-            yield f"| {name} | {batch} | {eager} | {graph} | {equal} |"
-
-
-def evaluated(bench: Bench, run: NetworkRun, parallelism: Parallelism) -> tuple[Outcome, float]:
-    """Predict all instances once, and return the outcome and the seconds."""
-    start = time.perf_counter()
-    found = predict({"": run}, *bench.data, parallelism=parallelism, progress=lambda _done: None)
-    synchronise(bench.device)
-    ((outcome,),) = [own.values() for own in found.values()]
-    return outcome, time.perf_counter() - start
-
-
-def default_parallelism(bench: Bench, run: NetworkRun) -> tuple[Parallelism, float]:
-    """Return the settings that `posebench eval` takes, and the seconds that the trial took."""
-    from posebench.prediction.execution import Resources
-    from posebench.running.resources import share_out
-
-    parallelism, _ = share_out(Resources(), str(bench.device))
-    start = time.perf_counter()
-    if bench.on_gpu:
-        batch = probed_batch([(run.network, run.flip_test)], bench.device)
-        parallelism = replace(parallelism, batch_size=batch)
-    return parallelism, time.perf_counter() - start
-
-
-def end_to_end(bench: Bench) -> Iterator[str]:
-    """Yield instances per second of whole evaluations beside those of the network alone."""
-    count = len(bench.data[1])
-    yield f"{count} boxes on {bench.extent.images} images, flip test, default settings."
-    yield ""
-    yield "| network | precision | batch | trial, s | inst/s | network alone | share | target |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for name in bench.extent.nets:
-        for precision in ("fp32", "bf16"):
-            run = network_run(name, precision, bench.device)
-            parallelism, trial = default_parallelism(bench, run)
-            evaluated(bench, run, parallelism)  # libraries choose their kernels
-            outcome, seconds = evaluated(bench, run, parallelism)
-            if outcome.failure is not None:
-                yield f"| {name} | {precision} | – | – | {outcome.failure.message} | – | – | – |"
-                continue
-            alone = alone_rate(bench, run, parallelism.batch_size)
-            share = count / seconds / alone
-            reached = "yes" if share >= TARGET else "**no**"
-            yield (
-                f"| {name} | {precision} | {parallelism.batch_size} | {trial:.1f} | "
-                f"{count / seconds:.0f} | {alone:.0f} | {share:.0%} | {reached} |"
-            )
-
-
-def alone_rate(bench: Bench, run: NetworkRun, batch: int) -> float:
-    """Return instances per second of the network alone, flip test included."""
-    sides = run.network.input_size.height, run.network.input_size.width
-    crops = torch.randn(batch, 3, *sides, device=bench.device)
-    crops = crops.contiguous(memory_format=torch.channels_last)
-
-    def forward(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return predict_outputs(run.network, x, run.flip_test, apart=run.network.flips_apart)
-
-    with torch.inference_mode():
-        for _ in range(3):  # a graph is recorded
-            forward(crops)
-        return batch / seconds_of(forward, crops)
-
-
-def workers_and_images(bench: Bench) -> Iterator[str]:
-    """Yield what threads that decode and cut are worth, without and with the network."""
-    name = bench.extent.nets[0]
-    run = network_run(name, "bf16", bench.device)
-    parallelism, _ = default_parallelism(bench, run)
-    yield f"| workers | {name}, inst/s | Python's share of one core |"
-    yield "| --- | --- | --- |"
-    for workers in bench.extent.workers:
-        start = time.process_time()
-        _, seconds = evaluated(bench, run, replace(parallelism, workers=workers))
-        cores = (time.process_time() - start) / seconds
-        yield f"| {workers} | {len(bench.data[1]) / seconds:.0f} | {cores:.1f} cores busy |"
-
-
-def precisions(bench: Bench) -> Iterator[str]:
-    """Yield how far each precision moves keypoints from those of the CPU in fp32."""
-    dataset, every = bench.data
-    few = slice(0, 256)
-    instances = Instances(
-        every.image_index[few], every.ids[few], every.bbox_xyxy[few], every.bbox_scores[few]
-    )
-    small = replace(bench, data=(dataset, instances))
-    yield "| network | precision | median, pixels | 99 % | largest |"
-    yield "| --- | --- | --- | --- | --- |"
-    for name in bench.extent.nets:
-        wanted, _ = evaluated(small, network_run(name, "fp32", torch.device("cpu")), Parallelism(8))
-        for precision in ("fp32", "tf32", "bf16", "fp16") if bench.on_gpu else ("fp32", "bf16"):
-            found, _ = evaluated(small, network_run(name, precision, bench.device), Parallelism(64))
-            if found.failure is not None or found.predictions is None:
-                yield f"| {name} | {precision} | {found.failure} | – | – |"
-                continue
-            assert wanted.predictions is not None
-            steps = found.predictions.keypoints - wanted.predictions.keypoints
-            moved = np.linalg.norm(steps, axis=-1)
-            said = [f"{each:.2g}" for each in (*np.quantile(moved, (0.5, 0.99)), moved.max())]
-            yield f"| {name} | {precision} | {' | '.join(said)} |"
-
-
-def compiled(bench: Bench) -> Iterator[str]:
-    """Yield what torch.compile makes of the first network."""
-    name = bench.extent.nets[0]
-    if not bench.extent.compiles:
-        yield "Not tried: it takes minutes."
-        return
-    try:
-        start = time.perf_counter()
-        run = network_run(name, "bf16", bench.device, engine="compile")
-        rate = alone_rate(bench, run, bench.extent.batches[-1])
-        yield f"{name}, bf16: {time.perf_counter() - start:.0f} s to compile, {rate:.0f} inst/s."
-    except Exception as error:  # a failure is what is measured
-        yield f"{name}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def whole_command(bench: Bench) -> Iterator[str]:
@@ -288,45 +128,91 @@ def run_command(words: Sequence[str]) -> None:
     print(MARKER + json.dumps({"out": printed.getvalue(), "code": code}))
 
 
+def marked_tests(bench: Bench) -> Iterator[str]:
+    """Yield how the tests end that need a GPU."""
+    missing = [*MISSING, *(name for name in ("pytest", "yaml") if not is_there(name))]
+    if missing or not bench.on_gpu:
+        yield f"Not run: {', '.join(missing) or 'no GPU'} missing."
+        return
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=HERE.parents[1],
+            capture_output=True,
+            text=True,
+            timeout=TESTS_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        yield f"`pytest -m gpu` was stopped after {TESTS_SECONDS:.0f} s."
+        return
+    yield from ("```text", *done.stdout.splitlines()[-12:], "```")
+
+
 SECTIONS: dict[str, Callable[[Bench], Iterator[str]]] = {
     "Networks alone": networks_alone,
     "Whole evaluations": end_to_end,
     "Threads that read and cut": workers_and_images,
     "Precisions, against the CPU in fp32": precisions,
-    "torch.compile": compiled,
     "Commands, on embedded networks": whole_command,
+    "torch.compile": compiled,
+    "Tests": marked_tests,
 }
 
 
-def measure_page(bench: Bench, seconds: float) -> Lines:
-    """Measure section by section as long as there is time, and return the lines of the page."""
-    start, lines = time.monotonic(), ["# On a GPU", ""]
-    left = []
+class Page:
+    """The page so far, in a file that is complete after every line; `-` stands for none."""
+
+    def __init__(self, bench: Bench, out: str) -> None:
+        self._bench, self._out = bench, out
+        self._lines: Lines = ["# On a GPU", ""]
+        self.left: Lines = []
+
+    def add(self, *lines: str) -> None:
+        """Add lines, show them, and write the file."""
+        self._lines += lines
+        print(*lines, sep="\n", flush=True)
+        if self._out != "-":
+            Path(self._out).write_text(page_text([*self._lines, "", *self._end()]), "utf-8")
+
+    def finish(self) -> None:
+        """Add the end."""
+        self.add("", *self._end())
+
+    def _end(self) -> Lines:
+        bench, taken = self._bench, time.monotonic() - BEGAN
+        memory = (peak_memory(bench.device) or 0) / 2**30
+        gpus = torch.cuda.device_count() if bench.on_gpu else 0
+        return [
+            f"{device_text(bench.device)}, {gpus} GPUs (one is used), torch {torch.__version__}, "
+            f"Python {platform.python_version()}; {taken:.0f} s; at most {memory:.1f} GiB of a GPU "
+            "were held.",
+            *([f"Not measured: {', '.join(self.left)}."] if self.left else []),
+            *([f"Stand-ins for {', '.join(MISSING)}."] if MISSING else []),
+            "",
+            "Repeat: `python benchmarks/gpu.py --help`.",
+        ]
+
+
+def measure_page(bench: Bench, seconds: float, page: Page) -> None:
+    """Measure section by section as long as there is time, and keep what is measured."""
+    page.left = list(SECTIONS)
     for name, section in SECTIONS.items():
-        if time.monotonic() - start > seconds:
-            left.append(name)
-            continue
-        print(f"{time.monotonic() - start:.0f} s: {name}", file=sys.stderr, flush=True)
-        lines += [f"## {name}", ""]
-        for line in section(bench):
-            lines.append(line)
-            print(line, file=sys.stderr, flush=True)
-            if time.monotonic() - start > seconds:
-                lines += ["", "The time ran out here."]
-                break
-        lines.append("")
-    taken = time.monotonic() - start
-    memory = (peak_memory(bench.device) or 0) / 2**30
-    gpus = torch.cuda.device_count() if bench.on_gpu else 0
-    lines += [
-        f"{device_text(bench.device)}, {gpus} GPUs (one is used), torch {torch.__version__}, "
-        f"Python {platform.python_version()}; {taken:.0f} s; at most {memory:.1f} GiB of a GPU.",
-        *([f"No time was left for: {', '.join(left)}."] if left else []),
-        *([f"Stand-ins for {', '.join(MISSING)}."] if MISSING else []),
-        "",
-        "Repeat: `python benchmarks/gpu.py --help`.",
-    ]
-    return lines
+        if time.monotonic() - BEGAN > seconds:
+            break
+        page.add(f"## {name}", "")
+        try:
+            for line in section(bench):
+                page.add(line)
+                if time.monotonic() - BEGAN > seconds:
+                    page.add("", "The time ran out here.")
+                    break
+        except Exception as error:
+            page.add("", f"This section {reason(error)}")
+        page.left.remove(name)
+        page.add("")
+    page.finish()
 
 
 def main() -> None:
@@ -344,9 +230,8 @@ def main() -> None:
     device = check_device(options.device)
     extent = QUICK if options.quick else WHOLE
     with tempfile.TemporaryDirectory() as folder:
-        data = generate(Path(folder), extent)
-        lines = measure_page(Bench(device, extent, data), options.seconds)
-    write_page(lines, options.out)
+        bench = Bench(device, extent, generate(Path(folder), extent))
+        measure_page(bench, options.seconds, Page(bench, options.out))
 
 
 if __name__ == "__main__":

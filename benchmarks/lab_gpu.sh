@@ -13,6 +13,13 @@
 #   MINUTES  15: then it stops as on Ctrl-C; a training goes on from its last evaluation
 #   POSEBENCH  posebench: the command, such as "python -m posebench"
 #
+# A machine that has torch and OpenCV alone lacks packages that commands need. Without a network,
+# bring them along: `pip install --no-deps --target DIR` where there is one, of each package that
+# pyproject.toml depends on and that is missing there (filelock, jinja2, lazy-loader, matplotlib,
+# orjson, pandas, platformdirs, pycocotools, pydantic, pyyaml, rich, safetensors, typer, and what they
+# need), and start this with PYTHONPATH=.:DIR and POSEBENCH="python -m posebench". A rehearsal
+# without a GPU: DEVICE=cpu SCALE=tiny JOBS=1 SUITE=lab/gau.
+#
 # At scale medium all suites together train 304 checkpoints for each data set, 144 million crops. One
 # H200 learns 17 000 (one training at a time) to 40 000 crops a second (the most that was measured,
 # with larger batches), so that this is one to two and a half hours for each. A quarter of an hour

@@ -161,10 +161,14 @@ def median_and_range(values: Sequence[float], form: str = ".1f") -> str:
 
 def write_page(lines: Sequence[str], out: str) -> None:
     """Print a page, and write it to the file `out`, unless that is `-`."""
-    page = re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, ""]))
-    print(page)
+    print(page_text(lines))
     if out != "-":
-        Path(out).write_text(page, encoding="utf-8")
+        Path(out).write_text(page_text(lines), encoding="utf-8")
+
+
+def page_text(lines: Sequence[str]) -> str:
+    """Return a page's text, without empty lines that follow one another."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, ""]))
 
 
 def add_page_options(parser: argparse.ArgumentParser, page: Path) -> None:

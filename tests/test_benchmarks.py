@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 from lab_suites import lab_suite
 
@@ -251,16 +252,45 @@ gpu.main()
 @pytest.mark.slow
 @pytest.mark.parametrize("bare", [True, False])
 def test_the_gpu_is_measured_on_a_bare_machine_too(tmp_path: Path, bare: bool) -> None:
-    packages = ["orjson", "pydantic", "pycocotools", "xtcocotools", "yaml", "safetensors", "onnx"]
+    packages = [
+        *("lazy_loader", "orjson", "pydantic", "pycocotools", "xtcocotools", "yaml"),
+        *("safetensors", "onnx", "platformdirs", "typer", "rich", "pandas", "matplotlib", "jinja2"),
+    ]
     page = tmp_path / "gpu.md"
     code = BARE.format(packages=packages if bare else [], folder=str(FOLDER), page=str(page))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     text = page.read_text(encoding="utf-8")
     assert "| tiny | fp32 | 8 |" in text and "| tiny | bf16 | 8 |" in text
-    assert ("Stand-ins for orjson, pydantic." in text) == bare
-    assert ("Not measured: orjson, pydantic, pycocotools missing." in text) == bare
+    assert ("Stand-ins for lazy_loader, orjson, pydantic." in text) == bare
+    assert ("Not measured: lazy_loader, orjson, pydantic, pycocotools missing." in text) == bare
     assert ("`posebench eval`" in text and "exit code 0" in text) == (not bare)
+
+
+def test_the_gpus_page_keeps_what_was_measured_before_a_failure_and_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gpu
+
+    def fails(_bench: object) -> Iterator[str]:
+        yield "| first |"
+        raise RuntimeError("CUDA out of memory.\nmore")
+
+    def ends(_bench: object) -> Iterator[str]:
+        yield "| second |"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu, "SECTIONS", {"A": fails, "B": ends, "C": ends})
+    bench: Any = SimpleNamespace(device=torch.device("cpu"), on_gpu=False)
+    path = tmp_path / "gpu.md"
+    with pytest.raises(KeyboardInterrupt):
+        gpu.measure_page(bench, 1e9, gpu.Page(bench, str(path)))
+    text = path.read_text(encoding="utf-8")
+    assert "| first |" in text and "| second |" in text
+    assert "This section **failed**: RuntimeError: CUDA out of memory.\n" in text
+    assert "Not measured: B, C." in text
+    gpu.measure_page(bench, -1.0, gpu.Page(bench, str(path)))
+    assert "Not measured: A, B, C." in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

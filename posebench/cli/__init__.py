@@ -23,6 +23,7 @@ from posebench.cli.evaluate import evaluate_command
 from posebench.cli.examples import help_of
 from posebench.cli.explain import explain_command
 from posebench.cli.export import export_command
+from posebench.cli.garbage import seldom_searched
 from posebench.cli.inspect import inspect_command
 from posebench.cli.merge import merge_command
 from posebench.cli.plot import plot_command
@@ -104,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         # Taken out, so that it may stand before or behind the command.
         # Started as a module too, it goes by the name that its completion is installed for.
-        app([each for each in given if each != "--debug"], prog_name="posebench")
+        with seldom_searched():
+            app([each for each in given if each != "--debug"], prog_name="posebench")
     except (PosebenchError, OSError) as error:
         _show_error(error, debug)
         sys.exit(EXIT_INPUT_ERROR)

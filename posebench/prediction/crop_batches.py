@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -32,7 +32,7 @@ from posebench.prediction.device_crops import (
     resample_crops,
     warp_crops,
 )
-from posebench.prediction.devices import Uploader
+from posebench.prediction.devices import Uploader, room_for_crops
 from posebench.prediction.execution import CALIBRATION_CROPS, Parallelism
 from posebench.prediction.geometry import boxes_to_center_scale, crop_matrices
 
@@ -216,10 +216,19 @@ def crop_batches(
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="crops")
     try:
-        most = max(_AHEAD, _CROPS_AHEAD // batch_size)
-        yield _ahead(pool, prepared, batches, min(workers + _AHEAD, most))
+        depth = min(workers + _AHEAD, _most_ahead(batch_size, requests, room_for_crops(device)))
+        yield _ahead(pool, prepared, batches, depth)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _most_ahead(batch_size: int, requests: Sequence[CropRequest], room: int | None) -> int:
+    """Return how many batches of such crops may wait, in `room` bytes if that is known."""
+    most = max(_AHEAD, _CROPS_AHEAD // batch_size)
+    if room is None:
+        return most
+    values = sum(3 * each.input_size.height * each.input_size.width for each in requests)
+    return max(_AHEAD, min(most, room // max(4 * batch_size * values, 1)))
 
 
 def _ahead(
@@ -249,12 +258,16 @@ def first_crops(
     They are for the ranges of int8, and to see whether a faster network answers the same. Raises
     `DataError` for an image that cannot be read.
     """
-    crops: list[NDArray[np.float32]] = []
+    rows = image_order(instances)[:count]
+    first = replace(
+        instances,
+        image_index=instances.image_index[rows],
+        ids=instances.ids[rows],
+        bbox_xyxy=instances.bbox_xyxy[rows],
+        bbox_scores=instances.bbox_scores[rows],
+        keypoints=None,
+    )
     with crop_batches(
-        dataset, instances, Parallelism(), requests=[], device=torch.device("cpu")
+        dataset, first, Parallelism(), requests=[], device=torch.device("cpu")
     ) as batches:
-        for make in batches:
-            crops.append(make().inputs(request)[0].numpy())
-            if sum(map(len, crops)) >= count:
-                break
-    return np.concatenate(crops)[:count]
+        return np.concatenate([make().inputs(request)[0].numpy() for make in batches])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +76,9 @@ class Uploader:
         self.device = device
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
-            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            # Torch hands out the same few streams again and again, by priority: one of the usual
+            # priority may be the one that a CUDA graph is being recorded on.
+            self._stream = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
 
     def pixels(self, count: int) -> Tensor:
         """Return black pixels (count, 3) uint8 in the computer's memory, to fill and to upload.
@@ -92,13 +96,28 @@ class Uploader:
             return Uploaded(arrived, self._stream.record_event())
 
 
-def allow_tf32(allowed: bool) -> None:
+@contextmanager
+def allowing_tf32(allowed: bool) -> Iterator[None]:
     """Let GPUs round the factors of float32 products and convolutions to 10 bits, or not.
 
-    Torch's own default allows it for convolutions alone.
+    Torch's own default allows it for convolutions alone. All threads share the switch, and it is
+    as before after the block.
     """
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    torch.backends.cudnn.allow_tf32 = allowed
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def room_for_crops(device: torch.device) -> int | None:
+    """Return the bytes of a GPU that crops made ahead may take, None where there is no limit.
+
+    They are a quarter of what is free: the rest is the networks'.
+    """
+    return torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else None
 
 
 def synchronise(device: torch.device) -> None:

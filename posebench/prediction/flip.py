@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -62,15 +63,23 @@ def flip_average(
     return rules.of_mean(mean, spec)
 
 
+@lru_cache(maxsize=64)
+def _on_device(order: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return indices as a tensor, made once because making it waits for all work of a GPU."""
+    with torch.inference_mode(False):
+        return torch.tensor(order, device=device)
+
+
 def _heatmaps_flipped_back(outputs: Outputs, spec: ModelSpec, _width: int) -> Outputs:
     """Return maps of one channel per keypoint, or of three, the second of which is an x offset.
 
     If the spec says so, they shift right by one column, keeping column 0. Mirrored maps are one
     pixel off when stride-2 layers align at the left.
     """
-    order = list(spec.keypoints.flip_indices)
+    order = _on_device(spec.keypoints.flip_indices, outputs[0].device)
     heatmaps = outputs[0].flip(-1)
-    heatmaps = heatmaps.reshape(len(heatmaps), len(order), -1, *heatmaps.shape[2:])[:, order]
+    heatmaps = heatmaps.reshape(len(heatmaps), len(order), -1, *heatmaps.shape[2:])
+    heatmaps = heatmaps.index_select(1, order)
     if heatmaps.shape[2] == OFFSET_CHANNELS:
         heatmaps = torch.stack((heatmaps[:, :, 0], -heatmaps[:, :, 1], heatmaps[:, :, 2]), 2)
     heatmaps = heatmaps.flatten(1, 2)
@@ -81,8 +90,8 @@ def _heatmaps_flipped_back(outputs: Outputs, spec: ModelSpec, _width: int) -> Ou
 
 def _bins_flipped_back(outputs: Outputs, spec: ModelSpec, _width: int) -> Outputs:
     """Return `(simcc_x, simcc_y)`, x shifted left by one bin where the spec says so."""
-    order = list(spec.keypoints.flip_indices)
-    simcc_x, simcc_y = (output[:, order] for output in outputs)
+    order = _on_device(spec.keypoints.flip_indices, outputs[0].device)
+    simcc_x, simcc_y = (output.index_select(1, order) for output in outputs)
     simcc_x = simcc_x.flip(-1)
     if spec.flip.shift_simcc:
         simcc_x = torch.cat((simcc_x[..., 1:], simcc_x[..., -1:]), dim=-1)
@@ -91,7 +100,8 @@ def _bins_flipped_back(outputs: Outputs, spec: ModelSpec, _width: int) -> Output
 
 def _coordinates_flipped_back(outputs: Outputs, spec: ModelSpec, width: int) -> Outputs:
     """Return coordinates with x counted from the other side, and deviations as they are."""
-    values = outputs[0][:, list(spec.keypoints.flip_indices)]
+    order = _on_device(spec.keypoints.flip_indices, outputs[0].device)
+    values = outputs[0].index_select(1, order)
     x = 1.0 - values[..., :1]
     if spec.flip.shift_coords:
         x = x - 1.0 / width

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import TypeVar, cast
 
 import numpy as np
@@ -201,6 +202,7 @@ class _Running:
             size = self.run.network.input_size
             failure = CheckpointError(f"The network failed at {size}: {first_line(error)}")
             failure.__cause__ = error
+        clear_frames(error.__traceback__)  # they hold crops and outputs on the device
         self.failure = self.failure or failure
 
     def _predict(self, batch: CropBatch) -> None:
@@ -226,10 +228,7 @@ class _Running:
                 self._writer = self._writer or RawWriter(
                     run.raw, instance_arrays(self._dataset, self._instances)
                 )
-                together = (
-                    rows,
-                    self._writer.keep(rows, cast("HostOutputs", outputs)),
-                )
+                together = rows, self._writer.keep(rows, cast("HostOutputs", outputs))
         if together is not None:
             self._decode(*together)
 

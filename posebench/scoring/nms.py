@@ -39,7 +39,9 @@ def _oks(
     areas: NDArray[Any],
     sigmas: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    squared = ((keypoints[others] - keypoints[ones]) ** 2).sum(axis=2)
+    offsets = keypoints[others] - keypoints[ones]
+    offsets *= offsets
+    squared = offsets[..., 0] + offsets[..., 1]  # a sum along an axis of two takes twice as long
     area = (areas[ones] + areas[others]) / 2 + np.spacing(1)
     distance = squared / (sigmas * 2) ** 2 / area[:, None] / 2
     similarity: NDArray[np.float32] = np.exp(-distance).mean(axis=1).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ from documented_commands import unknown_words
 from small_run import posebench
 
 import posebench as package
-from posebench.cli import app
+from posebench.cli import app, main
 from posebench.cli.examples import EXAMPLES, Group
 
 HEAVY = ("torch", "pandas", "numpy", "cv2", "pycocotools", "onnxruntime", "matplotlib")
@@ -174,3 +175,13 @@ def test_numbers_that_would_never_end_are_refused(
     done = run(*arguments)
     assert done.code == 2 and re.search(said, done.err)
     assert "Traceback" not in done.err
+
+
+def test_a_command_is_seldom_interrupted_by_searches_for_garbage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, running = gc.get_threshold(), list[tuple[int, int, int]]()
+    monkeypatch.setattr("posebench.cli.app", lambda *_, **__: running.append(gc.get_threshold()))
+    main(["zoo"])
+    assert running[0][0] > 10 * before[0]
+    assert gc.get_threshold() == before

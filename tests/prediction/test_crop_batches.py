@@ -177,6 +177,16 @@ def test_workers_are_a_bounded_number_of_batches_ahead(
     assert len(begun) < len(many) / 2
 
 
+def test_crops_that_wait_take_a_part_of_a_gpus_memory() -> None:
+    one = 4 * 3 * PLAIN.input_size.height * PLAIN.input_size.width
+    assert module._most_ahead(64, [PLAIN], None) == 64
+    assert module._most_ahead(64, [PLAIN], 64 * one * 10) == 10
+    both = [PLAIN, replace(PLAIN, input_size=PLAIN.input_size.scaled(2))]
+    assert module._most_ahead(64, both, 64 * one * 10) == 2
+    assert module._most_ahead(64, [PLAIN], 0) == 2  # fewer would let the GPU wait
+    assert module._most_ahead(64, [], 2**30) == 64
+
+
 def test_images_are_dropped_after_their_last_batch(people: Path) -> None:
     dataset, instances = load(people)
     index = np.sort(instances.image_index)

@@ -91,7 +91,7 @@ def test_an_upload_to_a_gpu_is_pinned_and_marked_on_its_own_stream(monkeypatch):
     calls: list[tuple[Any, ...]] = []
 
     class Stream:
-        def __init__(self, device):
+        def __init__(self, device, priority):
             self.device = device
 
         def record_event(self):

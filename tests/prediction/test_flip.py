@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
+from small_run import small_model
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from posebench.datasets.keypoints import KeypointSet
 from posebench.networks.codecs import Codec, HeatmapCodec, RegressionCodec, SimccCodec
@@ -109,6 +111,25 @@ def test_predict_outputs_of_a_network_that_knows_no_names(kind: str) -> None:
         shifting = replace(spec, flip=FlipSpec(shift_heatmap=True))
         (shifted,) = predict_outputs(Echo(shifting), crop, flip_test=True)
         assert torch.equal(shifted, (crop + heatmaps_of([3, 5, 2])) / 2)
+
+
+class _Host(TorchDispatchMode):
+    """Refuses what makes the host wait for a GPU, such as indices that lie in its own memory."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        waits = "aten.index.Tensor", "aten.lift_fresh.default", "aten._local_scalar_dense.default"
+        assert str(func) not in waits, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("paradigm", get_args(Paradigm))
+def test_a_flip_test_waits_for_no_batch(paradigm: str) -> None:
+    model = small_model(paradigm)
+    with torch.inference_mode():
+        expected = predict_outputs(model, crops := torch.rand(2, 3, 64, 48), flip_test=True)
+        with _Host():
+            found = predict_outputs(model, crops, flip_test=True)
+    assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
 
 
 def test_offsets_of_a_mirrored_person_point_the_other_way_in_x() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
+import weakref
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,25 @@ def test_a_cell_that_fails_leaves_the_others_alone(
         (alone,) = run([cell], data, 4)
         assert outcome.predictions is not None and alone.predictions is not None
         np.testing.assert_array_equal(outcome.predictions.keypoints, alone.predictions.keypoints)
+
+
+def test_a_failure_holds_no_crops(people: Path) -> None:
+    crops: list[weakref.ref[torch.Tensor]] = []
+
+    @dataclass(frozen=True)
+    class Failing:
+        network: Any
+        spec: Any
+
+        def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            crops.append(weakref.ref(x))
+            raise RuntimeError("CUDA out of memory.")
+
+    cell = cell_of("heatmap")
+    network: Any = Failing(cell.network.network, cell.network.spec)
+    (outcome,) = run([replace(cell, network=replace(cell.network, network=network))], load(people))
+    assert "out of memory" in str(outcome.failure) and crops
+    assert all(each() is None for each in crops)
 
 
 def test_a_network_and_a_decoder_that_fail_in_the_middle_leave_every_other_in_its_place(

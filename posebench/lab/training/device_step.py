@@ -23,6 +23,7 @@ from posebench.lab.training.steps import Shapes, Step, encoded
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction.device_crops import MARGIN, sample_places, sampled_crops
+from posebench.prediction.devices import allowing_tf32
 from posebench.suites.recipe import Recipe
 
 # Steps of a size before it is recorded: libraries choose and prepare their kernels in them.
@@ -87,7 +88,8 @@ class DeviceStep:
         if recorded is None:
             recorded = self._recorded[plan.size] = _Recorded(arrays, self._learner.device)
         recorded.fill(arrays)
-        return recorded.run(lambda inputs: self._step(inputs, plan.size))
+        with allowing_tf32(False):
+            return recorded.run(lambda inputs: self._step(inputs, plan.size))
 
     def _step(self, arrays: tuple[Tensor, ...], size: InputSize) -> Tensor:
         *targets, weight = arrays[4:]
@@ -109,6 +111,9 @@ class _Recorded:
         self._inputs = tuple(torch.from_numpy(array).to(device, copy=True) for array in arrays)
         self._device = device
         self._graph: torch.cuda.CUDAGraph | None = None
+        # One for warming up and recording, on this GPU: torch's own belongs to the GPU that
+        # recorded first, and memory that was used on one stream does not serve another.
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._loss = torch.zeros((), device=device)
         self._done = 0
 
@@ -121,22 +126,26 @@ class _Recorded:
 
     def run(self, step: Callable[[tuple[Tensor, ...]], Tensor]) -> Tensor:
         """Take the step, by its graph if there is one; return a copy of the loss."""
-        if self._device.type != "cuda":
+        if self._stream is None:
             return step(self._inputs)
         if self._graph is None and self._done < WARM_UP:
             self._done += 1
-            return self._beside(step)
+            return self._beside(self._stream, step)
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            with (
+                torch.cuda.device(self._device),
+                torch.cuda.graph(self._graph, stream=self._stream),
+            ):
                 self._loss = step(self._inputs)
         self._graph.replay()
         return self._loss.clone()
 
-    def _beside(self, step: Callable[[tuple[Tensor, ...]], Tensor]) -> Tensor:
-        """Take the step on a stream of its own, as recording will."""
+    def _beside(
+        self, stream: torch.cuda.Stream, step: Callable[[tuple[Tensor, ...]], Tensor]
+    ) -> Tensor:
+        """Take the step on another stream, as recording will."""
         current = torch.cuda.current_stream(self._device)
-        stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             loss = step(self._inputs)

@@ -12,7 +12,7 @@ from posebench.checkpoints.graphs.exported import ExportedNetwork
 from posebench.errors import UnsupportedExecutionError
 from posebench.networks.model import Network, PoseModel
 from posebench.networks.policies import CellNetwork
-from posebench.prediction.devices import allow_tf32, check_device
+from posebench.prediction.devices import allowing_tf32, check_device
 from posebench.prediction.engines.compiled import compile_network
 from posebench.prediction.engines.cuda_graphs import LAUNCHING, CudaNetwork, GraphedRuns
 from posebench.prediction.engines.onnxruntime_engine import onnxruntime_network
@@ -112,8 +112,7 @@ def execute(
     ready: Network = TorchNetwork(network, device, layout, dtype)
     tf32 = execution.precision == "tf32"
     if engine == "compile":
-        with LAUNCHING:
-            allow_tf32(tf32)
+        with LAUNCHING, allowing_tf32(tf32):
             ready = compile_network(
                 ready, size, batch_size=parallelism.batch_size, device=execution.device
             )

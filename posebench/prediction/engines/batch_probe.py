@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from posebench.networks.policies import CellNetwork
-from posebench.prediction.devices import synchronise
+from posebench.prediction.devices import room_for_crops, synchronise
 from posebench.prediction.engines.cuda_graphs import forget_graphs
 from posebench.prediction.flip import predict_outputs
 
@@ -50,6 +50,8 @@ def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.dev
     A network that fails at the smallest size does not count: its cell fails by itself later.
     """
     left = list(networks)
+    # The run needs memory beside the networks, for crops that wait and answers not yet decoded.
+    beside = torch.empty(room_for_crops(device) or 0, dtype=torch.uint8, device=device)
 
     def rate(size: int) -> float:
         total = 0.0
@@ -67,6 +69,7 @@ def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.dev
     try:
         return fastest_batch(rate)
     finally:
+        del beside
         if device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from posebench.networks.model import Network
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
-from posebench.prediction.devices import allow_tf32, synchronise
+from posebench.prediction.devices import allowing_tf32, synchronise
 
 _log = logging.getLogger(__name__)
 # The switch of TF32 and the memory of a graph are shared by all threads: one starts work at a time.
@@ -61,8 +61,7 @@ class CudaNetwork:
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
         """Map normalised crops (N, 3, H, W), float32, to float32 outputs on the device."""
-        with LAUNCHING:
-            allow_tf32(self.tf32)
+        with LAUNCHING, allowing_tf32(self.tf32):
             return self.run(x.to(self.device))
 
 
@@ -70,6 +69,7 @@ def forget_graphs(network: Network) -> None:
     """Let go of a network's graphs, if it has any."""
     if isinstance(network, CudaNetwork) and isinstance(network.run, GraphedRuns):
         with LAUNCHING:
+            synchronise(network.device)  # a graph that still runs must not go
             network.run.forget()
 
 
@@ -130,18 +130,17 @@ def recorded(run: Run, x: Tensor) -> Run:
     crops = torch.empty_like(x).copy_(x)
     current, beside = torch.cuda.current_stream(device), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     beside.wait_stream(current)
-    with torch.cuda.stream(beside):
+    graph = torch.cuda.CUDAGraph()
+    # The outer block leaves the stream again whatever happens: torch's own does not where recording
+    # fails, and the thread would go on beside the stream that its crops are made on.
+    with torch.cuda.device(device), torch.cuda.stream(beside):
         for _ in range(_WARM_UP):
             run(crops)
+        # Torch's own stream for it belongs to the GPU that recorded first. Other threads may ask
+        # for memory and copy images meanwhile.
+        with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
+            outputs = run(crops)
     current.wait_stream(beside)
-    graph = torch.cuda.CUDAGraph()
-    # Torch's own stream for it belongs to the GPU that recorded first. Other threads may ask for
-    # memory and copy images meanwhile.
-    with (
-        torch.cuda.device(device),
-        torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"),
-    ):
-        outputs = run(crops)
 
     def replay(x: Tensor) -> tuple[Tensor, ...]:
         crops.copy_(x)

@@ -7,16 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fake_gpus import FakeGpus
 from tiny_runs import rendered_store, run, tiny_recipe
 
 from posebench.lab.training import loop
 from posebench.lab.training.batches import cut_batch
-from posebench.lab.training.device_step import DeviceScenes, device_step
+from posebench.lab.training.device_step import WARM_UP, DeviceScenes, _Recorded, device_step
 from posebench.lab.training.learning import Learner
 from posebench.lab.training.plans import batch_plans
 from posebench.lab.training.state import new_state
 from posebench.lab.training.steps import host_step, output_shapes
 from posebench.networks.spec import CropSpec
+from posebench.prediction.devices import allowing_tf32
 
 GPU = pytest.param("cuda", marks=pytest.mark.gpu)
 
@@ -65,6 +67,40 @@ def test_steps_learn_the_same(store, paradigm, device):
     np.testing.assert_allclose(found, expected, rtol=0.01 if device == "cpu" else 0.05)
     for name, value in weights.items():
         assert float((others[name] - value).abs().max()) < 0.05 * float(value.abs().max() + 1), name
+
+
+def test_a_graph_is_recorded_on_the_gpu_of_its_training(monkeypatch):
+    gpus, ran_on = FakeGpus(monkeypatch), []
+    second = torch.device("cuda:1")
+    recorded = _Recorded((np.zeros(2, np.float32),), torch.device("cpu"))
+    recorded._device, recorded._stream = second, torch.cuda.Stream(second)
+
+    def step(inputs):
+        ran_on.append((gpus.streams[second], gpus.recording))
+        return inputs[0].sum()
+
+    for _ in range(WARM_UP + 2):
+        recorded.run(step)
+    ((device, stream),) = gpus.recordings
+    assert device == stream.device == second
+    # What was warmed up on a stream is recorded on it, so that its memory serves again.
+    assert ran_on == [(stream, None)] * WARM_UP + [(stream, stream)]
+    assert gpus.replays == 2
+    assert gpus.device == torch.device("cuda:0")
+
+
+def test_float32_is_float32_in_training(store, monkeypatch):
+    seen, learn = [], Learner.learn
+
+    def noted(*arguments):
+        seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
+        return learn(*arguments)
+
+    monkeypatch.setattr(Learner, "learn", noted)
+    with allowing_tf32(True):
+        losses_of(device_step, tiny_recipe("heatmap", 4), store)
+        assert torch.backends.cudnn.allow_tf32
+    assert set(seen) == {(False, False)}
 
 
 @pytest.mark.parametrize("device", [GPU])

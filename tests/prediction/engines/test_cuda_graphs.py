@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from fake_gpus import FakeGpus, FakeStream
 from small_run import SIZE, small_model
 
 from posebench.errors import CheckpointError, UnsupportedExecutionError
 from posebench.networks.policies import apply_policy
-from posebench.prediction.devices import allow_tf32
+from posebench.prediction.devices import Uploader, allowing_tf32
 from posebench.prediction.engines import check_execution
 from posebench.prediction.engines.batch_probe import fastest_batch, probed_batch
 from posebench.prediction.engines.cuda_graphs import (
@@ -21,6 +22,7 @@ from posebench.prediction.engines.cuda_graphs import (
     GraphedRuns,
     Run,
     forget_graphs,
+    recorded,
 )
 from posebench.prediction.execution import Execution
 
@@ -127,6 +129,51 @@ def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture)
     assert "operation not permitted when stream is capturing" in caplog.text
 
 
+class OnGpu(torch.Tensor):
+    """Crops that say they are on the second GPU."""
+
+    device = torch.device("cuda:1")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_recording_leaves_the_thread_where_it_was(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus = FakeGpus(monkeypatch)
+    gpus.fails = fails
+    before, streams = gpus.device, dict(gpus.streams)
+    ran_on: list[tuple[FakeStream, bool]] = []
+
+    def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ran_on.append((gpus.streams[x.device], gpus.recording is not None))
+        return double(x)
+
+    if fails:
+        with pytest.raises(RuntimeError, match="during capture"):
+            recorded(run, crops(2).as_subclass(OnGpu))
+    else:
+        replay = recorded(run, crops(2).as_subclass(OnGpu))
+        first = replay(crops(2).as_subclass(OnGpu))
+        assert gpus.replays == 1
+        # The next replay overwrites the graph's own answers, not these.
+        assert first[0].data_ptr() != replay(crops(2).as_subclass(OnGpu))[0].data_ptr()
+    assert (gpus.device, gpus.streams) == (before, streams)
+    ((device, beside),) = gpus.recordings
+    assert device == beside.device == torch.device("cuda:1")
+    assert ran_on == [(beside, False)] * 3 + [(beside, True)]
+    assert beside.waited_for == [streams[device]]
+    assert streams[device].waited_for == ([] if fails else [beside])
+
+
+def test_uploads_never_share_a_stream_with_a_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = FakeGpus(monkeypatch)
+    recorded(double, crops(2).as_subclass(OnGpu))
+    uploading = Uploader(torch.device("cuda:1"))._stream
+    assert uploading is not None and uploading.device == torch.device("cuda:1")
+    # Torch has a few streams of each priority, and hands them out in turn.
+    assert uploading.priority != gpus.recordings[0][1].priority
+
+
 def test_graphs_are_few_and_can_be_forgotten() -> None:
     gpu, model = Gpu(), small_model("heatmap")
     runs = gpu.runs()
@@ -139,28 +186,27 @@ def test_graphs_are_few_and_can_be_forgotten() -> None:
     assert [shape[0] for shape in gpu.recorded] == [1, 2, 3, 4, 7]
 
 
-@pytest.fixture
-def tf32() -> Iterator[None]:
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    yield
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+def switches() -> tuple[bool, bool]:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 
 
-@pytest.mark.usefixtures("tf32")
 def test_networks_of_both_precisions_set_their_own_while_they_start() -> None:
     seen: list[tuple[bool, bool]] = []
 
     def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        found = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-        seen.append(found)
+        seen.append(switches())
         return (x,)
 
     model: Any = small_model("heatmap")
-    allow_tf32(True)
+    before = switches()
     exact, rounded = (CudaNetwork(model, CPU, each, run) for each in (False, True))
     for network in (exact, rounded, exact):
         network(crops(1))
     assert seen == [(False, False), (True, True), (False, False)]
+    assert switches() == before
+    with pytest.raises(ZeroDivisionError), allowing_tf32(not before[0]):
+        _ = 1 / 0
+    assert switches() == before
     assert (exact.spec, exact.stride, exact.fixed_size) == (model.spec, model.stride, None)
 
 
@@ -231,6 +277,32 @@ def test_a_network_that_fails_does_not_count_and_memory_ends_the_trials(
     networks: Any = [("a", True), ("b", False)]
     assert probed_batch(networks, CPU) == chosen
     assert seen == tried
+
+
+def test_memory_for_waiting_crops_is_held_while_sizes_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held: list[torch.Tensor] = []
+    counts: list[int] = []
+    make = torch.empty
+
+    def noted(*arguments: Any, **options: Any) -> torch.Tensor:
+        held.append(make(*arguments, **options))
+        return held[-1]
+
+    def seconds(*_: Any) -> float:
+        counts.append(sys.getrefcount(held[0]))
+        return 1.0
+
+    module = "posebench.prediction.engines.batch_probe"
+    monkeypatch.setattr(f"{module}.room_for_crops", lambda _: 1000)
+    monkeypatch.setattr(f"{module}._seconds", seconds)
+    monkeypatch.setattr(torch, "empty", noted)
+    networks: Any = [("a", True)]
+    assert probed_batch(networks, CPU) == 64
+    counts.append(sys.getrefcount(held[0]))
+    assert counts == [3, 2]  # the list and the call, and what holds it meanwhile
+    assert [each.nbytes for each in held] == [1000]
 
 
 def test_networks_are_tried_together_with_their_flip_tests(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,9 +98,8 @@ def test_a_cell_keeps_its_predictions_and_says_which_batch_sizes_fail(place: Ben
 
 
 def test_every_batch_size_may_have_a_cuda_graph(
-    place: BenchPlace, monkeypatch: pytest.MonkeyPatch
+    place: BenchPlace,
 ) -> None:
-    monkeypatch.setattr("posebench.prediction.engines.cuda_graphs.allow_tf32", lambda _: None)
     recorded: list[int] = []
 
     def record(run: Run, x: Tensor) -> Run:
