@@ -115,7 +115,12 @@ def test_a_key_outlives_fields_that_recipes_get(monkeypatch: pytest.MonkeyPatch)
 
 def test_data_are_hashed_once_for_all_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[TrainingData] = []
-    monkeypatch.setattr(identity, "data_sha256", lambda data: asked.append(data) or "d")
+
+    def hashed(data: TrainingData) -> str:
+        asked.append(data)
+        return "d"
+
+    monkeypatch.setattr(identity, "data_sha256", hashed)
     data = TrainingDataEntry("synthetic")
     trainings = [Training(f"s{n}", replace(RECIPE, seed=n), data, {}) for n in range(3)]
     assert len({*training_keys(tuple(trainings)).values()}) == 3
