@@ -82,8 +82,8 @@ def only_category(categories: Sequence[Category], place: object) -> Category:
     names = [str(category) for category in categories[:8]] + ["…"] * (len(categories) > 8)
     raise UsageError(
         f"{place} has keypoints of {len(categories)} categories: {', '.join(names)}.",
-        hint="Name one with --category NAME or --category ID (posebench score takes all); suites and "
-        "recipes have `category`.",
+        hint="Name one with --category NAME or --category ID (posebench score takes all); suites "
+        "and recipes have `category`.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,20 @@ def training_keys(trainings: tuple[Training, ...]) -> dict[str, str]:
     Raises `PosebenchError` for data and checkpoints that are not there.
     """
     keys: dict[str, str] = {}
+    hashed = cache(data_sha256)  # once for all, and anew each time that keys are asked for
     for training in trainings:  # each after those that it takes weights from
         sources = {section: keys[name] for section, name in training.sources.items()}
-        keys[training.name] = training_key(training.recipe, sources)
+        recipe = training.recipe
+        keys[training.name] = training_key(recipe, sources, hashed(recipe.data))
     return keys
 
 
-def training_key(recipe: Recipe, sources: Mapping[str, str]) -> str:
+def training_key(recipe: Recipe, sources: Mapping[str, str], data: str | None = None) -> str:
     """Return the SHA-256 of everything that decides the weights.
 
     `sources` are the keys of the trainings that give `initialise` and `distillation` their weights;
-    others are hashed. Values that are a recipe's defaults do not count, so that a key outlives a
-    field that is added to recipes.
+    others are hashed. `data` is the hash of the recipe's data, made here by default. Values that
+    are a recipe's defaults do not count, so that a key outlives a field that is added to recipes.
     """
     stated = {name: value for name, value in _stated(recipe).items() if name not in _NAMES}
     weights = {}
@@ -51,7 +54,7 @@ def training_key(recipe: Recipe, sources: Mapping[str, str]) -> str:
     return content_key(
         {
             "recipe": stated,
-            "data": data_sha256(recipe.data),
+            "data": data or data_sha256(recipe.data),
             "weights": weights,
             "training": TRAINING_VERSION,
         }

@@ -17,9 +17,11 @@ from posebench.files.records import mapping_from_record
 from posebench.lab.training import TRAINING_VERSION
 from posebench.networks.spec import CropSpec
 from posebench.running.trained import identity
-from posebench.running.trained.identity import data_sha256, training_key
+from posebench.running.trained.identity import data_sha256, training_key, training_keys
+from posebench.suites.arms import Training
 from posebench.suites.recipe import Initialisation
-from posebench.suites.training_data import FolderData, RenderedData
+from posebench.suites.trained import TrainingDataEntry
+from posebench.suites.training_data import FolderData, RenderedData, TrainingData
 
 RECIPE = tiny_recipe("heatmap")
 
@@ -109,3 +111,17 @@ def test_a_key_outlives_fields_that_recipes_get(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(identity, "TRAINING_VERSION", 1)
     keys = [training_key(tiny_recipe(kind), {})[:12] for kind in ("heatmap", "rle")]
     assert keys == ["fba038c7dd66", "52403fca400b"]
+
+
+def test_data_are_hashed_once_for_all_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[TrainingData] = []
+
+    def hashed(data: TrainingData) -> str:
+        asked.append(data)
+        return "d"
+
+    monkeypatch.setattr(identity, "data_sha256", hashed)
+    data = TrainingDataEntry("synthetic")
+    trainings = [Training(f"s{n}", replace(RECIPE, seed=n), data, {}) for n in range(3)]
+    assert len({*training_keys(tuple(trainings)).values()}) == 3
+    assert asked == [RECIPE.data]
