@@ -107,6 +107,14 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
+def forget_frames(error: BaseException) -> None:
+    """Let go of where an error and those behind it were raised: frames hold what they worked on."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a sentence that names the nearest valid name and lists all of them."""
     import difflib

@@ -7,12 +7,12 @@ kept, it does not run at all.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from traceback import clear_frames
 from typing import TypeVar, cast
 
 import numpy as np
@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from posebench.datasets.coco import Instances, PoseDataset
-from posebench.errors import CheckpointError, PosebenchError, first_line
+from posebench.errors import CheckpointError, PosebenchError, first_line, forget_frames
 from posebench.networks.codecs import Codec, Decoder
 from posebench.networks.policies import CellNetwork
 from posebench.networks.sizes import InputSize
@@ -42,6 +42,7 @@ from posebench.prediction.kept.predictions import CachedFile
 from posebench.prediction.lanes import run_in_lanes
 from posebench.prediction.predictions import Predictions
 
+_log = logging.getLogger(__name__)
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -196,13 +197,14 @@ class _Running:
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Keep an error as the failure, unless there is one already."""
+        """Keep an error as the failure, unless there is one already; log where, for `--debug`."""
+        _log.debug("A network failed", exc_info=error)
+        forget_frames(error)  # they hold crops and outputs on the device
         failure = error if isinstance(error, PosebenchError) else None
         if failure is None:
             size = self.run.network.input_size
             failure = CheckpointError(f"The network failed at {size}: {first_line(error)}")
             failure.__cause__ = error
-        clear_frames(error.__traceback__)  # they hold crops and outputs on the device
         self.failure = self.failure or failure
 
     def _predict(self, batch: CropBatch) -> None:

@@ -27,7 +27,7 @@ from posebench.networks.policies import CellNetwork, Policy, apply_policy
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction import crop_batches as crops_module
-from posebench.prediction.crop_batches import image_order
+from posebench.prediction.crop_batches import CropBatch, image_order
 from posebench.prediction.crops import crop_image, cut_crops, normalise
 from posebench.prediction.decoding import WaitingOutputs
 from posebench.prediction.device_crops import UploadedImages, normalise_tensor
@@ -246,8 +246,17 @@ def test_a_cell_that_fails_leaves_the_others_alone(
         np.testing.assert_array_equal(outcome.predictions.keypoints, alone.predictions.keypoints)
 
 
-def test_a_failure_holds_no_crops(people: Path) -> None:
+@pytest.mark.parametrize("flip", [True, False])
+def test_a_failure_holds_no_crops(
+    people: Path, monkeypatch: pytest.MonkeyPatch, flip: bool
+) -> None:
     crops: list[weakref.ref[torch.Tensor]] = []
+    cut = CropBatch.inputs
+
+    def inputs(self: CropBatch, request: Any) -> tuple[torch.Tensor, float]:
+        made = cut(self, request)
+        crops.append(weakref.ref(made[0]))
+        return made
 
     @dataclass(frozen=True)
     class Failing:
@@ -255,10 +264,10 @@ def test_a_failure_holds_no_crops(people: Path) -> None:
         spec: Any
 
         def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            crops.append(weakref.ref(x))
             raise RuntimeError("CUDA out of memory.")
 
-    cell = cell_of("heatmap")
+    monkeypatch.setattr(CropBatch, "inputs", inputs)
+    cell = cell_of("heatmap", flip_test=flip)
     network: Any = Failing(cell.network.network, cell.network.spec)
     (outcome,) = run([replace(cell, network=replace(cell.network, network=network))], load(people))
     assert "out of memory" in str(outcome.failure) and crops
