@@ -136,11 +136,8 @@ def _best_by(pair: CellPair) -> str:
         return "The best two of one seed, data and budget"
     if bool(one) != bool(other):
         return f"The best trained here and the best of the others, by {metric}"
-    return f"The two of the {_best(metric)} {metric}"
-
-
-def _best(metric: str) -> str:
-    return "lowest" if number_named(metric).better == "lower" else "highest"
+    word = "lowest" if number_named(metric).better == "lower" else "highest"
+    return f"The two of the {word} {metric}"
 
 
 def _rows(
