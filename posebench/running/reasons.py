@@ -7,6 +7,7 @@ import logging
 from posebench.errors import PosebenchError, in_one_line
 
 _log = logging.getLogger(__name__)
+_DEBUG = "--debug shows where"
 
 
 def reason_of(error: Exception, what: str) -> str:
@@ -14,7 +15,10 @@ def reason_of(error: Exception, what: str) -> str:
     _log.debug("%s failed", what, exc_info=error)
     if isinstance(error, PosebenchError):
         return in_one_line(error)
-    if isinstance(error, OSError):  # of the system, such as a full disk
-        place = "" if error.filename is None else f"{error.filename} cannot be used: "
-        return f"{place}{error.strerror or in_one_line(error)}"
-    return f"internal error, {type(error).__name__}: {in_one_line(error)} (--debug shows where)"
+    kind, said = type(error).__name__, in_one_line(error)
+    if isinstance(error, OSError):
+        said = error.strerror or said or kind
+        if error.filename is not None:
+            return f"{error.filename} cannot be used: {said}"
+        return f"{said} ({_DEBUG})"  # of the system, such as a full disk or a lost connection
+    return f"internal error, {f'{kind}: {said}' if said else kind} ({_DEBUG})"

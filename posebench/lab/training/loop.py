@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from posebench.lab.training.device_step import device_step
 from posebench.lab.training.folder_scenes import training_scenes
 from posebench.lab.training.learning import Learner
 from posebench.lab.training.plans import batch_plans
-from posebench.lab.training.provenance import costs, identity, origins
+from posebench.lab.training.provenance import costs, identity, origins, scored_on
 from posebench.lab.training.scenes import SceneStore
 from posebench.lab.training.sized import reestimate_batchnorm
 from posebench.lab.training.starting_points import Teacher
@@ -38,11 +39,15 @@ from posebench.networks.sizes import InputSize
 from posebench.prediction.devices import check_device
 from posebench.suites.recipe import Recipe
 
+_log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 Evaluate = Callable[[PoseModel], dict[str, float]]
 # To be raised whenever a recipe no longer gives the weights that it gave: what was trained before
-# is trained again. A test fails if losses move and this does not.
+# is trained again. tests/lab/training/test_version.py fails if the losses of its recipes move, in
+# fp32 on the CPU, and this does not.
 TRAINING_VERSION = 1
+# What a point of a curve holds besides what `evaluate` said.
+_NO_METRICS = ("samples", "loss", "validation")
 # Losses that a GPU computes before they are looked at: looking waits for it.
 _UNSEEN = 64
 
@@ -66,8 +71,9 @@ def train(
     """Train `recipe` and write `<name>.safetensors` and `<name>.curve.json` to `out`.
 
     A checkpoint `<name>@<size>.safetensors` follows for each of the recipe's `test_sizes`.
-    `evaluate` scores the averaged weights, `recipe.evaluations` times in all. A run that was
-    stopped goes on from its last evaluation when called again with the same recipe, and ends with
+    `evaluate` scores the averaged weights, `recipe.evaluations` times in all; beside each score on
+    a folder stands the split. A run that was stopped goes on from its last evaluation when called
+    again with the same recipe, and ends with
     the same weights. Raises `TrainingError` if the loss is no longer finite, if the model cannot
     run at one of its sizes, or if the state in `out` cannot be continued.
     """
@@ -98,6 +104,8 @@ class _Run:
         teacher = None if recipe.distillation is None else Teacher(recipe, device)
         self.origins = origins(asked, self.store, self.state.initial, teacher)
         self.curve: Curve = restore_state(identity(self.origins), self.state, self.saved)
+        self.scored_on = scored_on(recipe)
+        self._warn_of_other_validation()
         shapes = output_shapes(recipe, self.state.model)
         if teacher is not None:
             size, batch = recipe.model.input_size, recipe.optimisation.batch_size
@@ -106,6 +114,18 @@ class _Run:
         learner = Learner(recipe, self.state, teacher)
         make = host_step if device.type == "cpu" else device_step
         self.step: Step = make(recipe, self.store, learner, shapes)
+
+    def _warn_of_other_validation(self) -> None:
+        own = self.scored_on.get("validation")
+        others = {str(point.get("validation", own)) for point in self.curve} - {own}
+        if others:
+            _log.warning(
+                "%s was scored on the split %s before it was stopped, and goes on with %s: its"
+                " curve is of both.",
+                self.recipe.name,
+                ", ".join(sorted(others)),
+                own,
+            )
 
     def learn(self, evaluate: Evaluate, progress: Progress) -> Curve:
         """Take all steps that are left, with the evaluations between them; return the curve."""
@@ -120,7 +140,7 @@ class _Run:
                 loss = losses.mean()
                 clock.stop(state)
                 point = {"samples": state.step * recipe.optimisation.batch_size, "loss": loss}
-                self.curve.append({**point, **evaluate(state.average)})
+                self.curve.append({**point, **self.scored_on, **evaluate(state.average)})
                 self._save()
                 clock = _Clock()
         return self.curve
@@ -149,7 +169,7 @@ class _Run:
             sized: dict[str, Any] = {**provenance, "batchnorm_of": str(size)}
             save_checkpoint(at_sizes[size], reestimate_batchnorm(average, recipe, size), sized)
         self.saved.unlink(missing_ok=True)
-        metrics = {name: curve[-1][name] for name in curve[-1] if name not in ("samples", "loss")}
+        metrics = {name: curve[-1][name] for name in curve[-1] if name not in _NO_METRICS}
         return TrainingOutcome(checkpoint, self.curve_path, metrics, at_sizes)
 
 

@@ -22,7 +22,7 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe as plain data in which files and folders are mere names.
 
     What a folder's keypoints are is left out, since the model's say it, and so is its validation,
-    which moves no weight.
+    which moves no weight: it stands beside the scores (`scored_on`).
     """
     data = recipe.data
     if isinstance(data, FolderData):
@@ -40,6 +40,12 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     if plain["data"].get("category", "") is None:  # as recipes were before they had one
         del plain["data"]["category"]
     return plain
+
+
+def scored_on(recipe: Recipe) -> dict[str, str]:
+    """Return the split of a folder that a model is scored on in training; nothing if rendered."""
+    data = recipe.data
+    return {"validation": data.validation} if isinstance(data, FolderData) else {}
 
 
 def origins(

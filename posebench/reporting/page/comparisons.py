@@ -115,9 +115,11 @@ def _chosen(run: Run, groups: Sequence[ProtocolGroup]) -> Comparison:
         return Comparison(said, _subtracted(run, matched))
     best = two_best(groups)
     if best:
-        names = ", ".join(dict.fromkeys(" and ".join(pair.names) for pair in best))
-        known = " or ".join(dict.fromkeys(_best_of(_metric(pair)) for pair in best))
-        return Comparison(f"The two of the {known}: {names}.", _subtracted(run, best))
+        found: dict[str, dict[str, None]] = {}
+        for pair in best:
+            found.setdefault(_best_by(pair), {})[" and ".join(pair.names)] = None
+        said = " ".join(f"{known}: {', '.join(names)}." for known, names in found.items())
+        return Comparison(said, _subtracted(run, best))
     metric = main_metric(cell.result for cell in run.cells)
     return Comparison(f"There are no two checkpoints with {metric} to compare.")
 
@@ -127,8 +129,15 @@ def _metric(pair: CellPair) -> str:
     return main_metric(cell.result for cell in pair.cells)
 
 
-def _best_of(metric: str) -> str:
-    return f"{'lowest' if number_named(metric).better == 'lower' else 'highest'} {metric}"
+def _best_by(pair: CellPair) -> str:
+    """Return what the two of `two_best` are the best of."""
+    metric, (one, other) = _metric(pair), map(training_of, pair.cells)
+    if one and one == other:
+        return "The best two of one seed, data and budget"
+    if bool(one) != bool(other):
+        return f"The best trained here and the best of the others, by {metric}"
+    word = "lowest" if number_named(metric).better == "lower" else "highest"
+    return f"The two of the {word} {metric}"
 
 
 def _rows(

@@ -118,9 +118,9 @@ def incomparable_pairs(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
 def two_best(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
     """Return the two checkpoints of the highest AP of each protocol, the best one first.
 
-    Each is shown as it was trained if that was measured; of trained arms they are two of one seed,
-    data and budget. If no protocol has two checkpoints, the best of all are returned, which cannot
-    be subtracted.
+    Each is shown as it was trained if that was measured. Two that a suite trained share seed, data
+    and budget; where every pair differs in these, the best two are returned all the same. If no
+    protocol has two checkpoints, the best of all are returned, which cannot be subtracted.
     """
     ranked = [_ranked(group) for group in groups]
     pairs = tuple(
@@ -137,10 +137,15 @@ def two_best(groups: Sequence[ProtocolGroup]) -> tuple[CellPair, ...]:
 
 
 def _best_alike(ranked: Sequence[StoredCell]) -> tuple[StoredCell, StoredCell]:
-    """Return the best two whose trainings share seed, data and budget, else the best two."""
-    pairs = combinations(ranked, 2)
-    alike = (pair for pair in pairs if training_of(pair[0]) == training_of(pair[1]))
-    return next(alike, (ranked[0], ranked[1]))
+    """Return the best two that differ in no seed, data or budget of training, else the best two.
+
+    One that a suite trained may be held against any that it did not train.
+    """
+    for pair in combinations(ranked, 2):
+        one, other = map(training_of, pair)
+        if one == other or not (one and other):
+            return pair
+    return ranked[0], ranked[1]
 
 
 def _ranked(group: ProtocolGroup) -> list[StoredCell]:

@@ -179,19 +179,28 @@ def _part_text(part: OnOneDataSet, unit: Unit) -> str:
 def _chance_texts(verdict: Verdict) -> list[str]:
     """Show what could have been told, and what longer training adds."""
     unit, texts = number_named(verdict.claim.metric).unit, []
-    if verdict.detectable is not None:
+    # What is printed as nothing is left out, such as noise that cannot be told from none: to tell
+    # "0.0" apart is no promise.
+    if verdict.detectable is not None and _is_seen(verdict.detectable.now, unit):
         more = {
             "10 seeds": verdict.detectable.with_10_seeds,
             "endless seeds": verdict.detectable.with_endless_seeds,
         }
-        # Nothing is left where the noise of images cannot be told from none: that is no promise.
-        planned = [f"{name} {unit.text(each)}" for name, each in more.items() if each]
+        planned = [
+            f"{name} {unit.text(each)}"
+            for name, each in more.items()
+            if each is not None and _is_seen(each, unit)
+        ]
         text = f"could tell {unit.text(verdict.detectable.now)} apart"
         texts.append(text + (f" ({', '.join(planned)})" if planned else ""))
     longer = [
         f"longer training adds {unit.signed(gain)} ({name})" for name, gain in verdict.plateau
     ]
     return [*texts, *longer]
+
+
+def _is_seen(value: float, unit: Unit) -> bool:
+    return unit.text(value) != unit.text(0.0)
 
 
 def confounds_text(verdict: Verdict) -> str:

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from tiny_runs import constant_score, silent, tiny_recipe
+from tiny_runs import StoppedError, constant_score, silent, stop_at, tiny_recipe
 
+from posebench.checkpoints import load_checkpoint
 from posebench.datasets.keypoints import KeypointSet
 from posebench.errors import TrainingError, UsageError
 from posebench.lab.training import train
@@ -138,6 +139,25 @@ def test_a_folder_trains_with_its_own_keypoints(folder, paradigm, tmp_path):
     assert set(outcome.metrics) == {"AP", "PCK@0.1"}
     curve = json.loads(outcome.curve.read_text(encoding="utf-8"))
     assert curve["recipe"]["data"] == {"folder": "things", "split": "train", "limit": None}
+    assert [point["validation"] for point in curve["curve"]] == ["val", "val"]
+    assert load_checkpoint(outcome.checkpoint).provenance["final"]["validation"] == "val"
+
+
+def test_scores_name_their_split_and_a_run_that_changes_it_warns(folder, tmp_path, caplog):
+    recipe = recipe_of(folder)
+    with pytest.raises(StoppedError):
+        train(recipe, tmp_path, constant_score, stop_at(3))
+    other = replace(recipe, data=replace(recipe.data, validation="train"))
+    outcome = train(other, tmp_path, constant_score, silent)
+    assert "scored on the split val before it was stopped, and goes on with train" in caplog.text
+    curve = json.loads(outcome.curve.read_text(encoding="utf-8"))["curve"]
+    assert [point["validation"] for point in curve] == ["val", "train"]
+    assert outcome.metrics == {"AP": 0.25}
+    caplog.clear()
+    with pytest.raises(StoppedError):
+        train(other, tmp_path, constant_score, stop_at(3))
+    train(other, tmp_path, constant_score, silent)
+    assert caplog.text == ""
 
 
 def test_no_path_of_this_machine_is_written(folder):

@@ -107,6 +107,29 @@ def test_trained_arms_are_paired_by_seed_and_budget(tmp_path: Path) -> None:
     }
     found = comparison_of(run_folder(tmp_path / "one", alike, labels=labels))
     assert names_of(found) == [("wide-0", "deep-0")]
+    assert found.said.startswith(
+        "The best two of one seed, data and budget: deep-0 and wide-0. Each row is of one training"
+    )
+    # Without two of one seed, those of the highest AP, which the page says.
+    seeds = {name: alike[name] for name in ("wide-0", "wide-1")}
+    found = comparison_of(run_folder(tmp_path / "seeds", seeds, labels=labels))
+    assert found.said.startswith("The two of the highest AP: wide-1 and wide-0. Each row")
+
+
+def test_a_trained_checkpoint_is_held_against_the_best_published_one(tmp_path: Path) -> None:
+    cells, labels = {}, {}
+    for place, (name, ap) in enumerate(
+        (("mine-0", 0.7), ("mine-1", 0.69), ("worse", 0.5), ("better", 0.6))
+    ):
+        made = result(name, ap)
+        facts = replace(made.checkpoint, backbone=f"b{place}", paradigm="heatmap")
+        cells[name] = replace(made, checkpoint=facts)
+        labels[name] = {"arm": "mine", "seed": name[-1]} if "mine" in name else {}
+    found = comparison_of(run_folder(tmp_path, cells, labels=labels))
+    assert names_of(found) == [("better", "mine-0")]
+    assert found.said.startswith(
+        "The best trained here and the best of the others, by AP: mine-0 and better. Each row"
+    )
 
 
 def test_pairs_of_data_without_ap_are_of_its_main_number(tmp_path: Path) -> None:

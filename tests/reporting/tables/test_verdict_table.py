@@ -47,6 +47,10 @@ def test_a_verdict_says_scope_effect_chance_and_sample_in_one_line() -> None:
 def test_no_noise_of_images_promises_nothing_of_endless_seeds() -> None:
     sure = replace(FULL, detectable=Detectable(0.019, 0.012, 0.0))
     assert verdict_line(sure).endswith("could tell 1.9 apart (10 seeds 1.2)")
+    small = replace(FULL, detectable=Detectable(0.019, 0.0002, 0.0002))
+    assert verdict_line(small).endswith("could tell 1.9 apart")
+    smaller = replace(FULL, detectable=Detectable(0.0002, 0.0002, 0.0001))
+    assert "could tell" not in verdict_line(smaller)
 
 
 def test_one_seed_is_a_verdict_on_these_weights() -> None:
