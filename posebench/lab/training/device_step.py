@@ -23,7 +23,6 @@ from posebench.lab.training.steps import Shapes, Step, encoded
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction.device_crops import MARGIN, sample_places, sampled_crops
-from posebench.prediction.devices import allowing_tf32
 from posebench.suites.recipe import Recipe
 
 # Steps of a size before it is recorded: libraries choose and prepare their kernels in them.
@@ -88,8 +87,7 @@ class DeviceStep:
         if recorded is None:
             recorded = self._recorded[plan.size] = _Recorded(arrays, self._learner.device)
         recorded.fill(arrays)
-        with allowing_tf32(False):
-            return recorded.run(lambda inputs: self._step(inputs, plan.size))
+        return recorded.run(lambda inputs: self._step(inputs, plan.size))
 
     def _step(self, arrays: tuple[Tensor, ...], size: InputSize) -> Tensor:
         *targets, weight = arrays[4:]

@@ -17,6 +17,7 @@ from posebench.lab.training.learning import Learner
 from posebench.lab.training.plans import batch_plans
 from posebench.lab.training.state import new_state
 from posebench.lab.training.steps import host_step, output_shapes
+from posebench.networks.model import PoseModel
 from posebench.networks.spec import CropSpec
 from posebench.prediction.devices import allowing_tf32
 
@@ -89,18 +90,27 @@ def test_a_graph_is_recorded_on_the_gpu_of_its_training(monkeypatch):
     assert gpus.device == torch.device("cuda:0")
 
 
-def test_float32_is_float32_in_training(store, monkeypatch):
-    seen, learn = [], Learner.learn
+def test_float32_is_float32_in_training(store, monkeypatch, tmp_path):
+    seen, forward = [], PoseModel.forward
 
     def noted(*arguments):
         seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
-        return learn(*arguments)
+        return forward(*arguments)
 
-    monkeypatch.setattr(Learner, "learn", noted)
+    def evaluate(model):
+        seen.append("evaluation")
+        model(torch.zeros(1, 3, 64, 48))
+        return {"AP": 0.5}
+
+    recipe = replace(tiny_recipe("heatmap", 4), test_sizes=(2.0,))
+    monkeypatch.setattr(PoseModel, "forward", noted)
+    monkeypatch.setattr(loop, "host_step", device_step)
     with allowing_tf32(True):
-        losses_of(device_step, tiny_recipe("heatmap", 4), store)
+        run(monkeypatch, store, recipe, tmp_path, evaluate=evaluate)
         assert torch.backends.cudnn.allow_tf32
-    assert set(seen) == {(False, False)}
+    last = len(seen) - seen[::-1].index("evaluation")
+    assert len(seen) > last + 1  # one more for the evaluation: BatchNorm's statistics
+    assert set(seen) == {"evaluation", (False, False)}
 
 
 @pytest.mark.parametrize("device", [GPU])
