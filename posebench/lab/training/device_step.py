@@ -130,12 +130,16 @@ class _Recorded:
             self._done += 1
             return self._beside(self._stream, step)
         if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
+            graph = torch.cuda.CUDAGraph()
+            # As in `prediction.engines.cuda_graphs.recorded`: the outer block leaves the stream
+            # also where recording fails, and other threads may go on meanwhile.
             with (
                 torch.cuda.device(self._device),
-                torch.cuda.graph(self._graph, stream=self._stream),
+                torch.cuda.stream(self._stream),
+                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
             ):
                 self._loss = step(self._inputs)
+            self._graph = graph
         self._graph.replay()
         return self._loss.clone()
 

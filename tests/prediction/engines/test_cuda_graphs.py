@@ -160,6 +160,7 @@ def test_recording_leaves_the_thread_where_it_was(
     assert (gpus.device, gpus.streams) == (before, streams)
     ((device, beside),) = gpus.recordings
     assert device == beside.device == torch.device("cuda:1")
+    assert gpus.error_modes == {"thread_local"}
     assert ran_on == [(beside, False)] * 3 + [(beside, True)]
     assert beside.waited_for == [streams[device]]
     assert streams[device].waited_for == ([] if fails else [beside])
