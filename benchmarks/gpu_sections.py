@@ -12,6 +12,7 @@ import torch
 from gpu_networks import network_run
 
 from posebench.datasets.coco import Instances, PoseDataset
+from posebench.errors import first_line
 from posebench.prediction.devices import synchronise
 from posebench.prediction.engines.batch_probe import probed_batch
 from posebench.prediction.engines.cuda_graphs import recorded, seconds_of
@@ -66,8 +67,8 @@ def first(instances: Instances, count: int) -> Instances:
 def reason(error: Exception) -> str:
     """Return what a table says of a failure; standard error has all of it."""
     traceback.print_exception(error)
-    message = str(error).strip().partition("\n")[0].replace("|", "/")
-    return f"**failed**: {type(error).__name__}: {message}"
+    kind, said = type(error).__name__, first_line(error).replace("|", "/")
+    return f"**failed**: {kind}" + (f": {said}" if said != kind else "")
 
 
 def networks_alone(bench: Bench) -> Iterator[str]:

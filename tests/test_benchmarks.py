@@ -249,6 +249,16 @@ gpu.main()
 """
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ValueError("a | b\nmore"), "ValueError: a / b"), (RuntimeError(), "RuntimeError")],
+)
+def test_a_table_says_why_a_part_failed(error: Exception, said: str) -> None:
+    import gpu_sections
+
+    assert gpu_sections.reason(error) == f"**failed**: {said}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bare", [True, False])
 def test_the_gpu_is_measured_on_a_bare_machine_too(tmp_path: Path, bare: bool) -> None:

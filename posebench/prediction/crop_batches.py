@@ -223,7 +223,10 @@ def crop_batches(
 
 
 def _most_ahead(batch_size: int, requests: Sequence[CropRequest], room: int | None) -> int:
-    """Return how many batches of such crops may wait, in `room` bytes if that is known."""
+    """Return how many batches of such crops may wait, in `room` bytes if that is known.
+
+    They are never fewer than two, which may take more than the room: the GPU would wait.
+    """
     most = max(_AHEAD, _CROPS_AHEAD // batch_size)
     if room is None:
         return most

@@ -115,9 +115,13 @@ def allowing_tf32(allowed: bool) -> Iterator[None]:
 def room_for_crops(device: torch.device) -> int | None:
     """Return the bytes of a GPU that crops made ahead may take, None where there is no limit.
 
-    They are a quarter of what is free: the rest is the networks'.
+    They are about a quarter of what is free: the rest is the networks'. What torch keeps for later
+    allocations is free.
     """
-    return torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else None
+    if device.type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return (torch.cuda.mem_get_info(device)[0] + kept) // 4
 
 
 def synchronise(device: torch.device) -> None:

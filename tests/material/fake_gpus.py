@@ -35,6 +35,7 @@ class FakeGpus:
         }
         self.recording: FakeStream | None = None
         self.recordings: list[tuple[torch.device, FakeStream]] = []
+        self.error_modes: set[str] = set()
         self.replays = 0
         self.fails = False
         gpus = self
@@ -83,6 +84,7 @@ class FakeGpus:
         chosen = stream or FakeStream("cuda:0")  # torch's own, of the GPU that recorded first
         before = self.streams[chosen.device]
         self.recordings.append((self.device, chosen))
+        self.error_modes.add(capture_error_mode)
         self.streams[chosen.device] = self.recording = chosen
         yield
         self.recording = None

@@ -121,6 +121,15 @@ def test_an_upload_to_a_gpu_is_pinned_and_marked_on_its_own_stream(monkeypatch):
     assert own.device == device
 
 
+def test_memory_that_torch_keeps_for_later_is_room_for_crops(monkeypatch):
+    gpu = torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", {gpu: (1000, 9000)}.__getitem__)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", {gpu: 5000}.__getitem__)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", {gpu: 2000}.__getitem__)
+    assert devices.room_for_crops(gpu) == (1000 + 5000 - 2000) // 4
+    assert devices.room_for_crops(CPU) is None
+
+
 @pytest.mark.gpu
 def test_what_a_gpu_gets_is_what_was_sent():
     device = check_device("cuda")

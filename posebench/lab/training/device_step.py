@@ -23,7 +23,6 @@ from posebench.lab.training.steps import Shapes, Step, encoded
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction.device_crops import MARGIN, sample_places, sampled_crops
-from posebench.prediction.devices import allowing_tf32
 from posebench.suites.recipe import Recipe
 
 # Steps of a size before it is recorded: libraries choose and prepare their kernels in them.
@@ -88,8 +87,7 @@ class DeviceStep:
         if recorded is None:
             recorded = self._recorded[plan.size] = _Recorded(arrays, self._learner.device)
         recorded.fill(arrays)
-        with allowing_tf32(False):
-            return recorded.run(lambda inputs: self._step(inputs, plan.size))
+        return recorded.run(lambda inputs: self._step(inputs, plan.size))
 
     def _step(self, arrays: tuple[Tensor, ...], size: InputSize) -> Tensor:
         *targets, weight = arrays[4:]
@@ -132,12 +130,16 @@ class _Recorded:
             self._done += 1
             return self._beside(self._stream, step)
         if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
+            graph = torch.cuda.CUDAGraph()
+            # As in `prediction.engines.cuda_graphs.recorded`: the outer block leaves the stream
+            # also where recording fails, and other threads may go on meanwhile.
             with (
                 torch.cuda.device(self._device),
-                torch.cuda.graph(self._graph, stream=self._stream),
+                torch.cuda.stream(self._stream),
+                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
             ):
                 self._loss = step(self._inputs)
+            self._graph = graph
         self._graph.replay()
         return self._loss.clone()
 

@@ -36,7 +36,7 @@ from posebench.lab.training.state import (
 from posebench.lab.training.steps import Step, host_step, output_shapes
 from posebench.networks.model import PoseModel
 from posebench.networks.sizes import InputSize
-from posebench.prediction.devices import check_device
+from posebench.prediction.devices import allowing_tf32, check_device
 from posebench.suites.recipe import Recipe
 
 _log = logging.getLogger(__name__)
@@ -73,17 +73,20 @@ def train(
     A checkpoint `<name>@<size>.safetensors` follows for each of the recipe's `test_sizes`.
     `evaluate` scores the averaged weights, `recipe.evaluations` times in all; beside each score on
     a folder stands the split. A run that was stopped goes on from its last evaluation when called
-    again with the same recipe, and ends with
-    the same weights. Raises `TrainingError` if the loss is no longer finite, if the model cannot
-    run at one of its sizes, or if the state in `out` cannot be continued.
+    again with the same recipe, and ends with the same weights. On a GPU float32 is float32, never
+    TF32. Raises `TrainingError` if the loss is no longer finite, if the model cannot run at one of
+    its sizes, or if the state in `out` cannot be continued.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrainingError(f"{out} cannot be made a folder: {error.strerror}.") from None
-    run = _Run(recipe, out, check_device(device), progress)
-    curve = run.learn(evaluate, progress)
-    return run.write(curve)
+    place = check_device(device)
+    # For evaluations, the teacher and BatchNorm's statistics as well as for steps.
+    with allowing_tf32(False):
+        run = _Run(recipe, out, place, progress)
+        curve = run.learn(evaluate, progress)
+        return run.write(curve)
 
 
 class _Run:

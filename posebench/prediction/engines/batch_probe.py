@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from posebench.errors import first_line
 from posebench.networks.policies import CellNetwork
 from posebench.prediction.devices import room_for_crops, synchronise
 from posebench.prediction.engines.cuda_graphs import forget_graphs
@@ -33,7 +34,7 @@ def fastest_batch(rate: Callable[[int], float], sizes: Sequence[int] = BATCH_SIZ
         try:
             rates[size] = rate(size)
         except RuntimeError as error:
-            _log.info("Batches of %d crops do not run: %s", size, str(error).partition("\n")[0])
+            _log.info("Batches of %d crops do not run: %s", size, first_line(error))
             break
         if size / rates[size] > _LONG:
             break
@@ -50,8 +51,12 @@ def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.dev
     A network that fails at the smallest size does not count: its cell fails by itself later.
     """
     left = list(networks)
-    # The run needs memory beside the networks, for crops that wait and answers not yet decoded.
-    beside = torch.empty(room_for_crops(device) or 0, dtype=torch.uint8, device=device)
+    try:
+        # The run needs memory beside the networks, for crops that wait and answers not yet decoded.
+        beside = torch.empty(room_for_crops(device) or 0, dtype=torch.uint8, device=device)
+    except RuntimeError as error:  # what is free may be in pieces, or another process takes it
+        _log.info("Batches have %d crops, untried: %s", BATCH_SIZES[0], first_line(error))
+        return BATCH_SIZES[0]
 
     def rate(size: int) -> float:
         total = 0.0
@@ -60,7 +65,7 @@ def probed_batch(networks: Sequence[tuple[CellNetwork, bool]], device: torch.dev
                 total += _seconds(*each, size, device)
             except Exception as error:  # what runtimes raise shares no base class but this
                 if size > BATCH_SIZES[0]:
-                    raise RuntimeError(str(error)) from error
+                    raise RuntimeError(first_line(error)) from error
                 left.remove(each)
         if not left:
             raise RuntimeError("no network runs.")

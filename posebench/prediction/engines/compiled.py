@@ -10,7 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from posebench.errors import MissingExtraError, PosebenchError, UnsupportedExecutionError
+from posebench.errors import (
+    MissingExtraError,
+    PosebenchError,
+    UnsupportedExecutionError,
+    first_line,
+)
 from posebench.networks.model import Network
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
@@ -99,8 +104,7 @@ def _refusal(error: Exception) -> PosebenchError:
     from torch._dynamo.exc import BackendCompilerFailed, TorchDynamoException
 
     # If the compiler failed, dynamo's own first line says only that it did.
-    cause = getattr(error, "inner_exception", error)
-    reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
+    reason = first_line(getattr(error, "inner_exception", error))
     for tool, said, example in _TOOLS:
         if said in reason:
             return MissingExtraError(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from posebench.errors import first_line
 from posebench.networks.model import Network
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
@@ -108,8 +109,7 @@ class GraphedRuns:
             other = x.flip(-1) + 1
             pairs = list(zip(self.plain(other), graph(other), strict=True))
         except RuntimeError as error:  # what cannot be recorded, and memory that runs out
-            reason = str(error).strip().partition("\n")[0]
-            _log.info("Crops %s run without a CUDA graph: %s", tuple(x.shape), reason)
+            _log.info("Crops %s run without a CUDA graph: %s", tuple(x.shape), first_line(error))
             return self.plain
         if not all(torch.equal(one, other) for one, other in pairs):
             _log.info("Crops %s run without a CUDA graph: its answers differ.", tuple(x.shape))

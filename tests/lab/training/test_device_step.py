@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from posebench.lab.training.learning import Learner
 from posebench.lab.training.plans import batch_plans
 from posebench.lab.training.state import new_state
 from posebench.lab.training.steps import host_step, output_shapes
+from posebench.networks.model import PoseModel
 from posebench.networks.spec import CropSpec
 from posebench.prediction.devices import allowing_tf32
 
@@ -69,8 +71,10 @@ def test_steps_learn_the_same(store, paradigm, device):
         assert float((others[name] - value).abs().max()) < 0.05 * float(value.abs().max() + 1), name
 
 
-def test_a_graph_is_recorded_on_the_gpu_of_its_training(monkeypatch):
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_graph_is_recorded_on_the_gpu_of_its_training(monkeypatch, fails):
     gpus, ran_on = FakeGpus(monkeypatch), []
+    gpus.fails, streams = fails, dict(gpus.streams)
     second = torch.device("cuda:1")
     recorded = _Recorded((np.zeros(2, np.float32),), torch.device("cpu"))
     recorded._device, recorded._stream = second, torch.cuda.Stream(second)
@@ -79,28 +83,42 @@ def test_a_graph_is_recorded_on_the_gpu_of_its_training(monkeypatch):
         ran_on.append((gpus.streams[second], gpus.recording))
         return inputs[0].sum()
 
-    for _ in range(WARM_UP + 2):
+    for _ in range(WARM_UP):
         recorded.run(step)
-    ((device, stream),) = gpus.recordings
-    assert device == stream.device == second
+    for _ in range(2):
+        with pytest.raises(RuntimeError) if fails else nullcontext():
+            recorded.run(step)
+    # What could not be recorded is no graph, and is tried again.
+    assert gpus.recordings == [(second, recorded._stream)] * (1 + fails)
+    assert gpus.error_modes == {"thread_local"}
     # What was warmed up on a stream is recorded on it, so that its memory serves again.
-    assert ran_on == [(stream, None)] * WARM_UP + [(stream, stream)]
-    assert gpus.replays == 2
-    assert gpus.device == torch.device("cuda:0")
+    stream = recorded._stream
+    assert ran_on == [(stream, None)] * WARM_UP + [(stream, stream)] * (1 + fails)
+    assert gpus.replays == (0 if fails else 2)
+    assert (gpus.device, gpus.streams) == (torch.device("cuda:0"), streams)
 
 
-def test_float32_is_float32_in_training(store, monkeypatch):
-    seen, learn = [], Learner.learn
+def test_float32_is_float32_in_training(store, monkeypatch, tmp_path):
+    seen, forward = [], PoseModel.forward
 
     def noted(*arguments):
         seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
-        return learn(*arguments)
+        return forward(*arguments)
 
-    monkeypatch.setattr(Learner, "learn", noted)
+    def evaluate(model):
+        seen.append("evaluation")
+        model(torch.zeros(1, 3, 64, 48))
+        return {"AP": 0.5}
+
+    recipe = replace(tiny_recipe("heatmap", 4), test_sizes=(2.0,))
+    monkeypatch.setattr(PoseModel, "forward", noted)
+    monkeypatch.setattr(loop, "host_step", device_step)
     with allowing_tf32(True):
-        losses_of(device_step, tiny_recipe("heatmap", 4), store)
+        run(monkeypatch, store, recipe, tmp_path, evaluate=evaluate)
         assert torch.backends.cudnn.allow_tf32
-    assert set(seen) == {(False, False)}
+    last = len(seen) - seen[::-1].index("evaluation")
+    assert len(seen) > last + 1  # one more for the evaluation: BatchNorm's statistics
+    assert set(seen) == {"evaluation", (False, False)}
 
 
 @pytest.mark.parametrize("device", [GPU])

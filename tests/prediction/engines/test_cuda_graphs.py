@@ -116,17 +116,29 @@ def test_a_graph_that_only_knows_the_recorded_crops_is_left(
     assert caplog.text.count("its answers differ") == 2
 
 
-def test_what_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "operation not permitted when stream is capturing\nmore",
+            "operation not permitted when stream is capturing",
+        ),
+        ("", "RuntimeError"),
+    ],
+)
+def test_what_cannot_be_recorded_runs_as_it_is(
+    said: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, logger="posebench")
     tried: Counter[int] = Counter()
 
     def fails(_run: Run, x: torch.Tensor) -> Run:
         tried[len(x)] += 1
-        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        raise RuntimeError(said)
 
     answers(GraphedRuns(double, fails, lambda *_: 1.0), 4, 4, 4)
     assert tried == {4: 1}
-    assert "operation not permitted when stream is capturing" in caplog.text
+    assert f"without a CUDA graph: {why}\n" in caplog.text
 
 
 class OnGpu(torch.Tensor):
@@ -160,6 +172,7 @@ def test_recording_leaves_the_thread_where_it_was(
     assert (gpus.device, gpus.streams) == (before, streams)
     ((device, beside),) = gpus.recordings
     assert device == beside.device == torch.device("cuda:1")
+    assert gpus.error_modes == {"thread_local"}
     assert ran_on == [(beside, False)] * 3 + [(beside, True)]
     assert beside.waited_for == [streams[device]]
     assert streams[device].waited_for == ([] if fails else [beside])
@@ -260,7 +273,9 @@ def test_a_network_that_fails_does_not_count_and_memory_ends_the_trials(
     chosen: int,
     tried: list[str],
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, logger="posebench")
     seen: list[str] = []
 
     def seconds(name: str, _flip_test: bool, size: int, _device: torch.device) -> float:
@@ -268,7 +283,7 @@ def test_a_network_that_fails_does_not_count_and_memory_ends_the_trials(
         if name in failures:
             raise failures[name]
         if name == "b" and size > 64:
-            raise MemoryError("of a runtime")
+            raise MemoryError
         return 0.05
 
     module = "posebench.prediction.engines.batch_probe"
@@ -277,6 +292,7 @@ def test_a_network_that_fails_does_not_count_and_memory_ends_the_trials(
     networks: Any = [("a", True), ("b", False)]
     assert probed_batch(networks, CPU) == chosen
     assert seen == tried
+    assert failures or "Batches of 128 crops do not run: MemoryError\n" in caplog.text
 
 
 def test_memory_for_waiting_crops_is_held_while_sizes_are_tried(
@@ -303,6 +319,20 @@ def test_memory_for_waiting_crops_is_held_while_sizes_are_tried(
     counts.append(sys.getrefcount(held[0]))
     assert counts == [3, 2]  # the list and the call, and what holds it meanwhile
     assert [each.nbytes for each in held] == [1000]
+
+
+def test_without_memory_for_waiting_crops_no_size_is_tried(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="posebench")
+
+    def full(*_: Any, **__: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nmore")
+
+    monkeypatch.setattr(torch, "empty", full)
+    networks: Any = [("a network that is not run", True)]
+    assert probed_batch(networks, CPU) == 64
+    assert "64 crops, untried: CUDA out of memory.\n" in caplog.text
 
 
 def test_networks_are_tried_together_with_their_flip_tests(monkeypatch: pytest.MonkeyPatch) -> None:
