@@ -99,7 +99,8 @@ def test_a_graph_is_recorded_on_the_gpu_of_its_training(monkeypatch, fails):
 
 
 def test_float32_is_float32_in_training(store, monkeypatch, tmp_path):
-    seen, forward = [], PoseModel.forward
+    forward = PoseModel.forward
+    seen: list[str | tuple[bool, bool]] = []
 
     def noted(*arguments):
         seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
