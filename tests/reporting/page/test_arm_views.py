@@ -36,7 +36,7 @@ def test_means_over_seeds_and_what_was_trained_longer_apart(tmp_path: Path) -> N
     assert [column.header for column in figure.table.columns][:3] == ["arm", "paradigm", "budget"]
     (panel,) = figure.panels
     assert "heatmap · 1x at heatmap: AP 45.0" in panel.drawing
-    assert {entry.label for entry in figure.legend} >= {"heatmap · –", "heatmap · 2x"}
+    assert {entry.label for entry in figure.legend} >= {"heatmap · 1x", "heatmap · 2x"}
 
 
 def test_one_seed_has_no_mean(tmp_path: Path) -> None:
