@@ -120,7 +120,7 @@ class _Run:
 
     def _warn_of_other_validation(self) -> None:
         own = self.scored_on.get("validation")
-        others = {str(point.get("validation", own)) for point in self.curve} - {own}
+        others = {point["validation"] for point in self.curve if "validation" in point} - {own}
         if others:
             _log.warning(
                 "%s was scored on the split %s before it was stopped, and goes on with %s: its"

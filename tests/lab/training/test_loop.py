@@ -59,7 +59,7 @@ def test_a_tiny_model_learns(monkeypatch, store, tmp_path, paradigm):
 
 
 @pytest.mark.parametrize("paradigm", PARADIGMS)
-def test_a_stopped_run_ends_with_the_same_weights(monkeypatch, store, tmp_path, paradigm):
+def test_a_stopped_run_ends_with_the_same_weights(monkeypatch, store, tmp_path, paradigm, caplog):
     recipe = tiny_recipe(paradigm)
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, precision="bf16"))
     whole = run(monkeypatch, store, recipe, tmp_path / "whole")
@@ -78,6 +78,7 @@ def test_a_stopped_run_ends_with_the_same_weights(monkeypatch, store, tmp_path, 
         progress=lambda label, done, _total: steps.append(done) if label == "train" else None,
     )
     assert steps == [9, 10, 11, 12]
+    assert caplog.text == ""
     assert not is_resumable(recipe, out)
     assert curve_of(outcome) == curve_of(whole)
     weights, expected = weights_of(outcome), weights_of(whole)
