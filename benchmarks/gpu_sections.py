@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from gpu_networks import network_run
 
+from posebench.datasets.boxes import instances_at
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import first_line
 from posebench.prediction.devices import synchronise
@@ -51,17 +52,6 @@ class Bench:
     def on_gpu(self) -> bool:
         """Whether there is a GPU to measure."""
         return self.device.type == "cuda"
-
-
-def first(instances: Instances, count: int) -> Instances:
-    """Return the first `count` boxes."""
-    few = slice(0, count)
-    return Instances(
-        instances.image_index[few],
-        instances.ids[few],
-        instances.bbox_xyxy[few],
-        instances.bbox_scores[few],
-    )
 
 
 def reason(error: Exception) -> str:
@@ -153,7 +143,7 @@ def whole_evaluation(bench: Bench, run: NetworkRun) -> str:
     batch = parallelism.batch_size
     rate = alone_rate(bench, run, batch)
     few, many = (
-        replace(bench, data=(bench.data[0], first(bench.data[1], count)))
+        replace(bench, data=(bench.data[0], instances_at(bench.data[1], slice(count))))
         for count in (4 * batch, max(8 * batch, int(SECONDS_EACH * rate)))
     )
     evaluated(few, run, parallelism)  # libraries choose their kernels
@@ -187,7 +177,7 @@ def workers_and_images(bench: Bench) -> Iterator[str]:
     run = network_run(name, "bf16", bench.device)
     parallelism, _ = default_parallelism(bench, run)
     count = int(SECONDS_EACH * alone_rate(bench, run, parallelism.batch_size))
-    bench = replace(bench, data=(bench.data[0], first(bench.data[1], max(count, 8))))
+    bench = replace(bench, data=(bench.data[0], instances_at(bench.data[1], slice(max(count, 8)))))
     yield f"| workers | {name}, inst/s | Python's share of one core |"
     yield "| --- | --- | --- |"
     for workers in bench.extent.workers:
@@ -199,7 +189,7 @@ def workers_and_images(bench: Bench) -> Iterator[str]:
 
 def precisions(bench: Bench) -> Iterator[str]:
     """Yield how far each precision moves keypoints from those of the CPU in fp32."""
-    small = replace(bench, data=(bench.data[0], first(bench.data[1], 128)))
+    small = replace(bench, data=(bench.data[0], instances_at(bench.data[1], slice(128))))
     yield "| network | precision | median, pixels | 99 % | largest |"
     yield "| --- | --- | --- | --- | --- |"
     for name in bench.extent.nets:

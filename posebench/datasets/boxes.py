@@ -7,7 +7,7 @@ the original HRNet code offers both, so they are options that are off by default
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,20 @@ def detected_instances(
         "of no size": int((~usable).sum()),
         "dropped by the box filter": int(usable.sum()) - len(kept),
     }
-    return Instances(
-        image_index=instances.image_index[kept],
-        ids=instances.ids[kept],
-        bbox_xyxy=instances.bbox_xyxy[kept],
-        bbox_scores=instances.bbox_scores[kept],
-        left_out=tuple(f"{count} boxes {why}" for why, count in counts.items() if count),
+    left_out = tuple(f"{count} boxes {why}" for why, count in counts.items() if count)
+    return replace(instances_at(instances, kept), left_out=left_out)
+
+
+def instances_at(instances: Instances, rows: NDArray[np.intp] | slice) -> Instances:
+    """Return the persons of some rows, in their order."""
+    keypoints = instances.keypoints
+    return replace(
+        instances,
+        image_index=instances.image_index[rows],
+        ids=instances.ids[rows],
+        bbox_xyxy=instances.bbox_xyxy[rows],
+        bbox_scores=instances.bbox_scores[rows],
+        keypoints=None if keypoints is None else keypoints[rows],
     )
 
 

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from posebench.datasets.boxes import instances_at
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.datasets.images.files import dataset_image
 from posebench.networks.sizes import InputSize
@@ -261,15 +262,7 @@ def first_crops(
     They are for the ranges of int8, and to see whether a faster network answers the same. Raises
     `DataError` for an image that cannot be read.
     """
-    rows = image_order(instances)[:count]
-    first = replace(
-        instances,
-        image_index=instances.image_index[rows],
-        ids=instances.ids[rows],
-        bbox_xyxy=instances.bbox_xyxy[rows],
-        bbox_scores=instances.bbox_scores[rows],
-        keypoints=None,
-    )
+    first = instances_at(instances, image_order(instances)[:count])
     with crop_batches(
         dataset, first, Parallelism(), requests=[], device=torch.device("cpu")
     ) as batches:

@@ -16,6 +16,7 @@ from itertools import takewhile
 import numpy as np
 from numpy.typing import NDArray
 
+from posebench.datasets.boxes import instances_at
 from posebench.datasets.coco import Instances, PoseDataset
 from posebench.errors import DataError, PosebenchError
 from posebench.networks.codecs import Decoder
@@ -90,7 +91,7 @@ def _fill(
             outcomes = predict(
                 {key: answers[key].left for key in lacking},
                 dataset,
-                _rows_of(instances, order[start:stop]),
+                instances_at(instances, order[start:stop]),
                 parallelism=parallelism,
                 progress=progress,
             )
@@ -131,15 +132,6 @@ def _keep(answers: Iterable[_Answers]) -> None:
             own.keep()
     except DataError as error:
         _log.warning("Predictions so far are not kept: %s", error.message)
-
-
-def _rows_of(instances: Instances, rows: NDArray[np.intp]) -> Instances:
-    return Instances(
-        instances.image_index[rows],
-        instances.ids[rows],
-        instances.bbox_xyxy[rows],
-        instances.bbox_scores[rows],
-    )
 
 
 class _Answers:

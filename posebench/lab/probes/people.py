@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from posebench.datasets.boxes import instances_at
 from posebench.datasets.coco import Instances, PoseDataset, ground_truth_instances
 from posebench.datasets.keypoints import KeypointSet
 from posebench.networks.spec import ModelSpec
@@ -91,15 +92,7 @@ def _chosen(instances: Instances, settings: ProbeSettings) -> Instances:
     rng = np.random.default_rng(settings.seed)
     rows = np.sort(rng.permutation(count)[: settings.people])
     rows = rows[np.argsort(instances.image_index[rows], kind="stable")]
-    assert instances.keypoints is not None, "annotated people have keypoints"
-    return replace(
-        instances,
-        image_index=instances.image_index[rows],
-        ids=instances.ids[rows],
-        bbox_xyxy=instances.bbox_xyxy[rows],
-        bbox_scores=instances.bbox_scores[rows],
-        keypoints=instances.keypoints[rows],
-    )
+    return instances_at(instances, rows)
 
 
 def _pixels(crops: Tensor, spec: ModelSpec) -> NDArray[np.uint8]:
