@@ -97,6 +97,20 @@ class Uploader:
 
 
 @contextmanager
+def beside(stream: torch.cuda.Stream) -> Iterator[None]:
+    """Work on another stream in this block, after what is asked for already, before what follows.
+
+    The stream is left again whatever happens. Recording a CUDA graph by itself does not where it
+    fails, and the thread would go on beside the stream that its crops are made on.
+    """
+    current = torch.cuda.current_stream(stream.device)
+    stream.wait_stream(current)
+    with torch.cuda.device(stream.device), torch.cuda.stream(stream):
+        yield
+    current.wait_stream(stream)
+
+
+@contextmanager
 def allowing_tf32(allowed: bool) -> Iterator[None]:
     """Let GPUs round the factors of float32 products and convolutions to 10 bits, or not.
 

@@ -23,6 +23,7 @@ from posebench.lab.training.steps import Shapes, Step, encoded
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import CropSpec
 from posebench.prediction.device_crops import MARGIN, sample_places, sampled_crops
+from posebench.prediction.devices import beside
 from posebench.suites.recipe import Recipe
 
 # Steps of a size before it is recorded: libraries choose and prepare their kernels in them.
@@ -128,28 +129,17 @@ class _Recorded:
             return step(self._inputs)
         if self._graph is None and self._done < WARM_UP:
             self._done += 1
-            return self._beside(self._stream, step)
+            with beside(self._stream):
+                loss = step(self._inputs)
+            return loss.clone()
         if self._graph is None:
             graph = torch.cuda.CUDAGraph()
-            # As in `prediction.engines.cuda_graphs.recorded`: the outer block leaves the stream
-            # also where recording fails, and other threads may go on meanwhile.
-            with (
-                torch.cuda.device(self._device),
-                torch.cuda.stream(self._stream),
-                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
-            ):
+            # Other threads may go on meanwhile.
+            recording = torch.cuda.graph(
+                graph, stream=self._stream, capture_error_mode="thread_local"
+            )
+            with beside(self._stream), recording:
                 self._loss = step(self._inputs)
             self._graph = graph
         self._graph.replay()
         return self._loss.clone()
-
-    def _beside(
-        self, stream: torch.cuda.Stream, step: Callable[[tuple[Tensor, ...]], Tensor]
-    ) -> Tensor:
-        """Take the step on another stream, as recording will."""
-        current = torch.cuda.current_stream(self._device)
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            loss = step(self._inputs)
-        current.wait_stream(stream)
-        return loss.clone()

@@ -19,7 +19,7 @@ from posebench.errors import first_line
 from posebench.networks.model import Network
 from posebench.networks.sizes import InputSize
 from posebench.networks.spec import ModelSpec
-from posebench.prediction.devices import allowing_tf32, synchronise
+from posebench.prediction.devices import allowing_tf32, beside, synchronise
 
 _log = logging.getLogger(__name__)
 # The switch of TF32 and the memory of a graph are shared by all threads: one starts work at a time.
@@ -126,21 +126,16 @@ def recorded(run: Run, x: Tensor) -> Run:
 
     Raises `RuntimeError` if it cannot be recorded.
     """
-    device = x.device
     crops = torch.empty_like(x).copy_(x)
-    current, beside = torch.cuda.current_stream(device), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    beside.wait_stream(current)
+    stream = torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
     graph = torch.cuda.CUDAGraph()
-    # The outer block leaves the stream again whatever happens: torch's own does not where recording
-    # fails, and the thread would go on beside the stream that its crops are made on.
-    with torch.cuda.device(device), torch.cuda.stream(beside):
+    with beside(stream):
         for _ in range(_WARM_UP):
             run(crops)
         # Torch's own stream for it belongs to the GPU that recorded first. Other threads may ask
         # for memory and copy images meanwhile.
-        with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             outputs = run(crops)
-    current.wait_stream(beside)
 
     def replay(x: Tensor) -> tuple[Tensor, ...]:
         crops.copy_(x)
