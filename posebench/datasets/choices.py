@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from posebench.errors import UsageError
@@ -63,3 +64,8 @@ class BoxChange:
         if self.scale != 1.0:
             parts.append(f"scale {self.scale:g}")
         return " ".join(parts)
+
+
+def name_in_results(dataset: str, label: str | None) -> str:
+    """Return what results call data: their label, or the name of their folder or file."""
+    return label or Path(dataset).resolve().stem

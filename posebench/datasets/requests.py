@@ -7,7 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posebench.datasets.boxes import detected_instances
-from posebench.datasets.choices import SYNTHETIC_LEVELS, AreaRule, BoxChange, BoxFilter
+from posebench.datasets.choices import (
+    SYNTHETIC_LEVELS,
+    AreaRule,
+    BoxChange,
+    BoxFilter,
+    name_in_results,
+)
 from posebench.datasets.coco import (
     Instances,
     PoseDataset,
@@ -59,7 +65,7 @@ class DataRequest:
     @property
     def called(self) -> str:
         """What results call the data."""
-        return self.label or Path(self.dataset).resolve().stem
+        return name_in_results(self.dataset, self.label)
 
 
 def instances_of(dataset: PoseDataset, boxes: Path | None, box_filter: BoxFilter) -> Instances:

@@ -34,6 +34,12 @@ def sha256_of(*paths: Path) -> str:
     return digest.hexdigest()
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what changes with a file's content: its size and the time of its last change."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
 @cache
 def code_sha256(
     package: Path = Path(posebench.__file__).parent, rooms: tuple[str, ...] = PREDICTING_ROOMS

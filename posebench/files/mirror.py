@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from posebench.errors import MissingExtraError, UsageError
+from posebench.files.hashing import stamp
 from posebench.files.writing import put_when_written
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Mirror:
                 if self._belongs(own) and not (self._folder / own).exists():
                     with put_when_written(self._folder / own) as temporary:
                         self._system.get_file(self._place(own), str(temporary))
-                    self._pushed[self._folder / own] = _facts(self._folder / own)
+                    self._pushed[self._folder / own] = stamp(self._folder / own)
                     count += 1
         except Exception as error:  # each file system has errors of its own
             raise UsageError(
@@ -80,7 +81,7 @@ class Mirror:
         whole = True
         for file in files:
             try:
-                facts = _facts(file)
+                facts = stamp(file)
                 if self._pushed.get(file) != facts:
                     self._put(file, file.relative_to(self._folder))
                     self._pushed[file] = facts
@@ -107,7 +108,7 @@ class Mirror:
 
     def _differs(self, path: Path, name: Path) -> bool:
         """Tell whether a file that is compared has another content than the one at the URL."""
-        if not self._is_compared(name) or self._pushed.get(path) == _facts(path):
+        if not self._is_compared(name) or self._pushed.get(path) == stamp(path):
             return False
         try:
             with path.open("rb") as own, self._system.open(self._place(name), "rb") as other:
@@ -138,11 +139,6 @@ class Mirror:
         temporary = f"{place}.{uuid.uuid4().hex}"
         self._system.put_file(str(file), temporary)
         self._system.mv(temporary, place)
-
-
-def _facts(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

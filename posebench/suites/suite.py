@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from posebench.datasets.choices import BoxChange
+from posebench.datasets.choices import BoxChange, name_in_results
 from posebench.datasets.corruptions.names import NO_CORRUPTION, parse_corruption
 from posebench.errors import PosebenchError, SpecError, in_one_line
 from posebench.files.records import Place
@@ -85,7 +85,7 @@ class DatasetEntry:
     @property
     def called(self) -> str:
         """What results call the data."""
-        return self.label or Path(self.name).resolve().stem
+        return name_in_results(self.name, self.label)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from posebench.datasets.layout import locate
 from posebench.datasets.requests import DataRequest, load_pose_dataset
 from posebench.datasets.synthetic import LEVELS
 from posebench.errors import SpecError, nearest
+from posebench.files.hashing import stamp
 
 KEYPOINTS_FILE = "keypoints.yaml"
 
@@ -72,7 +73,7 @@ class FolderData:
         request = self.request()
         annotations = locate(request.dataset, split=request.split).annotations
         named = Path(request.keypoints or "")
-        return _labels(request, _stamp(annotations), _stamp(named) if named.is_file() else None)
+        return _labels(request, stamp(annotations), stamp(named) if named.is_file() else None)
 
     def request(self, split: str | None = None, limit: int | None = None) -> DataRequest:
         """Return the request for the images to train on, or for another split of the folder."""
@@ -101,12 +102,6 @@ def _labels(request: DataRequest, *_stamps: tuple[int, int] | None) -> FolderLab
     dataset = load_pose_dataset(request, lambda _done, _total: None)
     images = tuple(image.path for image in dataset.images)
     return FolderLabels(dataset.annotations_sha256, images, dataset.keypoints)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return what changes with a file's content: its size and the time of its last change."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 TrainingData = FolderData | RenderedData

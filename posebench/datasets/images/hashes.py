@@ -18,7 +18,7 @@ import orjson
 from numpy.typing import NDArray
 
 from posebench.files.cache import cache_directory, mark_used
-from posebench.files.hashing import sha256_of
+from posebench.files.hashing import sha256_of, stamp
 from posebench.files.writing import put_when_written, write_text
 
 # Beside rendered images: the SHA-256 of each file and of its pixels, one pair a line.
@@ -110,17 +110,15 @@ def _kept_facts(path: Path, known: dict[str, _Facts]) -> _Facts | None:
     if found is None:
         return None
     try:
-        status = path.stat()
+        return found if found[:2] == stamp(path) else None
     except OSError:
         return None
-    return found if found[:2] == (status.st_size, status.st_mtime_ns) else None
 
 
 def _facts(path: Path) -> _Facts | None:
     """Read a file and return its facts, None if it cannot be read."""
     try:
-        status = path.stat()
-        return status.st_size, status.st_mtime_ns, sha256_of(path)
+        return *stamp(path), sha256_of(path)
     except OSError:
         return None
 
